@@ -1,0 +1,271 @@
+"""The library: `report` for statistics, `read` for rows. The command line is thin over these two. Nothing is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import polars as pl
+
+from logstats import schema
+from logstats.endpoints import Endpoints, load_openapi
+from logstats.errors import LogstatsError, UsageError
+from logstats.filters import Filters, parse_time
+from logstats.formats import registry
+from logstats.formats.convert import Reading
+from logstats.formats.logformat import compile_log_format
+from logstats.formats.model import Format
+from logstats.inputs import discover
+from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
+from logstats.report.build import SORTS, build
+from logstats.report.model import Report
+from logstats.sketches import loghist
+from logstats.summaries import ranking, users
+from logstats.summaries.statistics import Statistics, Wanted, summarise
+
+if TYPE_CHECKING:
+    from logstats.errors import SourceError
+
+Result = TypeVar("Result")
+PERCENTILES = ("50", "90", "95", "99", "99.9")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How lines are read and which count; the fields are the command line's shared options.
+
+    `format` names a format, `log_format` is a server's own definition; without either the format of each source
+    is found out. `tz` is the zone of times without one, and of days. `since` ≤ t < `until` are ISO 8601, or
+    relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and `5xx`; `path` and `host` are globs.
+    `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
+    """
+
+    format: str | None = None
+    log_format: str | None = None
+    formats_dir: str | Path | None = None
+    tz: str = "UTC"
+    app: str | None = None
+    since: str | datetime | None = None
+    until: str | datetime | None = None
+    status: Sequence[str] = ()
+    method: Sequence[str] = ()
+    path: Sequence[str] = ()
+    host: Sequence[str] = ()
+    exclude_status: Sequence[str] = ()
+    exclude_method: Sequence[str] = ()
+    exclude_path: Sequence[str] = ()
+    exclude_host: Sequence[str] = ()
+    trust_forwarded: bool = False
+    routes: Sequence[str] = ()
+    openapi: str | Path | None = None
+    templates: bool = True
+    now: datetime | None = None
+
+    def filters(self) -> Filters:
+        """The filters, checked. Raises UsageError."""
+        now = self.now or datetime.now(UTC)
+        known = {name: tuple(getattr(self, name)) for name in Filters.__dataclass_fields__ if name not in ("since", "until")}
+        filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known)
+        filters.expression()
+        if filters.since and filters.until and filters.since >= filters.until:
+            raise UsageError("--since is not before --until", "nothing can be in between")
+        return filters
+
+    def _moment(self, time: str | datetime | None, now: datetime) -> datetime | None:
+        if isinstance(time, datetime):
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
+        return None if time is None else parse_time(time, self.zone(), now)
+
+    def zone(self) -> str:
+        """The zone's name, checked. Raises UsageError."""
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(self.tz)
+        except (KeyError, ValueError, OSError):
+            raise UsageError(f"no time zone is called {self.tz!r}", "write a name such as Europe/Berlin, or UTC") from None
+        return self.tz
+
+    def chosen_format(self) -> Format | None:
+        """The format that was asked for. Raises FormatError."""
+        if self.format and self.log_format:
+            raise UsageError("--format and --log-format exclude each other", "give one of the two")
+        if self.log_format:
+            return compile_log_format(self.log_format)
+        extra = Path(self.formats_dir) if self.formats_dir else None
+        if extra:
+            registry.formats(extra)
+        return registry.named(self.format, extra) if self.format else None
+
+    def reading(self, wanted: frozenset[str]) -> Reading:
+        """How lines are read. Raises RouteError."""
+        routes = [*self.routes, *(load_openapi(self.openapi) if self.openapi else ())]
+        return Reading(
+            Endpoints(routes, templates=self.templates),
+            wanted=wanted,
+            zone=self.zone(),
+            app=self.app,
+            trust_forwarded=self.trust_forwarded,
+        )
+
+
+def report(
+    sources: str | Path | Sequence[str | Path],
+    options: Options | None = None,
+    *,
+    by: Sequence[str] = (),
+    user_key: str = "auto",
+    exact_users: bool = False,
+    max_endpoints: int = 10_000,
+    percentiles: Sequence[str | int | float] = PERCENTILES,
+    sort: str = "avg",
+    top: int | None = None,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+    **more: Any,
+) -> Report:
+    """Statistics of logs.
+
+    `sources` are files, globs, folders (their files, oldest first) or `-` for standard input. Further keyword
+    arguments are the fields of `Options`. `by` names columns to rank as endpoints are (`client_ip`, `host`,
+    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`). A source that cannot be read is in
+    `report.sources` with its problem; the others are still counted.
+
+    Counts, sums, minima, maxima and averages are exact; percentiles are within 1 % of the nearest rank; unique
+    users have a standard error of 0.81 % unless `exact_users`.
+
+    Raises UsageError for options that mean nothing, FormatError for a format that cannot be read.
+    """
+    options = _options(options, more)
+    texts = tuple(str(p) for p in percentiles)
+    for text in texts:
+        try:
+            loghist.parse_percentile(text)
+        except ValueError as error:
+            raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
+    _check_choices(by, user_key, sort, max_endpoints)
+    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints)
+    statistics = Statistics(wanted)
+    job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
+    for part, _ in _run(sources, job, listener, interrupt, rejects):
+        if part.result is not None:
+            statistics.add(part.result)
+    return build(
+        statistics,
+        job.counts,
+        percentiles=texts,
+        sort=sort,
+        top=top,
+        filters=job.filters.said(),
+        generated_at=options.now,
+    )
+
+
+def read(
+    sources: str | Path | Sequence[str | Path],
+    options: Options | None = None,
+    *,
+    columns: Sequence[str] = schema.COLUMNS,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Iterator[pl.DataFrame]:
+    """Logs as rows of the request schema, a data frame per chunk, in the order of the lines.
+
+    The frames have `columns` (by default all of the schema; naming fewer is faster), then `source` and `line` (from 1).
+    Lines that cannot be read are counted in `counts`. Raises UsageError and FormatError like `report`, and
+    SourceError for a source that cannot be read when there is no listener to tell.
+    """
+    options = _options(options, more)
+    unknown = [column for column in columns if column not in schema.COLUMNS]
+    if unknown:
+        raise UsageError(f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}")
+
+    def rows_of(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
+        place = pl.col("line").cast(pl.Int64) + first_line
+        return rows.sort("line").select(*columns, pl.lit(source).alias("source"), place.alias("line"))
+
+    wanted = frozenset(columns) | {"kind"}
+    job = _job(options, wanted, rows_of, rejects is not None, counts)
+    return _frames(sources, job, listener, interrupt, rejects)
+
+
+def _frames(sources: Any, job: Job[pl.DataFrame], listener: Any, interrupt: Any, rejects: Any) -> Iterator[pl.DataFrame]:
+    for part, _ in _run(sources, job, listener or _Strict(), interrupt, rejects):
+        if part.result is not None and part.result.height:
+            yield part.result
+
+
+class _Strict(Silence):
+    def problem(self, error: SourceError) -> None:
+        raise error
+
+
+def _options(options: Options | None, more: dict[str, Any]) -> Options:
+    from dataclasses import replace
+
+    try:
+        return replace(options or Options(), **more)
+    except TypeError:
+        unknown = next(name for name in more if name not in Options.__dataclass_fields__)
+        raise UsageError(f"no option is called {unknown!r}", "see logstats.Options") from None
+
+
+def _check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: int) -> None:
+    for column in by:
+        if column not in ranking.BREAKDOWNS:
+            raise UsageError(f"cannot rank by {column!r}", f"choose among {', '.join(ranking.BREAKDOWNS)}")
+    if user_key not in users.USER_KEYS:
+        raise UsageError(f"no user key is called {user_key!r}", f"choose among {', '.join(users.USER_KEYS)}")
+    if sort not in SORTS:
+        raise UsageError(f"cannot sort by {sort!r}", f"choose among {', '.join(SORTS)}")
+    if max_endpoints < 1:
+        raise UsageError("--max-endpoints must be at least 1")
+
+
+def _job(
+    options: Options,
+    needs: frozenset[str],
+    work: Callable[[pl.DataFrame, str, int], Result],
+    keep_rejected: bool,
+    counts: Counts | None = None,
+) -> Job[Result]:
+    filters = options.filters()
+    return Job(
+        options.reading(needs | filters.needs | {"kind"}),
+        filters,
+        work,
+        options.chosen_format(),
+        Path(options.formats_dir) if options.formats_dir else None,
+        keep_rejected,
+        counts=counts or Counts(),
+    )
+
+
+def _run(sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any) -> Iterator[Any]:
+    listener = listener or Silence()
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    found, problems = discover([str(name) for name in names])
+    for problem in problems:
+        job.counts.failed(problem)
+        listener.problem(problem)
+    yield from run(found, job, listener, interrupt=interrupt, rejects=rejects)
+
+
+def open_rejects(path: Path) -> tuple[IO[bytes], Callable[[list[bytes]], None]]:
+    """A file for rejected lines, and what writes to it. Raises LogstatsError."""
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise LogstatsError(f"{path}: {error.strerror}", "--rejects needs a place it may write to") from None
+
+    def write(lines: list[bytes]) -> None:
+        file.writelines(line.removesuffix(b"\r") + b"\n" for line in lines)
+
+    return file, write

@@ -1,0 +1,81 @@
+"""What can go wrong, and what to do about it.
+
+    LogstatsError            exit 1
+    ├── UsageError           exit 2   an option that means nothing
+    │   ├── FormatError               a format, or a format string, that cannot be read
+    │   └── RouteError                a route, or an OpenAPI document, that cannot be read
+    ├── SourceError          exit 1   one source that cannot be read (the others still are)
+    └── UnknownFormatError   exit 5   no format reads the source
+
+Every error says what happened, where, and in `hint` what to do next.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command. If several hold, `worst_of` says which."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    MISSED = 3
+    REJECTED = 4
+    NOTHING_PARSED = 5
+    INTERRUPTED = 130
+
+
+_GRAVEST_FIRST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.USAGE,
+    ExitCode.FAILED,
+    ExitCode.NOTHING_PARSED,
+    ExitCode.REJECTED,
+    ExitCode.MISSED,
+)
+
+
+def gravest(codes: set[ExitCode]) -> ExitCode:
+    """The one exit code of a run for which all of `codes` hold."""
+    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
+
+
+class LogstatsError(Exception):
+    """The root of the tree: `what` happened and, in `hint`, what to do."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class UsageError(LogstatsError):
+    """An option or argument that means nothing."""
+
+    exit_code = ExitCode.USAGE
+
+
+class FormatError(UsageError):
+    """A format file, a format name or a format string that cannot be read."""
+
+
+class RouteError(UsageError):
+    """A route, or an OpenAPI document, that cannot be read."""
+
+
+class SourceError(LogstatsError):
+    """A source that cannot be read, or not to its end; what was readable is kept."""
+
+    def __init__(self, source: str, what: str, hint: str = "") -> None:
+        super().__init__(f"{source}: {what}", hint)
+        self.source = source
+
+
+class UnknownFormatError(LogstatsError):
+    """No format reads the lines of a source."""
+
+    exit_code = ExitCode.NOTHING_PARSED

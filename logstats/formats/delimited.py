@@ -1,0 +1,216 @@
+"""The delimited engine: a line is literal text with variables in between.
+
+    $client_ip $ident $user_id [$timestamp] "$request" $status $bytes
+
+A variable extends to the first occurrence of the literal that follows it; between quotes, to the first such
+occurrence whose quote is not escaped by a backslash; the last literal of all stands at the end of the line.
+That is the whole definition, and `scan` is it. The fast lane does the same in columns for the lines of which
+it can show that every quote is where the pattern has one and none is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import polars as pl
+
+from logstats.errors import FormatError
+from logstats.formats.text import Text
+from logstats.formats.tokens import Reject, Tokens, two_lanes
+
+QUOTE = '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A named part of a line; a name beginning with `_` is read and kept out."""
+
+    name: str
+
+
+Pattern = tuple[str | Variable, ...]  # literals and variables in turn, no two of a kind side by side
+
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+def parse_pattern(text: str) -> Pattern:
+    """`$name` or `${name}` is a variable, the rest is literal. Raises FormatError where two variables touch."""
+    parts: list[str | Variable] = []
+    place = 0
+    for match in _VARIABLE.finditer(text):
+        if match.start() > place:
+            parts.append(text[place : match.start()])
+        parts.append(Variable(match[1] or match[2]))
+        place = match.end()
+    if place < len(text):
+        parts.append(text[place:])
+    check_pattern(tuple(parts))
+    return tuple(parts)
+
+
+def check_pattern(pattern: Pattern) -> None:
+    """Raise FormatError for a pattern that no reader could take apart."""
+    for left, right in zip(pattern, pattern[1:], strict=False):
+        if isinstance(left, Variable) and isinstance(right, Variable):
+            raise FormatError(
+                f"nothing separates {left.name} from {right.name}",
+                "put a space or another character between the two",
+            )
+    names = [part.name for part in pattern if isinstance(part, Variable)]
+    if not names:
+        raise FormatError("the pattern has no variable in it")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FormatError(f"{twice} stands in the pattern twice", "give each variable a name of its own")
+
+
+def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
+    """The slow lane: take one line apart. Raises Reject."""
+    fields: dict[str, str | None] = {}
+    place, quotes = 0, 0
+    last = len(pattern) - 1
+    for number, part in enumerate(pattern):
+        if isinstance(part, str):
+            if number == 0 and not line.startswith(part):
+                raise Reject("unexpected_text", 0)
+            if number == 0:
+                place = len(part)
+            quotes += part.count(QUOTE)
+            continue
+        if number == last:
+            end, after = len(line), len(line)
+        else:
+            literal = pattern[number + 1]
+            assert isinstance(literal, str)
+            quoted = quotes % 2 == 1 and literal.startswith(QUOTE)
+            end = _find(line, literal, place, quoted=quoted, at_end=number + 1 == last)
+            if end < 0:
+                reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
+                raise Reject(reason, place)
+            after = end + len(literal)
+        fields[part.name] = line[place:end]
+        place = after
+    return fields
+
+
+def _find(line: str, literal: str, place: int, *, quoted: bool, at_end: bool) -> int:
+    """Where the literal that ends a variable begins, or -1."""
+    if at_end:
+        end = len(line) - len(literal)
+        found = end >= place and line.endswith(literal)
+        return end if found and not (quoted and _escaped(line, place, end)) else -1
+    end = line.find(literal, place)
+    while quoted and end >= 0 and _escaped(line, place, end):
+        end = line.find(literal, end + 1)
+    return end
+
+
+def _escaped(line: str, start: int, place: int) -> bool:
+    """Whether an odd number of backslashes stands directly before `place`."""
+    before = place
+    while before > start and line[before - 1] == "\\":
+        before -= 1
+    return (place - before) % 2 == 1
+
+
+class Delimited:
+    """The engine for one pattern; `names` are the variables to keep."""
+
+    def __init__(self, pattern: Pattern, names: Collection[str]) -> None:
+        self.pattern = pattern
+        self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
+        self._sections = _sections(pattern)
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The slow lane."""
+        return scan(self.pattern, line)
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both lanes."""
+        fast, proven = self.fast(text)
+        return two_lanes(text, fast, proven, self.scan, self.names)
+
+    def fast(self, text: Text) -> tuple[pl.DataFrame, pl.Series]:
+        """The fast lane: the variables of every line, and which lines it vouches for."""
+        pieces = self._pieces(text)
+        if pieces is None:
+            nothing = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(len(text))
+            return nothing, pl.Series([False]).new_from_index(0, len(text))
+        # With as many quotes as the pattern, and only then, pieces and quotes add up to the line.
+        proven = text.lines.str.len_bytes() == sum((p.str.len_bytes() for p in pieces), len(pieces) - 1)
+        columns: dict[str, pl.Series] = {}
+        for number, (piece, section) in enumerate(zip(pieces, self._sections, strict=True)):
+            if number % 2 == 1:  # between quotes: a backslash at the end escapes what looks like the closing one
+                proven &= ~piece.str.ends_with("\\")
+            proven &= self._take_apart(piece, section, columns)
+        return pl.DataFrame([columns[name].alias(name) for name in self.names]), proven
+
+    def _pieces(self, text: Text) -> list[pl.Series] | None:
+        """The lines split at every quote, as many columns as the pattern has pieces; short lines get ''."""
+        count = len(self._sections)
+        if count == 1:
+            return [text.lines]
+        schema = {str(i): pl.String for i in range(count)}
+        frame = pl.read_csv(
+            text.data,
+            has_header=False,
+            separator=QUOTE,
+            quote_char=None,
+            schema=schema,
+            empty_string_is_null=False,
+            extra_columns="ignore",
+            missing_columns="insert",
+        )
+        return frame.fill_null("").get_columns() if frame.height == len(text) else None
+
+    def _take_apart(self, piece: pl.Series, section: Pattern, columns: dict[str, pl.Series]) -> pl.Series:
+        """Split one piece of every line into its variables; returns which lines had the right shape."""
+        if not section:
+            return piece == ""
+        if len(section) == 1:
+            if isinstance(section[0], str):
+                return piece == section[0]
+            columns[section[0].name] = piece
+            return pl.Series([True]).new_from_index(0, piece.len())
+        good = pl.Series([True]).new_from_index(0, piece.len())
+        parts = list(section)
+        if isinstance(parts[0], str):
+            good &= piece.str.starts_with(parts[0])
+            piece = piece.str.strip_prefix(parts.pop(0))
+        if isinstance(parts[-1], str):
+            good &= piece.str.ends_with(parts[-1])
+            piece = piece.str.strip_suffix(parts.pop())
+        while parts:
+            # Variables with the same literal after each: one split.
+            literal = parts[1] if len(parts) > 1 else None
+            run = 1
+            while literal is not None and 2 * run + 1 < len(parts) and parts[2 * run + 1] == literal:
+                run += 1
+            if literal is None:
+                name = parts.pop(0).name
+                columns[name] = piece
+                break
+            split = piece.str.splitn(literal, run + 1).struct.unnest().get_columns()
+            for k in range(run):
+                columns[parts[2 * k].name] = split[k]
+            piece = split[run]
+            good &= piece.is_not_null()
+            del parts[: 2 * run]
+        return good
+
+
+def _sections(pattern: Pattern) -> list[Pattern]:
+    """The pattern split at each quote, as a line will be."""
+    sections: list[list[str | Variable]] = [[]]
+    for part in pattern:
+        if isinstance(part, Variable):
+            sections[-1].append(part)
+            continue
+        first, *others = part.split(QUOTE)
+        if first:
+            sections[-1].append(first)
+        for other in others:
+            sections.append([other] if other else [])
+    return [tuple(section) for section in sections]

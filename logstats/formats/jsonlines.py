@@ -1,0 +1,155 @@
+"""JSON lines: one object a line, flat or nested.
+
+A field is found under the first of its keys that is there and not null. `request.method` is the key `method`
+inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. Of a key that stands twice
+the first counts. A value that is not a string is taken as its JSON text; a key that other keys name as an
+object (`request` beside `request.method`) is no value where it holds one.
+
+The fast lane is DuckDB's JSON reader, one pass a line; what it cannot read is decided by Python's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from logstats.formats.model import Field
+from logstats.formats.text import Text
+from logstats.formats.tokens import Reject, Tokens, scan_lines, two_lanes
+
+if TYPE_CHECKING:
+    import duckdb
+
+FEW: Final = 3000  # lines below which loading DuckDB costs more than it saves
+_INDEX = re.compile(r"^(.*)\[(\d+)\]$")
+
+
+class JsonLines:
+    """The engine for one table of keys."""
+
+    def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
+        self.names = [name for name in fields if name in names]
+        self._keys = {name: [_steps(key) for key in _spellings(fields[name].keys)] for name in self.names}
+        self._objects = {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
+        self._known = {key for field in fields.values() for key in field.keys}
+        self._extra = extra
+        if extra:
+            self.names.append("_extra")
+        self._connections = threading.local()
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The slow lane. Raises Reject."""
+        try:
+            tree = json.loads(line, object_pairs_hook=_first_of_each)
+        except (ValueError, RecursionError):
+            raise Reject("not_json") from None
+        if not isinstance(tree, dict):
+            raise Reject("not_an_object")
+        fields = {name: self._first(tree, paths) for name, paths in self._keys.items()}
+        if self._extra:
+            rest = _without(tree, self._known)
+            fields["_extra"] = _encodable(json.dumps(rest, ensure_ascii=False)) if rest else None
+        return fields
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both lanes."""
+        if self._extra or len(text) < FEW:
+            return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
+        fast, proven = self.fast(text.lines)
+        return two_lanes(text, fast, proven, self.scan, self.names)
+
+    def fast(self, lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+        """The fast lane: the fields of every line, and which lines it vouches for."""
+        paths, places = self._paths()
+        table = lines.alias("line").to_frame().to_arrow()
+        connection = self._connection()
+        connection.register("lines", table)
+        query = "SELECT try(json_extract_string(line, $paths)) AS found FROM lines"
+        found = pl.from_arrow(connection.sql(query, params={"paths": paths}).to_arrow_table())
+        connection.unregister("lines")
+        assert isinstance(found, pl.DataFrame)
+        columns = {n: [pl.col("found").list.get(i, null_on_oob=True) for i in places[n]] for n in self.names}
+        values = found.select(
+            pl.coalesce(
+                pl.when(~value.str.starts_with("{")).then(value) if steps in self._objects else value
+                for steps, value in zip(self._keys[name], values, strict=True)
+            ).alias(name)
+            for name, values in columns.items()
+        )
+        return values, found["found"].is_not_null() & lines.str.starts_with("{")
+
+    def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]]) -> str | None:
+        for path in paths:
+            node: Any = tree
+            for step in path:
+                if isinstance(step, str):
+                    node = node.get(step) if isinstance(node, dict) else None
+                else:
+                    node = node[step] if isinstance(node, list) and step < len(node) else None
+            if node is None:
+                continue
+            text = node if isinstance(node, str) else json.dumps(node, ensure_ascii=False, separators=(",", ":"))
+            if not (text.startswith("{") and path in self._objects):
+                return _encodable(text)
+        return None
+
+    def _paths(self) -> tuple[list[str], dict[str, list[int]]]:
+        paths: list[str] = []
+        places: dict[str, list[int]] = {}
+        for name, alternatives in self._keys.items():
+            places[name] = []
+            for steps in alternatives:
+                places[name].append(len(paths))
+                paths.append("$" + "".join(f"[{s}]" if isinstance(s, int) else f'."{s}"' for s in steps))
+        return paths, places
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        connection: duckdb.DuckDBPyConnection | None = getattr(self._connections, "one", None)
+        if connection is None:
+            import duckdb
+
+            connection = duckdb.connect(config={"threads": 1})
+            self._connections.one = connection
+        return connection
+
+
+def _spellings(keys: Collection[str]) -> list[str]:
+    """Each key, and the one key with dots in it (`a\\.b`) that some loggers write instead of an object."""
+    return [spelling for key in keys for spelling in dict.fromkeys((key, key.replace(".", "\\.")))]
+
+
+def _steps(key: str) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    for part in re.split(r"(?<!\\)\.", key):
+        match = _INDEX.match(part)
+        steps += [match[1], int(match[2])] if match else [part.replace("\\.", ".")]
+    return tuple(steps)
+
+
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in pairs:
+        tree.setdefault(key, value)
+    return tree
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 can hold, become the text of their escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _without(tree: dict[str, Any], known: Collection[str], prefix: str = "") -> dict[str, Any]:
+    rest: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if path in known and not (isinstance(value, dict) and not prefix):
+            continue
+        inner = _without(value, known, f"{path}.") if isinstance(value, dict) else value
+        if not (isinstance(value, dict) and value and not inner):
+            rest[key] = inner
+    return rest

@@ -1,0 +1,93 @@
+"""What a format is: data, read from one TOML file or compiled from a server's own definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# What a field of a line can be. Most are columns of the request schema; the others are split further:
+# `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query, `forwarded_for` is X-Forwarded-For,
+# `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs.
+ROLES: Final = frozenset(
+    {
+        "timestamp",
+        "method",
+        "protocol",
+        "path",
+        "query",
+        "status",
+        "duration",
+        "bytes",
+        "user_id",
+        "client_ip",
+        "host",
+        "referer",
+        "user_agent",
+        "level",
+        "app_name",
+        "message",
+        "trace_id",
+        "date",
+        "time",
+        "zone",
+        "request",
+        "target",
+        "forwarded_for",
+        "fields",
+    }
+)
+
+UNITS: Final[Mapping[str, float]] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
+
+ENGINES: Final = ("delimited", "regex", "json", "keyvalue")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What one field of a line means.
+
+    `unit` belongs to durations (`auto` reads a suffix, milliseconds without one); `keys` are the spellings
+    under which JSON and key=value formats find it, best first; `port` says that an address may carry one. `looks` is a regular expression that values of this field
+    match in files of this format: detection asks it, reading does not.
+    """
+
+    role: str
+    unit: str = "ms"
+    keys: tuple[str, ...] = ()
+    port: bool = False
+    looks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A line, and the row it must become (columns not named must be null); or the reason it is rejected."""
+
+    line: str
+    expect: Mapping[str, Any]
+    rejected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of lines.
+
+    `pattern` is, for the delimited engine, literal text with `$name` variables; for the regex engine a
+    regular expression with named groups (the syntax that Rust and Python share, no look-around); for the
+    key=value engine a regular expression for what stands before the pairs. `fields` says what each
+    variable, group or key means; what has no entry is read and kept out.
+    """
+
+    name: str
+    title: str
+    link: str
+    engine: str
+    pattern: str
+    fields: Mapping[str, Field]
+    samples: tuple[Sample, ...] = field(default=(), repr=False)
+    priority: int = 0
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles that a line of this format can fill."""
+        return frozenset(f.role for f in self.fields.values())

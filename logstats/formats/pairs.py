@@ -1,0 +1,161 @@
+"""key=value pairs, as in logfmt: `method=GET path=/a msg="two words" status=200`.
+
+A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to
+the next space. Other words are passed over; of a key that stands twice the first counts. `pairs_of` is that
+definition. The columns are made by layout: lines that write the same keys in the same order, as a program's
+lines do, are taken apart together by the delimited engine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import polars as pl
+
+from logstats.formats.delimited import Delimited, Variable
+from logstats.formats.model import Field
+from logstats.formats.text import Text
+from logstats.formats.tokens import Reject, Tokens, two_lanes
+
+LAYOUTS: Final = 12  # how many layouts of one chunk are learned; lines of further ones take the slow lane
+
+_PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One key=value as it stands in a text."""
+
+    key: str
+    value: str
+    quoted: bool
+    plain: bool  # without escapes
+
+
+def pairs_of(text: str) -> list[Pair]:
+    """The pairs of a text, in order."""
+    found = []
+    for match in _PAIR.finditer(text):
+        key, quoted, bare = match.groups()
+        if quoted is None:
+            found.append(Pair(key, bare, False, '"' not in bare))
+        else:
+            value = _ESCAPE.sub(lambda m: _UNESCAPED.get(m[1], m[1]), quoted)
+            found.append(Pair(key, value, True, "\\" not in quoted))
+    return found
+
+
+class Pairs:
+    """Takes the wanted variables out of texts of key=value pairs; also the engine for lines that are nothing else."""
+
+    def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
+        self.names = [name for name in fields if name in names and fields[name].keys]
+        self._keys = {key: (rank, name) for name in self.names for rank, key in enumerate(fields[name].keys)}
+        self._known = set(chain.from_iterable(field.keys for field in fields.values()))
+        self._extra = extra
+        if extra:
+            self.names.append("_extra")
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The slow lane of a line of pairs. Raises Reject."""
+        found = pairs_of(line)
+        if not found:
+            raise Reject("no_pairs")
+        return self.choose(found)
+
+    def choose(self, found: list[Pair]) -> dict[str, str | None]:
+        """Each variable from the best of its keys that is there."""
+        best: dict[str, tuple[int, str]] = {}
+        for pair in found:
+            rank, name = self._keys.get(pair.key, (0, ""))
+            if name and (name not in best or rank < best[name][0]):
+                best[name] = (rank, pair.value)
+        values: dict[str, str | None] = {name: value for name, (_, value) in best.items()}
+        if self._extra:
+            rest = {p.key: p.value for p in reversed(found) if p.key not in self._known}
+            values["_extra"] = json.dumps(rest, ensure_ascii=False) if rest else None
+        return values
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both lanes, as the engine for whole lines."""
+        fast, proven = self.columns(text.lines)
+        return two_lanes(text, fast, proven, self.scan, self.names)
+
+    def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+        """One column per variable, and which texts were read; the others are for `scan`."""
+        empty = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(texts.len())
+        proven = pl.Series([False]).new_from_index(0, texts.len())
+        if self._extra:
+            return empty, proven
+        parts: list[pl.DataFrame] = []
+        left, places = texts, pl.int_range(texts.len(), dtype=pl.UInt32, eager=True)
+        for _ in range(LAYOUTS):
+            if left.len() == 0:
+                break
+            layout = self._layout(left[0])
+            read, good = (None, None) if layout is None else layout.columns(left)
+            if read is None or good is None or not good[0]:
+                left, places = left[1:], places[1:]  # one of a kind: the slow lane's
+                continue
+            parts.append(self._merge(read, layout.keys).with_columns(place=places).filter(good))
+            left, places = left.filter(~good), places.filter(~good)
+        if not parts:
+            return empty, proven
+        found = pl.concat(parts)
+        if found.height == texts.len() and len(parts) == 1:
+            return found.drop("place"), ~proven
+        every = pl.DataFrame({"place": pl.int_range(texts.len(), dtype=pl.UInt32, eager=True)})
+        joined = every.join(found.with_columns(read=True), on="place", how="left", maintain_order="left")
+        return joined.drop("place", "read"), joined["read"].fill_null(value=False)
+
+    def _layout(self, text: str | None) -> _Layout | None:
+        found = pairs_of(text or "")
+        spelled = " ".join(f'{p.key}="{p.value}"' if p.quoted else f"{p.key}={p.value}" for p in found)
+        if not found or spelled != text or not all(p.plain for p in found):
+            return None
+        return _Layout(tuple((p.key, p.quoted) for p in found))
+
+    def _merge(self, read: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+        chosen: dict[str, tuple[int, int]] = {}
+        for number, key in enumerate(keys):
+            rank, name = self._keys.get(key, (0, ""))
+            if name and (name not in chosen or rank < chosen[name][0]):
+                chosen[name] = (rank, number)
+        return read.select(
+            pl.col(f"v{chosen[name][1]}").alias(name) if name in chosen else pl.lit(None, pl.String).alias(name)
+            for name in self.names
+        )
+
+
+class _Layout:
+    """The same keys in the same order, quoted in the same places."""
+
+    def __init__(self, pairs: tuple[tuple[str, bool], ...]) -> None:
+        self.keys = tuple(key for key, _ in pairs)
+        pattern: list[str | Variable] = []
+        literal = ""
+        for number, (key, quoted) in enumerate(pairs):
+            pattern += [f"{literal}{key}=" + ('"' if quoted else ""), Variable(f"v{number}")]
+            literal = '" ' if quoted else " "
+        if pairs[-1][1]:
+            pattern.append('"')
+        self._bare = [f"v{number}" for number, (_, quoted) in enumerate(pairs) if not quoted]
+        self._quoted = [f"v{number}" for number, (_, quoted) in enumerate(pairs) if quoted]
+        self._engine = Delimited(tuple(pattern), [f"v{n}" for n in range(len(pairs))])
+
+    def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+        """Variables v0, v1, …, and which texts have this layout and nothing that `pairs_of` sees otherwise."""
+        data = ("\n".join(texts.fill_null("").to_list()) + "\n").encode() if self._quoted else b""
+        read, good = self._engine.fast(Text(data, texts))
+        for name in self._bare:
+            good &= ~read[name].str.contains('[ "]')
+        for name in self._quoted:
+            good &= ~read[name].str.contains("\\", literal=True)
+        return read, good.fill_null(value=False)

@@ -1,0 +1,67 @@
+"""The regex engine: named groups of a regular expression, and key=value pairs in the group `fields` if it has one.
+
+Rust's regular expressions take linear time whatever the line, so one lane does it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import polars as pl
+
+from logstats.formats.model import Field
+from logstats.formats.pairs import Pairs, pairs_of
+from logstats.formats.text import Text
+from logstats.formats.tokens import REJECTED, Tokens, ignorable
+
+TAIL = "fields"
+
+
+class Regexes:
+    """The engine for one regular expression, anchored at both ends."""
+
+    def __init__(
+        self, pattern: str, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False
+    ) -> None:
+        self._pattern = pattern
+        self._pairs = Pairs(fields, names, extra=extra)
+        self._names = [name for name in fields if name in names or name == TAIL]
+
+    def __call__(self, text: Text) -> Tokens:
+        groups = text.lines.to_frame("line").select(pl.col("line").str.extract_groups(self._pattern)).to_series()
+        whole = groups.struct.unnest()
+        matched = ~pl.select(pl.all_horizontal(column.is_null() for column in whole.get_columns())).to_series()
+        numbered = whole.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32))
+        rejected = pl.DataFrame(schema=REJECTED)
+        ignored = 0
+        if not matched.all():
+            left = (~matched).arg_true()
+            blank = [ignorable(line) for line in text.lines.gather(left).to_list()]
+            ignored = sum(blank)
+            refused = left.filter(~pl.Series(blank, dtype=pl.Boolean))
+            rejected = pl.DataFrame({"line": refused, "reason": "no_match"}, schema=REJECTED)
+            numbered = numbered.filter(matched)
+        return Tokens(self._with_pairs(numbered), rejected, ignored)
+
+    def _with_pairs(self, frame: pl.DataFrame) -> pl.DataFrame:
+        own = [name for name in self._names if name in frame.columns and name != TAIL]
+        if TAIL not in frame.columns:
+            return frame.select("line", *own)
+        read = self._tail(frame[TAIL])
+        both = [name for name in own if name in read.columns]
+        frame = frame.select(*("line", *own)).with_columns(read.drop(both))
+        return frame.with_columns(pl.coalesce(name, read[name]).alias(name) for name in both)
+
+    def _tail(self, tails: pl.Series) -> pl.DataFrame:
+        read, proven = self._pairs.columns(tails)
+        hard = ~proven & tails.is_not_null() & (tails != "")
+        if not hard.any():
+            return read
+        places = hard.arg_true()
+        slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(places).to_list()]
+        return pl.DataFrame(
+            [
+                read[name].scatter(places, pl.Series([row.get(name) for row in slow], dtype=pl.String))
+                for name in self._pairs.names
+            ]
+        )

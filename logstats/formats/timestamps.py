@@ -1,0 +1,102 @@
+"""Times as servers write them → UTC microseconds.
+
+Month names are English whatever the locale: Polars parses with chrono, which knows no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import polars as pl
+
+UTC = pl.Datetime("us", "UTC")
+
+# Tried in this order on what the ones before could not read. `%.f` also matches no fraction at all.
+_ZONED = (
+    "%d/%b/%Y:%H:%M:%S %z",  # CLF
+    "%Y-%m-%dT%H:%M:%S%.f%#z",  # RFC 3339, ISO 8601
+    "%Y-%m-%d %H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M:%S%.f %#z",
+    "%Y/%m/%d %H:%M:%S%.f %#z",
+    "%d/%b/%Y:%H:%M:%S%.f %z",
+    "%a, %d %b %Y %H:%M:%S %#z",  # RFC 1123 with a numeric zone
+    "%d/%b/%Y %H:%M:%S %#z",
+)
+_LOCAL = (
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%d/%b/%Y:%H:%M:%S%.f",
+    "%Y/%m/%d %H:%M:%S%.f",
+    "%a %b %d %H:%M:%S%.f %Y",  # asctime
+    "%d/%b/%Y %H:%M:%S%.f",
+)
+_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # in microseconds since 1970
+_NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
+
+
+def parse(texts: pl.Series, zone: str = "UTC") -> pl.Series:
+    """Times of any form that servers write → Datetime(µs, UTC), null where there is none.
+
+    A time without a zone is read in `zone` (an hour that a zone skips or repeats when clocks change is read
+    as the earlier possibility, or null). A number is seconds, milliseconds, microseconds or nanoseconds
+    since 1970 by its size: below 1e11, 1e14, 1e17.
+    """
+    found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
+    left, places = texts, pl.int_range(texts.len(), eager=True)
+    for attempt in _attempts(zone):
+        times = attempt(left)
+        hit = times.is_not_null()
+        if hit.all() and left.len() == texts.len():
+            return _within_calendar(times)  # one form throughout, as in nearly every log
+        if hit.any():
+            found = found.scatter(places.filter(hit), times.filter(hit))
+            left, places = left.filter(~hit), places.filter(~hit)
+        if left.null_count() == left.len():
+            break
+    return _within_calendar(found)
+
+
+def _attempts(zone: str) -> Iterator[Callable[[pl.Series], pl.Series]]:
+    yield from (partial(_try_zoned, form=form) for form in _ZONED)
+    yield from (partial(_try_local, form=form, zone=zone) for form in _LOCAL)
+    yield _try_named_zone
+    yield _try_number
+
+
+def _within_calendar(times: pl.Series) -> pl.Series:
+    """An offset can push a time out of the years 1 to 9999, where nothing can print it: then there is none."""
+    inside = times.to_physical().is_between(_YEAR_1, _YEAR_10000, closed="left")
+    return times if inside.all() else times.set(~inside, None)
+
+
+def _try_zoned(texts: pl.Series, form: str) -> pl.Series:
+    return texts.str.strptime(UTC, form, strict=False)
+
+
+def _try_local(texts: pl.Series, form: str, zone: str) -> pl.Series:
+    local = texts.str.strptime(pl.Datetime("us"), form, strict=False)
+    if zone == "UTC":
+        return local.dt.replace_time_zone("UTC")
+    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def _try_named_zone(texts: pl.Series) -> pl.Series:
+    """Zones by name: `Z` after a space, `UTC`, `GMT`; and a comma before the fraction."""
+    plain = (
+        texts.str.replace(r"(?i) ?(?:UTC|GMT|Z)$", "+00:00")
+        .str.replace(",", ".", literal=True)
+        .str.replace(r" ([+-][0-9]{2}:?[0-9]{2})$", "$1")
+        .str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}) ", "${1}T")
+    )
+    times = _try_zoned(plain, "%Y-%m-%dT%H:%M:%S%.f%#z")
+    if times.null_count():
+        times = times.fill_null(_try_local(plain, "%Y-%m-%dT%H:%M:%S%.f", "UTC"))
+    return times
+
+
+def _try_number(texts: pl.Series) -> pl.Series:
+    number = texts.set(~texts.str.contains(_NUMBER), None).cast(pl.Float64, strict=False)
+    scale = pl.when(number < 1e11).then(1e6).when(number < 1e14).then(1e3).when(number < 1e17).then(1.0)
+    return pl.select((number * scale.otherwise(1e-3)).round().cast(pl.Int64).cast(UTC)).to_series()
+

@@ -1,0 +1,87 @@
+"""What an engine makes of lines before anything is interpreted: the texts of their fields.
+
+`Tokens.fields` has the columns `line` (UInt32, index in the chunk) and one String column per variable of the
+format; `Tokens.rejected` has `line` and `reason`. Every line of the chunk is in one of the two, or ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from logstats.formats.text import Text
+
+REJECTED = {"line": pl.UInt32, "reason": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Reject(Exception):
+    """Why a line cannot be read, and at which character of it that showed."""
+
+    reason: str
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The fields of the lines that have the format's shape, and the lines that do not."""
+
+    fields: pl.DataFrame
+    rejected: pl.DataFrame
+    ignored: int
+
+
+class Tokeniser(Protocol):
+    """An engine, made ready for one format and for the variables that are wanted."""
+
+    def __call__(self, text: Text) -> Tokens: ...
+
+
+Scan = Callable[[str], dict[str, str | None]]  # the slow lane: one line to its fields, or raises Reject
+
+
+def ignorable(line: str) -> bool:
+    """Blank lines and `#` directives are neither requests nor mistakes."""
+    return not line or line.isspace() or line.startswith("#")
+
+
+def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[str]) -> Tokens:
+    """The slow lane over (index, line) pairs."""
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    kept: list[int] = []
+    refused: list[tuple[int, str]] = []
+    ignored = 0
+    for index, line in lines:
+        if ignorable(line):
+            ignored += 1
+            continue
+        try:
+            fields = scan(line)
+        except Reject as reject:
+            refused.append((index, reject.reason))
+            continue
+        kept.append(index)
+        for name, column in columns.items():
+            column.append(fields.get(name))
+    frame = pl.DataFrame(
+        {"line": kept, **columns}, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)}
+    )
+    return Tokens(frame, pl.DataFrame(refused, schema=REJECTED, orient="row"), ignored)
+
+
+def two_lanes(text: Text, fast: pl.DataFrame, proven: pl.Series, scan: Scan, names: list[str]) -> Tokens:
+    """Join the lanes: rows of `fast` (one per line of `text`) where `proven`, the slow lane elsewhere."""
+    numbered = fast.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("line"), *names)
+    proven = proven.fill_null(value=False)
+    if proven.all():
+        return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
+    left = (~proven).arg_true()
+    slow = scan_lines(zip(left.to_list(), text.lines.gather(left).to_list(), strict=True), scan, names)
+    return Tokens(
+        pl.concat([numbered.filter(proven), slow.fields]),
+        slow.rejected,
+        slow.ignored,
+    )

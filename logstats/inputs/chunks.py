@@ -1,0 +1,263 @@
+"""A source → chunks of whole lines. A thread of its own reads and decompresses while others parse."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from logstats.errors import SourceError
+from logstats.inputs.compression import Damaged, pieces
+from logstats.inputs.discover import Source
+
+TARGET: Final = 8 << 20
+MAX_LINE: Final = 32 << 20
+KEPT: Final = 4 << 10  # of a line longer than that
+_F_SETPIPE_SZ: Final = 1031  # Linux: a pipe that holds more takes fewer switches between its ends
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines, as they came; only the last line of a source may lack its newline.
+
+    `first_line` counts from 1, `offset` is that of data[0] in the decompressed source. `cut` holds, by index in
+    the chunk, the true length of lines too long to keep, of which `data` has only the beginning.
+    """
+
+    data: bytes
+    first_line: int
+    offset: int
+    lines: int
+    cut: Mapping[int, int] = field(default_factory=dict)
+
+
+class ChunkReader:
+    """Iterates over the chunks of a source.
+
+    A chunk of a file is about `target` bytes. A chunk of a pipe is the whole lines that have arrived, so nothing
+    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did.
+    """
+
+    def __init__(self, source: Source, *, target: int = TARGET, max_line: int = MAX_LINE) -> None:
+        self.source = source
+        self.total_bytes = source.size
+        self.read_bytes = 0  # compressed bytes, for progress
+        self.error: SourceError | None = None
+        self._target, self._max_line = target, max_line
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._newlines = 0  # pieces that hold a newline
+        self._eager = source.size is None
+        self._ended = self._closed = False
+        self._changed = threading.Condition()
+        self._lines = _Lines(max_line)
+        self._pump: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Chunk]:
+        if self._pump is None:
+            self._pump = threading.Thread(target=self._run, name="logstats-read", daemon=True)
+            self._pump.start()
+        while True:
+            with self._changed:
+                # A timeout, so that Ctrl-C is noticed on every platform.
+                while not self._enough():
+                    self._changed.wait(1.0)
+                data, ended = self._take(), self._ended
+            yield from self._lines.feed(data)
+            if ended and not self._pieces:
+                yield from self._lines.finish()
+                return
+
+    def drain(self) -> Iterator[Chunk]:
+        """What has already arrived, without waiting for more; half a line is left."""
+        with self._changed:
+            data = self._take(everything=True)
+        yield from self._lines.feed(data)
+
+    def close(self) -> None:
+        """Stop reading. Does not wait for a read that is under way."""
+        with self._changed:
+            self._closed = True
+            self._pieces.clear()
+            self._size = 0
+            self._changed.notify_all()
+
+    def _enough(self) -> bool:
+        if self._ended or self._size >= self._target:
+            return True
+        return self._eager and self._newlines > 0
+
+    def _take(self, *, everything: bool = False) -> bytes:
+        taken: list[bytes] = []
+        size = 0
+        while self._pieces and (everything or size < self._target):
+            piece = self._pieces.popleft()
+            size += len(piece)
+            taken.append(piece)
+        self._size -= size
+        self._newlines = sum(b"\n" in piece for piece in self._pieces) if self._eager else 0
+        self._changed.notify_all()
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def _run(self) -> None:
+        try:
+            with contextlib.closing(_File(self.source)) as file:
+                self._eager = file.pipe
+                first = True
+                for piece in pieces(file.read, (1 << 20) if file.pipe else (2 << 20)):
+                    if first:
+                        _refuse_binary(piece, self.source.name)
+                        first = False
+                    self.read_bytes = file.read_bytes
+                    if not self._put(piece):
+                        return
+        except SourceError as error:
+            self.error = error
+        except Damaged as damage:
+            self.error = SourceError(
+                self.source.name, f"{damage} (after {self.read_bytes:,} bytes)", "what was readable is counted; fetch the file again"
+            )
+        except OSError as error:
+            self.error = SourceError(
+                self.source.name, (error.strerror or str(error)).lower(), "check the file and its permissions"
+            )
+        except Exception as error:  # whatever else a decompressor does, a waiting main thread must hear of it
+            self.error = SourceError(self.source.name, f"cannot be read: {error!r}")
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _put(self, piece: bytes) -> bool:
+        with self._changed:
+            while self._size >= 2 * self._target and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                return False
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._eager:
+                self._newlines += b"\n" in piece
+            self._changed.notify_all()
+            return True
+
+
+class _File:
+    """A file or standard input, read without a buffer in between: a read returns what is there."""
+
+    def __init__(self, source: Source) -> None:
+        self._own = source.path is not None
+        self._fd = os.open(source.path, os.O_RDONLY) if source.path is not None else sys.stdin.fileno()
+        self.read_bytes = 0
+        self.pipe = not stat.S_ISREG(os.fstat(self._fd).st_mode)
+        if self.pipe and sys.platform == "linux":
+            import fcntl
+
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._fd, _F_SETPIPE_SZ, 1 << 20)
+
+    def read(self, size: int) -> bytes:
+        data = os.read(self._fd, size)
+        self.read_bytes += len(data)
+        return data
+
+    def close(self) -> None:
+        if self._own:
+            os.close(self._fd)
+
+
+class _Lines:
+    """Cuts bytes into chunks that end with a line, and keeps the count."""
+
+    def __init__(self, max_line: int) -> None:
+        self._max_line = max_line
+        self._rest: list[bytes] = []
+        self._rest_size = 0
+        self._skipped = 0  # bytes dropped of the line that `_rest` begins
+        self._line, self._offset = 1, 0
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """The whole lines that are there now."""
+        end = data.rfind(b"\n") + 1
+        if not end:
+            self._keep(data)
+            return
+        cut = {}
+        whole = data[:end]
+        if self._rest:
+            first = b"".join(self._rest)
+            if self._skipped:
+                ending = whole.index(b"\n")
+                cut[0] = len(first) + self._skipped + ending + 1
+                whole = whole[ending:]
+            whole = first + whole
+        self._rest, self._rest_size, self._skipped = [], 0, 0
+        yield self._chunk(whole, cut)
+        self._keep(data[end:])
+
+    def finish(self) -> Iterator[Chunk]:
+        """The last line, if it lacks its newline."""
+        if self._rest:
+            rest = b"".join(self._rest)
+            yield self._chunk(rest, {0: len(rest) + self._skipped} if self._skipped else {})
+            self._rest = []
+
+    def _keep(self, data: bytes) -> None:
+        if not data:
+            return
+        self._rest.append(data)
+        self._rest_size += len(data)
+        if self._rest_size > self._max_line:
+            kept = b"".join(self._rest)[:KEPT]
+            self._skipped += self._rest_size - len(kept)
+            self._rest, self._rest_size = [kept], len(kept)
+
+    def _chunk(self, data: bytes, cut: dict[int, int]) -> Chunk:
+        lines = data.count(b"\n") + (not data.endswith(b"\n"))
+        chunk = Chunk(data, self._line, self._offset, lines, cut)
+        self._line += lines
+        kept = data.index(b"\n") + 1 if cut and b"\n" in data else len(data) if cut else 0
+        self._offset += len(data) + (cut[0] - kept if cut else 0)
+        return chunk
+
+
+_MAGIC: Final = {
+    b"PAR1": "a Parquet file",
+    b"SQLite format 3\0": "an SQLite database",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"GIF8": "an image",
+    b"\x7fELF": "a program",
+    b"PK\x03\x04": "a zip archive (unpack it first)",
+    b"%PDF": "a PDF document",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive (unpack it first)",
+    b"Rar!": "a RAR archive (unpack it first)",
+    b"\xff\xfe": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
+    b"\xfe\xff": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
+}
+_TEXT: Final = bytes(set(range(0x20, 0x7F)) | set(range(0x80, 0x100)) | set(b"\t\n\v\f\r\x1b"))
+
+
+def _refuse_binary(piece: bytes, name: str) -> None:
+    """A log may hold stray bytes of any kind; what is mostly control characters is not one."""
+    head = piece[: 8 << 10]
+    for magic, what in _MAGIC.items():
+        if head.startswith(magic):
+            raise SourceError(name, f"not a log but {what}", "name the log files themselves")
+    if head[257:262] == b"ustar":
+        raise SourceError(name, "not a log but a tar archive", "unpack it first, or: tar xOf FILE | logstats report")
+    control = len(head.translate(None, _TEXT))
+    if control > len(head) * 0.3:
+        raise SourceError(name, "not a log but binary data", "name the log files themselves")

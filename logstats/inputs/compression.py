@@ -1,0 +1,134 @@
+"""Compressed or not, by content: pieces of a stream → pieces of what was compressed.
+
+Every reader here says so when a stream ends too early; what could be read before has been handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+PIECE: Final = 1 << 20
+
+_BLOCK: Final = 128 << 10  # of zstd: what stands before the cut in a cut-off file is not lost
+
+Read = Callable[[int], bytes]  # up to so many bytes; b"" at the end
+
+
+class Damaged(Exception):
+    """A compressed stream is cut off or corrupt."""
+
+
+def pieces(read: Read, size: int = PIECE) -> Iterator[bytes]:
+    """Plain bytes of a stream, decompressed if its first bytes say that it is compressed. Raises Damaged."""
+    head = read(size)
+    while 0 < len(head) < 6 and (more := read(size)):
+        head += more
+    kind = compression(head)
+    if kind is None:
+        yield head
+        while piece := read(size):
+            yield piece
+    else:
+        yield from _decompress(kind, head, read, size)
+
+
+def compression(head: bytes) -> str | None:
+    """The kind of compression that the first bytes announce."""
+    if head.startswith(b"\x1f\x8b\x08"):
+        return "gzip"
+    if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F):
+        return "zstd"
+    if head.startswith(b"BZh") and head[4:6] == b"1A":
+        return "bzip2"
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return "xz"
+    return None
+
+
+def _decompress(kind: str, head: bytes, read: Read, size: int) -> Iterator[bytes]:
+    if kind == "zstd":
+        yield from _zstd(head, read)
+        return
+    make, failures = _decompressor(kind)
+    stream = make()
+    data = head
+    while True:
+        try:
+            plain = stream.decompress(data, size)
+        except failures as error:
+            raise Damaged(f"damaged {kind} data: {error}") from None
+        if plain:
+            yield plain
+        if stream.eof:
+            data = stream.unused_data or read(size)
+            data = _after_padding(data, read, size)
+            if not data:
+                return
+            if compression(data if len(data) >= 6 else data + read(6)) != kind:
+                raise Damaged(f"something that is not {kind} follows the {kind} data")
+            stream = make()
+        elif getattr(stream, "needs_input", True):
+            data = read(size)
+            if not data:
+                raise Damaged(f"the {kind} data is cut off")
+        else:
+            data = b""
+
+
+def _after_padding(data: bytes, read: Read, size: int) -> bytes:
+    """Zeros after a stream are padding, as tapes and `xz` write them."""
+    while data and not (rest := data.lstrip(b"\0")):
+        data = read(size)
+    return data and rest
+
+
+def _decompressor(kind: str) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+    if kind == "gzip":
+        from isal import igzip_lib, isal_zlib
+
+        return lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP), (isal_zlib.error, OSError, ValueError)
+    if kind == "bzip2":
+        import bz2
+
+        return bz2.BZ2Decompressor, (OSError, ValueError)
+    import lzma
+
+    return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ), (lzma.LZMAError,)
+
+
+class _Stream:
+    """A stream as pyarrow wants one."""
+
+    closed = False
+
+    def __init__(self, head: bytes, read: Read) -> None:
+        self._head, self._read = head, read
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            part, self._head = self._head[:size], self._head[size:]
+            return part
+        return self._read(size)
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Whoever opened the stream closes it."""
+
+
+def _zstd(head: bytes, read: Read) -> Iterator[bytes]:
+    import pyarrow
+
+    stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(_Stream(head, read), mode="r"), "zstd")
+    while True:
+        try:
+            plain = stream.read(_BLOCK)
+        except OSError as error:
+            raise Damaged(f"the zstd data is cut off or damaged: {error}") from None
+        if not plain:
+            return
+        yield plain
+
+

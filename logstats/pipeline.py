@@ -1,0 +1,361 @@
+"""The one loop: chunks → batches → summaries.
+
+The main thread takes chunks from the readers, two workers parse and summarise them, the main thread merges what
+they made in the order of the lines. What is held at any moment is a few chunks and the merged summaries.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
+
+import polars as pl
+
+from logstats.errors import SourceError
+from logstats.filters import Filters
+from logstats.formats import registry
+from logstats.formats.convert import Reading
+from logstats.formats.detect import SAMPLE_LINES, rank, sample_of
+from logstats.formats.engine import Reader, reader
+from logstats.formats.model import Format
+from logstats.formats.text import Text
+from logstats.inputs import Chunk, ChunkReader, Source
+
+WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
+CHUNK: Final = 8 << 20
+SAMPLES: Final = 3  # rejected lines shown per reason
+SAMPLE_TEXT: Final = 2_000  # characters of each
+SURE: Final = 0.9  # part of the lines that a format must read to be taken before there are enough of them
+UNKNOWN: Final = "unknown_format"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[Result]):
+    """A chunk that was read: its counts, and what `work` made of its rows."""
+
+    source: int
+    chunk_lines: int
+    chunk_bytes: int
+    rows: int
+    requests: int
+    rejected: list[tuple[int, str, str]]  # (line number, reason, text), only the samples
+    reasons: dict[str, int]
+    rejected_lines: list[bytes]  # whole, only if somebody keeps them
+    filtered: int
+    ignored: int
+    invalid_durations: int
+    result: Result | None
+
+
+@dataclass(slots=True)
+class SourceState:
+    """What became of one source."""
+
+    name: str
+    format: str | None = None
+    lines: int = 0
+    bytes: int = 0
+    problem: SourceError | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """Every line, accounted for."""
+
+    lines: int = 0
+    requests: int = 0
+    events: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    ignored: int = 0
+    invalid_durations: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    samples: list[tuple[str, int, str, str]] = field(default_factory=list)  # (source, line, reason, text)
+    sources: list[SourceState] = field(default_factory=list)
+    interrupted: bool = False
+
+    def failed(self, problem: SourceError) -> None:
+        """Remember a source that could not even be opened."""
+        self.sources.append(SourceState(problem.source, problem=problem))
+
+
+class Listener(Protocol):
+    """Whoever wants to know how it goes; all methods are called from the main thread."""
+
+    def format_found(self, source: str, format: Format, share: float, runner_up: Format | None) -> None: ...
+    def format_unknown(self, source: str) -> None: ...
+    def problem(self, error: SourceError) -> None: ...
+    def progress(self, reader: ChunkReader | None, counts: Counts) -> None: ...
+
+
+class Silence:
+    """A listener for libraries."""
+
+    def format_found(self, source: str, format: Format, share: float, runner_up: Format | None) -> None:
+        """Nothing is said."""
+
+    def format_unknown(self, source: str) -> None:
+        """Nothing is said."""
+
+    def problem(self, error: SourceError) -> None:
+        """Nothing is said."""
+
+    def progress(self, reader: ChunkReader | None, counts: Counts) -> None:
+        """Nothing is said."""
+
+
+@dataclass(frozen=True)
+class Job(Generic[Result]):
+    """What to do with every chunk: read it with `reading`, keep the rows that pass `filters`, call `work`.
+
+    `work(rows, source, first_line)` runs in a worker thread. `format` is given, or found out for each source.
+    """
+
+    reading: Reading
+    filters: Filters
+    work: Callable[[pl.DataFrame, str, int], Result]
+    format: Format | None = None
+    formats_dir: Path | None = None
+    keep_rejected: bool = False
+    chunk: int = CHUNK
+    counts: Counts = field(default_factory=Counts)
+
+
+class Interrupt:
+    """Turns the first Ctrl-C into "finish with what has arrived"; the second is a KeyboardInterrupt again.
+
+    As a context manager, in the main thread, it is in force; otherwise Ctrl-C is what it always is.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._waiting = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, *_: object) -> None:
+        if self.asked or self._waiting:
+            self.asked = True
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def next(self, chunks: Iterator[Chunk]) -> Chunk | None:
+        """The next chunk, or None at the end and when asked to stop."""
+        self._waiting = True
+        try:
+            return None if self.asked else next(chunks, None)
+        except KeyboardInterrupt:
+            if not self.asked:
+                raise
+            return None
+        finally:
+            self._waiting = False
+
+
+def run(
+    sources: Sequence[Source],
+    job: Job[Result],
+    listener: Listener,
+    *,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+) -> Iterator[tuple[Part[Result], Counts]]:
+    """Yield the parts in the order of the lines, with the counts up to and with each.
+
+    A source that cannot be read is told to the listener, and the others still are. When `interrupt` is asked,
+    reading stops, what has arrived is finished, and `counts.interrupted` is set. `rejects` gets the rejected
+    lines as they came. The last counts are also those of an input without lines: see `Counts`.
+    """
+    interrupt = interrupt or Interrupt()
+    counts = job.counts
+    waiting: deque[Future[Part[Result]]] = deque()
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="logstats") as pool:
+        tasks = _tasks(sources, job, listener, interrupt)
+        ended = False
+        while not ended or waiting:
+            task = None if ended else next(tasks, None)
+            ended = task is None
+            if task is not None:
+                waiting.append(pool.submit(task))
+            while waiting and (ended or len(waiting) > WORKERS or waiting[0].done()):
+                part = waiting.popleft().result()
+                _account(part, counts)
+                if rejects is not None and part.rejected_lines:
+                    rejects(part.rejected_lines)
+                yield part, counts
+    counts.interrupted = interrupt.asked
+
+
+def _account(part: Part[Result], counts: Counts) -> None:
+    state = counts.sources[part.source]
+    state.lines += part.chunk_lines
+    state.bytes += part.chunk_bytes
+    counts.lines += part.chunk_lines
+    counts.requests += part.requests
+    counts.events += part.rows - part.requests
+    counts.filtered += part.filtered
+    counts.ignored += part.ignored
+    counts.invalid_durations += part.invalid_durations
+    for reason, count in part.reasons.items():
+        counts.rejected += count
+        counts.reasons[reason] = counts.reasons.get(reason, 0) + count
+    for line, reason, text in part.rejected:
+        if sum(sample[2] == reason for sample in counts.samples) < SAMPLES:
+            counts.samples.append((state.name, line, reason, text))
+
+
+def _tasks(
+    sources: Sequence[Source], job: Job[Result], listener: Listener, interrupt: Interrupt
+) -> Iterator[Callable[[], Part[Result]]]:
+    """One task per chunk, made in the main thread: that is where formats are found."""
+    known: dict[str, Reader] = {}
+    for source in sources:
+        if interrupt.asked:
+            return
+        state = SourceState(source.name)
+        number = len(job.counts.sources)
+        job.counts.sources.append(state)
+        with ChunkReader(source, target=job.chunk) as chunks:
+            ready = _prepare(job, job.format, known) if job.format else None
+            held: Chunk | None = None  # lines that came before the format was sure
+            for chunk in _chunks(chunks, interrupt):
+                if ready is None:
+                    held = chunk if held is None else _join(held, chunk)
+                    ready, sure = _detect(held, source.name, job, known, listener)
+                    if not sure:
+                        continue
+                    chunk, held = held, None
+                state.format = ready.format.name if ready else None
+                listener.progress(chunks, job.counts)
+                yield _Task(job, ready, chunk, number, source.name)
+            if held is not None:
+                ready, _ = _detect(held, source.name, job, known, listener, last=True)
+                state.format = ready.format.name if ready else None
+                yield _Task(job, ready, held, number, source.name)
+            if chunks.error is not None:
+                state.problem = chunks.error
+                listener.problem(chunks.error)
+
+
+def _chunks(chunks: ChunkReader, interrupt: Interrupt) -> Iterator[Chunk]:
+    iterator = iter(chunks)
+    while (chunk := interrupt.next(iterator)) is not None:
+        yield chunk
+    if interrupt.asked:
+        yield from chunks.drain()
+
+
+def _join(first: Chunk, second: Chunk) -> Chunk:
+    cut = {**first.cut, **{first.lines + line: size for line, size in second.cut.items()}}
+    return Chunk(first.data + second.data, first.first_line, first.offset, first.lines + second.lines, cut)
+
+
+def _prepare(job: Job[Result], format: Format, known: dict[str, Reader]) -> Reader:
+    if format.name not in known:
+        known[format.name] = reader(format, job.reading)
+    return known[format.name]
+
+
+def _detect(
+    chunk: Chunk, name: str, job: Job[Result], known: dict[str, Reader], listener: Listener, *, last: bool = False
+) -> tuple[Reader | None, bool]:
+    """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
+    head = chunk.data[: SAMPLE_LINES * 40_000]
+    sample = sample_of(Text.of(head, start_of_source=chunk.offset == 0).lines.head(20 * SAMPLE_LINES).to_list())
+    enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= job.chunk
+    best = rank(sample, registry.formats(job.formats_dir).values())
+    if not best:
+        if enough and sample:
+            listener.format_unknown(name)
+        return None, enough
+    if not enough and best[0].share < SURE:
+        return None, False
+    listener.format_found(name, best[0].format, best[0].share, best[1].format if len(best) > 1 else None)
+    return _prepare(job, best[0].format, known), True
+
+
+@dataclass(frozen=True, slots=True)
+class _Task(Generic[Result]):
+    """Reads one chunk; runs in a worker."""
+
+    job: Job[Result]
+    reader: Reader | None
+    chunk: Chunk
+    source: int
+    name: str
+
+    def __call__(self) -> Part[Result]:
+        chunk = self.chunk
+        text = Text.of(chunk.data, start_of_source=chunk.offset == 0)
+        if self.reader is None:
+            return self._unread(text)
+        batch = self.reader(text)
+        rows, rejected = batch.rows, batch.rejected
+        if chunk.cut:
+            cut = list(chunk.cut)
+            rows = rows.filter(~pl.col("line").is_in(cut))
+            rejected = pl.concat(
+                [
+                    rejected.filter(~pl.col("line").is_in(cut)),
+                    pl.DataFrame({"line": cut, "reason": "too_long"}, schema=rejected.schema),
+                ]
+            )
+        before = rows.height
+        keep = self.job.filters.expression()
+        if keep is not None:
+            rows = rows.filter(keep)
+        result = self.job.work(rows, self.name, chunk.first_line) if rows.height else None
+        requests = int((rows["kind"] == "request").sum())
+        return Part(
+            self.source,
+            len(text),
+            len(chunk.data) + sum(chunk.cut.values()),
+            rows.height,
+            requests,
+            *self._rejects(text, rejected),
+            before - rows.height,
+            batch.ignored,
+            batch.invalid_durations,
+            result,
+        )
+
+    def _unread(self, text: Text) -> Part[Result]:
+        lines = text.lines
+        blank = (lines.str.strip_chars() == "") | lines.str.starts_with("#")
+        left = (~blank).arg_true()
+        rejected = pl.DataFrame({"line": left.cast(pl.UInt32), "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String})
+        size = len(self.chunk.data) + sum(self.chunk.cut.values())
+        return Part(self.source, len(text), size, 0, 0, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None)
+
+    def _rejects(
+        self, text: Text, rejected: pl.DataFrame
+    ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[bytes]]:
+        if not rejected.height:
+            return [], {}, []
+        reasons = {reason: count for reason, count in rejected.group_by("reason").len().sort("reason").iter_rows()}
+        first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
+        samples = []
+        for line, reason in first.select("line", "reason").iter_rows():
+            shown = text.lines[line]
+            if len(shown) > SAMPLE_TEXT:
+                shown = shown[:SAMPLE_TEXT] + "…"
+            samples.append((self.chunk.first_line + line, reason, shown))
+        whole: list[bytes] = []
+        if self.job.keep_rejected:
+            raw = self.chunk.data.split(b"\n")
+            whole = [raw[line] for line in rejected["line"].sort().to_list()]
+        return samples, reasons, whole

@@ -1,0 +1,239 @@
+"""The report: plain values, in the shape of its JSON (`report.schema.json` describes every key)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """One source: what it was read as, how much of it, and what was wrong with it."""
+
+    name: str
+    format: str | None
+    lines: int
+    bytes: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Durations in milliseconds. `avg`, `min`, `max` are exact; percentiles are within `relative_error` of the
+    nearest rank, and keyed as they were asked for. `buckets` is the histogram they come from: (bucket, count), bucket
+    None for exactly 0. `invalid` counts durations that were negative or no number."""
+
+    count: int
+    avg: float
+    min: float
+    max: float
+    percentiles: dict[str, float]
+    relative_error: float
+    invalid: int
+    buckets: list[tuple[int | None, int]]
+    sum_us: int
+
+    def to_dict(self, *, overall: bool) -> dict[str, Any]:
+        """The JSON form; the error bound and the invalid ones are said once, with the overall latency."""
+        said = {"relative_error": self.relative_error, "invalid": self.invalid} if overall else {}
+        return {
+            "count": self.count,
+            "avg": self.avg,
+            "min": self.min,
+            "max": self.max,
+            "percentiles": self.percentiles,
+            **said,
+            "buckets": [list(pair) for pair in self.buckets],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """One endpoint. `method` is None for malformed requests and for what was folded into `(other)`; `share_of_time`
+    is its part of the total of all durations."""
+
+    method: str | None
+    endpoint: str
+    requests: int
+    errors: int
+    bytes: int
+    status_classes: dict[str, int]
+    latency: Latency | None
+    share_of_time: float | None
+
+    @property
+    def name(self) -> str:
+        """Method and endpoint."""
+        return f"{self.method} {self.endpoint}" if self.method else self.endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class BreakdownRow:
+    """One value of a column."""
+
+    value: str
+    requests: int
+    errors: int
+    bytes: int
+    latency: Latency | None
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One minute with requests in it."""
+
+    minute: datetime
+    requests: int
+    errors: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueUsers:
+    """Distinct users: of the whole range (a union) and per minute."""
+
+    total: int
+    standard_error: float | None
+    exact: bool
+    per_minute: list[tuple[datetime, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectSample:
+    """A line that could not be read."""
+
+    source: str
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejects:
+    """Lines that could not be read: how many for which reason, and the first few of each."""
+
+    by_reason: dict[str, int]
+    samples: list[RejectSample]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that was counted. lines = requests + events + rejected + filtered + ignored."""
+
+    generated_at: datetime
+    sources: list[SourceInfo]
+    lines: int
+    requests: int
+    events: int
+    rejected: int
+    filtered: int
+    ignored: int
+    untimed: int
+    bytes: int
+    first: datetime | None
+    last: datetime | None
+    status: dict[str, int]
+    status_classes: dict[str, int]
+    levels: dict[str, int]
+    latency: Latency | None
+    endpoints: list[EndpointRow]
+    endpoints_total: int
+    endpoints_folded: int
+    breakdowns: dict[str, list[BreakdownRow]]
+    unique_users: UniqueUsers
+    minutes: list[Minute]
+    rejects: Rejects
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    filters: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> int:
+        """Requests answered with 5xx."""
+        return self.status_classes.get("5xx", 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON report, in the order of its keys."""
+        users = self.unique_users
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "generated_at": iso(self.generated_at),
+            "sources": [
+                {"name": s.name, "format": s.format, "lines": s.lines, "bytes": s.bytes, "problem": s.problem}
+                for s in self.sources
+            ],
+            "lines": self.lines,
+            "requests": self.requests,
+            "events": self.events,
+            "rejected": self.rejected,
+            "filtered": self.filtered,
+            "ignored": self.ignored,
+            "untimed": self.untimed,
+            "bytes": self.bytes,
+            "time": {"first": self.first and iso(self.first), "last": self.last and iso(self.last)},
+            "status": self.status,
+            "status_classes": self.status_classes,
+            "levels": self.levels,
+            "latency_ms": self.latency and self.latency.to_dict(overall=True),
+            "endpoints": [
+                {
+                    "method": row.method,
+                    "endpoint": row.endpoint,
+                    "requests": row.requests,
+                    "errors": row.errors,
+                    "bytes": row.bytes,
+                    "status_classes": row.status_classes,
+                    "share_of_time": row.share_of_time,
+                    "latency_ms": row.latency and row.latency.to_dict(overall=False),
+                }
+                for row in self.endpoints
+            ],
+            "endpoints_total": self.endpoints_total,
+            "endpoints_folded": self.endpoints_folded,
+            "breakdowns": {
+                column: [
+                    {
+                        "value": row.value,
+                        "requests": row.requests,
+                        "errors": row.errors,
+                        "bytes": row.bytes,
+                        "latency_ms": row.latency and row.latency.to_dict(overall=False),
+                    }
+                    for row in rows
+                ]
+                for column, rows in self.breakdowns.items()
+            },
+            "unique_users": {
+                "total": users.total,
+                "standard_error": users.standard_error or 0.0,
+                "exact": users.exact,
+                "per_minute": [{"minute": iso(minute), "users": count} for minute, count in users.per_minute],
+            },
+            "minutes": [
+                {"minute": iso(m.minute), "requests": m.requests, "errors": m.errors, "bytes": m.bytes}
+                for m in self.minutes
+            ],
+            "rejects": {
+                "by_reason": self.rejects.by_reason,
+                "samples": [
+                    {"source": s.source, "line": s.line, "reason": s.reason, "text": s.text}
+                    for s in self.rejects.samples
+                ],
+            },
+            "notes": self.notes,
+            "interrupted": self.interrupted,
+            "filters": self.filters,
+        }
+
+    def to_json(self) -> str:
+        """The JSON report as text, ASCII only, so that nothing in a log can address a terminal."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+
+def iso(time: datetime) -> str:
+    """ISO 8601 in UTC with a Z, microseconds where there are any."""
+    return time.replace(tzinfo=None).isoformat() + "Z"

@@ -1,0 +1,51 @@
+"""The request schema: the one table that formats produce and everything else reads.
+
+One row is one request, or one event (a structured application line that has neither method nor status).
+A format that lacks a field gives null. Times are UTC, durations milliseconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COLUMNS: Final = (
+    "kind",
+    "timestamp",
+    "method",
+    "protocol",
+    "path",
+    "query",
+    "endpoint",
+    "status",
+    "duration_ms",
+    "bytes",
+    "user_id",
+    "client_ip",
+    "host",
+    "referer",
+    "user_agent",
+    "level",
+    "app_name",
+    "message",
+    "trace_id",
+    "extra",
+)
+
+MALFORMED: Final = "(malformed)"  # the endpoint of a request whose request line is not one
+OTHER: Final = "(other)"  # where values beyond a cap are folded
+
+
+def dtypes() -> dict[str, pl.DataType]:
+    """Column name to Polars type, in the order of the schema."""
+    import polars as pl
+
+    special: dict[str, pl.DataType] = {
+        "timestamp": pl.Datetime("us", "UTC"),
+        "status": pl.UInt16(),
+        "duration_ms": pl.Float64(),
+        "bytes": pl.Int64(),
+    }
+    return {name: special.get(name, pl.String()) for name in COLUMNS}

@@ -1,0 +1,108 @@
+"""Requests, errors, bytes and latency by key: endpoints, and every `--by` column.
+
+Two tables: counts by (id, status class), and the latency histogram by (id, bucket). The overall latency is the
+sum of the histogram over all ids, so a request counts in it whether or not its key is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.sketches import loghist
+from logstats.summaries.tables import Accumulator, Keys, Shape
+
+NO_DURATION: Final = -(2**31)  # in the chunk's table: a request without a duration …
+ZERO: Final = NO_DURATION + 1  # … and one that took exactly none, whose bucket is null in a histogram
+
+COUNTS: Final = Shape(
+    {"id": pl.Int32(), "status_class": pl.UInt8()},
+    {"requests": pl.Int64(), "bytes": pl.Int128(), "timed": pl.Int64(), "us": pl.Int128()},
+    {"us_min": pl.Int64()},
+    {"us_max": pl.Int64()},
+)
+HISTOGRAM: Final = Shape({"id": pl.Int32(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
+
+
+def needs(keys: Sequence[str]) -> frozenset[str]:
+    """The schema columns that a ranking reads."""
+    return frozenset({*keys, "status", "bytes", "duration_ms"})
+
+
+def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Requests of one chunk → one row per (key…, status_class, bucket), with the first line of each."""
+    micros = (pl.col("duration_ms") * 1000).round().cast(pl.Int64)
+    bucket = (
+        pl.when(pl.col("duration_ms") > 0)
+        .then(loghist.bucket(pl.col("duration_ms")))
+        .when(pl.col("duration_ms") == 0)
+        .then(ZERO)
+        .otherwise(NO_DURATION)
+        .cast(pl.Int32)
+    )
+    by = [pl.col(key).cast(pl.String) for key in keys]
+    return (
+        rows.lazy()
+        .select(
+            *by,
+            "line",
+            pl.col("bytes"),
+            (pl.col("status").fill_null(0) // 100).cast(pl.UInt8).alias("status_class"),
+            bucket.alias("bucket"),
+            micros.alias("us"),
+        )
+        .group_by(*keys, "status_class", "bucket")
+        .agg(
+            pl.len().cast(pl.Int64).alias("requests"),
+            pl.col("bytes").cast(pl.Int128).sum(),
+            pl.col("us").count().cast(pl.Int64).alias("timed"),
+            pl.col("us").min().alias("us_min"),
+            pl.col("us").max().alias("us_max"),
+            pl.col("us").cast(pl.Int128).sum(),
+            pl.col("line").min().alias("first"),
+        )
+        .collect()
+    )
+
+
+class Ranking:
+    """What is held of one ranking."""
+
+    def __init__(self, keys: Sequence[str], cap: int) -> None:
+        self.keys = Keys(keys, cap)
+        self._counts = Accumulator(COUNTS)
+        self._histogram = Accumulator(HISTOGRAM)
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add what `summarise` made of the next chunk."""
+        numbered = self.keys.number(table)
+        self._counts.add(numbered.select(list(COUNTS.schema)))
+        timed = numbered.filter(pl.col("bucket") != NO_DURATION)
+        self._histogram.add(timed.select("id", "bucket", count="timed"))
+
+    def counts(self) -> pl.DataFrame:
+        """(key…, folded, status_class, requests, bytes, timed, us, us_min, us_max)."""
+        return self.keys.name(self._counts.table())
+
+    def histogram(self) -> pl.DataFrame:
+        """(key…, folded, bucket, count); bucket null is exactly 0 ms."""
+        table = self._histogram.table()
+        zero = pl.when(pl.col("bucket") != ZERO).then("bucket")
+        return self.keys.name(table.with_columns(zero.alias("bucket")))
+
+
+ENDPOINT_KEYS: Final = ("method", "endpoint")
+BREAKDOWNS: Final = (
+    "client_ip",
+    "host",
+    "user_agent",
+    "referer",
+    "status",
+    "method",
+    "app_name",
+    "user_id",
+)
+assert set(BREAKDOWNS) <= set(schema.COLUMNS)

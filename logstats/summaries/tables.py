@@ -1,0 +1,101 @@
+"""Keyed tables that merge: the one mechanism under every summary.
+
+A table has key columns and figures that are sums, minima or maxima. Merging is concatenation and one group-by,
+so it is associative and commutative and the empty table is its identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+_PENDING_ROWS: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the columns of a table are."""
+
+    keys: dict[str, pl.DataType]
+    sums: dict[str, pl.DataType]
+    minima: dict[str, pl.DataType]
+    maxima: dict[str, pl.DataType]
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """All columns, keys first."""
+        return {**self.keys, **self.sums, **self.minima, **self.maxima}
+
+    def empty(self) -> pl.DataFrame:
+        """The identity of merging."""
+        return pl.DataFrame(schema=self.schema)
+
+    def merge(self, tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """One table of several; none of them is changed."""
+        if len(tables) == 1:
+            return tables[0]
+        return (
+            pl.concat([table.select(list(self.schema)).cast(self.schema) for table in tables])
+            .group_by(*self.keys)
+            .agg(pl.col(*self.sums).sum(), *(pl.col(c).min() for c in self.minima), *(pl.col(c).max() for c in self.maxima))
+        )
+
+
+class Accumulator:
+    """A table that grows by merging. Parts are merged when they outweigh what is merged already, so the work stays
+    proportional to what comes in."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self._merged = shape.empty()
+        self._parts: list[pl.DataFrame] = []
+        self._pending = 0
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add the rows of a table with this shape; its keys may repeat."""
+        if table.height:
+            self._parts.append(table)
+            self._pending += table.height
+            if self._pending > max(_PENDING_ROWS, self._merged.height):
+                self.table()
+
+    def table(self) -> pl.DataFrame:
+        """The merged table."""
+        if self._parts:
+            self._merged = self.shape.merge([self._merged, *self._parts])
+            self._parts, self._pending = [], 0
+        return self._merged
+
+
+class Keys:
+    """Numbers distinct keys in the order in which they first come, up to a cap; the rest gets `OTHER`.
+
+    Which keys are kept depends on the order of the lines alone, not on how they were cut into chunks.
+    """
+
+    OTHER: Final = -1
+
+    def __init__(self, columns: Sequence[str], cap: int) -> None:
+        self.columns = list(columns)
+        self.cap = cap
+        self._known = pl.DataFrame(schema={**dict.fromkeys(self.columns, pl.String), "id": pl.Int32})
+
+    def number(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order."""
+        found = table.group_by(self.columns).agg(pl.col("first").min())
+        new = found.join(self._known, on=self.columns, how="anti", nulls_equal=True)
+        if new.height and self._known.height < self.cap:
+            new = new.sort("first").head(self.cap - self._known.height)
+            start = self._known.height
+            ids = pl.int_range(start, start + new.height, dtype=pl.Int32, eager=True).alias("id")
+            self._known = pl.concat([self._known, new.select(self.columns).with_columns(ids)])
+        numbered = table.join(self._known, on=self.columns, how="left", nulls_equal=True)
+        return numbered.drop(*self.columns, "first").with_columns(pl.col("id").fill_null(self.OTHER))
+
+    def name(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Replace `id` by the key columns again; all of them null for `OTHER`, told apart by `folded`."""
+        named = table.join(self._known, on="id", how="left")
+        return named.with_columns(folded=pl.col("id") == self.OTHER).drop("id")

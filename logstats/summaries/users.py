@@ -1,0 +1,99 @@
+"""Unique users: per minute and over the whole range, by HyperLogLog or, for whoever pays the memory, exactly.
+
+A range's users are the union of its minutes, never their sum.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from logstats.sketches import hll
+from logstats.summaries.traffic import minute
+
+USER_KEYS: Final = {
+    "auto": frozenset({"user_id", "client_ip"}),
+    "user_id": frozenset({"user_id"}),
+    "client_ip": frozenset({"client_ip"}),
+    "ip+agent": frozenset({"client_ip", "user_agent"}),
+}
+
+
+def user(key: str) -> pl.Expr:
+    """The text that stands for a user; null where the line has none."""
+    if key == "auto":
+        return pl.coalesce("user_id", "client_ip")
+    if key == "ip+agent":
+        return pl.concat_str("client_ip", pl.col("user_agent").fill_null("-"), separator=" ")
+    return pl.col(key)
+
+
+def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
+    """Requests of one chunk → (minute, user) pairs if exact, else (minute, register, rank)."""
+    pairs = rows.select(minute(), user(key).alias("user")).drop_nulls("user").unique()
+    if exact or pairs.height == 0:
+        return pairs
+    users = pairs.select(pl.col("user").unique())
+    hashed = users.hstack(hll.hash_strings(users["user"]))
+    return (
+        pairs.join(hashed, on="user", how="left")
+        .group_by("minute", "register")
+        .agg(pl.col("rank").max())
+        .sort("minute", "register")
+    )
+
+
+class SketchedUsers:
+    """Users by HyperLogLog: 16 KiB a minute at the most, standard error 0.81 %."""
+
+    exact = False
+    standard_error: float | None = 1.04 / 128
+
+    def __init__(self) -> None:
+        self._sketches = hll.MinuteSketches()
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add what `summarise` made of the next chunk."""
+        if table.height:
+            self._sketches.add(table)
+
+    def total(self) -> int:
+        """Users of everything."""
+        return self._sketches.total()
+
+    def per_minute(self) -> pl.DataFrame:
+        """(minute, users), in order."""
+        return self._sketches.per_minute()
+
+
+class ExactUsers:
+    """Users counted one by one; memory grows with them."""
+
+    exact = True
+    standard_error = None
+
+    def __init__(self) -> None:
+        self._pairs: list[pl.DataFrame] = []
+        self._pending = 0
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add what `summarise` made of the next chunk."""
+        self._pairs.append(table)
+        self._pending += table.height
+        if self._pending > max(1_000_000, self._pairs[0].height):
+            self._merge()
+
+    def _merge(self) -> pl.DataFrame:
+        empty = pl.DataFrame(schema={"minute": pl.Int64, "user": pl.String})
+        merged = pl.concat([empty, *self._pairs]).unique()
+        self._pairs, self._pending = [merged], 0
+        return merged
+
+    def total(self) -> int:
+        """Users of everything."""
+        return self._merge()["user"].n_unique()
+
+    def per_minute(self) -> pl.DataFrame:
+        """(minute, users), in order."""
+        return self._merge().drop_nulls("minute").group_by("minute").agg(users=pl.len().cast(pl.Int64)).sort("minute")
