@@ -154,6 +154,7 @@ def report(
     for part, _ in _run(sources, job, listener, interrupt, rejects):
         if part.result is not None:
             statistics.add(part.result)
+    statistics.merge()
     return build(
         statistics,
         job.counts,
@@ -191,8 +192,7 @@ def read(
         place = pl.col("line").cast(pl.Int64) + first_line
         return rows.sort("line").select(*columns, pl.lit(source).alias("source"), place.alias("line"))
 
-    wanted = frozenset(columns) | {"kind"}
-    job = _job(options, wanted, rows_of, rejects is not None, counts)
+    job = _job(options, frozenset(columns), rows_of, rejects is not None, counts)
     return _frames(sources, job, listener, interrupt, rejects)
 
 
@@ -238,7 +238,7 @@ def _job(
 ) -> Job[Result]:
     filters = options.filters()
     return Job(
-        options.reading(needs | filters.needs | {"kind"}),
+        options.reading(needs | filters.needs),
         filters,
         work,
         options.chosen_format(),

@@ -300,7 +300,7 @@ class _Task(Generic[Result]):
 
     def __call__(self) -> Part[Result]:
         chunk = self.chunk
-        text = Text.of(chunk.data, start_of_source=chunk.offset == 0)
+        text = Text.of(chunk.data, chunk.lines, start_of_source=chunk.offset == 0)
         if self.reader is None:
             return self._unread(text)
         batch = self.reader(text)
@@ -319,7 +319,7 @@ class _Task(Generic[Result]):
         if keep is not None:
             rows = rows.filter(keep)
         result = self.job.work(rows, self.name, chunk.first_line) if rows.height else None
-        requests = int((rows["kind"] == "request").sum())
+        requests = int((rows["kind"] == "request").sum()) if "kind" in rows.columns else rows.height
         return Part(
             self.source,
             len(text),

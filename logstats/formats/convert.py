@@ -58,7 +58,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A chunk that was read: `rows` has `line` (UInt32, index in the chunk) and the wanted columns."""
+    """A chunk that was read: `rows` has `line` (UInt32, index in the chunk) and the wanted columns; those of formats
+    that mix in events also `kind` and `level`."""
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
@@ -100,16 +101,17 @@ def convert(tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Re
         columns["status"], bad["bad_status"] = _status(pl.col(role["status"]))
     if "bytes" in role:
         columns["bytes"], bad["bad_bytes"] = _bytes(pl.col(role["bytes"]))
-    durations = [_duration(pl.col(n), fields[n].unit) for n in frame.columns if _is_duration(n, fields)]
+    durations = [name for name in frame.columns if name in fields and fields[name].role == "duration"]
     if durations:
-        times, not_numbers, invalid = zip(*durations, strict=True)
+        frame = frame.with_columns(_micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations)
+        read = [_duration(pl.col(n), pl.col(f"_us_{n}")) for n in durations]
+        times, not_numbers, invalid = zip(*read, strict=True)
         columns["duration_ms"] = pl.coalesce(times)
         bad["bad_duration"] = pl.any_horizontal(not_numbers)
         columns["_invalid"] = pl.any_horizontal(invalid) & pl.coalesce(times).is_null()
     if "timestamp" in wanted and ("timestamp" in role or "date" in role):
         columns["timestamp"] = timestamps.parse(_present_series(_time_text(frame, role)), reading.zone)
-    frame = _add_request(frame, role, wanted)
-    frame = _add_target(frame, role, reading)
+    frame = _requests(frame, role, reading)
     if "client_ip" in wanted:
         columns["client_ip"] = _client(role, fields, reading)
     host = pl.coalesce(text("host"), "_authority") if "_authority" in frame.columns else text("host")
@@ -121,13 +123,14 @@ def convert(tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Re
     for name in ("user_id", "referer", "user_agent", "message", "trace_id"):
         if name in role:
             columns[name] = text(name)
-    if "level" in wanted or events:
+    if "level" in wanted:
         columns["level"] = _level(text("level"), columns.get("status"))
     if events:
         is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "status", "request")))
         is_request |= text("target").is_not_null() & ("duration" in role and text("duration").is_not_null())
         is_event = text("level").is_not_null() | text("message").is_not_null()
         columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
+        columns["level"] = _level(text("level"), columns.get("status"))
         bad["no_known_fields"] = ~is_request & ~is_event
         if "endpoint" in columns:
             columns["endpoint"] = pl.when(is_request).then("_endpoint")
@@ -141,22 +144,19 @@ def convert(tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Re
             pl.struct(pl.col(role["request"]).alias("request")).struct.json_encode()
         )
 
-    keep = {name: columns[name] for name in columns if name in wanted or name in ("line", "_invalid", "kind")}
+    always = {"line", "_invalid", *(("kind", "level") if events else ())}
+    keep = {name: columns[name] for name in columns if name in wanted or name in always}
     nulls = {n: pl.lit(None, t) for n, t in schema.dtypes().items() if n in wanted and n not in keep}
     flags = {f"_{reason}": flag.fill_null(value=False) for reason, flag in bad.items()}
     rows = frame.select(**keep, **nulls, **flags)
     rejected = tokens.rejected
-    if flags and rows.select(pl.any_horizontal(pl.col(*flags).any())).item():
+    if flags and rows.select(pl.any_horizontal(pl.col(*flags)).any()).item():
         reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)
         refused = rows.select("line", reason.alias("reason")).drop_nulls()
         rejected = pl.concat([rejected, refused])
         rows = rows.filter(~pl.any_horizontal(*flags))
     invalid_durations = int(rows["_invalid"].sum()) if "_invalid" in rows.columns else 0
     return Batch(rows.drop("_invalid", *flags, strict=False), rejected, tokens.ignored, lines, invalid_durations)
-
-
-def _is_duration(name: str, fields: Mapping[str, Field]) -> bool:
-    return name in fields and fields[name].role == "duration"
 
 
 def _missing(text: pl.Expr) -> pl.Expr:
@@ -193,23 +193,21 @@ def _bytes(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return pl.when(good).then(value), ~good.fill_null(value=False) & ~_missing(text)
 
 
-def _duration(text: pl.Expr, unit: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+def _micros(text: pl.Expr, unit: str) -> pl.Expr:
+    """A duration in whole microseconds as Float64, null where the text is no number."""
+    if unit != "auto":
+        return (text.cast(pl.Float64, strict=False) * UNITS[unit]).round()
+    number = text.str.extract(_SUFFIXES, 1).cast(pl.Float64, strict=False)
+    scales = {**UNITS, "µs": 1.0, "μs": 1.0, "sec": 1e6, "m": 6e7, "min": 6e7, "h": 3.6e9}
+    suffix = text.str.extract(_SUFFIXES, 2)
+    return (number * suffix.replace_strict(scales, default=1e3, return_dtype=pl.Float64)).round()
+
+
+def _duration(text: pl.Expr, micros: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     """(milliseconds or null, whether the text is no number, whether the number is no duration)."""
-    if unit == "auto":
-        number = text.str.extract(_SUFFIXES, 1).cast(pl.Float64, strict=False)
-        suffix = text.str.extract(_SUFFIXES, 2)
-        scale = suffix.replace_strict(
-            {**UNITS, "µs": 1.0, "μs": 1.0, "sec": 1e6, "m": 6e7, "min": 6e7, "h": 3.6e9},
-            default=1e3,
-            return_dtype=pl.Float64,
-        )
-        micros = (number * scale).round()
-    else:
-        number = text.cast(pl.Float64, strict=False)
-        micros = (number * UNITS[unit]).round()
     good = micros.is_between(0, LONGEST_US)
-    not_a_number = number.is_null() & ~_missing(text)
-    return pl.when(good).then(micros / 1000), not_a_number, number.is_not_null() & ~good
+    milliseconds = pl.when(good).then(micros / 1000)
+    return milliseconds, micros.is_null() & ~_missing(text), ~good
 
 
 def _level(text: pl.Expr, status: pl.Expr | pl.Series | None) -> pl.Expr:
@@ -237,34 +235,35 @@ def _without_port(address: pl.Expr) -> pl.Expr:
     return pl.when(address.str.contains(_HAS_PORT)).then(bare).otherwise(address)
 
 
-def _add_request(frame: pl.DataFrame, role: dict[str, str], wanted: Collection[str]) -> pl.DataFrame:
-    """Adds `_method`, `_target` and `_protocol`, from the request line or from fields of their own."""
-    own = {part: role[part] for part in ("method", "protocol", "target") if part in role}
-    if "request" not in role or not _NEEDS["request"] & set(wanted):
-        return frame.with_columns(**{f"_{p}": _present(pl.col(name)) for p, name in own.items() if p != "target"})
-    name = role["request"]
-    distinct = frame.select(name).unique().drop_nulls()
-    parts = split_requests(distinct[name]).rename(lambda part: f"_{part}")
-    frame = frame.join(distinct.hstack(parts), on=name, how="left", maintain_order="left")
-    role["target"] = "_target"
-    return frame.with_columns(pl.coalesce(_present(pl.col(n)), f"_{p}").alias(f"_{p}") for p, n in own.items())
+def _requests(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) -> pl.DataFrame:
+    """Adds `_method`, `_protocol`, `_path`, `_query`, `_authority`, `_endpoint`, as far as they are wanted.
 
-
-def _add_target(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) -> pl.DataFrame:
-    """Adds `_path`, `_query`, `_authority` and `_endpoint`."""
-    name = role.get("target") or role.get("path")
-    if name is None or not _TARGET_COLUMNS & reading.wanted:
+    Requests repeat: each distinct one is taken apart once.
+    """
+    names = [role[part] for part in ("request", "method", "target", "path", "protocol", "query") if part in role]
+    wanted = (_NEEDS["request"] - {"host"}) & reading.wanted
+    if not names or not wanted:
         return frame
-    distinct = frame.select(name).unique().drop_nulls()
-    parts = split_targets(_present_series(distinct[name]).alias(name))
-    if "endpoint" in reading.wanted:
-        parts = parts.with_columns(endpoint=reading.endpoints.of(parts["path"]).fill_null(schema.MALFORMED))
-    parts = parts.rename({"path": "_path", "query": "_q", "authority": "_authority"})
-    if "endpoint" in parts.columns:
-        parts = parts.rename({"endpoint": "_endpoint"})
-    frame = frame.join(distinct.hstack(parts), on=name, how="left", maintain_order="left")
-    own = _present(pl.col(role["query"]).str.strip_prefix("?")) if "query" in role else pl.lit(None, pl.String)
-    frame = frame.with_columns(_query=pl.coalesce("_q", own))
-    if "_endpoint" in frame.columns:
-        frame = frame.with_columns(pl.col("_endpoint").fill_null(schema.MALFORMED))
-    return frame
+    distinct = frame.select(names).unique()
+    own = {part: _present_series(distinct[role[part]]) for part in ("method", "protocol", "query") if part in role}
+    target = distinct[role["target"]] if "target" in role else distinct[role["path"]] if "path" in role else None
+    parts = distinct.select()
+    if "request" in role:
+        parts = split_requests(distinct[role["request"]])
+        target = parts["target"] if target is None else _present_series(target).fill_null(parts["target"])
+    for part, series in own.items():
+        series = series.fill_null(parts[part]) if part in parts.columns else series
+        parts = parts.with_columns(series.alias(part)) if parts.width else series.alias(part).to_frame()
+    if target is not None:
+        split = split_targets(_present_series(target))
+        if "query" in parts.columns:
+            split = split.with_columns(pl.coalesce("query", parts["query"].str.strip_prefix("?")))
+        parts = pl.concat([parts.drop("query", strict=False), split], how="horizontal")
+        if "endpoint" in wanted:
+            endpoint = reading.endpoints.of(split["path"]).fill_null(schema.MALFORMED)
+            parts = parts.with_columns(endpoint.alias("endpoint"))
+    if "host" not in reading.wanted and "authority" in parts.columns:
+        parts = parts.drop("authority")
+    kept = {name: f"_{name}" for name in parts.columns if name in wanted or name == "authority"}
+    parts = parts.select(list(kept)).rename(kept)
+    return frame.join(distinct.hstack(parts), on=names, how="left", maintain_order="left", nulls_equal=True)

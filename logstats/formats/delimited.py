@@ -121,7 +121,7 @@ class Delimited:
     def __init__(self, pattern: Pattern, names: Collection[str]) -> None:
         self.pattern = pattern
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
-        self._sections = _sections(pattern)
+        self._plan = _plan(_sections(pattern))
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane."""
@@ -134,71 +134,99 @@ class Delimited:
 
     def fast(self, text: Text) -> tuple[pl.DataFrame, pl.Series]:
         """The fast lane: the variables of every line, and which lines it vouches for."""
-        pieces = self._pieces(text)
+        plan = self._plan
+        pieces = _pieces(text, plan.pieces)
         if pieces is None:
             nothing = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(len(text))
             return nothing, pl.Series([False]).new_from_index(0, len(text))
-        # With as many quotes as the pattern, and only then, pieces and quotes add up to the line.
-        proven = text.lines.str.len_bytes() == sum((p.str.len_bytes() for p in pieces), len(pieces) - 1)
-        columns: dict[str, pl.Series] = {}
-        for number, (piece, section) in enumerate(zip(pieces, self._sections, strict=True)):
-            if number % 2 == 1:  # between quotes: a backslash at the end escapes what looks like the closing one
-                proven &= ~piece.str.ends_with("\\")
-            proven &= self._take_apart(piece, section, columns)
-        return pl.DataFrame([columns[name].alias(name) for name in self.names]), proven
+        for splits in plan.splits:
+            pieces = pieces.with_columns(splits)
+        found = pieces.select(plan.proven, *(plan.variables[name] for name in self.names))
+        return found.drop(_PROVEN), found[_PROVEN]
 
-    def _pieces(self, text: Text) -> list[pl.Series] | None:
-        """The lines split at every quote, as many columns as the pattern has pieces; short lines get ''."""
-        count = len(self._sections)
-        if count == 1:
-            return [text.lines]
-        schema = {str(i): pl.String for i in range(count)}
-        frame = pl.read_csv(
-            text.data,
-            has_header=False,
-            separator=QUOTE,
-            quote_char=None,
-            schema=schema,
-            empty_string_is_null=False,
-            extra_columns="ignore",
-            missing_columns="insert",
-        )
-        return frame.fill_null("").get_columns() if frame.height == len(text) else None
 
-    def _take_apart(self, piece: pl.Series, section: Pattern, columns: dict[str, pl.Series]) -> pl.Series:
-        """Split one piece of every line into its variables; returns which lines had the right shape."""
-        if not section:
-            return piece == ""
-        if len(section) == 1:
-            if isinstance(section[0], str):
-                return piece == section[0]
-            columns[section[0].name] = piece
-            return pl.Series([True]).new_from_index(0, piece.len())
-        good = pl.Series([True]).new_from_index(0, piece.len())
-        parts = list(section)
-        if isinstance(parts[0], str):
-            good &= piece.str.starts_with(parts[0])
-            piece = piece.str.strip_prefix(parts.pop(0))
-        if isinstance(parts[-1], str):
-            good &= piece.str.ends_with(parts[-1])
-            piece = piece.str.strip_suffix(parts.pop())
-        while parts:
-            # Variables with the same literal after each: one split.
-            literal = parts[1] if len(parts) > 1 else None
-            run = 1
-            while literal is not None and 2 * run + 1 < len(parts) and parts[2 * run + 1] == literal:
-                run += 1
-            if literal is None:
-                name = parts.pop(0).name
-                columns[name] = piece
-                break
-            split = piece.str.splitn(literal, run + 1).struct.unnest().get_columns()
-            for k in range(run):
-                columns[parts[2 * k].name] = split[k]
-            piece = split[run]
-            good &= piece.is_not_null()
-            del parts[: 2 * run]
-        return good
+_LINE, _PROVEN = "\0line", "\0proven"  # no variable is called so
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The expressions that take a pattern apart: a few rounds of splits, then all variables at once."""
+
+    pieces: int
+    splits: list[list[pl.Expr]]
+    variables: dict[str, pl.Expr]
+    proven: pl.Expr
+
+
+def _pieces(text: Text, count: int) -> pl.DataFrame | None:
+    """The lines split at every quote into columns 0, 1, …; what is missing or too much in a line is not said."""
+    whole = text.lines.alias(_LINE)
+    if count == 1:
+        return pl.DataFrame([whole, text.lines.alias("0")])
+    frame = pl.read_csv(
+        text.data,
+        has_header=False,
+        separator=QUOTE,
+        quote_char=None,
+        schema={str(i): pl.String for i in range(count)},
+        empty_string_is_null=False,
+        extra_columns="ignore",
+        missing_columns="insert",
+    )
+    return frame.with_columns(whole) if frame.height == len(text) else None
+
+
+def _plan(sections: list[Pattern]) -> _Plan:
+    count = len(sections)
+    length = pl.sum_horizontal(pl.col(str(i)).str.len_bytes() for i in range(count))
+    # With as many quotes as the pattern has, and only then, pieces and quotes add up to the line.
+    checks = [pl.col(_LINE).str.len_bytes() == length + (count - 1)]
+    splits: list[list[pl.Expr]] = []
+    variables: dict[str, pl.Expr] = {}
+    for number, section in enumerate(sections):
+        piece = pl.col(str(number))
+        if number % 2 == 1:  # between quotes: a backslash at the end escapes what looks like the closing one
+            checks.append(~piece.str.ends_with("\\"))
+        _plan_piece(str(number), section, splits, variables, checks)
+    return _Plan(count, splits, variables, pl.all_horizontal(checks).alias(_PROVEN))
+
+
+def _plan_piece(
+    column: str,
+    section: Pattern,
+    splits: list[list[pl.Expr]],
+    variables: dict[str, pl.Expr],
+    checks: list[pl.Expr],
+) -> None:
+    piece = pl.col(column)
+    if all(isinstance(part, str) for part in section):
+        checks.append(piece == (section[0] if section else ""))
+        return
+    parts = list(section)
+    rest = piece
+    if isinstance(parts[0], str):
+        checks.append(piece.str.starts_with(parts[0]))
+        rest = rest.str.strip_prefix(parts.pop(0))
+    if isinstance(parts[-1], str):
+        checks.append(rest.str.ends_with(parts[-1]))
+        rest = rest.str.strip_suffix(parts.pop())
+    level = 0
+    while len(parts) > 1:
+        # Variables with the same literal after each: one split.
+        literal, run = parts[1], 1
+        while 2 * run + 1 < len(parts) and parts[2 * run + 1] == literal:
+            run += 1
+        if len(splits) == level:
+            splits.append([])
+        name = f"{column}/{level}"
+        splits[level].append(rest.str.splitn(literal, run + 1).alias(name))
+        for k in range(run):
+            variables[parts[2 * k].name] = pl.col(name).struct.field(f"field_{k}").alias(parts[2 * k].name)
+        rest = pl.col(name).struct.field(f"field_{run}")
+        checks.append(rest.is_not_null())
+        del parts[: 2 * run]
+        level += 1
+    variables[parts[0].name] = rest.alias(parts[0].name)
 
 
 def _sections(pattern: Pattern) -> list[Pattern]:

@@ -90,11 +90,11 @@ def _try(format: Format, text: Text) -> Candidate:
             fields = fields.filter(pl.col(name).str.contains(field.looks))
     rows = ready.convert(replace(tokens, fields=fields), len(text)).rows
     good = rows.filter(
-        (pl.col("kind") == "event")
+        (pl.col("kind") == "event" if ready.events else pl.lit(value=False))
         | pl.col("status").is_not_null()
         | (pl.col("method").is_not_null() & pl.col("timestamp").is_not_null())
     )
-    if "timestamp" in format.roles | {"date"} and "kind" in rows.columns:
+    if "timestamp" in format.roles | {"date"}:
         timed = good.filter(pl.col("timestamp").is_not_null())
         good = timed if timed.height else good.clear() if format.engine == "regex" else good
     explained = sum(good[name].null_count() < good.height for name in good.columns)

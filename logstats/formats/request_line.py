@@ -11,7 +11,9 @@ import polars as pl
 
 # RFC 9110 names methods by tokens; every registered one, and every one seen in the wild, is made of these.
 _METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
-_PROTOCOL = r" [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?$"
+_PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
+_USUAL = (" HTTP/1.1", " HTTP/2.0", " HTTP/1.0")
+_USUAL_LENGTH = 9
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
 _AUTHORITY = r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)"
 
@@ -22,24 +24,36 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
     Without a protocol the target must have one of the four forms of RFC 9112, so that a stray sentence is
     not taken for a request.
     """
-    return (
-        requests.to_frame("request")
-        .select(
-            pl.col("request").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest(),
-        )
-        .with_columns(protocol=pl.concat_str(pl.lit(" "), "rest").str.extract(f"({_PROTOCOL})").str.slice(1))
-        .with_columns(
-            target=pl.when(pl.col("protocol").is_null())
-            .then("rest")
-            .otherwise(pl.col("rest").str.head(-(pl.col("protocol").str.len_chars().cast(pl.Int64) + 1)))
-        )
-        .with_columns(
-            good=pl.col("method").str.contains(_METHOD)
-            & (pl.col("target").str.len_bytes() > 0)
-            & (pl.col("protocol").is_not_null() | pl.col("target").str.contains(_TARGET))
-        )
-        .select(pl.when(pl.col("good")).then(name).alias(name) for name in ("method", "target", "protocol"))
+    parts = requests.to_frame("request").select(
+        pl.col("request").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest()
     )
+    rest = pl.col("rest")
+    usual = pl.any_horizontal(*(rest.str.ends_with(ending) for ending in _USUAL))
+    parts = parts.select(
+        "method",
+        "rest",
+        target=pl.when(usual).then(rest.str.head(-_USUAL_LENGTH)),
+        protocol=pl.when(usual).then(rest.str.tail(_USUAL_LENGTH - 1)),
+    )
+    odd = (parts["target"].is_null() & parts["rest"].is_not_null()).arg_true()
+    if odd.len():
+        parts = parts.with_columns(_unusual(parts["rest"].gather(odd), odd, parts))
+    parts = parts.drop("rest")
+    good = parts["method"].str.contains(_METHOD) & (parts["target"].str.len_bytes() > 0)
+    if parts["protocol"].null_count():
+        good &= parts["protocol"].is_not_null() | parts["target"].str.contains(_TARGET)
+    good = good.fill_null(value=False)
+    return parts if good.all() else parts.select(pl.when(good).then(pl.all()))
+
+
+def _unusual(rests: pl.Series, places: pl.Series, parts: pl.DataFrame) -> list[pl.Series]:
+    """Target and protocol of what ends with another protocol, or with none."""
+    # The longest protocol that _PROTOCOL allows has 16 characters; a short text is searched fast.
+    frame = rests.to_frame("rest").with_columns(tail=(" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL))
+    cut = pl.col("rest").str.head(-pl.col("tail").str.len_bytes().cast(pl.Int64))
+    target = pl.when(pl.col("tail").is_null()).then("rest").otherwise(cut)
+    frame = frame.select(target=target, protocol=pl.col("tail").str.slice(1))
+    return [parts[name].scatter(places, frame[name]) for name in ("target", "protocol")]
 
 
 def split_targets(targets: pl.Series) -> pl.DataFrame:

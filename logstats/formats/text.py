@@ -20,8 +20,8 @@ class Text:
     lines: pl.Series
 
     @classmethod
-    def of(cls, data: bytes, *, start_of_source: bool = False) -> Text:
-        """Decode a run of whole lines; bytes that are not UTF-8 become the text `\\xNN`."""
+    def of(cls, data: bytes, count: int | None = None, *, start_of_source: bool = False) -> Text:
+        """Decode a run of whole lines, `count` of them if the caller knows; bytes that are not UTF-8 become `\\xNN`."""
         if start_of_source and data.startswith(_BOM):
             data = data[len(_BOM) :]
         if not data.endswith(b"\n"):
@@ -30,7 +30,7 @@ class Text:
             data = data.replace(b"\r\n", b"\n")
         if not data.isascii():
             data = _valid_utf8(data)
-        return cls(data, _split(data))
+        return cls(data, _split(data, data.count(b"\n") if count is None else count))
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -44,9 +44,9 @@ def _valid_utf8(data: bytes) -> bytes:
     return data
 
 
-def _split(data: bytes) -> pl.Series:
+def _split(data: bytes, count: int) -> pl.Series:
     lines = pl.read_lines(data)["line"]
-    if lines.len() != data.count(b"\n"):
+    if lines.len() != count:
         # The reader and the bytes disagree on what a line is: the bytes are right.
         lines = pl.Series("line", data.decode().split("\n")[:-1], dtype=pl.String)
     return lines

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from logstats.summaries import ranking, traffic, users
+
+_AT_ONCE: Final = 16  # chunks
+_ROWS_AT_ONCE: Final = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Wanted:
     def needs(self) -> frozenset[str]:
         """The schema columns that have to be read."""
         rankings = [ranking.ENDPOINT_KEYS, *((column,) for column in self.by)]
-        columns = traffic.NEEDS | users.USER_KEYS[self.user_key] | {"level"}
+        columns = traffic.NEEDS | users.USER_KEYS[self.user_key]
         return columns.union(*(ranking.needs(keys) for keys in rankings))
 
 
@@ -41,11 +45,12 @@ class Summaries:
 
 
 def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
-    """Rows of one chunk (`line` and the columns of `wanted.needs`) to small tables."""
+    """Rows of one chunk (`line`, the columns of `wanted.needs`, and `kind` and `level` where there may be events) to small tables."""
     first, last = rows["timestamp"].min(), rows["timestamp"].max()
-    is_event = rows["kind"] == "event"
-    events = rows.filter(is_event).select("level", "line") if is_event.any() else None
-    if events is not None:
+    events = None
+    if {"kind", "level"} <= set(rows.columns):
+        is_event = rows["kind"] == "event"
+        events = rows.filter(is_event).select("level", "line")
         rows = rows.filter(~is_event)
     return Summaries(
         traffic.summarise(rows),
@@ -59,7 +64,10 @@ def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
 
 
 class Statistics:
-    """The merged summaries of everything read so far."""
+    """The merged summaries of everything read so far.
+
+    What comes is merged some chunks at a time: one merge of many small tables costs little more than one of two.
+    """
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
@@ -70,16 +78,36 @@ class Statistics:
         self.levels = traffic.Levels()
         self.first: datetime | None = None
         self.last: datetime | None = None
+        self._waiting: list[Summaries] = []
+        self._rows = 0
 
     def add(self, part: Summaries) -> None:
-        """Merge the summaries of the next chunk, in the order of the lines."""
-        self.traffic.add(part.traffic)
-        self.endpoints.add(part.endpoints)
-        for column, table in part.breakdowns.items():
-            self.breakdowns[column].add(table)
-        self.users.add(part.users)
-        if part.events is not None:
-            self.levels.add(part.events)
-        if part.first is not None and part.last is not None:
-            self.first = min(part.first, self.first or part.first)
-            self.last = max(part.last, self.last or part.last)
+        """Add the summaries of the next chunk, in the order of the lines."""
+        self._waiting.append(part)
+        self._rows += part.traffic.height + part.endpoints.height + part.users.height
+        if len(self._waiting) >= _AT_ONCE or self._rows > _ROWS_AT_ONCE:
+            self.merge()
+
+    def merge(self) -> None:
+        """Merge what is waiting; to be called before anything is read out."""
+        parts, self._waiting, self._rows = self._waiting, [], 0
+        if not parts:
+            return
+        self.traffic.add(_in_order([part.traffic for part in parts]))
+        self.endpoints.add(_in_order([part.endpoints for part in parts]))
+        for column, held in self.breakdowns.items():
+            held.add(_in_order([part.breakdowns[column] for part in parts]))
+        self.users.add(pl.concat([part.users for part in parts]))
+        for part in parts:
+            if part.events is not None:
+                self.levels.add(part.events)
+            if part.first is not None and part.last is not None:
+                self.first = min(part.first, self.first or part.first)
+                self.last = max(part.last, self.last or part.last)
+
+
+def _in_order(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """One table; `first`, a line within a chunk, becomes a number that grows from chunk to chunk."""
+    return pl.concat(
+        table.with_columns(first=pl.col("first").cast(pl.Int64) + (number << 32)) for number, table in enumerate(tables)
+    )

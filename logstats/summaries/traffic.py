@@ -8,7 +8,7 @@ import polars as pl
 
 from logstats.summaries.tables import Accumulator, Shape
 
-NEEDS: Final = frozenset({"timestamp", "status", "bytes", "kind"})
+NEEDS: Final = frozenset({"timestamp", "status", "bytes"})
 MAX_MINUTES: Final = 1_000_000
 MAX_LEVELS: Final = 1_000
 MINUTE_US: Final = 60_000_000

@@ -31,17 +31,12 @@ def user(key: str) -> pl.Expr:
 
 def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
     """Requests of one chunk → (minute, user) pairs if exact, else (minute, register, rank)."""
-    pairs = rows.select(minute(), user(key).alias("user")).drop_nulls("user").unique()
-    if exact or pairs.height == 0:
+    pairs = rows.lazy().select(minute(), user(key).alias("user")).drop_nulls("user").unique().collect()
+    if exact:
         return pairs
-    users = pairs.select(pl.col("user").unique())
-    hashed = users.hstack(hll.hash_strings(users["user"]))
-    return (
-        pairs.join(hashed, on="user", how="left")
-        .group_by("minute", "register")
-        .agg(pl.col("rank").max())
-        .sort("minute", "register")
-    )
+    users = pairs["user"].unique()
+    hashed = hll.hash_strings(users).with_columns(users)
+    return pairs.join(hashed, on="user", how="left").select("minute", "register", "rank")
 
 
 class SketchedUsers:
