@@ -1,3 +1,55 @@
-"""logstats: statistics of web access logs."""
+"""logstats: statistics of web access logs.
+
+    import logstats
+
+    report = logstats.report(["access.log"], by=["client_ip"])
+    for frame in logstats.read(["access.log"], status=["5xx"]):
+        ...
+
+`report` and `read` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logstats.errors import (
+    FormatError,
+    LogstatsError,
+    RouteError,
+    SourceError,
+    UnknownFormatError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from logstats.api import Options, read, report
+    from logstats.report.model import Report
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "FormatError",
+    "LogstatsError",
+    "Options",
+    "Report",
+    "RouteError",
+    "SourceError",
+    "UnknownFormatError",
+    "UsageError",
+    "read",
+    "report",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load what needs Polars when it is first asked for."""
+    if name in ("Options", "read", "report"):
+        from logstats import api
+
+        return getattr(api, name)
+    if name == "Report":
+        from logstats.report.model import Report
+
+        return Report
+    raise AttributeError(f"module 'logstats' has no attribute {name!r}")

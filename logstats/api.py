@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
 from logstats import schema
 from logstats.endpoints import Endpoints, load_openapi
-from logstats.errors import LogstatsError, UsageError
+from logstats.errors import UsageError
 from logstats.filters import Filters, parse_time
 from logstats.formats import registry
 from logstats.formats.convert import Reading
@@ -256,16 +256,3 @@ def _run(sources: Any, job: Job[Result], listener: Listener | None, interrupt: A
         job.counts.failed(problem)
         listener.problem(problem)
     yield from run(found, job, listener, interrupt=interrupt, rejects=rejects)
-
-
-def open_rejects(path: Path) -> tuple[IO[bytes], Callable[[list[bytes]], None]]:
-    """A file for rejected lines, and what writes to it. Raises LogstatsError."""
-    try:
-        file = path.open("wb")
-    except OSError as error:
-        raise LogstatsError(f"{path}: {error.strerror}", "--rejects needs a place it may write to") from None
-
-    def write(lines: list[bytes]) -> None:
-        file.writelines(line.removesuffix(b"\r") + b"\n" for line in lines)
-
-    return file, write

@@ -1,5 +1,265 @@
-"""stub"""
+"""Paths → endpoints: what in a path names one thing of many becomes a placeholder.
+
+    /api/users/123/files/7f3a9c1e.png   →   /api/users/{id}/files/{hash}.png
+
+Routes, given by the user or taken from an OpenAPI document, come first; then the built-in templates below. A path
+is judged by its text alone, so it is the same endpoint in every chunk, file and process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from logstats.errors import RouteError
+
+REMEMBERED: Final = 100_000  # paths whose endpoint took Python to find out
+
+_UUID = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
+_KINDS: Final = (
+    ("{id}", re.compile(r"-?[0-9]+")),
+    ("{uuid}", re.compile(_UUID)),
+    ("{date}", re.compile(r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:.]+(?:Z|[+-][0-9:]+)?)?)?")),
+    ("{ip}", re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")),
+    ("{email}", re.compile(r"[^@/]+(?:@|%40)[^@/]+\.[A-Za-z]{2,}")),
+    ("{hash}", re.compile(r"(?=.*[0-9])(?=.*[A-Fa-f])[0-9A-Fa-f]{8,}|[0-9A-Fa-f]{16,}")),
+)
+_FILE = re.compile(r"(.+?)((?:\.min|\.tar)?(?:\.[A-Za-z][A-Za-z0-9]{0,5}){1,2})")
+_JOINTS = re.compile(r"([._-])")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}={0,2}")
+_LONGEST = 256  # a longer segment is no name of a thing
+
+# The same in columns, for most of what comes: in `//a//12/` every segment has two slashes of its own.
+_NUMBER_SEGMENT = r"/-?[0-9]+/"
+_UUID_SEGMENT = f"/{_UUID}/"
+_HASH_SEGMENT = r"/[0-9A-Fa-f]{16,256}/"
+_SUSPECT = r"[0-9@]|%40|[A-Za-z0-9_-]{20}"  # nothing without these is changed by `template`
+
+
+def template(path: str) -> str:
+    """The endpoint of one path by the built-in templates: the definition that `Endpoints.of` follows in columns."""
+    return "/".join(_segment(segment) for segment in path.split("/"))
+
+
+def _segment(segment: str) -> str:
+    if not segment or len(segment) > _LONGEST and not segment.isdigit():
+        return segment
+    kind = _kind(segment)
+    if kind:
+        return kind
+    if file := _FILE.fullmatch(segment):
+        return _file(file[1]) + file[2]
+    return "{id}" if _random(segment) else segment
+
+
+def _kind(text: str) -> str | None:
+    return next((name for name, pattern in _KINDS if pattern.fullmatch(text)), None)
+
+
+def _file(stem: str) -> str:
+    """The stem of a file's name: `app.3f9c2b7a`, `main-5d8f3c2b1a`, `2025-01-17`, `123`."""
+    kind = _kind(stem)
+    if kind:
+        return kind
+    if _random(stem):
+        return "{id}"
+    pieces = _JOINTS.split(stem)
+    return "".join("{hash}" if _content_hash(piece, first=i == 0) else piece for i, piece in enumerate(pieces))
+
+
+def _content_hash(piece: str, *, first: bool) -> bool:
+    """Bundlers put hashes into the names of files: hexadecimal, or 8 and more of base 64."""
+    if len(piece) < 8 or not any(c.isdigit() for c in piece):
+        return False
+    if re.fullmatch(r"[0-9A-Fa-f]+", piece):
+        return not piece.isdigit()
+    mixed = any(c.isupper() for c in piece) and any(c.islower() for c in piece)
+    return not first and mixed and piece.isalnum() and piece.isascii()
+
+
+def _random(text: str) -> bool:
+    """Long tokens that nobody would write by hand: base 64, ULIDs, nanoids; not slugs, however long."""
+    if not _TOKEN.fullmatch(text):
+        return False
+    digits = sum(c.isdigit() for c in text)
+    upper, lower = any(c.isupper() for c in text), any(c.islower() for c in text)
+    if upper and lower:
+        return digits >= 2 and digits * 12 >= len(text)
+    return digits * 5 >= len(text) and not ("-" in text or "_" in text)
+
+
+@dataclass(slots=True)
+class _Node:
+    """A place in the tree of routes."""
+
+    literals: dict[str, _Node] = field(default_factory=dict)
+    any_segment: _Node | None = None
+    route: str | None = None  # of a path that ends here
+    tail: str | None = None  # of a path that goes on from here
+
+
 class Endpoints:
-    def __init__(self, routes=(), *, templates=True, remember=0): pass
-    def of(self, paths): return paths.str.replace_all(r"/[0-9]+", "/{id}")
-def load_openapi(f): return []
+    """Decides the endpoint of paths; safe to use from several threads."""
+
+    def __init__(self, routes: Sequence[str] = (), *, templates: bool = True) -> None:
+        self._templates = templates
+        self._routes = _tree(routes) if routes else None
+        self._remembered: dict[str, str] = {}
+
+    def of(self, paths: pl.Series) -> pl.Series:
+        """Paths (String) → endpoints (String), in the same order; null stays null."""
+        if self._routes is not None:
+            return self._by_python(paths, self._one)
+        return _in_columns(paths, self._by_python) if self._templates else paths
+
+    def _one(self, path: str) -> str:
+        assert self._routes is not None
+        route = _match(self._routes, path.removesuffix("/").split("/")[1:]) if path.startswith("/") else None
+        if route is not None:
+            return route
+        return template(path) if self._templates else path
+
+    def _by_python(self, paths: pl.Series, decide: Callable[[str], str] = template) -> pl.Series:
+        distinct = paths.unique().drop_nulls()
+        remembered = self._remembered
+        found = []
+        for path in distinct.to_list():
+            endpoint = remembered.get(path)
+            if endpoint is None:
+                endpoint = decide(path)
+                if len(remembered) < REMEMBERED:
+                    remembered[path] = endpoint
+            found.append(endpoint)
+        if len(remembered) >= REMEMBERED:
+            self._remembered = {}
+        return paths.replace_strict(distinct, pl.Series(found, dtype=pl.String), default=None, return_dtype=pl.String)
+
+
+def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """`template` of every path: regular expressions for numbers, UUIDs and long hashes, Python for what is left."""
+    places = paths.str.contains(_SUSPECT).fill_null(value=False).arg_true()
+    if not places.len():
+        return paths
+    suspects = paths.gather(places)
+    path = pl.col("path")
+    doubled = pl.concat_str(path.str.replace_all("/", "//", literal=True), pl.lit("/"))
+    # The text before the first slash is a segment as well.
+    doubled = pl.concat_str(pl.lit("/"), doubled).str.replace_all(_NUMBER_SEGMENT, "/{id}/")
+    frame = suspects.to_frame("path").with_columns(found=doubled)
+    hard = frame["found"].str.contains(_SUSPECT)
+    if hard.any():
+        step = pl.col("found").str.replace_all(_UUID_SEGMENT, "/{uuid}/").str.replace_all(_HASH_SEGMENT, "/{hash}/")
+        frame = frame.with_columns(found=pl.when(hard).then(step).otherwise("found"))
+    found = frame.select(path.name.keep(), pl.col("found").str.slice(1).str.strip_suffix("/").str.replace_all("//", "/", literal=True))
+    left = frame["found"].str.contains(_SUSPECT).arg_true()
+    endpoints = found["found"]
+    if left.len():
+        endpoints = endpoints.scatter(left, by_python(suspects.gather(left)))
+    return paths.scatter(places, endpoints) if places.len() < paths.len() else endpoints
+
+
+def _tree(routes: Iterable[str]) -> _Node:
+    root = _Node()
+    for route in routes:
+        _plant(root, route)
+    return root
+
+
+_PARAMETER = re.compile(r"\{[^{}/]+\}|:[A-Za-z_]\w*|<(?:\w+:)?\w+>|\*")
+_TAIL = re.compile(r"\*\*|\{\*\w*\}|\{\w+\*\}|\{\w+:path\}|<path:\w+>")
+
+
+def _plant(root: _Node, route: str) -> None:
+    if not route.startswith("/"):
+        raise RouteError(f"route {route!r} does not begin with /", "write the path only: /users/{id}")
+    node = root
+    segments = route.removesuffix("/").split("/")[1:]
+    for number, segment in enumerate(segments):
+        last = number == len(segments) - 1
+        if _TAIL.fullmatch(segment) or (last and segment == "*" and len(segments) > 1):
+            if not last:
+                raise RouteError(f"route {route!r}: {segment} can only stand at the end", "split it into two routes")
+            if node.tail is None:
+                node.tail = route
+            return
+        if _PARAMETER.fullmatch(segment):
+            node.any_segment = node.any_segment or _Node()
+            node = node.any_segment
+        elif "{" in segment or "}" in segment:
+            raise RouteError(
+                f"route {route!r}: cannot read the segment {segment!r}", "a parameter takes a segment of its own: {id}"
+            )
+        else:
+            node = node.literals.setdefault(segment, _Node())
+    if node.route is None:
+        node.route = route
+
+
+def _match(node: _Node, segments: Sequence[str], place: int = 0) -> str | None:
+    """The route of a path, the most literal one: a literal beats a parameter, a parameter beats a tail."""
+    stack: list[tuple[_Node, int]] = [(node, place)]
+    while stack:
+        node, place = stack.pop()
+        if place == len(segments):
+            if node.route is not None:
+                return node.route
+            continue
+        if place < 0:  # a tail, tried after everything below its node
+            return node.tail
+        if node.tail is not None:
+            stack.append((node, -1))
+        if node.any_segment is not None and segments[place]:
+            stack.append((node.any_segment, place + 1))
+        literal = node.literals.get(segments[place])
+        if literal is not None:
+            stack.append((literal, place + 1))
+    return None
+
+
+def load_openapi(file: str | Path) -> list[str]:
+    """The routes of an OpenAPI 3 or Swagger 2 document (JSON or YAML), with their base path. Raises RouteError."""
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RouteError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path") from None
+    document = _parse(path, text)
+    paths = document.get("paths") if isinstance(document, dict) else None
+    if not isinstance(paths, dict) or not paths:
+        raise RouteError(f"{path}: no paths in it", "--routes takes an OpenAPI 3 or Swagger 2 document")
+    bases = _bases(document)
+    return [f"{base}{route}" for base in bases for route in paths if isinstance(route, str) and route.startswith("/")]
+
+
+def _parse(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip().startswith("{"):
+            raise RouteError(f"{path}: not JSON: {error}") from None
+    try:
+        import yaml
+    except ImportError:
+        raise RouteError(f"{path}: reading YAML needs PyYAML", "pip install 'logstats[routes]'") from None
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RouteError(f"{path}: not YAML: {error}") from None
+
+
+def _bases(document: dict[str, Any]) -> list[str]:
+    from urllib.parse import urlsplit
+
+    if "swagger" in document:
+        bases = [str(document.get("basePath") or "")]
+    else:
+        servers = document.get("servers") or []
+        urls = [str(s.get("url", "")) for s in servers if isinstance(s, dict)]
+        bases = [urlsplit(re.sub(r"\{[^}]*\}", "x", url)).path for url in urls] or [""]
+    return list(dict.fromkeys(base.rstrip("/") for base in bases))

@@ -1,0 +1,68 @@
+"""The program: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from logstats import __version__
+from logstats.cli import parse, report
+from logstats.cli.talk import Talk
+from logstats.errors import ExitCode, LogstatsError
+
+app = typer.Typer(
+    name="logstats",
+    help="Ask an access log a question: status codes, latency percentiles, slowest endpoints, unique users.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("report")(report.report)
+app.command("parse")(parse.parse)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"logstats {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Ask an access log a question: status codes, latency percentiles, slowest endpoints, unique users."""
+
+
+def run() -> None:
+    """Run the program. Whatever a user can cause ends in words and an exit code, never in a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except LogstatsError as error:
+        Talk().error(error)
+        code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read us has seen enough. Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.DONE
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except typer.Abort:
+        code = ExitCode.INTERRUPTED
+    except Exception as error:
+        code = _usage(error)
+    sys.exit(int(code or 0))
+
+
+def _usage(error: Exception) -> int:
+    """Typer's own errors show themselves; anything else is a fault of ours and keeps its traceback."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if show is None or code is None:
+        raise error
+    show()
+    return int(code)

@@ -1,0 +1,86 @@
+"""`logstats parse`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from logstats.cli import options as shared
+from logstats.cli.output import destination
+from logstats.cli.talk import Talk
+from logstats.errors import ExitCode, UsageError
+
+_OUTPUT = "Output"
+
+
+def parse(
+    sources: shared.Sources = None,
+    format: shared.FormatName = None,
+    log_format: shared.LogFormat = None,
+    formats_dir: shared.FormatsDir = None,
+    tz: shared.Zone = "UTC",
+    app: shared.App = None,
+    trust_forwarded: shared.TrustForwarded = False,
+    route: shared.Route = None,
+    routes: shared.Routes = None,
+    no_templates: shared.NoTemplates = False,
+    since: shared.Since = None,
+    until: shared.Until = None,
+    status: shared.Status = None,
+    method: shared.Method = None,
+    path: shared.PathGlob = None,
+    host: shared.HostGlob = None,
+    exclude_status: shared.ExcludeStatus = None,
+    exclude_method: shared.ExcludeMethod = None,
+    exclude_path: shared.ExcludePath = None,
+    exclude_host: shared.ExcludeHost = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT)
+    ] = "jsonl",
+    out: shared.Out = None,
+    rejects: shared.RejectsFile = None,
+    strict: shared.Strict = False,
+    progress: shared.Progress = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """Any log as rows of one schema: JSON lines, CSV or Parquet.
+
+    Rows come as they are read, with the source and the line that they are from.
+    """
+    from logstats.report.rows import WRITERS
+
+    shared.choice("--output", output, tuple(WRITERS))
+    if output == "parquet" and out is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
+    given: dict[str, Any] = dict(locals())
+    talk = Talk(quiet=quiet, progress=progress)
+
+    from logstats import api
+    from logstats.pipeline import Counts, Interrupt
+
+    chosen = shared.reading_options(given)
+    moment = chosen.filters().since or datetime.now(UTC)
+    counts = Counts()
+    with shared.rejects_file(rejects) as write_rejects, Interrupt() as interrupt, destination(out, moment) as file:
+        frames = api.read(
+            sources or [], chosen, listener=talk, interrupt=interrupt, rejects=write_rejects, counts=counts
+        )
+        try:
+            with WRITERS[output](file) as write:
+                for frame in frames:
+                    write(frame)
+        finally:
+            talk.done()
+    if counts.rejected:
+        reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(counts.reasons.items()))
+        talk.warn(f"{counts.rejected:,} of {counts.lines:,} lines could not be read: {reasons}", "--rejects FILE keeps them")
+    if counts.interrupted:
+        talk.codes.add(ExitCode.INTERRUPTED)
+    if counts.rejected and not counts.requests + counts.events + counts.filtered:
+        talk.codes.add(ExitCode.NOTHING_PARSED)
+    if strict and counts.rejected:
+        talk.codes.add(ExitCode.REJECTED)
+    return int(talk.exit_code)

@@ -1,0 +1,87 @@
+"""Rows of the request schema as JSON lines, CSV and Parquet, frame by frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Final
+
+import polars as pl
+
+Write = Callable[[pl.DataFrame], None]
+
+# What JSON allows to stand as it is, and a terminal takes for orders: DEL, C1 controls, what turns text around.
+_ORDERS: Final = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_CONTROL: Final = {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_FORMULA: Final = r"^[=+\-@\t\r]"
+
+
+def _iso(frame: pl.DataFrame) -> pl.DataFrame:
+    """`timestamp` as ISO 8601 with a Z, microseconds where there are any."""
+    if "timestamp" not in frame.columns:
+        return frame
+    time = pl.col("timestamp")
+    whole = time.dt.microsecond() == 0
+    plain, exact = time.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), time.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    return frame.with_columns(timestamp=pl.when(whole).then(plain).otherwise(exact))
+
+
+@contextmanager
+def jsonl(file: BinaryIO) -> Iterator[Write]:
+    """One object a line, all columns in each."""
+
+    def write(frame: pl.DataFrame) -> None:
+        text = _iso(frame).write_ndjson()
+        if not text.isascii() or "\x7f" in text:
+            text = _ORDERS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        file.write(text.encode())
+        file.flush()
+
+    yield write
+
+
+@contextmanager
+def csv(file: BinaryIO) -> Iterator[Write]:
+    """RFC 4180 with a header; control characters as `\\xNN`, an apostrophe before what a spreadsheet would calculate."""
+    first = True
+
+    def write(frame: pl.DataFrame) -> None:
+        nonlocal first
+        safe = pl.col(pl.String).str.replace_many(_CONTROL)
+        formula = pl.col(pl.String).str.contains(_FORMULA)
+        frame = _iso(frame)
+        frame = frame.with_columns(pl.when(formula).then(pl.concat_str(pl.lit("'"), safe)).otherwise(safe).name.keep())
+        file.write(frame.write_csv(include_header=first, line_terminator="\r\n").encode())
+        file.flush()
+        first = False
+
+    yield write
+
+
+@contextmanager
+def parquet(file: BinaryIO) -> Iterator[Write]:
+    """Parquet, zstd; a row group for each frame or more of about 128 Ki rows."""
+    import pyarrow.parquet
+
+    from logstats import schema
+
+    columns = {**schema.dtypes(), "source": pl.String(), "line": pl.Int64()}
+    empty = pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+    writer = pyarrow.parquet.ParquetWriter(file, empty.schema, compression="zstd")
+
+    def write(frame: pl.DataFrame) -> None:
+        table = frame.cast(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+        writer.write_table(table.cast(empty.schema), row_group_size=1 << 17)
+
+    try:
+        yield write
+    finally:
+        writer.close()
+
+
+WRITERS: Final[dict[str, Callable[[BinaryIO], AbstractContextManager[Write]]]] = {
+    "jsonl": jsonl,
+    "csv": csv,
+    "parquet": parquet,
+}

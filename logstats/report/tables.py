@@ -1,0 +1,99 @@
+"""The endpoint table as CSV and as Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from logstats.report.model import EndpointRow, Report, iso
+from logstats.report.printable import printable
+from logstats.report.units import count, duration, share, size
+
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def cell(text: str) -> str:
+    """A text for CSV: what a spreadsheet would take for a formula gets an apostrophe in front."""
+    text = printable(text)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def to_csv(report: Report) -> str:
+    """RFC 4180; one line per endpoint, durations in milliseconds, sizes in bytes, rates and shares from 0 to 1."""
+    percentiles = list(report.latency.percentiles) if report.latency else []
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(
+        [
+            *("method", "endpoint", "requests", "errors", "error_rate", "bytes", *_CLASSES),
+            *("timed", "avg_ms", "min_ms", "max_ms", *(f"p{p}_ms" for p in percentiles), "share_of_time"),
+        ]
+    )
+    for row in report.endpoints:
+        latency = row.latency
+        figures: list[object] = [0, "", "", "", *("" for _ in percentiles), ""]
+        if latency:
+            measured = [latency.percentiles[p] for p in percentiles]
+            figures = [latency.count, latency.avg, latency.min, latency.max, *measured, row.share_of_time]
+        writer.writerow(
+            [
+                *(cell(row.method or ""), cell(row.endpoint), row.requests, row.errors),
+                *(row.errors / row.requests, row.bytes, *(row.status_classes.get(c, 0) for c in _CLASSES)),
+                *figures,
+            ]
+        )
+    return out.getvalue()
+
+
+_MARKUP = {character: f"&#{ord(character)};" for character in "\\`*_{}[]<>()#+!|&~$^:@"}
+
+
+def escaped(text: str) -> str:
+    """A text for Markdown that is nothing but text."""
+    return "".join(_MARKUP.get(character, character) for character in printable(text))
+
+
+def to_markdown(report: Report, top: int | None = 10) -> str:
+    """Totals, then the endpoint table, for chats and tickets."""
+    lines = ["# Access log report", ""]
+    span = f"{iso(report.first)} – {iso(report.last)}" if report.first and report.last else "no times"
+    lines += [
+        f"- **Requests** {count(report.requests)} ({span}), {size(report.bytes)}",
+        f"- **Status** {', '.join(f'{k} {count(v)}' for k, v in report.status_classes.items()) or 'none'}",
+        f"- **Lines** {count(report.lines)}: {count(report.rejected)} rejected, {count(report.filtered)} filtered, "
+        f"{count(report.events)} events, {count(report.ignored)} ignored",
+        f"- **Unique users** {'' if report.unique_users.exact else '≈ '}{count(report.unique_users.total)}",
+    ]
+    if report.latency:
+        shown = ", ".join(f"p{p} {duration(v)}" for p, v in report.latency.percentiles.items())
+        lines.append(
+            f"- **Latency** avg {duration(report.latency.avg)}, {shown}, max {duration(report.latency.max)} "
+            f"(percentiles within {report.latency.relative_error:.0%})"
+        )
+    lines += [f"- {escaped(note)}" for note in report.notes]
+    percentiles = list(report.latency.percentiles) if report.latency else []
+    heads = ["Endpoint", "Requests", "Errors", "Bytes"]
+    heads += ["Avg", *(f"p{p}" for p in percentiles), "Max", "Time"] if report.latency else []
+    lines += ["", f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    lines += [_markdown_row(row, percentiles) for row in report.endpoints[:top]]
+    if top is not None and len(report.endpoints) > top:
+        lines += ["", f"{count(len(report.endpoints) - top)} more endpoints are not shown."]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(row: EndpointRow, percentiles: list[str]) -> str:
+    cells = [escaped(row.name), count(row.requests), share(row.errors, row.requests), size(row.bytes)]
+    if percentiles:
+        latency = row.latency
+        cells += (
+            [
+                duration(latency.avg),
+                *(duration(latency.percentiles[p]) for p in percentiles),
+                duration(latency.max),
+                share(row.share_of_time or 0, 1),
+            ]
+            if latency
+            else ["–"] * (len(percentiles) + 3)
+        )
+    return f"| {' | '.join(cells)} |"

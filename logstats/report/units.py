@@ -1,0 +1,51 @@
+"""Figures for people."""
+
+from __future__ import annotations
+
+
+def count(number: int) -> str:
+    """12,345,678."""
+    return f"{number:,}"
+
+
+def duration(milliseconds: float) -> str:
+    """Three figures with a unit: 0.25ms, 12.5ms, 1.25s, 2m05s, 3h12m."""
+    if milliseconds < 0.0005:
+        return "0"
+    if milliseconds < 1:
+        return f"{milliseconds:.2f}ms" if milliseconds >= 0.01 else f"{milliseconds * 1000:.0f}µs"
+    if milliseconds < 999.5:
+        return f"{_three(milliseconds)}ms"
+    seconds = milliseconds / 1000
+    if seconds < 59.95:
+        return f"{_three(seconds)}s"
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 59.5:
+        return f"{int(minutes)}m{int(seconds) % 60:02d}s"
+    return f"{int(hours):,}h{int(minutes) % 60:02d}m"
+
+
+def size(octets: int) -> str:
+    """Bytes in units of 1024: 512 B, 1.5 KiB, 12.3 GiB."""
+    value = float(octets)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 1023.5 or unit == "PiB":
+            return f"{int(value)} B" if unit == "B" else f"{_three(value)} {unit}"
+        value /= 1024
+    raise AssertionError
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole in per cent; never 0% of something nor 100% of not all."""
+    if not whole or not part:
+        return "0%"
+    percent = 100 * part / whole
+    if percent < 0.01:
+        return "<0.01%"
+    if part < whole and percent > 99.99:
+        return ">99.99%"
+    return f"{percent:.2f}%" if percent < 1 else f"{percent:.1f}%" if part < whole else "100%"
+
+
+def _three(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
