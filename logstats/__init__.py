@@ -24,7 +24,7 @@ from logstats.errors import (
 
 if TYPE_CHECKING:
     from logstats.api import Options, read, report
-    from logstats.report.model import Report
+    from logstats.reports.model import Report
 
 __version__ = "0.1.0"
 
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(api, name)
     if name == "Report":
-        from logstats.report.model import Report
+        from logstats.reports.model import Report
 
         return Report
     raise AttributeError(f"module 'logstats' has no attribute {name!r}")

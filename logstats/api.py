@@ -20,8 +20,8 @@ from logstats.formats.logformat import compile_log_format
 from logstats.formats.model import Format
 from logstats.inputs import discover
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
-from logstats.report.build import SORTS, build
-from logstats.report.model import Report
+from logstats.reports.build import SORTS, build
+from logstats.reports.model import Report
 from logstats.sketches import loghist
 from logstats.summaries import ranking, users
 from logstats.summaries.statistics import Statistics, Wanted, summarise
@@ -67,7 +67,11 @@ class Options:
     def filters(self) -> Filters:
         """The filters, checked. Raises UsageError."""
         now = self.now or datetime.now(UTC)
-        known = {name: tuple(getattr(self, name)) for name in Filters.__dataclass_fields__ if name not in ("since", "until")}
+        known = {
+            name: tuple(getattr(self, name))
+            for name in Filters.__dataclass_fields__
+            if name not in ("since", "until")
+        }
         filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known)
         filters.expression()
         if filters.since and filters.until and filters.since >= filters.until:
@@ -86,7 +90,9 @@ class Options:
         try:
             ZoneInfo(self.tz)
         except (KeyError, ValueError, OSError):
-            raise UsageError(f"no time zone is called {self.tz!r}", "write a name such as Europe/Berlin, or UTC") from None
+            raise UsageError(
+                f"no time zone is called {self.tz!r}", "write a name such as Europe/Berlin, or UTC"
+            ) from None
         return self.tz
 
     def chosen_format(self) -> Format | None:
@@ -150,7 +156,9 @@ def report(
     _check_choices(by, user_key, sort, max_endpoints)
     wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints)
     statistics = Statistics(wanted)
-    job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
+    job = _job(
+        options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None
+    )
     for part, _ in _run(sources, job, listener, interrupt, rejects):
         if part.result is not None:
             statistics.add(part.result)
@@ -186,7 +194,9 @@ def read(
     options = _options(options, more)
     unknown = [column for column in columns if column not in schema.COLUMNS]
     if unknown:
-        raise UsageError(f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}")
+        raise UsageError(
+            f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}"
+        )
 
     def rows_of(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
         place = pl.col("line").cast(pl.Int64) + first_line
@@ -196,7 +206,9 @@ def read(
     return _frames(sources, job, listener, interrupt, rejects)
 
 
-def _frames(sources: Any, job: Job[pl.DataFrame], listener: Any, interrupt: Any, rejects: Any) -> Iterator[pl.DataFrame]:
+def _frames(
+    sources: Any, job: Job[pl.DataFrame], listener: Any, interrupt: Any, rejects: Any
+) -> Iterator[pl.DataFrame]:
     for part, _ in _run(sources, job, listener or _Strict(), interrupt, rejects):
         if part.result is not None and part.result.height:
             yield part.result
@@ -248,7 +260,9 @@ def _job(
     )
 
 
-def _run(sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any) -> Iterator[Any]:
+def _run(
+    sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any
+) -> Iterator[Any]:
     listener = listener or Silence()
     names = [sources] if isinstance(sources, str | Path) else list(sources)
     found, problems = discover([str(name) for name in names])

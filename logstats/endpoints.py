@@ -70,7 +70,9 @@ def _file(stem: str) -> str:
     if _random(stem):
         return "{id}"
     pieces = _JOINTS.split(stem)
-    return "".join("{hash}" if _content_hash(piece, first=i == 0) else piece for i, piece in enumerate(pieces))
+    return "".join(
+        "{hash}" if _content_hash(piece, first=i == 0) else piece for i, piece in enumerate(pieces)
+    )
 
 
 def _content_hash(piece: str, *, first: bool) -> bool:
@@ -138,7 +140,9 @@ class Endpoints:
             found.append(endpoint)
         if len(remembered) >= REMEMBERED:
             self._remembered = {}
-        return paths.replace_strict(distinct, pl.Series(found, dtype=pl.String), default=None, return_dtype=pl.String)
+        return paths.replace_strict(
+            distinct, pl.Series(found, dtype=pl.String), default=None, return_dtype=pl.String
+        )
 
 
 def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -> pl.Series:
@@ -154,9 +158,16 @@ def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -
     frame = suspects.to_frame("path").with_columns(found=doubled)
     hard = frame["found"].str.contains(_SUSPECT)
     if hard.any():
-        step = pl.col("found").str.replace_all(_UUID_SEGMENT, "/{uuid}/").str.replace_all(_HASH_SEGMENT, "/{hash}/")
+        step = (
+            pl.col("found")
+            .str.replace_all(_UUID_SEGMENT, "/{uuid}/")
+            .str.replace_all(_HASH_SEGMENT, "/{hash}/")
+        )
         frame = frame.with_columns(found=pl.when(hard).then(step).otherwise("found"))
-    found = frame.select(path.name.keep(), pl.col("found").str.slice(1).str.strip_suffix("/").str.replace_all("//", "/", literal=True))
+    found = frame.select(
+        path.name.keep(),
+        pl.col("found").str.slice(1).str.strip_suffix("/").str.replace_all("//", "/", literal=True),
+    )
     left = frame["found"].str.contains(_SUSPECT).arg_true()
     endpoints = found["found"]
     if left.len():
@@ -184,7 +195,9 @@ def _plant(root: _Node, route: str) -> None:
         last = number == len(segments) - 1
         if _TAIL.fullmatch(segment) or (last and segment == "*" and len(segments) > 1):
             if not last:
-                raise RouteError(f"route {route!r}: {segment} can only stand at the end", "split it into two routes")
+                raise RouteError(
+                    f"route {route!r}: {segment} can only stand at the end", "split it into two routes"
+                )
             if node.tail is None:
                 node.tail = route
             return
@@ -193,7 +206,8 @@ def _plant(root: _Node, route: str) -> None:
             node = node.any_segment
         elif "{" in segment or "}" in segment:
             raise RouteError(
-                f"route {route!r}: cannot read the segment {segment!r}", "a parameter takes a segment of its own: {id}"
+                f"route {route!r}: cannot read the segment {segment!r}",
+                "a parameter takes a segment of its own: {id}",
             )
         else:
             node = node.literals.setdefault(segment, _Node())
@@ -228,13 +242,20 @@ def load_openapi(file: str | Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RouteError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path") from None
+        raise RouteError(
+            f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path"
+        ) from None
     document = _parse(path, text)
     paths = document.get("paths") if isinstance(document, dict) else None
     if not isinstance(paths, dict) or not paths:
         raise RouteError(f"{path}: no paths in it", "--routes takes an OpenAPI 3 or Swagger 2 document")
     bases = _bases(document)
-    return [f"{base}{route}" for base in bases for route in paths if isinstance(route, str) and route.startswith("/")]
+    return [
+        f"{base}{route}"
+        for base in bases
+        for route in paths
+        if isinstance(route, str) and route.startswith("/")
+    ]
 
 
 def _parse(path: Path, text: str) -> Any:

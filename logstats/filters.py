@@ -65,7 +65,11 @@ class Filters:
         for field in fields(self):
             value = getattr(self, field.name)
             if value:
-                shown = value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else ",".join(value)
+                shown = (
+                    value.isoformat().replace("+00:00", "Z")
+                    if isinstance(value, datetime)
+                    else ",".join(value)
+                )
                 words[field.name.replace("_", "-")] = shown
         return words
 

@@ -25,18 +25,89 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
-FormatName = Annotated[str | None, typer.Option("--format", metavar="NAME", help="The format of the lines; found out if not given.", rich_help_panel=_READING)]
-LogFormat = Annotated[str | None, typer.Option("--log-format", metavar="STRING", help="The server's own definition: an nginx log_format or an Apache LogFormat.", rich_help_panel=_READING)]
-FormatsDir = Annotated[str | None, typer.Option("--formats-dir", metavar="DIR", help="A folder of formats of your own (.toml).", rich_help_panel=_READING)]
-Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of times without one, and where a day begins.", rich_help_panel=_READING)]
-App = Annotated[str | None, typer.Option("--app", metavar="NAME", help="app_name of lines that name none.", rich_help_panel=_READING)]
-TrustForwarded = Annotated[bool, typer.Option("--trust-forwarded", help="The client is the first address of X-Forwarded-For, where it is logged.", rich_help_panel=_READING)]
-Route = Annotated[list[str] | None, typer.Option("--route", metavar="ROUTE", help="An endpoint such as '/users/{id}'; repeatable.", show_default=False, rich_help_panel=_READING)]
-Routes = Annotated[str | None, typer.Option("--routes", metavar="FILE", help="Endpoints from an OpenAPI or Swagger document.", rich_help_panel=_READING)]
-NoTemplates = Annotated[bool, typer.Option("--no-templates", help="Paths are endpoints as they are.", rich_help_panel=_READING)]
+FormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="The format of the lines; found out if not given.",
+        rich_help_panel=_READING,
+    ),
+]
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--log-format",
+        metavar="STRING",
+        help="The server's own definition: an nginx log_format or an Apache LogFormat.",
+        rich_help_panel=_READING,
+    ),
+]
+FormatsDir = Annotated[
+    str | None,
+    typer.Option(
+        "--formats-dir",
+        metavar="DIR",
+        help="A folder of formats of your own (.toml).",
+        rich_help_panel=_READING,
+    ),
+]
+Zone = Annotated[
+    str,
+    typer.Option(
+        "--tz",
+        metavar="ZONE",
+        help="The zone of times without one, and where a day begins.",
+        rich_help_panel=_READING,
+    ),
+]
+App = Annotated[
+    str | None,
+    typer.Option("--app", metavar="NAME", help="app_name of lines that name none.", rich_help_panel=_READING),
+]
+TrustForwarded = Annotated[
+    bool,
+    typer.Option(
+        "--trust-forwarded",
+        help="The client is the first address of X-Forwarded-For, where it is logged.",
+        rich_help_panel=_READING,
+    ),
+]
+Route = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--route",
+        metavar="ROUTE",
+        help="An endpoint such as '/users/{id}'; repeatable.",
+        show_default=False,
+        rich_help_panel=_READING,
+    ),
+]
+Routes = Annotated[
+    str | None,
+    typer.Option(
+        "--routes",
+        metavar="FILE",
+        help="Endpoints from an OpenAPI or Swagger document.",
+        rich_help_panel=_READING,
+    ),
+]
+NoTemplates = Annotated[
+    bool, typer.Option("--no-templates", help="Paths are endpoints as they are.", rich_help_panel=_READING)
+]
 
-Since = Annotated[str | None, typer.Option("--since", metavar="T", help="From this time: 2025-01-17T10:30, 15m, 2h, 7d, today, yesterday.", rich_help_panel=_FILTERS)]
-Until = Annotated[str | None, typer.Option("--until", metavar="T", help="Before this time.", rich_help_panel=_FILTERS)]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="T",
+        help="From this time: 2025-01-17T10:30, 15m, 2h, 7d, today, yesterday.",
+        rich_help_panel=_FILTERS,
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="T", help="Before this time.", rich_help_panel=_FILTERS)
+]
 
 
 def _listed(name: str, metavar: str, words: str) -> Any:
@@ -53,11 +124,40 @@ ExcludeMethod = Annotated[Words, _listed("--exclude-method", "GET", "Not these m
 ExcludePath = Annotated[Words, _listed("--exclude-path", "GLOB", "Not these paths.")]
 ExcludeHost = Annotated[Words, _listed("--exclude-host", "GLOB", "Not these hosts.")]
 
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write to a file, whole or not at all; %Y-%m-%d is the day of --since, or today.", rich_help_panel=_OUTPUT)]
-RejectsFile = Annotated[str | None, typer.Option("--rejects", metavar="FILE", help="Write the lines that could not be read here, as they came.", rich_help_panel=_OUTPUT)]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 4 if a line could not be read.", rich_help_panel=_OUTPUT)]
-Progress = Annotated[bool | None, typer.Option("--progress/--no-progress", help="Show progress on standard error; only ever on a terminal.", show_default=False, rich_help_panel=_OUTPUT)]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors on standard error.", rich_help_panel=_OUTPUT)]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Write to a file, whole or not at all; %Y-%m-%d is the day of --since, or today.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+RejectsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--rejects",
+        metavar="FILE",
+        help="Write the lines that could not be read here, as they came.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with 4 if a line could not be read.", rich_help_panel=_OUTPUT)
+]
+Progress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Show progress on standard error; only ever on a terminal.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Say nothing but errors on standard error.", rich_help_panel=_OUTPUT),
+]
 
 
 def words(values: Sequence[str] | None) -> tuple[str, ...]:
@@ -97,7 +197,9 @@ def rejects_file(path: str | None) -> Iterator[Callable[[list[bytes]], None] | N
     try:
         file = Path(path).open("wb")
     except OSError as error:
-        raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "--rejects needs a place it may write to") from None
+        raise LogstatsError(
+            f"{path}: {(error.strerror or str(error)).lower()}", "--rejects needs a place it may write to"
+        ) from None
     with file:
         yield lambda lines: file.writelines(line.removesuffix(b"\r") + b"\n" for line in lines)
 

@@ -28,7 +28,9 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     except OSError as error:
-        raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "--out needs a folder that is there") from None
+        raise LogstatsError(
+            f"{path}: {(error.strerror or str(error)).lower()}", "--out needs a folder that is there"
+        ) from None
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -39,7 +41,9 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
         Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
     except OSError as error:
-        raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "nothing was written") from None
+        raise LogstatsError(
+            f"{path}: {(error.strerror or str(error)).lower()}", "nothing was written"
+        ) from None
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()

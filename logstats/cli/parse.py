@@ -38,7 +38,10 @@ def parse(
     exclude_path: shared.ExcludePath = None,
     exclude_host: shared.ExcludeHost = None,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT)
+        str,
+        typer.Option(
+            "-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT
+        ),
     ] = "jsonl",
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
@@ -50,7 +53,7 @@ def parse(
 
     Rows come as they are read, with the source and the line that they are from.
     """
-    from logstats.report.rows import WRITERS
+    from logstats.reports.rows import WRITERS
 
     shared.choice("--output", output, tuple(WRITERS))
     if output == "parquet" and out is None and sys.stdout.isatty():
@@ -64,7 +67,11 @@ def parse(
     chosen = shared.reading_options(given)
     moment = chosen.filters().since or datetime.now(UTC)
     counts = Counts()
-    with shared.rejects_file(rejects) as write_rejects, Interrupt() as interrupt, destination(out, moment) as file:
+    with (
+        shared.rejects_file(rejects) as write_rejects,
+        Interrupt() as interrupt,
+        destination(out, moment) as file,
+    ):
         frames = api.read(
             sources or [], chosen, listener=talk, interrupt=interrupt, rejects=write_rejects, counts=counts
         )
@@ -76,7 +83,10 @@ def parse(
             talk.done()
     if counts.rejected:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(counts.reasons.items()))
-        talk.warn(f"{counts.rejected:,} of {counts.lines:,} lines could not be read: {reasons}", "--rejects FILE keeps them")
+        talk.warn(
+            f"{counts.rejected:,} of {counts.lines:,} lines could not be read: {reasons}",
+            "--rejects FILE keeps them",
+        )
     if counts.interrupted:
         talk.codes.add(ExitCode.INTERRUPTED)
     if counts.rejected and not counts.requests + counts.events + counts.filtered:

@@ -16,7 +16,7 @@ from logstats.cli.talk import Talk
 from logstats.errors import ExitCode
 
 if TYPE_CHECKING:
-    from logstats.report.model import Report
+    from logstats.reports.model import Report
 
 _STATISTICS, _OUTPUT = "Statistics", "Output"
 OUTPUTS = ("table", "json", "csv", "markdown")
@@ -75,7 +75,9 @@ def report(
     ] = "avg",
     percentiles: Annotated[
         str,
-        typer.Option("--percentiles", metavar="P,P,…", help="Which percentiles.", rich_help_panel=_STATISTICS),
+        typer.Option(
+            "--percentiles", metavar="P,P,…", help="Which percentiles.", rich_help_panel=_STATISTICS
+        ),
     ] = "50,90,95,99,99.9",
     user_key: Annotated[
         str,
@@ -104,7 +106,9 @@ def report(
     ] = 10_000,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="KIND", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            "-o", "--output", metavar="KIND", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT
+        ),
     ] = "table",
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
@@ -120,7 +124,7 @@ def report(
     Percentiles are within 1 % of the exact value, unique users have a standard error of 0.81 %; all else is exact.
     """
     if schema:
-        from logstats.report.schema import load_schema
+        from logstats.reports.schema import load_schema
 
         print(load_schema(), end="")
         return 0
@@ -161,14 +165,14 @@ def _rendered(made: Report, output: str, top: int, sort: str, to_file: bool) -> 
     if output == "json":
         return (made.to_json() + "\n").encode()
     if output == "csv":
-        from logstats.report.tables import to_csv
+        from logstats.reports.tables import to_csv
 
         return to_csv(made).encode()
     if output == "markdown":
-        from logstats.report.tables import to_markdown
+        from logstats.reports.tables import to_markdown
 
         return to_markdown(made, top).encode()
-    from logstats.report.terminal import render
+    from logstats.reports.terminal import render
 
     terminal = not to_file and sys.stdout.isatty()
     encoding = "utf-8" if to_file else sys.stdout.encoding or "utf-8"

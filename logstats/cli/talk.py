@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from logstats.errors import ExitCode, LogstatsError, SourceError, gravest
-from logstats.report.printable import printable
+from logstats.reports.printable import printable
 
 if TYPE_CHECKING:
     from logstats.formats.model import Format
@@ -105,7 +105,11 @@ class Talk:
         lines = text.split("\n")
         shown = "\n".join(printable(line) for line in lines)
         if hint:
-            shown += f"\n  {printable(hint)}" if len(lines) > 1 or len(shown) + len(hint) > 90 else f" ({printable(hint)})"
+            shown += (
+                f"\n  {printable(hint)}"
+                if len(lines) > 1 or len(shown) + len(hint) > 90
+                else f" ({printable(hint)})"
+            )
         if self._bar is not None:
             from rich.text import Text
 

@@ -80,7 +80,17 @@ def _worth_trying(format: Format, sample: list[str]) -> bool:
 
 
 def _try(format: Format, text: Text) -> Candidate:
-    wanted = {"kind", "timestamp", "method", "status", "client_ip", "duration_ms", "message", "level", "bytes"}
+    wanted = {
+        "kind",
+        "timestamp",
+        "method",
+        "status",
+        "client_ip",
+        "duration_ms",
+        "message",
+        "level",
+        "bytes",
+    }
     reading = Reading(_NO_ENDPOINTS, wanted=frozenset(wanted))
     ready = reader(format, reading)
     tokens = ready.tokenise(text)

@@ -167,7 +167,9 @@ def _apache(body: str) -> tuple[list[str | Variable], dict[str, Field], dict[str
         literal = body[place : match.start()]
         if "%" in literal:
             where = place + literal.index("%")
-            raise FormatError(f"not an Apache directive:\n{_pointer(body, where)}", "see Apache's mod_log_config")
+            raise FormatError(
+                f"not an Apache directive:\n{_pointer(body, where)}", "see Apache's mod_log_config"
+            )
         parts.append(_unescape(literal))
         letter, argument = match["letter"], match["argument"]
         if len(letter) == 2 and not letter.startswith("^"):  # one letter is the directive, the other is text
@@ -176,7 +178,9 @@ def _apache(body: str) -> tuple[list[str | Variable], dict[str, Field], dict[str
         if letter == "%":
             parts.append("%")
             continue
-        name = _fresh({"s": "status", "t": "time", "r": "request"}.get(letter, f"{letter.strip('^')}"), places)
+        name = _fresh(
+            {"s": "status", "t": "time", "r": "request"}.get(letter, f"{letter.strip('^')}"), places
+        )
         places[name] = match.start()
         field = _apache_field(letter, argument, body, match.start())
         if letter == "t" and not argument:
@@ -214,11 +218,18 @@ def _apache_field(letter: str, argument: str | None, body: str, place: int) -> F
 
 
 def _split_time(
-    parts: list[str | Variable], fields: dict[str, Field], places: dict[str, int], name: str, spaces: int, place: str
+    parts: list[str | Variable],
+    fields: dict[str, Field],
+    places: dict[str, int],
+    name: str,
+    spaces: int,
+    place: str,
 ) -> None:
     """A time with spaces in it is read as as many variables, put together again when it is interpreted."""
     if spaces > 2:
-        raise FormatError(f"a time of {spaces + 1} words cannot be read:\n{place}", "use %t, or put it in brackets")
+        raise FormatError(
+            f"a time of {spaces + 1} words cannot be read:\n{place}", "use %t, or put it in brackets"
+        )
     for role in ("time", "zone")[-spaces:]:
         word = _fresh(f"{name}_{role}", places)
         places[word] = places[name]
@@ -294,8 +305,12 @@ def _json(body: str, text: str) -> Format:
         known = _NGINX.get(variable)
         if known:
             field = replace(known, keys=(key.replace(".", "\\."),))
-            _take(fields, _fresh(variable, dict.fromkeys(fields, 0)), field, better=_BETTER.get(known.role) == variable)
+            _take(
+                fields,
+                _fresh(variable, dict.fromkeys(fields, 0)),
+                field,
+                better=_BETTER.get(known.role) == variable,
+            )
     if not fields:
         raise FormatError("the JSON template names no variable that logstats knows", f"given: {text[:60]}")
     return Format(f"log_format:{body}", "--log-format (nginx, JSON)", "", "json", "", fields)
-

@@ -104,7 +104,7 @@ class Pairs:
             if read is None or good is None or not good[0]:
                 left, places = left[1:], places[1:]  # one of a kind: the slow lane's
                 continue
-            parts.append(self._merge(read, layout.keys).with_columns(place=places).filter(good))
+            parts.append(self._merge(read.with_columns(place=places), layout.keys).filter(good))
             left, places = left.filter(~good), places.filter(~good)
         if not parts:
             return empty, proven
@@ -129,8 +129,13 @@ class Pairs:
             if name and (name not in chosen or rank < chosen[name][0]):
                 chosen[name] = (rank, number)
         return read.select(
-            pl.col(f"v{chosen[name][1]}").alias(name) if name in chosen else pl.lit(None, pl.String).alias(name)
-            for name in self.names
+            "place",
+            *(
+                pl.col(f"v{chosen[name][1]}").alias(name)
+                if name in chosen
+                else pl.lit(None, pl.String).alias(name)
+                for name in self.names
+            ),
         )
 
 

@@ -86,7 +86,9 @@ def _try_local(texts: pl.Series, form: str, zone: str) -> pl.Series:
     local = texts.str.strptime(pl.Datetime("us"), form, strict=False)
     if zone == "UTC":
         return local.dt.replace_time_zone("UTC")
-    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone(
+        "UTC"
+    )
 
 
 def _try_named_zone(texts: pl.Series) -> pl.Series:
@@ -107,4 +109,3 @@ def _try_number(texts: pl.Series) -> pl.Series:
     number = texts.set(~texts.str.contains(_NUMBER), None).cast(pl.Float64, strict=False)
     scale = pl.when(number < 1e11).then(1e6).when(number < 1e14).then(1e3).when(number < 1e17).then(1.0)
     return pl.select((number * scale.otherwise(1e-3)).round().cast(pl.Int64).cast(UTC)).to_series()
-

@@ -130,7 +130,9 @@ class ChunkReader:
             self.error = error
         except Damaged as damage:
             self.error = SourceError(
-                self.source.name, f"{damage} (after {self.read_bytes:,} bytes)", "what was readable is counted; fetch the file again"
+                self.source.name,
+                f"{damage} (after {self.read_bytes:,} bytes)",
+                "what was readable is counted; fetch the file again",
             )
         except OSError as error:
             self.error = SourceError(
@@ -262,7 +264,9 @@ def _refuse_binary(piece: bytes, name: str) -> None:
         if head.startswith(magic):
             raise SourceError(name, f"not a log but {what}", "name the log files themselves")
     if head[257:262] == b"ustar":
-        raise SourceError(name, "not a log but a tar archive", "unpack it first, or: tar xOf FILE | logstats report")
+        raise SourceError(
+            name, "not a log but a tar archive", "unpack it first, or: tar xOf FILE | logstats report"
+        )
     control = len(head.translate(None, _TEXT))
     if control > len(head) * 0.3:
         raise SourceError(name, "not a log but binary data", "name the log files themselves")

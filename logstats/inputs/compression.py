@@ -87,7 +87,11 @@ def _decompressor(kind: str) -> tuple[Callable[[], Any], tuple[type[Exception], 
     if kind == "gzip":
         from isal import igzip_lib, isal_zlib
 
-        return lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP), (isal_zlib.error, OSError, ValueError)
+        return lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP), (
+            isal_zlib.error,
+            OSError,
+            ValueError,
+        )
     if kind == "bzip2":
         import bz2
 
@@ -130,5 +134,3 @@ def _zstd(head: bytes, read: Read) -> Iterator[bytes]:
         if not plain:
             return
         yield plain
-
-

@@ -1,105 +1,157 @@
-"""What the user named → sources, in the order to be read."""
+"""Which sources the arguments of a command name."""
 
 from __future__ import annotations
 
+import difflib
 import glob
+import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from logstats.errors import SourceError, UsageError
 
-STDIN: Final = "-"
-_SCRATCH: Final = re.compile(r"^\.|~$|\.(?:tmp|swp|swo|part|crdownload|lock|pid|sock)$")
-_ROTATION: Final = re.compile(r"\.(\d{1,6})(?:\.(?:gz|zst|bz2|xz))?$")
+_LEFTOVER = re.compile(r"^\.|(\.tmp|\.sw[a-p]|~)$")
+_COMPRESSED = re.compile(r"\.(gz|zst|bz2|xz)$")
+_NUMBERED = re.compile(r"\.(\d{1,5})$")
+_DATED = re.compile(r"[-._](\d{4}-?\d\d-?\d\d[-_.T\d]*)$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
-    """One stream of lines. `path` is None for standard input; `size` is in bytes on disk, None for a pipe."""
+    """Something to read lines from: a file, a named pipe, or standard input."""
 
     name: str
+    """As the user gave it, `-` for standard input; always text that can be printed."""
     path: Path | None
+    """None for standard input."""
     size: int | None = None
+    """Bytes on disk (compressed, if it is); None for a pipe."""
     modified: float | None = None
+    """Seconds since 1970; None for a pipe."""
 
 
 def discover(arguments: Sequence[str]) -> tuple[list[Source], list[SourceError]]:
-    """Files, globs, folders (their files, oldest first), `-`; nothing at all is `-`.
+    """The sources that `arguments` name, in their order, and those that cannot be read.
 
-    What cannot be found is among the errors, and does not stop the others. Raises UsageError where standard
-    input is named twice, or is a terminal where nothing was named.
+    An argument is a file, a named pipe, a directory (its own files, not those of its folders), a glob
+    that the shell has left alone (`**` reaches into folders), or `-`. The files of a directory or
+    a glob come oldest first. No arguments mean standard input. A file named twice is there twice.
+
+    Raises UsageError if standard input is named twice, or if nothing is named and it is a terminal.
     """
+    if not arguments:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise UsageError(
+                "nothing to read: no source is named and standard input is the terminal",
+                "name log files, a directory of them, or pipe a log in; `-` reads lines as they are typed",
+            )
+        return [Source("-", None)], []
+    if list(arguments).count("-") > 1:
+        raise UsageError("`-` is named twice", "standard input can be read only once: name it once")
     sources: list[Source] = []
-    problems: list[SourceError] = []
-    if not arguments and sys.stdin is not None and sys.stdin.isatty():
-        raise UsageError("nothing to read", "name a log file, or pipe one in: logstats report access.log")
-    if list(arguments).count(STDIN) > 1:
-        raise UsageError("standard input can only be read once", "name - once")
-    for argument in arguments or [STDIN]:
+    errors: list[SourceError] = []
+    for argument in arguments:
         try:
-            sources.extend(_expand(argument))
-        except SourceError as problem:
-            problems.append(problem)
-    return sources, problems
+            sources += _sources_of(argument)
+        except SourceError as error:
+            errors.append(error)
+        except (OSError, ValueError) as error:
+            # ValueError: a NUL in the name, which no file system allows
+            errors.append(_unreadable(argument, error))
+    return sources, errors
 
 
-def _expand(argument: str) -> Iterator[Source]:
-    if argument == STDIN:
-        yield Source(STDIN, None)
-        return
+def _sources_of(argument: str) -> list[Source]:
+    if argument == "-":
+        return [Source("-", None)]
+    if not argument:
+        raise SourceError("''", "an empty name names no file", "is a shell variable unset?")
     path = Path(argument)
     try:
         status = path.stat()
     except FileNotFoundError:
-        yield from _glob(argument)
-        return
-    except (OSError, ValueError) as error:
-        raise SourceError(argument, _why(error), "check the path and its permissions") from None
+        if glob.has_magic(argument):
+            return _matching(argument)
+        raise SourceError(_shown(argument), "there is no such file", _missing_hint(path)) from None
     if stat.S_ISDIR(status.st_mode):
-        yield from _folder(path)
-    else:
-        yield _source(path)
+        return _directory(argument, path)
+    return [_file(argument, path, status)]
 
 
-def _glob(argument: str) -> Iterator[Source]:
-    if not glob.has_magic(argument):
-        raise SourceError(argument, "no such file", "check the path; a relative one starts at the current folder")
-    found = [Path(name) for name in glob.glob(argument, recursive=True)]
-    files = [path for path in found if path.is_file()]
+def _file(name: str, path: Path, status: os.stat_result) -> Source:
+    """The source of one path, tried for being readable (a pipe is not: that would wait for its writer)."""
+    kind = status.st_mode
+    if stat.S_ISREG(kind):
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        return Source(_shown(name), path, status.st_size, status.st_mtime)
+    if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
+        return Source(_shown(name), path)
+    raise SourceError(_shown(name), "is a socket or a device, not a file", "name a log file, or pipe it in")
+
+
+def _directory(name: str, path: Path) -> list[Source]:
+    files = [entry for entry in path.iterdir() if not _LEFTOVER.search(entry.name) and entry.is_file()]
     if not files:
-        raise SourceError(argument, "no file matches", "put a pattern in quotes only if the shell shall not expand it")
-    yield from _oldest_first(files)
+        raise SourceError(
+            _shown(name),
+            "the directory holds no log files (hidden and temporary files do not count)",
+            f"to read its folders too, name a glob in quotes: '{_shown(str(path / '**' / '*.log'))}'",
+        )
+    # A name like `logs//access.log` is avoided, but what the user typed is kept: `./logs` stays `./logs`.
+    return _oldest_first((str(file) if name != "." else file.name, file) for file in files)
 
 
-def _folder(folder: Path) -> Iterator[Source]:
+def _matching(pattern: str) -> list[Source]:
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
+    files = [(name, path) for name in names if not (path := Path(name)).is_dir()]
+    if not files:
+        raise SourceError(
+            _shown(pattern), "no file matches", "`*` does not enter folders, `**` does: 'logs/**/*.log'"
+        )
+    return _oldest_first(files)
+
+
+def _oldest_first(files: Iterable[tuple[str, Path]]) -> list[Source]:
+    """By time of modification; at the same time, in the order in which rotation leaves the names."""
+    found = [(name, path, path.stat()) for name, path in files]
+    found.sort(key=lambda item: (item[2].st_mtime_ns, _rotation(item[1].name), item[0]))
+    return [_file(name, path, status) for name, path, status in found]
+
+
+def _rotation(name: str) -> tuple[int, int, str]:
+    """A key that sorts older files first: `a.log-20250116`, `a.log.2.gz`, `a.log.1`, `a.log`."""
+    name = _COMPRESSED.sub("", name)
+    if dated := _DATED.search(name):
+        return 0, 0, dated[1]
+    if numbered := _NUMBERED.search(name):
+        return 1, -int(numbered[1]), ""
+    return 2, 0, ""
+
+
+def _missing_hint(path: Path) -> str:
+    """The name that was perhaps meant."""
     try:
-        files = [path for path in folder.iterdir() if path.is_file() and not _SCRATCH.search(path.name)]
-    except OSError as error:
-        raise SourceError(str(folder), _why(error), "check its permissions") from None
-    if not files:
-        raise SourceError(str(folder), "no files in this folder", "folders inside it are not looked into: use a glob, 'logs/**/*.log'")
-    yield from _oldest_first(files)
+        close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)  # noqa: PTH208
+    except (OSError, ValueError):
+        return f"there is no directory {_shown(str(path.parent))}: check the path"
+    if close:
+        return f"did you mean {_shown(str(path.parent / close[0]))}?"
+    return "check the name and the directory that you are in"
 
 
-def _oldest_first(paths: list[Path]) -> Iterator[Source]:
-    def age(source: Source) -> tuple[float, int, str]:
-        # What logrotate calls access.log.2 is older than access.log.1, and that than access.log.
-        rotation = _ROTATION.search(source.name)
-        return source.modified or 0.0, -int(rotation[1]) if rotation else 0, source.name
-
-    yield from sorted((_source(path) for path in paths), key=age)
-
-
-def _source(path: Path) -> Source:
-    status = path.stat()
-    regular = stat.S_ISREG(status.st_mode)
-    return Source(str(path), path, status.st_size if regular else None, status.st_mtime)
+def _unreadable(name: str, error: OSError | ValueError) -> SourceError:
+    if isinstance(error, PermissionError):
+        hint = "read it as a user who may, such as a member of its group, or pipe it in with sudo cat"
+    else:
+        hint = "check that the file can be opened"
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return SourceError(_shown(name), f"cannot be read: {reason}", hint)
 
 
-def _why(error: OSError | ValueError) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+def _shown(name: str) -> str:
+    """`name` as text: bytes of a file name that are not UTF-8 become `\\xNN`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -49,7 +49,10 @@ def nearest_rank(percentile: Fraction, count: int) -> int:
 
 
 def percentiles(
-    histogram: pl.DataFrame, keys: Sequence[str], stats: pl.DataFrame, ps: Sequence[str | int | float | Decimal]
+    histogram: pl.DataFrame,
+    keys: Sequence[str],
+    stats: pl.DataFrame,
+    ps: Sequence[str | int | float | Decimal],
 ) -> pl.DataFrame:
     """Estimate percentiles: (key…, one Float64 column per percentile, named as it was written).
 
@@ -60,7 +63,9 @@ def percentiles(
     keys = list(keys)
     exact = [parse_percentile(p) for p in ps]
     if not keys:
-        return percentiles(histogram.with_columns(_all=0), ["_all"], stats.with_columns(_all=0), ps).drop("_all")
+        return percentiles(histogram.with_columns(_all=0), ["_all"], stats.with_columns(_all=0), ps).drop(
+            "_all"
+        )
     # Only distinct counts need exact arithmetic; there are far fewer of them than keys.
     counts = stats["count"].unique().to_list()
     ranks = pl.DataFrame(
@@ -79,7 +84,7 @@ def percentiles(
     estimates = []
     for i, p in enumerate(ps):
         rank = pl.col(f"r{i}").first()
-        middle = value.fill_null(0.0).filter(pl.col("upto") >= pl.col(f"r{i}")).first()
+        middle = value.fill_null(0.0).filter(pl.col("upto") >= pl.col(f"r{i}")).min()
         low, high = pl.col("min_ms").first(), pl.col("max_ms").first()
         estimate = pl.when(rank == 1).then(low).when(rank == pl.col("count").first()).then(high)
         estimates.append(estimate.otherwise(middle.clip(low, high)).alias(str(p)))

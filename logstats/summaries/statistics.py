@@ -109,5 +109,6 @@ class Statistics:
 def _in_order(tables: list[pl.DataFrame]) -> pl.DataFrame:
     """One table; `first`, a line within a chunk, becomes a number that grows from chunk to chunk."""
     return pl.concat(
-        table.with_columns(first=pl.col("first").cast(pl.Int64) + (number << 32)) for number, table in enumerate(tables)
+        table.with_columns(first=pl.col("first").cast(pl.Int64) + (number << 32))
+        for number, table in enumerate(tables)
     )

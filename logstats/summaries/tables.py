@@ -40,7 +40,11 @@ class Shape:
         return (
             pl.concat([table.select(list(self.schema)).cast(self.schema) for table in tables])
             .group_by(*self.keys)
-            .agg(pl.col(*self.sums).sum(), *(pl.col(c).min() for c in self.minima), *(pl.col(c).max() for c in self.maxima))
+            .agg(
+                pl.col(*self.sums).sum(),
+                *(pl.col(c).min() for c in self.minima),
+                *(pl.col(c).max() for c in self.maxima),
+            )
         )
 
 

@@ -12,9 +12,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from logstats.report.model import BreakdownRow, EndpointRow, Latency, Report
-from logstats.report.printable import printable, shortened
-from logstats.report.units import count, duration, share, size
+from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
+from logstats.reports.printable import printable, shortened
+from logstats.reports.units import count, duration, share, size
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _REASONS = {
@@ -33,7 +33,9 @@ _REASONS = {
     "unknown_format": "no format reads it",
 }
 _TITLES = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
-_MORE_FORMATS_HINT = "another format? name it: --format NAME, or --log-format 'the line from the server configuration'"
+_MORE_FORMATS_HINT = (
+    "another format? name it: --format NAME, or --log-format 'the line from the server configuration'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class _Glyphs:
     about: str
 
 
-_UNICODE = _Glyphs("▁▂▃▄▅▆▇█", {"1xx": "░", "2xx": "█", "3xx": "▓", "4xx": "▒", "5xx": "╳"}, "─", "·", "–", "≈")
+_UNICODE = _Glyphs(
+    "▁▂▃▄▅▆▇█", {"1xx": "░", "2xx": "█", "3xx": "▓", "4xx": "▒", "5xx": "╳"}, "─", "·", "–", "≈"
+)
 _ASCII = _Glyphs("_.-=+*#@", {"1xx": "1", "2xx": "=", "3xx": "3", "4xx": "4", "5xx": "X"}, "-", "-", "-", "~")
 
 
@@ -108,7 +112,11 @@ class _Screen:
     def _totals(self) -> None:
         report, dot = self._report, f" {self._glyphs.dot} "
         if not report.lines:
-            what = "no lines: the input is empty" if not report.interrupted else "interrupted before the first line"
+            what = (
+                "no lines: the input is empty"
+                if not report.interrupted
+                else "interrupted before the first line"
+            )
             self._print(Text(what, "bold"))
             return
         first = [f"{count(report.requests)} requests"]
@@ -156,7 +164,9 @@ class _Screen:
         total = sum(report.status_classes.values())
         bar = Text()
         for (name, _), cells in zip(
-            report.status_classes.items(), _apportion(list(report.status_classes.values()), self._width), strict=True
+            report.status_classes.items(),
+            _apportion(list(report.status_classes.values()), self._width),
+            strict=True,
         ):
             bar.append(self._glyphs.blocks.get(name, "?") * cells, _CLASS_STYLES.get(name, ""))
         self._print(bar)
@@ -191,12 +201,16 @@ class _Screen:
         for name, value in figures:
             piece = f"{name} {duration(value)}"
             if text:
-                text.append("   " if len(text.plain.rsplit(chr(10))[-1]) + 3 + len(piece) <= self._width else "\n")
+                text.append(
+                    "   " if len(text.plain.rsplit(chr(10))[-1]) + 3 + len(piece) <= self._width else "\n"
+                )
             text.append(f"{name} ", "dim")
             text.append(duration(value), "bold" if name == "p99" else "")
         self._console.print(text)
         if latency.invalid:
-            self._print(Text(f"{count(latency.invalid)} negative or impossible durations are left out", "yellow"))
+            self._print(
+                Text(f"{count(latency.invalid)} negative or impossible durations are left out", "yellow")
+            )
 
     def _time(self) -> None:
         report = self._report
@@ -243,7 +257,9 @@ class _Screen:
             heads = ["endpoint", "requests", "avg", "p50", "p95", "p99", "max", "time"]
             self._endpoint_table(title, timed, heads)
         middle = ["avg", "p95"] if timed else []
-        self._endpoint_table("Busiest endpoints", busiest, ["endpoint", "requests", "share", "errors", *middle, "bytes"])
+        self._endpoint_table(
+            "Busiest endpoints", busiest, ["endpoint", "requests", "share", "errors", *middle, "bytes"]
+        )
         if failing:
             self._endpoint_table("Errors", failing, ["endpoint", "5xx", "errors", "4xx", "requests", *middle])
 
@@ -251,7 +267,21 @@ class _Screen:
         more = len(rows) - self._top
         self._heading(title, f"{self._top} of {count(len(rows))}" if more > 0 else "")
         if self._width >= 120:
-            wide = ["requests", "errors", "avg", "p50", "p95", "p99", "max", "time", "bytes", "2xx", "3xx", "4xx", "5xx"]
+            wide = [
+                "requests",
+                "errors",
+                "avg",
+                "p50",
+                "p95",
+                "p99",
+                "max",
+                "time",
+                "bytes",
+                "2xx",
+                "3xx",
+                "4xx",
+                "5xx",
+            ]
             timed = any(row.latency for row in rows)
             latency = ("avg", "p50", "p95", "p99", "max", "time")
             heads = [*heads, *(head for head in wide if head not in heads and (timed or head not in latency))]
@@ -267,13 +297,17 @@ class _Screen:
                 cells.append(Text(count(row.requests)))
             elif head == "errors":
                 style = "red" if row.errors else "dim"
-                cells.append(Text(share(row.errors, row.requests) if row.errors else self._glyphs.dash, style))
+                cells.append(
+                    Text(share(row.errors, row.requests) if row.errors else self._glyphs.dash, style)
+                )
             elif head == "bytes":
                 cells.append(Text(size(row.bytes)))
             elif head == "share":
                 cells.append(Text(share(row.requests, self._report.requests)))
             elif head == "time":
-                cells.append(Text(share(row.share_of_time, 1) if row.share_of_time is not None else self._glyphs.dash))
+                cells.append(
+                    Text(share(row.share_of_time, 1) if row.share_of_time is not None else self._glyphs.dash)
+                )
             elif head.endswith("xx"):
                 number = row.status_classes.get(head, 0)
                 cells.append(Text(count(number) if number else self._glyphs.dash, "" if number else "dim"))
@@ -292,7 +326,12 @@ class _Screen:
         cells = []
         for row in rows[: self._top]:
             line = [Text(printable(row.value)), Text(count(row.requests))]
-            line.append(Text(share(row.errors, row.requests) if row.errors else self._glyphs.dash, "red" if row.errors else "dim"))
+            line.append(
+                Text(
+                    share(row.errors, row.requests) if row.errors else self._glyphs.dash,
+                    "red" if row.errors else "dim",
+                )
+            )
             line += (
                 [Text(_latency_figure(row.latency, head, self._glyphs.dash)) for head in heads[3:]]
                 if timed

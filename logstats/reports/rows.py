@@ -48,15 +48,19 @@ def csv(file: BinaryIO) -> Iterator[Write]:
 
     def write(frame: pl.DataFrame) -> None:
         nonlocal first
-        safe = pl.col(pl.String).str.replace_many(_CONTROL)
-        formula = pl.col(pl.String).str.contains(_FORMULA)
         frame = _iso(frame)
-        frame = frame.with_columns(pl.when(formula).then(pl.concat_str(pl.lit("'"), safe)).otherwise(safe).name.keep())
+        frame = frame.with_columns(_cell(name) for name, kind in frame.schema.items() if kind == pl.String)
         file.write(frame.write_csv(include_header=first, line_terminator="\r\n").encode())
         file.flush()
         first = False
 
     yield write
+
+
+def _cell(name: str) -> pl.Expr:
+    text = pl.col(name)
+    safe = text.str.replace_many(_CONTROL)
+    return pl.when(text.str.contains(_FORMULA)).then("'" + safe).otherwise(safe).alias(name)
 
 
 @contextmanager

@@ -13,7 +13,9 @@ def printable(text: str) -> str:
     """Replace what does not print by a visible escape: `\\x1b`, `\\u202e`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(character) if unicodedata.category(character) in _UNSEEN else character for character in text)
+    return "".join(
+        _escape(character) if unicodedata.category(character) in _UNSEEN else character for character in text
+    )
 
 
 def _escape(character: str) -> str:

@@ -7,4 +7,4 @@ from importlib import resources
 
 def load_schema() -> str:
     """The schema as text."""
-    return (resources.files("logstats.report") / "report.schema.json").read_text(encoding="utf-8")
+    return (resources.files("logstats.reports") / "report.schema.json").read_text(encoding="utf-8")

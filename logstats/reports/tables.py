@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
-from logstats.report.model import EndpointRow, Report, iso
-from logstats.report.printable import printable
-from logstats.report.units import count, duration, share, size
+from logstats.reports.model import EndpointRow, Report, iso
+from logstats.reports.printable import printable
+from logstats.reports.units import count, duration, share, size
 
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
