@@ -1,4 +1,4 @@
-"""The library: `report` for statistics, `read` for rows. The command line is thin over these two. Nothing is printed."""
+"""The library: `report` for statistics, `read` for rows. Nothing is printed; the command line is thin over these."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ class Options:
         """The filters, checked. Raises UsageError."""
         now = self.now or datetime.now(UTC)
         known = {
-            name: tuple(getattr(self, name))
-            for name in Filters.__dataclass_fields__
-            if name not in ("since", "until")
+            name: tuple(getattr(self, name)) for name in Filters.__dataclass_fields__ if name not in ("since", "until")
         }
         filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known)
         filters.expression()
@@ -156,9 +154,7 @@ def report(
     _check_choices(by, user_key, sort, max_endpoints)
     wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints)
     statistics = Statistics(wanted)
-    job = _job(
-        options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None
-    )
+    job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
     for part, _ in _run(sources, job, listener, interrupt, rejects):
         if part.result is not None:
             statistics.add(part.result)
@@ -194,9 +190,7 @@ def read(
     options = _options(options, more)
     unknown = [column for column in columns if column not in schema.COLUMNS]
     if unknown:
-        raise UsageError(
-            f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}"
-        )
+        raise UsageError(f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}")
 
     def rows_of(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
         place = pl.col("line").cast(pl.Int64) + first_line
@@ -260,9 +254,7 @@ def _job(
     )
 
 
-def _run(
-    sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any
-) -> Iterator[Any]:
+def _run(sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any) -> Iterator[Any]:
     listener = listener or Silence()
     names = [sources] if isinstance(sources, str | Path) else list(sources)
     found, problems = discover([str(name) for name in names])

@@ -48,7 +48,7 @@ def template(path: str) -> str:
 
 
 def _segment(segment: str) -> str:
-    if not segment or len(segment) > _LONGEST and not segment.isdigit():
+    if not segment or (len(segment) > _LONGEST and not segment.isdigit()):
         return segment
     kind = _kind(segment)
     if kind:
@@ -70,9 +70,7 @@ def _file(stem: str) -> str:
     if _random(stem):
         return "{id}"
     pieces = _JOINTS.split(stem)
-    return "".join(
-        "{hash}" if _content_hash(piece, first=i == 0) else piece for i, piece in enumerate(pieces)
-    )
+    return "".join("{hash}" if _content_hash(piece, first=i == 0) else piece for i, piece in enumerate(pieces))
 
 
 def _content_hash(piece: str, *, first: bool) -> bool:
@@ -140,9 +138,7 @@ class Endpoints:
             found.append(endpoint)
         if len(remembered) >= REMEMBERED:
             self._remembered = {}
-        return paths.replace_strict(
-            distinct, pl.Series(found, dtype=pl.String), default=None, return_dtype=pl.String
-        )
+        return paths.replace_strict(distinct, pl.Series(found, dtype=pl.String), default=None, return_dtype=pl.String)
 
 
 def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -> pl.Series:
@@ -158,11 +154,7 @@ def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -
     frame = suspects.to_frame("path").with_columns(found=doubled)
     hard = frame["found"].str.contains(_SUSPECT)
     if hard.any():
-        step = (
-            pl.col("found")
-            .str.replace_all(_UUID_SEGMENT, "/{uuid}/")
-            .str.replace_all(_HASH_SEGMENT, "/{hash}/")
-        )
+        step = pl.col("found").str.replace_all(_UUID_SEGMENT, "/{uuid}/").str.replace_all(_HASH_SEGMENT, "/{hash}/")
         frame = frame.with_columns(found=pl.when(hard).then(step).otherwise("found"))
     found = frame.select(
         path.name.keep(),
@@ -195,9 +187,7 @@ def _plant(root: _Node, route: str) -> None:
         last = number == len(segments) - 1
         if _TAIL.fullmatch(segment) or (last and segment == "*" and len(segments) > 1):
             if not last:
-                raise RouteError(
-                    f"route {route!r}: {segment} can only stand at the end", "split it into two routes"
-                )
+                raise RouteError(f"route {route!r}: {segment} can only stand at the end", "split it into two routes")
             if node.tail is None:
                 node.tail = route
             return
@@ -242,20 +232,13 @@ def load_openapi(file: str | Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RouteError(
-            f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path"
-        ) from None
+        raise RouteError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path") from None
     document = _parse(path, text)
     paths = document.get("paths") if isinstance(document, dict) else None
     if not isinstance(paths, dict) or not paths:
         raise RouteError(f"{path}: no paths in it", "--routes takes an OpenAPI 3 or Swagger 2 document")
     bases = _bases(document)
-    return [
-        f"{base}{route}"
-        for base in bases
-        for route in paths
-        if isinstance(route, str) and route.startswith("/")
-    ]
+    return [f"{base}{route}" for base in bases for route in paths if isinstance(route, str) and route.startswith("/")]
 
 
 def _parse(path: Path, text: str) -> Any:

@@ -65,17 +65,13 @@ class Filters:
         for field in fields(self):
             value = getattr(self, field.name)
             if value:
-                shown = (
-                    value.isoformat().replace("+00:00", "Z")
-                    if isinstance(value, datetime)
-                    else ",".join(value)
-                )
+                shown = value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else ",".join(value)
                 words[field.name.replace("_", "-")] = shown
         return words
 
 
 def parse_time(text: str, zone: str, now: datetime) -> datetime:
-    """ISO 8601, or `15m`, `2h`, `7d` before now, or `now`, `today`, `yesterday` in the zone → UTC. Raises UsageError."""
+    """ISO 8601, `15m`, `2h`, `7d` before now, or `now`, `today`, `yesterday` in the zone → UTC. Raises UsageError."""
     from datetime import UTC
     from zoneinfo import ZoneInfo
 

@@ -281,9 +281,7 @@ def _detect(
 ) -> tuple[Reader | None, bool]:
     """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
     head = chunk.data[: SAMPLE_LINES * 40_000]
-    sample = sample_of(
-        Text.of(head, start_of_source=chunk.offset == 0).lines.head(20 * SAMPLE_LINES).to_list()
-    )
+    sample = sample_of(Text.of(head, start_of_source=chunk.offset == 0).lines.head(20 * SAMPLE_LINES).to_list())
     enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= job.chunk
     best = rank(sample, registry.formats(job.formats_dir).values())
     if not best:
@@ -349,18 +347,14 @@ class _Task(Generic[Result]):
             {"line": left.cast(pl.UInt32), "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String}
         )
         size = len(self.chunk.data) + sum(self.chunk.cut.values())
-        return Part(
-            self.source, len(text), size, 0, 0, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None
-        )
+        return Part(self.source, len(text), size, 0, 0, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None)
 
     def _rejects(
         self, text: Text, rejected: pl.DataFrame
     ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[bytes]]:
         if not rejected.height:
             return [], {}, []
-        reasons = {
-            reason: count for reason, count in rejected.group_by("reason").len().sort("reason").iter_rows()
-        }
+        reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
         first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
         samples = []
         for line, reason in first.select("line", "reason").iter_rows():

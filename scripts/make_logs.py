@@ -73,7 +73,8 @@ AGENTS: Final = (
         for version in range(124, 132)
     ),
     *(f"Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0" for v in range(126, 134)),
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.2 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.2 Mobile/15E148 Safari/604.1",
     "curl/8.5.0",
     "python-requests/2.32.3",
 )
@@ -242,11 +243,7 @@ class Day:
                 micros *= 6
             status = self._status(method, endpoint, draw(), bad)
             octets: int | None = (
-                int(size * (0.5 + draw()))
-                if status < 300
-                else 0
-                if status in (304, 499)
-                else 150 + int(draw() * 60)
+                int(size * (0.5 + draw())) if status < 300 else 0 if status in (304, 499) else 150 + int(draw() * 60)
             )
             bot = draw() < 0.04
             agent = BOTS[int(draw() * len(BOTS))] if bot else AGENTS[(user * 7) % len(AGENTS)]
@@ -325,9 +322,7 @@ _MAKERS: Final[dict[str, Callable[[Callable[[], float]], str]]] = {
     "U": _uuid,
     "H": lambda draw: HASHES[int(draw() * len(HASHES))],
     "D": lambda draw: f"2025-01-{1 + int(draw() * 28):02d}",
-    "Q": lambda draw: ("page=" + str(1 + int(draw() * 30)), "q=crash+on+start", "state=open&sort=age")[
-        int(draw() * 3)
-    ],
+    "Q": lambda draw: ("page=" + str(1 + int(draw() * 30)), "q=crash+on+start", "state=open&sort=age")[int(draw() * 3)],
 }
 
 
@@ -410,14 +405,18 @@ def _logfmt(r: Request) -> str:
     user = f" user_id={r.user.replace(' ', '_')}" if r.user else ""
     return (
         f'time={ISO(r.second)} level={"error" if r.status >= 500 else "info"} msg="request completed" '
-        f"method={r.method} path={r.target} status={r.status} duration={r.micros // 100 / 10}ms bytes={r.size or 0}{user} ip={r.ip}"
+        f"method={r.method} path={r.target} status={r.status} "
+        f"duration={r.micros // 100 / 10}ms bytes={r.size or 0}{user} ip={r.ip}"
     )
 
 
 def _kv(r: Request) -> str:
     user = f" user_id={r.user.replace(' ', '_')}" if r.user else ""
     level = "ERROR" if r.status >= 500 else "INFO"
-    return f"[{PLAIN(r.second)}] {level} Request completed method={r.method} path={r.target} status={r.status} duration_ms={r.micros // 1000}{user}"
+    return (
+        f"[{PLAIN(r.second)}] {level} Request completed method={r.method} path={r.target} status={r.status} "
+        f"duration_ms={r.micros // 1000}{user}"
+    )
 
 
 def _no_time(_: Request) -> None:
@@ -521,26 +520,20 @@ def write(name: str, day: Day, out: TextIO, *, truth: bool) -> dict[str, Any] | 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description="Make logs of a bug tracker's day, and the truth about them."
-    )
+    parser = argparse.ArgumentParser(description="Make logs of a bug tracker's day, and the truth about them.")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "sample_logs")
     parser.add_argument("--format", action="append", choices=list(FORMATS), help="which (default: all)")
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--users", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--start", type=lambda t: datetime.fromisoformat(t).replace(tzinfo=UTC), default="2025-01-17"
-    )
+    parser.add_argument("--start", type=lambda t: datetime.fromisoformat(t).replace(tzinfo=UTC), default="2025-01-17")
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--no-truth", action="store_true", help="faster, and in little memory")
     parser.add_argument("--stdout", action="store_true", help="one format, to standard output")
     given = parser.parse_args()
     names = given.format or list(FORMATS)
     for name in names:
-        day = Day(
-            given.seed + sorted(FORMATS).index(name), given.users, given.start, given.hours, given.lines
-        )
+        day = Day(given.seed + sorted(FORMATS).index(name), given.users, given.start, given.hours, given.lines)
         if given.stdout:
             write(name, day, sys.stdout, truth=False)
             continue

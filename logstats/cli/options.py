@@ -105,9 +105,7 @@ Since = Annotated[
         rich_help_panel=_FILTERS,
     ),
 ]
-Until = Annotated[
-    str | None, typer.Option("--until", metavar="T", help="Before this time.", rich_help_panel=_FILTERS)
-]
+Until = Annotated[str | None, typer.Option("--until", metavar="T", help="Before this time.", rich_help_panel=_FILTERS)]
 
 
 def _listed(name: str, metavar: str, words: str) -> Any:
@@ -169,8 +167,6 @@ def reading_options(given: dict[str, Any]) -> Options:
     """The library's options from those of a command (its `locals()`)."""
     from logstats.api import Options
 
-    lists = ("status", "method", "exclude_status", "exclude_method")
-    globs = ("path", "host", "exclude_path", "exclude_host")
     return Options(
         format=given["format"],
         log_format=given["log_format"],
@@ -179,10 +175,16 @@ def reading_options(given: dict[str, Any]) -> Options:
         app=given["app"],
         since=given["since"],
         until=given["until"],
-        **{name: words(given[name]) for name in lists},
-        **{name: tuple(given[name] or ()) for name in globs},  # a glob may hold a comma
+        status=words(given["status"]),
+        method=words(given["method"]),
+        path=given["path"] or (),  # a glob may hold a comma
+        host=given["host"] or (),
+        exclude_status=words(given["exclude_status"]),
+        exclude_method=words(given["exclude_method"]),
+        exclude_path=given["exclude_path"] or (),
+        exclude_host=given["exclude_host"] or (),
         trust_forwarded=given["trust_forwarded"],
-        routes=tuple(given["route"] or ()),
+        routes=given["route"] or (),
         openapi=given["routes"],
         templates=not given["no_templates"],
     )
@@ -195,7 +197,7 @@ def rejects_file(path: str | None) -> Iterator[Callable[[list[bytes]], None] | N
         yield None
         return
     try:
-        file = Path(path).open("wb")
+        file = Path(path).open("wb")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise LogstatsError(
             f"{path}: {(error.strerror or str(error)).lower()}", "--rejects needs a place it may write to"

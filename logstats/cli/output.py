@@ -41,9 +41,7 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
         Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
     except OSError as error:
-        raise LogstatsError(
-            f"{path}: {(error.strerror or str(error)).lower()}", "nothing was written"
-        ) from None
+        raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "nothing was written") from None
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()

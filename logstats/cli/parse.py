@@ -39,9 +39,7 @@ def parse(
     exclude_host: shared.ExcludeHost = None,
     output: Annotated[
         str,
-        typer.Option(
-            "-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT
-        ),
+        typer.Option("-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT),
     ] = "jsonl",
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,

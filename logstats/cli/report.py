@@ -48,7 +48,8 @@ def report(
         typer.Option(
             "--by",
             metavar="COLUMN",
-            help="The same ranking for a column: client_ip, host, user_agent, referer, status, method, app_name, user_id; repeatable.",
+            help="The same ranking for a column: client_ip, host, user_agent, referer, status, method, "
+            "app_name, user_id; repeatable.",
             show_default=False,
             rich_help_panel=_STATISTICS,
         ),
@@ -75,9 +76,7 @@ def report(
     ] = "avg",
     percentiles: Annotated[
         str,
-        typer.Option(
-            "--percentiles", metavar="P,P,…", help="Which percentiles.", rich_help_panel=_STATISTICS
-        ),
+        typer.Option("--percentiles", metavar="P,P,…", help="Which percentiles.", rich_help_panel=_STATISTICS),
     ] = "50,90,95,99,99.9",
     user_key: Annotated[
         str,
@@ -90,9 +89,7 @@ def report(
     ] = "auto",
     exact_users: Annotated[
         bool,
-        typer.Option(
-            "--exact-users", help="Count users exactly; memory grows with them.", rich_help_panel=_STATISTICS
-        ),
+        typer.Option("--exact-users", help="Count users exactly; memory grows with them.", rich_help_panel=_STATISTICS),
     ] = False,
     max_endpoints: Annotated[
         int,
@@ -106,9 +103,7 @@ def report(
     ] = 10_000,
     output: Annotated[
         str,
-        typer.Option(
-            "-o", "--output", metavar="KIND", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT
-        ),
+        typer.Option("-o", "--output", metavar="KIND", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT),
     ] = "table",
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,

@@ -106,9 +106,7 @@ class Talk:
         shown = "\n".join(printable(line) for line in lines)
         if hint:
             shown += (
-                f"\n  {printable(hint)}"
-                if len(lines) > 1 or len(shown) + len(hint) > 90
-                else f" ({printable(hint)})"
+                f"\n  {printable(hint)}" if len(lines) > 1 or len(shown) + len(hint) > 90 else f" ({printable(hint)})"
             )
         if self._bar is not None:
             from rich.text import Text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -32,15 +32,16 @@ _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("date", "time", "zone"), frozenset({"timestamp"})),
 }
 _LEVELS = {
-    **{"WARNING": "WARN", "ERR": "ERROR", "CRIT": "CRITICAL", "INFORMATION": "INFO"},
-    **{
-        "10": "TRACE",
-        "20": "DEBUG",
-        "30": "INFO",
-        "40": "WARN",
-        "50": "ERROR",
-        "60": "FATAL",
-    },  # pino, bunyan
+    "WARNING": "WARN",
+    "ERR": "ERROR",
+    "CRIT": "CRITICAL",
+    "INFORMATION": "INFO",
+    "10": "TRACE",
+    "20": "DEBUG",
+    "30": "INFO",
+    "40": "WARN",
+    "50": "ERROR",
+    "60": "FATAL",  # pino, bunyan
 }
 _HAS_PORT = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|\[.*)$"
 _SUFFIXES = r"^([0-9.eE+-]+|[0-9.]+) ?(ns|us|µs|μs|ms|s|sec|m|min|h)?$"
@@ -84,15 +85,12 @@ def wanted_variables(fields: Mapping[str, Field], reading: Reading, *, events: b
         name
         for name, field in fields.items()
         if (_NEEDS.get(field.role) or {field.role}) & wanted
-        or field.role
-        in ("status", "bytes", "duration", "fields")  # a line with nonsense in these is rejected
+        or field.role in ("status", "bytes", "duration", "fields")  # a line with nonsense in these is rejected
         if field.role != "forwarded_for" or reading.trust_forwarded
     ]
 
 
-def convert(
-    tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Reading, *, events: bool
-) -> Batch:
+def convert(tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Reading, *, events: bool) -> Batch:
     """Interpret the fields of a chunk.
 
     Lines whose status, size or duration is not a number are rejected as `bad_status`, `bad_bytes`,
@@ -166,9 +164,7 @@ def convert(
         rejected = pl.concat([rejected, refused])
         rows = rows.filter(~pl.any_horizontal(*flags))
     invalid_durations = int(rows["_invalid"].sum()) if "_invalid" in rows.columns else 0
-    return Batch(
-        rows.drop("_invalid", *flags, strict=False), rejected, tokens.ignored, lines, invalid_durations
-    )
+    return Batch(rows.drop("_invalid", *flags, strict=False), rejected, tokens.ignored, lines, invalid_durations)
 
 
 def _missing(text: pl.Expr) -> pl.Expr:
@@ -252,21 +248,13 @@ def _requests(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) ->
 
     Requests repeat: each distinct one is taken apart once.
     """
-    names = [
-        role[part] for part in ("request", "method", "target", "path", "protocol", "query") if part in role
-    ]
+    names = [role[part] for part in ("request", "method", "target", "path", "protocol", "query") if part in role]
     wanted = (_NEEDS["request"] - {"host"}) & reading.wanted
     if not names or not wanted:
         return frame
     distinct = frame.select(names).unique()
-    own = {
-        part: _present_series(distinct[role[part]])
-        for part in ("method", "protocol", "query")
-        if part in role
-    }
-    target = (
-        distinct[role["target"]] if "target" in role else distinct[role["path"]] if "path" in role else None
-    )
+    own = {part: _present_series(distinct[role[part]]) for part in ("method", "protocol", "query") if part in role}
+    target = distinct[role["target"]] if "target" in role else distinct[role["path"]] if "path" in role else None
     parts = distinct.select()
     if "request" in role:
         parts = split_requests(distinct[role["request"]])

@@ -200,33 +200,34 @@ def _plan_piece(
 ) -> None:
     piece = pl.col(column)
     if all(isinstance(part, str) for part in section):
-        checks.append(piece == (section[0] if section else ""))
+        checks.append(piece.eq(section[0] if section else ""))
         return
-    parts = list(section)
     rest = piece
-    if isinstance(parts[0], str):
-        checks.append(piece.str.starts_with(parts[0]))
-        rest = rest.str.strip_prefix(parts.pop(0))
-    if isinstance(parts[-1], str):
-        checks.append(rest.str.ends_with(parts[-1]))
-        rest = rest.str.strip_suffix(parts.pop())
+    first, last = section[0], section[-1]
+    if isinstance(first, str):
+        checks.append(piece.str.starts_with(first))
+        rest = rest.str.strip_prefix(first)
+    if isinstance(last, str):
+        checks.append(rest.str.ends_with(last))
+        rest = rest.str.strip_suffix(last)
+    names = [part.name for part in section if isinstance(part, Variable)]
+    between = [part for part in section[1:-1] if isinstance(part, str)]
     level = 0
-    while len(parts) > 1:
+    while between:
         # Variables with the same literal after each: one split.
-        literal, run = parts[1], 1
-        while 2 * run + 1 < len(parts) and parts[2 * run + 1] == literal:
-            run += 1
+        literal = between[0]
+        run = next((i for i, other in enumerate(between) if other != literal), len(between))
         if len(splits) == level:
             splits.append([])
-        name = f"{column}/{level}"
-        splits[level].append(rest.str.splitn(literal, run + 1).alias(name))
-        for k in range(run):
-            variables[parts[2 * k].name] = pl.col(name).struct.field(f"field_{k}").alias(parts[2 * k].name)
-        rest = pl.col(name).struct.field(f"field_{run}")
+        column_of_parts = f"{column}/{level}"
+        splits[level].append(rest.str.splitn(literal, run + 1).alias(column_of_parts))
+        part = pl.col(column_of_parts).struct
+        variables |= {name: part.field(f"field_{i}").alias(name) for i, name in enumerate(names[:run])}
+        rest = part.field(f"field_{run}")
         checks.append(rest.is_not_null())
-        del parts[: 2 * run]
+        del names[:run], between[:run]
         level += 1
-    variables[parts[0].name] = rest.alias(parts[0].name)
+    variables[names[0]] = rest.alias(names[0])
 
 
 def _sections(pattern: Pattern) -> list[Pattern]:

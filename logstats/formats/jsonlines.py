@@ -93,9 +93,7 @@ class JsonLines:
                     node = node[step] if isinstance(node, list) and step < len(node) else None
             if node is None:
                 continue
-            text = (
-                node if isinstance(node, str) else json.dumps(node, ensure_ascii=False, separators=(",", ":"))
-            )
+            text = node if isinstance(node, str) else json.dumps(node, ensure_ascii=False, separators=(",", ":"))
             if not (text.startswith("{") and path in self._objects):
                 return _encodable(text)
         return None

@@ -167,9 +167,7 @@ def _apache(body: str) -> tuple[list[str | Variable], dict[str, Field], dict[str
         literal = body[place : match.start()]
         if "%" in literal:
             where = place + literal.index("%")
-            raise FormatError(
-                f"not an Apache directive:\n{_pointer(body, where)}", "see Apache's mod_log_config"
-            )
+            raise FormatError(f"not an Apache directive:\n{_pointer(body, where)}", "see Apache's mod_log_config")
         parts.append(_unescape(literal))
         letter, argument = match["letter"], match["argument"]
         if len(letter) == 2 and not letter.startswith("^"):  # one letter is the directive, the other is text
@@ -178,9 +176,7 @@ def _apache(body: str) -> tuple[list[str | Variable], dict[str, Field], dict[str
         if letter == "%":
             parts.append("%")
             continue
-        name = _fresh(
-            {"s": "status", "t": "time", "r": "request"}.get(letter, f"{letter.strip('^')}"), places
-        )
+        name = _fresh({"s": "status", "t": "time", "r": "request"}.get(letter, f"{letter.strip('^')}"), places)
         places[name] = match.start()
         field = _apache_field(letter, argument, body, match.start())
         if letter == "t" and not argument:
@@ -227,9 +223,7 @@ def _split_time(
 ) -> None:
     """A time with spaces in it is read as as many variables, put together again when it is interpreted."""
     if spaces > 2:
-        raise FormatError(
-            f"a time of {spaces + 1} words cannot be read:\n{place}", "use %t, or put it in brackets"
-        )
+        raise FormatError(f"a time of {spaces + 1} words cannot be read:\n{place}", "use %t, or put it in brackets")
     for role in ("time", "zone")[-spaces:]:
         word = _fresh(f"{name}_{role}", places)
         places[word] = places[name]
@@ -298,7 +292,7 @@ def _pointer(body: str, place: int) -> str:
 
 
 def _json(body: str, text: str) -> Format:
-    """nginx's JSON templates: the keys say where each variable is."""
+    """Nginx's JSON templates: the keys say where each variable is."""
     fields: dict[str, Field] = {}
     for key, one, two in re.findall(r'"([^"\\]+)"\s*:\s*"?\$(?:\{(\w+)\}|(\w+))"?', body):
         variable = one or two

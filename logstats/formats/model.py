@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 # What a field of a line can be. Most are columns of the request schema; the others are split further:
-# `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query, `forwarded_for` is X-Forwarded-For,
+# `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query,
+# `forwarded_for` is X-Forwarded-For,
 # `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs.
 ROLES: Final = frozenset(
     {
@@ -48,8 +49,8 @@ class Field:
     """What one field of a line means.
 
     `unit` belongs to durations (`auto` reads a suffix, milliseconds without one); `keys` are the spellings
-    under which JSON and key=value formats find it, best first; `port` says that an address may carry one. `looks` is a regular expression that values of this field
-    match in files of this format: detection asks it, reading does not.
+    under which JSON and key=value formats find it, best first; `port` says that an address may carry one. `looks` is
+    a regular expression that values of this field match in files of this format: detection asks it, reading does not.
     """
 
     role: str

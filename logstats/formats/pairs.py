@@ -100,9 +100,12 @@ class Pairs:
             if left.len() == 0:
                 break
             layout = self._layout(left[0])
-            read, good = (None, None) if layout is None else layout.columns(left)
-            if read is None or good is None or not good[0]:
+            if layout is None:
                 left, places = left[1:], places[1:]  # one of a kind: the slow lane's
+                continue
+            read, good = layout.columns(left)
+            if not good[0]:
+                left, places = left[1:], places[1:]
                 continue
             parts.append(self._merge(read.with_columns(place=places), layout.keys).filter(good))
             left, places = left.filter(~good), places.filter(~good)
@@ -131,9 +134,7 @@ class Pairs:
         return read.select(
             "place",
             *(
-                pl.col(f"v{chosen[name][1]}").alias(name)
-                if name in chosen
-                else pl.lit(None, pl.String).alias(name)
+                pl.col(f"v{chosen[name][1]}").alias(name) if name in chosen else pl.lit(None, pl.String).alias(name)
                 for name in self.names
             ),
         )

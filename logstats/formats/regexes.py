@@ -28,13 +28,9 @@ class Regexes:
         self._names = [name for name in fields if name in names or name == TAIL]
 
     def __call__(self, text: Text) -> Tokens:
-        groups = (
-            text.lines.to_frame("line").select(pl.col("line").str.extract_groups(self._pattern)).to_series()
-        )
+        groups = text.lines.to_frame("line").select(pl.col("line").str.extract_groups(self._pattern)).to_series()
         whole = groups.struct.unnest()
-        matched = ~pl.select(
-            pl.all_horizontal(column.is_null() for column in whole.get_columns())
-        ).to_series()
+        matched = ~pl.select(pl.all_horizontal(column.is_null() for column in whole.get_columns())).to_series()
         numbered = whole.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32))
         rejected = pl.DataFrame(schema=REJECTED)
         ignored = 0

@@ -72,9 +72,7 @@ def load(name: str, text: str, place: str) -> Format:
     demand(engine in ENGINES, "engine", f"must be one of {', '.join(ENGINES)}")
     pattern = data.get("pattern", "")
     demand(isinstance(pattern, str), "pattern", "must be a text")
-    demand(
-        bool(pattern) == (engine in ("delimited", "regex")), "pattern", f"does not go with engine {engine}"
-    )
+    demand(bool(pattern) == (engine in ("delimited", "regex")), "pattern", f"does not go with engine {engine}")
     fields = {}
     for key, value in data.get("fields", {}).items():
         demand(isinstance(value, dict), f"fields.{key}", "must be a table")
@@ -84,19 +82,13 @@ def load(name: str, text: str, place: str) -> Format:
         role, unit = value.get("role", key), value.get("unit", "ms")
         demand(role in ROLES, f"fields.{key}.role", f"no such role; the roles are {', '.join(sorted(ROLES))}")
         demand(unit in UNITS or unit == "auto", f"fields.{key}.unit", "must be s, ms, us, ns or auto")
-        fields[key] = Field(
-            role, unit, tuple(value.get("keys", ())), value.get("port", False), value.get("looks", "")
-        )
+        fields[key] = Field(role, unit, tuple(value.get("keys", ())), value.get("port", False), value.get("looks", ""))
     if engine == "delimited":
         fields = _with_pattern(place, pattern, fields)
     demand(bool(fields), "fields", "must name at least one field")
-    demand(
-        bool(data.get("sample")), "sample", "a format without samples does not load: add a line and its row"
-    )
+    demand(bool(data.get("sample")), "sample", "a format without samples does not load: add a line and its row")
     samples = tuple(_sample(entry, place) for entry in data["sample"])
-    return Format(
-        name, data["title"], data["link"], engine, pattern, fields, samples, data.get("priority", 0)
-    )
+    return Format(name, data["title"], data["link"], engine, pattern, fields, samples, data.get("priority", 0))
 
 
 def _with_pattern(place: str, pattern: str, fields: dict[str, Field]) -> dict[str, Field]:

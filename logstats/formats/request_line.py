@@ -49,9 +49,7 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
 def _unusual(rests: pl.Series, places: pl.Series, parts: pl.DataFrame) -> list[pl.Series]:
     """Target and protocol of what ends with another protocol, or with none."""
     # The longest protocol that _PROTOCOL allows has 16 characters; a short text is searched fast.
-    frame = rests.to_frame("rest").with_columns(
-        tail=(" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL)
-    )
+    frame = rests.to_frame("rest").with_columns(tail=(" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL))
     cut = pl.col("rest").str.head(-pl.col("tail").str.len_bytes().cast(pl.Int64))
     target = pl.when(pl.col("tail").is_null()).then("rest").otherwise(cut)
     frame = frame.select(target=target, protocol=pl.col("tail").str.slice(1))
@@ -71,10 +69,7 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
         return frame.with_columns(authority=pl.lit(None, pl.String))
     path = pl.col("path").str.replace(_AUTHORITY, "")
     return frame.select(
-        pl.when(absolute)
-        .then(pl.when(path == "").then(pl.lit("/")).otherwise(path))
-        .otherwise("path")
-        .alias("path"),
+        pl.when(absolute).then(pl.when(path == "").then(pl.lit("/")).otherwise(path)).otherwise("path").alias("path"),
         "query",
         pl.when(absolute).then(pl.col("path").str.extract(_AUTHORITY)).alias("authority"),
     )

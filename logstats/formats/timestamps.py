@@ -86,9 +86,7 @@ def _try_local(texts: pl.Series, form: str, zone: str) -> pl.Series:
     local = texts.str.strptime(pl.Datetime("us"), form, strict=False)
     if zone == "UTC":
         return local.dt.replace_time_zone("UTC")
-    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone(
-        "UTC"
-    )
+    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
 
 
 def _try_named_zone(texts: pl.Series) -> pl.Series:

@@ -66,9 +66,7 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
         kept.append(index)
         for name, column in columns.items():
             column.append(fields.get(name))
-    frame = pl.DataFrame(
-        {"line": kept, **columns}, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)}
-    )
+    frame = pl.DataFrame({"line": kept, **columns}, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)})
     return Tokens(frame, pl.DataFrame(refused, schema=REJECTED, orient="row"), ignored)
 
 

@@ -264,9 +264,7 @@ def _refuse_binary(piece: bytes, name: str) -> None:
         if head.startswith(magic):
             raise SourceError(name, f"not a log but {what}", "name the log files themselves")
     if head[257:262] == b"ustar":
-        raise SourceError(
-            name, "not a log but a tar archive", "unpack it first, or: tar xOf FILE | logstats report"
-        )
+        raise SourceError(name, "not a log but a tar archive", "unpack it first, or: tar xOf FILE | logstats report")
     control = len(head.translate(None, _TEXT))
     if control > len(head) * 0.3:
         raise SourceError(name, "not a log but binary data", "name the log files themselves")

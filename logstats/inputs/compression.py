@@ -85,10 +85,10 @@ def _after_padding(data: bytes, read: Read, size: int) -> bytes:
 
 def _decompressor(kind: str) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
     if kind == "gzip":
-        from isal import igzip_lib, isal_zlib
+        from isal import igzip_lib
 
         return lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP), (
-            isal_zlib.error,
+            igzip_lib.error,
             OSError,
             ValueError,
         )

@@ -109,9 +109,7 @@ def _matching(pattern: str) -> list[Source]:
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
     files = [(name, path) for name in names if not (path := Path(name)).is_dir()]
     if not files:
-        raise SourceError(
-            _shown(pattern), "no file matches", "`*` does not enter folders, `**` does: 'logs/**/*.log'"
-        )
+        raise SourceError(_shown(pattern), "no file matches", "`*` does not enter folders, `**` does: 'logs/**/*.log'")
     return _oldest_first(files)
 
 

@@ -67,7 +67,7 @@ def build(
     return Report(
         generated_at=(generated_at or datetime.now(UTC)).replace(microsecond=0),
         sources=[
-            SourceInfo(s.name, s.format, s.lines, s.bytes, s.problem and str(s.problem))
+            SourceInfo(s.name, s.format, s.lines, s.bytes, str(s.problem) if s.problem else None)
             for s in counts.sources
         ],
         lines=counts.lines,
@@ -108,9 +108,7 @@ def build(
             [(_minute(m), users) for m, users in statistics.users.per_minute().iter_rows()],
         ),
         minutes=[Minute(_minute(m), r, e, b) for m, r, e, b in minutes.drop_nulls("minute").iter_rows()],
-        rejects=Rejects(
-            dict(sorted(counts.reasons.items())), [RejectSample(*sample) for sample in counts.samples]
-        ),
+        rejects=Rejects(dict(sorted(counts.reasons.items())), [RejectSample(*sample) for sample in counts.samples]),
         notes=notes,
         interrupted=counts.interrupted,
         filters=filters or {},
@@ -130,19 +128,13 @@ def _classes(pairs: Any) -> dict[str, int]:
 
 
 def _overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Latency | None:
-    counts = ranking.counts().select(
-        pl.col("timed", "us").sum(), pl.col("us_min").min(), pl.col("us_max").max()
-    )
+    counts = ranking.counts().select(pl.col("timed", "us").sum(), pl.col("us_min").min(), pl.col("us_max").max())
     row = counts.row(0, named=True)
     if not row["timed"]:
         # A format without durations has no latency; one whose durations are all invalid says so.
         return None
-    histogram = (
-        ranking.histogram().group_by("bucket").agg(pl.col("count").sum()).sort("bucket", nulls_last=False)
-    )
-    stats = pl.DataFrame(
-        {"count": [row["timed"]], "min_ms": [row["us_min"] / 1000], "max_ms": [row["us_max"] / 1000]}
-    )
+    histogram = ranking.histogram().group_by("bucket").agg(pl.col("count").sum()).sort("bucket", nulls_last=False)
+    stats = pl.DataFrame({"count": [row["timed"]], "min_ms": [row["us_min"] / 1000], "max_ms": [row["us_max"] / 1000]})
     values = loghist.percentiles(histogram, [], stats, list(percentiles)).row(0)
     return Latency(
         count=row["timed"],
@@ -174,20 +166,13 @@ def _ranked(ranking: Ranking, percentiles: Sequence[str], sort: str) -> list[dic
     )
     # The keys may be null: number them, so that joining needs no care.
     numbered = totals.select(keys).with_row_index("key")
-    histogram = histogram.join(numbered, on=keys, how="left", nulls_equal=True).select(
-        "key", "bucket", "count"
-    )
+    histogram = histogram.join(numbered, on=keys, how="left", nulls_equal=True).select("key", "bucket", "count")
     stats = stats.join(numbered, on=keys, how="left", nulls_equal=True).drop(keys)
     values = loghist.percentiles(histogram, ["key"], stats, list(percentiles))
     names = [column for column in values.columns if column != "key"]
-    buckets = histogram.group_by("key", maintain_order=True).agg(
-        pl.struct("bucket", "count").alias("buckets")
-    )
+    buckets = histogram.group_by("key", maintain_order=True).agg(pl.struct("bucket", "count").alias("buckets"))
     table = (
-        totals.with_row_index("key")
-        .join(values, on="key", how="left")
-        .join(buckets, on="key", how="left")
-        .drop("key")
+        totals.with_row_index("key").join(values, on="key", how="left").join(buckets, on="key", how="left").drop("key")
     )
     rows = []
     for row in table.iter_rows(named=True):
@@ -259,11 +244,9 @@ def _folded(
     for column, rows in breakdowns.items():
         over = sum(row["requests"] for row in rows if row["folded"])
         if over:
-            notes.append(
-                f"{over:,} requests of {column} values beyond the first {cap} are counted as {schema.OTHER}"
-            )
+            notes.append(f"{over:,} requests of {column} values beyond the first {cap} are counted as {schema.OTHER}")
     if statistics.traffic.folded:
         notes.append(
-            f"{statistics.traffic.folded:,} requests fall in minutes beyond the first million and are not shown by minute"
+            f"{statistics.traffic.folded:,} requests are in minutes beyond the first million, not shown by minute"
         )
     return notes, folded

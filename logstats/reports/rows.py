@@ -43,7 +43,7 @@ def jsonl(file: BinaryIO) -> Iterator[Write]:
 
 @contextmanager
 def csv(file: BinaryIO) -> Iterator[Write]:
-    """RFC 4180 with a header; control characters as `\\xNN`, an apostrophe before what a spreadsheet would calculate."""
+    """RFC 4180 with a header; control characters as `\\xNN`, an apostrophe before what would be a formula."""
     first = True
 
     def write(frame: pl.DataFrame) -> None:
@@ -75,7 +75,7 @@ def parquet(file: BinaryIO) -> Iterator[Write]:
     writer = pyarrow.parquet.ParquetWriter(file, empty.schema, compression="zstd")
 
     def write(frame: pl.DataFrame) -> None:
-        table = frame.cast(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+        table = frame.cast(pl.Schema(columns)).to_arrow(compat_level=pl.CompatLevel.oldest())
         writer.write_table(table.cast(empty.schema), row_group_size=1 << 17)
 
     try:

@@ -33,9 +33,7 @@ _REASONS = {
     "unknown_format": "no format reads it",
 }
 _TITLES = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
-_MORE_FORMATS_HINT = (
-    "another format? name it: --format NAME, or --log-format 'the line from the server configuration'"
-)
+_MORE_FORMATS_HINT = "another format? name it: --format NAME, or --log-format 'the line from the server configuration'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +46,7 @@ class _Glyphs:
     about: str
 
 
-_UNICODE = _Glyphs(
-    "▁▂▃▄▅▆▇█", {"1xx": "░", "2xx": "█", "3xx": "▓", "4xx": "▒", "5xx": "╳"}, "─", "·", "–", "≈"
-)
+_UNICODE = _Glyphs("▁▂▃▄▅▆▇█", {"1xx": "░", "2xx": "█", "3xx": "▓", "4xx": "▒", "5xx": "╳"}, "─", "·", "–", "≈")
 _ASCII = _Glyphs("_.-=+*#@", {"1xx": "1", "2xx": "=", "3xx": "3", "4xx": "4", "5xx": "X"}, "-", "-", "-", "~")
 
 
@@ -86,9 +82,7 @@ def render(
 
 
 class _Screen:
-    def __init__(
-        self, console: Console, report: Report, width: int, top: int, sort: str, glyphs: _Glyphs
-    ) -> None:
+    def __init__(self, console: Console, report: Report, width: int, top: int, sort: str, glyphs: _Glyphs) -> None:
         self._console, self._report, self._glyphs = console, report, glyphs
         self._width, self._top, self._sort = width, top, sort
 
@@ -112,11 +106,7 @@ class _Screen:
     def _totals(self) -> None:
         report, dot = self._report, f" {self._glyphs.dot} "
         if not report.lines:
-            what = (
-                "no lines: the input is empty"
-                if not report.interrupted
-                else "interrupted before the first line"
-            )
+            what = "no lines: the input is empty" if not report.interrupted else "interrupted before the first line"
             self._print(Text(what, "bold"))
             return
         first = [f"{count(report.requests)} requests"]
@@ -201,16 +191,12 @@ class _Screen:
         for name, value in figures:
             piece = f"{name} {duration(value)}"
             if text:
-                text.append(
-                    "   " if len(text.plain.rsplit(chr(10))[-1]) + 3 + len(piece) <= self._width else "\n"
-                )
+                text.append("   " if len(text.plain.rsplit(chr(10))[-1]) + 3 + len(piece) <= self._width else "\n")
             text.append(f"{name} ", "dim")
             text.append(duration(value), "bold" if name == "p99" else "")
         self._console.print(text)
         if latency.invalid:
-            self._print(
-                Text(f"{count(latency.invalid)} negative or impossible durations are left out", "yellow")
-            )
+            self._print(Text(f"{count(latency.invalid)} negative or impossible durations are left out", "yellow"))
 
     def _time(self) -> None:
         report = self._report
@@ -297,17 +283,13 @@ class _Screen:
                 cells.append(Text(count(row.requests)))
             elif head == "errors":
                 style = "red" if row.errors else "dim"
-                cells.append(
-                    Text(share(row.errors, row.requests) if row.errors else self._glyphs.dash, style)
-                )
+                cells.append(Text(share(row.errors, row.requests) if row.errors else self._glyphs.dash, style))
             elif head == "bytes":
                 cells.append(Text(size(row.bytes)))
             elif head == "share":
                 cells.append(Text(share(row.requests, self._report.requests)))
             elif head == "time":
-                cells.append(
-                    Text(share(row.share_of_time, 1) if row.share_of_time is not None else self._glyphs.dash)
-                )
+                cells.append(Text(share(row.share_of_time, 1) if row.share_of_time is not None else self._glyphs.dash))
             elif head.endswith("xx"):
                 number = row.status_classes.get(head, 0)
                 cells.append(Text(count(number) if number else self._glyphs.dash, "" if number else "dim"))

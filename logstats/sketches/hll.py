@@ -42,9 +42,7 @@ def hash_strings(values: pl.Series) -> pl.DataFrame:
     # frexp's exponent of a whole number below 2^53 is its bit length.
     rank = (64 - PRECISION + 1) - np.frexp(rest.astype(np.float64))[1]
     register = hashes & np.uint64(REGISTERS - 1)
-    return pl.DataFrame(
-        {"register": register.astype(np.uint16), "rank": rank.astype(np.uint8)}, schema=HASHED
-    )
+    return pl.DataFrame({"register": register.astype(np.uint16), "rank": rank.astype(np.uint8)}, schema=HASHED)
 
 
 def _msgpack_header(size: int) -> bytes:
@@ -245,6 +243,4 @@ class MinuteSketches:
         if rows:
             estimates.append(estimate_many(np.stack(rows)))
         users = np.concatenate(estimates) if estimates else np.zeros(0, np.int64)
-        return pl.DataFrame(
-            {"minute": minutes, "users": users}, schema={"minute": pl.Int64, "users": pl.Int64}
-        )
+        return pl.DataFrame({"minute": minutes, "users": users}, schema={"minute": pl.Int64, "users": pl.Int64})

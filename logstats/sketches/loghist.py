@@ -63,9 +63,7 @@ def percentiles(
     keys = list(keys)
     exact = [parse_percentile(p) for p in ps]
     if not keys:
-        return percentiles(histogram.with_columns(_all=0), ["_all"], stats.with_columns(_all=0), ps).drop(
-            "_all"
-        )
+        return percentiles(histogram.with_columns(_all=0), ["_all"], stats.with_columns(_all=0), ps).drop("_all")
     # Only distinct counts need exact arithmetic; there are far fewer of them than keys.
     counts = stats["count"].unique().to_list()
     ranks = pl.DataFrame(

@@ -45,7 +45,10 @@ class Summaries:
 
 
 def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
-    """Rows of one chunk (`line`, the columns of `wanted.needs`, and `kind` and `level` where there may be events) to small tables."""
+    """Rows of one chunk to small tables.
+
+    They have `line`, the columns of `wanted.needs`, and `kind` and `level` where there may be events.
+    """
     first, last = rows["timestamp"].min(), rows["timestamp"].max()
     events = None
     if {"kind", "level"} <= set(rows.columns):
@@ -109,6 +112,5 @@ class Statistics:
 def _in_order(tables: list[pl.DataFrame]) -> pl.DataFrame:
     """One table; `first`, a line within a chunk, becomes a number that grows from chunk to chunk."""
     return pl.concat(
-        table.with_columns(first=pl.col("first").cast(pl.Int64) + (number << 32))
-        for number, table in enumerate(tables)
+        table.with_columns(first=pl.col("first").cast(pl.Int64) + (number << 32)) for number, table in enumerate(tables)
     )

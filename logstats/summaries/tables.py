@@ -38,7 +38,7 @@ class Shape:
         if len(tables) == 1:
             return tables[0]
         return (
-            pl.concat([table.select(list(self.schema)).cast(self.schema) for table in tables])
+            pl.concat([table.select(list(self.schema)).cast(pl.Schema(self.schema)) for table in tables])
             .group_by(*self.keys)
             .agg(
                 pl.col(*self.sums).sum(),

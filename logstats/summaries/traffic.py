@@ -62,14 +62,10 @@ class Traffic:
             .group_by("minute")
             .agg(pl.col("requests", "errors", "bytes").sum(), pl.col("first").min())
         )
-        new = [
-            m for m in by_minute.sort("first")["minute"].to_list() if m is not None and m not in self._known
-        ]
+        new = [m for m in by_minute.sort("first")["minute"].to_list() if m is not None and m not in self._known]
         self._known.update(new[: self._max_minutes - len(self._known)])
-        if len(new) and len(self._known) >= self._max_minutes or self.folded:
-            held = pl.Series(
-                [m is None or m in self._known for m in by_minute["minute"].to_list()], dtype=pl.Boolean
-            )
+        if (new and len(self._known) >= self._max_minutes) or self.folded:
+            held = pl.Series([m is None or m in self._known for m in by_minute["minute"].to_list()], dtype=pl.Boolean)
             over = by_minute.filter(~held)
             self.folded += int(over["requests"].sum())
             self.folded_bytes += int(over["bytes"].sum())

@@ -91,10 +91,4 @@ class ExactUsers:
 
     def per_minute(self) -> pl.DataFrame:
         """(minute, users), in order."""
-        return (
-            self._merge()
-            .drop_nulls("minute")
-            .group_by("minute")
-            .agg(users=pl.len().cast(pl.Int64))
-            .sort("minute")
-        )
+        return self._merge().drop_nulls("minute").group_by("minute").agg(users=pl.len().cast(pl.Int64)).sort("minute")
