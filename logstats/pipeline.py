@@ -25,6 +25,7 @@ from logstats.formats.detect import SAMPLE_LINES, rank, sample_of
 from logstats.formats.engine import Reader, reader
 from logstats.formats.model import Format
 from logstats.formats.text import Text
+from logstats.formats.tokens import BLANK
 from logstats.inputs import Chunk, ChunkReader, Source
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
@@ -341,7 +342,7 @@ class _Task(Generic[Result]):
 
     def _unread(self, text: Text) -> Part[Result]:
         lines = text.lines
-        blank = (lines.str.strip_chars() == "") | lines.str.starts_with("#")
+        blank = (lines.str.strip_chars(BLANK) == "") | lines.str.starts_with("#")
         left = (~blank).arg_true()
         rejected = pl.DataFrame(
             {"line": left.cast(pl.UInt32), "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String}

@@ -2,8 +2,8 @@
 
 A field is found under the first of its keys that is there and not null. `request.method` is the key `method`
 inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. Of a key that stands twice
-the first counts. A value that is not a string is taken as its JSON text; a key that other keys name as an
-object (`request` beside `request.method`) is no value where it holds one.
+the first counts. A number or a boolean is taken as its JSON text; an object or a list is no value, and neither is a
+text beginning with a brace under a key that other keys name as an object (`request` beside `request.method`).
 
 The fast lane is DuckDB's JSON reader, one pass a line; what it cannot read is decided by Python's.
 """
@@ -81,7 +81,9 @@ class JsonLines:
             ).alias(name)
             for name, values in columns.items()
         )
-        return values, found["found"].is_not_null() & lines.str.starts_with("{")
+        # A text that begins like an object or a list may be one: the other lane can tell.
+        odd = values.select(pl.any_horizontal(pl.all().str.contains(r"^[\[{]").fill_null(value=False))).to_series()
+        return values, found["found"].is_not_null() & lines.str.starts_with("{") & ~odd
 
     def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]]) -> str | None:
         for path in paths:
@@ -91,9 +93,9 @@ class JsonLines:
                     node = node.get(step) if isinstance(node, dict) else None
                 else:
                     node = node[step] if isinstance(node, list) and step < len(node) else None
-            if node is None:
+            if node is None or isinstance(node, dict | list):
                 continue
-            text = node if isinstance(node, str) else json.dumps(node, ensure_ascii=False, separators=(",", ":"))
+            text = node if isinstance(node, str) else json.dumps(node)
             if not (text.startswith("{") and path in self._objects):
                 return _encodable(text)
         return None

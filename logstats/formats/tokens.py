@@ -43,9 +43,13 @@ class Tokeniser(Protocol):
 Scan = Callable[[str], dict[str, str | None]]  # the slow lane: one line to its fields, or raises Reject
 
 
+BLANK = " \t\r\v\f"
+_PLAIN_START = r"^[^#\s]"  # a line that begins so is neither blank nor a directive
+
+
 def ignorable(line: str) -> bool:
     """Blank lines and `#` directives are neither requests nor mistakes."""
-    return not line or line.isspace() or line.startswith("#")
+    return line.startswith("#") or not line.strip(BLANK)
 
 
 def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[str]) -> Tokens:
@@ -73,7 +77,7 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
 def two_lanes(text: Text, fast: pl.DataFrame, proven: pl.Series, scan: Scan, names: list[str]) -> Tokens:
     """Join the lanes: rows of `fast` (one per line of `text`) where `proven`, the slow lane elsewhere."""
     numbered = fast.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("line"), *names)
-    proven = proven.fill_null(value=False)
+    proven = (proven & text.lines.str.contains(_PLAIN_START)).fill_null(value=False)
     if proven.all():
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
     left = (~proven).arg_true()

@@ -1,0 +1,45 @@
+"""Where the real logs are, and a shorthand for running the program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL_LOGS = Path(os.environ.get("LOGSTATS_REAL_LOGS") or ROOT.parent / "shared" / "real_logs")
+
+
+@pytest.fixture(scope="session")
+def real_logs() -> Path:
+    """The folder of real servers' logs; tests that need it are skipped where it is not."""
+    if not REAL_LOGS.is_dir():
+        pytest.skip("no real logs here: set LOGSTATS_REAL_LOGS to their folder")
+    return REAL_LOGS
+
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run `logstats` with these arguments, in a process of its own."""
+
+    def run(*arguments: str, stdin: bytes = b"", **more: object) -> subprocess.CompletedProcess[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "80"}
+        environment.pop("NO_COLOR", None)
+        environment.update(more.pop("env", {}))  # type: ignore[call-overload]
+        return subprocess.run(
+            [sys.executable, "-m", "logstats", *arguments],
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            env=environment,
+            **more,  # type: ignore[call-overload]
+        )
+
+    return run
