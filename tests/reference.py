@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 COMBINED = re.compile(
@@ -15,7 +14,7 @@ COMBINED = re.compile(
     r'(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?(?: (\S+))?$'
 )
 REQUEST = re.compile(r"^([A-Za-z][A-Za-z_-]*) (.+?)( [A-Za-z]+/[0-9](?:\.[0-9]+)?)?$")
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def time_of(text: str) -> datetime | None:

@@ -241,7 +241,7 @@ def test_pairs_by_layout_are_the_pairs(texts: list[str]) -> None:
 
 
 def test_one_bad_line_changes_no_other() -> None:
-    good = ['1.2.3.4 - - [17/Jan/2025:10:30:00 +0000] "GET /%d HTTP/1.1" 200 5 "-" "-"' % i for i in range(50)]
+    good = [f'1.2.3.4 - - [17/Jan/2025:10:30:00 +0000] "GET /{i} HTTP/1.1" 200 5 "-" "-"' for i in range(50)]
     bad = [
         '1.2.3.4 - - [17/Jan/2025:10:30:00 +0000] "GET /x HTTP/1.1 200 5 "-" "-"',
         '"',
@@ -356,7 +356,8 @@ def test_log_format(definition: str, line: str, milliseconds: float | None) -> N
 
 def test_log_format_of_json() -> None:
     form = compile_log_format(
-        'log_format j escape=json \'{"t":"$time_iso8601","m":"$request_method",\' \'"u":"$request_uri","s":$status,"rt":$request_time}\';'
+        'log_format j escape=json \'{"t":"$time_iso8601","m":"$request_method",\' '
+        '\'"u":"$request_uri","s":$status,"rt":$request_time}\';'
     )
     batch = reader(form, READING)(Text.of(b'{"t":"2025-01-17T10:30:00+01:00","m":"PUT","u":"/a?b","s":200,"rt":0.25}'))
     row = batch.rows.row(0, named=True)

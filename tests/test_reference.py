@@ -78,10 +78,12 @@ def generated() -> list[str]:
             [f"GET {path} HTTP/1.1"] * 30 + [f"POST {path} HTTP/1.0", f"GET {path}", "-", "", "\\x16\\x03"]
         )
         took = draw.choice(["0.000", "0.001", "0.001", f"{draw.paretovariate(0.7) / 1000:.3f}", "-"])
-        when = f"{17 + i // 4000}/Jan/2025:{i // 250 % 24:02d}:{draw.randrange(60):02d}:{draw.randrange(60):02d} +0{draw.randrange(3)}00"
+        clock = f"{i // 250 % 24:02d}:{draw.randrange(60):02d}:{draw.randrange(60):02d}"
+        when = f"{17 + i // 4000}/Jan/2025:{clock} +0{draw.randrange(3)}00"
         status = draw.choice(["200", "200", "304", "404", "500", "499", "-"])
         user = draw.choice(["-", "-", "bob", "john smith"])
-        line = f'10.0.{draw.randrange(4)}.{draw.randrange(200)} - {user} [{when}] "{request}" {status} {draw.choice(["-", "0", "512"])} "-" "a \\"b\\" c" {took}'
+        ip, size = f"10.0.{draw.randrange(4)}.{draw.randrange(200)}", draw.choice(["-", "0", "512"])
+        line = f'{ip} - {user} [{when}] "{request}" {status} {size} "-" "a \\"b\\" c" {took}'
         if draw.random() < 0.02:
             line = draw.choice(
                 [line.replace('"', "", 1), line[:40], "garbage", line + " extra", line.replace(status, "abc", 1)]

@@ -12,6 +12,8 @@ PIECE: Final = 1 << 20
 
 _BLOCK: Final = 128 << 10  # of zstd: what stands before the cut in a cut-off file is not lost
 
+_MAGICS: Final = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00")
+
 Read = Callable[[int], bytes]  # up to so many bytes; b"" at the end
 
 
@@ -22,7 +24,8 @@ class Damaged(Exception):
 def pieces(read: Read, size: int = PIECE) -> Iterator[bytes]:
     """Plain bytes of a stream, decompressed if its first bytes say that it is compressed. Raises Damaged."""
     head = read(size)
-    while 0 < len(head) < 6 and (more := read(size)):
+    # A pipe may give a byte at a time; but what is no beginning of a compressed stream waits for nothing.
+    while len(head) < 6 and any(magic.startswith(head[: len(magic)]) for magic in _MAGICS) and (more := read(size)):
         head += more
     kind = compression(head)
     if kind is None:
@@ -39,7 +42,7 @@ def compression(head: bytes) -> str | None:
         return "gzip"
     if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F):
         return "zstd"
-    if head.startswith(b"BZh") and head[4:6] == b"1A":
+    if head.startswith(b"BZh") and head[4:6] in (b"1A", b"\x17r"):  # a block, or the end of an empty stream
         return "bzip2"
     if head.startswith(b"\xfd7zXZ\x00"):
         return "xz"
@@ -65,7 +68,9 @@ def _decompress(kind: str, head: bytes, read: Read, size: int) -> Iterator[bytes
             data = _after_padding(data, read, size)
             if not data:
                 return
-            if compression(data if len(data) >= 6 else data + read(6)) != kind:
+            while len(data) < 6 and (more := read(size)):
+                data += more
+            if compression(data) != kind:
                 raise Damaged(f"something that is not {kind} follows the {kind} data")
             stream = make()
         elif getattr(stream, "needs_input", True):
@@ -87,11 +92,8 @@ def _decompressor(kind: str) -> tuple[Callable[[], Any], tuple[type[Exception], 
     if kind == "gzip":
         from isal import igzip_lib
 
-        return lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP), (
-            igzip_lib.error,
-            OSError,
-            ValueError,
-        )
+        failures: Any = (igzip_lib.error, OSError, ValueError)
+        return lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP), failures
     if kind == "bzip2":
         import bz2
 

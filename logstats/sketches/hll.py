@@ -13,9 +13,9 @@ import tempfile
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 PRECISION: Final = 14
 REGISTERS: Final = 1 << PRECISION
 STANDARD_ERROR: Final = 1.04 / 128
-FEW: Final = 5_000  # values below which loading DuckDB costs more than it saves
+MAX_RANK: Final = 64 - PRECISION + 1
+FEW: Final = 5_000  # values below which DuckDB costs more than it saves: 70 ms once, 1.5 ms for any query
+
+_EMPTY: Final = b"\0\0"  # a packed minute that nothing was added to
+_QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take less
+_ENTRY: Final = 160  # bytes that Python needs to hold a minute's bytes
+_BATCH: Final = 1024  # minutes read out at once
 
 Registers = NDArray[np.uint8]
 HASHED: Final = {"register": pl.UInt16, "rank": pl.UInt8}
@@ -56,23 +62,27 @@ def _msgpack_header(size: int) -> bytes:
 
 
 def _hash_few(values: list[str]) -> NDArray[np.uint64]:
+    empty = hashlib.sha1(usedforsecurity=False)  # a copy of it takes half as long as another
     digests = []
     for value in values:
         encoded = value.encode()
-        digest = hashlib.sha1(_msgpack_header(len(encoded)) + encoded, usedforsecurity=False).digest()
-        digests.append(digest[:8])
+        digest = empty.copy()
+        digest.update(_msgpack_header(len(encoded)) + encoded)
+        digests.append(digest.digest()[:8])
     return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
 
 
-_SHORT = ", ".join(f"'\\x{0xA0 | size:02X}'::BLOB" for size in range(32))
-_SHA1: Final = f"""
-    SELECT ('0x' || sha1(
-        CASE WHEN strlen(value) < 32 THEN [{_SHORT}][strlen(value) + 1]
-             WHEN strlen(value) < 256 THEN unhex(printf('d9%02x', strlen(value)))
-             WHEN strlen(value) < 65536 THEN unhex(printf('da%04x', strlen(value)))
-             ELSE unhex(printf('db%08x', strlen(value))) END || encode(value)
-    )[:16])::UBIGINT AS hash FROM strings
-"""
+class _Stream:
+    """A table for DuckDB, or a result of DuckDB, reduced to its Arrow stream.
+
+    So neither side imports pyarrow (0.1 s), nor does Polars take DuckDB's types apart, which it never gives back.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
 
 
 def _hash_many(values: pl.Series) -> NDArray[np.uint64]:
@@ -81,10 +91,14 @@ def _hash_many(values: pl.Series) -> NDArray[np.uint64]:
         import duckdb
 
         connection = _connections.one = duckdb.connect(config={"threads": 1})
-    connection.register("strings", values.alias("value").to_frame().to_arrow())
-    hashes: NDArray[np.uint64] = connection.sql(_SHA1).fetchnumpy()["hash"]
-    connection.unregister("strings")
-    return np.asarray(hashes, dtype=np.uint64)
+    sizes = values.str.len_bytes()
+    distinct = sizes.unique().sort()
+    headers = pl.Series([_msgpack_header(size) for size in distinct.to_list()], dtype=pl.Binary)
+    headers = headers.gather(np.searchsorted(distinct.to_numpy(), sizes.to_numpy()))
+    connection.register("encoded", _Stream(pl.DataFrame({"value": headers + values.cast(pl.Binary)})))
+    digests = pl.DataFrame(_Stream(connection.sql("SELECT sha1(value) AS hex FROM encoded")))["hex"]
+    connection.unregister("encoded")
+    return digests.str.slice(0, 16).str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
 
 
 @cache
@@ -102,128 +116,180 @@ def estimate(registers: Registers) -> int:
 
 
 def estimate_many(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Estimates of many sketches at once, from how many registers hold each rank: (sketches, 64) → (sketches,)."""
+    """Estimates of many sketches at once, from how many registers hold each rank: (sketches, 64) → (sketches,).
+
+    At most 2^62, which only forged registers reach.
+    """
     ranks = np.asarray(ranks, dtype=np.float64)
     zeros = ranks[:, 0]
     with np.errstate(divide="ignore"):
         linear = REGISTERS * np.log(REGISTERS / zeros)
     alpha = 0.7213 / (1 + 1.079 / REGISTERS)
-    raw = alpha * REGISTERS**2 / (ranks @ np.power(2.0, -np.arange(ranks.shape[1])))
+    estimates = alpha * REGISTERS**2 / (ranks @ np.power(2.0, -np.arange(ranks.shape[1])))
     raws, biases, threshold = _bias()
     use_linear = (zeros > 0) & (linear <= threshold)
-    corrected = raw.copy()
-    for place in np.flatnonzero(~use_linear & (raw <= 5 * REGISTERS)):
-        nearest = np.argsort((raw[place] - raws) ** 2)[:6]
-        corrected[place] -= biases[nearest].sum() / 6
-    return np.rint(np.where(use_linear, linear, corrected)).astype(np.int64)
+    biased = np.flatnonzero(~use_linear & (estimates <= 5 * REGISTERS))
+    nearest = np.argsort((estimates[biased, np.newaxis] - raws) ** 2, axis=1)[:, :6]
+    estimates[biased] -= biases[nearest].sum(axis=1) / 6
+    return np.rint(np.where(use_linear, linear, np.minimum(estimates, 2.0**62))).astype(np.int64)
+
+
+def _rows_of(registers: Registers) -> NDArray[np.uint32]:
+    """The registers that are not 0, as rows `register << 6 | rank`."""
+    used = np.flatnonzero(registers).astype(np.uint32)
+    return np.asarray(used << 6 | registers[used], np.uint32)
+
+
+# A packed minute is the length of its compressed registers (2 bytes, little-endian; 0 if there are none), these, and
+# the rows that came since, so that adding a few to it is appending them.
+
+
+def _pack(registers: Registers) -> bytes:
+    rows = _rows_of(registers)
+    if rows.nbytes <= _QUIET:
+        return _EMPTY + rows.tobytes()
+    compressed = zlib.compress(registers.tobytes(), 1)
+    return len(compressed).to_bytes(2, "little") + compressed
+
+
+def _unpack(packed: bytes) -> Registers:
+    start = 2 + int.from_bytes(packed[:2], "little")
+    compressed = packed[2:start]
+    registers = np.frombuffer(bytearray(zlib.decompress(compressed) if compressed else REGISTERS), np.uint8)
+    _raise(registers, np.frombuffer(packed, np.uint32, offset=start))
+    return registers
+
+
+def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
+    np.maximum.at(registers, rows >> 6, (rows & 63).astype(np.uint8))
 
 
 class MinuteSketches:
-    """A sketch per minute, and one of everything.
+    """A sketch per minute (whole minutes since the epoch, also negative), and one of everything.
 
-    A minute takes 16 KiB at the most while it is being filled. Minutes that have not been touched for a while are kept
-    compressed, which for a quiet minute is a few bytes per user; what exceeds `budget` bytes of those goes to a
-    temporary file. Values of minutes beyond the first `max_minutes` count in the whole only.
+    No minute takes more than 16 KiB: a quiet one is the rows that came in, 4 bytes each, a busy one its registers.
+    Those least recently touched are compressed (to about 7 KiB), and what exceeds `budget` bytes is in an unnamed
+    temporary file, from which it returns when touched. Values of minutes beyond the first `max_minutes` count in the
+    whole only, and in `folded`. The same input in the same order gives the same sketches; below the cap, in any order.
+
+    Not for use by several threads at once. Any method may raise OSError if the temporary folder is full.
     """
 
-    _OPEN = 2048  # minutes held uncompressed: 32 MiB
-
-    def __init__(self, *, budget: int = 128 << 20, max_minutes: int = 1_000_000) -> None:
+    def __init__(self, *, budget: int = 256 << 20, max_minutes: int = 1_000_000) -> None:
         self.total_registers: Registers = np.zeros(REGISTERS, np.uint8)
-        self.folded = 0  # (minute, register) rows beyond the cap
-        self._budget = budget
-        self._max_minutes = max_minutes
+        self.folded = 0  # rows whose minute was not kept
+        # Each minute is in one of these, the least recently touched first.
         self._open: OrderedDict[int, Registers] = OrderedDict()
-        self._closed: OrderedDict[int, bytes | tuple[int, int]] = OrderedDict()  # bytes, or place in the file
-        self._closed_bytes = 0
+        self._packed: dict[int, bytes] = {}
+        self._spilled: dict[int, tuple[int, int]] = {}  # slot in the file, length
+        self._max_minutes = max_minutes
+        self._max_open = max(1, budget // 8 // REGISTERS)  # by default 2048, more than a day
+        self._max_packed = budget - budget // 8
+        self._packed_bytes = 0
         self._file: IO[bytes] | None = None
+        self._free: list[int] = []  # slots that nothing is in
 
     def add(self, table: pl.DataFrame) -> None:
-        """Add rows of (minute Int64, register UInt16, rank UInt8); a null minute counts in the whole only."""
-        np.maximum.at(self.total_registers, table["register"].to_numpy(), table["rank"].to_numpy())
-        timed = table.drop_nulls("minute").sort("minute")
-        if not timed.height:
-            return
-        minutes = timed["minute"].to_numpy()
-        registers, ranks = timed["register"].to_numpy(), timed["rank"].to_numpy()
-        starts = np.flatnonzero(np.diff(minutes, prepend=minutes[0] - 1))
-        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(minutes)], strict=True):
-            self._add(int(minutes[start]), registers[start:end], ranks[start:end])
-        self._close()
+        """Add rows of (minute Int64, register UInt16, rank UInt8), as often as they like.
 
-    def _add(self, minute: int, registers: NDArray[np.uint16], ranks: Registers) -> None:
+        A null minute counts in the whole only.
+        """
+        np.maximum.at(self.total_registers, table["register"].to_numpy(), table["rank"].to_numpy())
+        row = pl.col("register").cast(pl.UInt32) * 64 + pl.col("rank")
+        minutes = table.drop_nulls("minute").select("minute", row=row).group_by("minute").agg("row").sort("minute")
+        if not minutes.height:
+            return
+        ends = minutes["row"].list.len().cum_sum().to_list()
+        rows = minutes["row"].explode().to_numpy()
+        for minute, start, end in zip(minutes["minute"].to_list(), [0, *ends], ends, strict=False):
+            self._add(minute, rows[start:end])
+
+    def _add(self, minute: int, rows: NDArray[np.uint32]) -> None:
         held = self._open.get(minute)
         if held is None:
-            packed = self._closed.pop(minute, None)
-            if packed is not None:
-                held = self._unpack(packed)
-                self._closed_bytes -= len(packed) if isinstance(packed, bytes) else 0
-            elif len(self._open) + len(self._closed) >= self._max_minutes:
-                self.folded += len(registers)
+            packed = self._take(minute)
+            if packed is None:
+                if len(self._open) + len(self._packed) + len(self._spilled) >= self._max_minutes:
+                    self.folded += len(rows)
+                    return
+                packed = _EMPTY
+            if len(packed) + rows.nbytes <= REGISTERS:
+                self._keep(minute, packed + rows.tobytes())
                 return
-            elif len(self._open) >= self._OPEN and len(registers) < 1000:
-                fresh = np.zeros(REGISTERS, np.uint8)
-                np.maximum.at(fresh, registers, ranks)
-                self._pack(minute, fresh)
-                return
-            else:
-                held = np.zeros(REGISTERS, np.uint8)
-            self._open[minute] = held
+            held = self._open[minute] = _unpack(packed)
+            if len(self._open) > self._max_open:
+                oldest, registers = self._open.popitem(last=False)
+                self._keep(oldest, _pack(registers))
         else:
             self._open.move_to_end(minute)
-        np.maximum.at(held, registers, ranks)
+        _raise(held, rows)
 
-    def _close(self) -> None:
-        while len(self._open) > self._OPEN:
-            self._pack(*self._open.popitem(last=False))
+    def _keep(self, minute: int, packed: bytes) -> None:
+        self._packed[minute] = packed
+        self._packed_bytes += len(packed) + _ENTRY
+        if self._packed_bytes > self._max_packed:
+            self._spill()
 
-    def _pack(self, minute: int, registers: Registers) -> None:
-        used = np.flatnonzero(registers).astype(np.uint16)
-        if len(used) < REGISTERS // 8:
-            packed = b"s" + used.tobytes() + registers[used].tobytes()
-        else:
-            packed = b"z" + zlib.compress(registers.tobytes(), 1)
-        if self._closed_bytes + len(packed) > self._budget:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="logstats-")  # noqa: SIM115 (lives as long as this object)
-            place = self._file.seek(0, 2)
+    def _spill(self) -> None:
+        """Write the least recently touched to the file until a quarter of their room is free."""
+        excess = self._packed_bytes - self._max_packed * 3 // 4
+        oldest = []
+        for minute, packed in self._packed.items():
+            if excess <= 0:
+                break
+            excess -= len(packed) + _ENTRY
+            oldest.append(minute)
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="logstats-")  # noqa: SIM115 (lives as long as this object)
+        for minute in oldest:
+            packed = self._packed.pop(minute)
+            self._packed_bytes -= len(packed) + _ENTRY
+            slot = self._free.pop() if self._free else len(self._spilled)
+            self._file.seek(slot * REGISTERS)
             self._file.write(packed)
-            self._closed[minute] = (place, len(packed))
-        else:
-            self._closed[minute] = packed
-            self._closed_bytes += len(packed)
+            self._spilled[minute] = slot, len(packed)
 
-    def _unpack(self, packed: bytes | tuple[int, int]) -> Registers:
-        if isinstance(packed, tuple):
-            assert self._file is not None
-            self._file.seek(packed[0])
-            packed = self._file.read(packed[1])
-        if packed[:1] == b"z":
-            return np.frombuffer(bytearray(zlib.decompress(packed[1:])), np.uint8)
-        registers = np.zeros(REGISTERS, np.uint8)
-        count = (len(packed) - 1) // 3
-        used = np.frombuffer(packed, np.uint16, count, 1)
-        registers[used] = np.frombuffer(packed, np.uint8, count, 1 + 2 * count)
-        return registers
+    def _read(self, slot: int, length: int) -> bytes:
+        assert self._file is not None
+        self._file.seek(slot * REGISTERS)
+        return self._file.read(length)
 
-    def _each(self) -> Iterator[tuple[int, Registers]]:
-        for minute in sorted([*self._open, *self._closed]):
-            yield minute, self.registers(minute)
+    def _take(self, minute: int) -> bytes | None:
+        packed = self._packed.pop(minute, None)
+        if packed is not None:
+            self._packed_bytes -= len(packed) + _ENTRY
+            return packed
+        place = self._spilled.pop(minute, None)
+        if place is None:
+            return None
+        self._free.append(place[0])
+        return self._read(*place)
 
-    def registers(self, minute: int) -> Registers:
-        """The registers of a minute (zeros for one that is not held)."""
+    def _look(self, minute: int) -> Registers | bytes:
+        """What is held of a minute, open or packed, without touching it; empty for nothing."""
         if minute in self._open:
             return self._open[minute]
-        packed = self._closed.get(minute)
-        return np.zeros(REGISTERS, np.uint8) if packed is None else self._unpack(packed)
+        place = self._spilled.get(minute)
+        return self._packed.get(minute, _EMPTY) if place is None else self._read(*place)
+
+    def _minutes(self) -> list[int]:
+        return sorted([*self._open, *self._packed, *self._spilled])
+
+    def registers(self, minute: int) -> Registers:
+        """A copy of the registers of a minute (zeros for one that is not held)."""
+        held = self._look(minute)
+        return _unpack(held) if isinstance(held, bytes) else held.copy()
 
     def merge(self, other: MinuteSketches) -> None:
         """Add all of another; the other is left as it is."""
         np.maximum(self.total_registers, other.total_registers, out=self.total_registers)
-        for minute, registers in other._each():
-            used = np.flatnonzero(registers).astype(np.uint16)
-            self._add(minute, used, registers[used])
-            self._close()
+        self.folded += other.folded
+        for minute in other._minutes():
+            held = other._look(minute)
+            if isinstance(held, bytes) and held[:2] == _EMPTY:
+                self._add(minute, np.frombuffer(held, np.uint32, offset=2))
+            else:
+                self._add(minute, _rows_of(_unpack(held) if isinstance(held, bytes) else held))
 
     def total(self) -> int:
         """Distinct values of everything."""
@@ -231,16 +297,60 @@ class MinuteSketches:
 
     def per_minute(self) -> pl.DataFrame:
         """(minute Int64, users Int64), in order."""
-        minutes: list[int] = []
-        estimates: list[NDArray[np.int64]] = []
-        rows: list[NDArray[np.int64]] = []
-        for minute, registers in self._each():
-            minutes.append(minute)
-            rows.append(np.bincount(registers, minlength=64))
-            if len(rows) == 4096:
-                estimates.append(estimate_many(np.stack(rows)))
-                rows.clear()
-        if rows:
-            estimates.append(estimate_many(np.stack(rows)))
-        users = np.concatenate(estimates) if estimates else np.zeros(0, np.int64)
+        minutes = self._minutes()
+        users = np.zeros(len(minutes), np.int64)
+        for start in range(0, len(minutes), _BATCH):
+            some = minutes[start : start + _BATCH]
+            users[start : start + len(some)] = estimate_many(self._count_ranks(some))
         return pl.DataFrame({"minute": minutes, "users": users}, schema={"minute": pl.Int64, "users": pl.Int64})
+
+    def _count_ranks(self, minutes: list[int]) -> NDArray[np.int64]:
+        """How many registers hold each rank: (minutes, 64)."""
+        ranks = np.zeros((len(minutes), 64), np.int64)
+        few: dict[int, bytes] = {}  # together, because counting 16 KiB of registers for one user is slow
+        for place, minute in enumerate(minutes):
+            held = self._look(minute)
+            if isinstance(held, bytes) and held[:2] == _EMPTY and len(held) < 1024:
+                few[place] = held[2:]
+            else:
+                ranks[place] = np.bincount(_unpack(held) if isinstance(held, bytes) else held, minlength=64)
+        sizes = [len(rows) // 4 for rows in few.values()]
+        rows = np.frombuffer(b"".join(few.values()), np.uint32).astype(np.int64)
+        rows |= np.repeat(np.array([*few], np.int64), sizes) << 20
+        rows.sort()
+        highest = rows[np.diff(rows >> 6, append=-1) != 0]
+        ranks += np.bincount(highest >> 20 << 6 | highest & 63, minlength=ranks.size).reshape(ranks.shape)
+        ranks[:, 0] = REGISTERS - ranks[:, 1:].sum(axis=1)
+        return ranks
+
+    def to_table(self) -> Iterator[pl.DataFrame]:
+        """(minute Int64, registers Binary of 16,384 bytes), in order, a frame of at most 16 MiB at a time.
+
+        The first row, of minute null, is everything. `folded` is not part of it.
+        """
+        schema = {"minute": pl.Int64, "registers": pl.Binary}
+        yield pl.DataFrame({"minute": [None], "registers": [self.total_registers.tobytes()]}, schema=schema)
+        minutes = self._minutes()
+        for start in range(0, len(minutes), _BATCH):
+            some = minutes[start : start + _BATCH]
+            stored = [self.registers(minute).tobytes() for minute in some]
+            yield pl.DataFrame({"minute": some, "registers": stored}, schema=schema)
+
+    @classmethod
+    def from_table(
+        cls, frames: Iterable[pl.DataFrame], *, budget: int = 256 << 20, max_minutes: int = 1_000_000
+    ) -> MinuteSketches:
+        """Sketches of what `to_table` gave, of one or of several (then they are merged).
+
+        Raises ValueError for registers that no sketch could hold.
+        """
+        made = cls(budget=budget, max_minutes=max_minutes)
+        for frame in frames:
+            for minute, stored in frame.select("minute", "registers").iter_rows():
+                registers = np.frombuffer(stored or b"", np.uint8)
+                if len(registers) != REGISTERS or registers.max() > MAX_RANK:
+                    raise ValueError(f"minute {minute}: not {REGISTERS} registers of a sketch, each up to {MAX_RANK}")
+                np.maximum(made.total_registers, registers, out=made.total_registers)
+                if minute is not None:
+                    made._add(minute, _rows_of(registers))
+        return made

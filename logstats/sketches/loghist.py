@@ -8,25 +8,32 @@ within α of the value that stands for it, 2γ^i / (γ + 1). A bucket of null is
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 ALPHA: Final = 0.01
 GAMMA: Final = (1 + ALPHA) / (1 - ALPHA)
+DECIMALS: Final = 30  # of a percentile; a billion of them would be a number that fills the memory
+
+_LOG_GAMMA: Final = math.log(GAMMA)
+_LOG_MIDDLE: Final = math.log(2 / (GAMMA + 1))
+_LOG_LARGEST: Final = math.log(sys.float_info.max)
 
 
 def bucket(duration: pl.Expr) -> pl.Expr:
-    """The bucket (Int32) of a positive Float64; null for 0 and for null."""
-    return pl.when(duration > 0).then((duration.log() * (1 / math.log(GAMMA))).ceil()).cast(pl.Int32)
+    """The bucket (Int32) of a Float64 that is finite and not negative; null for 0, and for null."""
+    return pl.when(duration > 0).then((duration.log() * (1 / _LOG_GAMMA)).ceil()).cast(pl.Int32)
 
 
 def bucket_ms(number: int | None) -> float:
     """The value that stands for a bucket."""
-    return 0.0 if number is None else 2 * GAMMA**number / (GAMMA + 1)
+    return 0.0 if number is None else math.exp(min(number * _LOG_GAMMA + _LOG_MIDDLE, _LOG_LARGEST))
 
 
 def parse_percentile(text: str | int | float | Decimal) -> Fraction:
@@ -35,12 +42,16 @@ def parse_percentile(text: str | int | float | Decimal) -> Fraction:
     Raises ValueError.
     """
     try:
-        exact = Fraction(Decimal(str(text).strip()))
-    except (InvalidOperation, ValueError, OverflowError):
+        written = Decimal(str(text).strip())
+        in_range = 0 < written <= 100
+    except InvalidOperation:  # not a number, or the one called NaN
         raise ValueError(f"{text!r} is not a percentile") from None
-    if not 0 < exact <= 100:
+    if not in_range:
         raise ValueError(f"{text!r} is not a percentile: it must be above 0 and at most 100")
-    return exact
+    exponent = written.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -DECIMALS:
+        raise ValueError(f"{text!r} is not a percentile: it has more than {DECIMALS} decimals")
+    return Fraction(written)
 
 
 def nearest_rank(percentile: Fraction, count: int) -> int:
@@ -54,37 +65,41 @@ def percentiles(
     stats: pl.DataFrame,
     ps: Sequence[str | int | float | Decimal],
 ) -> pl.DataFrame:
-    """Estimate percentiles: (key…, one Float64 column per percentile, named as it was written).
+    """Percentiles: (key…, a Float64 column per percentile, named as it was written), in the order of `stats`.
 
     `histogram` is (key…, bucket, count), `stats` is (key…, count, min_ms, max_ms) with exact figures and one row
-    per key, at least one count in each. Every estimate is within α of the nearest-rank value of the sorted
-    list, and exact at the first and last rank.
+    per key, whose count is the sum of its buckets. Every estimate is within α of the nearest-rank value of the
+    sorted list, and exact at the first and last rank; it is null for a key that counted nothing. `keys` may be
+    empty, for one row about everything. Raises ValueError for what is no percentile, or is asked for twice.
     """
     keys = list(keys)
-    exact = [parse_percentile(p) for p in ps]
+    exact = {str(p): parse_percentile(p) for p in ps}
+    if len(exact) < len(ps):
+        raise ValueError("a percentile is asked for twice")
     if not keys:
         return percentiles(histogram.with_columns(_all=0), ["_all"], stats.with_columns(_all=0), ps).drop("_all")
+    lines = histogram.filter(pl.col("count") > 0).sort(*keys, "bucket", nulls_last=False)
+    found = (
+        lines.group_by(keys, maintain_order=True)
+        .agg(_n=pl.col("count").cast(pl.Int64).sum())
+        .join(stats.select(*keys, "min_ms", "max_ms"), on=keys, how="left", nulls_equal=True, maintain_order="left")
+    )
+    # One running count over all keys: the rank r of a key is the place (everything before the key) + r in it.
+    running = np.cumsum(lines["count"].to_numpy(), dtype=np.int64)
+    counts = found["_n"].to_numpy()
+    before = np.cumsum(counts) - counts
     # Only distinct counts need exact arithmetic; there are far fewer of them than keys.
-    counts = stats["count"].unique().to_list()
-    ranks = pl.DataFrame(
-        {"count": counts, **{f"r{i}": [nearest_rank(p, n) for n in counts] for i, p in enumerate(exact)}},
-        schema={"count": stats.schema["count"], **{f"r{i}": pl.Int64 for i in range(len(exact))}},
+    distinct, which = np.unique(counts, return_inverse=True)
+    value = (pl.col("bucket").cast(pl.Float64) * _LOG_GAMMA + _LOG_MIDDLE).exp().fill_null(0.0)
+    middles = lines.select(value).to_series()
+    low, high = pl.col("min_ms"), pl.col("max_ms")
+    columns = []
+    for name, p in exact.items():
+        ranks = np.array([nearest_rank(p, n) for n in distinct.tolist()], dtype=np.int64)[which]
+        middle = pl.lit(middles.gather(np.searchsorted(running, before + ranks)))
+        rank = pl.lit(pl.Series(ranks))
+        estimate = pl.when(rank == 1).then(low).when(rank == pl.col("_n")).then(high).otherwise(middle.clip(low, high))
+        columns.append(estimate.alias(name))
+    return stats.select(keys).join(
+        found.select(*keys, *columns), on=keys, how="left", nulls_equal=True, maintain_order="left"
     )
-    numbered = stats.select(*keys, "count", "min_ms", "max_ms").join(ranks, on="count", how="left")
-    running = (
-        histogram.lazy()
-        .select(*keys, "bucket", pl.col("count").alias("in_bucket"))
-        .sort(*keys, "bucket", nulls_last=False)
-        .with_columns(upto=pl.col("in_bucket").cum_sum().over(keys))
-        .join(numbered.lazy(), on=keys, how="inner", nulls_equal=True)
-    )
-    value = 2 / (GAMMA + 1) * (pl.col("bucket").cast(pl.Float64) * math.log(GAMMA)).exp()
-    estimates = []
-    for i, p in enumerate(ps):
-        rank = pl.col(f"r{i}").first()
-        middle = value.fill_null(0.0).filter(pl.col("upto") >= pl.col(f"r{i}")).min()
-        low, high = pl.col("min_ms").first(), pl.col("max_ms").first()
-        estimate = pl.when(rank == 1).then(low).when(rank == pl.col("count").first()).then(high)
-        estimates.append(estimate.otherwise(middle.clip(low, high)).alias(str(p)))
-    found = running.group_by(keys).agg(estimates).collect()
-    return stats.select(keys).join(found, on=keys, how="left", nulls_equal=True)

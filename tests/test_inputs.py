@@ -1,0 +1,199 @@
+"""Bytes in: files, folders, pipes, compression cut off anywhere, lines of any length."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logstats.errors import UsageError
+from logstats.inputs import ChunkReader, Source, discover
+from logstats.inputs.chunks import KEPT
+from logstats.inputs.compression import Damaged, pieces
+
+
+def zstd(data: bytes) -> bytes:
+    out = pyarrow.BufferOutputStream()
+    with pyarrow.CompressedOutputStream(out, "zstd") as stream:
+        stream.write(data)
+    return out.getvalue().to_pybytes()
+
+
+KINDS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": lambda data: bz2.compress(data, 1),  # blocks of 100 kB: a cut-off file has whole ones
+    "xz": lzma.compress,
+    "zstd": zstd,
+}
+DATA = b"".join(b"line %d of the log\n" % i for i in range(60_000))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_streams_are_read_whole(kind: str) -> None:
+    compress = KINDS[kind]
+    assert b"".join(pieces(io.BytesIO(compress(DATA[:5000]) + compress(b"") + compress(DATA[5000:])).read)) == DATA
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cut", [8, 0.3, 0.6, -12, -8, -5, -4, -1])
+def test_a_cut_off_stream_gives_what_was_there_and_says_so(kind: str, cut: float) -> None:
+    whole = KINDS[kind](DATA)
+    place = int(cut * len(whole)) if isinstance(cut, float) else cut
+    got = b""
+    with pytest.raises(Damaged):
+        for piece in pieces(io.BytesIO(whole[:place]).read, 1 << 16):
+            got += piece
+    assert DATA.startswith(got)
+    if cut in (-1, 0.6):
+        assert got, "something was readable"
+
+
+def test_padding_and_garbage_after_gzip() -> None:
+    whole = gzip.compress(DATA)
+    assert b"".join(pieces(io.BytesIO(whole + b"\0" * 5000).read)) == DATA
+    with pytest.raises(Damaged, match="not gzip"):
+        list(pieces(io.BytesIO(whole + b"garbage").read))
+
+
+def read(path: Path, **more: int) -> list[tuple[bytes, int, int]]:
+    size = path.stat().st_size
+    with ChunkReader(Source(str(path), path, size), **more) as reader:
+        chunks = list(reader)
+    assert reader.error is None
+    return [(chunk.data, chunk.first_line, chunk.offset) for chunk in chunks]
+
+
+@given(
+    st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\n", b"")), min_size=1, max_size=60), st.integers(1, 200)
+)
+def test_chunks_are_whole_lines_in_order(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], target: int
+) -> None:
+    data = b"start of a log\n" + b"\n".join(b"x" + line for line in lines)
+    path = tmp_path_factory.mktemp("chunks") / "a.log"
+    path.write_bytes(data)
+    chunks = read(path, target=target)
+    assert b"".join(chunk for chunk, _, _ in chunks) == data
+    line, offset = 1, 0
+    for chunk, first_line, start in chunks:
+        assert (first_line, start) == (line, offset)
+        line += chunk.count(b"\n")
+        offset += len(chunk)
+    assert all(chunk.endswith(b"\n") for chunk, _, _ in chunks[:-1])
+
+
+def test_a_line_of_ten_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"a\n" + b"x" * 10_000_000 + b"\nb\n")
+    assert sum(chunk.count(b"\n") for chunk, _, _ in read(path, target=1 << 16)) == 3
+
+
+def test_a_line_beyond_the_limit_is_cut_counted_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"a\n" + b"x" * 9_000_000 + b"\nb\nc\n")
+    with ChunkReader(Source("a", path, 9_000_006), target=1 << 20, max_line=1 << 20) as reader:
+        chunks = list(reader)
+    cut = [(chunk.first_line + index, size) for chunk in chunks for index, size in chunk.cut.items()]
+    assert cut == [(2, 9_000_001)]
+    assert sum(len(chunk.data) for chunk in chunks) == 2 + KEPT + 1 + 4
+    assert chunks[-1].first_line + chunks[-1].lines - 1 == 4
+
+
+def test_a_pipe_does_not_wait_for_a_full_chunk() -> None:
+    """Each step waits for the one before it: no sleeping."""
+    out, into = os.pipe()
+    os.write(into, b"one\ntwo\nthr")
+    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")))
+    chunks = iter(reader)
+    assert next(chunks).data == b"one\ntwo\n"
+    os.write(into, b"ee\n")
+    assert next(chunks).data == b"three\n"
+    os.write(into, b"no newline")
+    os.close(into)
+    assert next(chunks).data == b"no newline"
+    assert next(chunks, None) is None
+    reader.close()
+    os.close(out)
+
+
+def test_drain_gives_what_has_arrived() -> None:
+    out, into = os.pipe()
+    os.write(into, b"one\n")
+    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")))
+    chunks = iter(reader)
+    assert next(chunks).data == b"one\n"
+    arrived = threading.Event()
+    put = reader._put
+
+    def told(piece: bytes) -> bool:
+        done = put(piece)
+        arrived.set()
+        return done
+
+    reader._put = told  # type: ignore[method-assign]
+    os.write(into, b"two\nhalf")
+    assert arrived.wait(10)
+    assert [chunk.data for chunk in reader.drain()] == [b"two\n"]
+    reader.close()
+    os.close(into)
+    os.close(out)
+
+
+def test_folder_oldest_first_and_what_is_no_log(tmp_path: Path) -> None:
+    for number, name in enumerate(["access.log.10.gz", "access.log.2.gz", "access.log.1", "access.log"]):
+        (tmp_path / name).write_text("x\n")
+        os.utime(tmp_path / name, (1000, 1000 + number // 3))
+    (tmp_path / ".hidden").write_text("x")
+    (tmp_path / "access.log.swp").write_text("x")
+    (tmp_path / "sub").mkdir()
+    sources, problems = discover([str(tmp_path)])
+    assert [Path(s.name).name for s in sources] == ["access.log.10.gz", "access.log.2.gz", "access.log.1", "access.log"]
+    assert not problems
+
+
+def test_problems_do_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("x\n")
+    (tmp_path / "empty").mkdir()
+    sources, problems = discover(
+        ["/no/such", str(tmp_path / "*.log"), str(tmp_path / "*.txt"), str(tmp_path / "empty")]
+    )
+    assert [Path(s.name).name for s in sources] == ["a.log"]
+    assert len(problems) == 3
+    assert all(problem.hint for problem in problems)
+
+
+def test_standard_input_once() -> None:
+    with pytest.raises(UsageError):
+        discover(["-", "-"])
+
+
+@pytest.mark.parametrize(
+    "head", [b"PAR1xxxx", b"\x7fELF\x02\x01", b"\x89PNG\r\n", bytes(range(32)) * 10, "grüße\n".encode("utf-16")]
+)
+def test_binary_files_are_refused(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(head * 3)
+    with ChunkReader(Source("a.log", path, 100)) as reader:
+        assert list(reader) == []
+    assert reader.error is not None
+    assert reader.error.hint
+
+
+def test_no_real_log_is_taken_for_binary(real_logs: Path) -> None:
+    names = [line.split("\t")[0] for line in (real_logs / "INDEX.tsv").read_text().splitlines()[1:]]
+    assert len(names) > 100
+    for name in names:
+        path = real_logs / name
+        with ChunkReader(Source(name, path, path.stat().st_size)) as reader:
+            assert list(reader), name
+        assert reader.error is None, name
