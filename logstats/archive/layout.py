@@ -52,9 +52,9 @@ def columns(table: str) -> dict[str, pl.DataType]:
 
     `logs`       the request schema, then `source` (its name when the line was added) and `line` (from 1): where a row
                  came from. Both are runs, and cost next to nothing.
-    `traffic`    (minute, kind, status, level, method, host, app_name) →
-                 requests, events, errors (5xx), bytes, first, last
-    `latency`    (minute, bucket) → count, us, us_min, us_max, of requests with a duration; bucket null is exactly 0
+    `traffic`    (minute, kind, status, level, method, host, app_name) → requests, events, bytes, first, last
+                 (the first and last time in the minute, whatever the other keys)
+    `latency`    (minute, bucket) → count, of requests with a duration; bucket null is exactly 0
     `endpoints`  (hour, method, endpoint, status_class, bucket) → requests, timed, bytes, us, us_min, us_max. Requests
                  without a duration have timed 0, and bucket null as well; status_class 0 is no status.
     `users`      (minute, register) → rank: HyperLogLog registers of the users (user_id, else client_ip)
@@ -66,7 +66,6 @@ def columns(table: str) -> dict[str, pl.DataType]:
     import polars as pl
 
     moment, text, whole, big = pl.Datetime("us", "UTC"), pl.String(), pl.Int64(), pl.Decimal(38, 0)
-    times = {"us": big, "us_min": whole, "us_max": whole}
     tables: dict[str, dict[str, pl.DataType]] = {
         LOGS: {**schema.dtypes(), "source": text, "line": whole},
         TRAFFIC: {
@@ -74,12 +73,13 @@ def columns(table: str) -> dict[str, pl.DataType]:
             "kind": text,
             "status": pl.UInt16(),
             **dict.fromkeys(("level", "method", "host", "app_name"), text),
-            **dict.fromkeys(("requests", "events", "errors"), whole),
+            "requests": whole,
+            "events": whole,
             "bytes": big,
             "first": moment,
             "last": moment,
         },
-        LATENCY: {"minute": moment, "bucket": pl.Int32(), "count": whole, **times},
+        LATENCY: {"minute": moment, "bucket": pl.Int32(), "count": whole},
         ENDPOINTS: {
             "hour": moment,
             "method": text,
@@ -89,7 +89,9 @@ def columns(table: str) -> dict[str, pl.DataType]:
             "requests": whole,
             "timed": whole,
             "bytes": big,
-            **times,
+            "us": big,
+            "us_min": whole,
+            "us_max": whole,
         },
         USERS: {"minute": moment, "register": pl.UInt16(), "rank": pl.UInt8()},
         REJECTS: {"added": moment, "source": text, "line": whole, "reason": text, "raw": pl.Binary()},
