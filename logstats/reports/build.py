@@ -40,7 +40,7 @@ def build(
     generated_at: datetime | None = None,
 ) -> Report:
     """Read the statistics out. `top` cuts every ranking; None carries all that is held."""
-    minutes = statistics.traffic.minutes()
+    minutes = statistics.traffic.by_class()
     statuses = [(status, n) for status, n in statistics.traffic.statuses().iter_rows() if status is not None]
     overall = _overall(statistics.endpoints, percentiles, counts.invalid_durations)
     # The columns that a sort needs are computed whether or not they are shown.
@@ -107,12 +107,23 @@ def build(
             statistics.users.exact,
             [(_minute(m), users) for m, users in statistics.users.per_minute().iter_rows()],
         ),
-        minutes=[Minute(_minute(m), r, e, b) for m, r, e, b in minutes.drop_nulls("minute").iter_rows()],
+        minutes=_minutes(minutes.drop_nulls("minute")),
         rejects=Rejects(dict(sorted(counts.reasons.items())), [RejectSample(*sample) for sample in counts.samples]),
         notes=notes,
         interrupted=counts.interrupted,
         filters=filters or {},
     )
+
+
+def _minutes(by_class: pl.DataFrame) -> list[Minute]:
+    """(minute, status_class, requests, bytes), in order, as one value per minute."""
+    minutes = by_class.group_by("minute", maintain_order=True).agg(
+        pl.col("requests").sum().alias("all"), pl.col("bytes").sum(), pl.col("status_class", "requests")
+    )
+    return [
+        Minute(_minute(minute), requests, (by := _classes(zip(classes, counts, strict=True))).get("5xx", 0), size, by)
+        for minute, requests, size, classes, counts in minutes.iter_rows()
+    ]
 
 
 def _minute(number: int) -> datetime:

@@ -90,6 +90,7 @@ class Minute:
     requests: int
     errors: int
     bytes: int
+    status_classes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,13 @@ class Report:
                 "per_minute": [{"minute": iso(minute), "users": count} for minute, count in users.per_minute],
             },
             "minutes": [
-                {"minute": iso(m.minute), "requests": m.requests, "errors": m.errors, "bytes": m.bytes}
+                {
+                    "minute": iso(m.minute),
+                    "requests": m.requests,
+                    "errors": m.errors,
+                    "bytes": m.bytes,
+                    "status_classes": m.status_classes,
+                }
                 for m in self.minutes
             ],
             "rejects": {
