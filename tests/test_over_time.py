@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+import tempfile
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import percentile
 
+import logstats
 from logstats import schema
+from logstats.reports.over_time import step_for
 from logstats.summaries import latency, traffic
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -127,3 +131,61 @@ def test_minutes_beyond_the_cap_are_folded_and_counted(chunk: int) -> None:
     assert sum(held.statuses()["requests"]) == len(requests)
     assert dict(seen.table().select("minute", "count").iter_rows()) == {None: 2, 3: 2, 5: 3}
     assert seen.folded == 2
+
+
+LINES = st.lists(
+    st.tuples(
+        st.integers(0, 4000),  # seconds
+        st.sampled_from(["200", "404", "500", "-"]),
+        st.one_of(st.none(), st.integers(0, 20_000_000)),  # microseconds
+        st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(LINES, st.sampled_from([1, 60, 90_000]), st.booleans())
+def test_intervals_hold_what_lines_hold(
+    lines: list[tuple[int, str, int | None, str]], stretch: int, exact: bool
+) -> None:
+    """Each interval against its own lines: sums, the union of users, percentiles of the sorted durations."""
+    seconds = [second * stretch for second, *_ in lines]
+    text = "".join(
+        f'{ip} - - [{EPOCH + timedelta(seconds=at):%d/%b/%Y:%H:%M:%S} +0000] "GET / HTTP/1.1" {status} 10 "-" "-" '
+        f"{'-' if took is None else took}\n"
+        for at, (_, status, took, ip) in zip(seconds, lines, strict=True)
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as file:
+        file.write(text)
+        file.flush()
+        report = logstats.report(file.name, format="combined_us", over_time=True, exact_users=exact)
+    assert report.over_time is not None
+    step = timedelta(minutes=report.over_time.step_minutes)
+    groups: dict[datetime, list[tuple[int, str, int | None, str]]] = defaultdict(list)
+    for at, line in zip(seconds, lines, strict=True):
+        groups[EPOCH + timedelta(seconds=at) // step * step].append(line)
+    assert [i.start for i in report.over_time.intervals] == sorted(groups)
+    assert len(groups) <= 1500
+    for interval in report.over_time.intervals:
+        held = groups[interval.start]
+        assert (interval.requests, interval.bytes) == (len(held), 10 * len(held))
+        assert interval.errors == sum(status == "500" for _, status, _, _ in held)
+        assert interval.status_classes == Counter(f"{s[0]}xx" for _, s, _, _ in held if s != "-")
+        assert interval.users == len({ip for *_, ip in held})
+        durations = sorted(took for _, _, took, _ in held if took is not None)
+        assert interval.timed == sum(count for _, count in interval.buckets) == len(durations)
+        for p, value in interval.percentiles.items():
+            assert value == pytest.approx(percentile(durations, p) / 1000, rel=0.010001), p
+    hours: dict[datetime, set[str]] = defaultdict(set)
+    for at, (*_, ip) in zip(seconds, lines, strict=True):
+        hours[EPOCH + timedelta(hours=at // 3600)].add(ip)
+    assert report.over_time.users_per_hour == [(hour, len(hours[hour])) for hour in sorted(hours)]
+
+
+def test_a_day_is_shown_by_the_minute_and_any_span_fits() -> None:
+    assert step_for(1440, 1499) == 1
+    assert step_for(1500, 1499) == 2
+    everything = 9999 * 366 * 1440
+    assert -(-everything // step_for(everything, 1499)) <= 1499

@@ -54,3 +54,22 @@ class LatencyOverTime:
     def table(self) -> pl.DataFrame:
         """(minute, bucket, count), in order, nulls first."""
         return self._held.table().sort("minute", "bucket", nulls_last=False)
+
+
+def percentiles(table: pl.DataFrame, keys: Sequence[str], ps: Sequence[str]) -> pl.DataFrame:
+    """Of (key…, bucket, count) → (key…, count, a Float64 column per percentile), in order.
+
+    The exact minimum and maximum of a stretch of time are not kept, so all percentiles are estimates within 1 %.
+    """
+    lowest, highest = pl.col("bucket").sort(nulls_last=False).first(), pl.col("bucket").max()
+    stats = (
+        table.group_by(keys)
+        .agg(
+            pl.col("count").sum(),
+            loghist.middle(lowest).alias("min_ms"),
+            loghist.middle(highest).alias("max_ms"),
+        )
+        .sort(keys)
+    )
+    found = loghist.percentiles(table, keys, stats, list(ps))
+    return stats.select(*keys, "count").join(found, on=keys, how="left", nulls_equal=True, maintain_order="left")
