@@ -81,10 +81,17 @@ def _markdown(report: Report, view: View) -> bytes:
     return to_markdown(report, view.top or 10).encode()
 
 
+def _openmetrics(report: Report, view: View) -> bytes:
+    from logstats.reports.openmetrics import to_openmetrics
+
+    return to_openmetrics(report, view.top).encode()
+
+
 RENDERERS: Final = {
     "table": Renderer("for a terminal", _table, cuts=True),
     "json": Renderer("everything, for programs", _json),
     "csv": Renderer("one table (--table), for spreadsheets", _csv, one_table=True),
     "parquet": Renderer("one table (--table), for data frames", _parquet, binary=True, one_table=True),
     "markdown": Renderer("for chats and tickets", _markdown, cuts=True),
+    "openmetrics": Renderer("for Prometheus", _openmetrics, cuts=True),
 }
