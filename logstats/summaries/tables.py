@@ -41,7 +41,7 @@ class Shape:
             pl.concat([table.select(list(self.schema)).cast(pl.Schema(self.schema)) for table in tables])
             .group_by(*self.keys)
             .agg(
-                pl.col(*self.sums).sum(),
+                *(pl.col(c).sum() for c in self.sums),
                 *(pl.col(c).min() for c in self.minima),
                 *(pl.col(c).max() for c in self.maxima),
             )
