@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
 from importlib import resources
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from logstats import schema
+from logstats.archive import layout
 from logstats.sketches import hll, loghist
 
 if TYPE_CHECKING:
-    from logstats.archive.commits import DataFile, Snapshot
+    import polars as pl
+
+    from logstats.archive.commits import Snapshot
+    from logstats.archive.files import Files
+
+_PARTITIONS: Final = ("year", "month", "day", "hour")
+_TYPES: Final = {
+    "String": "VARCHAR",
+    "Binary": "BLOB",
+    "Float64": "DOUBLE",
+    "Int64": "BIGINT",
+    "Int32": "INTEGER",
+    "UInt16": "USMALLINT",
+    "UInt8": "UTINYINT",
+    "Decimal": "DECIMAL(38, 0)",
+    "Datetime": "TIMESTAMPTZ",
+}
 
 
 def macros() -> str:
@@ -53,3 +67,56 @@ def quoted(text: object) -> str:
 def name(text: str) -> str:
     """An identifier."""
     return '"' + text.replace('"', '""') + '"'
+
+
+def script(files: Files, snapshot: Snapshot) -> str:
+    """Everything: the session's zone, macros, views. It may be run again and again."""
+    return "\n".join(["SET TimeZone = 'UTC';", macros(), *views(files, snapshot)])
+
+
+def views(files: Files, snapshot: Snapshot) -> list[str]:
+    """A CREATE VIEW for each table of the archive but the rejects."""
+    return [_view(table, files, snapshot) for table in (layout.LOGS, *layout.ROLLUPS)]
+
+
+def paths(files: Files, snapshot: Snapshot) -> list[str]:
+    """The files that the views read."""
+    return [files.at(file.path) for file in snapshot.files.values() if file.table != layout.REJECTS]
+
+
+def _view(table: str, files: Files, snapshot: Snapshot) -> str:
+    """The union of a scan for every kind of file: what differs in tier, in partitions or in columns."""
+    kinds: dict[tuple[str, int, tuple[str, ...] | None], list[str]] = {}
+    for file in snapshot.select(table):
+        kinds.setdefault((file.tier, len(file.partition), file.columns), []).append(files.at(file.path))
+    scans = [_none(table), *(_scan(table, tier, depth, found) for (tier, depth, _), found in kinds.items())]
+    union = "\n  UNION ALL BY NAME\n".join(scans)
+    if table == layout.USERS:
+        registers = "list(register::UINTEGER * 64 + rank) AS registers"
+        union = f"  SELECT minute, {registers}, year, month, day FROM (\n{union}\n  ) GROUP BY ALL"
+    return f"CREATE OR REPLACE VIEW {table} AS\n{union};\n"
+
+
+def _none(table: str) -> str:
+    """No rows, all columns: it gives every view its columns, their order and types, whatever the files hold."""
+    logs = table == layout.LOGS
+    columns = {"tier": "VARCHAR"} if logs else {}
+    columns |= {column: _type(kind) for column, kind in layout.columns(table).items()}
+    columns |= dict.fromkeys(_PARTITIONS[: 4 if logs else 3], "BIGINT")
+    nulls = ", ".join(f"NULL::{kind} AS {name(column)}" for column, kind in columns.items())
+    return f"  SELECT {nulls} WHERE false"
+
+
+def _type(kind: pl.DataType) -> str:
+    return _TYPES[str(kind.base_type())]
+
+
+def _scan(table: str, tier: str, depth: int, found: list[str]) -> str:
+    """One `read_parquet`: files whose partition a query excludes are not opened."""
+    types = ", ".join(f"{part}: BIGINT" for part in _PARTITIONS[:depth])
+    listed = ",\n    ".join(map(quoted, found))
+    scan = f"read_parquet([\n    {listed}\n  ], hive_partitioning = true, hive_types = {{{types}}})"
+    logs = table == layout.LOGS
+    before = f"{quoted(tier)} AS tier, " if logs else ""
+    after = ", hour(timestamp) AS hour" if logs and depth == 3 else ""
+    return f"  SELECT {before}*{after} FROM {scan}"

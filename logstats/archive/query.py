@@ -15,26 +15,26 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import duckdb
 import polars as pl
 
 from logstats.archive import catalog
-from logstats.errors import ArchiveError, QueryError
+from logstats.archive.commits import ArchiveError
+from logstats.errors import LogstatsError, QueryError
 
 if TYPE_CHECKING:
     from logstats.archive.commits import Snapshot
+    from logstats.archive.files import Files
 
 Form = Literal["values", "text", "json"]
 
 _BATCH: Final = 1 << 16  # rows
 _TICK: Final = 0.1  # seconds between looks at the progress
 _ISO: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
-_NUMBERS: Final = frozenset(
-    "boolean tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint float double decimal".split()
-)
+_NUMBERS: Final = re.compile(r"boolean|u?(tinyint|smallint|integer|bigint)|hugeint|float|double|decimal")
 # What Polars has no type for becomes the text that DuckDB writes for it.
 _STRANGE: Final = re.compile(r"\b(INTERVAL|BIT|MAP|UNION|VARIANT|UHUGEINT|BIGNUM|TIME WITH TIME ZONE)\b")
 _SETTINGS: Final = {
@@ -46,7 +46,7 @@ _SETTINGS: Final = {
 
 
 class Session:
-    """A snapshot that can be asked. Use `session(snapshot)`, which closes it."""
+    """A snapshot that can be asked. Use `session`, which closes it."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -90,10 +90,9 @@ class Session:
 
         def put(item: pl.DataFrame | BaseException | None) -> None:
             while not stop.is_set():
-                try:
-                    return frames.put(item, timeout=_TICK)
-                except queue.Full:
-                    continue
+                with suppress(queue.Full):
+                    frames.put(item, timeout=_TICK)
+                    return
 
         def work() -> None:
             try:
@@ -133,14 +132,14 @@ class Session:
 
 
 @contextmanager
-def session(snapshot: Snapshot) -> Iterator[Session]:
+def session(files: Files, snapshot: Snapshot) -> Iterator[Session]:
     """Open a snapshot for queries."""
-    with connect(snapshot) as connection:
+    with connect(files, snapshot) as connection:
         yield Session(connection)
 
 
 @contextmanager
-def connect(snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(files: Files, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the views and macros over a snapshot's files, which can open no other file.
 
     What does not fit into memory goes to a temporary folder of its own.
@@ -148,8 +147,8 @@ def connect(snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
     spill = tempfile.mkdtemp(prefix="logstats-query-")
     connection = duckdb.connect(config={**_SETTINGS, "temp_directory": spill})
     try:
-        connection.execute(catalog.script(snapshot))
-        paths = ", ".join(catalog.quoted(path) for path in catalog.paths(snapshot))
+        connection.execute(catalog.script(files, snapshot))
+        paths = ", ".join(catalog.quoted(path) for path in catalog.paths(files, snapshot))
         connection.execute(f"SET allowed_paths = [{paths}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -180,16 +179,16 @@ def _column(column: str, kind: str, form: Form) -> str:
         return f"CASE WHEN isfinite({column}) THEN {iso} ELSE {column}::VARCHAR END"
     if form == "json":
         return f"CASE WHEN isfinite({column}) THEN {column} END" if base in ("float", "double") else column
-    return column if base in _NUMBERS and not nested else f"{column}::VARCHAR"
+    return column if _NUMBERS.fullmatch(base) and not nested else f"{column}::VARCHAR"
 
 
-def _said(error: duckdb.Error, sql: str) -> Exception:
+def _said(error: duckdb.Error, sql: str) -> LogstatsError:
     """DuckDB's error, about the text that the user wrote."""
     raw = str(error)
     try:
         told: dict[str, Any] = json.loads(raw[raw.index("{") :])
     except ValueError:
-        return ArchiveError(raw.split("\n\nLINE ")[0])
+        return ArchiveError(raw.partition("\n\nLINE ")[0])
     what = str(told.get("exception_message", raw))
     kind = str(told.get("exception_type", "DuckDB"))
     if what == "Expected a single SELECT statement":
