@@ -53,8 +53,11 @@ class Session:
 
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """(name, DuckDB type) of each column that the query gives. Raises QueryError."""
-        result = self._bound(sql)
-        return [(name, str(kind)) for name, kind in zip(result.columns, result.types, strict=True)]
+        try:
+            rows = self._connection.execute("DESCRIBE FROM query($sql)", {"sql": sql}).fetchall()
+        except duckdb.Error as error:
+            raise _said(error, sql) from None
+        return [(row[0], row[1]) for row in rows]
 
     def explain(self, sql: str) -> str:
         """DuckDB's plan. Raises QueryError."""
@@ -73,15 +76,7 @@ class Session:
         and texts, times in ISO 8601; `json` is one column of JSON objects. `progress` is told per cent now and then.
         Leaving the iterator, or Ctrl-C, cancels the query. Raises QueryError.
         """
-        result = self._bound(sql)
-        text = _projected(result.columns, [str(kind) for kind in result.types], form)
-        yield from self._frames(text, sql, progress)
-
-    def _bound(self, sql: str) -> duckdb.DuckDBPyRelation:
-        try:
-            return self._connection.sql("FROM query($sql)", params={"sql": sql})
-        except duckdb.Error as error:
-            raise _said(error, sql) from None
+        yield from self._frames(_projected(self.columns(sql), form), sql, progress)
 
     def _frames(self, text: str, sql: str, progress: Callable[[float], None] | None) -> Iterator[pl.DataFrame]:
         """Run in a thread of its own, so that this one can look at the progress and be interrupted."""
@@ -158,12 +153,10 @@ def connect(files: Files, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnect
         shutil.rmtree(spill, ignore_errors=True)
 
 
-def _projected(names: Sequence[str], kinds: Sequence[str], form: Form) -> str:
+def _projected(columns: Sequence[tuple[str, str]], form: Form) -> str:
     """`FROM query($sql)` with its columns as `form` has them."""
-    columns = ", ".join(
-        f"{_column(name, kind, form)} AS {catalog.name(name)}" for name, kind in zip(names, kinds, strict=True)
-    )
-    rows = f"SELECT {columns} FROM query($sql)"
+    listed = ", ".join(f"{_column(name, kind, form)} AS {catalog.name(name)}" for name, kind in columns)
+    rows = f"SELECT {listed} FROM query($sql)"
     return f"SELECT to_json(object)::VARCHAR AS json FROM ({rows}) AS object" if form == "json" else rows
 
 

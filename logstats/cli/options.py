@@ -122,6 +122,17 @@ ExcludeMethod = Annotated[Words, _listed("--exclude-method", "GET", "Not these m
 ExcludePath = Annotated[Words, _listed("--exclude-path", "GLOB", "Not these paths.")]
 ExcludeHost = Annotated[Words, _listed("--exclude-host", "GLOB", "Not these hosts.")]
 
+ArchiveDir = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="DIR",
+        envvar="LOGSTATS_ARCHIVE",
+        help="The archive's folder; LOGSTATS_ARCHIVE stands in for it.",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
 Out = Annotated[
     str | None,
     typer.Option(
@@ -204,6 +215,13 @@ def rejects_file(path: str | None) -> Iterator[Callable[[list[bytes]], None] | N
         ) from None
     with file:
         yield lambda lines: file.writelines(line.removesuffix(b"\r") + b"\n" for line in lines)
+
+
+def archive_dir(given: str | None) -> str:
+    """The archive that was asked for. Raises UsageError."""
+    if not given:
+        raise UsageError("which archive?", "name its folder with --archive DIR, or in LOGSTATS_ARCHIVE")
+    return given
 
 
 def choice(name: str, value: str, known: Sequence[str]) -> str:

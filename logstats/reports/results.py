@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 import polars as pl
 
@@ -53,3 +52,86 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e15 and value != int(value) else f"{value:,.1f}"
     return printable(str(value))
+
+
+def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
+    padded = [
+        shortened(cell, w).rjust(w) if r else shortened(cell, w).ljust(w)
+        for cell, w, r in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(padded)
+
+
+def _fitted(widths: list[int], right: list[bool], width: int) -> list[int]:
+    """Take from the widest texts until the line fits, or none of them is wide."""
+    widths = list(widths)
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    while over > 0:
+        texts = [(w, place) for place, (w, r) in enumerate(zip(widths, right, strict=True)) if not r]
+        widest, place = max(texts, default=(0, 0))
+        if widest <= _NARROWEST:
+            break
+        second = max([w for w, _ in texts if w < widest], default=_NARROWEST)
+        cut = min(over, widest - max(_NARROWEST, second) or 1)
+        widths[place] -= cut
+        over -= cut
+    return widths
+
+
+def _blocks(names: list[str], cells: list[list[str]], width: int, *, unicode: bool) -> str:
+    label = min(max(map(len, names)), width // 2)
+    lines = []
+    for number, row in enumerate(zip(*cells, strict=True), 1):
+        lines.append(f"{'──' if unicode else '--'} {number}")
+        lines += [
+            f"{shortened(name, label).ljust(label)}  {shortened(cell, max(20, width - label - 2))}"
+            for name, cell in zip(names, row, strict=True)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def jsonl(file: BinaryIO) -> Iterator[Write]:
+    """Lines that are JSON objects already."""
+
+    def write(frame: pl.DataFrame) -> None:
+        if frame.height:
+            file.write(rows.harmless("\n".join(frame.to_series().to_list()) + "\n").encode())
+            file.flush()
+
+    yield write
+
+
+@contextmanager
+def parquet(file: BinaryIO) -> Iterator[Write]:
+    """Parquet with the columns of the first frame, zstd."""
+    import pyarrow.parquet as pq
+
+    writer: pq.ParquetWriter | None = None
+
+    def write(frame: pl.DataFrame) -> None:
+        nonlocal writer
+        arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if writer is None:
+            writer = pq.ParquetWriter(file, arrow.schema, compression="zstd")
+        if arrow.num_rows:
+            writer.write_table(arrow)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+WRITERS: Final[dict[str, Callable[[BinaryIO], AbstractContextManager[Write]]]] = {
+    "csv": rows.csv,
+    "jsonl": jsonl,
+    "parquet": parquet,
+}
+FORMS: Final[dict[str, Literal["values", "text", "json"]]] = {
+    "table": "text",
+    "csv": "text",
+    "jsonl": "json",
+    "parquet": "values",
+}
