@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,10 +128,8 @@ ArchiveDir = Annotated[
     typer.Option(
         "--archive",
         metavar="DIR",
-        envvar="LOGSTATS_ARCHIVE",
-        help="The archive's folder; LOGSTATS_ARCHIVE stands in for it.",
+        help="An archive's folder; LOGSTATS_ARCHIVE stands in for it.",
         show_default=False,
-        show_envvar=False,
     ),
 ]
 Out = Annotated[
@@ -219,9 +218,10 @@ def rejects_file(path: str | None) -> Iterator[Callable[[list[bytes]], None] | N
 
 def archive_dir(given: str | None) -> str:
     """The archive that was asked for. Raises UsageError."""
-    if not given:
+    place = given or os.environ.get("LOGSTATS_ARCHIVE")
+    if not place:
         raise UsageError("which archive?", "name its folder with --archive DIR, or in LOGSTATS_ARCHIVE")
-    return given
+    return place
 
 
 def choice(name: str, value: str, known: Sequence[str]) -> str:

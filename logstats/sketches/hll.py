@@ -165,6 +165,19 @@ def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
     np.maximum.at(registers, rows >> 6, (rows & 63).astype(np.uint8))
 
 
+def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
+    """(minute, register, rank), each register of a minute once → (minute Int64, users Int64), in order."""
+    ranks = table.group_by("minute", "rank").len().sort("minute")
+    minutes = ranks["minute"].unique(maintain_order=True)
+    counts = np.zeros((minutes.len(), 64), np.int64)
+    place = np.cumsum(np.diff(ranks["minute"].to_numpy(), prepend=ranks["minute"][0]) != 0)
+    counts[place, ranks["rank"].to_numpy()] = ranks["len"].to_numpy()
+    counts[:, 0] = REGISTERS - counts[:, 1:].sum(axis=1)
+    return pl.DataFrame(
+        {"minute": minutes, "users": estimate_many(counts)}, schema={"minute": pl.Int64, "users": pl.Int64}
+    )
+
+
 class MinuteSketches:
     """A sketch per minute (whole minutes since the epoch, also negative), and one of everything.
 
