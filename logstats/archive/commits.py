@@ -49,7 +49,8 @@ class Conflict(Exception):
 class DataFile:
     """One Parquet file. `path` is relative to the archive, or absolute in a tier that lies elsewhere.
 
-    `first` and `last` are the least and greatest value of the table's time column (`layout.time_column`).
+    `first` and `last` are the least and greatest value of the table's time column (`layout.time_column`). `columns`
+    are those that the policy kept of a row in the cold tier; None is all of the table's.
     """
 
     path: str
@@ -60,6 +61,7 @@ class DataFile:
     sha256: str
     first: datetime
     last: datetime
+    columns: tuple[str, ...] | None = None
 
     @property
     def partition(self) -> Partition:
@@ -68,12 +70,14 @@ class DataFile:
 
     def to_json(self) -> dict[str, Any]:
         """As in a commit."""
-        return {**{name: getattr(self, name) for name in self.__slots__}, **_times(first=self.first, last=self.last)}
+        value = {name: getattr(self, name) for name in self.__slots__ if name != "columns" or self.columns is not None}
+        return {**value, **_times(first=self.first, last=self.last)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """As in a commit."""
-        return cls(**{**value, "first": _time(value["first"]), "last": _time(value["last"])})
+        columns = tuple(value["columns"]) if "columns" in value else None
+        return cls(**{**value, "first": _time(value["first"]), "last": _time(value["last"]), "columns": columns})
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,9 +157,11 @@ class Writer:
         base: str = "",
         compression: str = "zstd",
         level: int | None = LEVEL,
+        row_group: int = layout.ROW_GROUP,
     ) -> None:
         import pyarrow.parquet as pq
 
+        self._row_group = row_group
         self.table, self.tier = table, tier or layout.tier_of(table)
         self.path = workspace.new_path(table, self.tier, partition, base)
         self.schema = schema or layout.arrow_schema(table)
@@ -182,7 +184,7 @@ class Writer:
         )
 
     def write(self, rows: pl.DataFrame | pa.Table) -> None:
-        """Append rows as row groups of `layout.ROW_GROUP` rows."""
+        """Append rows as row groups of as many rows as were asked for."""
         import polars as pl
 
         if isinstance(rows, pl.DataFrame):
@@ -195,7 +197,12 @@ class Writer:
         self._first = min(self._first or span["min"], span["min"])
         self._last = max(self._last or span["max"], span["max"])
         self._rows += rows.num_rows
-        self._writer.write_table(rows.cast(self.schema), row_group_size=layout.ROW_GROUP)
+        self._writer.write_table(rows.cast(self.schema), row_group_size=self._row_group)
+
+    @property
+    def bytes(self) -> int:
+        """Written so far, whole row groups."""
+        return self._sink.bytes
 
     def close(self) -> DataFile:
         """Finish the file, under its temporary name still. Raises LogstatsError if it cannot be written."""

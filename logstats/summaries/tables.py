@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from logstats import schema
+
 _PENDING_ROWS: Final = 200_000
 
 
@@ -88,8 +90,12 @@ class Keys:
         self._known = pl.DataFrame(schema={**dict.fromkeys(self.columns, pl.String), "id": pl.Int32})
 
     def number(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order."""
-        found = table.group_by(self.columns).agg(pl.col("first").min())
+        """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order.
+
+        A last key that is `(other)` was folded before, in a rollup of an archive.
+        """
+        folded = pl.col(self.columns[-1]).eq_missing(pl.lit(schema.OTHER))
+        found = table.filter(~folded).group_by(self.columns).agg(pl.col("first").min())
         new = found.join(self._known, on=self.columns, how="anti", nulls_equal=True)
         if new.height and self._known.height < self.cap:
             new = new.sort("first").head(self.cap - self._known.height)
