@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Con
 from logstats.archive.partitions import Partitions
 from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place
 from logstats.archive.workspace import Workspace
-from logstats.errors import LogstatsError, UnknownFormatError
+from logstats.errors import LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.convert import Reading
@@ -68,6 +68,10 @@ class Added:
         for outcome in self.outcomes:
             total += outcome.counts
         return total
+
+    def failed(self, problems: Iterable[SourceError]) -> None:
+        """Remember sources that could not even be opened."""
+        self.outcomes += [Outcome(problem.source, problem=problem) for problem in problems]
 
 
 @dataclass(frozen=True, slots=True)

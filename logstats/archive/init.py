@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from logstats.archive import layout
 from logstats.archive.commits import Archive, ArchiveError, Commit, Snapshot
 from logstats.archive.files import cannot_write
+from logstats.archive.lifecycle import TEMPLATE
 from logstats.archive.workspace import Workspace
 
 
@@ -22,8 +22,7 @@ def init(root: str | Path) -> Archive:
         raise ArchiveError(f"{root}: there is an archive already", "nothing was changed; logs are added by archive add")
     with Workspace(archive) as workspace:
         if archive.files.size(layout.LIFECYCLE) is None:
-            policy = resources.files(__package__).joinpath(layout.LIFECYCLE).read_bytes()
-            archive.files.replace(layout.LIFECYCLE, policy, workspace.folder)
+            archive.files.replace(layout.LIFECYCLE, TEMPLATE.encode(), workspace.folder)
 
         def first(snapshot: Snapshot) -> Commit | None:
             return None if snapshot.number else Commit(what="init")

@@ -173,7 +173,7 @@ def by_content(content: Iterable[bytes], records: Records) -> Known:
     for piece in content:
         rest = memoryview(piece)
         while rest:
-            stop = min(block_end(digest.offset), *(_next_end(source, digest.offset) for source in alive.values()))
+            stop = min([block_end(digest.offset), *(_next_end(source, digest.offset) for source in alive.values())])
             step = rest[: stop - digest.offset]
             blocks = len(digest.blocks)
             digest.update(step)
