@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from logstats import schema
@@ -99,20 +100,12 @@ def columns(table: str) -> dict[str, pl.DataType]:
     return tables[table]
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """The same, as a Parquet file of the hot tier, of rollups and of rejects has it."""
     import polars as pl
-    import pyarrow as pa
 
-    empty = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pa.schema([field.with_type(_small(field.type)) for field in empty.schema])
-
-
-def _small(kind: pa.DataType) -> pa.DataType:
-    """Strings with 32-bit offsets: what Parquet has."""
-    import pyarrow as pa
-
-    return {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(kind, kind)
+    return pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
 def time_column(table: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,6 +93,8 @@ def add(
     place = shared.archive_dir(archive)
     talk = Talk(quiet=quiet, progress=progress)
 
+    # Memory that Polars is done with goes back to the system soon: read when it is loaded, which is now.
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
     from logstats import api
     from logstats.pipeline import Interrupt
 
