@@ -18,8 +18,10 @@ import pyarrow as pa
 from logstats import schema
 from logstats.archive import layout, rollups
 from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Conflict, Counts, End, Snapshot, Source
+from logstats.archive.compact import compact
 from logstats.archive.partitions import Partitions, to_arrow
 from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place
+from logstats.archive.sweep import sweep
 from logstats.archive.workspace import Workspace
 from logstats.errors import LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
@@ -96,6 +98,7 @@ class How:
     final: bool = False
     commit_rows: int = COMMIT_ROWS
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def add(
@@ -111,8 +114,12 @@ def add(
     added. Raises LogstatsError if the archive cannot be read or written: then everything up to the last commit is in
     it, and running the same again adds the rest.
     """
+    sweep(archive, how.now())
     with Workspace(archive) as workspace:
-        return _Adding(archive, workspace, sources, how, listener, interrupt or Interrupt()).all()
+        added = _Adding(archive, workspace, sources, how, listener, interrupt or Interrupt()).all()
+    if not added.interrupted:
+        compact(archive, how.now())
+    return added
 
 
 def _taken(rows: pl.DataFrame, source: str, first_line: int) -> Taken:
@@ -332,7 +339,7 @@ class _Adding:
             for table, rows in part.result.rollups.items():
                 self._tables[table].add(rows)
         if part.rejected_lines:
-            self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name))
+            self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, self._how.now()))
         assert isinstance(part.end.digest, BlockDigest)
         progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail)
         progress.digest = part.end.digest
@@ -388,10 +395,10 @@ class _Adding:
                     raise Conflict
 
 
-def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str) -> pa.Table:
+def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime) -> pa.Table:
     numbers, reasons, raw = zip(*lines, strict=True)
     columns = {
-        "added": [datetime.now(UTC)] * len(lines),
+        "added": [now] * len(lines),
         "source": [source] * len(lines),
         "line": numbers,
         "reason": reasons,

@@ -325,7 +325,7 @@ class Snapshot:
             and (since is None or file.last >= since)
             and (until is None or file.first < until)
         ]
-        return sorted(found, key=lambda file: (file.partition, file.path.rsplit("/", 1)[-1]))
+        return sorted(found, key=lambda file: (file.partition, layout.age(file.path)))
 
     def to_json(self) -> dict[str, Any]:
         """As in a checkpoint."""
@@ -422,7 +422,7 @@ class Archive:
             snapshot = snapshot.after(self.commits(snapshot.number + 1))
         faults.reach("commit.appeared")
         snapshot = snapshot.after([commit])
-        self._published(snapshot, within)
+        self.publish(snapshot, within)
         faults.reach("commit.done")
         return snapshot
 
@@ -430,8 +430,8 @@ class Archive:
         """Spare readers the commits up to a snapshot."""
         self.files.replace(layout.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
-    def _published(self, snapshot: Snapshot, within: str) -> None:
-        """What is derived from a commit; all of it can be made again."""
+    def publish(self, snapshot: Snapshot, within: str) -> None:
+        """Write what is derived from a snapshot; all of it can be made again."""
         if snapshot.number % _CHECKPOINT_EVERY == 0:
             self.write_checkpoint(snapshot, within)
 

@@ -147,6 +147,12 @@ def writer_of(path: str) -> str:
     return path.rsplit("/", 1)[-1].partition("-")[0]
 
 
+def age(path: str) -> tuple[str, int]:
+    """A key that sorts data files in the order in which they were made."""
+    writer, _, number = path.rsplit("/", 1)[-1].removesuffix(".parquet").partition("-")
+    return writer, int(number) if number.isdigit() else 0
+
+
 def commit_path(number: int) -> str:
     """`commits/00000042.json`."""
     return f"{COMMITS}/{number:08}.json"
