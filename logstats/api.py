@@ -13,6 +13,8 @@ import polars as pl
 from logstats import schema
 from logstats.archive import commits
 from logstats.archive import report as archived
+from logstats.archive.add import Added, How
+from logstats.archive.add import add as add_to
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import UsageError
 from logstats.filters import Filters, parse_time
@@ -227,6 +229,48 @@ def read(
 
     job = _job(options, frozenset(columns), rows_of, rejects is not None, counts)
     return _frames(sources, job, listener, interrupt, rejects)
+
+
+def add(
+    sources: str | Path | Sequence[str | Path],
+    archive: str | Path,
+    options: Options | None = None,
+    *,
+    source_name: str | None = None,
+    allow_duplicates: bool = False,
+    final: bool = False,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    **more: Any,
+) -> Added:
+    """Add logs to an archive, each line once.
+
+    What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
+    among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
+    unless `final`. A source that cannot be read has its problem in the outcome; the others are still added.
+
+    Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
+    """
+    options = _options(options, more)
+    if options.filters() != Filters():
+        raise UsageError("an archive takes no filters", "what is not stored could never be found again")
+    how = How(
+        reading=options.reading(frozenset(schema.COLUMNS)),
+        format=options.chosen_format(),
+        formats_dir=Path(options.formats_dir) if options.formats_dir else None,
+        source_name=source_name,
+        duplicates=allow_duplicates,
+        final=final,
+    )
+    opened = commits.Archive.open(archive)
+    listener = listener or Silence()
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    found, problems = discover([str(name) for name in names])
+    for problem in problems:
+        listener.problem(problem)
+    added = add_to(opened, found, how, listener, interrupt)
+    added.failed(problems)
+    return added
 
 
 def _frames(

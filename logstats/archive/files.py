@@ -104,7 +104,7 @@ class Files:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             faults.reach("write.begin")
-            with place.open("wb", buffering=1 << 20) as file:
+            with place.open("wb", buffering=1 << 18) as file:
                 yield Hashing(file)
         except OSError as error:
             raise cannot_write(error, place) from None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-LEVEL: Final = 3  # of zstd
+LEVEL: Final = 6  # of zstd: 6 % smaller than 3, at the cost of 0.2 µs a row
 _JOURNAL: Final = "journal"
 _RUNS: Final = ("timestamp", "line", "minute", "register")  # columns that grow by a little: deltas are small
 
