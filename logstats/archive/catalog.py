@@ -71,7 +71,12 @@ def name(text: str) -> str:
 
 def script(files: Files, snapshot: Snapshot) -> str:
     """Everything: the session's zone, macros, views. It may be run again and again."""
-    return "\n".join(["SET TimeZone = 'UTC';", macros(), *views(files, snapshot)])
+    head = [
+        f"-- An archive of logstats after commit {snapshot.number}. Written at each commit: do not change it here.",
+        "-- Use: duckdb -init " + files.at(layout.CATALOG).replace("\n", " "),
+        "SET TimeZone = 'UTC';\n",
+    ]
+    return "\n".join([*head, macros(), *views(files, snapshot)])
 
 
 def views(files: Files, snapshot: Snapshot) -> list[str]:

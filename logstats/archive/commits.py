@@ -8,6 +8,7 @@ later. So a reader needs nothing but a number, and a crash leaves the archive as
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -431,9 +432,17 @@ class Archive:
         self.files.replace(layout.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
     def _published(self, snapshot: Snapshot, within: str) -> None:
-        """What is derived from a commit; all of it can be made again."""
-        if snapshot.number % _CHECKPOINT_EVERY == 0:
-            self.write_checkpoint(snapshot, within)
+        """What is derived from a commit. All of it can be made again, so the commit stands even if it cannot now."""
+        with contextlib.suppress(LogstatsError):
+            if snapshot.number % _CHECKPOINT_EVERY == 0:
+                self.write_checkpoint(snapshot, within)
+            self.write_catalog(snapshot, within)
+
+    def write_catalog(self, snapshot: Snapshot, within: str) -> None:
+        """Views and macros for DuckDB's own shell. Raises LogstatsError."""
+        from logstats.archive import catalog
+
+        self.files.replace(layout.CATALOG, catalog.script(self.files, snapshot).encode(), within)
 
     def _checkpoint(self) -> Snapshot:
         data = self.files.read(layout.CHECKPOINT)
