@@ -11,6 +11,7 @@ import sys
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from logstats import __version__
 from logstats.archive import layout
 from logstats.sketches import hll, loghist
 
@@ -72,7 +73,7 @@ def name(text: str) -> str:
 def script(files: Files, snapshot: Snapshot) -> str:
     """Everything: the session's zone, macros, views. It may be run again and again."""
     head = [
-        f"-- An archive of logstats after commit {snapshot.number}. Written at each commit: do not change it here.",
+        f"-- logstats {__version__}: an archive after commit {snapshot.number}. Written at each commit: do not change it.",
         "-- Use: duckdb -init " + files.at(layout.CATALOG).replace("\n", " "),
         "SET TimeZone = 'UTC';\n",
     ]

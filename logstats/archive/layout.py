@@ -157,3 +157,9 @@ def writer_of(path: str) -> str:
 def commit_path(number: int) -> str:
     """`commits/00000042.json`."""
     return f"{COMMITS}/{number:08}.json"
+
+
+def commit_number(path: str) -> int | None:
+    """The number in the path of a commit; None if it is another file's."""
+    name = path.removeprefix(f"{COMMITS}/").removesuffix(".json")
+    return int(name) if name.isascii() and name.isdigit() and commit_path(int(name)) == path else None

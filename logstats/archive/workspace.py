@@ -144,6 +144,15 @@ def journal(place: Path) -> list[str]:
     return []
 
 
+def writers(archive: Archive) -> Iterator[tuple[bool, list[str]]]:
+    """For each writer that is at work or has died: whether it lives, and the data files that it began."""
+    for lock in sorted((archive.root / layout.WORK).glob("*.lock")):
+        place = lock.with_suffix("")
+        with abandoned(place) as dead:
+            found = journal(place)
+        yield not dead, found
+
+
 def _lock(file: IO[bytes]) -> None:
     """Raises OSError if somebody holds it."""
     import fcntl
