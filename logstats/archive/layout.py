@@ -104,8 +104,21 @@ def columns(table: str) -> dict[str, pl.DataType]:
 def arrow_schema(table: str) -> pa.Schema:
     """The same, as a Parquet file of the hot tier, of rollups and of rejects has it."""
     import polars as pl
+    import pyarrow as pa
 
-    return pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    empty = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest())
+    numbers = {name: {"PARQUET:field_id": str(field_id(table, name))} for name in empty.schema.names}
+    return pa.schema([field.with_metadata(numbers[field.name]) for field in empty.schema])
+
+
+def field_id(table: str, column: str) -> int:
+    """The number by which a column is known in every file, whatever other columns there are: it never changes.
+
+    A column that comes to the request schema comes at its end. Others of `logs` count from 1001.
+    """
+    if table != LOGS or column in schema.COLUMNS:
+        return list(columns(table)).index(column) + 1
+    return 1001 + ("source", "line").index(column)
 
 
 def time_column(table: str) -> str:
@@ -156,3 +169,9 @@ def age(path: str) -> tuple[str, int]:
 def commit_path(number: int) -> str:
     """`commits/00000042.json`."""
     return f"{COMMITS}/{number:08}.json"
+
+
+def commit_number(path: str) -> int | None:
+    """The number in the path of a commit; None if it is another file's."""
+    name = path.removeprefix(f"{COMMITS}/").removesuffix(".json")
+    return int(name) if name.isascii() and name.isdigit() and commit_path(int(name)) == path else None

@@ -152,8 +152,8 @@ def _add_rollups(
         over_time = _latency(scan(layout.LATENCY)).collect() if statistics.wanted.over_time else None
         users = scan(layout.USERS)
         if len({file.partition for file in parts.get(layout.USERS, [])}) < len(parts.get(layout.USERS, [])):
-            users = users.group_by("minute", "register").agg(pl.col("rank").max())
-        registers = users.collect()
+            users = users.group_by("minute", "register").agg(pl.col("rank").max()).sort("minute")
+        registers = users.select("minute", "register", "rank").collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise reading.unreadable(error) from None
     counts.requests += int(by_status["requests"].sum())

@@ -166,16 +166,15 @@ def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
 
 
 def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
-    """(minute, register, rank), each register of a minute once → (minute Int64, users Int64), in order."""
-    ranks = table.group_by("minute", "rank").len().sort("minute")
-    minutes = ranks["minute"].unique(maintain_order=True)
-    counts = np.zeros((minutes.len(), 64), np.int64)
-    place = np.cumsum(np.diff(ranks["minute"].to_numpy(), prepend=ranks["minute"][0]) != 0)
-    counts[place, ranks["rank"].to_numpy()] = ranks["len"].to_numpy()
+    """(minute, register, rank), by minute, each register of a minute once → (minute Int64, users Int64), in order."""
+    minutes = table["minute"].rle().struct.unnest()
+    # One number for minute and rank, so that a single pass counts how many registers of a minute hold a rank.
+    places = np.repeat(np.arange(minutes.height, dtype=np.int64) << 6, minutes["len"].to_numpy())
+    places |= table["rank"].to_numpy()
+    counts = np.bincount(places, minlength=minutes.height << 6).reshape(-1, 64)
     counts[:, 0] = REGISTERS - counts[:, 1:].sum(axis=1)
-    return pl.DataFrame(
-        {"minute": minutes, "users": estimate_many(counts)}, schema={"minute": pl.Int64, "users": pl.Int64}
-    )
+    schema = {"minute": pl.Int64, "users": pl.Int64}
+    return pl.DataFrame({"minute": minutes["value"], "users": estimate_many(counts)}, schema=schema)
 
 
 class MinuteSketches:

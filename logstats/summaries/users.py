@@ -55,7 +55,7 @@ class SketchedUsers:
             self._sketches.add(table)
 
     def add_whole(self, table: pl.DataFrame) -> None:
-        """Add all there will ever be of some minutes, each register once: they are read out at once, and not kept.
+        """Add all there will ever be of some minutes, by minute, each register once: they are read out, and not kept.
 
         A month of rollups takes a tenth of the time that it takes `add`; `per_step` needs what `add` keeps.
         """
