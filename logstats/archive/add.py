@@ -19,14 +19,16 @@ from logstats import schema
 from logstats.archive import layout, rollups
 from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Conflict, Counts, End, Snapshot, Source
 from logstats.archive.compact import compact
+from logstats.archive.compare import are_stored
 from logstats.archive.partitions import Partitions, to_arrow
-from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place
+from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place, last_lines
 from logstats.archive.sweep import sweep
 from logstats.archive.workspace import Workspace
 from logstats.errors import LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.convert import Reading
+from logstats.formats.engine import reader
 from logstats.formats.model import Format
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
@@ -50,7 +52,6 @@ class Outcome:
     name: str
     format: str | None = None
     known: int = 0
-    known_bytes: int = 0
     counts: Counts = field(default_factory=Counts)
     left: int = 0
     problem: LogstatsError | None = None
@@ -161,6 +162,7 @@ class _Progress:
             blocks=tuple(self.digest.blocks[begun:]),
             end=self.end,
             counts=self.counts,
+            heads=tuple(self.digest.heads),
             places={self.place.key: (self.place.size, self.place.last)} if self.place else {},
         )
 
@@ -211,6 +213,10 @@ class _Adding:
             except Conflict:
                 left.extendleft(reversed(self._begun))
                 self._forget()
+            except BaseException:
+                for table in self._tables.values():
+                    table.abandon()
+                raise
             else:
                 outcomes = [self._outcomes[number] for number in sorted(self._outcomes)]
                 return Added(outcomes, self._commits, self._interrupt.asked)
@@ -240,8 +246,9 @@ class _Adding:
         outcome = self._outcomes.setdefault(number, Outcome(source.name))
         outcome.problem = None
         known, place, opened = self._identify(source)
+        if known.within is not None and self._is_within(number, known, known.within, opened):
+            known = Known(known.within, known.within.end, whole=True)
         outcome.known = known.end.lines - outcome.counts.lines
-        outcome.known_bytes = known.end.bytes - outcome.counts.bytes
         if known.source is not None:
             outcome.format = known.source.format
         if known.whole and known.source is not None:
@@ -332,6 +339,24 @@ class _Adding:
             return known, place, replay
         with contextlib.closing(opened):
             return by_content(_readable(opened.read), self._records), place, None
+
+    def _is_within(self, number: int, known: Known, longer: Source, opened: Replay | None) -> bool:
+        """Whether the last lines of a source, which end within a block of a longer record, are those of the record."""
+        if self._progress:  # the record may be of this very run, whose rows are to be compared
+            self._commit()
+            self._begun = [number]
+        file = opened or OpenFile(self._sources[number])
+        try:
+            lines, first = last_lines(_readable(file.read), known.alike, final=self._how.final)
+        finally:
+            if opened is not None:
+                opened.rewind()
+            else:
+                file.close()
+        format = self._how.format or self._format(longer.format)
+        if format is None or not lines:
+            return True
+        return are_stored(self._archive, self._base, lines, first, reader(format, self._job.reading))
 
     def _take(self, part: Part[Taken], progress: _Progress) -> None:
         if part.result is not None:

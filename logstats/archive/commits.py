@@ -115,10 +115,10 @@ class Counts:
 class Source:
     """A log that was read, known by its content.
 
-    `blocks` are the digests of its whole blocks up to the last end, `ends` where earlier commits and the last one
-    stopped, `places` the files that hold it: `device:inode` to (size, digest of the last bytes), a shortcut that spares
-    reading it again. `label` is its --source-name: sources of different labels are never taken for one another.
-    `counts` is what this archive took of it.
+    `blocks` are the digests of its whole blocks up to the last end, `heads` those of its first lines, `ends` where
+    earlier commits and the last one stopped, `places` the files that hold it: `device:inode` to (size, digest of the
+    last bytes), a shortcut that spares reading it again. `label` is its --source-name: sources of different labels are
+    never taken for one another. `counts` is what this archive took of it.
     """
 
     id: str
@@ -128,6 +128,7 @@ class Source:
     blocks: tuple[str, ...]
     ends: tuple[End, ...]
     counts: Counts
+    heads: tuple[str, ...] = ()
     places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
@@ -146,6 +147,7 @@ class Source:
             **{
                 **value,
                 "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
                 "ends": tuple(End(**end) for end in value["ends"]),
                 "counts": Counts(**value["counts"]),
                 "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
@@ -170,6 +172,7 @@ class Advance:
     blocks: tuple[str, ...]
     end: End
     counts: Counts
+    heads: tuple[str, ...] = ()
     places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     to_json = asdict
@@ -182,6 +185,7 @@ class Advance:
                 **value,
                 "start": tuple(value["start"]),
                 "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
                 "end": End(**value["end"]),
                 "counts": Counts(**value["counts"]),
                 "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
@@ -204,6 +208,7 @@ class Advance:
             blocks=before.blocks[: self.start[0]] + self.blocks,
             ends=moved,
             counts=before.counts + self.counts,
+            heads=self.heads or before.heads,
             places={**before.places, **self.places},
         )
 

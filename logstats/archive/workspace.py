@@ -234,9 +234,12 @@ class Writer:
 
     def close(self) -> DataFile:
         """Finish the file, under its temporary name still. Raises LogstatsError if it cannot be written."""
-        with self._stack:
-            self._flush()
-            self._writer.close()
+        try:
+            with self._stack:
+                self._flush()
+                self._writer.close()
+        finally:
+            self._writer.is_open = False  # or it would try once more when it is collected
         assert self._first is not None
         assert self._last is not None
         return DataFile(
@@ -245,5 +248,6 @@ class Writer:
 
     def abandon(self) -> None:
         """Close what cannot be finished; the workspace deletes it."""
-        with contextlib.suppress(Exception), self._stack:
-            self._writer.close()
+        self._writer.is_open = False
+        with contextlib.suppress(LogstatsError, OSError):
+            self._stack.close()
