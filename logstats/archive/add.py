@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import IO, Final
 
 import polars as pl
+import pyarrow as pa
 
 from logstats import schema
 from logstats.archive import layout, rollups
 from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Conflict, Counts, End, Snapshot, Source
-from logstats.archive.partitions import Partitions
+from logstats.archive.compact import compact
+from logstats.archive.partitions import Partitions, to_arrow
 from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place
+from logstats.archive.sweep import sweep
 from logstats.archive.workspace import Workspace
 from logstats.errors import LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
@@ -32,9 +35,9 @@ from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, run
 
 COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
-CHUNK: Final = 4 << 20
-_BUDGETS: Final = {layout.LOGS: 48 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
-_BUDGET: Final = 16 << 20
+CHUNK: Final = 3 << 20
+_BUDGETS: Final = {layout.LOGS: 24 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
+_BUDGET: Final = 4 << 20
 
 
 @dataclass(slots=True)
@@ -78,8 +81,8 @@ class Added:
 class Taken:
     """What a worker makes of a chunk."""
 
-    logs: pl.DataFrame
-    rollups: dict[str, pl.DataFrame]
+    logs: pa.Table
+    rollups: dict[str, pa.Table]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,7 @@ class How:
     final: bool = False
     commit_rows: int = COMMIT_ROWS
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def add(
@@ -110,8 +114,12 @@ def add(
     added. Raises LogstatsError if the archive cannot be read or written: then everything up to the last commit is in
     it, and running the same again adds the rest.
     """
+    sweep(archive, how.now())
     with Workspace(archive) as workspace:
-        return _Adding(archive, workspace, sources, how, listener, interrupt or Interrupt()).all()
+        added = _Adding(archive, workspace, sources, how, listener, interrupt or Interrupt()).all()
+    if not added.interrupted:
+        compact(archive, how.now())
+    return added
 
 
 def _taken(rows: pl.DataFrame, source: str, first_line: int) -> Taken:
@@ -119,7 +127,8 @@ def _taken(rows: pl.DataFrame, source: str, first_line: int) -> Taken:
         rows = rows.sort("line")
     place = (pl.col("line").cast(pl.Int64) + first_line).alias("line")
     logs = rows.select(*schema.COLUMNS, pl.lit(source).alias("source"), place)
-    return Taken(logs, rollups.summarise(rows))
+    small = {table: to_arrow(rollup, table) for table, rollup in rollups.summarise(rows).items()}
+    return Taken(to_arrow(logs, layout.LOGS), small)
 
 
 @dataclass(slots=True)
@@ -330,7 +339,7 @@ class _Adding:
             for table, rows in part.result.rollups.items():
                 self._tables[table].add(rows)
         if part.rejected_lines:
-            self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name))
+            self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, self._how.now()))
         assert isinstance(part.end.digest, BlockDigest)
         progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail)
         progress.digest = part.end.digest
@@ -386,19 +395,16 @@ class _Adding:
                     raise Conflict
 
 
-def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str) -> pl.DataFrame:
+def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime) -> pa.Table:
     numbers, reasons, raw = zip(*lines, strict=True)
-    columns = layout.columns(layout.REJECTS)
-    return pl.DataFrame(
-        {
-            "added": [datetime.now(UTC)] * len(lines),
-            "source": [source] * len(lines),
-            "line": numbers,
-            "reason": reasons,
-            "raw": [line.removesuffix(b"\r") for line in raw],
-        },
-        schema=columns,
-    )
+    columns = {
+        "added": [now] * len(lines),
+        "source": [source] * len(lines),
+        "line": numbers,
+        "reason": reasons,
+        "raw": [line.removesuffix(b"\r") for line in raw],
+    }
+    return pa.table(columns, schema=layout.arrow_schema(layout.REJECTS))
 
 
 def _readable(read: Callable[[int], bytes]) -> Iterator[bytes]:
