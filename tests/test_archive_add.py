@@ -24,8 +24,8 @@ from logstats.archive.commits import Archive
 from logstats.archive.init import init
 from logstats.archive.sources import LARGEST_BLOCK, BlockDigest, block_end, block_start
 from logstats.errors import UsageError
-from tests import archives
-from tests.archives import line, log, numbers, once
+import numbered
+from numbered import line, log, numbers, once
 
 Add = Callable[..., Added]
 
@@ -53,11 +53,11 @@ def lines_added(added: Added) -> list[int]:
 def test_the_same_file_twice_adds_nothing(tmp_path: Path, root: Path, add: Add) -> None:
     (tmp_path / "access.log").write_bytes(log(0, 500))
     assert lines_added(add(tmp_path / "access.log")) == [500]
-    before = archives.commits(root)
+    before = numbered.commits(root)
     again = add(tmp_path / "access.log")
     assert lines_added(again) == [0]
     assert again.outcomes[0].known == 500
-    assert archives.commits(root) == before  # not even a commit
+    assert numbered.commits(root) == before  # not even a commit
     assert numbers(root) == once((0, 500))
 
 
@@ -71,7 +71,7 @@ def test_a_file_that_grows_by_any_steps(tmp_path_factory: pytest.TempPathFactory
         (folder / "access.log").write_bytes(whole[:cut])
         api.add(folder / "access.log", root)
         assert numbers(root) == once((0, whole[:cut].count(b"\n")))
-    places = {(row["line"], row["path"]) for row in archives.rows(root, "logs")}
+    places = {(row["line"], row["path"]) for row in numbered.rows(root, "logs")}
     assert places == {(number + 1, f"/item/{number}") for number in range(80)}
 
 
@@ -256,11 +256,11 @@ def test_rejected_lines_are_kept_whole(tmp_path: Path, root: Path, add: Add) -> 
     (tmp_path / "access.log").write_bytes(log(0, 7) + torn + b"\n" + untimed + wild + log(9, 20) + b"\n")
     counts = add(tmp_path / "access.log").counts
     assert (counts.lines, counts.requests, counts.rejected, counts.ignored) == (22, 18, 3, 1)
-    held = {(row["line"], row["raw"]): row["reason"] for row in archives.rows(root, "rejects")}
+    held = {(row["line"], row["raw"]): row["reason"] for row in numbered.rows(root, "rejects")}
     assert held.keys() == {(8, torn), (9, untimed.rstrip(b"\n")), (10, wild.rstrip(b"\r\n"))}
     assert held[9, untimed.rstrip(b"\n")] == "no_time"
     assert counts.reasons == Counter(held.values())
-    assert sum(commit["counts"]["rejected"] for commit in archives.commits(root)) == 3
+    assert sum(commit["counts"]["rejected"] for commit in numbered.commits(root)) == 3
 
 
 def test_times_spread_over_thousands_of_hours(
@@ -275,17 +275,17 @@ def test_times_spread_over_thousands_of_hours(
     )
     add(tmp_path / "access.log")
     assert numbers(root) == once((0, 3_000))
-    held = archives.files(root).values()
+    held = numbered.files(root).values()
     assert sum(file["table"] == "logs" for file in held) == len(set(hours))
     days = {hour // 24 for hour in (h + 10 for h in hours)}
     assert sum(file["table"] == "traffic" for file in held) == len(days)
     by_hour: dict[str, list[int]] = {}
     for file in held:
         if file["table"] == "logs":
-            with archives.pq.ParquetFile(root / file["path"]) as parquet:
+            with numbered.pq.ParquetFile(root / file["path"]) as parquet:
                 by_hour[file["path"].rsplit("/", 1)[0]] = parquet.read(["line"])["line"].to_pylist()
     assert all(lines == sorted(lines) for lines in by_hour.values())  # as they arrived
-    assert archives.left_over(root) == []
+    assert numbered.left_over(root) == []
 
 
 def test_years_at_both_ends_of_time(tmp_path: Path, root: Path, add: Add) -> None:
@@ -293,7 +293,7 @@ def test_years_at_both_ends_of_time(tmp_path: Path, root: Path, add: Add) -> Non
     (tmp_path / "access.log").write_bytes(early + late)
     assert add(tmp_path / "access.log").counts.lines == 2
     assert numbers(root) == once((0, 2))
-    paths = {path.rsplit("/", 1)[0] for path, file in archives.files(root).items() if file["table"] == "logs"}
+    paths = {path.rsplit("/", 1)[0] for path, file in numbered.files(root).items() if file["table"] == "logs"}
     assert paths == {"hot/year=1/month=1/day=1/hour=10", "hot/year=9999/month=12/day=31/hour=10"}
     assert lines_added(add(tmp_path / "access.log")) == [0]
 
@@ -310,14 +310,14 @@ def test_traffic_and_users_are_those_of_the_lines(tmp_path: Path, root: Path, ad
         (n // 60, 503) for n in range(350, 700)
     )
     found: Counter[tuple[int, int]] = Counter()
-    for row in archives.rows(root, "traffic"):
-        found[int((row["minute"] - archives.BEGIN).total_seconds()) // 60, row["status"]] += row["requests"]
+    for row in numbered.rows(root, "traffic"):
+        found[int((row["minute"] - numbered.BEGIN).total_seconds()) // 60, row["status"]] += row["requests"]
     assert found == expected
     sketch = HyperLogLog(1.04 / 128)
     for n in range(700):
         sketch.add(f"10.0.{n // 250 % 250}.{n % 250}")
     registers = [0] * 16_384
-    for row in archives.rows(root, "users"):
+    for row in numbered.rows(root, "users"):
         registers[row["register"]] = max(registers[row["register"]], row["rank"])
     assert registers == list(sketch.M)
 
@@ -341,7 +341,7 @@ def test_two_adds_of_one_file_at_once(tmp_path: Path, root: Path, add: Add) -> N
         added = add(tmp_path / "a.log", tmp_path / "b.log")
     assert lines_added(added) == [0, 100]
     assert numbers(root) == once((0, 300), (1_000, 1_100))
-    assert archives.left_over(root) == []
+    assert numbered.left_over(root) == []
 
 
 def test_two_adds_of_different_files_at_once_both_stay(tmp_path: Path, root: Path, add: Add) -> None:
@@ -358,7 +358,7 @@ def test_two_adds_of_different_files_at_once_both_stay(tmp_path: Path, root: Pat
 
     with faults.injected(second):
         assert lines_added(add(tmp_path / "a.log")) == [300]
-    assert [commit["what"] for commit in archives.commits(root)] == ["init", "add", "add", "compact"]
+    assert [commit["what"] for commit in numbered.commits(root)] == ["init", "add", "add", "compact"]
     assert reached.count("write.synced") == 2  # of the add and of the compaction: nothing was read again
     assert numbers(root) == once((0, 300), (1_000, 1_100))
 
@@ -371,7 +371,7 @@ def test_processes_that_add_the_same_files(tmp_path: Path, root: Path) -> None:
     said = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, said
     assert numbers(root) == once(*((n * 1_000, n * 1_000 + 500) for n in range(4)))
-    assert archives.left_over(root) == []
+    assert numbered.left_over(root) == []
 
 
 class Boom(Exception):
@@ -414,7 +414,7 @@ def test_an_error_at_any_step_loses_nothing(tmp_path: Path) -> None:
             grown(folder, root)
         grown(folder, root)
         assert numbers(root) == once((0, 3_700)), reached[number]
-        assert archives.left_over(root) == [], reached[number]
+        assert numbered.left_over(root) == [], reached[number]
 
 
 _KILLED = """
@@ -422,7 +422,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from logstats.archive import faults
-from tests.test_archive_add import grown
+from test_archive_add import grown
 wanted, number = sys.argv[1], int(sys.argv[2])
 def hook(step):
     global number
@@ -450,12 +450,12 @@ with faults.injected(hook):
 )
 def test_kill_9_at_any_step_loses_nothing(tmp_path: Path, step: str, number: int) -> None:
     root = init(tmp_path / "archive").root
-    code = _KILLED.format(tests=str(Path(__file__).parent.parent))
+    code = _KILLED.format(tests=str(Path(__file__).parent))
     killed = subprocess.run([sys.executable, "-c", code, step, str(number), str(tmp_path)], timeout=60, check=False)
     assert killed.returncode == -9
     grown(tmp_path, root)
     assert numbers(root) == once((0, 3_700))
-    assert archives.left_over(root) == []
+    assert numbered.left_over(root) == []
 
 
 def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path, root: Path) -> None:
@@ -477,7 +477,7 @@ def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path, root: Path) ->
     assert b"the archive is as it was before" in failed.stderr
     assert b"Traceback" not in failed.stderr
     assert numbers(root) == once((0, 100))
-    assert archives.left_over(root) == []
+    assert numbered.left_over(root) == []
     api.add(tmp_path / "b.log", root)
     assert numbers(root) == once((0, 100), (1_000, 9_000))
 
@@ -521,4 +521,4 @@ def test_the_library_says_what_it_did(tmp_path: Path, root: Path, add: Add) -> N
     assert added.commits == [2]
     assert Archive.open(root).snapshot().number == 2
     assert os.listdir(root / "work") == []  # noqa: PTH208
-    assert logstats.__version__ in archives.commits(root)[1]["by"]
+    assert logstats.__version__ in numbered.commits(root)[1]["by"]

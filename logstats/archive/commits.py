@@ -428,7 +428,8 @@ class Archive:
             snapshot = snapshot.after(self.commits(snapshot.number + 1))
         faults.reach("commit.appeared")
         snapshot = snapshot.after([commit])
-        self._published(snapshot, within)
+        with contextlib.suppress(LogstatsError):  # the commit stands, whether or not this can be written now
+            self.publish(snapshot, within)
         faults.reach("commit.done")
         return snapshot
 
@@ -436,17 +437,13 @@ class Archive:
         """Spare readers the commits up to a snapshot."""
         self.files.replace(layout.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
-    def _published(self, snapshot: Snapshot, within: str) -> None:
-        """What is derived from a commit. All of it can be made again, so the commit stands even if it cannot now."""
-        with contextlib.suppress(LogstatsError):
-            if snapshot.number % _CHECKPOINT_EVERY == 0:
-                self.write_checkpoint(snapshot, within)
-            self.write_catalog(snapshot, within)
-
-    def write_catalog(self, snapshot: Snapshot, within: str) -> None:
-        """Views and macros for DuckDB's own shell. Raises LogstatsError."""
+    def publish(self, snapshot: Snapshot, within: str) -> None:
+        """Write what is derived from a snapshot: now and then the checkpoint, and views for DuckDB's own shell. All of
+        it can be made again. Raises LogstatsError."""
         from logstats.archive import catalog
 
+        if snapshot.number % _CHECKPOINT_EVERY == 0:
+            self.write_checkpoint(snapshot, within)
         self.files.replace(layout.CATALOG, catalog.script(self.files, snapshot).encode(), within)
 
     def checkpoint(self) -> Snapshot | None:

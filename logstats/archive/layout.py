@@ -106,9 +106,9 @@ def arrow_schema(table: str) -> pa.Schema:
     import polars as pl
     import pyarrow as pa
 
-    empty = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    numbers = {name: {"PARQUET:field_id": str(field_id(table, name))} for name in empty.schema.names}
-    return pa.schema([field.with_metadata(numbers[field.name]) for field in empty.schema])
+    plain = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    ids = [{"PARQUET:field_id": str(field_id(table, name))} for name in plain.names]
+    return pa.schema([field.with_metadata(number) for field, number in zip(plain, ids, strict=True)])
 
 
 def field_id(table: str, column: str) -> int:

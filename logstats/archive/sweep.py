@@ -65,7 +65,7 @@ def _removed(archive: Archive, workspace: Workspace, before: datetime) -> int:
     paths = due(snapshot)
     if not paths:
         return 0
-    archive.write_catalog(snapshot, workspace.folder)  # the catalog must not name what is deleted now
+    archive.publish(snapshot, workspace.folder)  # the catalog must not name what is deleted now
     faults.reach("sweep.begin")
     for path in paths:
         try:

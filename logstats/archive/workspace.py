@@ -54,9 +54,10 @@ class Workspace:
         assert self._lock is not None
         assert self._journal is not None
         self._journal.close()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self.path)
-            lock_of(self.path).unlink()
+        if not self._begun:  # else a sweep finishes what could not be finished now
+            with contextlib.suppress(OSError):
+                shutil.rmtree(self.path)
+                lock_of(self.path).unlink()
         self._lock.close()
 
     def _locked(self) -> IO[bytes]:
