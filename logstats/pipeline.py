@@ -307,7 +307,7 @@ class _Task(Generic[Result]):
 
     def __call__(self) -> Part[Result]:
         chunk = self.chunk
-        text = Text.of(chunk.data, chunk.lines, start_of_source=chunk.offset == 0)
+        text = Text.of(chunk.data, start_of_source=chunk.offset == 0)
         if self.reader is None:
             return self._unread(text)
         batch = self.reader(text)
@@ -359,7 +359,7 @@ class _Task(Generic[Result]):
         first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
         samples = []
         for line, reason in first.select("line", "reason").iter_rows():
-            shown = text.lines[line]
+            (shown,) = text.pick([line])
             if len(shown) > SAMPLE_TEXT:
                 shown = shown[:SAMPLE_TEXT] + "…"
             samples.append((self.chunk.first_line + line, reason, shown))
