@@ -68,8 +68,11 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
     absolute = frame["path"].str.contains("://", literal=True).fill_null(value=False).arg_true()
     if not absolute.len():
         return frame
-    few = frame["path"].gather(absolute).to_frame().with_columns(
-        authority=pl.col("path").str.extract(_AUTHORITY), rest=pl.col("path").str.replace(_AUTHORITY, "")
+    few = (
+        frame["path"]
+        .gather(absolute)
+        .to_frame()
+        .with_columns(authority=pl.col("path").str.extract(_AUTHORITY), rest=pl.col("path").str.replace(_AUTHORITY, ""))
     )
     rest = pl.when(pl.col("rest") == "").then(pl.lit("/")).otherwise("rest")
     few = few.select("authority", path=pl.when(pl.col("authority").is_null()).then("path").otherwise(rest))
