@@ -124,6 +124,7 @@ def report(
     user_key: str = "auto",
     exact_users: bool = False,
     max_endpoints: int = 10_000,
+    over_time: bool = False,
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
@@ -136,7 +137,8 @@ def report(
 
     `sources` are files, globs, folders (their files, oldest first) or `-` for standard input. Further keyword
     arguments are the fields of `Options`. `by` names columns to rank as endpoints are (`client_ip`, `host`,
-    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`). A source that cannot be read is in
+    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`); `over_time` fills `report.over_time` with
+    latency and users by interval. A source that cannot be read is in
     `report.sources` with its problem; the others are still counted.
 
     Counts, sums, minima, maxima and averages are exact; percentiles are within 1 % of the nearest rank; unique
@@ -152,7 +154,7 @@ def report(
         except ValueError as error:
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     _check_choices(by, user_key, sort, max_endpoints)
-    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints)
+    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time)
     statistics = Statistics(wanted)
     job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
     for part, _ in _run(sources, job, listener, interrupt, rejects):

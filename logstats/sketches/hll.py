@@ -15,6 +15,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import groupby
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -303,6 +304,22 @@ class MinuteSketches:
             some = minutes[start : start + _BATCH]
             users[start : start + len(some)] = estimate_many(self._count_ranks(some))
         return pl.DataFrame({"minute": minutes, "users": users}, schema={"minute": pl.Int64, "users": pl.Int64})
+
+    def per_step(self, step: int) -> pl.DataFrame:
+        """(minute Int64, users Int64), in order: the union of each `step` minutes, which begin at its multiples."""
+        starts: list[int] = []
+        users: list[int] = []
+        for start, minutes in groupby(self._minutes(), key=lambda minute: minute // step * step):
+            union: Registers = np.zeros(REGISTERS, np.uint8)
+            for minute in minutes:
+                held = self._look(minute)
+                if isinstance(held, bytes) and held[:2] == _EMPTY:
+                    _raise(union, np.frombuffer(held, np.uint32, offset=2))
+                else:
+                    np.maximum(union, _unpack(held) if isinstance(held, bytes) else held, out=union)
+            starts.append(start)
+            users.append(estimate(union))
+        return pl.DataFrame({"minute": starts, "users": users}, schema={"minute": pl.Int64, "users": pl.Int64})
 
     def _count_ranks(self, minutes: list[int]) -> NDArray[np.int64]:
         """How many registers hold each rank: (minutes, 64)."""

@@ -103,3 +103,23 @@ class Keys:
         """Replace `id` by the key columns again; all of them null for `OTHER`, told apart by `folded`."""
         named = table.join(self._known, on="id", how="left")
         return named.with_columns(folded=pl.col("id") == self.OTHER).drop("id")
+
+
+class Minutes:
+    """Holds the first `cap` distinct minutes that come, in the order of the lines; no minute is always held."""
+
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
+        self._known: set[int] = set()
+
+    def split(self, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(rows of minutes that are held, rows of further ones); `first` (line of first appearance) says the order."""
+        found = table.group_by("minute").agg(pl.col("first").min()).sort("first")["minute"].to_list()
+        new = [minute for minute in found if minute is not None and minute not in self._known]
+        room = self.cap - len(self._known)
+        self._known.update(new[:room])
+        if len(new) <= room:
+            return table, table.clear()
+        held = pl.Series("minute", [m for m in found if m in self._known], dtype=pl.Int64)
+        is_held = pl.col("minute").is_null() | pl.col("minute").is_in(held.implode())
+        return table.filter(is_held), table.filter(~is_held)

@@ -62,6 +62,10 @@ class SketchedUsers:
         """(minute, users), in order."""
         return self._sketches.per_minute()
 
+    def per_step(self, step: int) -> pl.DataFrame:
+        """(minute, users), in order: the union of each `step` minutes."""
+        return self._sketches.per_minute() if step == 1 else self._sketches.per_step(step)
+
 
 class ExactUsers:
     """Users counted one by one; memory grows with them."""
@@ -93,3 +97,8 @@ class ExactUsers:
     def per_minute(self) -> pl.DataFrame:
         """(minute, users), in order."""
         return self._merge().drop_nulls("minute").group_by("minute").agg(users=pl.len().cast(pl.Int64)).sort("minute")
+
+    def per_step(self, step: int) -> pl.DataFrame:
+        """(minute, users), in order: the union of each `step` minutes."""
+        stepped = self._merge().drop_nulls("minute").with_columns(pl.col("minute") // step * step)
+        return stepped.group_by("minute").agg(users=pl.col("user").n_unique().cast(pl.Int64)).sort("minute")
