@@ -236,7 +236,7 @@ def _samples(archive: Archive, snapshot: Snapshot, reasons: dict[str, int]) -> l
             for source, line, reason, raw in few.select(frame.columns).iter_rows():
                 if lacking.get(reason, 0) > 0:
                     lacking[reason] -= 1
-                    text = "".join(Text.of(raw, 1).lines)
+                    text = Text.of(raw).pick([0])[0]
                     found.append((source, line, reason, text[:SAMPLE_TEXT] + "…" * (len(text) > SAMPLE_TEXT)))
     return found
 
