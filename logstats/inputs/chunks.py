@@ -272,8 +272,8 @@ class _Lines:
                 self._keep(piece)
             return
         ended: list[bytes | memoryview] = [*pieces[:last], memoryview(pieces[last])[:end]]
-        for piece in ended:
-            digest = self._digested(piece)
+        for part in ended:
+            digest = self._digested(part)
         cut = {}
         if self._skipped:
             first, whole = b"".join(self._rest), b"".join(ended)
