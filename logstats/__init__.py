@@ -14,8 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logstats.errors import (
+    ExpressionError,
     FormatError,
     LogstatsError,
+    PolicyError,
     RouteError,
     SourceError,
     UnknownFormatError,
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ExpressionError",
     "FormatError",
     "LogstatsError",
     "Options",
+    "PolicyError",
     "Report",
     "RouteError",
     "SourceError",

@@ -12,13 +12,15 @@ import polars as pl
 
 from logstats import schema
 from logstats.endpoints import Endpoints, load_openapi
-from logstats.errors import UsageError
+from logstats.errors import ExpressionError, UsageError
 from logstats.filters import Filters, parse_time
 from logstats.formats import registry
 from logstats.formats.convert import Reading
 from logstats.formats.logformat import compile_log_format
 from logstats.formats.model import Format
 from logstats.inputs import discover
+from logstats.objectives import thresholds
+from logstats.objectives.expressions import Condition, parse_condition
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
 from logstats.reports.build import SORTS, build
 from logstats.reports.model import Report
@@ -127,6 +129,7 @@ def report(
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
+    fail_if: Sequence[str] = (),
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
@@ -136,15 +139,18 @@ def report(
 
     `sources` are files, globs, folders (their files, oldest first) or `-` for standard input. Further keyword
     arguments are the fields of `Options`. `by` names columns to rank as endpoints are (`client_ip`, `host`,
-    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`). A source that cannot be read is in
+    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`). `fail_if` are conditions such as
+    `GET /api/bugs*: p95 > 200ms`; `report.thresholds` says what became of each. A source that cannot be read is in
     `report.sources` with its problem; the others are still counted.
 
     Counts, sums, minima, maxima and averages are exact; percentiles are within 1 % of the nearest rank; unique
     users have a standard error of 0.81 % unless `exact_users`.
 
-    Raises UsageError for options that mean nothing, FormatError for a format that cannot be read.
+    Raises UsageError for options that mean nothing, FormatError for a format that cannot be read, ExpressionError for a
+    condition.
     """
     options = _options(options, more)
+    conditions = [_condition(text) for text in fail_if]
     texts = tuple(str(p) for p in percentiles)
     for text in texts:
         try:
@@ -152,14 +158,14 @@ def report(
         except ValueError as error:
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     _check_choices(by, user_key, sort, max_endpoints)
-    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints)
+    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, thresholds.selections(conditions))
     statistics = Statistics(wanted)
     job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
     for part, _ in _run(sources, job, listener, interrupt, rejects):
         if part.result is not None:
             statistics.add(part.result)
     statistics.merge()
-    return build(
+    made = build(
         statistics,
         job.counts,
         percentiles=texts,
@@ -168,6 +174,7 @@ def report(
         filters=job.filters.said(),
         generated_at=options.now,
     )
+    return thresholds.judged(made, conditions, statistics) if conditions else made
 
 
 def read(
@@ -221,6 +228,18 @@ def _options(options: Options | None, more: dict[str, Any]) -> Options:
     except TypeError:
         unknown = next(name for name in more if name not in Options.__dataclass_fields__)
         raise UsageError(f"no option is called {unknown!r}", "see logstats.Options") from None
+
+
+def _condition(text: str) -> Condition:
+    condition = parse_condition(text)
+    if condition.hold is not None:
+        raise ExpressionError(
+            text,
+            text.rindex("for"),
+            "`for` is for alerts, which watch; this looks at all of it at once",
+            "leave it out",
+        )
+    return condition
 
 
 def _check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: int) -> None:

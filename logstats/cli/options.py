@@ -122,6 +122,17 @@ ExcludeMethod = Annotated[Words, _listed("--exclude-method", "GET", "Not these m
 ExcludePath = Annotated[Words, _listed("--exclude-path", "GLOB", "Not these paths.")]
 ExcludeHost = Annotated[Words, _listed("--exclude-host", "GLOB", "Not these hosts.")]
 
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if",
+        metavar="CONDITION",
+        help="Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",
+        show_default=False,
+        rich_help_panel="Thresholds",
+    ),
+]
+
 Out = Annotated[
     str | None,
     typer.Option(

@@ -101,6 +101,7 @@ def report(
             rich_help_panel=_STATISTICS,
         ),
     ] = 10_000,
+    fail_if: shared.FailIf = None,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT),
@@ -143,6 +144,7 @@ def report(
                 max_endpoints=max_endpoints,
                 percentiles=percentile_texts,
                 sort=sort,
+                fail_if=fail_if or (),
                 top=None if output in ("table", "markdown") else top,
                 listener=talk,
                 interrupt=interrupt,
@@ -179,6 +181,9 @@ def _rendered(made: Report, output: str, top: int, sort: str, to_file: bool) -> 
 
 
 def _exit_code(made: Report, talk: Talk, *, strict: bool) -> ExitCode:
+    for threshold in made.thresholds:
+        if threshold.failed is not False:
+            talk.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
     if made.interrupted:
         talk.codes.add(ExitCode.INTERRUPTED)
     if made.rejected and not made.requests + made.events + made.filtered:

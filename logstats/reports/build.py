@@ -115,6 +115,15 @@ def build(
     )
 
 
+def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
+    """The figures of selections with requests, by name."""
+    rows = _ranked(statistics.selections.ranking, ("50",), "requests")
+    return {
+        row["selection"]: BreakdownRow(row["selection"], row["requests"], row["errors"], row["bytes"], row["latency"])
+        for row in rows
+    }
+
+
 def _minute(number: int) -> datetime:
     return EPOCH + timedelta(minutes=number)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -99,6 +100,7 @@ class _Screen:
         if report.events:
             self._events()
         self._rejected()
+        self._thresholds()
         self._notes()
 
     # ------------------------------------------------------------------ parts
@@ -348,6 +350,16 @@ class _Screen:
                 self._print(Text(place, "dim").append(Text(text)))
         if report.rejected * 5 > report.lines:
             self._console.print(Text(_MORE_FORMATS_HINT, "yellow"))
+
+    def _thresholds(self) -> None:
+        if not self._report.thresholds:
+            return
+        self._heading("Thresholds")
+        for threshold in self._report.thresholds:
+            style = "green" if threshold.failed is False else "red"
+            line = Text(f"{threshold.verdict:<8}", style).append(printable(threshold.condition), "bold")
+            self._console.print(line, overflow="fold")
+            self._console.print(Padding(Text(printable(threshold.words), "dim"), (0, 0, 0, 8)))
 
     def _notes(self) -> None:
         problems = [s for s in self._report.sources if s.problem]

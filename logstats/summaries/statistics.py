@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from logstats.summaries import ranking, traffic, users
+from logstats.summaries import ranking, selections, traffic, users
 
 _AT_ONCE: Final = 16  # chunks
 _ROWS_AT_ONCE: Final = 500_000
@@ -22,12 +22,13 @@ class Wanted:
     user_key: str = "auto"
     exact_users: bool = False
     max_endpoints: int = 10_000
+    selections: tuple[selections.Selection, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
         """The schema columns that have to be read."""
         rankings = [ranking.ENDPOINT_KEYS, *((column,) for column in self.by)]
-        columns = traffic.NEEDS | users.USER_KEYS[self.user_key]
+        columns = traffic.NEEDS | users.USER_KEYS[self.user_key] | selections.needs(self.selections)
         return columns.union(*(ranking.needs(keys) for keys in rankings))
 
 
@@ -42,6 +43,7 @@ class Summaries:
     events: pl.DataFrame | None
     first: datetime | None
     last: datetime | None
+    selections: selections.Part | None = None
 
 
 def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
@@ -63,6 +65,9 @@ def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
         events,
         first if isinstance(first, datetime) else None,
         last if isinstance(last, datetime) else None,
+        selections.summarise(rows, wanted.selections, wanted.user_key, exact_users=wanted.exact_users)
+        if wanted.selections
+        else None,
     )
 
 
@@ -79,6 +84,7 @@ class Statistics:
         self.breakdowns = {column: ranking.Ranking((column,), wanted.max_endpoints) for column in wanted.by}
         self.users = users.ExactUsers() if wanted.exact_users else users.SketchedUsers()
         self.levels = traffic.Levels()
+        self.selections = selections.Selections(wanted.selections, exact_users=wanted.exact_users)
         self.first: datetime | None = None
         self.last: datetime | None = None
         self._waiting: list[Summaries] = []
@@ -101,6 +107,8 @@ class Statistics:
         for column, held in self.breakdowns.items():
             held.add(_in_order([part.breakdowns[column] for part in parts]))
         self.users.add(pl.concat([part.users for part in parts]))
+        if selected := [part.selections for part in parts if part.selections is not None]:
+            self.selections.add(selected)
         for part in parts:
             if part.events is not None:
                 self.levels.add(part.events)
