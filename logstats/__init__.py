@@ -6,7 +6,7 @@
     for frame in logstats.read(["access.log"], status=["5xx"]):
         ...
 
-`report` and `read` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
+`report`, `read` and `slo` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from logstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from logstats.api import Options, read, report
+    from logstats.api import Options, read, report, slo
     from logstats.reports.model import Report
 
 __version__ = "0.1.0"
@@ -43,12 +43,13 @@ __all__ = [
     "UsageError",
     "read",
     "report",
+    "slo",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Load what needs Polars when it is first asked for."""
-    if name in ("Options", "read", "report"):
+    if name in ("Options", "read", "report", "slo"):
         from logstats import api
 
         return getattr(api, name)

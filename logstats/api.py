@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,13 +19,18 @@ from logstats.formats.convert import Reading
 from logstats.formats.logformat import compile_log_format
 from logstats.formats.model import Format
 from logstats.inputs import discover
+from logstats.objectives import slo as objectives
 from logstats.objectives import thresholds
 from logstats.objectives.expressions import Condition, parse_condition
+from logstats.objectives.policy import Policy
+from logstats.objectives.policy import load as load_policy
+from logstats.objectives.slo import EPOCH, Outcome
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
 from logstats.reports.build import SORTS, build
 from logstats.reports.model import Report
 from logstats.sketches import loghist
-from logstats.summaries import ranking, users
+from logstats.summaries import indicators, ranking, users
+from logstats.summaries.indicators import Indicators
 from logstats.summaries.statistics import Statistics, Wanted, summarise
 
 if TYPE_CHECKING:
@@ -175,6 +180,51 @@ def report(
         generated_at=options.now,
     )
     return thresholds.judged(made, conditions, statistics) if conditions else made
+
+
+def slo(
+    sources: str | Path | Sequence[str | Path],
+    policy: str | Path | Policy,
+    options: Options | None = None,
+    *,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+    **more: Any,
+) -> Outcome:
+    """Objectives held against logs; `policy` is a TOML file, or what `objectives.policy.parse` made of one.
+
+    Further keyword arguments are the fields of `Options`. Everything is counted exactly, from the rows. The windows end
+    with the minute of the last request, or at `until`. Raises PolicyError, and what `report` raises.
+    """
+    options = _options(options, more)
+    policy = policy if isinstance(policy, Policy) else load_policy(policy)
+    wanted = objectives.indicators(policy)
+    filters = options.filters()
+    # The last minute before --until, which may be in the middle of it.
+    end = (filters.until - EPOCH - timedelta(microseconds=1)) // timedelta(minutes=1) if filters.until else None
+    held = Indicators(policy.window // 60, end)
+
+    def work(rows: pl.DataFrame, _source: str, _line: int) -> pl.DataFrame:
+        return indicators.summarise(
+            rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows, wanted
+        )
+
+    job = _job(options, indicators.needs(wanted), work, rejects is not None)
+    for part, _ in _run(sources, job, listener, interrupt, rejects):
+        if part.result is not None:
+            held.add(part.result)
+    return objectives.evaluate(
+        policy,
+        held.table(),
+        held.last,
+        generated_at=options.now or datetime.now(UTC),
+        lines=job.counts.lines,
+        rejected=job.counts.rejected,
+        nothing_parsed=bool(job.counts.rejected) and not job.counts.read,
+        filters=filters.said(),
+        interrupted=job.counts.interrupted,
+    )
 
 
 def read(

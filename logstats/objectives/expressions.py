@@ -129,6 +129,8 @@ def parse_selector(text: str, whole: str | None = None) -> Selector:
                 raise scanner.error(f"{name}= needs a name or a glob", f"{name}=shop*", start + len(name) + 1)
             return Selector(body, host=glob) if name == "host" else Selector(body, app=glob)
     method = _METHOD.match(body)
+    if method and method.end() == len(body) and not body.isupper():
+        method = None  # more likely a path that lacks its slash
     path = body[method.end() :] if method else body
     place = start + len(body) - len(path)
     if method and not path:
