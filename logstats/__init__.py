@@ -6,7 +6,7 @@
     for frame in logstats.read(["access.log"], status=["5xx"]):
         ...
 
-`report`, `read` and `slo` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
+`report`, `read`, `slo` and `diff` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from logstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from logstats.api import Options, read, report, slo
+    from logstats.api import Options, diff, read, report, slo
     from logstats.reports.model import Report
 
 __version__ = "0.1.0"
@@ -41,6 +41,7 @@ __all__ = [
     "SourceError",
     "UnknownFormatError",
     "UsageError",
+    "diff",
     "read",
     "report",
     "slo",
@@ -49,7 +50,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load what needs Polars when it is first asked for."""
-    if name in ("Options", "read", "report", "slo"):
+    if name in ("Options", "diff", "read", "report", "slo"):
         from logstats import api
 
         return getattr(api, name)

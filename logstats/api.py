@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,21 +12,24 @@ import polars as pl
 
 from logstats import schema
 from logstats.endpoints import Endpoints, load_openapi
-from logstats.errors import ExpressionError, UsageError
+from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_time
 from logstats.formats import registry
 from logstats.formats.convert import Reading
 from logstats.formats.logformat import compile_log_format
 from logstats.formats.model import Format
 from logstats.inputs import discover
+from logstats.objectives import diff as comparison
 from logstats.objectives import slo as objectives
 from logstats.objectives import thresholds
+from logstats.objectives.diff import Comparison
 from logstats.objectives.expressions import Condition, parse_condition
 from logstats.objectives.policy import Policy
 from logstats.objectives.policy import load as load_policy
 from logstats.objectives.slo import EPOCH, Outcome
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
 from logstats.reports.build import SORTS, build
+from logstats.reports.load import saved_report
 from logstats.reports.model import Report
 from logstats.sketches import loghist
 from logstats.summaries import indicators, ranking, users
@@ -227,6 +230,40 @@ def slo(
     )
 
 
+def diff(
+    before: str | Path | Report,
+    after: str | Path | Report,
+    options: Options | None = None,
+    *,
+    max_endpoints: int = 10_000,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    **more: Any,
+) -> Comparison:
+    """What changed between two logs: files, globs or folders, saved JSON reports, or reports.
+
+    Further keyword arguments are the fields of `Options`; they say how logs are read. Raises UsageError for a saved
+    report that cannot be read, or if both are saved and there are options; LogstatsError if a side cannot be read.
+    """
+    options = _options(options, more)
+    loaded = [one if isinstance(one, Report) else saved_report(one) for one in (before, after)]
+    if all(loaded) and replace(options, now=None) != Options():
+        raise UsageError("both sides are saved reports, so how lines are read is decided", "leave these options out")
+    sides = []
+    for given, saved in zip((before, after), loaded, strict=True):
+        name = "a report" if isinstance(given, Report) else str(given)
+        made = saved
+        if made is None:
+            assert not isinstance(given, Report)
+            made = report(
+                [given], options, max_endpoints=max_endpoints, sort="requests", listener=listener, interrupt=interrupt
+            )
+            if all(source.problem for source in made.sources):
+                raise LogstatsError(f"{name}: nothing to compare", "a log, a folder of logs, or a saved JSON report")
+        sides.append(comparison.side(made, name))
+    return comparison.compare(*sides)
+
+
 def read(
     sources: str | Path | Sequence[str | Path],
     options: Options | None = None,
@@ -271,8 +308,6 @@ class _Strict(Silence):
 
 
 def _options(options: Options | None, more: dict[str, Any]) -> Options:
-    from dataclasses import replace
-
     try:
         return replace(options or Options(), **more)
     except TypeError:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from logstats import __version__
-from logstats.cli import parse, report, slo
+from logstats.cli import diff, parse, report, slo
 from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, LogstatsError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("report")(report.report)
 app.command("parse")(parse.parse)
 app.command("slo")(slo.slo)
+app.command("diff")(diff.diff)
 
 
 def _version(asked: bool) -> None:
