@@ -2,7 +2,8 @@
 
 Each difference is tested (`significance`), and all tests of a comparison together keep the probability of any false
 alarm at `ALPHA`, as far as requests are independent of each other. They are not quite: a slow minute is many slow
-requests, and whether the next night would have one as well, no test of two nights can know.
+requests. So `ALPHA` is a tenth of the 1 % that is promised for two halves of the same traffic. Whether the next night
+would have had such a minute as well, no test of two nights can know.
 
 What is significant must also matter: a change of less than `LEAST` is not shown.
 """
@@ -24,7 +25,7 @@ from logstats.reports.model import EndpointRow, Latency, Report, iso
 from logstats.sketches import loghist
 
 SCHEMA_VERSION: Final = 1
-ALPHA: Final = 0.01
+ALPHA: Final = 0.001
 LEAST: Final = 0.05
 FEWEST: Final = 5  # of what is counted, on both sides together, so that a share is tested
 METHOD: Final = (

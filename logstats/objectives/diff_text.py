@@ -40,9 +40,12 @@ def sections(comparison: Comparison, top: int = 10) -> list[Section]:
             more = f"{top} of {count(len(changes))}" if len(changes) > top else ""
             heads, row = _TABLES[KINDS[kind]]
             found.append(Section(_TITLES[kind], more, heads=heads, rows=[row(change) for change in changes[:top]]))
-    if not comparison.changes:
+    if not comparison.tests:
+        found.append(Section("Nothing to compare", lines=[Cell("too few requests on both sides")]))
+    elif not comparison.changes:
         found.append(Section("No differences", lines=[Cell("nothing is different beyond chance")]))
-    found.append(Section("Notes", lines=[Cell(note) for note in _notes(comparison)]))
+    if notes := _notes(comparison):
+        found.append(Section("Notes", lines=[Cell(note) for note in notes]))
     return found
 
 
@@ -159,8 +162,9 @@ def _notes(comparison: Comparison) -> list[str]:
     notes = [*comparison.notes]
     if comparison.untested:
         notes.append(f"{count(comparison.untested)} endpoints have too few requests to tell anything")
-    notes.append(
-        f"shown is what is more than chance ({count(comparison.tests)} tests, together wrong in at most {ALPHA:.0%} "
-        f"of comparisons) and at least {LEAST:.0%} different"
-    )
+    if comparison.tests:
+        notes.append(
+            f"shown is what is more than chance ({count(comparison.tests)} tests, together wrong in at most "
+            f"{ALPHA:.1%} of comparisons) and at least {LEAST:.0%} different"
+        )
     return notes

@@ -1,6 +1,7 @@
 """Headings, lines and tables, on a terminal or as Markdown: what objectives and comparisons are shown with.
 
-The texts in a document may come from a log or a stranger's file; both renderings show them as text.
+The texts in lines and cells may come from a log or a stranger's file; both renderings show them as text. Titles, notes
+and heads are ours.
 """
 
 from __future__ import annotations
@@ -97,9 +98,9 @@ def to_markdown(sections: Sequence[Section]) -> str:
     """The first title is the document's, the others are of sections; lines are a list."""
     lines = []
     for number, section in enumerate(sections):
-        lines += [f"{'##' if number else '#'} {escaped(section.title)}", ""]
+        lines += [f"{'##' if number else '#'} {section.title}", ""]
         if section.note:
-            lines += [escaped(section.note), ""]
+            lines += [section.note, ""]
         lines += [f"- {escaped(line.text)}" for line in section.lines]
         if section.rows:
             lines += ["", *_table(section)] if section.lines else _table(section)
@@ -108,7 +109,6 @@ def to_markdown(sections: Sequence[Section]) -> str:
 
 
 def _table(section: Section) -> list[str]:
-    heads = [escaped(head.capitalize() if number == 0 else head) for number, head in enumerate(section.heads)]
     rows = [" | ".join(escaped(cell.text) for cell in row) for row in section.rows]
-    rule = f"| --- |{' ---: |' * (len(heads) - 1)}"
-    return [f"| {' | '.join(heads)} |", rule, *(f"| {row} |" for row in rows)]
+    rule = f"| --- |{' ---: |' * (len(section.heads) - 1)}"
+    return [f"| {' | '.join(section.heads)} |", rule, *(f"| {row} |" for row in rows)]
