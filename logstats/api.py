@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from logstats import schema
+from logstats.archive import commits
+from logstats.archive import report as archived
+from logstats.archive.add import Added, How
+from logstats.archive.add import add as add_to
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_time
@@ -127,13 +131,16 @@ class Options:
 
 
 def report(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path] = (),
     options: Options | None = None,
     *,
+    archive: str | Path | None = None,
+    rows: bool = False,
     by: Sequence[str] = (),
     user_key: str = "auto",
     exact_users: bool = False,
     max_endpoints: int = 10_000,
+    over_time: bool = False,
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
@@ -141,21 +148,26 @@ def report(
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
+    progress: Callable[[float], None] | None = None,
     **more: Any,
 ) -> Report:
     """Statistics of logs.
 
     `sources` are files, globs, folders (their files, oldest first) or `-` for standard input. Further keyword
     arguments are the fields of `Options`. `by` names columns to rank as endpoints are (`client_ip`, `host`,
-    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`). `fail_if` are conditions such as
-    `GET /api/bugs*: p95 > 200ms`; `report.thresholds` says what became of each. A source that cannot be read is in
+    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`); `over_time` fills `report.over_time` with
+    latency and users by interval. `fail_if` are conditions such as `GET /api/bugs*: p95 > 200ms`; `report.thresholds`
+    says what became of each. A source that cannot be read is in
     `report.sources` with its problem; the others are still counted.
+
+    Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
+    filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows. `report.notes` says which.
 
     Counts, sums, minima, maxima and averages are exact; percentiles are within 1 % of the nearest rank; unique
     users have a standard error of 0.81 % unless `exact_users`.
 
     Raises UsageError for options that mean nothing, FormatError for a format that cannot be read, ExpressionError for a
-    condition.
+    condition, and archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
     conditions = [_condition(text) for text in fail_if]
@@ -166,23 +178,29 @@ def report(
         except ValueError as error:
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     _check_choices(by, user_key, sort, max_endpoints)
-    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, thresholds.selections(conditions))
-    statistics = Statistics(wanted)
-    job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
-    for part, _ in _run(sources, job, listener, interrupt, rejects):
-        if part.result is not None:
-            statistics.add(part.result)
-    statistics.merge()
+    selected = thresholds.selections(conditions)
+    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time, selected)
+    filters = options.filters()
+    if archive is not None:
+        _check_archive_options(sources, options)
+        opened = commits.Archive.open(archive)
+        statistics, counts, note = archived.collect(
+            opened, opened.snapshot(), wanted, filters, rows=rows, interrupt=interrupt, progress=progress
+        )
+    else:
+        statistics, note = Statistics(wanted), None
+        job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
+        for part, _ in _run(sources, job, listener, interrupt, rejects):
+            if part.result is not None:
+                statistics.add(part.result)
+        statistics.merge()
+        counts = job.counts
     made = build(
-        statistics,
-        job.counts,
-        percentiles=texts,
-        sort=sort,
-        top=top,
-        filters=job.filters.said(),
-        generated_at=options.now,
+        statistics, counts, percentiles=texts, sort=sort, top=top, filters=filters.said(), generated_at=options.now
     )
-    return thresholds.judged(made, conditions, statistics) if conditions else made
+    if conditions:
+        made = thresholds.judged(made, conditions, statistics)
+    return replace(made, notes=[*made.notes, note]) if note else made
 
 
 def slo(
@@ -198,7 +216,7 @@ def slo(
     """Objectives held against logs; `policy` is a TOML file, or what `objectives.policy.parse` made of one.
 
     Further keyword arguments are the fields of `Options`. Everything is counted exactly, from the rows. The windows end
-    with the minute of the last request, or at `until`. Raises PolicyError, and what `report` raises.
+    with the minute of the last request, or at `until`. Raises ObjectiveError, and what `report` raises.
     """
     options = _options(options, more)
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
@@ -264,6 +282,20 @@ def diff(
     return comparison.compare(*sides)
 
 
+def _check_archive_options(sources: Any, options: Options) -> None:
+    """What was decided when the lines were added cannot be asked for now."""
+    if sources:
+        raise UsageError("sources and an archive exclude each other", "give one of the two")
+    plain = Options()
+    for name in ("format", "log_format", "formats_dir", "app", "trust_forwarded", "routes", "openapi", "templates"):
+        if getattr(options, name) != getattr(plain, name):
+            said = {"openapi": "routes", "routes": "route", "templates": "no-templates"}.get(name, name)
+            raise UsageError(
+                f"--{said.replace('_', '-')} says how lines are read, and those of an archive have been",
+                "it is an option of `logstats archive add`",
+            )
+
+
 def read(
     sources: str | Path | Sequence[str | Path],
     options: Options | None = None,
@@ -292,6 +324,48 @@ def read(
 
     job = _job(options, frozenset(columns), rows_of, rejects is not None, counts)
     return _frames(sources, job, listener, interrupt, rejects)
+
+
+def add(
+    sources: str | Path | Sequence[str | Path],
+    archive: str | Path,
+    options: Options | None = None,
+    *,
+    source_name: str | None = None,
+    allow_duplicates: bool = False,
+    final: bool = False,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    **more: Any,
+) -> Added:
+    """Add logs to an archive, each line once.
+
+    What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
+    among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
+    unless `final`. A source that cannot be read has its problem in the outcome; the others are still added.
+
+    Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
+    """
+    options = _options(options, more)
+    if options.filters() != Filters():
+        raise UsageError("an archive takes no filters", "what is not stored could never be found again")
+    how = How(
+        reading=options.reading(frozenset(schema.COLUMNS)),
+        format=options.chosen_format(),
+        formats_dir=Path(options.formats_dir) if options.formats_dir else None,
+        source_name=source_name,
+        duplicates=allow_duplicates,
+        final=final,
+    )
+    opened = commits.Archive.open(archive)
+    listener = listener or Silence()
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    found, problems = discover([str(name) for name in names])
+    for problem in problems:
+        listener.problem(problem)
+    added = add_to(opened, found, how, listener, interrupt)
+    added.failed(problems)
+    return added
 
 
 def _frames(

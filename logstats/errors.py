@@ -4,8 +4,10 @@
     ├── UsageError           exit 2   an option that means nothing
     │   ├── FormatError               a format, or a format string, that cannot be read
     │   ├── RouteError                a route, or an OpenAPI document, that cannot be read
+    │   ├── QueryError                SQL that cannot be run
+    │   ├── PolicyError               a lifecycle.toml that cannot be read
     │   ├── ExpressionError           a condition, with the place in it that cannot be read
-    │   └── PolicyError               a policy of objectives that cannot be read
+    │   └── ObjectiveError            a policy of objectives that cannot be read
     ├── SourceError          exit 1   one source that cannot be read (the others still are)
     └── UnknownFormatError   exit 5   no format reads the source
 
@@ -70,6 +72,14 @@ class RouteError(UsageError):
     """A route, or an OpenAPI document, that cannot be read."""
 
 
+class QueryError(UsageError):
+    """SQL that DuckDB does not understand, or that is not one SELECT."""
+
+
+class PolicyError(UsageError):
+    """A lifecycle.toml that cannot be read."""
+
+
 class ExpressionError(UsageError):
     """A condition that cannot be read: the problem, then the text, then a caret under the place in it (from 0)."""
 
@@ -80,7 +90,7 @@ class ExpressionError(UsageError):
         self.place = place
 
 
-class PolicyError(UsageError):
+class ObjectiveError(UsageError):
     """A policy of objectives that cannot be read; says which key, and why."""
 
 

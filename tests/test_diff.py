@@ -172,7 +172,11 @@ def test_saved_reports_say_the_same(log: Path, changed: Path, found: Comparison,
 
 
 def test_a_saved_report_is_the_report(log: Path) -> None:
-    for options in ({}, {"by": ["status", "client_ip"]}, {"exact_users": True, "fail_if": ["p95 > 1ms"]}):
+    for options in (
+        {},
+        {"by": ["status", "client_ip"], "over_time": True},
+        {"exact_users": True, "fail_if": ["p95 > 1ms"]},
+    ):
         report = logstats.report([log, ROOT / "sample_logs" / "kv.log"], **options)
         again = from_dict(json.loads(report.to_json()), "x")
         assert again.to_dict() == report.to_dict()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import logstats
-from logstats.errors import PolicyError
+from logstats.errors import ObjectiveError
 from logstats.objectives.policy import parse
 from logstats.objectives.slo import Outcome, Result
 
@@ -283,7 +283,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("text", BROKEN)
 def test_a_broken_policy_says_which_key_and_why(text: str) -> None:
-    with pytest.raises(PolicyError) as caught:
+    with pytest.raises(ObjectiveError) as caught:
         parse(text, "slo.toml")
     assert caught.value.what.startswith("slo.toml: ")
     assert BROKEN[text] in caught.value.what

@@ -28,7 +28,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from logstats.errors import ExpressionError, PolicyError
+from logstats.errors import ExpressionError, ObjectiveError
 from logstats.objectives.expressions import (
     PERCENTILE,
     Clause,
@@ -74,22 +74,22 @@ class Policy:
 
 
 def load(file: str | Path) -> Policy:
-    """The policy of a file. Raises PolicyError."""
+    """The policy of a file. Raises ObjectiveError."""
     path = Path(file)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8"
-        raise PolicyError(f"{path}: {why.lower()}", "--policy takes a TOML file") from None
+        raise ObjectiveError(f"{path}: {why.lower()}", "--policy takes a TOML file") from None
     return parse(text, str(path))
 
 
 def parse(text: str, place: str) -> Policy:
-    """A policy; `place` is said in errors. Raises PolicyError."""
+    """A policy; `place` is said in errors. Raises ObjectiveError."""
     try:
         data = tomllib.loads(text, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise PolicyError(f"{place}: not TOML: {error}", "the README has an example") from None
+        raise ObjectiveError(f"{place}: not TOML: {error}", "the README has an example") from None
     _known(place, data, _KEYS)
     window = _WINDOW.fullmatch(data.get("window", WINDOW)) if isinstance(data.get("window", WINDOW), str) else None
     if window is None:
@@ -128,7 +128,7 @@ def _objective(place: str, entry: dict[str, Any]) -> Objective:
         key = "require"
         condition = parse_condition(entry["require"])
     except ExpressionError as error:
-        raise PolicyError(f"{place}: {key}: {error.what}", error.hint) from None
+        raise ObjectiveError(f"{place}: {key}: {error.what}", error.hint) from None
     if "target" in entry:
         _wrong(f"{place}: target", "`require` has its own", "leave it out, or write `good` instead of `require`")
     return _required(f"{place}: require", entry["name"], condition, selector)
@@ -180,4 +180,4 @@ def _known(place: str, table: dict[str, Any], keys: tuple[str, ...]) -> None:
 
 
 def _wrong(place: str, why: str, hint: str = "") -> NoReturn:
-    raise PolicyError(f"{place}: {why}", hint)
+    raise ObjectiveError(f"{place}: {why}", hint)

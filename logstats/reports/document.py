@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from logstats.reports.markdown import escaped
 from logstats.reports.printable import printable, shortened
-from logstats.reports.tables import escaped
 
 _ASCII: Final = str.maketrans(
     {"–": "-", "·": "-", "…": "~", "×": "x", "≥": ">=", "≤": "<=", "→": "->", "≈": "~", "−": "-", "∞": "inf", "µ": "u"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +14,10 @@ from logstats.reports.model import (
     SCHEMA_VERSION,
     BreakdownRow,
     EndpointRow,
+    Interval,
     Latency,
     Minute,
+    OverTime,
     Rejects,
     RejectSample,
     Report,
@@ -139,7 +141,8 @@ def _report(found: Mapping[str, Any]) -> Report:
             [(_time(row["minute"]), row["users"]) for row in users["per_minute"]],
         ),
         minutes=[
-            Minute(_time(row["minute"]), row["requests"], row["errors"], row["bytes"]) for row in found["minutes"]
+            Minute(_time(m["minute"]), m["requests"], m["errors"], m["bytes"], _counts(m["status_classes"]))
+            for m in found["minutes"]
         ],
         rejects=Rejects(
             _counts(found["rejects"]["by_reason"]), [RejectSample(**sample) for sample in found["rejects"]["samples"]]
@@ -147,6 +150,7 @@ def _report(found: Mapping[str, Any]) -> Report:
         notes=list(found["notes"]),
         interrupted=bool(found["interrupted"]),
         filters=dict(found["filters"]),
+        over_time=_over_time(found.get("over_time")),
         thresholds=[Threshold(**threshold) for threshold in found.get("thresholds", ())],
     )
 
@@ -159,7 +163,7 @@ def _latency(found: Mapping[str, Any] | None) -> Latency | None:
     """Sums are not saved, but averages of whole microseconds are, and give them again."""
     if found is None:
         return None
-    buckets = [(None if bucket is None else int(bucket), int(count)) for bucket, count in found["buckets"]]
+    buckets = _buckets(found["buckets"])
     if sum(count for _, count in buckets) != found["count"] or any(count < 0 for _, count in buckets):
         raise ValueError("the buckets do not hold as many requests as there are")
     return Latency(
@@ -173,6 +177,20 @@ def _latency(found: Mapping[str, Any] | None) -> Latency | None:
         buckets=buckets,
         sum_us=round(float(found["avg"]) * 1000 * int(found["count"])),
     )
+
+
+def _buckets(found: Sequence[Any]) -> list[tuple[int | None, int]]:
+    return [(None if bucket is None else int(bucket), int(count)) for bucket, count in found]
+
+
+def _over_time(found: Mapping[str, Any] | None) -> OverTime | None:
+    if found is None:
+        return None
+    intervals = [
+        Interval(**{**i, "start": _time(i["start"]), "buckets": _buckets(i["buckets"])}) for i in found["intervals"]
+    ]
+    hours = [(_time(row["hour"]), row["users"]) for row in found["users_per_hour"]]
+    return OverTime(found["step_minutes"], intervals, hours)
 
 
 def _time(text: str) -> datetime:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from logstats.reports.document import draw_table
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
+from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.units import count, duration, share, size
 
@@ -393,7 +394,7 @@ class _Cells:
     def __init__(self, first: datetime, last: datetime, room: int) -> None:
         self.first = first
         span = int((last - first) / timedelta(minutes=1)) + 1
-        self.minutes = next(step for step in _steps() if (span + step - 1) // step <= max(room, 10))
+        self.minutes = step_for(span, max(room, 10))
         self.count = (span + self.minutes - 1) // self.minutes
 
     def _place(self, minute: datetime) -> int:
@@ -414,14 +415,6 @@ class _Cells:
             if 0 <= place < self.count:
                 cells[place] = max(cells[place] or 0, value)
         return cells
-
-
-def _steps() -> Iterable[int]:
-    yield from (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440)
-    step = 2 * 1440
-    while True:
-        yield step
-        step *= 2
 
 
 def _sparkline(values: list[int | None], bars: str) -> str:
