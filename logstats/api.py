@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from logstats import schema
+from logstats.archive import commits
+from logstats.archive import report as archived
+from logstats.archive.add import Added, How
+from logstats.archive.add import add as add_to
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import UsageError
 from logstats.filters import Filters, parse_time
@@ -117,9 +121,11 @@ class Options:
 
 
 def report(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path] = (),
     options: Options | None = None,
     *,
+    archive: str | Path | None = None,
+    rows: bool = False,
     by: Sequence[str] = (),
     user_key: str = "auto",
     exact_users: bool = False,
@@ -131,6 +137,7 @@ def report(
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
+    progress: Callable[[float], None] | None = None,
     **more: Any,
 ) -> Report:
     """Statistics of logs.
@@ -141,10 +148,14 @@ def report(
     latency and users by interval. A source that cannot be read is in
     `report.sources` with its problem; the others are still counted.
 
+    Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
+    filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows. `report.notes` says which.
+
     Counts, sums, minima, maxima and averages are exact; percentiles are within 1 % of the nearest rank; unique
     users have a standard error of 0.81 % unless `exact_users`.
 
-    Raises UsageError for options that mean nothing, FormatError for a format that cannot be read.
+    Raises UsageError for options that mean nothing, FormatError for a format that cannot be read, and
+    archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
     texts = tuple(str(p) for p in percentiles)
@@ -155,21 +166,39 @@ def report(
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     _check_choices(by, user_key, sort, max_endpoints)
     wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time)
-    statistics = Statistics(wanted)
-    job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
-    for part, _ in _run(sources, job, listener, interrupt, rejects):
-        if part.result is not None:
-            statistics.add(part.result)
-    statistics.merge()
-    return build(
-        statistics,
-        job.counts,
-        percentiles=texts,
-        sort=sort,
-        top=top,
-        filters=job.filters.said(),
-        generated_at=options.now,
+    filters = options.filters()
+    if archive is not None:
+        _check_archive_options(sources, options)
+        opened = commits.Archive.open(archive)
+        statistics, counts, note = archived.collect(
+            opened, opened.snapshot(), wanted, filters, rows=rows, interrupt=interrupt, progress=progress
+        )
+    else:
+        statistics, note = Statistics(wanted), None
+        job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
+        for part, _ in _run(sources, job, listener, interrupt, rejects):
+            if part.result is not None:
+                statistics.add(part.result)
+        statistics.merge()
+        counts = job.counts
+    made = build(
+        statistics, counts, percentiles=texts, sort=sort, top=top, filters=filters.said(), generated_at=options.now
     )
+    return replace(made, notes=[*made.notes, note]) if note else made
+
+
+def _check_archive_options(sources: Any, options: Options) -> None:
+    """What was decided when the lines were added cannot be asked for now."""
+    if sources:
+        raise UsageError("sources and an archive exclude each other", "give one of the two")
+    plain = Options()
+    for name in ("format", "log_format", "formats_dir", "app", "trust_forwarded", "routes", "openapi", "templates"):
+        if getattr(options, name) != getattr(plain, name):
+            said = {"openapi": "routes", "routes": "route", "templates": "no-templates"}.get(name, name)
+            raise UsageError(
+                f"--{said.replace('_', '-')} says how lines are read, and those of an archive have been",
+                "it is an option of `logstats archive add`",
+            )
 
 
 def read(
@@ -202,6 +231,48 @@ def read(
     return _frames(sources, job, listener, interrupt, rejects)
 
 
+def add(
+    sources: str | Path | Sequence[str | Path],
+    archive: str | Path,
+    options: Options | None = None,
+    *,
+    source_name: str | None = None,
+    allow_duplicates: bool = False,
+    final: bool = False,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    **more: Any,
+) -> Added:
+    """Add logs to an archive, each line once.
+
+    What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
+    among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
+    unless `final`. A source that cannot be read has its problem in the outcome; the others are still added.
+
+    Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
+    """
+    options = _options(options, more)
+    if options.filters() != Filters():
+        raise UsageError("an archive takes no filters", "what is not stored could never be found again")
+    how = How(
+        reading=options.reading(frozenset(schema.COLUMNS)),
+        format=options.chosen_format(),
+        formats_dir=Path(options.formats_dir) if options.formats_dir else None,
+        source_name=source_name,
+        duplicates=allow_duplicates,
+        final=final,
+    )
+    opened = commits.Archive.open(archive)
+    listener = listener or Silence()
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    found, problems = discover([str(name) for name in names])
+    for problem in problems:
+        listener.problem(problem)
+    added = add_to(opened, found, how, listener, interrupt)
+    added.failed(problems)
+    return added
+
+
 def _frames(
     sources: Any, job: Job[pl.DataFrame], listener: Any, interrupt: Any, rejects: Any
 ) -> Iterator[pl.DataFrame]:
@@ -216,8 +287,6 @@ class _Strict(Silence):
 
 
 def _options(options: Options | None, more: dict[str, Any]) -> Options:
-    from dataclasses import replace
-
     try:
         return replace(options or Options(), **more)
     except TypeError:

@@ -3,7 +3,9 @@
     LogstatsError            exit 1
     ├── UsageError           exit 2   an option that means nothing
     │   ├── FormatError               a format, or a format string, that cannot be read
-    │   └── RouteError                a route, or an OpenAPI document, that cannot be read
+    │   ├── RouteError                a route, or an OpenAPI document, that cannot be read
+    │   ├── QueryError                SQL that cannot be run
+    │   └── PolicyError               a lifecycle.toml that cannot be read
     ├── SourceError          exit 1   one source that cannot be read (the others still are)
     └── UnknownFormatError   exit 5   no format reads the source
 
@@ -65,6 +67,14 @@ class FormatError(UsageError):
 
 class RouteError(UsageError):
     """A route, or an OpenAPI document, that cannot be read."""
+
+
+class QueryError(UsageError):
+    """SQL that DuckDB does not understand, or that is not one SELECT."""
+
+
+class PolicyError(UsageError):
+    """A lifecycle.toml that cannot be read."""
 
 
 class SourceError(LogstatsError):

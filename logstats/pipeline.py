@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from logstats.formats.engine import Reader, reader
 from logstats.formats.model import Format
 from logstats.formats.text import Text
 from logstats.formats.tokens import BLANK
-from logstats.inputs import Chunk, ChunkReader, Source
+from logstats.inputs import Chunk, ChunkReader, Digest, Source
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
 CHUNK: Final = 8 << 20
@@ -34,6 +34,7 @@ SAMPLES: Final = 3  # rejected lines shown per reason
 SAMPLE_TEXT: Final = 2_000  # characters of each
 SURE: Final = 0.9  # part of the lines that a format must read to be taken before there are enough of them
 UNKNOWN: Final = "unknown_format"
+UNTIMED: Final = "no_time"
 
 Result = TypeVar("Result")
 
@@ -49,11 +50,21 @@ class Part(Generic[Result]):
     requests: int
     rejected: list[tuple[int, str, str]]  # (line number, reason, text), only the samples
     reasons: dict[str, int]
-    rejected_lines: list[bytes]  # whole, only if somebody keeps them
+    rejected_lines: list[tuple[int, str, bytes]]  # (line number, reason, the line whole), only if somebody keeps them
     filtered: int
     ignored: int
     invalid_durations: int
     result: Result | None
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a chunk ends: so many bytes and lines of the source come before, and `digest` is theirs if it has one."""
+
+    bytes: int
+    lines: int
+    digest: Digest | None
 
 
 @dataclass(slots=True)
@@ -64,6 +75,7 @@ class SourceState:
     format: str | None = None
     lines: int = 0
     bytes: int = 0
+    unfinished: int = 0  # bytes of a last line without its newline that was left
     problem: SourceError | None = None
 
 
@@ -118,6 +130,7 @@ class Job(Generic[Result]):
     """What to do with every chunk: read it with `reading`, keep the rows that pass `filters`, call `work`.
 
     `work(rows, source, first_line)` runs in a worker thread. `format` is given, or found out for each source.
+    If `timed`, a line without a usable time is rejected.
     """
 
     reading: Reading
@@ -126,6 +139,7 @@ class Job(Generic[Result]):
     format: Format | None = None
     formats_dir: Path | None = None
     keep_rejected: bool = False
+    timed: bool = False
     chunk: int = CHUNK
     counts: Counts = field(default_factory=Counts)
 
@@ -174,7 +188,7 @@ def run(
     *,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
-) -> Iterator[tuple[Part[Result], Counts]]:
+) -> Generator[tuple[Part[Result], Counts]]:
     """Yield the parts in the order of the lines, with the counts up to and with each.
 
     A source that cannot be read is told to the listener, and the others still are. When `interrupt` is asked,
@@ -196,7 +210,7 @@ def run(
                 part = waiting.popleft().result()
                 _account(part, counts)
                 if rejects is not None and part.rejected_lines:
-                    rejects(part.rejected_lines)
+                    rejects([line for _, _, line in part.rejected_lines])
                 yield part, counts
     counts.interrupted = interrupt.asked
 
@@ -231,7 +245,8 @@ def _tasks(
         number = len(job.counts.sources)
         job.counts.sources.append(state)
         with ChunkReader(source, target=job.chunk) as chunks:
-            ready = _prepare(job, job.format, known) if job.format else None
+            known_format = job.format or (source.start.format if source.start else None)
+            ready = _prepare(job, known_format, known) if known_format else None
             held: Chunk | None = None  # lines that came before the format was sure
             for chunk in _chunks(chunks, interrupt):
                 if ready is None:
@@ -247,6 +262,7 @@ def _tasks(
                 ready, _ = _detect(held, source.name, job, known, listener, last=True)
                 state.format = ready.format.name if ready else None
                 yield _Task(job, ready, held, number, source.name)
+            state.unfinished = chunks.unfinished
             if chunks.error is not None:
                 state.problem = chunks.error
                 listener.problem(chunks.error)
@@ -262,7 +278,8 @@ def _chunks(chunks: ChunkReader, interrupt: Interrupt) -> Iterator[Chunk]:
 
 def _join(first: Chunk, second: Chunk) -> Chunk:
     cut = {**first.cut, **{first.lines + line: size for line, size in second.cut.items()}}
-    return Chunk(first.data + second.data, first.first_line, first.offset, first.lines + second.lines, cut)
+    lines = first.lines + second.lines
+    return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
 
 
 def _prepare(job: Job[Result], format: Format, known: dict[str, Reader]) -> Reader:
@@ -307,7 +324,7 @@ class _Task(Generic[Result]):
 
     def __call__(self) -> Part[Result]:
         chunk = self.chunk
-        text = Text.of(chunk.data, chunk.lines, start_of_source=chunk.offset == 0)
+        text = Text.of(chunk.data, start_of_source=chunk.offset == 0)
         if self.reader is None:
             return self._unread(text)
         batch = self.reader(text)
@@ -321,6 +338,9 @@ class _Task(Generic[Result]):
                     pl.DataFrame({"line": cut, "reason": "too_long"}, schema=rejected.schema),
                 ]
             )
+        if self.job.timed and rows["timestamp"].null_count():
+            untimed = rows.filter(pl.col("timestamp").is_null()).select("line", reason=pl.lit(UNTIMED))
+            rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
         before = rows.height
         keep = self.job.filters.expression()
         if keep is not None:
@@ -330,7 +350,7 @@ class _Task(Generic[Result]):
         return Part(
             self.source,
             len(text),
-            len(chunk.data) + sum(chunk.cut.values()),
+            chunk.end - chunk.offset,
             rows.height,
             requests,
             *self._rejects(text, rejected),
@@ -338,7 +358,11 @@ class _Task(Generic[Result]):
             batch.ignored,
             batch.invalid_durations,
             result,
+            self._end(),
         )
+
+    def _end(self) -> End:
+        return End(self.chunk.end, self.chunk.first_line + self.chunk.lines - 1, self.chunk.digest)
 
     def _unread(self, text: Text) -> Part[Result]:
         lines = text.lines
@@ -347,24 +371,25 @@ class _Task(Generic[Result]):
         rejected = pl.DataFrame(
             {"line": left.cast(pl.UInt32), "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String}
         )
-        size = len(self.chunk.data) + sum(self.chunk.cut.values())
-        return Part(self.source, len(text), size, 0, 0, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None)
+        counts = (len(text), self.chunk.end - self.chunk.offset, 0, 0)
+        return Part(self.source, *counts, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None, self._end())
 
     def _rejects(
         self, text: Text, rejected: pl.DataFrame
-    ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[bytes]]:
+    ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[tuple[int, str, bytes]]]:
         if not rejected.height:
             return [], {}, []
         reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
         first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
         samples = []
         for line, reason in first.select("line", "reason").iter_rows():
-            shown = text.lines[line]
+            (shown,) = text.pick([line])
             if len(shown) > SAMPLE_TEXT:
                 shown = shown[:SAMPLE_TEXT] + "…"
             samples.append((self.chunk.first_line + line, reason, shown))
-        whole: list[bytes] = []
+        whole: list[tuple[int, str, bytes]] = []
         if self.job.keep_rejected:
             raw = self.chunk.data.split(b"\n")
-            whole = [raw[line] for line in rejected["line"].sort().to_list()]
+            lines = rejected.sort("line").select("line", "reason").iter_rows()
+            whole = [(self.chunk.first_line + line, reason, raw[line]) for line, reason in lines]
         return samples, reasons, whole

@@ -25,6 +25,11 @@ _STATISTICS, _OUTPUT = "Statistics", "Output"
 
 def report(
     sources: shared.Sources = None,
+    archive: shared.ArchiveDir = None,
+    rows: Annotated[
+        bool,
+        typer.Option("--rows", help="With --archive: from its rows, even where rollups would do.", show_default=False),
+    ] = False,
     format: shared.FormatName = None,
     log_format: shared.LogFormat = None,
     formats_dir: shared.FormatsDir = None,
@@ -148,12 +153,19 @@ def report(
     shared.choice("--table", view.table, (*TABLES, *BREAKDOWNS))
     columns = (*shared.words(by), *((view.table,) if view.table in BREAKDOWNS else ()))
     chosen = shared.reading_options(given)
+    place = archive or (None if sources else os.environ.get("LOGSTATS_ARCHIVE") or None)
+    if place is None and rows:
+        raise UsageError("--rows is about an archive", "name it with --archive DIR")
+    if place is not None and rejects:
+        raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
     percentile_texts = shared.words([percentiles])
     with shared.rejects_file(rejects) as write_rejects, Interrupt() as interrupt:
         try:
             made = api.report(
                 sources or [],
                 chosen,
+                archive=place,
+                rows=rows,
                 by=columns,
                 user_key=user_key,
                 exact_users=exact_users,
@@ -165,6 +177,7 @@ def report(
                 listener=talk,
                 interrupt=interrupt,
                 rejects=write_rejects,
+                progress=talk.percent,
             )
         finally:
             talk.done()

@@ -158,8 +158,7 @@ class _Layout:
 
     def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
         """Variables v0, v1, …, and which texts have this layout and nothing that `pairs_of` sees otherwise."""
-        data = ("\n".join(texts.fill_null("").to_list()) + "\n").encode() if self._quoted else b""
-        read, good = self._engine.fast(Text(data, texts))
+        read, good = self._engine.fast(Text.of_lines(texts.fill_null("")))
         for name in self._bare:
             good &= ~read[name].str.contains('[ "]')
         for name in self._quoted:

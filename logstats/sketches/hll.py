@@ -29,6 +29,7 @@ PRECISION: Final = 14
 REGISTERS: Final = 1 << PRECISION
 STANDARD_ERROR: Final = 1.04 / 128
 MAX_RANK: Final = 64 - PRECISION + 1
+ALPHA_M2: Final = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS**2  # over the sum of 2^-rank: the raw estimate
 FEW: Final = 5_000  # values below which DuckDB costs more than it saves: 70 ms once, 1.5 ms for any query
 
 _EMPTY: Final = b"\0\0"  # a packed minute that nothing was added to
@@ -103,7 +104,7 @@ def _hash_many(values: pl.Series) -> NDArray[np.uint64]:
 
 
 @cache
-def _bias() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def bias_tables() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """The package's tables for this precision: raw estimates, their biases, and the linear counting threshold."""
     from hyperloglog.const import biasData, rawEstimateData, tresholdData
 
@@ -125,9 +126,8 @@ def estimate_many(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     zeros = ranks[:, 0]
     with np.errstate(divide="ignore"):
         linear = REGISTERS * np.log(REGISTERS / zeros)
-    alpha = 0.7213 / (1 + 1.079 / REGISTERS)
-    estimates = alpha * REGISTERS**2 / (ranks @ np.power(2.0, -np.arange(ranks.shape[1])))
-    raws, biases, threshold = _bias()
+    estimates = ALPHA_M2 / (ranks @ np.power(2.0, -np.arange(ranks.shape[1])))
+    raws, biases, threshold = bias_tables()
     use_linear = (zeros > 0) & (linear <= threshold)
     biased = np.flatnonzero(~use_linear & (estimates <= 5 * REGISTERS))
     nearest = np.argsort((estimates[biased, np.newaxis] - raws) ** 2, axis=1)[:, :6]
@@ -163,6 +163,18 @@ def _unpack(packed: bytes) -> Registers:
 
 def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
     np.maximum.at(registers, rows >> 6, (rows & 63).astype(np.uint8))
+
+
+def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
+    """(minute, register, rank), each register of a minute once, by minute → (minute Int64, users Int64), in order."""
+    minutes = table["minute"].rle().struct.unnest()
+    # One number for minute and rank, so that a single pass counts how many registers of a minute hold a rank.
+    places = np.repeat(np.arange(minutes.height, dtype=np.int64) << 6, minutes["len"].to_numpy())
+    places |= table["rank"].to_numpy()
+    counts = np.bincount(places, minlength=minutes.height << 6).reshape(-1, 64)
+    counts[:, 0] = REGISTERS - counts[:, 1:].sum(axis=1)
+    schema = {"minute": pl.Int64, "users": pl.Int64}
+    return pl.DataFrame({"minute": minutes["value"], "users": estimate_many(counts)}, schema=schema)
 
 
 class MinuteSketches:

@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from logstats import schema
+
 _PENDING_ROWS: Final = 200_000
 
 
@@ -41,7 +43,7 @@ class Shape:
             pl.concat([table.select(list(self.schema)).cast(pl.Schema(self.schema)) for table in tables])
             .group_by(*self.keys)
             .agg(
-                pl.col(*self.sums).sum(),
+                *(pl.col(c).sum() for c in self.sums),
                 *(pl.col(c).min() for c in self.minima),
                 *(pl.col(c).max() for c in self.maxima),
             )
@@ -88,8 +90,12 @@ class Keys:
         self._known = pl.DataFrame(schema={**dict.fromkeys(self.columns, pl.String), "id": pl.Int32})
 
     def number(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order."""
-        found = table.group_by(self.columns).agg(pl.col("first").min())
+        """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order.
+
+        A last key that is `(other)` was folded before, in a rollup of an archive.
+        """
+        folded = pl.col(self.columns[-1]).eq_missing(pl.lit(schema.OTHER))
+        found = table.filter(~folded).group_by(self.columns).agg(pl.col("first").min())
         new = found.join(self._known, on=self.columns, how="anti", nulls_equal=True)
         if new.height and self._known.height < self.cap:
             new = new.sort("first").head(self.cap - self._known.height)

@@ -115,5 +115,9 @@ class Levels:
         """Add the events of the next chunk (`level`, `line`)."""
         table = events.group_by("level").agg(pl.len(), pl.col("line").min()).sort("line")
         for level, count, _ in table.iter_rows():
-            known = level if level in self.counts or len(self.counts) < MAX_LEVELS else "(other)"
-            self.counts[known] = self.counts.get(known, 0) + count
+            self.add_counted(level, count)
+
+    def add_counted(self, level: str, count: int) -> None:
+        """Add so many events of a level."""
+        known = level if level in self.counts or len(self.counts) < MAX_LEVELS else schema.OTHER
+        self.counts[known] = self.counts.get(known, 0) + count
