@@ -17,7 +17,7 @@ from logstats.endpoints import Endpoints
 from logstats.errors import FormatError
 from logstats.formats.convert import Reading
 from logstats.formats.delimited import Delimited, parse_pattern, scan
-from logstats.formats.detect import rank
+from logstats.formats.detect import Detector
 from logstats.formats.engine import reader
 from logstats.formats.jsonlines import JsonLines
 from logstats.formats.logformat import compile_log_format
@@ -67,7 +67,7 @@ def test_sample(name: str, number: int) -> None:
 def test_format_detects_its_own_samples(name: str) -> None:
     form = builtin()[name]
     lines = [s.line for s in form.samples if not s.rejected]
-    best = rank(lines, builtin().values())
+    best = Detector(builtin().values()).rank(lines)
     assert best[0].format.name == name
 
 

@@ -5,7 +5,9 @@ The text that both lanes of every format read: UTF-8, lines ended by a single ne
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -13,14 +15,33 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """What the lines of a chunk do not say themselves.
+
+    `directives` are the W3C directives in force where it begins (`#Fields: …`, `#Date: …`), a line each;
+    `modified` is when the source was last written, which tells the year of times that have none.
+    """
+
+    directives: str = ""
+    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
-    """The lines of one chunk: `data` as one UTF-8 buffer, `lines` (String, row i is line i) as a column."""
+    """The lines of one chunk: `data` as one UTF-8 buffer, `lines` (String, row i is line i) as a column.
+
+    Of lines that were wrapped, `envelope` has what the wrapper says, row i of line i.
+    """
 
     data: bytes
     lines: pl.Series
+    context: Context = Context()
+    envelope: pl.DataFrame | None = None
 
     @classmethod
-    def of(cls, data: bytes, count: int | None = None, *, start_of_source: bool = False) -> Text:
+    def of(
+        cls, data: bytes, count: int | None = None, *, start_of_source: bool = False, context: Context = Context()
+    ) -> Text:
         """Decode a run of whole lines, `count` of them if the caller knows; bytes that are not UTF-8 become `\\xNN`."""
         if start_of_source and data.startswith(_BOM):
             data = data[len(_BOM) :]
@@ -30,7 +51,19 @@ class Text:
             data = data.replace(b"\r\n", b"\n")
         if not data.isascii():
             data = _valid_utf8(data)
-        return cls(data, _split(data, data.count(b"\n") if count is None else count))
+        return cls(data, _split(data, data.count(b"\n") if count is None else count), context)
+
+    @classmethod
+    def of_lines(cls, lines: pl.Series, context: Context = Context(), envelope: pl.DataFrame | None = None) -> Text:
+        """Lines that are text already and hold no newline."""
+        data = io.BytesIO()
+        lines.to_frame().write_csv(data, include_header=False, quote_style="never")
+        return cls(data.getvalue(), lines, context, envelope)
+
+    def gather(self, places: pl.Series) -> Text:
+        """Some of the lines."""
+        envelope = None if self.envelope is None else self.envelope[places]
+        return Text.of_lines(self.lines.gather(places), self.context, envelope)
 
     def __len__(self) -> int:
         return len(self.lines)

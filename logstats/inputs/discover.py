@@ -32,6 +32,10 @@ class Source:
     """Bytes on disk (compressed, if it is); None for a pipe."""
     modified: float | None = None
     """Seconds since 1970; None for a pipe."""
+    format: str | None = None
+    """How it is written, as `--format` takes it, if that is known."""
+    directives: str = ""
+    """W3C directives in force where reading begins, if lines before that have been read (`SourceState.directives`)."""
 
 
 def discover(arguments: Sequence[str]) -> tuple[list[Source], list[SourceError]]:
