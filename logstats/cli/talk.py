@@ -36,10 +36,11 @@ class Talk:
         sure = "" if found.share > 0.995 else f" (reads {found.share:.0%} of the first lines)"
         self.say(f"{source}: format {found.name}{sure}")
         if found.rival is not None:
-            one, other = found.ranking[0].format, found.rival.format
+            one, other = found.ranking[0].layout, found.rival.layout
             self.say(
-                f"{source}: it could also be {found.rival.layout.name}: {other.title}, where {one.name} is {one.title}. "
-                f"Say which: --format {one.name} or --format {other.name}"
+                f"{source}: that could also be {other.name}\n"
+                f"  {one.name}: {one.format.title}\n  {other.name}: {other.format.title}\n"
+                f"  --format {one.name} or --format {other.name} says which"
             )
 
     def format_unknown(self, source: str) -> None:

@@ -30,7 +30,8 @@ def directives_after(before: str, data: bytes, reader: LayoutReader) -> str:
 
 def unfinished(data: bytes) -> int:
     """Where the first line begins that has only come in part (`P` and no `F` after it), or the length of `data`."""
-    place, seen = len(data), set()
+    place = len(data)
+    seen: set[bytes] = set()
     for _ in range(_LOOK_BACK):
         if place <= 0 or len(seen) == 2:
             break

@@ -125,8 +125,13 @@ def convert(
         read = [_duration(pl.col(n), pl.col(f"_us_{n}")) for n in durations]
         times, not_numbers, invalid = zip(*read, strict=True)
         if any(fields[n].sum for n in durations):
-            parts = [time for n, time in zip(durations, times, strict=True) if fields[n].sum]
-            times = (pl.sum_horizontal(parts, ignore_nulls=False), *times[len(parts) :])
+            parts = [
+                pl.when(time.is_not_null()).then(f"_us_{n}")
+                for n, time in zip(durations, times, strict=True)
+                if fields[n].sum
+            ]
+            whole = pl.sum_horizontal(parts, ignore_nulls=False) / 1000
+            times = (whole, *(t for n, t in zip(durations, times, strict=True) if not fields[n].sum))
         columns["duration_ms"] = pl.coalesce(times)
         bad["bad_duration"] = pl.any_horizontal(not_numbers)
         columns["_invalid"] = pl.any_horizontal(invalid) & pl.coalesce(times).is_null()
@@ -315,11 +320,12 @@ def _requests(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) ->
         return frame
     distinct = frame.select(names).unique()
     own = {part: _present_series(distinct[role[part]]) for part in ("method", "protocol", "query") if part in role}
-    target = distinct[role["target"]] if "target" in role else distinct[role["path"]] if "path" in role else None
+    targets = [_present_series(distinct[role[part]]) for part in ("target", "path") if part in role]
+    target = targets[0].fill_null(targets[-1]) if targets else None
     parts = distinct.select()
     if "request" in role:
         parts = split_requests(distinct[role["request"]])
-        target = parts["target"] if target is None else _present_series(target).fill_null(parts["target"])
+        target = parts["target"] if target is None else target.fill_null(parts["target"])
     for part, series in own.items():
         series = series.fill_null(parts[part]) if part in parts.columns else series
         parts = parts.with_columns(series.alias(part)) if parts.width else series.alias(part).to_frame()

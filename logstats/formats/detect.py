@@ -1,4 +1,4 @@
-"""How a source is written: every format tries the first lines, with and without wrappers, and what makes most sense wins.
+"""How a source is written: every format tries its first lines, inside wrappers too; what makes most sense wins.
 
 A format competes if it can take apart one of a few lines (the slow lane, which costs next to nothing). Those that
 can read all of the sample in columns. Of formats that read about as many lines, the more special one wins
@@ -9,17 +9,17 @@ in which two layouts are mixed.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
 
 from logstats.formats.convert import EndpointsOf, Reading
 from logstats.formats.engine import Reader, reader
-from logstats.formats.layout import Layout, name_of, with_more
+from logstats.formats.layout import MORE, Layout, name_of, with_more
 from logstats.formats.model import Format
-from logstats.formats.text import Context, Text
+from logstats.formats.text import NO_CONTEXT, Context, Text
 from logstats.formats.tokens import Reject, Scan, ignorable
 from logstats.formats.w3c import FIELDS
 from logstats.formats.wrappers import Wrapper
@@ -110,33 +110,41 @@ class Detector:
         self._wrappers = [Wrapper(form) for form in formats if form.wraps]
         self._readers: dict[str, Reader] = {}
 
-    def detect(self, lines: Iterable[str], context: Context = Context()) -> Detected | None:
+    def detect(self, lines: Iterable[str], context: Context = NO_CONTEXT) -> Detected | None:
         """How lines are written, or None if no format reads any of them."""
         sample = sample_of(lines)
         ranking = self.rank(sample, context)
         if not ranking:
             return None
-        best = ranking[0]
-        layouts, left = [best.layout], _unread(sample, best)
-        while left and len(layouts) <= MIXED and not self._exact:
-            more = next((c for c in self.rank(left, context) if _certain(c)), None)
+        chosen, left = [ranking[0]], _unread(sample, ranking[0])
+        while left and len(chosen) <= MIXED and not self._exact:
+            more = next(filter(_certain, self._all(left, context)), None)
             if more is None:
                 break
-            layouts.append(more.layout)
+            chosen.append(more)
             left = _unread(left, more)
-        return Detected(tuple(layouts), 1 - len(left) / best.lines, tuple(ranking), _rival(ranking))
+        chosen.sort(key=lambda candidate: -_weight(candidate))
+        layouts = tuple(candidate.layout for candidate in chosen)
+        return Detected(layouts, 1 - len(left) / ranking[0].lines, tuple(ranking), _rival(ranking))
 
-    def rank(self, lines: Iterable[str], context: Context = Context()) -> list[Candidate]:
-        """Layouts that read at least one line of the sample, best first."""
-        sample = sample_of(lines)
+    def rank(self, lines: Iterable[str], context: Context = NO_CONTEXT) -> list[Candidate]:
+        """Layouts that read a line of the sample, best first; those with unknown columns if there are no others."""
+        found: list[Candidate] = []
+        for candidate in self._all(sample_of(lines), context):
+            if found and candidate.format.name.endswith(MORE) and not found[0].format.name.endswith(MORE):
+                break
+            found.append(candidate)
+        return found
+
+    def _all(self, sample: list[str], context: Context) -> Iterator[Candidate]:
+        """Candidates, best first; last those with unknown columns after a known layout."""
         if all(map(ignorable, sample)):
-            return []
+            return
         text = Text.of("\n".join(sample).encode(), context=context)
-        found = self._explore(text, (), self._formats)
-        if not self._exact and (not found or max(candidate.share for candidate in found) < SURE):
-            found += self._explore(text, (), _with_more(self._formats))
-        most = max((_weight(candidate) for candidate in found), default=0)
-        return sorted(found, key=lambda candidate: _order(candidate, most))
+        for formats in (self._formats, [] if self._exact else _with_more(self._formats)):
+            found = self._explore(text, (), formats)
+            most = max((_weight(candidate) for candidate in found), default=0)
+            yield from sorted(found, key=lambda candidate: _order(candidate, most))
 
     def _explore(self, text: Text, outer: tuple[Wrapper, ...], formats: Sequence[Format]) -> list[Candidate]:
         """Candidates on lines that `outer` has been taken off, and on what is left when more is taken off."""
@@ -161,7 +169,7 @@ class Detector:
 
     def _reader(self, form: Format) -> Reader:
         if form.name not in self._readers:
-            self._readers[form.name] = reader(form, _READING)
+            self._readers[form.name] = reader(form, _READING, doubtful=True)
         return self._readers[form.name]
 
 
@@ -200,12 +208,9 @@ def _reads_one(scan: Scan, probes: Sequence[str]) -> bool:
 
 def _try(ready: Reader, wrappers: tuple[Format, ...], text: Text) -> Candidate:
     form = ready.format
-    tokens = ready.tokenise(text)
-    fields = tokens.fields
-    for name, about in form.fields.items():
-        if about.looks and name in fields.columns:
-            fields = fields.filter(pl.col(name).str.contains(about.looks))
-    rows = ready.convert(replace(tokens, fields=fields), text).rows
+    rows = ready.fitting(text).rows
+    if ready.looks and ready.events and not (rows["kind"] == "request").any():
+        rows = rows.clear()  # events alone do not tell this format from others
     good = rows.filter(
         (pl.col("kind") == "event" if ready.events else pl.lit(value=False))
         | pl.col("status").is_not_null()
@@ -228,7 +233,7 @@ def _unread(sample: Sequence[str], candidate: Candidate) -> list[str]:
 
 def _certain(candidate: Candidate) -> bool:
     """Whether a further layout is taken for lines that the first does not read: its rows must be complete."""
-    whole = candidate.rows.filter(pl.all_horizontal(pl.col("timestamp", "method", "status", "path").is_not_null()))
+    whole = candidate.rows.filter(pl.all_horizontal(pl.col("timestamp", "status", "client_ip").is_not_null()))
     return candidate.format.priority >= 0 and whole.height > 0
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import polars as pl
 
 from logstats.formats.convert import Batch, Reading, convert, wanted_variables
 from logstats.formats.delimited import Delimited, parse_pattern
 from logstats.formats.jsonlines import JsonLines
-from logstats.formats.model import Format
+from logstats.formats.model import Field, Format
 from logstats.formats.pairs import GRAMMARS, Pairs
 from logstats.formats.regexes import TAIL, Regexes
 from logstats.formats.text import Text
@@ -23,9 +25,22 @@ class Reader:
     reading: Reading
     tokenise: Tokeniser
     events: bool
+    looks: tuple[pl.Expr, ...] = ()
 
     def __call__(self, text: Text) -> Batch:
         return self.convert(self.tokenise(text), text)
+
+    def fitting(self, text: Text) -> Batch:
+        """The same for lines of which it is not sure that they have this format: of those that it can read, only
+        the ones whose fields look as they do in it are in `rows`. The others are not said to be rejected."""
+        tokens = self.tokenise(text)
+        batch = self.convert(tokens, text)
+        if not self.looks:
+            return batch
+        places = tokens.fields.filter(*self.looks)["line"]
+        rows = batch.rows
+        is_event = pl.col("kind") == "event" if self.events else pl.lit(value=False)
+        return replace(batch, rows=rows.filter(is_event | pl.col("line").is_in(places.implode())))
 
     def convert(self, tokens: Tokens, text: Text) -> Batch:
         """The second half: what the fields of a chunk mean."""
@@ -33,13 +48,21 @@ class Reader:
         return convert(tokens, len(text), fields, reading, events=self.events, envelope=text.envelope)
 
 
-def reader(format: Format, reading: Reading) -> Reader:
-    """Make a format ready; what nobody wants is not taken from the lines."""
+def reader(format: Format, reading: Reading, *, doubtful: bool = False) -> Reader:
+    """Make a format ready; what nobody wants is not taken from the lines, unless they are `doubtful` and it tells
+    whether they have this format at all (`Reader.fitting`)."""
     # A structured line may be an event: a level and a message, no request.
     events = not format.wraps and (format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields)
     names = wanted_variables(format.fields, reading, events=events)
-    extra = "extra" in reading.wanted
-    return Reader(format, reading, engine(format, names, extra=extra), events)
+    looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
+    made = engine(format, [*names, *(name for name in looks if name not in names)], extra="extra" in reading.wanted)
+    return Reader(format, reading, made, events, tuple(_looks(name, field) for name, field in looks.items()))
+
+
+def _looks(name: str, field: Field) -> pl.Expr:
+    """Whether a value looks as it should; a value that is not there only matters if nothing else is asked of it."""
+    looks = pl.col(name).str.contains(field.looks or "")
+    return looks.fill_null(field.role != "ignored" and field.looks != "")
 
 
 def engine(format: Format, names: list[str], *, extra: bool = False) -> Tokeniser:

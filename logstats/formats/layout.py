@@ -4,7 +4,7 @@
     common|combined            common lines, with combined ones among them
     combined+                  combined, then further columns that nobody named
 
-A wrapper is a format with a field `line` (Docker's json-file, a syslog prefix). It is taken off where a line has it,
+A wrapper is a format with a field `payload` (Docker's json-file, a syslog prefix). It is taken off where a line has it,
 and a line that does not is left as it is. A line that the first layout of a source cannot read is tried by the next.
 """
 
@@ -101,19 +101,26 @@ class LayoutReader:
         return any(layout.format.engine == "w3c" for layout in self.layouts)
 
     def __call__(self, text: Text) -> Batch:
-        (wrappers, first), *others = self.readers
-        batch = first(peeled(text, wrappers))
-        for wrappers, ready in others:
-            if not batch.rejected.height:
-                break
-            left = batch.rejected["line"].sort()
-            more = ready(peeled(text.gather(left), wrappers))
-            batch = _joined(batch, more, left)
-        return batch
+        wrappers, first = self.readers[0]
+        if len(self.readers) == 1:
+            return first(peeled(text, wrappers))
+        # Each layout takes the lines that fit it; what is left is the first one's, whatever it looks like.
+        left = pl.int_range(len(text), dtype=pl.UInt32, eager=True)
+        batches, places = [], []
+        for wrappers, ready in self.readers:
+            batches.append(ready.fitting(peeled(text.gather(left), wrappers)))
+            places.append(left)
+            left = left.filter(
+                ~pl.int_range(left.len(), dtype=pl.UInt32, eager=True).is_in(batches[-1].rows["line"].implode())
+            )
+        wrappers, _ = self.readers[0]
+        batches.append(first(peeled(text.gather(left), wrappers)))
+        places.append(left)
+        return _joined(batches, places, len(text))
 
     def peel(self, line: str) -> str:
         """One line without its wrappers, as the first layout has them."""
-        return peeled(Text.of_lines(pl.Series([line])), self.readers[0][0]).lines[0]
+        return str(peeled(Text.of_lines(pl.Series([line])), self.readers[0][0]).lines[0])
 
 
 def peeled(text: Text, wrappers: Sequence[Wrapper]) -> Text:
@@ -125,23 +132,24 @@ def peeled(text: Text, wrappers: Sequence[Wrapper]) -> Text:
 
 def layout_reader(layouts: Sequence[Layout], reading: Reading) -> LayoutReader:
     """Make layouts ready to read."""
-    ready = [(tuple(Wrapper(w, reading.zone) for w in one.wrappers), reader(one.format, reading)) for one in layouts]
+    ready = [
+        (
+            tuple(Wrapper(wrapper, reading.zone) for wrapper in one.wrappers),
+            reader(one.format, reading, doubtful=len(layouts) > 1),
+        )
+        for one in layouts
+    ]
     return LayoutReader(tuple(layouts), tuple(ready))
 
 
-def _joined(batch: Batch, more: Batch, places: pl.Series) -> Batch:
-    """What a further layout made of the lines that were rejected; `places` are their lines in the chunk."""
-    if not more.rows.height and not more.ignored:
-        return batch
-    rows = more.rows.with_columns(places.gather(more.rows["line"]).alias("line"))
-    both = pl.concat([batch.rows, rows], how="diagonal")
-    if "kind" in both.columns:
-        both = both.with_columns(pl.col("kind").fill_null("request"))
-    still = places.gather(more.rejected["line"])
-    return Batch(
-        both,
-        batch.rejected.filter(pl.col("line").is_in(still.implode())),
-        batch.ignored + more.ignored,
-        batch.lines,
-        batch.invalid_durations + more.invalid_durations,
+def _joined(batches: Sequence[Batch], places: Sequence[pl.Series], lines: int) -> Batch:
+    """Batches of some lines of a chunk each, `places` being those lines; the last says what nothing could read."""
+    rows = pl.concat(
+        (b.rows.with_columns(p.gather(b.rows["line"]).alias("line")) for b, p in zip(batches, places, strict=True)),
+        how="diagonal",
     )
+    if "kind" in rows.columns:
+        rows = rows.with_columns(pl.col("kind").fill_null("request"))
+    last = batches[-1]
+    rejected = last.rejected.with_columns(places[-1].gather(last.rejected["line"]).alias("line"))
+    return Batch(rows, rejected, last.ignored, lines, sum(batch.invalid_durations for batch in batches))

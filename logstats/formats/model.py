@@ -9,7 +9,8 @@ from typing import Any, Final
 # What a field of a line can be. Most are columns of the request schema; the others are split further:
 # `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query,
 # `forwarded_for` is X-Forwarded-For, `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs.
-# `line` is a line inside a line: a format that has it is a wrapper. `part` is the mark of a partial line of a `stream`.
+# `payload` is a line inside a line: a format that has it is a wrapper. `part` marks a partial line of a `stream`.
+# `ignored` is read only by detection, which asks how it looks.
 ROLES: Final = frozenset(
     {
         "timestamp",
@@ -36,9 +37,10 @@ ROLES: Final = frozenset(
         "target",
         "forwarded_for",
         "fields",
-        "line",
+        "payload",
         "part",
         "stream",
+        "ignored",
     }
 )
 
@@ -54,17 +56,18 @@ class Field:
 
     `unit` belongs to durations (`auto` reads a suffix, milliseconds without one); `keys` are the spellings
     under which JSON, key=value and W3C formats find it, best first; `port` says that an address may carry one. `looks`
-    is a regular expression that values of this field match in files of this format: detection asks it, reading does
-    not. `extract` is a regular expression whose first group is the value; a text that it does not match stands as it
-    is. `absent` are texts that stand for no value, beside `-` and nothing. `decode` undoes `%20` (`percent`) or
-    `+` for a space (`plus`). Of several durations the first that is there counts, unless they say `sum`.
+    is a regular expression that values of this field match in files of this format: it is asked where it is not sure
+    that lines have the format (an empty one asks only that there is a value). `extract` is a regular expression whose
+    first group is the value; a text that it does not match stands as it is. `absent` are texts that stand for no value,
+    beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`). Of several durations the
+    first that is there counts, unless they say `sum`.
     """
 
     role: str
     unit: str = "ms"
     keys: tuple[str, ...] = ()
     port: bool = False
-    looks: str = ""
+    looks: str | None = None
     extract: str = ""
     absent: tuple[str, ...] = ()
     decode: str = ""
@@ -104,7 +107,7 @@ class Format:
     @property
     def wraps(self) -> bool:
         """Whether this is a wrapper: its lines hold the lines of another format."""
-        return "line" in self.roles
+        return "payload" in self.roles
 
     @property
     def roles(self) -> frozenset[str]:

@@ -2,9 +2,9 @@
 
 A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to
 the next space. Other words are passed over; of a key that stands twice the first counts. `pairs_of` is that
-definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) is the same with other separators and without quotes: its
-definition is `labels_of`. The columns are made by layout: lines that write the same keys in the same order, as a program's
-lines do, are taken apart together by the delimited engine.
+definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no quotes: `labels_of` is its
+definition. The columns are made by layout: lines that write the same keys in the same order, as a program's lines do,
+are taken apart together by the delimited engine.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Pairs:
         self._grammar = grammar
         self.names = [name for name in fields if name in names and fields[name].keys]
         self._keys = {key: (rank, name) for name in self.names for rank, key in enumerate(fields[name].keys)}
-        self._known = set(chain.from_iterable(field.keys for field in fields.values()))
+        self._known = set(chain.from_iterable(field.keys for field in fields.values() if field.role != "ignored"))
         self._extra = extra
         if extra:
             self.names.append("_extra")

@@ -139,14 +139,17 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
 
 
 def _field(key: str, value: dict[str, Any], demand: Any) -> Field:
-    for part, given in value.items():
+    for part, content in value.items():
         known = ", ".join(sorted(_FIELD_KEYS))
         demand(part in _FIELD_KEYS, f"fields.{key}.{part}", f"no such key; the keys are {known}")
         kind, words = _FIELD_KEYS[part]
         demand(
-            isinstance(given, kind) and (kind is not list or _texts(given)), f"fields.{key}.{part}", f"must be {words}"
+            isinstance(content, kind) and (kind is not list or _texts(content)),
+            f"fields.{key}.{part}",
+            f"must be {words}",
         )
-    field = Field(**{"role": key, **{n: tuple(v) if isinstance(v, list) else v for n, v in value.items()}})
+    given: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
+    field = Field(**{"role": key, **given})
     demand(
         field.role in ROLES,
         f"fields.{key}.role",

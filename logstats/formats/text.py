@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
@@ -26,6 +27,9 @@ class Context:
     modified: datetime | None = None
 
 
+NO_CONTEXT: Final = Context()
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """The lines of one chunk: `data` as one UTF-8 buffer, `lines` (String, row i is line i) as a column.
@@ -35,12 +39,12 @@ class Text:
 
     data: bytes
     lines: pl.Series
-    context: Context = Context()
+    context: Context = NO_CONTEXT
     envelope: pl.DataFrame | None = None
 
     @classmethod
     def of(
-        cls, data: bytes, count: int | None = None, *, start_of_source: bool = False, context: Context = Context()
+        cls, data: bytes, count: int | None = None, *, start_of_source: bool = False, context: Context = NO_CONTEXT
     ) -> Text:
         """Decode a run of whole lines, `count` of them if the caller knows; bytes that are not UTF-8 become `\\xNN`."""
         if start_of_source and data.startswith(_BOM):
@@ -54,7 +58,7 @@ class Text:
         return cls(data, _split(data, data.count(b"\n") if count is None else count), context)
 
     @classmethod
-    def of_lines(cls, lines: pl.Series, context: Context = Context(), envelope: pl.DataFrame | None = None) -> Text:
+    def of_lines(cls, lines: pl.Series, context: Context = NO_CONTEXT, envelope: pl.DataFrame | None = None) -> Text:
         """Lines that are text already and hold no newline."""
         data = io.BytesIO()
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")

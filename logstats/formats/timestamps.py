@@ -51,7 +51,7 @@ def parse(texts: pl.Series, zone: str = "UTC") -> pl.Series:
 
 
 def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Series:
-    """Times without a year (`Jan  7 10:30:00`, RFC 3164) → Datetime(µs, UTC): in the last year that is not after `latest`."""
+    """Times without a year (`Jan  7 10:30:00`) → Datetime(µs, UTC), in the last year that is not after `latest`."""
     months = texts.str.replace_all(" +", " ")
     found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
     for year in range(latest.year, max(latest.year - 9, 0), -1):  # nine years always hold a 29 February
@@ -85,7 +85,7 @@ def _parse(texts: pl.Series, zone: str) -> pl.Series:
 
 def _attempts(zone: str, texts: pl.Series) -> Iterator[Callable[[pl.Series], pl.Series]]:
     """All attempts in their order; before them the one that reads the first text, which mostly reads them all."""
-    attempts = [
+    attempts: list[Callable[[pl.Series], pl.Series]] = [
         *(partial(_try_zoned, form=form) for form in _ZONED),
         *(partial(_try_local, form=form, zone=zone) for form in _LOCAL),
         _try_named_zone,

@@ -1,7 +1,7 @@
 """Wrappers: what stands around the lines of another format, taken off in columns.
 
-A wrapper is a format like others, with a field `line`: the line inside. Its `timestamp` and `app_name` count for lines
-that do not say them. Times without a year (RFC 3164) take the latest year in which they are not after the source
+A wrapper is a format like others, with a field `payload`: the line inside. Its `timestamp` and `app_name` count for
+lines that do not say them. Times without a year (RFC 3164) take the latest year in which they are not after the source
 was last written. A field `part` marks lines that are only a part of one (`P` in Kubernetes' logs, then `F`), each
 `stream` for itself. Escape sequences for colour and cursor are taken out of the lines inside.
 """
@@ -16,6 +16,7 @@ from logstats.formats import timestamps
 from logstats.formats.engine import engine
 from logstats.formats.model import Format
 from logstats.formats.text import Text
+from logstats.formats.tokens import Reject
 
 _YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}"
 _ANSI = "\x1b\\[[0-9;?]*[A-Za-z]"
@@ -31,23 +32,29 @@ class Wrapper:
         self._zone = zone
         self._role = {field.role: name for name, field in format.fields.items()}
         self._tokenise = engine(format, list(format.fields))
-        self.scan = self._tokenise.scan
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The slow lane: the parts of one line. Raises Reject where this wrapper is not around it."""
+        found = self._tokenise.scan(line)
+        if found.get(self._role["payload"]) is None:
+            raise Reject("not_wrapped")
+        return found
 
     def __call__(self, text: Text) -> Text:
         """The lines inside; those that the wrapper is not around stay as they are."""
         found = self._tokenise(text).fields
         if not found.height:
             return text
-        found = found.sort("line").filter(pl.col(self._role["line"]).is_not_null())
+        found = found.sort("line").filter(pl.col(self._role["payload"]).is_not_null())
         places = found["line"]
-        inside = found[self._role["line"]].str.strip_chars_end("\r\n")
+        inside = found[self._role["payload"]].str.strip_chars_end("\r\n")
         if inside.str.contains("\n", literal=True).any():
             inside = inside.str.replace_all("\n", "\\n", literal=True)
         if inside.str.contains("\x1b", literal=True).any():
             inside = inside.str.replace_all(_ANSI, "")
         if self.partial:
             inside = self._whole(found, inside)
-        lines = text.lines.scatter(places, inside)
+        lines = inside if places.len() == len(text) else text.lines.clone().scatter(places, inside)
         return Text.of_lines(lines, text.context, self._envelope(text, found))
 
     def _whole(self, found: pl.DataFrame, inside: pl.Series) -> pl.Series:
