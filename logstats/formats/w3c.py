@@ -104,12 +104,18 @@ class W3C:
         """Both lanes."""
         changes = text.lines.str.contains(f"^(?:{FIELDS}|{DATE})").arg_true().to_list()
         directives = text.context.directives
-        parts = []
-        for start, end in zip([0, *changes], [*changes, len(text)], strict=True):
-            if start in changes:
-                directives = in_force(directives, text.lines[start])
-            if end > start:
-                parts.append(self._run(text.lines.slice(start, end - start), start, self.columns_of(directives)))
+        runs = [(0, self.columns_of(directives))]
+        for place in changes:
+            directives = in_force(directives, text.lines[place])
+            columns = self.columns_of(directives)
+            if columns != runs[-1][1]:  # mostly they are said again as they were
+                runs.append((place, columns))
+        ends = [*(start for start, _ in runs[1:]), len(text)]
+        parts = [
+            self._run(text.lines.slice(start, end - start), start, columns)
+            for (start, columns), end in zip(runs, ends, strict=True)
+            if end > start
+        ]
         if len(parts) == 1:
             return parts[0]
         if not parts:
