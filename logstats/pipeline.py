@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -28,13 +28,14 @@ from logstats.formats.layout import Layout, LayoutReader, layout_reader, name_of
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
 from logstats.formats.tokens import BLANK
-from logstats.inputs import Chunk, ChunkReader, Source
+from logstats.inputs import Chunk, ChunkReader, Digest, Source
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
 CHUNK: Final = 8 << 20
 SAMPLES: Final = 3  # rejected lines shown per reason
 SAMPLE_TEXT: Final = 2_000  # characters of each
 UNKNOWN: Final = "unknown_format"
+UNTIMED: Final = "no_time"
 
 Result = TypeVar("Result")
 
@@ -50,26 +51,36 @@ class Part(Generic[Result]):
     requests: int
     rejected: list[tuple[int, str, str]]  # (line number, reason, text), only the samples
     reasons: dict[str, int]
-    rejected_lines: list[bytes]  # whole, only if somebody keeps them
+    rejected_lines: list[tuple[int, str, bytes]]  # (line number, reason, the line whole), only if somebody keeps them
     filtered: int
     ignored: int
     invalid_durations: int
     result: Result | None
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a chunk ends: so many bytes and lines of the source come before, and `digest` is theirs if it has one.
+
+    `directives` are the W3C directives in force there, as text; a source is read on from there with them.
+    """
+
+    bytes: int
+    lines: int
+    digest: Digest | None
+    directives: str = ""
 
 
 @dataclass(slots=True)
 class SourceState:
-    """What became of one source.
-
-    `format` is how it is written, as `--format` takes it; `directives` are the W3C directives in force after the last
-    chunk that was handed out. Both are plain text: a `Source` that has them is read on from there.
-    """
+    """What became of one source; `format` is how it is written, as `--format` takes it."""
 
     name: str
     format: str | None = None
-    directives: str = ""
     lines: int = 0
     bytes: int = 0
+    unfinished: int = 0  # bytes of a last line without its newline that was left
     problem: SourceError | None = None
 
 
@@ -88,6 +99,11 @@ class Counts:
     samples: list[tuple[str, int, str, str]] = field(default_factory=list)  # (source, line, reason, text)
     sources: list[SourceState] = field(default_factory=list)
     interrupted: bool = False
+
+    @property
+    def read(self) -> int:
+        """Lines that a format could read, whether or not they count."""
+        return self.requests + self.events + self.filtered
 
     def failed(self, problem: SourceError) -> None:
         """Remember a source that could not even be opened."""
@@ -124,6 +140,7 @@ class Job(Generic[Result]):
     """What to do with every chunk: read it with `reading`, keep the rows that pass `filters`, call `work`.
 
     `work(rows, source, first_line)` runs in a worker thread. `format` is given, or found out for each source.
+    If `timed`, a line without a usable time is rejected.
     """
 
     reading: Reading
@@ -132,6 +149,7 @@ class Job(Generic[Result]):
     format: tuple[Layout, ...] | None = None
     formats_dir: Path | None = None
     keep_rejected: bool = False
+    timed: bool = False
     chunk: int = CHUNK
     counts: Counts = field(default_factory=Counts)
 
@@ -180,7 +198,7 @@ def run(
     *,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
-) -> Iterator[tuple[Part[Result], Counts]]:
+) -> Generator[tuple[Part[Result], Counts]]:
     """Yield the parts in the order of the lines, with the counts up to and with each.
 
     A source that cannot be read is told to the listener, and the others still are. When `interrupt` is asked,
@@ -202,7 +220,7 @@ def run(
                 part = waiting.popleft().result()
                 _account(part, counts)
                 if rejects is not None and part.rejected_lines:
-                    rejects(part.rejected_lines)
+                    rejects([line for _, _, line in part.rejected_lines])
                 yield part, counts
     counts.interrupted = interrupt.asked
 
@@ -241,6 +259,7 @@ def _tasks(
                     yield task
             if (task := feed.last()) is not None:
                 yield task
+            feed.state.unfinished = chunks.unfinished
             if chunks.error is not None:
                 feed.state.problem = chunks.error
                 listener.problem(chunks.error)
@@ -256,22 +275,8 @@ def _chunks(chunks: ChunkReader, interrupt: Interrupt) -> Iterator[Chunk]:
 
 def _join(first: Chunk, second: Chunk) -> Chunk:
     cut = {**first.cut, **{first.lines + line: size for line, size in second.cut.items()}}
-    return Chunk(first.data + second.data, first.first_line, first.offset, first.lines + second.lines, cut)
-
-
-def _split(chunk: Chunk, place: int) -> tuple[Chunk | None, Chunk | None]:
-    """What stands before and from `place`, where a line begins."""
-    if place >= len(chunk.data):
-        return chunk, None
-    if place == 0:
-        return None, chunk
-    lines = chunk.data.count(b"\n", 0, place)
-    skipped = sum(size - (chunk.data.find(b"\n", 0) + 1) for line, size in chunk.cut.items() if line < lines)
-    cut = {line - lines: size for line, size in chunk.cut.items() if line >= lines}
-    return (
-        replace(chunk, data=chunk.data[:place], lines=lines, cut={k: v for k, v in chunk.cut.items() if k < lines}),
-        Chunk(chunk.data[place:], chunk.first_line + lines, chunk.offset + place + skipped, chunk.lines - lines, cut),
-    )
+    lines = first.lines + second.lines
+    return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
 
 
 class _Formats(Generic[Result]):
@@ -292,8 +297,8 @@ class _Formats(Generic[Result]):
 
     def given(self, source: Source) -> LayoutReader | None:
         """The reader for a source of which nothing has to be found out."""
-        if source.format:
-            return self.reader(parse(source.format, self.known()))
+        if source.start is not None and source.start.format and not self._job.format:
+            return self.reader(parse(source.start.format, self.known()))
         asked = self._job.format
         # Of one format that was asked for it is found out what is around it.
         return self.reader(asked) if asked and (len(asked) > 1 or asked[0].wrappers) else None
@@ -347,16 +352,17 @@ class _Feed(Generic[Result]):
     """Makes tasks of the chunks of one source, in order."""
 
     def __init__(self, job: Job[Result], source: Source, formats: _Formats[Result]) -> None:
-        self.state = SourceState(source.name, directives=source.directives)
+        self.state = SourceState(source.name)
         self._job, self._source, self._formats = job, source, formats
         self._number = len(job.counts.sources)
         job.counts.sources.append(self.state)
         self._reader = formats.given(source)
-        self._held: Chunk | None = None  # came before the format was sure, or is only a part of a line
+        self._held: Chunk | None = None  # came before the format was sure, or ends in the middle of a line
         modified = None
         with contextlib.suppress(ValueError, OverflowError, OSError):
             modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
-        self._context = Context(source.directives, modified)
+        directives = source.start.state if source.start is not None else None
+        self._context = Context(directives or "", modified)
 
     def task(self, chunk: Chunk, *, last: bool = False) -> _Task[Result] | None:
         """What to do with a chunk and what was held back; None if more has to come first."""
@@ -368,17 +374,16 @@ class _Feed(Generic[Result]):
             if not sure:
                 self._held = chunk
                 return None
-        if self._reader is not None and self._reader.partial and not last and len(chunk.data) < carry.LONGEST:
-            whole, self._held = _split(chunk, carry.unfinished(chunk.data))
-            if whole is None:
-                return None
-            chunk = whole
+        if not last and self._reader is not None and self._reader.partial and carry.unfinished(chunk.data):
+            self._held = chunk
+            return None
         self.state.format = self._reader.name if self._reader else None
         context = self._context
         if self._reader is not None and self._reader.directed:
-            self.state.directives = carry.directives_after(context.directives, chunk.data, self._reader)
-            self._context = replace(context, directives=self.state.directives)
-        return _Task(self._job, self._reader, chunk, self._number, self._source.name, context)
+            directives = carry.directives_after(context.directives, chunk.data, self._reader)
+            self._context = replace(context, directives=directives)
+        name, after = self._source.name, self._context.directives
+        return _Task(self._job, self._reader, chunk, self._number, name, context, after)
 
     def last(self) -> _Task[Result] | None:
         """What is still held back when the source ends."""
@@ -395,10 +400,11 @@ class _Task(Generic[Result]):
     source: int
     name: str
     context: Context
+    directives: str  # in force after the chunk
 
     def __call__(self) -> Part[Result]:
         chunk = self.chunk
-        text = Text.of(chunk.data, chunk.lines, start_of_source=chunk.offset == 0, context=self.context)
+        text = Text.of(chunk.data, start_of_source=chunk.offset == 0, context=self.context)
         if self.reader is None:
             return self._unread(text)
         batch = self.reader(text)
@@ -412,6 +418,9 @@ class _Task(Generic[Result]):
                     pl.DataFrame({"line": cut, "reason": "too_long"}, schema=rejected.schema),
                 ]
             )
+        if self.job.timed and rows["timestamp"].null_count():
+            untimed = rows.filter(pl.col("timestamp").is_null()).select("line", reason=pl.lit(UNTIMED))
+            rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
         before = rows.height
         keep = self.job.filters.expression()
         if keep is not None:
@@ -421,7 +430,7 @@ class _Task(Generic[Result]):
         return Part(
             self.source,
             len(text),
-            len(chunk.data) + sum(chunk.cut.values()),
+            chunk.end - chunk.offset,
             rows.height,
             requests,
             *self._rejects(text, rejected),
@@ -429,7 +438,12 @@ class _Task(Generic[Result]):
             batch.ignored,
             batch.invalid_durations,
             result,
+            self._end(),
         )
+
+    def _end(self) -> End:
+        last_line = self.chunk.first_line + self.chunk.lines - 1
+        return End(self.chunk.end, last_line, self.chunk.digest, self.directives)
 
     def _unread(self, text: Text) -> Part[Result]:
         lines = text.lines
@@ -438,24 +452,25 @@ class _Task(Generic[Result]):
         rejected = pl.DataFrame(
             {"line": left.cast(pl.UInt32), "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String}
         )
-        size = len(self.chunk.data) + sum(self.chunk.cut.values())
-        return Part(self.source, len(text), size, 0, 0, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None)
+        counts = (len(text), self.chunk.end - self.chunk.offset, 0, 0)
+        return Part(self.source, *counts, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None, self._end())
 
     def _rejects(
         self, text: Text, rejected: pl.DataFrame
-    ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[bytes]]:
+    ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[tuple[int, str, bytes]]]:
         if not rejected.height:
             return [], {}, []
         reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
         first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
         samples = []
         for line, reason in first.select("line", "reason").iter_rows():
-            shown = text.lines[line]
+            (shown,) = text.pick([line])
             if len(shown) > SAMPLE_TEXT:
                 shown = shown[:SAMPLE_TEXT] + "…"
             samples.append((self.chunk.first_line + line, reason, shown))
-        whole: list[bytes] = []
+        whole: list[tuple[int, str, bytes]] = []
         if self.job.keep_rejected:
             raw = self.chunk.data.split(b"\n")
-            whole = [raw[line] for line in rejected["line"].sort().to_list()]
+            lines = rejected.sort("line").select("line", "reason").iter_rows()
+            whole = [(self.chunk.first_line + line, reason, raw[line]) for line, reason in lines]
         return samples, reasons, whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,6 +123,26 @@ ExcludeMethod = Annotated[Words, _listed("--exclude-method", "GET", "Not these m
 ExcludePath = Annotated[Words, _listed("--exclude-path", "GLOB", "Not these paths.")]
 ExcludeHost = Annotated[Words, _listed("--exclude-host", "GLOB", "Not these hosts.")]
 
+ArchiveDir = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="DIR",
+        help="An archive's folder; LOGSTATS_ARCHIVE stands in for it.",
+        show_default=False,
+    ),
+]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if",
+        metavar="CONDITION",
+        help="Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",
+        show_default=False,
+        rich_help_panel="Thresholds",
+    ),
+]
+
 Out = Annotated[
     str | None,
     typer.Option(
@@ -204,6 +225,14 @@ def rejects_file(path: str | None) -> Iterator[Callable[[list[bytes]], None] | N
         ) from None
     with file:
         yield lambda lines: file.writelines(line.removesuffix(b"\r") + b"\n" for line in lines)
+
+
+def archive_dir(given: str | None) -> str:
+    """The archive that was asked for. Raises UsageError."""
+    place = given or os.environ.get("LOGSTATS_ARCHIVE")
+    if not place:
+        raise UsageError("which archive?", "name its folder with --archive DIR, or in LOGSTATS_ARCHIVE")
+    return place
 
 
 def choice(name: str, value: str, known: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -63,7 +64,7 @@ def parse(
     from logstats.pipeline import Counts, Interrupt
 
     chosen = shared.reading_options(given)
-    moment = chosen.filters().since or datetime.now(UTC)
+    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
     counts = Counts()
     with (
         shared.rejects_file(rejects) as write_rejects,

@@ -7,23 +7,29 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from logstats.cli import options as shared
 from logstats.cli.output import destination
 from logstats.cli.talk import Talk
-from logstats.errors import ExitCode
+from logstats.errors import ExitCode, UsageError
+from logstats.reports.renderers import RENDERERS, TABLES, TABLES_OVER_TIME, Renderer, View
 
 if TYPE_CHECKING:
     from logstats.reports.model import Report
 
 _STATISTICS, _OUTPUT = "Statistics", "Output"
-OUTPUTS = ("table", "json", "csv", "markdown")
 
 
 def report(
     sources: shared.Sources = None,
+    archive: shared.ArchiveDir = None,
+    rows: Annotated[
+        bool,
+        typer.Option("--rows", help="With --archive: from its rows, even where rollups would do.", show_default=False),
+    ] = False,
     format: shared.FormatName = None,
     log_format: shared.LogFormat = None,
     formats_dir: shared.FormatsDir = None,
@@ -101,10 +107,21 @@ def report(
             rich_help_panel=_STATISTICS,
         ),
     ] = 10_000,
+    fail_if: shared.FailIf = None,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="KIND", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT),
+        typer.Option("-o", "--output", metavar="KIND", help=f"{', '.join(RENDERERS)}.", rich_help_panel=_OUTPUT),
     ] = "table",
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            metavar="NAME",
+            help=f"What csv and parquet hold: {', '.join(TABLES)}, or a column as in --by (endpoints).",
+            show_default=False,
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
     strict: shared.Strict = False,
@@ -123,62 +140,74 @@ def report(
 
         print(load_schema(), end="")
         return 0
-    shared.choice("--output", output, OUTPUTS)
+    renderer = RENDERERS[shared.choice("--output", output, tuple(RENDERERS))]
+    if table and not renderer.one_table:
+        raise UsageError(f"-o {output} has no --table", "it is for csv and parquet")
+    view = _view(renderer, top=top, sort=sort, table=table or "endpoints", to_file=out is not None)
     given: dict[str, Any] = dict(locals())
     talk = Talk(quiet=quiet, progress=progress)
 
     from logstats import api
     from logstats.pipeline import Interrupt
+    from logstats.summaries.ranking import BREAKDOWNS
 
+    shared.choice("--table", view.table, (*TABLES, *BREAKDOWNS))
+    columns = (*shared.words(by), *((view.table,) if view.table in BREAKDOWNS else ()))
     chosen = shared.reading_options(given)
+    place = archive or (None if sources else os.environ.get("LOGSTATS_ARCHIVE") or None)
+    if place is None and rows:
+        raise UsageError("--rows is about an archive", "name it with --archive DIR")
+    if place is not None and rejects:
+        raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
     percentile_texts = shared.words([percentiles])
     with shared.rejects_file(rejects) as write_rejects, Interrupt() as interrupt:
         try:
             made = api.report(
                 sources or [],
                 chosen,
-                by=shared.words(by),
+                archive=place,
+                rows=rows,
+                by=columns,
                 user_key=user_key,
                 exact_users=exact_users,
                 max_endpoints=max_endpoints,
+                over_time=renderer.over_time or view.table in TABLES_OVER_TIME,
                 percentiles=percentile_texts,
                 sort=sort,
-                top=None if output in ("table", "markdown") else top,
+                fail_if=fail_if or (),
+                top=None if renderer.cuts else top,
                 listener=talk,
                 interrupt=interrupt,
                 rejects=write_rejects,
+                progress=talk.percent,
             )
         finally:
             talk.done()
-    moment = chosen.filters().since or datetime.now(UTC)
+    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
     with destination(out, moment) as file:
-        file.write(_rendered(made, output, top or 10, sort, out is not None))
+        file.write(renderer.render(made, view))
     return int(_exit_code(made, talk, strict=strict))
 
 
-def _rendered(made: Report, output: str, top: int, sort: str, to_file: bool) -> bytes:
-    if output == "json":
-        return (made.to_json() + "\n").encode()
-    if output == "csv":
-        from logstats.reports.tables import to_csv
-
-        return to_csv(made).encode()
-    if output == "markdown":
-        from logstats.reports.tables import to_markdown
-
-        return to_markdown(made, top).encode()
-    from logstats.reports.terminal import render
-
+def _view(output: Renderer, *, top: int | None, sort: str, table: str, to_file: bool) -> View:
+    """What there is to show it on."""
     terminal = not to_file and sys.stdout.isatty()
-    encoding = "utf-8" if to_file else sys.stdout.encoding or "utf-8"
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    unicode = encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
-    width = shutil.get_terminal_size((80, 24)).columns
-    text = render(made, width=width, colour=colour, top=top, sort=sort, unicode=unicode)
-    return text.encode(encoding, "backslashreplace")
+    if output.binary and terminal:
+        raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
+    return View(
+        top=top,
+        sort=sort,
+        table=table,
+        width=shutil.get_terminal_size((80, 24)).columns,
+        colour=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        encoding="utf-8" if to_file else sys.stdout.encoding or "utf-8",
+    )
 
 
 def _exit_code(made: Report, talk: Talk, *, strict: bool) -> ExitCode:
+    for threshold in made.thresholds:
+        if threshold.failed is not False:
+            talk.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
     if made.interrupted:
         talk.codes.add(ExitCode.INTERRUPTED)
     if made.rejected and not made.requests + made.events + made.filtered:

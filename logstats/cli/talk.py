@@ -83,6 +83,23 @@ class Talk:
             self._task = self._bar.add_task(name, total=reader.total_bytes, rate=rate)
         self._bar.update(self._task, completed=reader.read_bytes, rate=rate)
 
+    def percent(self, share: float) -> None:
+        """How much of one long thing is done, in per cent (below 0 if that is not known), on a terminal."""
+        if not self._shows or time.monotonic() - self._began < 0.5:
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
+
+            console = Console(file=sys.stderr, markup=False, highlight=False)
+            self._bar = Progress(
+                BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=console, transient=True
+            )
+            self._task = self._bar.add_task("", total=None)
+            self._bar.start()
+        if share >= 0:
+            self._bar.update(self._task, completed=share, total=100)
+
     def done(self) -> None:
         """Take the progress away."""
         if self._bar is not None:
@@ -100,6 +117,11 @@ class Talk:
         """Something the user should act on; `-q` silences it too."""
         if not self._quiet:
             self._write(text, hint)
+
+    def missed(self, text: str) -> None:
+        """A threshold or an objective that was missed, or had no data."""
+        self.codes.add(ExitCode.MISSED)
+        self._write(text)
 
     def error(self, error: LogstatsError) -> None:
         """What went wrong, and what to do."""

@@ -150,7 +150,7 @@ class Delimited:
         return found.drop(_PROVEN), found[_PROVEN]
 
 
-_LINE, _PROVEN = "\0line", "\0proven"  # no variable is called so
+_SIZE, _PROVEN = "\0size", "\0proven"  # no variable is called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +165,8 @@ class _Plan:
 
 def _pieces(text: Text, count: int) -> pl.DataFrame | None:
     """The lines split at every quote into columns 0, 1, …; what is missing or too much in a line is not said."""
-    whole = text.lines.alias(_LINE)
     if count == 1:
-        return pl.DataFrame([whole, text.lines.alias("0")])
+        return pl.DataFrame([text.sizes.alias(_SIZE), text.lines.alias("0")])
     frame = pl.read_csv(
         text.data,
         has_header=False,
@@ -178,14 +177,14 @@ def _pieces(text: Text, count: int) -> pl.DataFrame | None:
         extra_columns="ignore",
         missing_columns="insert",
     )
-    return frame.with_columns(whole) if frame.height == len(text) else None
+    return frame.with_columns(text.sizes.alias(_SIZE)) if frame.height == len(text) else None
 
 
 def _plan(sections: list[Pattern]) -> _Plan:
     count = len(sections)
     length = pl.sum_horizontal(pl.col(str(i)).str.len_bytes() for i in range(count))
     # With as many quotes as the pattern has, and only then, pieces and quotes add up to the line.
-    checks = [pl.col(_LINE).str.len_bytes() == length + (count - 1)]
+    checks = [pl.col(_SIZE) == length + (count - 1)]
     splits: list[list[pl.Expr]] = []
     variables: dict[str, pl.Expr] = {}
     for number, section in enumerate(sections):

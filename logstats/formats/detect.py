@@ -215,15 +215,15 @@ def _plausible(texts: Mapping[str, str | None], fields: Mapping[str, Field]) -> 
     """A cheap look at the texts of one line, so that few formats have to be tried in earnest."""
     there = {fields[name].role for name, text in texts.items() if name in fields and text not in (None, "", "-")}
     is_event = "level" in there or "message" in there
-    for name, field in fields.items():
+    for name, about in fields.items():
         text = texts.get(name)
-        if text is None and (field.role == "ignored" or field.looks == "") and not is_event:
+        if text is None and (about.role == "ignored" or about.looks == "") and not is_event:
             return False
-        if text in (None, "", "-") or field.extract:
+        if text in (None, "", "-") or about.extract:
             continue
-        if field.looks and not is_event and not re.search(field.looks, text or ""):
+        if about.looks and not is_event and not re.search(about.looks, text or ""):
             return False
-        if field.role in ("status", "bytes") and not _NUMBER.fullmatch(text or ""):
+        if about.role in ("status", "bytes") and not _NUMBER.fullmatch(text or ""):
             return False
     return is_event or bool(there & {"status", "method", "request", "payload"})
 

@@ -189,8 +189,7 @@ class _Layout:
 
     def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
         """Variables v0, v1, …, and which texts have this layout and nothing that `pairs_of` sees otherwise."""
-        text = Text.of_lines(texts.fill_null("")) if self._quoted else Text(b"", texts)
-        read, good = self._engine.fast(text)
+        read, good = self._engine.fast(Text.of_lines(texts.fill_null("")))
         for name in self._bare:
             good &= ~read[name].str.contains(self._never)
         for name in self._quoted:

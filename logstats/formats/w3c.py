@@ -112,7 +112,7 @@ class W3C:
                 runs.append((place, columns))
         ends = [*(start for start, _ in runs[1:]), len(text)]
         parts = [
-            self._run(text.lines.slice(start, end - start), start, columns)
+            self._run(text.slice(start, end), start, columns)
             for (start, columns), end in zip(runs, ends, strict=True)
             if end > start
         ]
@@ -126,17 +126,18 @@ class W3C:
             sum(part.ignored for part in parts),
         )
 
-    def _run(self, lines: pl.Series, start: int, columns: Columns) -> Tokens:
+    def _run(self, text: Text, start: int, columns: Columns) -> Tokens:
         """The lines between two directives."""
-        fast, proven = self._fast(lines, columns)
-        tokens = two_lanes(Text(b"", lines), fast, proven, partial(self.scan_with, columns), self.names)
+        fast, proven = self._fast(text, columns)
+        tokens = two_lanes(text, fast, proven, partial(self.scan_with, columns), self.names)
         if not start:
             return tokens
         shift = (pl.col("line") + start).cast(pl.UInt32)
         return Tokens(tokens.fields.with_columns(shift), tokens.rejected.with_columns(shift), tokens.ignored)
 
-    def _fast(self, lines: pl.Series, columns: Columns) -> tuple[pl.DataFrame, pl.Series]:
+    def _fast(self, text: Text, columns: Columns) -> tuple[pl.DataFrame, pl.Series]:
         """The fast lane, for lines without quotes that have just the columns which were named, one separator each."""
+        lines = text.lines
         none = pl.Series([False]).new_from_index(0, lines.len())
         sample = next((line for line in lines.head(20).to_list() if line and line[0] != "#"), None)
         if not columns.count or sample is None:
@@ -146,9 +147,9 @@ class W3C:
         for number in range(1, columns.count):
             pattern += [separator, Variable(f"c{number}")]
         engine = Delimited(tuple(pattern), [f"c{number}" for number in range(columns.count)])
-        read, good = engine.fast(Text(b"", lines))
-        text = read.to_series(columns.count - 1)
-        plain = ~lines.str.contains('"', literal=True) & ~text.str.contains(separator, literal=True)
+        read, good = engine.fast(text)
+        last = read.to_series(columns.count - 1)
+        plain = ~lines.str.contains('"', literal=True) & ~last.str.contains(separator, literal=True)
         if separator == " ":  # neither two spaces side by side nor one at an end
             plain &= ~lines.str.contains("\t", literal=True) & ~lines.str.contains("^ |  | $")
         made = read.select(

@@ -8,14 +8,14 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 
 from logstats.errors import SourceError
-from logstats.inputs.compression import Damaged, pieces
+from logstats.inputs.compression import Damaged, compression, pieces
 from logstats.inputs.discover import Source
 
 TARGET: Final = 8 << 20
@@ -25,19 +25,59 @@ KEPT: Final = 4 << 10  # of a line longer than that
 _F_SETPIPE_SZ: Final = 1031  # Linux: a pipe that holds more takes fewer switches between its ends
 
 
+class Digest(Protocol):
+    """What follows the bytes of a source, as they come, decompressed."""
+
+    def update(self, data: bytes | memoryview) -> None: ...
+    def copy(self) -> Self: ...
+
+
+class Opened(Protocol):
+    """A source that is open: a file, or what somebody has put in its place."""
+
+    @property
+    def pipe(self) -> bool: ...
+    @property
+    def read_bytes(self) -> int: ...
+    def read(self, size: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where reading begins: `offset` (in the decompressed source) is that of line number `line`.
+
+    `digest` is that of everything before, and goes on; the last line is left if it lacks its newline, unless `final`.
+    `format` is how the source was read so far, as `--format` takes it, `state` what its reader must know of the lines
+    before (`pipeline.End.directives`). `opened` is
+    read instead of opening the source, from its beginning.
+    """
+
+    offset: int = 0
+    line: int = 1
+    digest: Digest | None = None
+    final: bool = True
+    format: str | None = None
+    state: str | None = None
+    opened: Opened | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Whole lines, as they came; only the last line of a source may lack its newline.
 
-    `first_line` counts from 1, `offset` is that of data[0] in the decompressed source. `cut` holds, by index in
-    the chunk, the true length of lines too long to keep, of which `data` has only the beginning.
+    `first_line` counts from 1, `offset` is that of data[0] in the decompressed source, `end` that of what follows.
+    `cut` holds, by index in the chunk, the true length of lines too long to keep, of which `data` has only the
+    beginning. `digest` is that of everything up to the end of the chunk, if the source has one.
     """
 
     data: bytes
     first_line: int
     offset: int
+    end: int
     lines: int
     cut: Mapping[int, int] = field(default_factory=dict)
+    digest: Digest | None = None
 
 
 class ChunkReader:
@@ -59,7 +99,8 @@ class ChunkReader:
         self._eager = source.size is None
         self._ended = self._closed = False
         self._changed = threading.Condition()
-        self._lines = _Lines(max_line)
+        self._start = source.start or Start()
+        self._lines = _Lines(max_line, self._start)
         self._pump: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -77,17 +118,23 @@ class ChunkReader:
                 # A timeout, so that Ctrl-C is noticed on every platform.
                 while not self._enough():
                     self._changed.wait(1.0)
-                data, ended = self._take(), self._ended
-            yield from self._lines.feed(data)
+                taken, ended = self._take(), self._ended
+            yield from self._lines.feed(taken)
             if ended and not self._pieces:
-                yield from self._lines.finish()
+                if self._start.final:
+                    yield from self._lines.finish()
                 return
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of a last line without its newline that was left."""
+        return self._lines.unfinished
 
     def drain(self) -> Iterator[Chunk]:
         """What has already arrived, without waiting for more; half a line is left."""
         with self._changed:
-            data = self._take(everything=True)
-        yield from self._lines.feed(data)
+            taken = self._take(everything=True)
+        yield from self._lines.feed(taken)
 
     def close(self) -> None:
         """Stop reading. Does not wait for a read that is under way."""
@@ -102,7 +149,7 @@ class ChunkReader:
             return True
         return self._eager and self._newlines > 0
 
-    def _take(self, *, everything: bool = False) -> bytes:
+    def _take(self, *, everything: bool = False) -> list[bytes]:
         taken: list[bytes] = []
         size = 0
         while self._pieces and (everything or size < self._target):
@@ -112,19 +159,26 @@ class ChunkReader:
         self._size -= size
         self._newlines = sum(b"\n" in piece for piece in self._pieces) if self._eager else 0
         self._changed.notify_all()
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+        return taken
 
     def _run(self) -> None:
         try:
-            with contextlib.closing(_File(self.source)) as file:
+            with contextlib.closing(self._start.opened or OpenFile(self.source)) as file:
                 self._eager = file.pipe
-                first = True
+                before = self._start.offset
+                first = not before
+                if before and isinstance(file, OpenFile) and file.seek(before):
+                    before = 0
                 for piece in pieces(file.read, (1 << 20) if file.pipe else (2 << 20)):
                     if first:
                         _refuse_binary(piece, self.source.name)
                         first = False
                     self.read_bytes = file.read_bytes
-                    if not self._put(piece):
+                    if before:
+                        skipped = min(before, len(piece))
+                        before -= skipped
+                        piece = piece[skipped:]
+                    if piece and not self._put(piece):
                         return
         except SourceError as error:
             self.error = error
@@ -159,7 +213,7 @@ class ChunkReader:
             return True
 
 
-class _File:
+class OpenFile:
     """A file or standard input, read without a buffer in between: a read returns what is there."""
 
     def __init__(self, source: Source) -> None:
@@ -174,11 +228,20 @@ class _File:
                 fcntl.fcntl(self._fd, _F_SETPIPE_SZ, 1 << 20)
 
     def read(self, size: int) -> bytes:
+        """What is there, up to so many bytes; b"" at the end."""
         data = os.read(self._fd, size)
         self.read_bytes += len(data)
         return data
 
+    def seek(self, offset: int) -> bool:
+        """Go on at an offset of the content, if the file holds it as it is; whether it did. To be asked first."""
+        if self.pipe or compression(os.pread(self._fd, 6, 0)):
+            return False
+        self.read_bytes = os.lseek(self._fd, offset, os.SEEK_SET)
+        return True
+
     def close(self) -> None:
+        """Close it, unless it is standard input."""
         if self._own:
             os.close(self._fd)
 
@@ -186,42 +249,56 @@ class _File:
 class _Lines:
     """Cuts bytes into chunks that end with a line, and keeps the count."""
 
-    def __init__(self, max_line: int) -> None:
+    def __init__(self, max_line: int, start: Start) -> None:
         self._max_line = max_line
         self._rest: list[bytes] = []
         self._rest_size = 0
         self._skipped = 0  # bytes dropped of the line that `_rest` begins
-        self._line, self._offset = 1, 0
+        self._line, self._offset = start.line, start.offset
+        self._digest = start.digest.copy() if start.digest else None
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """The whole lines that are there now."""
-        end = data.rfind(b"\n") + 1
+    @property
+    def unfinished(self) -> int:
+        """Bytes of the line that has begun."""
+        return self._rest_size + self._skipped
+
+    def feed(self, pieces: Sequence[bytes]) -> Iterator[Chunk]:
+        """The whole lines that are there now. Bytes are copied once, into their chunk."""
+        last, end = len(pieces), 0
+        while last and not end:
+            last -= 1
+            end = pieces[last].rfind(b"\n") + 1
         if not end:
-            self._keep(data)
+            for piece in pieces:
+                self._keep(piece)
             return
+        ended: list[bytes | memoryview] = [*pieces[:last], memoryview(pieces[last])[:end]]
+        for part in ended:
+            digest = self._digested(part)
         cut = {}
-        whole = data[:end]
-        if self._rest:
-            first = b"".join(self._rest)
-            if self._skipped:
-                ending = whole.index(b"\n")
-                cut[0] = len(first) + self._skipped + ending + 1
-                whole = whole[ending:]
-            whole = first + whole
+        if self._skipped:
+            first, whole = b"".join(self._rest), b"".join(ended)
+            ending = whole.index(b"\n")
+            cut[0] = len(first) + self._skipped + ending + 1
+            whole = first + whole[ending:]
+        else:
+            whole = b"".join([*self._rest, *ended])
         self._rest, self._rest_size, self._skipped = [], 0, 0
-        yield self._chunk(whole, cut)
-        self._keep(data[end:])
+        yield self._chunk(whole, cut, digest)
+        for piece in (pieces[last][end:], *pieces[last + 1 :]):
+            self._keep(piece)
 
     def finish(self) -> Iterator[Chunk]:
         """The last line, if it lacks its newline."""
         if self._rest:
             rest = b"".join(self._rest)
-            yield self._chunk(rest, {0: len(rest) + self._skipped} if self._skipped else {})
-            self._rest = []
+            yield self._chunk(rest, {0: len(rest) + self._skipped} if self._skipped else {}, self._digested(b""))
+            self._rest, self._rest_size, self._skipped = [], 0, 0
 
     def _keep(self, data: bytes) -> None:
         if not data:
             return
+        self._digested(data)
         self._rest.append(data)
         self._rest_size += len(data)
         if self._rest_size > self._max_line:
@@ -229,14 +306,22 @@ class _Lines:
             self._skipped += self._rest_size - len(kept)
             self._rest, self._rest_size = [kept], len(kept)
 
-    def _chunk(self, data: bytes, cut: dict[int, int]) -> Chunk:
+    def _digested(self, data: bytes | memoryview) -> Digest | None:
+        """The digest up to the end of what comes next."""
+        if self._digest is None:
+            return None
+        self._digest.update(data)
+        return self._digest.copy()
+
+    def _chunk(self, data: bytes, cut: dict[int, int], digest: Digest | None) -> Chunk:
         # Counting in an array is five times as fast as bytes.count.
         newlines = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEWLINE))
         lines = newlines + (not data.endswith(b"\n"))
-        chunk = Chunk(data, self._line, self._offset, lines, cut)
-        self._line += lines
         kept = data.index(b"\n") + 1 if cut and b"\n" in data else len(data) if cut else 0
-        self._offset += len(data) + (cut[0] - kept if cut else 0)
+        end = self._offset + len(data) + (cut[0] - kept if cut else 0)
+        chunk = Chunk(data, self._line, self._offset, end, lines, cut, digest)
+        self._line += lines
+        self._offset = end
         return chunk
 
 

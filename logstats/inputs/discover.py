@@ -11,8 +11,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from logstats.errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    from logstats.inputs.chunks import Start
 
 _LEFTOVER = re.compile(r"^\.|(\.tmp|\.sw[a-p]|~)$")
 _COMPRESSED = re.compile(r"\.(gz|zst|bz2|xz)$")
@@ -32,10 +36,8 @@ class Source:
     """Bytes on disk (compressed, if it is); None for a pipe."""
     modified: float | None = None
     """Seconds since 1970; None for a pipe."""
-    format: str | None = None
-    """How it is written, as `--format` takes it, if that is known."""
-    directives: str = ""
-    """W3C directives in force where reading begins, if lines before that have been read (`SourceState.directives`)."""
+    start: Start | None = None
+    """Where to begin, if not at its beginning."""
 
 
 def discover(arguments: Sequence[str]) -> tuple[list[Source], list[SourceError]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import polars as pl
@@ -21,11 +21,11 @@ from logstats.reports.model import (
     SourceInfo,
     UniqueUsers,
 )
+from logstats.reports.over_time import gather, moment
 from logstats.sketches import loghist
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.statistics import Statistics
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SORTS: Final = ("avg", "p99", "p95", "p50", "max", "total", "requests", "errors")
 
 
@@ -40,7 +40,7 @@ def build(
     generated_at: datetime | None = None,
 ) -> Report:
     """Read the statistics out. `top` cuts every ranking; None carries all that is held."""
-    minutes = statistics.traffic.minutes()
+    minutes = statistics.traffic.by_class()
     statuses = [(status, n) for status, n in statistics.traffic.statuses().iter_rows() if status is not None]
     overall = _overall(statistics.endpoints, percentiles, counts.invalid_durations)
     # The columns that a sort needs are computed whether or not they are shown.
@@ -105,18 +105,35 @@ def build(
             statistics.users.total(),
             statistics.users.standard_error,
             statistics.users.exact,
-            [(_minute(m), users) for m, users in statistics.users.per_minute().iter_rows()],
+            [(moment(m), users) for m, users in statistics.users.per_minute().iter_rows()],
         ),
-        minutes=[Minute(_minute(m), r, e, b) for m, r, e, b in minutes.drop_nulls("minute").iter_rows()],
+        minutes=_minutes(minutes.drop_nulls("minute")),
         rejects=Rejects(dict(sorted(counts.reasons.items())), [RejectSample(*sample) for sample in counts.samples]),
         notes=notes,
         interrupted=counts.interrupted,
         filters=filters or {},
+        over_time=gather(statistics, percentiles, _classes),
     )
 
 
-def _minute(number: int) -> datetime:
-    return EPOCH + timedelta(minutes=number)
+def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
+    """The figures of selections with requests, by name."""
+    rows = _ranked(statistics.selections.ranking, ("50",), "requests")
+    return {
+        row["selection"]: BreakdownRow(row["selection"], row["requests"], row["errors"], row["bytes"], row["latency"])
+        for row in rows
+    }
+
+
+def _minutes(by_class: pl.DataFrame) -> list[Minute]:
+    """(minute, status_class, requests, bytes), in order, as one value per minute."""
+    minutes = by_class.group_by("minute", maintain_order=True).agg(
+        pl.col("requests").sum().alias("all"), pl.col("bytes").sum(), pl.col("status_class", "requests")
+    )
+    return [
+        Minute(moment(minute), requests, (by := _classes(zip(classes, counts, strict=True))).get("5xx", 0), size, by)
+        for minute, requests, size, classes, counts in minutes.iter_rows()
+    ]
 
 
 def _classes(pairs: Any) -> dict[str, int]:
@@ -248,5 +265,9 @@ def _folded(
     if statistics.traffic.folded:
         notes.append(
             f"{statistics.traffic.folded:,} requests are in minutes beyond the first million, not shown by minute"
+        )
+    if statistics.latency is not None and statistics.latency.folded:
+        notes.append(
+            f"{statistics.latency.folded:,} durations are in minutes beyond the first million, not shown over time"
         )
     return notes, folded

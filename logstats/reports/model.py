@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -90,6 +90,7 @@ class Minute:
     requests: int
     errors: int
     bytes: int
+    status_classes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,52 @@ class UniqueUsers:
     standard_error: float | None
     exact: bool
     per_minute: list[tuple[datetime, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What happened within `OverTime.step_minutes` from `start`. `timed` requests had a duration; without any there
+    are no percentiles. `users` is a union. Percentiles are within 1 % of the nearest rank, `buckets` as in Latency."""
+
+    start: datetime
+    requests: int
+    errors: int
+    bytes: int
+    status_classes: dict[str, int]
+    users: int
+    timed: int
+    percentiles: dict[str, float]
+    buckets: list[tuple[int | None, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class OverTime:
+    """Intervals with requests in them, in order, each so long that there are at most 1,500; users by hour."""
+
+    step_minutes: int
+    intervals: list[Interval]
+    users_per_hour: list[tuple[datetime, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "step_minutes": self.step_minutes,
+            "intervals": [
+                {
+                    "start": iso(i.start),
+                    "requests": i.requests,
+                    "errors": i.errors,
+                    "bytes": i.bytes,
+                    "status_classes": i.status_classes,
+                    "users": i.users,
+                    "timed": i.timed,
+                    "percentiles": i.percentiles,
+                    "buckets": [list(pair) for pair in i.buckets],
+                }
+                for i in self.intervals
+            ],
+            "users_per_hour": [{"hour": iso(hour), "users": users} for hour, users in self.users_per_hour],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +165,35 @@ class Rejects:
 
     by_reason: dict[str, int]
     samples: list[RejectSample]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A condition of `--fail-if` and what became of it. `failed` is None if there was nothing to measure.
+
+    `value` and `limit` are in `unit`: `ms`, `ratio` (a part of 1), or nothing for plain numbers. `low` and `high` are
+    what the exact value lies between, where the value is an estimate with a bound; if the limit lies there as well, the
+    verdict is not `certain`.
+    """
+
+    condition: str
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float
+    unit: str
+    failed: bool | None
+    certain: bool
+    words: str
+
+    @property
+    def verdict(self) -> str:
+        """One or two words."""
+        return "no data" if self.failed is None else "failed" if self.failed else "passed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +226,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     filters: dict[str, str] = field(default_factory=dict)
+    over_time: OverTime | None = None
+    thresholds: list[Threshold] = field(default_factory=list)
 
     @property
     def errors(self) -> int:
@@ -214,7 +292,13 @@ class Report:
                 "per_minute": [{"minute": iso(minute), "users": count} for minute, count in users.per_minute],
             },
             "minutes": [
-                {"minute": iso(m.minute), "requests": m.requests, "errors": m.errors, "bytes": m.bytes}
+                {
+                    "minute": iso(m.minute),
+                    "requests": m.requests,
+                    "errors": m.errors,
+                    "bytes": m.bytes,
+                    "status_classes": m.status_classes,
+                }
                 for m in self.minutes
             ],
             "rejects": {
@@ -227,6 +311,8 @@ class Report:
             "notes": self.notes,
             "interrupted": self.interrupted,
             "filters": self.filters,
+            "over_time": self.over_time and self.over_time.to_dict(),
+            "thresholds": [threshold.to_dict() for threshold in self.thresholds],
         }
 
     def to_json(self) -> str:

@@ -19,7 +19,7 @@ _FORMULA: Final = r"^[=+\-@\t\r]"
 
 def _iso(frame: pl.DataFrame) -> pl.DataFrame:
     """`timestamp` as ISO 8601 with a Z, microseconds where there are any."""
-    if "timestamp" not in frame.columns:
+    if not isinstance(frame.schema.get("timestamp"), pl.Datetime):
         return frame
     time = pl.col("timestamp")
     whole = time.dt.microsecond() == 0
@@ -27,15 +27,19 @@ def _iso(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(timestamp=pl.when(whole).then(plain).otherwise(exact))
 
 
+def harmless(json: str) -> str:
+    """JSON with what a terminal would obey as `\\uNNNN`."""
+    if json.isascii() and "\x7f" not in json:
+        return json
+    return _ORDERS.sub(lambda match: f"\\u{ord(match[0]):04x}", json)
+
+
 @contextmanager
 def jsonl(file: BinaryIO) -> Iterator[Write]:
     """One object a line, all columns in each."""
 
     def write(frame: pl.DataFrame) -> None:
-        text = _iso(frame).write_ndjson()
-        if not text.isascii() or "\x7f" in text:
-            text = _ORDERS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-        file.write(text.encode())
+        file.write(harmless(_iso(frame).write_ndjson()).encode())
         file.flush()
 
     yield write

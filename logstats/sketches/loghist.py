@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -36,6 +37,21 @@ def bucket_ms(number: int | None) -> float:
     return 0.0 if number is None else math.exp(min(number * _LOG_GAMMA + _LOG_MIDDLE, _LOG_LARGEST))
 
 
+def middle(bucket: pl.Expr) -> pl.Expr:
+    """The values that stand for buckets (Float64)."""
+    return (bucket.cast(pl.Float64) * _LOG_GAMMA + _LOG_MIDDLE).exp().fill_null(0.0)
+
+
+def upper_ms(number: int | None) -> float:
+    """The upper edge of a bucket: how many requests took no longer is known exactly."""
+    return 0.0 if number is None else math.exp(min(number * _LOG_GAMMA, _LOG_LARGEST))
+
+
+def bucket_of(milliseconds: float) -> int:
+    """The bucket of one duration above 0."""
+    return math.ceil(math.log(milliseconds) / _LOG_GAMMA)
+
+
 def parse_percentile(text: str | int | float | Decimal) -> Fraction:
     """A percentile above 0 and up to 100, exactly as written: binary floating point gets 99.9 wrong.
 
@@ -57,6 +73,27 @@ def parse_percentile(text: str | int | float | Decimal) -> Fraction:
 def nearest_rank(percentile: Fraction, count: int) -> int:
     """The rank ⌈p·n/100⌉, from 1, of the value that a percentile is in a sorted list of n."""
     return max(1, math.ceil(percentile * count / 100))
+
+
+def within(
+    buckets: Sequence[tuple[int | None, int]], percentile: Fraction, low: float, high: float
+) -> tuple[float, float, float]:
+    """One percentile of one histogram: its estimate, as `percentiles` gives it, and what the exact value lies between.
+
+    `buckets` are (bucket, count) in order, null first, with a count in all; `low` and `high` are the exact minimum and
+    maximum.
+    """
+    total = sum(count for _, count in buckets)
+    rank = nearest_rank(percentile, total)
+    if rank in (1, total):
+        exact = low if rank == 1 else high
+        return exact, exact, exact
+    running = accumulate(count for _, count in buckets)
+    bucket = next(bucket for (bucket, _), seen in zip(buckets, running, strict=True) if seen >= rank)
+    if bucket is None:
+        return 0.0, 0.0, 0.0
+    floor, ceiling = (math.exp(min(i * _LOG_GAMMA, _LOG_LARGEST)) for i in (bucket - 1, bucket))
+    return min(max(bucket_ms(bucket), low), high), max(floor, low), min(ceiling, high)
 
 
 def percentiles(
@@ -90,15 +127,14 @@ def percentiles(
     before = np.cumsum(counts) - counts
     # Only distinct counts need exact arithmetic; there are far fewer of them than keys.
     distinct, which = np.unique(counts, return_inverse=True)
-    value = (pl.col("bucket").cast(pl.Float64) * _LOG_GAMMA + _LOG_MIDDLE).exp().fill_null(0.0)
-    middles = lines.select(value).to_series()
+    middles = lines.select(middle(pl.col("bucket"))).to_series()
     low, high = pl.col("min_ms"), pl.col("max_ms")
     columns = []
     for name, p in exact.items():
         ranks = np.array([nearest_rank(p, n) for n in distinct.tolist()], dtype=np.int64)[which]
-        middle = pl.lit(middles.gather(np.searchsorted(running, before + ranks)))
+        held = pl.lit(middles.gather(np.searchsorted(running, before + ranks)))
         rank = pl.lit(pl.Series(ranks))
-        estimate = pl.when(rank == 1).then(low).when(rank == pl.col("_n")).then(high).otherwise(middle.clip(low, high))
+        estimate = pl.when(rank == 1).then(low).when(rank == pl.col("_n")).then(high).otherwise(held.clip(low, high))
         columns.append(estimate.alias(name))
     return stats.select(keys).join(
         found.select(*keys, *columns), on=keys, how="left", nulls_equal=True, maintain_order="left"

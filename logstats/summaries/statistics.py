@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from logstats.summaries import ranking, traffic, users
+from logstats.summaries import latency, ranking, selections, traffic, users
 
 _AT_ONCE: Final = 16  # chunks
 _ROWS_AT_ONCE: Final = 500_000
@@ -16,18 +16,22 @@ _ROWS_AT_ONCE: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which statistics are asked for; nothing else is computed."""
+    """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute."""
 
     by: tuple[str, ...] = ()
     user_key: str = "auto"
     exact_users: bool = False
     max_endpoints: int = 10_000
+    over_time: bool = False
+    selections: tuple[selections.Selection, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
         """The schema columns that have to be read."""
         rankings = [ranking.ENDPOINT_KEYS, *((column,) for column in self.by)]
-        columns = traffic.NEEDS | users.USER_KEYS[self.user_key]
+        columns = traffic.NEEDS | users.USER_KEYS[self.user_key] | selections.needs(self.selections)
+        if self.over_time:
+            columns |= latency.NEEDS
         return columns.union(*(ranking.needs(keys) for keys in rankings))
 
 
@@ -40,8 +44,10 @@ class Summaries:
     breakdowns: dict[str, pl.DataFrame]
     users: pl.DataFrame
     events: pl.DataFrame | None
+    latency: pl.DataFrame | None
     first: datetime | None
     last: datetime | None
+    selections: selections.Part | None = None
 
 
 def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
@@ -61,8 +67,12 @@ def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
         {column: ranking.summarise(rows, (column,)) for column in wanted.by},
         users.summarise(rows, wanted.user_key, exact=wanted.exact_users),
         events,
+        latency.summarise(rows) if wanted.over_time else None,
         first if isinstance(first, datetime) else None,
         last if isinstance(last, datetime) else None,
+        selections.summarise(rows, wanted.selections, wanted.user_key, exact_users=wanted.exact_users)
+        if wanted.selections
+        else None,
     )
 
 
@@ -79,6 +89,8 @@ class Statistics:
         self.breakdowns = {column: ranking.Ranking((column,), wanted.max_endpoints) for column in wanted.by}
         self.users = users.ExactUsers() if wanted.exact_users else users.SketchedUsers()
         self.levels = traffic.Levels()
+        self.latency = latency.LatencyOverTime() if wanted.over_time else None
+        self.selections = selections.Selections(wanted.selections, exact_users=wanted.exact_users)
         self.first: datetime | None = None
         self.last: datetime | None = None
         self._waiting: list[Summaries] = []
@@ -101,6 +113,10 @@ class Statistics:
         for column, held in self.breakdowns.items():
             held.add(_in_order([part.breakdowns[column] for part in parts]))
         self.users.add(pl.concat([part.users for part in parts]))
+        if self.latency is not None:
+            self.latency.add(_in_order([part.latency for part in parts if part.latency is not None]))
+        if selected := [part.selections for part in parts if part.selections is not None]:
+            self.selections.add(selected)
         for part in parts:
             if part.events is not None:
                 self.levels.add(part.events)

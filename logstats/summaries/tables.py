@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from logstats import schema
+
 _PENDING_ROWS: Final = 200_000
 
 
@@ -41,7 +43,7 @@ class Shape:
             pl.concat([table.select(list(self.schema)).cast(pl.Schema(self.schema)) for table in tables])
             .group_by(*self.keys)
             .agg(
-                pl.col(*self.sums).sum(),
+                *(pl.col(c).sum() for c in self.sums),
                 *(pl.col(c).min() for c in self.minima),
                 *(pl.col(c).max() for c in self.maxima),
             )
@@ -88,8 +90,12 @@ class Keys:
         self._known = pl.DataFrame(schema={**dict.fromkeys(self.columns, pl.String), "id": pl.Int32})
 
     def number(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order."""
-        found = table.group_by(self.columns).agg(pl.col("first").min())
+        """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order.
+
+        A last key that is `(other)` was folded before, in a rollup of an archive.
+        """
+        folded = pl.col(self.columns[-1]).eq_missing(pl.lit(schema.OTHER))
+        found = table.filter(~folded).group_by(self.columns).agg(pl.col("first").min())
         new = found.join(self._known, on=self.columns, how="anti", nulls_equal=True)
         if new.height and self._known.height < self.cap:
             new = new.sort("first").head(self.cap - self._known.height)
@@ -103,3 +109,23 @@ class Keys:
         """Replace `id` by the key columns again; all of them null for `OTHER`, told apart by `folded`."""
         named = table.join(self._known, on="id", how="left")
         return named.with_columns(folded=pl.col("id") == self.OTHER).drop("id")
+
+
+class Minutes:
+    """Holds the first `cap` distinct minutes that come, in the order of the lines; no minute is always held."""
+
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
+        self._known: set[int] = set()
+
+    def split(self, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(rows of minutes that are held, rows of further ones); `first` (line of first appearance) says the order."""
+        found = table.group_by("minute").agg(pl.col("first").min()).sort("first")["minute"].to_list()
+        new = [minute for minute in found if minute is not None and minute not in self._known]
+        room = self.cap - len(self._known)
+        self._known.update(new[:room])
+        if len(new) <= room:
+            return table, table.clear()
+        held = pl.Series("minute", [m for m in found if m in self._known], dtype=pl.Int64)
+        is_held = pl.col("minute").is_null() | pl.col("minute").is_in(held.implode())
+        return table.filter(is_held), table.filter(~is_held)

@@ -1,21 +1,24 @@
-"""Requests, errors and bytes by minute; requests by status; events by level."""
+"""Requests and bytes by minute and class of status; requests by status; events by level."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
-from logstats.summaries.tables import Accumulator, Shape
+from logstats import schema
+from logstats.summaries.tables import Accumulator, Minutes, Shape
 
 NEEDS: Final = frozenset({"timestamp", "status", "bytes"})
 MAX_MINUTES: Final = 1_000_000
 MAX_LEVELS: Final = 1_000
 MINUTE_US: Final = 60_000_000
+KEYS: Final = ("minute", "status")
 
 MINUTES: Final = Shape(
-    {"minute": pl.Int64()},
-    {"requests": pl.Int64(), "errors": pl.Int64(), "bytes": pl.Int128()},
+    {"minute": pl.Int64(), "status_class": pl.UInt8()},
+    {"requests": pl.Int64(), "bytes": pl.Int128()},
     {},
     {},
 )
@@ -27,12 +30,27 @@ def minute() -> pl.Expr:
     return (pl.col("timestamp").to_physical().floordiv(MINUTE_US)).alias("minute")
 
 
-def summarise(rows: pl.DataFrame) -> pl.DataFrame:
-    """Requests of one chunk → (minute, status, requests, bytes, first)."""
+def shape(keys: Sequence[str] = KEYS) -> Shape:
+    """What `summarise` gives by `keys` (`minute` and columns of the request schema), but for `first`."""
+    return Shape(key_types(keys), {"requests": pl.Int64(), "bytes": pl.Int128()}, {}, {})
+
+
+def key_types(keys: Sequence[str]) -> dict[str, pl.DataType]:
+    """The types of key columns: `minute`, and columns of the request schema."""
+    return {key: pl.Int64() if key == "minute" else schema.dtypes()[key] for key in keys}
+
+
+def key_columns(keys: Sequence[str]) -> list[pl.Expr]:
+    """The key columns of requests."""
+    return [minute() if key == "minute" else pl.col(key) for key in keys]
+
+
+def summarise(rows: pl.DataFrame, keys: Sequence[str] = KEYS) -> pl.DataFrame:
+    """Requests of one chunk → (key…, requests, bytes, first), by `minute` and any columns of the request schema."""
     return (
         rows.lazy()
-        .select(minute(), "status", "bytes", "line")
-        .group_by("minute", "status")
+        .select(*key_columns(keys), "bytes", "line")
+        .group_by(*keys)
         .agg(
             pl.len().cast(pl.Int64).alias("requests"),
             pl.col("bytes").cast(pl.Int128).sum(),
@@ -46,35 +64,41 @@ class Traffic:
     """What is held of the traffic."""
 
     def __init__(self, max_minutes: int = MAX_MINUTES) -> None:
-        self._max_minutes = max_minutes
+        self._known = Minutes(max_minutes)
         self._minutes = Accumulator(MINUTES)
         self._statuses = Accumulator(STATUSES)
-        self._known: set[int] = set()
         self.folded = 0  # requests in minutes beyond the cap …
         self.folded_bytes = 0  # … and their bytes
 
     def add(self, table: pl.DataFrame) -> None:
-        """Add what `summarise` made of the next chunk."""
+        """Add what `summarise` made of the next chunk, by minute, status, and whatever else."""
         self._statuses.add(table.select("status", "requests"))
-        errors = pl.when(pl.col("status").is_between(500, 599)).then("requests").otherwise(0)
-        by_minute = (
-            table.with_columns(errors=errors)
-            .group_by("minute")
-            .agg(pl.col("requests", "errors", "bytes").sum(), pl.col("first").min())
+        status_class = (pl.col("status").fill_null(0) // 100).cast(pl.UInt8)
+        by_minute = table.group_by("minute", status_class=status_class).agg(
+            pl.col("requests", "bytes").sum(), pl.col("first").min()
         )
-        new = [m for m in by_minute.sort("first")["minute"].to_list() if m is not None and m not in self._known]
-        self._known.update(new[: self._max_minutes - len(self._known)])
-        if (new and len(self._known) >= self._max_minutes) or self.folded:
-            held = pl.Series([m is None or m in self._known for m in by_minute["minute"].to_list()], dtype=pl.Boolean)
-            over = by_minute.filter(~held)
-            self.folded += int(over["requests"].sum())
-            self.folded_bytes += int(over["bytes"].sum())
-            by_minute = by_minute.filter(held)
-        self._minutes.add(by_minute.drop("first"))
+        held, over = self._known.split(by_minute)
+        self.folded += int(over["requests"].sum())
+        self.folded_bytes += int(over["bytes"].sum())
+        self._minutes.add(held.drop("first"))
+
+    def by_class(self) -> pl.DataFrame:
+        """(minute, status_class, requests, bytes), in order; class 0 is a status that was not logged, a minute of
+        null requests without a time."""
+        return self._minutes.table().sort("minute", "status_class", nulls_last=False)
 
     def minutes(self) -> pl.DataFrame:
         """(minute, requests, errors, bytes), in order, with null first if there are requests without a time."""
-        return self._minutes.table().sort("minute", nulls_last=False)
+        return (
+            self._minutes.table()
+            .group_by("minute")
+            .agg(
+                pl.col("requests").sum(),
+                pl.col("requests").filter(pl.col("status_class") == 5).sum().alias("errors"),
+                pl.col("bytes").sum(),
+            )
+            .sort("minute", nulls_last=False)
+        )
 
     def statuses(self) -> pl.DataFrame:
         """(status, requests), in order; null is a status that was not logged."""
@@ -91,5 +115,9 @@ class Levels:
         """Add the events of the next chunk (`level`, `line`)."""
         table = events.group_by("level").agg(pl.len(), pl.col("line").min()).sort("line")
         for level, count, _ in table.iter_rows():
-            known = level if level in self.counts or len(self.counts) < MAX_LEVELS else "(other)"
-            self.counts[known] = self.counts.get(known, 0) + count
+            self.add_counted(level, count)
+
+    def add_counted(self, level: str, count: int) -> None:
+        """Add so many events of a level."""
+        known = level if level in self.counts or len(self.counts) < MAX_LEVELS else schema.OTHER
+        self.counts[known] = self.counts.get(known, 0) + count

@@ -31,12 +31,13 @@ def user(key: str) -> pl.Expr:
 
 def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
     """Requests of one chunk → (minute, user) pairs if exact, else (minute, register, rank)."""
-    pairs = rows.lazy().select(minute(), user(key).alias("user")).drop_nulls("user").unique().collect()
+    seen = rows.lazy().select(minute(), user(key).alias("user")).drop_nulls("user").collect()
     if exact:
-        return pairs
-    users = pairs["user"].unique()
+        return seen.unique()
+    users = seen["user"].unique()
     hashed = hll.hash_strings(users).with_columns(users)
-    return pairs.join(hashed, on="user", how="left").select("minute", "register", "rank")
+    # A minute that comes twice in a register is cheaper to add twice than to find.
+    return seen.join(hashed, on="user", how="left").select("minute", "register", "rank")
 
 
 class SketchedUsers:
@@ -47,11 +48,21 @@ class SketchedUsers:
 
     def __init__(self) -> None:
         self._sketches = hll.MinuteSketches()
+        self._whole: list[pl.DataFrame] = []  # (minute, users) of minutes that were read out as they came
 
     def add(self, table: pl.DataFrame) -> None:
         """Add what `summarise` made of the next chunk."""
         if table.height:
             self._sketches.add(table)
+
+    def add_whole(self, table: pl.DataFrame) -> None:
+        """Add all there will ever be of some minutes, by minute, each register once: they are read out, and not kept.
+
+        A month of rollups takes a tenth of the time that it takes `add`; `per_step` needs what `add` keeps.
+        """
+        if table.height:
+            self._sketches.add(table.select("register", "rank", minute=pl.lit(None, pl.Int64)))
+            self._whole.append(hll.users_by_minute(table))
 
     def total(self) -> int:
         """Users of everything."""
@@ -59,7 +70,11 @@ class SketchedUsers:
 
     def per_minute(self) -> pl.DataFrame:
         """(minute, users), in order."""
-        return self._sketches.per_minute()
+        return pl.concat([self._sketches.per_minute(), *self._whole]).sort("minute")
+
+    def per_step(self, step: int) -> pl.DataFrame:
+        """(minute, users), in order: the union of each `step` minutes."""
+        return self._sketches.per_minute() if step == 1 else self._sketches.per_step(step)
 
 
 class ExactUsers:
@@ -92,3 +107,8 @@ class ExactUsers:
     def per_minute(self) -> pl.DataFrame:
         """(minute, users), in order."""
         return self._merge().drop_nulls("minute").group_by("minute").agg(users=pl.len().cast(pl.Int64)).sort("minute")
+
+    def per_step(self, step: int) -> pl.DataFrame:
+        """(minute, users), in order: the union of each `step` minutes."""
+        stepped = self._merge().drop_nulls("minute").with_columns(pl.col("minute") // step * step)
+        return stepped.group_by("minute").agg(users=pl.col("user").n_unique().cast(pl.Int64)).sort("minute")

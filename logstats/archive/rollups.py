@@ -1,0 +1,125 @@
+"""The summaries that stay when the rows are gone, made from the rows by the same functions as a report.
+
+What a chunk gives, what a commit writes and what a report reads have one `shape(table)`: several tables of a kind
+are merged by `shape(table).merge(tables)`, whether they are of chunks, of files or of days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.archive import layout
+from logstats.summaries import latency, ranking, traffic, users
+from logstats.summaries.tables import Shape
+
+MAX_VALUES: Final = 1_000  # levels, methods, hosts and apps, each, that one commit tells apart in one day …
+MAX_ENDPOINTS: Final = 10_000  # … and endpoints
+USER_KEY: Final = "auto"
+
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    layout.TRAFFIC: ("minute", "kind", "status", "level", "method", "host", "app_name"),
+    layout.LATENCY: ("minute", "bucket"),
+    layout.ENDPOINTS: ("hour", "method", "endpoint", "status_class", "bucket"),
+    layout.USERS: ("minute", "register"),
+}
+_MINIMA: Final = ("us_min", "first")
+_MAXIMA: Final = ("us_max", "last", "rank")
+_HOUR_US: Final = 3_600_000_000
+
+
+@cache
+def shape(table: str) -> Shape:
+    """How tables of a kind merge; the columns are those of `layout.columns`."""
+    columns = layout.columns(table)
+    keys = {name: columns[name] for name in _KEYS[table] if name in columns}
+    figures = {name: kind for name, kind in columns.items() if name not in keys}
+    return Shape(
+        keys,
+        {name: kind for name, kind in figures.items() if name not in (*_MINIMA, *_MAXIMA)},
+        {name: kind for name, kind in figures.items() if name in _MINIMA},
+        {name: kind for name, kind in figures.items() if name in _MAXIMA},
+    )
+
+
+def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Rows of one chunk, all of whose columns are there and all of which have a time → the rollups, by table."""
+    requests = rows.filter(pl.col("kind") == "request")
+    return {
+        layout.TRAFFIC: _traffic(rows),
+        layout.LATENCY: latency.summarise(requests).select(_moment("minute", traffic.MINUTE_US), "bucket", "count"),
+        layout.ENDPOINTS: _endpoints(requests),
+        layout.USERS: users.summarise(requests, USER_KEY, exact=False)
+        .group_by("minute", "register")
+        .agg(pl.col("rank").max())
+        .with_columns(_moment("minute", traffic.MINUTE_US)),
+    }
+
+
+def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
+    counted = traffic.summarise(rows, _KEYS[layout.TRAFFIC])
+    span = rows.group_by(traffic.minute()).agg(
+        pl.col("timestamp").min().alias("first"), pl.col("timestamp").max().alias("last")
+    )
+    number, is_event = pl.col("requests"), pl.col("kind") == "event"
+    return _as_stored(
+        counted.drop("first")
+        .join(span, on="minute", how="left")
+        .with_columns(
+            _moment("minute", traffic.MINUTE_US),
+            pl.when(is_event).then(0).otherwise(number).alias("requests"),
+            pl.when(is_event).then(number).otherwise(0).alias("events"),
+        ),
+        layout.TRAFFIC,
+    )
+
+
+def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
+    hours = requests.with_columns((pl.col("timestamp").to_physical() // _HOUR_US).alias("hour"))
+    ranked = ranking.summarise(hours, ("hour", *ranking.ENDPOINT_KEYS))
+    bucket = pl.col("bucket")
+    # In a chunk, what took no time and what has no duration are apart; here `timed` says how many took none.
+    known = pl.when(~bucket.is_in([ranking.ZERO, ranking.NO_DURATION])).then(bucket)
+    table = ranked.with_columns(_moment(pl.col("hour").cast(pl.Int64), _HOUR_US).alias("hour"), known.alias("bucket"))
+    return shape(layout.ENDPOINTS).merge([_as_stored(table, layout.ENDPOINTS), shape(layout.ENDPOINTS).empty()])
+
+
+def _moment(number: str | pl.Expr, unit_us: int) -> pl.Expr:
+    """Minutes or hours since 1970 → a time."""
+    column = pl.col(number) if isinstance(number, str) else number
+    return (column * unit_us).cast(pl.Datetime("us", "UTC"))
+
+
+def _as_stored(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    return table.select(pl.col(column).cast(kind) for column, kind in layout.columns(name).items())
+
+
+def merged(tables: list[pl.DataFrame], table: str) -> pl.DataFrame:
+    """One table of several, in order, with what lies beyond the caps folded into `(other)`.
+
+    What has the most requests is kept: a stranger chooses the methods, hosts and paths, but hardly that.
+    """
+    whole = shape(table).merge([*tables, shape(table).empty()])
+    if table == layout.TRAFFIC:
+        for column in ("level", "method", "host", "app_name"):
+            whole = _capped(whole, table, [column], MAX_VALUES, pl.col("requests") + pl.col("events"))
+    if table == layout.ENDPOINTS:
+        whole = _capped(whole, table, ["method", "endpoint"], MAX_ENDPOINTS, pl.col("requests"))
+    return whole.sort(*shape(table).keys, nulls_last=False)
+
+
+def _capped(whole: pl.DataFrame, table: str, columns: list[str], cap: int, weight: pl.Expr) -> pl.DataFrame:
+    values = whole.group_by(columns).agg(weight.sum().alias("_weight"))
+    if values.height <= cap:
+        return whole
+    kept = values.sort("_weight", *columns, descending=[True, *[False] * len(columns)]).head(cap)
+    held = whole.join(kept, on=columns, how="semi", nulls_equal=True)
+    over = whole.join(kept, on=columns, how="anti", nulls_equal=True)
+    *emptied, last = columns
+    nothing = pl.lit(None, pl.String)
+    over = over.with_columns(*(nothing.alias(name) for name in emptied), pl.lit(schema.OTHER).alias(last))
+    return shape(table).merge([held, over])

@@ -1,0 +1,220 @@
+"""A writer at work: its folder, whose lock says that it lives and whose journal names the files that it began.
+
+A file that no commit names and whose writer is dead is left over, and `sweep` deletes it. So nothing that a live
+writer is about to commit is ever taken from it, and nobody has to search the archive for what a dead one left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, Self
+
+from logstats.archive import layout
+from logstats.archive.commits import Archive, DataFile
+from logstats.archive.files import cannot_write
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+LEVEL: Final = 6  # of zstd: 6 % smaller than 3, at the cost of 0.2 µs a row
+_JOURNAL: Final = "journal"
+_RUNS: Final = ("timestamp", "line", "minute", "register")  # columns that grow by a little: deltas are small
+
+
+class Workspace:
+    """Makes data files for one commit at a time. A context manager: at the end, what was not committed is deleted."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.id = self.folder = ""
+        self._begun: list[str] = []
+        self._made = 0
+        self._lock: IO[bytes] | None = None
+        self._journal: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock = self._locked()
+            (self.archive.root / self.folder).mkdir()
+            self._journal = (self.archive.root / self.folder / _JOURNAL).open("a", encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(error, self.path) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+        assert self._lock is not None
+        assert self._journal is not None
+        self._journal.close()
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.path)
+            lock_of(self.path).unlink()
+        self._lock.close()
+
+    def _locked(self) -> IO[bytes]:
+        """Take a name. The lock comes first, so that a writer who dies at any instant leaves one to be found by."""
+        (self.archive.root / layout.WORK).mkdir(exist_ok=True)
+        while True:
+            self.id = layout.writer_id()
+            self.folder = f"{layout.WORK}/{self.id}"
+            place = lock_of(self.path)
+            file = place.open("xb")
+            try:
+                _lock(file)
+                if place.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                    return file
+            except (BlockingIOError, FileNotFoundError):
+                pass  # a sweep took the lock for a dead writer's in this very instant
+            file.close()
+
+    @property
+    def path(self) -> Path:
+        """The writer's folder, for what it spills."""
+        return self.archive.root / self.folder
+
+    def new_path(self, table: str, tier: str, partition: layout.Partition, base: str = "") -> str:
+        """The path of a new data file; `base` is the folder of a tier that lies elsewhere. It is in the journal now."""
+        name = f"{self.id}-{self._made}.parquet"
+        self._made += 1
+        path = "/".join([*([base] if base else []), layout.folder(table, tier, partition), name])
+        assert self._journal is not None
+        try:
+            print(path, file=self._journal, flush=True)
+        except OSError as error:
+            raise cannot_write(error, self.path) from None
+        self._begun.append(path)
+        return path
+
+    def keep(self, files: Iterable[DataFile]) -> None:
+        """Make files durable, under their names, so that a commit can name them."""
+        self.archive.files.keep([file.path for file in files])
+
+    def committed(self) -> None:
+        """What was made is part of the archive."""
+        self._begun.clear()
+
+    def discard(self) -> None:
+        """Delete what was made and not committed."""
+        for path in self._begun:
+            with contextlib.suppress(OSError):
+                self.archive.files.delete(path + layout.TEMPORARY)
+                self.archive.files.delete(path)
+        self._begun.clear()
+
+
+def lock_of(place: Path) -> Path:
+    """The lock of a writer's folder."""
+    return place.with_name(f"{place.name}.lock")
+
+
+@contextlib.contextmanager
+def abandoned(place: Path) -> Iterator[bool]:
+    """Whether the writer of a folder is dead; if so it stays ours within the context."""
+    try:
+        with lock_of(place).open("r+b") as file:
+            try:
+                _lock(file)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+    except FileNotFoundError:
+        yield False
+
+
+def journal(place: Path) -> list[str]:
+    """The data files that a writer began."""
+    with contextlib.suppress(FileNotFoundError):
+        text = (place / _JOURNAL).read_text(encoding="utf-8", errors="replace")
+        return [line for line in text.split("\n")[:-1] if line]
+    return []
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Raises OSError if somebody holds it."""
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Writer:
+    """One Parquet file of a table, written a row group at a time; `close` says what it is."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        table: str,
+        partition: layout.Partition,
+        schema: pa.Schema | None = None,
+        *,
+        tier: str | None = None,
+        base: str = "",
+        compression: str = "zstd",
+        level: int | None = LEVEL,
+        row_group: int = layout.ROW_GROUP,
+    ) -> None:
+        import pyarrow.parquet as pq
+
+        self._row_group = row_group
+        self.table, self.tier = table, tier or layout.tier_of(table)
+        self.path = workspace.new_path(table, self.tier, partition, base)
+        self.schema = schema or layout.arrow_schema(table)
+        self._time = layout.time_column(table)
+        self._rows = 0
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+        self._stack = contextlib.ExitStack()
+        self._sink = self._stack.enter_context(workspace.archive.files.writing(self.path))
+        runs = [name for name in _RUNS if name in self.schema.names]
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            self.schema,
+            compression=compression,
+            compression_level=level,
+            use_dictionary=[name for name in self.schema.names if name not in runs],
+            column_encoding=dict.fromkeys(runs, "DELTA_BINARY_PACKED"),
+            write_page_index=True,
+            store_schema=False,
+        )
+
+    def write(self, rows: pl.DataFrame | pa.Table) -> None:
+        """Append rows as row groups of as many rows as were asked for."""
+        import polars as pl
+
+        if isinstance(rows, pl.DataFrame):
+            rows = rows.select(self.schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+        if not rows.num_rows:
+            return
+        import pyarrow.compute as pc
+
+        span = pc.min_max(rows[self._time]).as_py()
+        self._first = min(self._first or span["min"], span["min"])
+        self._last = max(self._last or span["max"], span["max"])
+        self._rows += rows.num_rows
+        self._writer.write_table(rows.cast(self.schema), row_group_size=self._row_group)
+
+    @property
+    def bytes(self) -> int:
+        """Written so far, whole row groups."""
+        return self._sink.bytes
+
+    def close(self) -> DataFile:
+        """Finish the file, under its temporary name still. Raises LogstatsError if it cannot be written."""
+        with self._stack:
+            self._writer.close()
+        assert self._first is not None
+        assert self._last is not None
+        return DataFile(
+            self.path, self.table, self.tier, self._rows, self._sink.bytes, self._sink.sha256, self._first, self._last
+        )
+
+    def abandon(self) -> None:
+        """Close what cannot be finished; the workspace deletes it."""
+        with contextlib.suppress(Exception), self._stack:
+            self._writer.close()

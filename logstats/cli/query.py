@@ -1,0 +1,80 @@
+"""`logstats query`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from logstats.cli import options as shared
+from logstats.cli.output import destination
+from logstats.cli.talk import Talk
+from logstats.errors import UsageError
+
+_OUTPUT = "Output"
+
+
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; - reads it from standard input.")],
+    archive: shared.ArchiveDir = None,
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="KIND", help="table, csv, jsonl or parquet.", rich_help_panel=_OUTPUT),
+    ] = "table",
+    out: shared.Out = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show DuckDB's plan instead of running it.", rich_help_panel=_OUTPUT)
+    ] = False,
+    progress: shared.Progress = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """SQL over an archive: DuckDB, read-only.
+
+    Views: logs (tier, year, month, day, hour and the columns of parse), traffic, latency, endpoints, users. A condition
+    on year, month, day and hour opens only those files. All times are UTC.
+    """
+    shared.choice("--output", output, ("table", "csv", "jsonl", "parquet"))
+    place = shared.archive_dir(archive)
+    if output == "parquet" and out is None and not explain and sys.stdout.isatty():
+        raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
+    if sql == "-":
+        sql = sys.stdin.buffer.read().decode("utf-8", "replace")
+    if not sql.strip():
+        raise UsageError("there is no SQL", "write one SELECT, such as 'FROM logs LIMIT 10'")
+    talk = Talk(quiet=quiet, progress=progress)
+
+    from logstats.archive.commits import Archive
+    from logstats.archive.query import session
+    from logstats.reports import results
+
+    opened = Archive.open(place)
+    with session(opened.files, opened.snapshot()) as asked:
+        try:
+            if explain:
+                with destination(out, datetime.now(UTC)) as file:
+                    file.write(asked.explain(sql).encode())
+                return 0
+            frames = asked.run(sql, results.FORMS[output], progress=talk.percent)
+            with destination(out, datetime.now(UTC)) as file:
+                if output == "table":
+                    terminal = out is None and sys.stdout.isatty()
+                    encoding = (sys.stdout.encoding or "utf-8") if out is None else "utf-8"
+                    text, rows = results.table(
+                        frames,
+                        width=shutil.get_terminal_size((80, 24)).columns if terminal else None,
+                        unicode=encoding.lower().startswith("utf"),
+                    )
+                    talk.done()
+                    file.write(text.encode(encoding, "backslashreplace"))
+                    if rows > results.MAX_ROWS:
+                        talk.warn(f"only the first {results.MAX_ROWS:,} rows are shown", "-o csv and -o jsonl give all")
+                else:
+                    with results.WRITERS[output](file) as write:
+                        for frame in frames:
+                            write(frame)
+        finally:
+            talk.done()
+    return int(talk.exit_code)

@@ -1,0 +1,185 @@
+"""The report as OpenMetrics text 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/).
+
+What was counted are counters, so that a log that grows, or an archive, can be read again and again. The `le` of the
+latency histograms are edges of the sketch's own buckets, the first at or above (by less than 2.1 %) 1, 2.5, 5 …
+60,000 ms: the count at each is exact, so no quantile taken from them is any worse for having come through the sketch.
+The busiest endpoints have series of their own; the rest is summed up as `(other)`: sums over endpoints are exact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from logstats import schema
+from logstats.reports.model import EndpointRow, Latency, Report
+from logstats.reports.printable import printable, shortened
+from logstats.sketches import loghist
+
+ENDPOINTS: Final = 100  # with series of their own, unless --top says how many
+LABEL: Final = 256  # characters of a label
+_NEAR_MS: Final = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000)
+
+Labels = dict[str, str]
+Sample = tuple[str, Labels, int | float]  # suffix of the name, labels, value
+
+
+def edges() -> list[tuple[int, str]]:
+    """The buckets whose upper edges bound the histograms, and those edges as `le`, in seconds to the nanosecond."""
+    buckets = [loghist.bucket_of(near) for near in _NEAR_MS]
+    return [(bucket, repr(round(loghist.upper_ms(bucket) / 1000, 9))) for bucket in buckets]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is told of one endpoint, or of several under one label."""
+
+    classes: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    timed: int = 0
+    micros: int = 0
+    buckets: Counter[int | None] = field(default_factory=Counter)
+
+    def add(self, row: EndpointRow) -> None:
+        self.classes.update(row.status_classes)
+        unlogged = row.requests - sum(row.status_classes.values())
+        if unlogged:
+            self.classes["-"] += unlogged
+        self.bytes += row.bytes
+        if row.latency:
+            self.timed += row.latency.count
+            self.micros += row.latency.sum_us
+            self.buckets.update(dict(row.latency.buckets))
+
+
+def to_openmetrics(report: Report, top: int | None = None) -> str:
+    """The report as text, the busiest `top` endpoints apart."""
+    lines = [line for family in _families(report, top or ENDPOINTS) for line in family]
+    return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+def _families(report: Report, top: int) -> Iterator[Iterator[str]]:
+    became = ("requests", "events", "rejected", "filtered", "ignored")
+    yield _family(
+        "lines", "counter", "Lines read, by what became of them",
+        [("_total", {"result": name}, getattr(report, name)) for name in became],
+    )  # fmt: skip
+    yield _family(
+        "rejected_lines", "counter", "Lines that could not be read, by reason",
+        [("_total", {"reason": name}, n) for name, n in report.rejects.by_reason.items()],
+    )  # fmt: skip
+    yield _family(
+        "failed_sources", "gauge", "Sources that could not be read, or not to their end",
+        [("", {}, sum(source.problem is not None for source in report.sources))],
+    )  # fmt: skip
+    unlogged = report.requests - sum(report.status.values())
+    statuses = {**report.status, **({"-": unlogged} if unlogged else {})}
+    yield _family(
+        "requests", "counter", "Requests by status, - where none was logged",
+        [("_total", {"status": status}, n) for status, n in statuses.items()],
+    )  # fmt: skip
+    yield _family(
+        "untimed_requests", "counter", "Requests without a usable time",
+        [("_total", {}, report.untimed)],
+    )  # fmt: skip
+    yield _family(
+        "events", "counter", "Application lines that are not requests, by level",
+        [("_total", {"level": level}, n) for level, n in _merged(report.levels).items()],
+    )  # fmt: skip
+    yield _family(
+        "response_bytes", "counter", "Sum of the response sizes",
+        [("_total", {}, report.bytes)], "bytes",
+    )  # fmt: skip
+    users = report.unique_users
+    said = "counted one by one" if users.exact else f"with a standard error of {users.standard_error:.2%}"
+    yield _family("unique_users", "gauge", f"Distinct users, {said}", [("", {}, users.total)])
+    if report.latency:
+        yield _family(
+            "request_duration_seconds", "histogram", "Durations of requests; counts and sum are exact",
+            _histogram({}, _whole(report.latency)), "seconds",
+        )  # fmt: skip
+        yield _family(
+            "invalid_durations", "counter", "Durations that were negative, not a number, or over 285 years",
+            [("_total", {}, report.latency.invalid)],
+        )  # fmt: skip
+    yield from _endpoints(report, top)
+    for name, time in (("first", report.first), ("last", report.last), ("generated", report.generated_at)):
+        if time:
+            words = "When this was written" if name == "generated" else f"The {name} time logged"
+            yield _family(f"{name}_timestamp_seconds", "gauge", words, [("", {}, time.timestamp())], "seconds")
+
+
+def _endpoints(report: Report, top: int) -> Iterator[Iterator[str]]:
+    busiest = sorted(report.endpoints, key=lambda row: (row.endpoint == schema.OTHER, -row.requests, row.name))
+    held: dict[tuple[str, str], _Sums] = {}
+    for place, row in enumerate(busiest):
+        own = place < top and row.endpoint != schema.OTHER
+        key = (_label(row.method or ""), _label(row.endpoint)) if own else ("", schema.OTHER)
+        held.setdefault(key, _Sums()).add(row)
+    labelled = [({"method": method, "endpoint": endpoint}, sums) for (method, endpoint), sums in held.items()]
+    about = f"the busiest {top:,} endpoints apart"
+    yield _family(
+        "endpoint_requests", "counter", f"Requests by class of status, {about}",
+        [
+            ("_total", {**labels, "status_class": name}, n)
+            for labels, sums in labelled for name, n in sorted(sums.classes.items())
+        ],
+    )  # fmt: skip
+    yield _family(
+        "endpoint_response_bytes", "counter", f"Sum of the response sizes, {about}",
+        [("_total", labels, sums.bytes) for labels, sums in labelled], "bytes",
+    )  # fmt: skip
+    yield _family(
+        "endpoint_request_duration_seconds", "histogram", f"Durations of requests, {about}",
+        [sample for labels, sums in labelled if sums.timed for sample in _histogram(labels, sums)], "seconds",
+    )  # fmt: skip
+
+
+def _whole(latency: Latency) -> _Sums:
+    return _Sums(timed=latency.count, micros=latency.sum_us, buckets=Counter(dict(latency.buckets)))
+
+
+def _histogram(labels: Labels, sums: _Sums) -> list[Sample]:
+    bounds = edges()
+    counts: list[Sample] = [
+        ("_bucket", {**labels, "le": le}, sum(n for b, n in sums.buckets.items() if b is None or b <= edge))
+        for edge, le in bounds
+    ]
+    return [
+        *counts,
+        ("_bucket", {**labels, "le": "+Inf"}, sums.timed),
+        ("_count", labels, sums.timed),
+        ("_sum", labels, sums.micros / 1_000_000),
+    ]
+
+
+def _merged(levels: dict[str, int]) -> dict[str, int]:
+    """Levels that read the same as a label, as one."""
+    counts: Counter[str] = Counter()
+    for level, n in levels.items():
+        counts[_label(level)] += n
+    return dict(counts)
+
+
+def _label(text: str) -> str:
+    return shortened(printable(text), LABEL)
+
+
+def _family(name: str, kind: str, words: str, samples: Iterable[Sample], unit: str = "") -> Iterator[str]:
+    """The lines of one metric family; none without samples."""
+    samples = list(samples)
+    if not samples:
+        return
+    yield f"# TYPE logstats_{name} {kind}"
+    if unit:
+        yield f"# UNIT logstats_{name} {unit}"
+    yield f"# HELP logstats_{name} {words}."
+    for suffix, labels, value in samples:
+        shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        yield f"logstats_{name}{suffix}{{{shown}}} {value}" if shown else f"logstats_{name}{suffix} {value}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,85 @@
+"""Minutes gathered into intervals, so that any stretch of time fits a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+import polars as pl
+
+from logstats.reports.model import Interval, OverTime
+from logstats.summaries import latency
+from logstats.summaries.statistics import Statistics
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+INTERVALS: Final = 1_500  # at most: a day by the minute
+_DAY: Final = 1440
+
+
+def steps() -> Iterator[int]:
+    """Lengths of intervals that people like, in minutes; from a day on, powers of two of it."""
+    yield from (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720)
+    yield from (_DAY << power for power in count())
+
+
+def step_for(minutes: int, most: int) -> int:
+    """The shortest step that takes at most so many intervals to cover so many minutes."""
+    return next(step for step in steps() if -(-minutes // step) <= most)
+
+
+def moment(minute: int) -> datetime:
+    """Minutes since 1970 → a time; the year 1 begins what an interval would begin before it."""
+    try:
+        return EPOCH + timedelta(minutes=minute)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def gather(
+    statistics: Statistics, percentiles: Sequence[str], classes: Callable[[Any], dict[str, int]]
+) -> OverTime | None:
+    """Read out what was counted by minute; None unless it was asked for. `classes` names classes of status."""
+    if statistics.latency is None:
+        return None
+    traffic = statistics.traffic.by_class().drop_nulls("minute")
+    minutes = traffic["minute"]
+    first, last = minutes.min(), minutes.max()
+    if not isinstance(first, int) or not isinstance(last, int):
+        return OverTime(1, [], [])
+    step = step_for(last - first + 1, INTERVALS - 1)  # one more, because they begin at multiples of the step
+    start = pl.col("minute") // step * step
+    by_class = traffic.group_by(start, "status_class").agg(pl.col("requests", "bytes").sum()).sort("status_class")
+    table = by_class.group_by("minute").agg(
+        pl.col("bytes").sum(), pl.struct("status_class", "requests").alias("classes"), pl.col("requests").sum()
+    )
+    buckets = statistics.latency.table().drop_nulls("minute").group_by(start, "bucket").agg(pl.col("count").sum())
+    held = (
+        buckets.sort("bucket", nulls_last=False).group_by("minute").agg(pl.struct("bucket", "count").alias("buckets"))
+    )
+    measured = latency.percentiles(buckets, ["minute"], percentiles)
+    rows = (
+        table.join(statistics.users.per_step(step), on="minute", how="left")
+        .join(measured, on="minute", how="left")
+        .join(held, on="minute", how="left")
+        .sort("minute")
+    )
+    intervals = []
+    for row in rows.iter_rows(named=True):
+        by = classes((c["status_class"], c["requests"]) for c in row["classes"])
+        intervals.append(
+            Interval(
+                start=moment(row["minute"]),
+                requests=row["requests"],
+                errors=by.get("5xx", 0),
+                bytes=int(row["bytes"]),
+                status_classes=by,
+                users=row["users"] or 0,
+                timed=row["count"] or 0,
+                percentiles={p: row[p] for p in percentiles} if row["count"] else {},
+                buckets=[(b["bucket"], b["count"]) for b in row["buckets"] or ()],
+            )
+        )
+    hours = statistics.users.per_step(60)
+    return OverTime(step, intervals, [(moment(minute), users) for minute, users in hours.iter_rows()])

@@ -1,0 +1,104 @@
+"""The registry of what a report can be rendered as: `--output`, its help, the tests and the README read it.
+
+Adding a kind is adding a function and a line to `RENDERERS`. What a function needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from logstats.reports.model import Report
+
+
+TABLES: Final = ("endpoints", "minutes", "hours", "over_time", "buckets", "rejects", "sources")  # of `tables.table`
+TABLES_OVER_TIME: Final = ("hours", "over_time")  # need what is only computed when it is asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How a report is to be shown. Renderers take from it what concerns them.
+
+    `top` is the number of rows of each ranking, None what the kind does by itself; `sort` is what the report was
+    ranked by; `table` names one of `TABLES` or of the report's breakdowns. `width`, `colour` and `encoding` are
+    those of the terminal.
+    """
+
+    top: int | None = None
+    sort: str = "avg"
+    table: str = "endpoints"
+    width: int = 80
+    colour: bool = False
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """One kind of output.
+
+    `over_time` says that it shows latency and users over time, which are only computed then. `cuts` says that
+    it shows so many rows by itself and must be given all; the others carry all rows, or the `--top` first. `one_table`
+    says that `View.table` chooses what is in it.
+    """
+
+    what: str
+    render: Callable[[Report, View], bytes]
+    binary: bool = False
+    over_time: bool = False
+    cuts: bool = False
+    one_table: bool = False
+
+
+def _table(report: Report, view: View) -> bytes:
+    from logstats.reports.terminal import render
+
+    unicode = view.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
+    text = render(report, width=view.width, colour=view.colour, top=view.top or 10, sort=view.sort, unicode=unicode)
+    return text.encode(view.encoding, "backslashreplace")
+
+
+def _json(report: Report, _: View) -> bytes:
+    return (report.to_json() + "\n").encode()
+
+
+def _csv(report: Report, view: View) -> bytes:
+    from logstats.reports.tables import table, to_csv
+
+    return to_csv(table(report, view.table)).encode()
+
+
+def _parquet(report: Report, view: View) -> bytes:
+    from logstats.reports.tables import table, to_parquet
+
+    return to_parquet(table(report, view.table))
+
+
+def _markdown(report: Report, view: View) -> bytes:
+    from logstats.reports.markdown import to_markdown
+
+    return to_markdown(report, view.top or 10).encode()
+
+
+def _html(report: Report, view: View) -> bytes:
+    from logstats.reports.html.page import to_html
+
+    return to_html(report, view.top, view.sort).encode()
+
+
+def _openmetrics(report: Report, view: View) -> bytes:
+    from logstats.reports.openmetrics import to_openmetrics
+
+    return to_openmetrics(report, view.top).encode()
+
+
+RENDERERS: Final = {
+    "table": Renderer("for a terminal", _table, cuts=True),
+    "json": Renderer("everything, for programs", _json),
+    "csv": Renderer("one table (--table), for spreadsheets", _csv, one_table=True),
+    "parquet": Renderer("one table (--table), for data frames", _parquet, binary=True, one_table=True),
+    "markdown": Renderer("for chats and tickets", _markdown, cuts=True),
+    "html": Renderer("one page that opens offline, with charts", _html, over_time=True, cuts=True),
+    "openmetrics": Renderer("for Prometheus", _openmetrics, cuts=True),
+}

@@ -1,0 +1,137 @@
+"""The result of a query, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Final, Literal
+
+import polars as pl
+
+from logstats.reports import rows
+from logstats.reports.printable import printable, shortened
+
+MAX_ROWS: Final = 1_000  # of a table for people
+_NARROWEST: Final = 12  # columns of text are cut down to, before rows become blocks
+
+Write = Callable[[pl.DataFrame], None]
+
+
+def table(frames: Iterable[pl.DataFrame], *, width: int | None, unicode: bool = True) -> tuple[str, int]:
+    """Text for people, and how many rows are in it: `MAX_ROWS` at the most.
+
+    Without a `width` a line is as long as it has to be. With one, texts are shortened in their middle; if that is not
+    enough, each row becomes a block of lines, one for each column.
+    """
+    held: pl.DataFrame | None = None
+    for frame in frames:
+        held = frame if held is None else held.vstack(frame)
+        if held.height > MAX_ROWS:
+            held = held.head(MAX_ROWS + 1)
+            break
+    assert held is not None
+    shown = held.head(MAX_ROWS)
+    cells = [[_cell(value) for value in column.to_list()] for column in shown.get_columns()]
+    right = [kind.is_numeric() for kind in shown.dtypes]
+    names = [printable(name) for name in shown.columns]
+    widths = [max([len(name), *map(len, column)]) for name, column in zip(names, cells, strict=True)]
+    if width is not None:
+        widths = _fitted(widths, right, width)
+        if sum(widths) + 2 * (len(widths) - 1) > width:
+            return _blocks(names, cells, width, unicode=unicode), held.height
+    lines = [_line(names, widths, right), "  ".join(("─" if unicode else "-") * w for w in widths)]
+    lines += [_line(list(row), widths, right) for row in zip(*cells, strict=True)]
+    return "\n".join(line.rstrip() for line in lines) + "\n", held.height
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e15 and value != int(value) else f"{value:,.1f}"
+    return printable(str(value))
+
+
+def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
+    padded = [
+        shortened(cell, w).rjust(w) if r else shortened(cell, w).ljust(w)
+        for cell, w, r in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(padded)
+
+
+def _fitted(widths: list[int], right: list[bool], width: int) -> list[int]:
+    """Take from the widest texts until the line fits, or none of them is wide."""
+    widths = list(widths)
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    while over > 0:
+        texts = [(w, place) for place, (w, r) in enumerate(zip(widths, right, strict=True)) if not r]
+        widest, place = max(texts, default=(0, 0))
+        if widest <= _NARROWEST:
+            break
+        second = max([w for w, _ in texts if w < widest], default=_NARROWEST)
+        cut = min(over, widest - max(_NARROWEST, second) or 1)
+        widths[place] -= cut
+        over -= cut
+    return widths
+
+
+def _blocks(names: list[str], cells: list[list[str]], width: int, *, unicode: bool) -> str:
+    label = min(max(map(len, names)), width // 2)
+    lines = []
+    for number, row in enumerate(zip(*cells, strict=True), 1):
+        lines.append(f"{'──' if unicode else '--'} {number}")
+        lines += [
+            f"{shortened(name, label).ljust(label)}  {shortened(cell, max(20, width - label - 2))}"
+            for name, cell in zip(names, row, strict=True)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def jsonl(file: BinaryIO) -> Iterator[Write]:
+    """Lines that are JSON objects already."""
+
+    def write(frame: pl.DataFrame) -> None:
+        if frame.height:
+            file.write(rows.harmless("\n".join(frame.to_series().to_list()) + "\n").encode())
+            file.flush()
+
+    yield write
+
+
+@contextmanager
+def parquet(file: BinaryIO) -> Iterator[Write]:
+    """Parquet with the columns of the first frame, zstd."""
+    import pyarrow.parquet as pq
+
+    writer: pq.ParquetWriter | None = None
+
+    def write(frame: pl.DataFrame) -> None:
+        nonlocal writer
+        arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if writer is None:
+            writer = pq.ParquetWriter(file, arrow.schema, compression="zstd")
+        if arrow.num_rows:
+            writer.write_table(arrow)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+WRITERS: Final[dict[str, Callable[[BinaryIO], AbstractContextManager[Write]]]] = {
+    "csv": rows.csv,
+    "jsonl": jsonl,
+    "parquet": parquet,
+}
+FORMS: Final[dict[str, Literal["values", "text", "json"]]] = {
+    "table": "text",
+    "csv": "text",
+    "jsonl": "json",
+    "parquet": "values",
+}

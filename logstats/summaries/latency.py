@@ -1,0 +1,75 @@
+"""Latency over time: how many requests took how long, by minute.
+
+A table (minute Int64, bucket Int32, count Int64), whose buckets are those of `sketches.loghist`: null is exactly
+0 ms. Requests without a duration are not in it; those without a time have a minute of null. Histograms of any
+stretch of time are sums of those of its minutes, and their percentiles are within 1 % of the nearest rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from logstats.sketches import loghist
+from logstats.summaries.tables import Accumulator, Minutes, Shape
+from logstats.summaries.traffic import MAX_MINUTES, key_columns, key_types
+
+NEEDS: Final = frozenset({"timestamp", "duration_ms"})
+KEYS: Final = ("minute",)
+
+
+def shape(keys: Sequence[str] = KEYS) -> Shape:
+    """What `summarise` gives by `keys` (`minute` and columns of the request schema), but for `first`."""
+    return Shape({**key_types(keys), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
+
+
+def summarise(rows: pl.DataFrame, keys: Sequence[str] = KEYS) -> pl.DataFrame:
+    """Requests of one chunk → (key…, bucket, count, first), by `minute` and any columns of the request schema."""
+    return (
+        rows.lazy()
+        .filter(pl.col("duration_ms").is_not_null())
+        .select(*key_columns(keys), loghist.bucket(pl.col("duration_ms")).alias("bucket"), "line")
+        .group_by(*keys, "bucket")
+        .agg(pl.len().cast(pl.Int64).alias("count"), pl.col("line").min().alias("first"))
+        .collect()
+    )
+
+
+class LatencyOverTime:
+    """What is held of latency by minute."""
+
+    def __init__(self, max_minutes: int = MAX_MINUTES) -> None:
+        self._known = Minutes(max_minutes)
+        self._held = Accumulator(shape())
+        self.folded = 0  # requests with a duration, in minutes beyond the cap
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add what `summarise` made of the next chunk, by minute and whatever else."""
+        held, over = self._known.split(table.select("minute", "bucket", "count", "first"))
+        self.folded += int(over["count"].sum())
+        self._held.add(held.drop("first"))
+
+    def table(self) -> pl.DataFrame:
+        """(minute, bucket, count), in order, nulls first."""
+        return self._held.table().sort("minute", "bucket", nulls_last=False)
+
+
+def percentiles(table: pl.DataFrame, keys: Sequence[str], ps: Sequence[str]) -> pl.DataFrame:
+    """Of (key…, bucket, count) → (key…, count, a Float64 column per percentile), in order.
+
+    The exact minimum and maximum of a stretch of time are not kept, so all percentiles are estimates within 1 %.
+    """
+    lowest, highest = pl.col("bucket").sort(nulls_last=False).first(), pl.col("bucket").max()
+    stats = (
+        table.group_by(keys)
+        .agg(
+            pl.col("count").sum(),
+            loghist.middle(lowest).alias("min_ms"),
+            loghist.middle(highest).alias("max_ms"),
+        )
+        .sort(keys)
+    )
+    found = loghist.percentiles(table, keys, stats, list(ps))
+    return stats.select(*keys, "count").join(found, on=keys, how="left", nulls_equal=True, maintain_order="left")

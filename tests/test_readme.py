@@ -1,0 +1,113 @@
+"""What the README shows runs, and says what it shows.
+
+A block of it that begins with ```console and stands below `<!-- run -->` is run: each line after `$ ` by bash, in a
+folder with `sample_logs/`, which the blocks below one `##` heading share. A command must succeed (`; echo $?` shows
+another exit code). Lines below it are what it prints on both outputs, where `...` stands for any text, on a line of its
+own for any lines; no lines say nothing about that. A line that ends with `\\` goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"<!-- run -->\n+```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
+
+# Foreign programs that the recipes pipe to: they keep what they were given.
+SENDMAIL = "#!/bin/sh\nexec cat > sent.eml\n"
+
+
+@dataclass(frozen=True)
+class Command:
+    section: str
+    line: int
+    text: str
+    shown: str
+
+
+def commands(readme: str) -> list[Command]:
+    """All that are to be run, in order."""
+    found = []
+    for block in BLOCK.finditer(readme):
+        section = re.findall(r"^## (.*)$", readme[: block.start()], re.MULTILINE)[-1]
+        places = list(COMMAND.finditer(block[1]))
+        ends = [*(place.start() for place in places[1:]), len(block[1])]
+        assert places and places[0].start() == 0, f"a block that begins with no command: {block[1][:80]!r}"
+        for place, end in zip(places, ends, strict=True):
+            line = readme[: block.start(1) + place.start()].count("\n") + 1
+            found.append(Command(section, line, place[1], block[1][place.end() : end]))
+    return found
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether a text is what is shown, `...` standing for anything."""
+    lines = [r"(?:.*\n)*?" if line == "..." else f"{_line(line)}\n" for line in shown.splitlines()]
+    return re.fullmatch("".join(lines), printed) is not None
+
+
+def _line(line: str) -> str:
+    return ".*".join(re.escape(part) for part in line.split("..."))
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTIONS = {section: list(found) for section, found in groupby(commands(README), key=lambda c: c.section)}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_section(section: str, tmp_path: Path) -> None:
+    programs, folder = tmp_path / "bin", tmp_path / "here"
+    programs.mkdir()
+    folder.mkdir()
+    (folder / "sample_logs").symlink_to(ROOT / "sample_logs")
+    (folder / "scripts").symlink_to(ROOT / "scripts")
+    (programs / "sendmail").write_text(SENDMAIL)
+    (programs / "sendmail").chmod(0o755)
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{programs}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "80",
+    }
+    for command in SECTIONS[section]:
+        ran = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command.text],
+            cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, encoding="utf-8", timeout=120,
+        )  # fmt: skip
+        where = f"README.md:{command.line}: {command.text}"
+        assert ran.returncode == 0, f"{where}\n{ran.stdout}"
+        if command.shown:
+            assert matches(command.shown, ran.stdout), f"{where}\nshown:\n{command.shown}\nprinted:\n{ran.stdout}"
+
+
+def test_what_is_marked_is_found() -> None:
+    assert README.count("<!-- run -->") == len(BLOCK.findall(README)) > 0
+    text = "## A\n<!-- run -->\n```console\n$ one \\\n    two\n1\n...\n$ three\n```\n"
+    assert [(c.section, c.line, c.text, c.shown) for c in commands(text)] == [
+        ("A", 4, "one \\\n    two", "1\n...\n"),
+        ("A", 8, "three", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("a\n", "a\n", True),
+        ("a\n", "a\nb\n", False),
+        ("a ... c\n", "a (b) c\n", True),
+        ("a\n...\nd\n", "a\nb\nc\nd\n", True),
+        ("a\n...\nd\n", "a\nd\n", True),
+        ("a.c\n", "abc\n", False),
+    ],
+)
+def test_dots_stand_for_anything(shown: str, printed: str, same: bool) -> None:
+    assert matches(shown, printed) is same

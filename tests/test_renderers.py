@@ -1,0 +1,104 @@
+"""Every kind of output: what the registry says of it, and the tables as CSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import logstats
+from logstats.reports.model import Report
+from logstats.reports.renderers import RENDERERS, TABLES, TABLES_OVER_TIME, View
+from logstats.reports.tables import Table, table, to_csv, to_parquet
+
+SAMPLE = Path(__file__).parent.parent / "sample_logs" / "combined_time.log"
+
+
+def run(*arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "logstats", *arguments], input=data, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return logstats.report(SAMPLE, by=["client_ip"], over_time=True)
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_every_kind_renders_a_report_and_an_empty_one(name: str, report: Report) -> None:
+    renderer = RENDERERS[name]
+    assert len(renderer.render(report, View())) > 500
+    assert renderer.render(logstats.report([]), View())
+
+
+def test_registry_and_terminal_need_no_data_frames() -> None:
+    code = "import sys, logstats.reports.renderers, logstats.cli.main; print({'polars', 'duckdb'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("name", [*TABLES, "client_ip"])
+def test_csv_and_parquet_hold_the_same_table(name: str, report: Report) -> None:
+    found = table(report, name)
+    rows = list(csv.reader(io.StringIO(to_csv(found))))
+    frame = pl.read_parquet(to_parquet(found))
+    assert rows[0] == frame.columns == list(found.columns)
+    assert len(rows) == frame.height + 1 > 1
+    for row, values in zip(rows[1:], frame.iter_rows(), strict=True):
+        for text, value in zip(row, values, strict=True):
+            if value is None:
+                assert text == ""
+            elif isinstance(value, str):
+                assert text == value
+            elif isinstance(value, int | float):
+                assert float(text) == value
+            else:
+                assert text == value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_tables_add_up(report: Report) -> None:
+    """Different tables count the same requests."""
+    for name in ("endpoints", "minutes", "hours", "over_time", "client_ip"):
+        found = table(report, name)
+        place = list(found.columns).index("requests")
+        assert sum(row[place] for row in found.rows) == report.requests, name
+    assert report.latency is not None
+    buckets = table(report, "buckets")
+    assert sum(row[3] for row in buckets.rows) == report.latency.count
+    for bucket, above, up_to, _ in buckets.rows[1:]:
+        assert up_to / above == pytest.approx(1.01 / 0.99)
+        assert up_to == pytest.approx((1.01 / 0.99) ** bucket)
+
+
+def test_the_command_writes_any_table(tmp_path: Path) -> None:
+    for name in [*TABLES_OVER_TIME, "user_agent"]:
+        ran = run("report", "-q", str(SAMPLE), "-o", "csv", "--table", name)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.count(b"\r\n") > 5
+    out = tmp_path / "a.parquet"
+    assert run("report", "-q", str(SAMPLE), "-o", "parquet", "--table", "minutes", "--out", str(out)).returncode == 0
+    assert pl.read_parquet(out)["requests"].sum() == 897
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "csv", "--table", "nothing"], b"--table 'nothing' is not known"),
+        (["--table", "minutes"], b"-o table has no --table"),
+        (["-o", "pdf"], b"--output 'pdf' is not known"),
+    ],
+)
+def test_what_means_nothing_is_refused(arguments: list[str], said: bytes) -> None:
+    ran = run("report", str(SAMPLE), *arguments)
+    assert ran.returncode == 2
+    assert said in ran.stderr and b"Traceback" not in ran.stderr
+
+
+def test_hostile_cells() -> None:
+    found = Table({"a": str, "n": int}, [("=1+1", 1), ("a\x1b[31m", 1 << 70), (None, None), ('x,"y"', 3)])
+    assert to_csv(found) == 'a,n\r\n\'=1+1,1\r\na\\x1b[31m,1180591620717411303424\r\n,\r\n"x,""y""",3\r\n'
+    assert pl.read_parquet(to_parquet(found))["n"].to_list() == [1, 1 << 70, None, 3]
+    assert pl.read_parquet(to_parquet(found))["a"].to_list() == ["=1+1", "a\x1b[31m", None, 'x,"y"']
