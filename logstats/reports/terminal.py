@@ -16,24 +16,10 @@ from logstats.reports.document import draw_table
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
+from logstats.reports.reasons import explain
 from logstats.reports.units import count, duration, share, size
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
-_REASONS = {
-    "unbalanced_quote": "a quote is not closed",
-    "missing_field": "it ends too early, or is of another format",
-    "unexpected_text": "it is of another format",
-    "no_match": "it is of another format",
-    "bad_status": "the status is not a number of three digits",
-    "bad_bytes": "the size is not a number",
-    "bad_duration": "the duration is not a number",
-    "not_json": "it is not JSON",
-    "not_an_object": "it is JSON, but not an object",
-    "no_pairs": "it has no key=value",
-    "no_known_fields": "no request and no message in it",
-    "too_long": "it is longer than 32 MiB",
-    "unknown_format": "no format reads it",
-}
 _TITLES = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
 _MORE_FORMATS_HINT = "another format? name it: --format NAME, or --log-format 'the line from the server configuration'"
 
@@ -339,7 +325,7 @@ class _Screen:
         for reason, number in sorted(report.rejects.by_reason.items(), key=lambda pair: (-pair[1], pair[0])):
             line = Text(f"{count(number)} × " if self._glyphs is _UNICODE else f"{count(number)} x ")
             line.append(reason, "yellow")
-            line.append(f": {_REASONS.get(reason, 'it cannot be read')}", "dim")
+            line.append(f": {explain(reason)}", "dim")
             self._print(line)
             sample = next((s for s in report.rejects.samples if s.reason == reason), None)
             if sample:
