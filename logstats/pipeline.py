@@ -95,6 +95,11 @@ class Counts:
     sources: list[SourceState] = field(default_factory=list)
     interrupted: bool = False
 
+    @property
+    def read(self) -> int:
+        """Lines that a format could read, whether or not they count."""
+        return self.requests + self.events + self.filtered
+
     def failed(self, problem: SourceError) -> None:
         """Remember a source that could not even be opened."""
         self.sources.append(SourceState(problem.source, problem=problem))

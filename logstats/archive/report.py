@@ -50,6 +50,7 @@ def plan(wanted: Wanted, filters: Filters, *, rows: bool = False) -> Plan:
     since, until = filters.since, filters.until
     told_apart = (
         not wanted.by
+        and not wanted.selections
         and wanted.user_key == rollups.USER_KEY
         and not wanted.exact_users
         and wanted.max_endpoints <= rollups.MAX_ENDPOINTS

@@ -108,6 +108,7 @@ def report(
             rich_help_panel=_STATISTICS,
         ),
     ] = 10_000,
+    fail_if: shared.FailIf = None,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help=f"{', '.join(RENDERERS)}.", rich_help_panel=_OUTPUT),
@@ -208,6 +209,7 @@ def report(
                 over_time=renderer.over_time or view.table in TABLES_OVER_TIME,
                 percentiles=percentile_texts,
                 sort=sort,
+                fail_if=fail_if or (),
                 top=None if renderer.cuts else top,
                 listener=talk,
                 interrupt=interrupt,
@@ -235,6 +237,9 @@ def _view(renderer: Renderer, *, to_file: bool) -> View:
 
 
 def _exit_code(made: Report, talk: Talk, *, strict: bool) -> ExitCode:
+    for threshold in made.thresholds:
+        if threshold.failed is not False:
+            talk.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
     if made.interrupted:
         talk.codes.add(ExitCode.INTERRUPTED)
     if made.rejected and not made.requests + made.events + made.filtered:

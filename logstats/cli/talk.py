@@ -112,6 +112,11 @@ class Talk:
         if not self._quiet:
             self._write(text, hint)
 
+    def missed(self, text: str) -> None:
+        """A threshold or an objective that was missed, or had no data."""
+        self.codes.add(ExitCode.MISSED)
+        self._write(text)
+
     def error(self, error: LogstatsError) -> None:
         """What went wrong, and what to do."""
         self._write(error.what if not isinstance(error, SourceError) else str(error), error.hint)

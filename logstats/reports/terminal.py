@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
+from logstats.reports.document import draw_table
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
@@ -86,6 +87,7 @@ class _Screen:
         if report.events:
             self._events()
         self._rejected()
+        self._thresholds()
         self._notes()
 
     # ------------------------------------------------------------------ parts
@@ -336,6 +338,16 @@ class _Screen:
         if report.rejected * 5 > report.lines:
             self._console.print(Text(_MORE_FORMATS_HINT, "yellow"))
 
+    def _thresholds(self) -> None:
+        if not self._report.thresholds:
+            return
+        self._heading("Thresholds")
+        for threshold in self._report.thresholds:
+            style = "green" if threshold.failed is False else "red"
+            line = Text(f"{threshold.verdict:<8}", style).append(printable(threshold.condition), "bold")
+            self._console.print(line, overflow="fold")
+            self._console.print(Padding(Text(printable(threshold.words), "dim"), (0, 0, 0, 8)))
+
     def _notes(self) -> None:
         problems = [s for s in self._report.sources if s.problem]
         if not self._report.notes and not problems:
@@ -359,22 +371,7 @@ class _Screen:
         self._print(line)
 
     def _table(self, heads: Sequence[str], rows: list[list[Text]]) -> None:
-        widths = [max([len(head), *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
-        # The first column gives way: what remains of the width is its own.
-        room = self._width - sum(widths[1:]) - 2 * (len(heads) - 1)
-        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
-        first = max(12, min(widths[0], room))
-        for number, head in enumerate(heads):
-            if number == 0:
-                table.add_column(head, width=first, no_wrap=True)
-            else:
-                table.add_column(head, justify="right", no_wrap=True, width=widths[number])
-        for row in rows:
-            name = Text(shortened(row[0].plain, first), row[0].style)
-            if name.cell_len > first:  # wide characters
-                name.truncate(first, overflow="ellipsis")
-            table.add_row(name, *row[1:])
-        self._console.print(table)
+        draw_table(self._console, heads, rows, self._width)
 
 
 class _Cells:
