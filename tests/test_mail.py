@@ -93,6 +93,15 @@ def _escaped(text: str) -> str:
     return text
 
 
+def test_a_missed_threshold_is_in_the_subject() -> None:
+    for condition, verdict in (("p99 > 1ms", "FAILED"), ("p99 > 100s", "OK"), ("GET /nothing: p99 > 1s", "NO DATA")):
+        report = logstats.report(SAMPLE, over_time=True, fail_if=["requests < 1", condition])
+        message = parsed(to_email(report, "ops@example.com"))
+        assert message["Subject"].startswith(f"{verdict}: Access log 2025-01-17")
+        assert condition.replace(">", "&gt;") in body(message, "html")
+        assert condition in body(message, "plain")
+
+
 def test_an_empty_report_is_a_mail_too() -> None:
     message = parsed(to_email(logstats.report([], over_time=True), "ops@example.com", subject="Übersicht"))
     assert message["Subject"] == "Übersicht"

@@ -55,12 +55,14 @@ def to_email(report: Report, recipients: str, sender: str = "", subject: str = "
 
 
 def summary(report: Report) -> str:
-    """What a reader of subjects needs to know."""
+    """What a reader of subjects needs to know: first of all, whether a threshold was missed."""
+    missed = [threshold for threshold in report.thresholds if threshold.failed is not False]
+    verdict = f"{missed[0].verdict.upper()}: " if missed else "OK: " if report.thresholds else ""
     day = f" {report.first:%Y-%m-%d}" if report.first else ""
     parts = [f"{count(report.requests)} requests", f"{share(report.errors, report.requests)} errors"]
     if report.latency and (p99 := report.latency.percentiles.get("99")) is not None:
         parts.append(f"p99 {duration(p99)}")
-    return f"Access log{day}: {', '.join(parts)}"
+    return f"{verdict}Access log{day}: {', '.join(parts)}"
 
 
 def to_body(report: Report, sort: str = "avg") -> str:
@@ -75,6 +77,7 @@ def to_body(report: Report, sort: str = "avg") -> str:
             title=page.title(report),
             period=page.period(report),
             warnings=page.warnings(report),
+            thresholds=report.thresholds,
             tiles=page.tiles(report),
             bars=_bars(drawn) if drawn else [],
             bars_note=_note(drawn) if drawn else "",
