@@ -18,10 +18,10 @@ from logstats.archive.add import add as add_to
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_time
-from logstats.formats import registry
+from logstats.formats import layout, registry
 from logstats.formats.convert import Reading
+from logstats.formats.layout import Layout
 from logstats.formats.logformat import compile_log_format
-from logstats.formats.model import Format
 from logstats.inputs import discover
 from logstats.objectives import diff as comparison
 from logstats.objectives import slo as objectives
@@ -107,16 +107,14 @@ class Options:
             ) from None
         return self.tz
 
-    def chosen_format(self) -> Format | None:
-        """The format that was asked for. Raises FormatError."""
+    def chosen_format(self) -> tuple[Layout, ...] | None:
+        """The format that was asked for, or the layouts. Raises FormatError."""
         if self.format and self.log_format:
             raise UsageError("--format and --log-format exclude each other", "give one of the two")
         if self.log_format:
-            return compile_log_format(self.log_format)
-        extra = Path(self.formats_dir) if self.formats_dir else None
-        if extra:
-            registry.formats(extra)
-        return registry.named(self.format, extra) if self.format else None
+            return (Layout(compile_log_format(self.log_format)),)
+        known = registry.formats(Path(self.formats_dir) if self.formats_dir else None)
+        return tuple(layout.parse(self.format, known)) if self.format else None
 
     def reading(self, wanted: frozenset[str]) -> Reading:
         """How lines are read. Raises RouteError."""

@@ -216,7 +216,8 @@ def _counts(archive: Archive, snapshot: Snapshot) -> Counts:
     """Every line of every source, and the first rejected ones of each reason."""
     counts, taken = Counts(), Taken()
     for source in snapshot.sources.values():
-        counts.sources.append(SourceState(source.name, source.format, source.counts.lines, source.counts.bytes))
+        lines, size = source.counts.lines, source.counts.bytes
+        counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
         taken += source.counts
     for name in ("lines", "requests", "events", "rejected", "ignored", "invalid_durations"):
         setattr(counts, name, getattr(taken, name))

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 
@@ -48,16 +48,16 @@ class Start:
     """Where reading begins: `offset` (in the decompressed source) is that of line number `line`.
 
     `digest` is that of everything before, and goes on; the last line is left if it lacks its newline, unless `final`.
-    `format` is how the source was read so far, `state` what its reader must know of the lines before. `opened` is
-    read instead of opening the source, from its beginning.
+    `format` is how the source is written, as `--format` takes it, if that is known, `directives` are the W3C directives
+    in force. `opened` is read instead of opening the source, from its beginning.
     """
 
     offset: int = 0
     line: int = 1
     digest: Digest | None = None
     final: bool = True
-    format: Any = None
-    state: Any = None
+    format: str | None = None
+    directives: str = ""
     opened: Opened | None = None
 
 
