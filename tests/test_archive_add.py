@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numbered
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numbered import line, log, numbers, once
 
 import logstats
 from logstats import api
@@ -24,8 +26,6 @@ from logstats.archive.commits import Archive
 from logstats.archive.init import init
 from logstats.archive.sources import LARGEST_BLOCK, BlockDigest, block_end, block_start
 from logstats.errors import UsageError
-import numbered
-from numbered import line, log, numbers, once
 
 Add = Callable[..., Added]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from logstats import __version__
-from logstats.cli import archive, parse, query, report
+from logstats.cli import archive, diff, parse, query, report, slo
 from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, LogstatsError
 
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 app.command("report")(report.report)
 app.command("parse")(parse.parse)
+app.command("slo")(slo.slo)
+app.command("diff")(diff.diff)
 app.command("query")(query.query)
 app.add_typer(archive.app, name="archive")
 

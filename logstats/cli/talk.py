@@ -10,7 +10,7 @@ from logstats.errors import ExitCode, LogstatsError, SourceError, gravest
 from logstats.reports.printable import printable
 
 if TYPE_CHECKING:
-    from logstats.formats.model import Format
+    from logstats.formats.detect import Detected
     from logstats.inputs import ChunkReader
     from logstats.pipeline import Counts
 
@@ -31,11 +31,17 @@ class Talk:
 
     # -- the pipeline's listener
 
-    def format_found(self, source: str, format: Format, share: float, runner_up: Format | None) -> None:
+    def format_found(self, source: str, found: Detected) -> None:
         """A source's format was found out."""
-        sure = "" if share > 0.995 else f" (reads {share:.0%} of the first lines)"
-        name = "--log-format" if format.name.startswith("log_format:") else format.name
-        self.say(f"{source}: format {name}{sure}")
+        sure = "" if found.share > 0.995 else f" (reads {found.share:.0%} of the first lines)"
+        self.say(f"{source}: format {found.name}{sure}")
+        if found.rival is not None:
+            one, other = found.ranking[0].layout, found.rival.layout
+            self.say(
+                f"{source}: that could also be {other.name}\n"
+                f"  {one.name}: {one.format.title}\n  {other.name}: {other.format.title}\n"
+                f"  --format {one.name} or --format {other.name} says which"
+            )
 
     def format_unknown(self, source: str) -> None:
         """No format reads the first lines of a source."""
@@ -111,6 +117,11 @@ class Talk:
         """Something the user should act on; `-q` silences it too."""
         if not self._quiet:
             self._write(text, hint)
+
+    def missed(self, text: str) -> None:
+        """A threshold or an objective that was missed, or had no data."""
+        self.codes.add(ExitCode.MISSED)
+        self._write(text)
 
     def error(self, error: LogstatsError) -> None:
         """What went wrong, and what to do."""
