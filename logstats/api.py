@@ -158,7 +158,7 @@ def report(
     archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
-    texts = tuple(str(p) for p in percentiles)
+    texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
         try:
             loghist.parse_percentile(text)

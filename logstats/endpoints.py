@@ -226,7 +226,8 @@ def load_openapi(file: str | Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RouteError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path") from None
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "not UTF-8"
+        raise RouteError(f"{path}: {why}", "check the path") from None
     document = _parse(path, text)
     paths = document.get("paths") if isinstance(document, dict) else None
     if not isinstance(paths, dict) or not paths:

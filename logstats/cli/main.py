@@ -44,7 +44,7 @@ def main(
 def run() -> None:
     """Run the program. Whatever a user can cause ends in words and an exit code, never in a traceback."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="logstats", standalone_mode=False)
     except LogstatsError as error:
         Talk().error(error)
         code = error.exit_code
