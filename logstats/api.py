@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,18 +16,28 @@ from logstats.archive import report as archived
 from logstats.archive.add import Added, How
 from logstats.archive.add import add as add_to
 from logstats.endpoints import Endpoints, load_openapi
-from logstats.errors import UsageError
+from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_time
-from logstats.formats import registry
+from logstats.formats import layout, registry
 from logstats.formats.convert import Reading
+from logstats.formats.layout import Layout
 from logstats.formats.logformat import compile_log_format
-from logstats.formats.model import Format
 from logstats.inputs import discover
+from logstats.objectives import diff as comparison
+from logstats.objectives import slo as objectives
+from logstats.objectives import thresholds
+from logstats.objectives.diff import Comparison
+from logstats.objectives.expressions import Condition, parse_condition
+from logstats.objectives.policy import Policy
+from logstats.objectives.policy import load as load_policy
+from logstats.objectives.slo import EPOCH, Outcome
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
 from logstats.reports.build import SORTS, build
+from logstats.reports.load import saved_report
 from logstats.reports.model import Report
 from logstats.sketches import loghist
-from logstats.summaries import ranking, users
+from logstats.summaries import indicators, ranking, users
+from logstats.summaries.indicators import Indicators
 from logstats.summaries.statistics import Statistics, Wanted, summarise
 
 if TYPE_CHECKING:
@@ -97,16 +107,14 @@ class Options:
             ) from None
         return self.tz
 
-    def chosen_format(self) -> Format | None:
-        """The format that was asked for. Raises FormatError."""
+    def chosen_format(self) -> tuple[Layout, ...] | None:
+        """The format that was asked for, or the layouts. Raises FormatError."""
         if self.format and self.log_format:
             raise UsageError("--format and --log-format exclude each other", "give one of the two")
         if self.log_format:
-            return compile_log_format(self.log_format)
-        extra = Path(self.formats_dir) if self.formats_dir else None
-        if extra:
-            registry.formats(extra)
-        return registry.named(self.format, extra) if self.format else None
+            return (Layout(compile_log_format(self.log_format)),)
+        known = registry.formats(Path(self.formats_dir) if self.formats_dir else None)
+        return tuple(layout.parse(self.format, known)) if self.format else None
 
     def reading(self, wanted: frozenset[str]) -> Reading:
         """How lines are read. Raises RouteError."""
@@ -134,6 +142,7 @@ def report(
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
+    fail_if: Sequence[str] = (),
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
@@ -145,7 +154,8 @@ def report(
     `sources` are files, globs, folders (their files, oldest first) or `-` for standard input. Further keyword
     arguments are the fields of `Options`. `by` names columns to rank as endpoints are (`client_ip`, `host`,
     `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`); `over_time` fills `report.over_time` with
-    latency and users by interval. A source that cannot be read is in
+    latency and users by interval. `fail_if` are conditions such as `GET /api/bugs*: p95 > 200ms`; `report.thresholds`
+    says what became of each. A source that cannot be read is in
     `report.sources` with its problem; the others are still counted.
 
     Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
@@ -154,10 +164,11 @@ def report(
     Counts, sums, minima, maxima and averages are exact; percentiles are within 1 % of the nearest rank; unique
     users have a standard error of 0.81 % unless `exact_users`.
 
-    Raises UsageError for options that mean nothing, FormatError for a format that cannot be read, and
-    archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
+    Raises UsageError for options that mean nothing, FormatError for a format that cannot be read, ExpressionError for a
+    condition, and archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
+    conditions = [_condition(text) for text in fail_if]
     texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
         try:
@@ -165,7 +176,8 @@ def report(
         except ValueError as error:
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     _check_choices(by, user_key, sort, max_endpoints)
-    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time)
+    selected = thresholds.selections(conditions)
+    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time, selected)
     filters = options.filters()
     if archive is not None:
         _check_archive_options(sources, options)
@@ -184,7 +196,88 @@ def report(
     made = build(
         statistics, counts, percentiles=texts, sort=sort, top=top, filters=filters.said(), generated_at=options.now
     )
+    if conditions:
+        made = thresholds.judged(made, conditions, statistics)
     return replace(made, notes=[*made.notes, note]) if note else made
+
+
+def slo(
+    sources: str | Path | Sequence[str | Path],
+    policy: str | Path | Policy,
+    options: Options | None = None,
+    *,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+    **more: Any,
+) -> Outcome:
+    """Objectives held against logs; `policy` is a TOML file, or what `objectives.policy.parse` made of one.
+
+    Further keyword arguments are the fields of `Options`. Everything is counted exactly, from the rows. The windows end
+    with the minute of the last request, or at `until`. Raises ObjectiveError, and what `report` raises.
+    """
+    options = _options(options, more)
+    policy = policy if isinstance(policy, Policy) else load_policy(policy)
+    wanted = objectives.indicators(policy)
+    filters = options.filters()
+    # The last minute before --until, which may be in the middle of it.
+    end = (filters.until - EPOCH - timedelta(microseconds=1)) // timedelta(minutes=1) if filters.until else None
+    held = Indicators(policy.window // 60, end)
+
+    def work(rows: pl.DataFrame, _source: str, _line: int) -> pl.DataFrame:
+        return indicators.summarise(
+            rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows, wanted
+        )
+
+    job = _job(options, indicators.needs(wanted), work, rejects is not None)
+    for part, _ in _run(sources, job, listener, interrupt, rejects):
+        if part.result is not None:
+            held.add(part.result)
+    return objectives.evaluate(
+        policy,
+        held.table(),
+        held.last,
+        generated_at=options.now or datetime.now(UTC),
+        lines=job.counts.lines,
+        rejected=job.counts.rejected,
+        nothing_parsed=bool(job.counts.rejected) and not job.counts.read,
+        filters=filters.said(),
+        interrupted=job.counts.interrupted,
+    )
+
+
+def diff(
+    before: str | Path | Report,
+    after: str | Path | Report,
+    options: Options | None = None,
+    *,
+    max_endpoints: int = 10_000,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    **more: Any,
+) -> Comparison:
+    """What changed between two logs: files, globs or folders, saved JSON reports, or reports.
+
+    Further keyword arguments are the fields of `Options`; they say how logs are read. Raises UsageError for a saved
+    report that cannot be read, or if both are saved and there are options; LogstatsError if a side cannot be read.
+    """
+    options = _options(options, more)
+    loaded = [one if isinstance(one, Report) else saved_report(one) for one in (before, after)]
+    if all(loaded) and replace(options, now=None) != Options():
+        raise UsageError("both sides are saved reports, so how lines are read is decided", "leave these options out")
+    sides = []
+    for given, saved in zip((before, after), loaded, strict=True):
+        name = "a report" if isinstance(given, Report) else str(given)
+        made = saved
+        if made is None:
+            assert not isinstance(given, Report)
+            made = report(
+                [given], options, max_endpoints=max_endpoints, sort="requests", listener=listener, interrupt=interrupt
+            )
+            if all(source.problem for source in made.sources):
+                raise LogstatsError(f"{name}: nothing to compare", "a log, a folder of logs, or a saved JSON report")
+        sides.append(comparison.side(made, name))
+    return comparison.compare(*sides)
 
 
 def _check_archive_options(sources: Any, options: Options) -> None:
@@ -292,6 +385,18 @@ def _options(options: Options | None, more: dict[str, Any]) -> Options:
     except TypeError:
         unknown = next(name for name in more if name not in Options.__dataclass_fields__)
         raise UsageError(f"no option is called {unknown!r}", "see logstats.Options") from None
+
+
+def _condition(text: str) -> Condition:
+    condition = parse_condition(text)
+    if condition.hold is not None:
+        raise ExpressionError(
+            text,
+            text.rindex("for"),
+            "`for` is for alerts, which watch; this looks at all of it at once",
+            "leave it out",
+        )
+    return condition
 
 
 def _check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: int) -> None:

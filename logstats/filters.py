@@ -51,7 +51,7 @@ class Filters:
             tests.append(pl.col("timestamp") >= self.since)
         if self.until:
             tests.append(pl.col("timestamp") < self.until)
-        for name, test in (("status", _status), ("method", _method), ("path", _glob), ("host", _glob)):
+        for name, test in (("status", _status), ("method", _method), ("path", glob_matches), ("host", glob_matches)):
             wanted, unwanted = getattr(self, name), getattr(self, f"exclude_{name}")
             if wanted:
                 tests.append(test(name, wanted))
@@ -114,7 +114,8 @@ def _method(name: str, wanted: Sequence[str]) -> pl.Expr:
     return pl.col(name).str.to_uppercase().is_in([word.upper() for word in wanted])
 
 
-def _glob(name: str, wanted: Sequence[str]) -> pl.Expr:
+def glob_matches(name: str, wanted: Sequence[str]) -> pl.Expr:
+    """Whether a column matches one of some globs, null where it is null: `*` is any run of characters, `?` any one."""
     return pl.col(name).str.contains("|".join(f"(?:{_regex(word)})" for word in wanted))
 
 

@@ -209,7 +209,7 @@ def stages(folder: Path, lines: int) -> None:
         lap("bytes to text")
         tokens = ready.tokenise(text)
         lap("text to fields")
-        batch = ready.convert(tokens, len(text))
+        batch = ready.convert(tokens, text)
         lap("fields to rows")
         part = summarise(batch.rows, wanted)
         lap("rows to summaries")

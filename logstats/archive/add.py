@@ -22,9 +22,8 @@ from logstats.archive.sources import BlockDigest, Known, Place, Records, block_s
 from logstats.archive.workspace import Workspace
 from logstats.errors import LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
-from logstats.formats import registry
 from logstats.formats.convert import Reading
-from logstats.formats.model import Format
+from logstats.formats.layout import Layout
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs.compression import Damaged, pieces
@@ -88,7 +87,7 @@ class How:
     known once more; `final` takes a last line without its newline; `format` is given, or found out."""
 
     reading: Reading
-    format: Format | None = None
+    format: tuple[Layout, ...] | None = None
     formats_dir: Path | None = None
     source_name: str | None = None
     duplicates: bool = False
@@ -244,8 +243,8 @@ class _Adding:
             known.end.lines + 1,
             known.digest or BlockDigest(),
             self._how.final,
-            self._format(outcome.format),
-            known.end.state,
+            outcome.format,
+            known.end.directives,
             opened,
         )
         parts = run([replace(source, start=start)], self._job, self._listener, interrupt=self._interrupt)
@@ -299,10 +298,6 @@ class _Adding:
     def _applied(self, progress: _Progress) -> Source:
         return progress.advance(self._how.source_name).applied(self._records.by_id)
 
-    def _format(self, name: str | None) -> Format | None:
-        """The format that a source was read with before, if there still is one of the name."""
-        return registry.formats(self._how.formats_dir).get(name) if name else None
-
     def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
         """What is known of a source, where it lies, and a pipe as it was before anybody looked into it."""
         place = Place.of(source.path) if source.size is not None else None
@@ -332,7 +327,7 @@ class _Adding:
         if part.rejected_lines:
             self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name))
         assert isinstance(part.end.digest, BlockDigest)
-        progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail)
+        progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail, part.end.directives)
         progress.digest = part.end.digest
         rejected = sum(part.reasons.values())
         progress.counts += Counts(

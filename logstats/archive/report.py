@@ -50,6 +50,7 @@ def plan(wanted: Wanted, filters: Filters, *, rows: bool = False) -> Plan:
     since, until = filters.since, filters.until
     told_apart = (
         not wanted.by
+        and not wanted.selections
         and wanted.user_key == rollups.USER_KEY
         and not wanted.exact_users
         and wanted.max_endpoints <= rollups.MAX_ENDPOINTS
@@ -215,7 +216,8 @@ def _counts(archive: Archive, snapshot: Snapshot) -> Counts:
     """Every line of every source, and the first rejected ones of each reason."""
     counts, taken = Counts(), Taken()
     for source in snapshot.sources.values():
-        counts.sources.append(SourceState(source.name, source.format, source.counts.lines, source.counts.bytes))
+        lines, size = source.counts.lines, source.counts.bytes
+        counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
         taken += source.counts
     for name in ("lines", "requests", "events", "rejected", "ignored", "invalid_durations"):
         setattr(counts, name, getattr(taken, name))

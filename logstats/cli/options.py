@@ -132,6 +132,17 @@ ArchiveDir = Annotated[
         show_default=False,
     ),
 ]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if",
+        metavar="CONDITION",
+        help="Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",
+        show_default=False,
+        rich_help_panel="Thresholds",
+    ),
+]
+
 Out = Annotated[
     str | None,
     typer.Option(

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from logstats.errors import LogstatsError
+
+if TYPE_CHECKING:
+    from logstats.reports.document import Section
+
+
+def abandon(stream: TextIO) -> None:
+    """Nobody reads it any more, or its disk is full: what it still holds goes nowhere, without a complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -55,3 +66,39 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What there is to show a text on."""
+
+    width: int
+    colour: bool
+    encoding: str
+
+    @property
+    def unicode(self) -> bool:
+        """Whether it has more characters than ASCII's."""
+        return self.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
+
+
+def screen(*, to_file: bool) -> Screen:
+    """The terminal, or what stands for it."""
+    return Screen(
+        shutil.get_terminal_size((80, 24)).columns,
+        not to_file and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        "utf-8" if to_file else sys.stdout.encoding or "utf-8",
+    )
+
+
+def rendered(document: Sequence[Section], made: dict[str, Any], output: str, *, to_file: bool) -> bytes:
+    """A document as `table` or `markdown`, or what it is about as `json`, ASCII only."""
+    if output == "json":
+        return (json.dumps(made, allow_nan=False) + "\n").encode()
+    from logstats.reports.document import to_markdown, to_terminal
+
+    if output == "markdown":
+        return to_markdown(document).encode()
+    shown_on = screen(to_file=to_file)
+    text = to_terminal(document, width=shown_on.width, colour=shown_on.colour, unicode=shown_on.unicode)
+    return text.encode(shown_on.encoding, "backslashreplace")

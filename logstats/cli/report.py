@@ -107,6 +107,7 @@ def report(
             rich_help_panel=_STATISTICS,
         ),
     ] = 10_000,
+    fail_if: shared.FailIf = None,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help=f"{', '.join(RENDERERS)}.", rich_help_panel=_OUTPUT),
@@ -174,6 +175,7 @@ def report(
                 over_time=renderer.over_time or view.table in TABLES_OVER_TIME,
                 percentiles=percentile_texts,
                 sort=sort,
+                fail_if=fail_if or (),
                 top=None if renderer.cuts else top,
                 listener=talk,
                 interrupt=interrupt,
@@ -204,6 +206,9 @@ def _view(output: Renderer, *, top: int | None, sort: str, table: str, to_file: 
 
 
 def _exit_code(made: Report, talk: Talk, *, strict: bool) -> ExitCode:
+    for threshold in made.thresholds:
+        if threshold.failed is not False:
+            talk.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
     if made.interrupted:
         talk.codes.add(ExitCode.INTERRUPTED)
     if made.rejected and not made.requests + made.events + made.filtered:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import polars as pl
 
@@ -35,6 +36,7 @@ Pattern = tuple[str | Variable, ...]  # literals and variables in turn, no two o
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
+@cache
 def parse_pattern(text: str) -> Pattern:
     """`$name` or `${name}` is a variable, the rest is literal. Raises FormatError where two variables touch."""
     parts: list[str | Variable] = []
@@ -121,7 +123,10 @@ class Delimited:
     def __init__(self, pattern: Pattern, names: Collection[str]) -> None:
         self.pattern = pattern
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
-        self._plan = _plan(_sections(pattern))
+
+    @cached_property
+    def _plan(self) -> _Plan:
+        return _plan(_sections(self.pattern))
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane."""

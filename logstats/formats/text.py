@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -18,14 +20,34 @@ _BOM = b"\xef\xbb\xbf"
 _NEWLINE, _SPACE, _HASH = b"\n #"
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the lines of a chunk do not say themselves.
+
+    `directives` are the W3C directives in force where it begins (`#Fields: …`, `#Date: …`), a line each;
+    `modified` is when the source was last written, which tells the year of times that have none.
+    """
+
+    directives: str = ""
+    modified: datetime | None = None
+
+
+NO_CONTEXT: Final = Context()
+
+
 @dataclass(frozen=True)
 class Text:
-    """The lines of one chunk as one UTF-8 buffer. What an engine does not ask for is not made of it."""
+    """The lines of one chunk as one UTF-8 buffer. What an engine does not ask for is not made of it.
+
+    Of lines that were wrapped, `envelope` has what the wrapper says, row i of line i.
+    """
 
     data: bytes
+    context: Context = NO_CONTEXT
+    envelope: pl.DataFrame | None = None
 
     @classmethod
-    def of(cls, data: bytes, *, start_of_source: bool = False) -> Text:
+    def of(cls, data: bytes, *, start_of_source: bool = False, context: Context = NO_CONTEXT) -> Text:
         """Decode a run of whole lines; bytes that are not UTF-8 become `\\xNN`."""
         if start_of_source and data.startswith(_BOM):
             data = data[len(_BOM) :]
@@ -35,16 +57,21 @@ class Text:
             data = data.replace(b"\r\n", b"\n")
         if not data.isascii():
             data = _valid_utf8(data)
-        return cls(data)
+        return cls(data, context)
 
     @classmethod
-    def of_lines(cls, lines: pl.Series) -> Text:
+    def of_lines(cls, lines: pl.Series, context: Context = NO_CONTEXT, envelope: pl.DataFrame | None = None) -> Text:
         """Lines (String, no nulls) that are text already and hold no newline."""
         data = io.BytesIO()
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")
-        made = cls(data.getvalue())
+        made = cls(data.getvalue(), context, envelope)
         made.__dict__["lines"] = lines
         return made
+
+    def gather(self, places: pl.Series) -> Text:
+        """Some of the lines."""
+        envelope = None if self.envelope is None else self.envelope[places]
+        return Text.of_lines(self.lines.gather(places), self.context, envelope)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -84,7 +111,7 @@ class Text:
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
-        return np.concatenate([[0], self._ends[:-1] + 1])
+        return np.concatenate([[0], self._ends + 1])[:-1]
 
 
 def _valid_utf8(data: bytes) -> bytes:

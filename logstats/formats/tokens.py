@@ -37,7 +37,10 @@ class Tokens:
 class Tokeniser(Protocol):
     """An engine, made ready for one format and for the variables that are wanted."""
 
+    names: list[str]
+
     def __call__(self, text: Text) -> Tokens: ...
+    def scan(self, line: str) -> dict[str, str | None]: ...
 
 
 Scan = Callable[[str], dict[str, str | None]]  # the slow lane: one line to its fields, or raises Reject

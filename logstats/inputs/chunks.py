@@ -8,9 +8,9 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 
@@ -48,16 +48,16 @@ class Start:
     """Where reading begins: `offset` (in the decompressed source) is that of line number `line`.
 
     `digest` is that of everything before, and goes on; the last line is left if it lacks its newline, unless `final`.
-    `format` is how the source was read so far, `state` what its reader must know of the lines before. `opened` is
-    read instead of opening the source, from its beginning.
+    `format` is how the source is written, as `--format` takes it, if that is known, `directives` are the W3C directives
+    in force. `opened` is read instead of opening the source, from its beginning.
     """
 
     offset: int = 0
     line: int = 1
     digest: Digest | None = None
     final: bool = True
-    format: Any = None
-    state: Any = None
+    format: str | None = None
+    directives: str = ""
     opened: Opened | None = None
 
 
@@ -83,11 +83,20 @@ class ChunkReader:
     """Iterates over the chunks of a source.
 
     A chunk of a file is about `target` bytes. A chunk of a pipe is the whole lines that have arrived, so nothing
-    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did.
+    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did. Once `stop`
+    says so, the lines that have arrived are the last chunk, and half a line is left.
     """
 
-    def __init__(self, source: Source, *, target: int = TARGET, max_line: int = MAX_LINE) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        target: int = TARGET,
+        max_line: int = MAX_LINE,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.source = source
+        self._stop = stop
         self.total_bytes = source.size
         self.read_bytes = 0  # compressed bytes, for progress
         self.error: SourceError | None = None
@@ -114,11 +123,14 @@ class ChunkReader:
             self._pump.start()
         while True:
             with self._changed:
-                # A timeout, so that Ctrl-C is noticed on every platform.
-                while not self._enough():
-                    self._changed.wait(1.0)
-                taken, ended = self._take(), self._ended
+                # A timeout, because a signal handler sets what `stop` looks at, and cannot wake us.
+                while not self._enough() and not self._stop():
+                    self._changed.wait(0.1)
+                stopped = self._stop()
+                taken, ended = self._take(everything=stopped), self._ended
             yield from self._lines.feed(taken)
+            if stopped:
+                return
             if ended and not self._pieces:
                 if self._start.final:
                     yield from self._lines.finish()
@@ -128,12 +140,6 @@ class ChunkReader:
     def unfinished(self) -> int:
         """Bytes of a last line without its newline that was left."""
         return self._lines.unfinished
-
-    def drain(self) -> Iterator[Chunk]:
-        """What has already arrived, without waiting for more; half a line is left."""
-        with self._changed:
-            taken = self._take(everything=True)
-        yield from self._lines.feed(taken)
 
     def close(self) -> None:
         """Stop reading. Does not wait for a read that is under way."""

@@ -31,6 +31,7 @@ def to_markdown(report: Report, top: int | None = 10) -> str:
             f"- **Latency** avg {duration(report.latency.avg)}, {shown}, max {duration(report.latency.max)} "
             f"(percentiles within {report.latency.relative_error:.0%})"
         )
+    lines += [f"- **{t.verdict}** {escaped(t.condition)}: {escaped(t.words)}" for t in report.thresholds]
     lines += [f"- {escaped(note)}" for note in report.notes]
     percentiles = list(report.latency.percentiles) if report.latency else []
     heads = ["Endpoint", "Requests", "Errors", "Bytes"]

@@ -81,6 +81,12 @@ def _markdown(report: Report, view: View) -> bytes:
     return to_markdown(report, view.top or 10).encode()
 
 
+def _html(report: Report, view: View) -> bytes:
+    from logstats.reports.html.page import to_html
+
+    return to_html(report, view.top, view.sort).encode()
+
+
 def _openmetrics(report: Report, view: View) -> bytes:
     from logstats.reports.openmetrics import to_openmetrics
 
@@ -93,5 +99,6 @@ RENDERERS: Final = {
     "csv": Renderer("one table (--table), for spreadsheets", _csv, one_table=True),
     "parquet": Renderer("one table (--table), for data frames", _parquet, binary=True, one_table=True),
     "markdown": Renderer("for chats and tickets", _markdown, cuts=True),
+    "html": Renderer("one page that opens offline, with charts", _html, over_time=True, cuts=True),
     "openmetrics": Renderer("for Prometheus", _openmetrics, cuts=True),
 }
