@@ -198,13 +198,14 @@ def run(
     counts = job.counts
     waiting: deque[Future[Part[Result]]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="logstats") as pool:
-        tasks = _tasks(sources, job, listener, interrupt)
+        tasks = _tasks(sources, job, listener, interrupt, lambda: bool(waiting) and waiting[0].done())
         ended = False
         while not ended or waiting:
-            task = None if ended else next(tasks, None)
-            ended = task is None
-            if task is not None:
-                waiting.append(pool.submit(task))
+            try:
+                if not ended and (task := next(tasks)) is not None:
+                    waiting.append(pool.submit(task))
+            except StopIteration:
+                ended = True
             while waiting and (ended or len(waiting) > WORKERS or waiting[0].done()):
                 part = waiting.popleft().result()
                 _account(part, counts)
@@ -233,16 +234,28 @@ def _account(part: Part[Result], counts: Counts) -> None:
 
 
 def _tasks(
-    sources: Sequence[Source], job: Job[Result], listener: Listener, interrupt: Interrupt
-) -> Iterator[Callable[[], Part[Result]]]:
-    """One task per chunk, made in the main thread: that is where formats are found."""
+    sources: Sequence[Source],
+    job: Job[Result],
+    listener: Listener,
+    interrupt: Interrupt,
+    part_is_done: Callable[[], bool],
+) -> Iterator[Callable[[], Part[Result]] | None]:
+    """One task per chunk, made in the main thread: that is where formats are found.
+
+    None means that a part is done while the next chunk of a slow source is not there yet.
+    """
     formats = _Formats(job, listener)
     for source in sources:
         if interrupt.asked:
             return
         feed = _Feed(job, source, formats)
         with ChunkReader(source, target=job.chunk, stop=lambda: interrupt.asked) as chunks:
-            for chunk in chunks:
+            iterator = iter(chunks)
+            while True:
+                while not chunks.wait(part_is_done):
+                    yield None
+                if (chunk := next(iterator, None)) is None:
+                    break
                 if (task := feed.task(chunk)) is not None:
                     listener.progress(chunks, job.counts)
                     yield task

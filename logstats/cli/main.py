@@ -56,7 +56,9 @@ def run() -> None:
     except LogstatsError as error:
         Talk().error(error)
         code = error.exit_code
-    except BrokenPipeError:
+    except SystemExit as exit:  # so Typer ends when a pipe breaks
+        if not isinstance(exit.__context__, BrokenPipeError):
+            raise
         abandon(sys.stdout)  # whoever read it has seen enough
         code = ExitCode.DONE
     except OSError as error:

@@ -33,8 +33,9 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
     pipe is written to as it is.
     """
     if out is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        # Not sys.stdout.buffer: with PYTHONUNBUFFERED a signal cuts short what is written to it.
+        with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
+            yield stream
         return
     path = Path(moment.strftime(out) if "%" in out else out)
     if path.exists() and not path.is_file():

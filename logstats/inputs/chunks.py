@@ -117,15 +117,21 @@ class ChunkReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def wait(self, other: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for a chunk, or the end, or until `other` holds; false if it is only that."""
         if self._pump is None:
             self._pump = threading.Thread(target=self._run, name="logstats-read", daemon=True)
             self._pump.start()
+        with self._changed:
+            # A timeout, because what is asked here is changed by threads and signal handlers that do not wake us.
+            while not (ready := self._enough() or self._stop()) and not other():
+                self._changed.wait(0.05)
+        return ready
+
+    def __iter__(self) -> Iterator[Chunk]:
         while True:
+            self.wait()
             with self._changed:
-                # A timeout, because a signal handler sets what `stop` looks at, and cannot wake us.
-                while not self._enough() and not self._stop():
-                    self._changed.wait(0.1)
                 stopped = self._stop()
                 taken, ended = self._take(everything=stopped), self._ended
             yield from self._lines.feed(taken)
