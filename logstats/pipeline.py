@@ -72,15 +72,10 @@ class End:
 
 @dataclass(slots=True)
 class SourceState:
-    """What became of one source.
-
-    `format` is how it is written, as `--format` takes it; `directives` are the W3C directives in force after the last
-    chunk that was handed out. Both are plain text: a `Source` that has them is read on from there.
-    """
+    """What became of one source; `format` is how it is written, as `--format` takes it."""
 
     name: str
     format: str | None = None
-    directives: str = ""
     lines: int = 0
     bytes: int = 0
     unfinished: int = 0  # bytes of a last line without its newline that was left
@@ -282,25 +277,6 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
     return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
 
 
-def _split(chunk: Chunk, place: int, before: Digest | None) -> tuple[Chunk | None, Chunk | None]:
-    """What stands before and from `place`, where a line begins; `before` is the digest of what comes before both."""
-    if place >= len(chunk.data):
-        return chunk, None
-    if place == 0:
-        return None, chunk
-    lines = chunk.data.count(b"\n", 0, place)
-    first, second = chunk.data[:place], chunk.data[place:]
-    offset, line = chunk.offset + place, chunk.first_line + lines
-    digest = None
-    if before is not None:
-        digest = before.copy()
-        digest.update(first)
-    return (
-        Chunk(first, chunk.first_line, chunk.offset, offset, lines, digest=digest),
-        Chunk(second, line, offset, chunk.end, chunk.lines - lines, digest=chunk.digest),
-    )
-
-
 class _Formats(Generic[Result]):
     """How the sources of one run are written: as was asked for, or found out."""
 
@@ -319,7 +295,7 @@ class _Formats(Generic[Result]):
 
     def given(self, source: Source) -> LayoutReader | None:
         """The reader for a source of which nothing has to be found out."""
-        if source.start is not None and source.start.format:
+        if source.start is not None and source.start.format and not self._job.format:
             return self.reader(parse(source.start.format, self.known()))
         asked = self._job.format
         # Of one format that was asked for it is found out what is around it.
@@ -374,18 +350,18 @@ class _Feed(Generic[Result]):
     """Makes tasks of the chunks of one source, in order."""
 
     def __init__(self, job: Job[Result], source: Source, formats: _Formats[Result]) -> None:
-        start = source.start or Start()
-        self.state = SourceState(source.name, directives=start.directives)
+        self.state = SourceState(source.name)
         self._job, self._source, self._formats = job, source, formats
         self._number = len(job.counts.sources)
         job.counts.sources.append(self.state)
         self._reader = formats.given(source)
-        self._held: Chunk | None = None  # came before the format was sure, or is only a part of a line
+        self._held: Chunk | None = None  # came before the format was sure, or ends in the middle of a line
         modified = None
         with contextlib.suppress(ValueError, OverflowError, OSError):
             modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
+        start = source.start or Start()
         self._context = Context(start.directives, modified)
-        self._final, self._digest = start.final, start.digest
+        self._final = start.final
 
     def task(self, chunk: Chunk, *, last: bool = False) -> _Task[Result] | None:
         """What to do with a chunk and what was held back; None if more has to come first."""
@@ -397,18 +373,16 @@ class _Feed(Generic[Result]):
             if not sure:
                 self._held = chunk
                 return None
-        if self._reader is not None and self._reader.partial and not last and self._may_wait(chunk):
-            whole, self._held = _split(chunk, carry.unfinished(chunk.data), self._digest)
-            if whole is None:
-                return None
-            chunk = whole
+        if not last and self._reader is not None and self._reader.partial and carry.unfinished(chunk.data):
+            self._held = chunk
+            return None
         self.state.format = self._reader.name if self._reader else None
         context = self._context
         if self._reader is not None and self._reader.directed:
-            self.state.directives = carry.directives_after(context.directives, chunk.data, self._reader)
-            self._context = replace(context, directives=self.state.directives)
-        self._digest = chunk.digest
-        return _Task(self._job, self._reader, chunk, self._number, self._source.name, context, self.state.directives)
+            directives = carry.directives_after(context.directives, chunk.data, self._reader)
+            self._context = replace(context, directives=directives)
+        name, after = self._source.name, self._context.directives
+        return _Task(self._job, self._reader, chunk, self._number, name, context, after)
 
     def last(self) -> _Task[Result] | None:
         """What is still held back when the source ends; the parts of a line are left like half a line."""
@@ -418,10 +392,6 @@ class _Feed(Generic[Result]):
             self.state.unfinished = self._held.end - self._held.offset
             return None
         return self.task(self._held, last=True)
-
-    @staticmethod
-    def _may_wait(chunk: Chunk) -> bool:
-        return len(chunk.data) < carry.LONGEST and not chunk.cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,8 +446,8 @@ class _Task(Generic[Result]):
         )
 
     def _end(self) -> End:
-        lines = self.chunk.first_line + self.chunk.lines - 1
-        return End(self.chunk.end, lines, self.chunk.digest, self.directives)
+        last_line = self.chunk.first_line + self.chunk.lines - 1
+        return End(self.chunk.end, last_line, self.chunk.digest, self.directives)
 
     def _unread(self, text: Text) -> Part[Result]:
         lines = text.lines

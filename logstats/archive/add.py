@@ -20,10 +20,11 @@ from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Con
 from logstats.archive.partitions import Partitions
 from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place
 from logstats.archive.workspace import Workspace
-from logstats.errors import LogstatsError, SourceError, UnknownFormatError
+from logstats.errors import FormatError, LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
+from logstats.formats import registry
 from logstats.formats.convert import Reading
-from logstats.formats.layout import Layout
+from logstats.formats.layout import Layout, parse
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs.compression import Damaged, pieces
@@ -243,7 +244,7 @@ class _Adding:
             known.end.lines + 1,
             known.digest or BlockDigest(),
             self._how.final,
-            outcome.format,
+            self._format(outcome.format),
             known.end.directives,
             opened,
         )
@@ -297,6 +298,13 @@ class _Adding:
 
     def _applied(self, progress: _Progress) -> Source:
         return progress.advance(self._how.source_name).applied(self._records.by_id)
+
+    def _format(self, name: str | None) -> str | None:
+        """How a source was read before, if formats of these names are still there."""
+        try:
+            return name if name and parse(name, registry.formats(self._how.formats_dir)) else None
+        except FormatError:
+            return None
 
     def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
         """What is known of a source, where it lies, and a pipe as it was before anybody looked into it."""

@@ -8,6 +8,7 @@ later. So a reader needs nothing but a number, and a crash leaves the archive as
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -375,18 +376,18 @@ class Archive:
 
         Raises Torn for a commit that cannot be read; if `lenient`, the snapshot goes on without it and names it.
         """
-        start = self._checkpoint() if number is None else Snapshot()
-        if number is not None and (checkpoint := self._checkpoint()).number <= number:
-            start = checkpoint
+        start = self.checkpoint() or Snapshot()
+        if number is not None and start.number > number:
+            start = Snapshot()
         torn: list[Torn] = []
         snapshot = start.after(self._commits(start.number + 1, number, torn if lenient else None))
         if number is not None and snapshot.number < number and not torn:
             raise ArchiveError(f"{self.root}: there is no commit {number}", f"the last one is {snapshot.number}")
         return replace(snapshot, torn=tuple(torn))
 
-    def commits(self, first: int = 1) -> Iterator[Commit]:
-        """The commits from a number on, in order. Raises Torn."""
-        return self._commits(first, None, None)
+    def commits(self, first: int = 1, torn: list[Torn] | None = None) -> Iterator[Commit]:
+        """The commits from a number on, in order. Raises Torn, or adds it to `torn` and goes on."""
+        return self._commits(first, None, torn)
 
     def read_commit(self, number: int) -> Commit | None:
         """One commit; None if there is none of this number. Raises Torn."""
@@ -431,16 +432,26 @@ class Archive:
         self.files.replace(layout.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
     def _published(self, snapshot: Snapshot, within: str) -> None:
-        """What is derived from a commit; all of it can be made again."""
-        if snapshot.number % _CHECKPOINT_EVERY == 0:
-            self.write_checkpoint(snapshot, within)
+        """What is derived from a commit. All of it can be made again, so the commit stands even if it cannot now."""
+        with contextlib.suppress(LogstatsError):
+            if snapshot.number % _CHECKPOINT_EVERY == 0:
+                self.write_checkpoint(snapshot, within)
+            self.write_catalog(snapshot, within)
 
-    def _checkpoint(self) -> Snapshot:
+    def write_catalog(self, snapshot: Snapshot, within: str) -> None:
+        """Views and macros for DuckDB's own shell. Raises LogstatsError."""
+        from logstats.archive import catalog
+
+        self.files.replace(layout.CATALOG, catalog.script(self.files, snapshot).encode(), within)
+
+    def checkpoint(self) -> Snapshot | None:
+        """The fold that is written; None if there is none, or none that can be read (the commits say it all, only
+        slower; `verify` names it)."""
         data = self.files.read(layout.CHECKPOINT)
         try:
-            return Snapshot.from_json(_unsealed(data)) if data is not None else Snapshot()
+            return Snapshot.from_json(_unsealed(data)) if data is not None else None
         except (ValueError, KeyError, TypeError, AttributeError):
-            return Snapshot()  # the commits say it all, only slower; `verify` names it
+            return None
 
     def _commits(self, first: int, last: int | None, torn: list[Torn] | None) -> Iterator[Commit]:
         number = first

@@ -105,7 +105,22 @@ def arrow_schema(table: str) -> pa.Schema:
     import pyarrow as pa
 
     empty = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pa.schema([field.with_type(_small(field.type)) for field in empty.schema])
+    return pa.schema(
+        [
+            field.with_type(_small(field.type)).with_metadata({"PARQUET:field_id": str(field_id(table, field.name))})
+            for field in empty.schema
+        ]
+    )
+
+
+def field_id(table: str, column: str) -> int:
+    """The number by which a column is known in every file, whatever other columns there are: it never changes.
+
+    A column that comes to the request schema comes at its end. Others of `logs` count from 1001.
+    """
+    if table != LOGS or column in schema.COLUMNS:
+        return list(columns(table)).index(column) + 1
+    return 1001 + ("source", "line").index(column)
 
 
 def _small(kind: pa.DataType) -> pa.DataType:
@@ -157,3 +172,9 @@ def writer_of(path: str) -> str:
 def commit_path(number: int) -> str:
     """`commits/00000042.json`."""
     return f"{COMMITS}/{number:08}.json"
+
+
+def commit_number(path: str) -> int | None:
+    """The number in the path of a commit; None if it is another file's."""
+    name = path.removeprefix(f"{COMMITS}/").removesuffix(".json")
+    return int(name) if name.isascii() and name.isdigit() and commit_path(int(name)) == path else None

@@ -85,7 +85,7 @@ def collect(
     columns = wanted.needs | filters.needs | {"kind", "level", "timestamp"}
     frames = [reading.rows(archive, *span, sorted(columns), snapshot=snapshot) for span in where.rows]
     statistics = Statistics(wanted)
-    counts = _counts(archive, snapshot)
+    counts = counts_of(archive, snapshot)
     total = counts.requests + counts.events
     counts.requests = counts.events = 0
     if where.rollups is not None:
@@ -212,7 +212,7 @@ def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _counts(archive: Archive, snapshot: Snapshot) -> Counts:
+def counts_of(archive: Archive, snapshot: Snapshot) -> Counts:
     """Every line of every source, and the first rejected ones of each reason."""
     counts, taken = Counts(), Taken()
     for source in snapshot.sources.values():

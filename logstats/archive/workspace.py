@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 from logstats.archive import layout
 from logstats.archive.commits import Archive, DataFile
 from logstats.archive.files import cannot_write
+from logstats.errors import LogstatsError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,8 +101,15 @@ class Workspace:
         self._begun.clear()
 
     def discard(self) -> None:
-        """Delete what was made and not committed."""
-        for path in self._begun:
+        """Delete what was made and not committed. (What failed after the commit appeared is part of the archive.)"""
+        begun = list(self._begun)
+        if begun:
+            try:
+                snapshot = self.archive.snapshot(lenient=True)
+            except (LogstatsError, OSError):
+                return  # nobody knows: a sweep will
+            begun = [path for path in begun if path not in snapshot.files and path not in snapshot.removed]
+        for path in begun:
             with contextlib.suppress(OSError):
                 self.archive.files.delete(path + layout.TEMPORARY)
                 self.archive.files.delete(path)
@@ -134,6 +142,15 @@ def journal(place: Path) -> list[str]:
         text = (place / _JOURNAL).read_text(encoding="utf-8", errors="replace")
         return [line for line in text.split("\n")[:-1] if line]
     return []
+
+
+def writers(archive: Archive) -> Iterator[tuple[bool, list[str]]]:
+    """For each writer that is at work or has died: whether it lives, and the data files that it began."""
+    for lock in sorted((archive.root / layout.WORK).glob("*.lock")):
+        place = lock.with_suffix("")
+        with abandoned(place) as dead:
+            found = journal(place)
+        yield not dead, found
 
 
 def _lock(file: IO[bytes]) -> None:
