@@ -81,7 +81,7 @@ def _parquet(report: Report, view: View) -> bytes:
 def _markdown(report: Report, view: View) -> bytes:
     from logstats.reports.markdown import to_markdown
 
-    return to_markdown(report, view.top or 10).encode()
+    return to_markdown(report, view.top or 10, view.sort).encode()
 
 
 def _html(report: Report, view: View) -> bytes:

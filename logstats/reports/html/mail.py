@@ -13,7 +13,8 @@ from typing import Final
 
 from logstats import __version__
 from logstats.errors import UsageError
-from logstats.reports.html import grids, page
+from logstats.reports import grids
+from logstats.reports.html import page
 from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.terminal import render

@@ -19,7 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from logstats import __version__
-from logstats.reports.html import charts, grids
+from logstats.reports import grids
+from logstats.reports.html import charts
 from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
