@@ -6,7 +6,7 @@
     for frame in logstats.read(["access.log"], status=["5xx"]):
         ...
 
-`report` and `read` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
+`report`, `read`, `slo` and `diff` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logstats.errors import (
+    ExpressionError,
     FormatError,
     LogstatsError,
+    ObjectiveError,
     RouteError,
     SourceError,
     UnknownFormatError,
@@ -23,28 +25,32 @@ from logstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from logstats.api import Options, read, report
+    from logstats.api import Options, diff, read, report, slo
     from logstats.reports.model import Report
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ExpressionError",
     "FormatError",
     "LogstatsError",
+    "ObjectiveError",
     "Options",
     "Report",
     "RouteError",
     "SourceError",
     "UnknownFormatError",
     "UsageError",
+    "diff",
     "read",
     "report",
+    "slo",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Load what needs Polars when it is first asked for."""
-    if name in ("Options", "read", "report"):
+    if name in ("Options", "diff", "read", "report", "slo"):
         from logstats import api
 
         return getattr(api, name)

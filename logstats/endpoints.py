@@ -35,11 +35,15 @@ _JOINTS = re.compile(r"([._-])")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}={0,2}")
 _LONGEST = 256  # a longer segment is no name of a thing
 
-# The same in columns, for most of what comes: in `//a//12/` every segment has two slashes of its own.
-_NUMBER_SEGMENT = r"/-?[0-9]+/"
-_UUID_SEGMENT = f"/{_UUID}/"
-_HASH_SEGMENT = r"/[0-9A-Fa-f]{16,256}/"
-_SUSPECT = r"[0-9@]|%40|[A-Za-z0-9_-]{20}"  # nothing without these is changed by `template`
+# The same in columns, for most of what comes. A pattern may take only the beginning of a segment; that leaves
+# something behind the brace, and such a path is decided in Python.
+_COLUMNS: Final = (
+    (f"/{_UUID}", "/{uuid}"),
+    ("/[0-9A-Fa-f]{16,256}", "/{hash}"),
+    ("/-?[0-9]+", "/{id}"),
+)
+_SUSPECT: Final = r"[0-9@]|%40|[A-Za-z0-9_-]{20}|[A-Fa-f]{16}"  # nothing without these is changed by `template`
+_HARD: Final = rf"{_SUSPECT}|\}}[^/]"
 
 
 def template(path: str) -> str:
@@ -143,28 +147,18 @@ class Endpoints:
 
 def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """`template` of every path: regular expressions for numbers, UUIDs and long hashes, Python for what is left."""
-    places = paths.str.contains(_SUSPECT).fill_null(value=False).arg_true()
-    if not places.len():
-        return paths
-    suspects = paths.gather(places)
-    path = pl.col("path")
-    doubled = pl.concat_str(path.str.replace_all("/", "//", literal=True), pl.lit("/"))
-    # The text before the first slash is a segment as well.
-    doubled = pl.concat_str(pl.lit("/"), doubled).str.replace_all(_NUMBER_SEGMENT, "/{id}/")
-    frame = suspects.to_frame("path").with_columns(found=doubled)
-    hard = frame["found"].str.contains(_SUSPECT)
-    if hard.any():
-        step = pl.col("found").str.replace_all(_UUID_SEGMENT, "/{uuid}/").str.replace_all(_HASH_SEGMENT, "/{hash}/")
-        frame = frame.with_columns(found=pl.when(hard).then(step).otherwise("found"))
-    found = frame.select(
-        path.name.keep(),
-        pl.col("found").str.slice(1).str.strip_suffix("/").str.replace_all("//", "/", literal=True),
-    )
-    left = frame["found"].str.contains(_SUSPECT).arg_true()
-    endpoints = found["found"]
-    if left.len():
-        endpoints = endpoints.scatter(left, by_python(suspects.gather(left)))
-    return paths.scatter(places, endpoints) if places.len() < paths.len() else endpoints
+    found = paths.str.replace_all(*_COLUMNS[-1])  # most paths hold numbers or nothing
+    hard = found.str.contains(_HARD).fill_null(value=False).arg_true()
+    if not hard.len():
+        return found
+    left = paths.gather(hard)
+    tried = left
+    for pattern, placeholder in _COLUMNS:
+        tried = tried.str.replace_all(pattern, placeholder)
+    harder = (tried.str.contains(_HARD) | left.str.contains("/[0-9]{16}")).arg_true()  # long numbers are no hashes
+    if harder.len():
+        tried = tried.scatter(harder, by_python(left.gather(harder)))
+    return found.scatter(hard, tried)
 
 
 def _tree(routes: Iterable[str]) -> _Node:
@@ -232,7 +226,8 @@ def load_openapi(file: str | Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RouteError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path") from None
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "not UTF-8"
+        raise RouteError(f"{path}: {why}", "check the path") from None
     document = _parse(path, text)
     paths = document.get("paths") if isinstance(document, dict) else None
     if not isinstance(paths, dict) or not paths:
@@ -258,12 +253,21 @@ def _parse(path: Path, text: str) -> Any:
 
 
 def _bases(document: dict[str, Any]) -> list[str]:
-    from urllib.parse import urlsplit
-
     if "swagger" in document:
         bases = [str(document.get("basePath") or "")]
     else:
-        servers = document.get("servers") or []
-        urls = [str(s.get("url", "")) for s in servers if isinstance(s, dict)]
-        bases = [urlsplit(re.sub(r"\{[^}]*\}", "x", url)).path for url in urls] or [""]
+        servers = document.get("servers")
+        found = [server for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
+        bases = [_base(server) for server in found] or [""]
     return list(dict.fromkeys(base.rstrip("/") for base in bases))
+
+
+def _base(server: dict[str, Any]) -> str:
+    """The path of a server's URL; a variable without a default stays, and is a parameter of the route."""
+    variables = server.get("variables")
+    url = str(server.get("url", ""))
+    for name, variable in variables.items() if isinstance(variables, dict) else ():
+        if isinstance(variable, dict) and "default" in variable:
+            url = url.replace(f"{{{name}}}", str(variable["default"]))
+    path = re.sub(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|^[^/?#]+", "", url)
+    return re.split(r"[?#]", path)[0]

@@ -5,7 +5,9 @@
     │   ├── FormatError               a format, or a format string, that cannot be read
     │   ├── RouteError                a route, or an OpenAPI document, that cannot be read
     │   ├── QueryError                SQL that cannot be run
-    │   └── PolicyError               a lifecycle.toml that cannot be read
+    │   ├── PolicyError               a lifecycle.toml that cannot be read
+    │   ├── ExpressionError           a condition, with the place in it that cannot be read
+    │   └── ObjectiveError            a policy of objectives that cannot be read
     ├── SourceError          exit 1   one source that cannot be read (the others still are)
     └── UnknownFormatError   exit 5   no format reads the source
 
@@ -14,6 +16,7 @@ Every error says what happened, where, and in `hint` what to do next.
 
 from __future__ import annotations
 
+import unicodedata
 from enum import IntEnum
 
 
@@ -75,6 +78,20 @@ class QueryError(UsageError):
 
 class PolicyError(UsageError):
     """A lifecycle.toml that cannot be read."""
+
+
+class ExpressionError(UsageError):
+    """A condition that cannot be read: the problem, then the text, then a caret under the place in it (from 0)."""
+
+    def __init__(self, text: str, place: int, problem: str, hint: str = "") -> None:
+        line = "".join(character if character.isprintable() else " " for character in text)
+        columns = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line[:place])
+        super().__init__(f"{problem}\n  {line}\n  {' ' * columns}^", hint)
+        self.place = place
+
+
+class ObjectiveError(UsageError):
+    """A policy of objectives that cannot be read; says which key, and why."""
 
 
 class SourceError(LogstatsError):

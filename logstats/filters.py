@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from logstats.errors import UsageError
 
 _RELATIVE = re.compile(r"^(\d{1,9})(s|m|h|d|w)$")
+_DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -51,7 +53,7 @@ class Filters:
             tests.append(pl.col("timestamp") >= self.since)
         if self.until:
             tests.append(pl.col("timestamp") < self.until)
-        for name, test in (("status", _status), ("method", _method), ("path", _glob), ("host", _glob)):
+        for name, test in (("status", _status), ("method", _method), ("path", glob_matches), ("host", glob_matches)):
             wanted, unwanted = getattr(self, name), getattr(self, f"exclude_{name}")
             if wanted:
                 tests.append(test(name, wanted))
@@ -72,9 +74,6 @@ class Filters:
 
 def parse_time(text: str, zone: str, now: datetime) -> datetime:
     """ISO 8601, `15m`, `2h`, `7d` before now, or `now`, `today`, `yesterday` in the zone → UTC. Raises UsageError."""
-    from datetime import UTC
-    from zoneinfo import ZoneInfo
-
     local = ZoneInfo(zone)
     if match := _RELATIVE.match(text):
         try:
@@ -97,6 +96,39 @@ def parse_time(text: str, zone: str, now: datetime) -> datetime:
         ) from None
 
 
+def parse_range(text: str, zone: str, now: datetime) -> tuple[datetime, datetime]:
+    """A stretch of time as since ≤ t < until, in UTC. Raises UsageError.
+
+    `yesterday`, `today` and `2025-01-17` are days in the zone, `2h` is the last two hours, `FROM..TO` is from one time
+    to another, each as `parse_time` reads it.
+    """
+    begin, dots, end = text.partition("..")
+    if dots:
+        since, until = (parse_time(part.strip() or "now", zone, now) for part in (begin, end))
+    elif _RELATIVE.match(text):
+        since, until = parse_time(text, zone, now), now.astimezone(UTC)
+    elif text in ("today", "yesterday") or _DAY.match(text):
+        since = parse_time(text, zone, now)
+        local = since.astimezone(ZoneInfo(zone))
+        until = _following(local)
+    else:
+        raise UsageError(
+            f"{text!r} is no stretch of time",
+            "write yesterday, today, 2025-01-17, 2h, or 2025-01-17T10:00..2025-01-17T12:00",
+        )
+    if since >= until:
+        raise UsageError(f"{text!r} ends before it begins", "write FROM..TO")
+    return since, until
+
+
+def _following(midnight: datetime) -> datetime:
+    """The next midnight by the clock on the wall; a day has 23 or 25 hours where clocks change."""
+    try:
+        return (midnight + timedelta(days=1)).astimezone(UTC)
+    except OverflowError:
+        raise UsageError("there is no day after that") from None
+
+
 def _status(name: str, wanted: Sequence[str]) -> pl.Expr:
     tests = []
     for word in wanted:
@@ -114,7 +146,8 @@ def _method(name: str, wanted: Sequence[str]) -> pl.Expr:
     return pl.col(name).str.to_uppercase().is_in([word.upper() for word in wanted])
 
 
-def _glob(name: str, wanted: Sequence[str]) -> pl.Expr:
+def glob_matches(name: str, wanted: Sequence[str]) -> pl.Expr:
+    """Whether a column matches one of some globs, null where it is null: `*` is any run of characters, `?` any one."""
     return pl.col(name).str.contains("|".join(f"(?:{_regex(word)})" for word in wanted))
 
 

@@ -6,12 +6,14 @@ they made in the order of the lines. What is held at any moment is a few chunks 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
@@ -19,20 +21,19 @@ import polars as pl
 
 from logstats.errors import SourceError
 from logstats.filters import Filters
-from logstats.formats import registry
+from logstats.formats import carry, registry
 from logstats.formats.convert import Reading
-from logstats.formats.detect import SAMPLE_LINES, rank, sample_of
-from logstats.formats.engine import Reader, reader
+from logstats.formats.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
+from logstats.formats.layout import Layout, LayoutReader, layout_reader, name_of, parse
 from logstats.formats.model import Format
-from logstats.formats.text import Text
-from logstats.formats.tokens import BLANK
-from logstats.inputs import Chunk, ChunkReader, Digest, Source
+from logstats.formats.text import Context, Text
+from logstats.formats.tokens import BLANK, ignorable
+from logstats.inputs import Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
 CHUNK: Final = 8 << 20
 SAMPLES: Final = 3  # rejected lines shown per reason
 SAMPLE_TEXT: Final = 2_000  # characters of each
-SURE: Final = 0.9  # part of the lines that a format must read to be taken before there are enough of them
 UNKNOWN: Final = "unknown_format"
 UNTIMED: Final = "no_time"
 
@@ -60,16 +61,18 @@ class Part(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where a chunk ends: so many bytes and lines of the source come before, and `digest` is theirs if it has one."""
+    """Where a chunk ends: so many bytes and lines of the source come before, `digest` is theirs if it has one, and
+    these W3C directives are in force."""
 
     bytes: int
     lines: int
     digest: Digest | None
+    directives: str
 
 
 @dataclass(slots=True)
 class SourceState:
-    """What became of one source."""
+    """What became of one source; `format` is how it is written, as `--format` takes it."""
 
     name: str
     format: str | None = None
@@ -95,6 +98,11 @@ class Counts:
     sources: list[SourceState] = field(default_factory=list)
     interrupted: bool = False
 
+    @property
+    def read(self) -> int:
+        """Lines that a format could read, whether or not they count."""
+        return self.requests + self.events + self.filtered
+
     def failed(self, problem: SourceError) -> None:
         """Remember a source that could not even be opened."""
         self.sources.append(SourceState(problem.source, problem=problem))
@@ -103,7 +111,7 @@ class Counts:
 class Listener(Protocol):
     """Whoever wants to know how it goes; all methods are called from the main thread."""
 
-    def format_found(self, source: str, format: Format, share: float, runner_up: Format | None) -> None: ...
+    def format_found(self, source: str, found: Detected) -> None: ...
     def format_unknown(self, source: str) -> None: ...
     def problem(self, error: SourceError) -> None: ...
     def progress(self, reader: ChunkReader | None, counts: Counts) -> None: ...
@@ -112,7 +120,7 @@ class Listener(Protocol):
 class Silence:
     """A listener for libraries."""
 
-    def format_found(self, source: str, format: Format, share: float, runner_up: Format | None) -> None:
+    def format_found(self, source: str, found: Detected) -> None:
         """Nothing is said."""
 
     def format_unknown(self, source: str) -> None:
@@ -136,7 +144,7 @@ class Job(Generic[Result]):
     reading: Reading
     filters: Filters
     work: Callable[[pl.DataFrame, str, int], Result]
-    format: Format | None = None
+    format: tuple[Layout, ...] | None = None
     formats_dir: Path | None = None
     keep_rejected: bool = False
     timed: bool = False
@@ -152,7 +160,6 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
-        self._waiting = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -163,22 +170,9 @@ class Interrupt:
         signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, *_: object) -> None:
-        if self.asked or self._waiting:
-            self.asked = True
+        if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-    def next(self, chunks: Iterator[Chunk]) -> Chunk | None:
-        """The next chunk, or None at the end and when asked to stop."""
-        self._waiting = True
-        try:
-            return None if self.asked else next(chunks, None)
-        except KeyboardInterrupt:
-            if not self.asked:
-                raise
-            return None
-        finally:
-            self._waiting = False
 
 
 def run(
@@ -199,13 +193,14 @@ def run(
     counts = job.counts
     waiting: deque[Future[Part[Result]]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="logstats") as pool:
-        tasks = _tasks(sources, job, listener, interrupt)
+        tasks = _tasks(sources, job, listener, interrupt, lambda: bool(waiting) and waiting[0].done())
         ended = False
         while not ended or waiting:
-            task = None if ended else next(tasks, None)
-            ended = task is None
-            if task is not None:
-                waiting.append(pool.submit(task))
+            try:
+                if not ended and (task := next(tasks)) is not None:
+                    waiting.append(pool.submit(task))
+            except StopIteration:
+                ended = True
             while waiting and (ended or len(waiting) > WORKERS or waiting[0].done()):
                 part = waiting.popleft().result()
                 _account(part, counts)
@@ -234,46 +229,37 @@ def _account(part: Part[Result], counts: Counts) -> None:
 
 
 def _tasks(
-    sources: Sequence[Source], job: Job[Result], listener: Listener, interrupt: Interrupt
-) -> Iterator[Callable[[], Part[Result]]]:
-    """One task per chunk, made in the main thread: that is where formats are found."""
-    known: dict[str, Reader] = {}
+    sources: Sequence[Source],
+    job: Job[Result],
+    listener: Listener,
+    interrupt: Interrupt,
+    part_is_done: Callable[[], bool],
+) -> Iterator[Callable[[], Part[Result]] | None]:
+    """One task per chunk, made in the main thread: that is where formats are found.
+
+    None means that a part is done while the next chunk of a slow source is not there yet.
+    """
+    formats = _Formats(job, listener)
     for source in sources:
         if interrupt.asked:
             return
-        state = SourceState(source.name)
-        number = len(job.counts.sources)
-        job.counts.sources.append(state)
-        with ChunkReader(source, target=job.chunk) as chunks:
-            known_format = job.format or (source.start.format if source.start else None)
-            ready = _prepare(job, known_format, known) if known_format else None
-            held: Chunk | None = None  # lines that came before the format was sure
-            for chunk in _chunks(chunks, interrupt):
-                if ready is None:
-                    held = chunk if held is None else _join(held, chunk)
-                    ready, sure = _detect(held, source.name, job, known, listener)
-                    if not sure:
-                        continue
-                    chunk, held = held, None
-                state.format = ready.format.name if ready else None
-                listener.progress(chunks, job.counts)
-                yield _Task(job, ready, chunk, number, source.name)
-            if held is not None:
-                ready, _ = _detect(held, source.name, job, known, listener, last=True)
-                state.format = ready.format.name if ready else None
-                yield _Task(job, ready, held, number, source.name)
-            state.unfinished = chunks.unfinished
+        feed = _Feed(job, source, formats)
+        with ChunkReader(source, target=job.chunk, stop=lambda: interrupt.asked) as chunks:
+            iterator = iter(chunks)
+            while True:
+                while not chunks.wait(part_is_done):
+                    yield None
+                if (chunk := next(iterator, None)) is None:
+                    break
+                if (task := feed.task(chunk)) is not None:
+                    listener.progress(chunks, job.counts)
+                    yield task
+            if (task := feed.last()) is not None:
+                yield task
+            feed.state.unfinished += chunks.unfinished
             if chunks.error is not None:
-                state.problem = chunks.error
+                feed.state.problem = chunks.error
                 listener.problem(chunks.error)
-
-
-def _chunks(chunks: ChunkReader, interrupt: Interrupt) -> Iterator[Chunk]:
-    iterator = iter(chunks)
-    while (chunk := interrupt.next(iterator)) is not None:
-        yield chunk
-    if interrupt.asked:
-        yield from chunks.drain()
 
 
 def _join(first: Chunk, second: Chunk) -> Chunk:
@@ -282,34 +268,121 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
     return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
 
 
-def _prepare(job: Job[Result], format: Format, known: dict[str, Reader]) -> Reader:
-    if format.name not in known:
-        known[format.name] = reader(format, job.reading)
-    return known[format.name]
+class _Formats(Generic[Result]):
+    """How the sources of one run are written: as was asked for, or found out."""
+
+    def __init__(self, job: Job[Result], listener: Listener) -> None:
+        self._job, self._listener = job, listener
+        self._readers: dict[str, LayoutReader] = {}
+        self._known: Mapping[str, Format] | None = None
+        self._detector: Detector | None = None
+
+    def reader(self, layouts: Sequence[Layout]) -> LayoutReader:
+        """Made ready once for all sources that are written so."""
+        name = name_of(layouts)
+        if name not in self._readers:
+            self._readers[name] = layout_reader(layouts, self._job.reading)
+        return self._readers[name]
+
+    def given(self, source: Source) -> LayoutReader | None:
+        """The reader for a source of which nothing has to be found out."""
+        if source.start is not None and source.start.format and not self._job.format:
+            return self.reader(parse(source.start.format, self.known()))
+        asked = self._job.format
+        # Of one format that was asked for it is found out what is around it.
+        return self.reader(asked) if asked and (len(asked) > 1 or asked[0].wrappers) else None
+
+    def known(self) -> Mapping[str, Format]:
+        """All formats, by name."""
+        if self._known is None:
+            self._known = registry.formats(self._job.formats_dir)
+        return self._known
+
+    def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[LayoutReader | None, bool]:
+        """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
+        sample = _sample(chunk)
+        enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk
+        asked = self._job.format
+        if self._detector is None:
+            if asked:
+                self._detector = Detector([asked[0].format, *(f for f in self.known().values() if f.wraps)], exact=True)
+            else:
+                self._detector = Detector(self.known().values())
+        found = self._detector.detect(sample, context)
+        if asked:
+            if found is None and not enough:
+                return None, False
+            return self.reader(found.layouts if found else asked), True
+        if found is None:
+            if enough and not all(map(ignorable, sample)):
+                self._listener.format_unknown(name)
+            return None, enough
+        if not enough and found.share < SURE:
+            return None, False
+        self._listener.format_found(name, found)
+        return self.reader(found.layouts), True
 
 
-def _detect(
-    chunk: Chunk,
-    name: str,
-    job: Job[Result],
-    known: dict[str, Reader],
-    listener: Listener,
-    *,
-    last: bool = False,
-) -> tuple[Reader | None, bool]:
-    """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
-    head = chunk.data[: SAMPLE_LINES * 40_000]
-    sample = sample_of(Text.of(head, start_of_source=chunk.offset == 0).lines.head(20 * SAMPLE_LINES).to_list())
-    enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= job.chunk
-    best = rank(sample, registry.formats(job.formats_dir).values())
-    if not best:
-        if enough and sample:
-            listener.format_unknown(name)
-        return None, enough
-    if not enough and best[0].share < SURE:
-        return None, False
-    listener.format_found(name, best[0].format, best[0].share, best[1].format if len(best) > 1 else None)
-    return _prepare(job, best[0].format, known), True
+def _sample(chunk: Chunk) -> list[str]:
+    """The first lines, as far as detection looks at them."""
+    sample: list[str] = []
+    for size in (256 << 10, SAMPLE_LINES * 40_000):
+        head = chunk.data[:size]
+        if len(head) < len(chunk.data) and b"\n" in head:
+            head = head[: head.rindex(b"\n") + 1]
+        lines = Text.of(head, start_of_source=chunk.offset == 0).lines
+        sample = sample_of(lines.head(20 * SAMPLE_LINES).to_list())
+        if len(sample) >= SAMPLE_LINES or len(head) == len(chunk.data):
+            break
+    return sample
+
+
+class _Feed(Generic[Result]):
+    """Makes tasks of the chunks of one source, in order."""
+
+    def __init__(self, job: Job[Result], source: Source, formats: _Formats[Result]) -> None:
+        self.state = SourceState(source.name)
+        self._job, self._source, self._formats = job, source, formats
+        self._number = len(job.counts.sources)
+        job.counts.sources.append(self.state)
+        self._reader = formats.given(source)
+        self._held: Chunk | None = None  # came before the format was sure, or ends in the middle of a line
+        modified = None
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
+        start = source.start or Start()
+        self._context = Context(start.directives, modified)
+        self._final = start.final
+
+    def task(self, chunk: Chunk, *, last: bool = False) -> _Task[Result] | None:
+        """What to do with a chunk and what was held back; None if more has to come first."""
+        if self._held is not None and not last:
+            chunk = _join(self._held, chunk)
+        self._held = None
+        if self._reader is None:
+            self._reader, sure = self._formats.find(chunk, self._source.name, self._context, last=last)
+            if not sure:
+                self._held = chunk
+                return None
+        if not last and self._reader is not None and self._reader.partial and carry.unfinished(chunk.data):
+            self._held = chunk
+            return None
+        self.state.format = self._reader.name if self._reader else None
+        context = self._context
+        if self._reader is not None and self._reader.directed:
+            directives = carry.directives_after(context.directives, chunk.data, self._reader)
+            self._context = replace(context, directives=directives)
+        name, after = self._source.name, self._context.directives
+        return _Task(self._job, self._reader, chunk, self._number, name, context, after)
+
+    def last(self) -> _Task[Result] | None:
+        """What is still held back when the source ends; the parts of a line are left like half a line."""
+        if self._held is None:
+            return None
+        if self._reader is not None and not self._final:
+            self.state.unfinished = self._held.end - self._held.offset
+            return None
+        return self.task(self._held, last=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,14 +390,16 @@ class _Task(Generic[Result]):
     """Reads one chunk; runs in a worker."""
 
     job: Job[Result]
-    reader: Reader | None
+    reader: LayoutReader | None
     chunk: Chunk
     source: int
     name: str
+    context: Context
+    directives: str  # in force after it
 
     def __call__(self) -> Part[Result]:
         chunk = self.chunk
-        text = Text.of(chunk.data, chunk.lines, start_of_source=chunk.offset == 0)
+        text = Text.of(chunk.data, start_of_source=chunk.offset == 0, context=self.context)
         if self.reader is None:
             return self._unread(text)
         batch = self.reader(text)
@@ -362,7 +437,8 @@ class _Task(Generic[Result]):
         )
 
     def _end(self) -> End:
-        return End(self.chunk.end, self.chunk.first_line + self.chunk.lines - 1, self.chunk.digest)
+        last_line = self.chunk.first_line + self.chunk.lines - 1
+        return End(self.chunk.end, last_line, self.chunk.digest, self.directives)
 
     def _unread(self, text: Text) -> Part[Result]:
         lines = text.lines
@@ -383,7 +459,7 @@ class _Task(Generic[Result]):
         first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
         samples = []
         for line, reason in first.select("line", "reason").iter_rows():
-            shown = text.lines[line]
+            (shown,) = text.pick([line])
             if len(shown) > SAMPLE_TEXT:
                 shown = shown[:SAMPLE_TEXT] + "…"
             samples.append((self.chunk.first_line + line, reason, shown))

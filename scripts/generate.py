@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import typer
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -26,26 +29,46 @@ def formats() -> str:
 
 
 def options() -> str:
-    """The options of every command, by panel."""
+    """The options that commands share, once; then every command and what it has of its own."""
     from typer.main import get_command
 
     from logstats.cli.main import app
 
-    command: Any = get_command(app)
-    parts = []
-    for name, sub in command.commands.items():
-        parts += [f"### `logstats {name}`", "", _first(sub.help), "", "| option | what it does |", "| --- | --- |"]
-        for param in sub.params:
-            if param.param_type_name != "option" or param.name == "help":
-                continue
-            names = ", ".join(f"`{n}`" for n in [*param.opts, *param.secondary_opts])
-            value = f" `{param.metavar}`" if param.metavar else ""
-            default = (
-                f" (default `{param.default}`)" if param.show_default and param.default not in (None, False) else ""
-            )
-            parts.append(f"| {names}{value} | {param.help}{default} |".replace("…", "..."))
-        parts.append("")
-    return "\n".join(parts).rstrip()
+    commands = dict(_commands("logstats", get_command(app)))
+    rows = {name: [_row(param) for param in command.params if _is_option(param)] for name, command in commands.items()}
+    number = Counter(row for table in rows.values() for row in table)
+    shared = [row for row in number if number[row] >= SHARED]
+    parts = ["### Options that commands share", "", *_HEAD, *shared]
+    for name, command in commands.items():
+        arguments = [param.make_metavar(typer.Context(command)) for param in command.params if not _is_option(param)]
+        own = [row for row in rows[name] if row not in shared]
+        parts += ["", f"### `{' '.join([name, *arguments])}`", "", _first(command.help)]
+        parts += ["", *_HEAD, *own] if own else []
+    return "\n".join(parts)
+
+
+SHARED = 2  # commands that have an option in common from which on it is written once
+_HEAD = ("| option | what it does |", "| --- | --- |")
+
+
+def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """The commands below one, with their full names."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield name, command
+    for word, sub in (below or {}).items():
+        yield from _commands(f"{name} {word}", sub)
+
+
+def _is_option(param: Any) -> bool:
+    return bool(param.param_type_name == "option" and param.name != "help")
+
+
+def _row(param: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in [*param.opts, *param.secondary_opts])
+    value = f" `{param.metavar}`" if param.metavar else ""
+    default = f" (default `{param.default}`)" if param.show_default and param.default not in (None, False) else ""
+    return f"| {names}{value} | {param.help}{default} |".replace("…", "...")
 
 
 def keys() -> str:

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("logstats", deadline=None)  # a test never asserts a time
+settings.load_profile("logstats")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_LOGS = Path(os.environ.get("LOGSTATS_REAL_LOGS") or ROOT.parent / "shared" / "real_logs")

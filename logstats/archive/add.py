@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 import time
 from collections import deque
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -24,16 +25,17 @@ from logstats.archive.partitions import Partitions, to_arrow
 from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place, last_lines
 from logstats.archive.sweep import sweep
 from logstats.archive.workspace import Workspace
-from logstats.errors import LogstatsError, SourceError, UnknownFormatError
+from logstats.errors import FormatError, LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.convert import Reading
-from logstats.formats.engine import reader
-from logstats.formats.model import Format
+from logstats.formats.layout import Layout, parse
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs.compression import Damaged, pieces
-from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, run
+from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, Silence, run
+
+Result = TypeVar("Result")
 
 COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
@@ -92,7 +94,7 @@ class How:
     known once more; `final` takes a last line without its newline; `format` is given, or found out."""
 
     reading: Reading
-    format: Format | None = None
+    format: tuple[Layout, ...] | None = None
     formats_dir: Path | None = None
     source_name: str | None = None
     duplicates: bool = False
@@ -183,16 +185,7 @@ class _Adding:
         self._listener, self._interrupt = listener, interrupt
         self._sources = list(sources)
         self._tables = {t: Partitions(workspace, t, _BUDGETS.get(t, _BUDGET)) for t in layout.TABLES}
-        self._job = Job(
-            replace(how.reading, wanted=frozenset(schema.COLUMNS)),
-            Filters(),
-            _taken,
-            how.format,
-            how.formats_dir,
-            keep_rejected=True,
-            timed=True,
-            chunk=CHUNK,
-        )
+        self._job = _job(how, _taken)
         self._outcomes: dict[int, Outcome] = {}
         self._commits: list[int] = []
         self._progress: list[_Progress] = []
@@ -261,7 +254,7 @@ class _Adding:
             known.digest or BlockDigest(),
             self._how.final,
             self._format(outcome.format),
-            known.end.state,
+            known.end.directives,
             opened,
         )
         parts = run([replace(source, start=start)], self._job, self._listener, interrupt=self._interrupt)
@@ -315,9 +308,12 @@ class _Adding:
     def _applied(self, progress: _Progress) -> Source:
         return progress.advance(self._how.source_name).applied(self._records.by_id)
 
-    def _format(self, name: str | None) -> Format | None:
-        """The format that a source was read with before, if there still is one of the name."""
-        return registry.formats(self._how.formats_dir).get(name) if name else None
+    def _format(self, name: str | None) -> str | None:
+        """How a source was read before, if formats of these names are still there."""
+        try:
+            return name if name and parse(name, registry.formats(self._how.formats_dir)) else None
+        except FormatError:
+            return None
 
     def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
         """What is known of a source, where it lies, and a pipe as it was before anybody looked into it."""
@@ -353,10 +349,16 @@ class _Adding:
                 opened.rewind()
             else:
                 file.close()
-        format = self._how.format or self._format(longer.format)
-        if format is None or not lines:
+        format = self._format(longer.format)
+        if not lines or not (format or self._how.format):
             return True
-        return are_stored(self._archive, self._base, lines, first, reader(format, self._job.reading))
+        before = [end for end in longer.ends if end.bytes <= known.alike] or longer.ends[:1]
+        start = Start(line=first, format=format, directives=before[-1].directives, opened=InMemory(lines))
+        job = _job(self._how, _numbered)
+        parts = [part for part, _ in run([Input(longer.name, None, start=start)], job, Silence())]
+        rows = [part.result for part in parts if part.result is not None]
+        rejected = [(line, raw) for part in parts for line, _, raw in part.rejected_lines]
+        return are_stored(self._archive, self._base, rows, rejected)
 
     def _take(self, part: Part[Taken], progress: _Progress) -> None:
         if part.result is not None:
@@ -366,7 +368,7 @@ class _Adding:
         if part.rejected_lines:
             self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, self._how.now()))
         assert isinstance(part.end.digest, BlockDigest)
-        progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail)
+        progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail, part.end.directives)
         progress.digest = part.end.digest
         rejected = sum(part.reasons.values())
         progress.counts += Counts(
@@ -436,6 +438,26 @@ def _readable(read: Callable[[int], bytes]) -> Iterator[bytes]:
     """The content of a file as far as it can be read."""
     with contextlib.suppress(Damaged, OSError):
         yield from pieces(read)
+
+
+def _job(how: How, work: Callable[[pl.DataFrame, str, int], Result]) -> Job[Result]:
+    reading = replace(how.reading, wanted=frozenset(schema.COLUMNS))
+    return Job(reading, Filters(), work, how.format, how.formats_dir, keep_rejected=True, timed=True, chunk=CHUNK)
+
+
+def _numbered(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
+    return rows.with_columns(pl.col("line").cast(pl.Int64) + first_line)
+
+
+class InMemory(io.BytesIO):
+    """Lines that are read as if they were a file."""
+
+    pipe = False
+
+    @property
+    def read_bytes(self) -> int:
+        """How far it was read."""
+        return self.tell()
 
 
 class Replay:

@@ -84,12 +84,12 @@ class DataFile:
 @dataclass(frozen=True, slots=True)
 class End:
     """How far a source was once read: so many decompressed bytes and lines, the digest of what follows the last whole
-    block before it (see `sources`), and the format's state there, such as `#Fields`."""
+    block before it (see `sources`), and the W3C directives in force there."""
 
     bytes: int
     lines: int
     tail: str
-    state: Any = None
+    directives: str = ""
 
 
 @dataclass(frozen=True, slots=True)

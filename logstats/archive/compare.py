@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -9,27 +10,22 @@ import polars as pl
 
 from logstats.archive import layout
 from logstats.archive.commits import Archive, Snapshot
-from logstats.formats.engine import Reader
-from logstats.formats.text import Text
 
 # What a line says whatever the options are that it is read with.
 _SAYS: Final = ("timestamp", "method", "path", "query", "status", "bytes", "duration_ms", "user_id", "referer",
                 "user_agent", "message", "trace_id")  # fmt: skip
 
 
-def are_stored(archive: Archive, snapshot: Snapshot, lines: bytes, first: int, reader: Reader) -> bool:
-    """Whether the archive has all of some lines, the first of which is number `first` of its source.
+def are_stored(
+    archive: Archive, snapshot: Snapshot, rows: Sequence[pl.DataFrame], rejected: Sequence[tuple[int, bytes]]
+) -> bool:
+    """Whether the archive has all of some lines: `rows` of the request schema with their `line`, from 1, and rejected
+    ones with theirs.
 
-    Lines whose rows were deleted when they were old count as stored, since there is nothing to compare them with.
+    Rows that were deleted when they were old count as stored, since there is nothing to compare them with.
     """
-    text = Text.of(lines, start_of_source=first == 1)
-    batch = reader(text)
-    number = (pl.col("line").cast(pl.Int64) + first).alias("line")
-    rows = batch.rows.select(number, *_SAYS)
-    untimed = rows.filter(pl.col("timestamp").is_null())["line"]
-    rejected = pl.concat([batch.rejected.select(number)["line"], untimed])
-    return _rows_are(archive, snapshot, rows.drop_nulls("timestamp")) and _rejects_are(
-        archive, snapshot, rejected.to_list(), lines.split(b"\n"), first
+    return all(_rows_are(archive, snapshot, part.select("line", *_SAYS)) for part in rows) and _rejects_are(
+        archive, snapshot, rejected
     )
 
 
@@ -55,17 +51,13 @@ def _rows_are(archive: Archive, snapshot: Snapshot, rows: pl.DataFrame) -> bool:
     return days <= gone
 
 
-def _rejects_are(archive: Archive, snapshot: Snapshot, numbers: list[int], lines: list[bytes], first: int) -> bool:
-    if not numbers:
+def _rejects_are(archive: Archive, snapshot: Snapshot, rejected: Sequence[tuple[int, bytes]]) -> bool:
+    if not rejected:
         return True
     paths = [archive.files.at(file.path) for file in snapshot.select(layout.REJECTS)]
     if not paths:
         return False
-    stored = (
-        pl.scan_parquet(paths, hive_partitioning=False)
-        .filter(pl.col("line").is_in(numbers))
-        .select("line", "raw")
-        .collect()
-    )
+    numbered = pl.col("line").is_in([line for line, _ in rejected])
+    stored = pl.scan_parquet(paths, hive_partitioning=False).filter(numbered).select("line", "raw").collect()
     held = set(stored.iter_rows())
-    return all((number, lines[number - first].removesuffix(b"\r")) in held for number in numbers)
+    return all((line, raw.removesuffix(b"\r")) in held for line, raw in rejected)

@@ -51,6 +51,7 @@ def plan(wanted: Wanted, filters: Filters, *, rows: bool = False) -> Plan:
     since, until = filters.since, filters.until
     told_apart = (
         not wanted.by
+        and not wanted.selections
         and wanted.user_key == rollups.USER_KEY
         and not wanted.exact_users
         and wanted.max_endpoints <= rollups.MAX_ENDPOINTS
@@ -86,7 +87,7 @@ def collect(
     columns = wanted.needs | filters.needs | {"kind", "level", "timestamp"}
     frames = [reading.rows(archive, *span, sorted(columns), snapshot=snapshot) for span in where.rows]
     statistics = Statistics(wanted)
-    counts = _counts(archive, snapshot)
+    counts = counts_of(archive, snapshot)
     total = counts.requests + counts.events
     counts.requests = counts.events = 0
     if where.rollups is not None:
@@ -213,11 +214,12 @@ def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _counts(archive: Archive, snapshot: Snapshot) -> Counts:
+def counts_of(archive: Archive, snapshot: Snapshot) -> Counts:
     """Every line of every source, and the first rejected ones of each reason."""
     counts, taken = Counts(), Taken()
     for source in snapshot.sources.values():
-        counts.sources.append(SourceState(source.name, source.format, source.counts.lines, source.counts.bytes))
+        lines, size = source.counts.lines, source.counts.bytes
+        counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
         taken += source.counts
     for name in ("lines", "requests", "events", "rejected", "ignored", "invalid_durations"):
         setattr(counts, name, getattr(taken, name))
@@ -238,7 +240,7 @@ def _samples(archive: Archive, snapshot: Snapshot, reasons: dict[str, int]) -> l
             for source, line, reason, raw in few.select(frame.columns).iter_rows():
                 if lacking.get(reason, 0) > 0:
                     lacking[reason] -= 1
-                    text = "".join(Text.of(raw, 1).lines)
+                    text = Text.of(raw).pick([0])[0]
                     found.append((source, line, reason, text[:SAMPLE_TEXT] + "…" * (len(text) > SAMPLE_TEXT)))
     return found
 

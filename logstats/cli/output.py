@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from logstats.errors import LogstatsError
+
+if TYPE_CHECKING:
+    from logstats.reports.document import Section
+
+
+def abandon(stream: TextIO) -> None:
+    """Nobody reads it any more, or its disk is full: what it still holds goes nowhere, without a complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
     """Where bytes go. `out` may have strftime fields, which are those of `moment`. Raises LogstatsError.
 
-    A file appears under its name when all is written; until then it is a hidden file beside it.
+    A file appears under its name when all is written; until then it is a hidden file beside it. A device or a named
+    pipe is written to as it is.
     """
     if out is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        # Not sys.stdout.buffer: with PYTHONUNBUFFERED a signal cuts short what is written to it.
+        with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
+            yield stream
         return
     path = Path(moment.strftime(out) if "%" in out else out)
+    if path.exists() and not path.is_file():
+        try:
+            stream = path.open("wb")
+        except OSError as error:
+            raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "--out takes a file") from None
+        with stream:
+            yield stream
+        return
+    target = path.resolve()  # what a symbolic link points to, not the link, is replaced
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".tmp")
     except OSError as error:
         raise LogstatsError(
             f"{path}: {(error.strerror or str(error)).lower()}", "--out needs a folder that is there"
@@ -39,9 +61,45 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        Path(temporary).replace(target)
     except OSError as error:
         raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "nothing was written") from None
     finally:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What there is to show a text on."""
+
+    width: int
+    colour: bool
+    encoding: str
+
+    @property
+    def unicode(self) -> bool:
+        """Whether it has more characters than ASCII's."""
+        return self.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
+
+
+def screen(*, to_file: bool) -> Screen:
+    """The terminal, or what stands for it."""
+    return Screen(
+        shutil.get_terminal_size((80, 24)).columns,
+        not to_file and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        "utf-8" if to_file else sys.stdout.encoding or "utf-8",
+    )
+
+
+def rendered(document: Sequence[Section], made: dict[str, Any], output: str, *, to_file: bool) -> bytes:
+    """A document as `table` or `markdown`, or what it is about as `json`, ASCII only."""
+    if output == "json":
+        return (json.dumps(made, allow_nan=False) + "\n").encode()
+    from logstats.reports.document import to_markdown, to_terminal
+
+    if output == "markdown":
+        return to_markdown(document).encode()
+    shown_on = screen(to_file=to_file)
+    text = to_terminal(document, width=shown_on.width, colour=shown_on.colour, unicode=shown_on.unicode)
+    return text.encode(shown_on.encoding, "backslashreplace")

@@ -6,11 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from logstats.cli.output import abandon
 from logstats.errors import ExitCode, LogstatsError, SourceError, gravest
 from logstats.reports.printable import printable
 
 if TYPE_CHECKING:
-    from logstats.formats.model import Format
+    from logstats.formats.detect import Detected
     from logstats.inputs import ChunkReader
     from logstats.pipeline import Counts
 
@@ -22,7 +23,7 @@ class Talk:
     def __init__(self, *, quiet: bool = False, progress: bool | None = None) -> None:
         self.codes: set[ExitCode] = set()
         self._quiet = quiet
-        terminal = sys.stderr is not None and sys.stderr.isatty()
+        terminal = sys.stderr.isatty()
         self._shows = (terminal if progress is None else progress and terminal) and not quiet
         self._bar: Any = None
         self._task: Any = None
@@ -31,11 +32,17 @@ class Talk:
 
     # -- the pipeline's listener
 
-    def format_found(self, source: str, format: Format, share: float, runner_up: Format | None) -> None:
+    def format_found(self, source: str, found: Detected) -> None:
         """A source's format was found out."""
-        sure = "" if share > 0.995 else f" (reads {share:.0%} of the first lines)"
-        name = "--log-format" if format.name.startswith("log_format:") else format.name
-        self.say(f"{source}: format {name}{sure}")
+        sure = "" if found.share > 0.995 else f" (reads {found.share:.0%} of the first lines)"
+        self.say(f"{source}: format {found.name}{sure}")
+        if found.rival is not None:
+            one, other = found.ranking[0].layout, found.rival.layout
+            self.say(
+                f"{source}: that could also be {other.name}\n"
+                f"  {one.name}: {one.format.title}\n  {other.name}: {other.format.title}\n"
+                f"  --format {one.name} or --format {other.name} says which"
+            )
 
     def format_unknown(self, source: str) -> None:
         """No format reads the first lines of a source."""
@@ -112,13 +119,16 @@ class Talk:
         if not self._quiet:
             self._write(text, hint)
 
+    def missed(self, text: str) -> None:
+        """A threshold or an objective that was missed, or had no data."""
+        self.codes.add(ExitCode.MISSED)
+        self._write(text)
+
     def error(self, error: LogstatsError) -> None:
         """What went wrong, and what to do."""
         self._write(error.what if not isinstance(error, SourceError) else str(error), error.hint)
 
     def _write(self, text: str, hint: str = "") -> None:
-        if sys.stderr is None:
-            return
         lines = text.split("\n")
         shown = "\n".join(printable(line) for line in lines)
         if hint:
@@ -130,7 +140,10 @@ class Talk:
 
             self._bar.console.print(Text(f"logstats: {shown}"), soft_wrap=True)
         else:
-            print(f"logstats: {shown}", file=sys.stderr, flush=True)
+            try:
+                print(f"logstats: {shown}", file=sys.stderr, flush=True)
+            except OSError:  # nobody listens
+                abandon(sys.stderr)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -44,7 +45,7 @@ _LEVELS = {
     "60": "FATAL",  # pino, bunyan
 }
 _HAS_PORT = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|\[.*)$"
-_SUFFIXES = r"^([0-9.eE+-]+|[0-9.]+) ?(ns|us|µs|μs|ms|s|sec|m|min|h)?$"
+_SUFFIXES = r"^([0-9.eE+-]+|[0-9.]+) ?(ns|us|µs|μs|micros|ms|msecs|s|sec|secs|m|min|h)?$"
 
 
 class EndpointsOf(Protocol):
@@ -90,13 +91,22 @@ def wanted_variables(fields: Mapping[str, Field], reading: Reading, *, events: b
     ]
 
 
-def convert(tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Reading, *, events: bool) -> Batch:
+def convert(
+    tokens: Tokens,
+    lines: int,
+    fields: Mapping[str, Field],
+    reading: Reading,
+    *,
+    events: bool,
+    envelope: pl.DataFrame | None = None,
+) -> Batch:
     """Interpret the fields of a chunk.
 
-    Lines whose status, size or duration is not a number are rejected as `bad_status`, `bad_bytes`,
+    `envelope` has what wrappers say of each line of the chunk, `timestamp` and `app_name`, for lines that do not say
+    so themselves. Lines whose status, size or duration is not a number are rejected as `bad_status`, `bad_bytes`,
     `bad_duration`; in formats that mix in events, a line with nothing known in it as `no_known_fields`.
     """
-    frame = tokens.fields
+    frame = _prepared(tokens.fields, fields)
     role = {fields[name].role: name for name in reversed(frame.columns) if name in fields}
     wanted = reading.wanted
     columns: dict[str, pl.Expr | pl.Series] = {"line": pl.col("line")}
@@ -114,16 +124,33 @@ def convert(tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Re
         frame = frame.with_columns(_micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations)
         read = [_duration(pl.col(n), pl.col(f"_us_{n}")) for n in durations]
         times, not_numbers, invalid = zip(*read, strict=True)
+        if any(fields[n].sum for n in durations):
+            parts = [
+                pl.when(time.is_not_null()).then(f"_us_{n}")
+                for n, time in zip(durations, times, strict=True)
+                if fields[n].sum
+            ]
+            whole = pl.sum_horizontal(parts, ignore_nulls=False) / 1000
+            times = (whole, *(t for n, t in zip(durations, times, strict=True) if not fields[n].sum))
         columns["duration_ms"] = pl.coalesce(times)
         bad["bad_duration"] = pl.any_horizontal(not_numbers)
         columns["_invalid"] = pl.any_horizontal(invalid) & pl.coalesce(times).is_null()
     if "timestamp" in wanted and ("timestamp" in role or "date" in role):
         columns["timestamp"] = timestamps.parse(_present_series(_time_text(frame, role)), reading.zone)
+    app_of_wrapper = pl.lit(None, pl.String)
+    if envelope is not None:
+        about = envelope[frame["line"]]
+        if "timestamp" in wanted and "timestamp" in about.columns:
+            own = columns.get("timestamp", pl.lit(None, timestamps.UTC))
+            columns["timestamp"] = pl.select(pl.coalesce(own, about["timestamp"])).to_series()
+        if "app_name" in about.columns:
+            frame = frame.with_columns(about["app_name"].alias("_app_of_wrapper"))
+            app_of_wrapper = _present(pl.col("_app_of_wrapper"))
     frame = _requests(frame, role, reading)
     if "client_ip" in wanted:
         columns["client_ip"] = _client(role, fields, reading)
     host = pl.coalesce(text("host"), "_authority") if "_authority" in frame.columns else text("host")
-    app = pl.coalesce(text("app_name"), pl.lit(reading.app, pl.String), host)
+    app = pl.coalesce(text("app_name"), app_of_wrapper, pl.lit(reading.app, pl.String), host)
     columns |= {"host": host, "app_name": app}
     for name in ("method", "protocol", "path", "query", "endpoint"):
         if f"_{name}" in frame.columns:
@@ -167,6 +194,34 @@ def convert(tokens: Tokens, lines: int, fields: Mapping[str, Field], reading: Re
     return Batch(rows.drop("_invalid", *flags, strict=False), rejected, tokens.ignored, lines, invalid_durations)
 
 
+def _prepared(frame: pl.DataFrame, fields: Mapping[str, Field]) -> pl.DataFrame:
+    """The texts as they are interpreted: what a field's `extract`, `absent` and `decode` make of them."""
+    made: dict[str, pl.Expr | pl.Series] = {}
+    for name in frame.columns:
+        field = fields.get(name)
+        if field is None or not (field.extract or field.absent or field.decode):
+            continue
+        text = pl.col(name)
+        if field.extract:
+            text = pl.coalesce(text.str.extract(field.extract, 1), text)
+        if field.absent:
+            text = pl.when(~text.is_in(field.absent)).then(text)
+        if field.decode == "plus":
+            text = text.str.replace_all("+", " ", literal=True)
+        made[name] = _percent_decoded(frame.select(text).to_series()) if field.decode == "percent" else text
+    return frame.with_columns(**made) if made else frame
+
+
+def _percent_decoded(texts: pl.Series) -> pl.Series:
+    """`%20` undone, twice where a server has done it twice (`%2520`). Each distinct text is decoded once."""
+    if not texts.str.contains("%", literal=True).any():
+        return texts
+    distinct = texts.drop_nulls().unique()
+    decoded = [unquote(unquote(text) if "%25" in text else text) for text in distinct.to_list()]
+    safe = [text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n") for text in decoded]
+    return texts.replace_strict(distinct, pl.Series(safe, dtype=pl.String), default=None, return_dtype=pl.String)
+
+
 def _missing(text: pl.Expr) -> pl.Expr:
     return (text == "-") | (text == "")
 
@@ -206,7 +261,18 @@ def _micros(text: pl.Expr, unit: str) -> pl.Expr:
     if unit != "auto":
         return (text.cast(pl.Float64, strict=False) * UNITS[unit]).round()
     number = text.str.extract(_SUFFIXES, 1).cast(pl.Float64, strict=False)
-    scales = {**UNITS, "µs": 1.0, "μs": 1.0, "sec": 1e6, "m": 6e7, "min": 6e7, "h": 3.6e9}
+    scales = {
+        **UNITS,
+        "µs": 1.0,
+        "μs": 1.0,
+        "micros": 1.0,
+        "msecs": 1e3,
+        "sec": 1e6,
+        "secs": 1e6,
+        "m": 6e7,
+        "min": 6e7,
+        "h": 3.6e9,
+    }
     suffix = text.str.extract(_SUFFIXES, 2)
     return (number * suffix.replace_strict(scales, default=1e3, return_dtype=pl.Float64)).round()
 
@@ -254,11 +320,12 @@ def _requests(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) ->
         return frame
     distinct = frame.select(names).unique()
     own = {part: _present_series(distinct[role[part]]) for part in ("method", "protocol", "query") if part in role}
-    target = distinct[role["target"]] if "target" in role else distinct[role["path"]] if "path" in role else None
+    targets = [_present_series(distinct[role[part]]) for part in ("target", "path") if part in role]
+    target = targets[0].fill_null(targets[-1]) if targets else None
     parts = distinct.select()
     if "request" in role:
         parts = split_requests(distinct[role["request"]])
-        target = parts["target"] if target is None else _present_series(target).fill_null(parts["target"])
+        target = parts["target"] if target is None else target.fill_null(parts["target"])
     for part, series in own.items():
         series = series.fill_null(parts[part]) if part in parts.columns else series
         parts = parts.with_columns(series.alias(part)) if parts.width else series.alias(part).to_frame()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import polars as pl
 
@@ -35,6 +36,7 @@ Pattern = tuple[str | Variable, ...]  # literals and variables in turn, no two o
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
+@cache
 def parse_pattern(text: str) -> Pattern:
     """`$name` or `${name}` is a variable, the rest is literal. Raises FormatError where two variables touch."""
     parts: list[str | Variable] = []
@@ -121,7 +123,10 @@ class Delimited:
     def __init__(self, pattern: Pattern, names: Collection[str]) -> None:
         self.pattern = pattern
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
-        self._plan = _plan(_sections(pattern))
+
+    @cached_property
+    def _plan(self) -> _Plan:
+        return _plan(_sections(self.pattern))
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane."""
@@ -145,7 +150,7 @@ class Delimited:
         return found.drop(_PROVEN), found[_PROVEN]
 
 
-_LINE, _PROVEN = "\0line", "\0proven"  # no variable is called so
+_SIZE, _PROVEN = "\0size", "\0proven"  # no variable is called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +165,8 @@ class _Plan:
 
 def _pieces(text: Text, count: int) -> pl.DataFrame | None:
     """The lines split at every quote into columns 0, 1, …; what is missing or too much in a line is not said."""
-    whole = text.lines.alias(_LINE)
     if count == 1:
-        return pl.DataFrame([whole, text.lines.alias("0")])
+        return pl.DataFrame([text.sizes.alias(_SIZE), text.lines.alias("0")])
     frame = pl.read_csv(
         text.data,
         has_header=False,
@@ -173,14 +177,14 @@ def _pieces(text: Text, count: int) -> pl.DataFrame | None:
         extra_columns="ignore",
         missing_columns="insert",
     )
-    return frame.with_columns(whole) if frame.height == len(text) else None
+    return frame.with_columns(text.sizes.alias(_SIZE)) if frame.height == len(text) else None
 
 
 def _plan(sections: list[Pattern]) -> _Plan:
     count = len(sections)
     length = pl.sum_horizontal(pl.col(str(i)).str.len_bytes() for i in range(count))
     # With as many quotes as the pattern has, and only then, pieces and quotes add up to the line.
-    checks = [pl.col(_LINE).str.len_bytes() == length + (count - 1)]
+    checks = [pl.col(_SIZE) == length + (count - 1)]
     splits: list[list[pl.Expr]] = []
     variables: dict[str, pl.Expr] = {}
     for number, section in enumerate(sections):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import polars as pl
 
 from logstats.formats.convert import Batch, Reading, convert, wanted_variables
 from logstats.formats.delimited import Delimited, parse_pattern
 from logstats.formats.jsonlines import JsonLines
-from logstats.formats.model import Format
-from logstats.formats.pairs import Pairs
+from logstats.formats.model import Field, Format
+from logstats.formats.pairs import GRAMMARS, Pairs
 from logstats.formats.regexes import TAIL, Regexes
 from logstats.formats.text import Text
 from logstats.formats.tokens import Tokeniser, Tokens
+from logstats.formats.w3c import W3C
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +25,54 @@ class Reader:
     reading: Reading
     tokenise: Tokeniser
     events: bool
+    looks: tuple[pl.Expr, ...] = ()
 
     def __call__(self, text: Text) -> Batch:
-        return self.convert(self.tokenise(text), len(text))
+        return self.convert(self.tokenise(text), text)
 
-    def convert(self, tokens: Tokens, lines: int) -> Batch:
-        """The second half: what the fields of a chunk of so many lines mean."""
-        return convert(tokens, lines, self.format.fields, self.reading, events=self.events)
+    def fitting(self, text: Text) -> Batch:
+        """The same for lines of which it is not sure that they have this format: of those that it can read, only
+        the ones whose fields look as they do in it are in `rows`. The others are not said to be rejected."""
+        tokens = self.tokenise(text)
+        batch = self.convert(tokens, text)
+        if not self.looks:
+            return batch
+        places = tokens.fields.filter(*self.looks)["line"]
+        rows = batch.rows
+        is_event = pl.col("kind") == "event" if self.events else pl.lit(value=False)
+        return replace(batch, rows=rows.filter(is_event | pl.col("line").is_in(places.implode())))
+
+    def convert(self, tokens: Tokens, text: Text) -> Batch:
+        """The second half: what the fields of a chunk mean."""
+        fields, reading = self.format.fields, self.reading
+        return convert(tokens, len(text), fields, reading, events=self.events, envelope=text.envelope)
 
 
-def reader(format: Format, reading: Reading) -> Reader:
-    """Make a format ready; what nobody wants is not taken from the lines."""
+def reader(format: Format, reading: Reading, *, doubtful: bool = False) -> Reader:
+    """Make a format ready; what nobody wants is not taken from the lines, unless they are `doubtful` and it tells
+    whether they have this format at all (`Reader.fitting`)."""
     # A structured line may be an event: a level and a message, no request.
-    events = format.engine in ("json", "keyvalue") or TAIL in format.fields
+    events = not format.wraps and (format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields)
     names = wanted_variables(format.fields, reading, events=events)
-    extra = "extra" in reading.wanted
-    return Reader(format, reading, _engine(format, names, extra=extra), events)
+    looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
+    made = engine(format, [*names, *(name for name in looks if name not in names)], extra="extra" in reading.wanted)
+    return Reader(format, reading, made, events, tuple(_looks(name, field) for name, field in looks.items()))
 
 
-def _engine(format: Format, names: list[str], *, extra: bool) -> Tokeniser:
+def _looks(name: str, field: Field) -> pl.Expr:
+    """Whether a value looks as it should; a value that is not there only matters if nothing else is asked of it."""
+    looks = pl.col(name).str.contains(field.looks or "")
+    return looks.fill_null(field.role != "ignored" and field.looks != "")
+
+
+def engine(format: Format, names: list[str], *, extra: bool = False) -> Tokeniser:
+    """What takes lines of this format apart into the texts of these variables."""
     if format.engine == "delimited":
         return Delimited(parse_pattern(format.pattern), names)
     if format.engine == "regex":
         return Regexes(format.pattern, format.fields, names, extra=extra)
     if format.engine == "json":
         return JsonLines(format.fields, names, extra=extra)
-    return Pairs(format.fields, names, extra=extra)
+    if format.engine == "w3c":
+        return W3C(format.pattern, format.fields, names)
+    return Pairs(format.fields, names, GRAMMARS[format.engine], extra=extra)

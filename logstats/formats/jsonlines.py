@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 FEW: Final = 3000  # lines below which loading DuckDB costs more than it saves
+_DOT = re.compile(r"(?<!\\)\.")  # between the keys of objects in one another; `\.` belongs to a key
 _INDEX = re.compile(r"^(.*)\[(\d+)\]$")
 
 
@@ -36,7 +37,8 @@ class JsonLines:
         self.names = [name for name in fields if name in names]
         self._keys = {name: [_steps(key) for key in _spellings(fields[name].keys)] for name in self.names}
         self._objects = {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
-        self._known = {key for field in fields.values() for key in field.keys}
+        known = (key for field in fields.values() for key in field.keys if field.role != "ignored")
+        self._known = {key.replace("\\.", ".") for key in known}
         self._extra = extra
         if extra:
             self.names.append("_extra")
@@ -122,12 +124,12 @@ class JsonLines:
 
 def _spellings(keys: Collection[str]) -> list[str]:
     """Each key, and the one key with dots in it (`a\\.b`) that some loggers write instead of an object."""
-    return [spelling for key in keys for spelling in dict.fromkeys((key, key.replace(".", "\\.")))]
+    return [spelling for key in keys for spelling in dict.fromkeys((key, _DOT.sub(r"\\.", key)))]
 
 
 def _steps(key: str) -> tuple[str | int, ...]:
     steps: list[str | int] = []
-    for part in re.split(r"(?<!\\)\.", key):
+    for part in _DOT.split(key):
         match = _INDEX.match(part)
         steps += [match[1], int(match[2])] if match else [part.replace("\\.", ".")]
     return tuple(steps)

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 # What a field of a line can be. Most are columns of the request schema; the others are split further:
 # `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query,
-# `forwarded_for` is X-Forwarded-For,
-# `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs.
+# `forwarded_for` is X-Forwarded-For, `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs.
+# `payload` is a line inside a line: a format that has it is a wrapper. `part` marks a partial line of a `stream`.
+# `ignored` is read only by detection, which asks how it looks.
 ROLES: Final = frozenset(
     {
         "timestamp",
@@ -36,12 +37,17 @@ ROLES: Final = frozenset(
         "target",
         "forwarded_for",
         "fields",
+        "payload",
+        "part",
+        "stream",
+        "ignored",
     }
 )
 
 UNITS: Final[Mapping[str, float]] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 
-ENGINES: Final = ("delimited", "regex", "json", "keyvalue")
+ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
+DECODERS: Final = ("percent", "plus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +55,23 @@ class Field:
     """What one field of a line means.
 
     `unit` belongs to durations (`auto` reads a suffix, milliseconds without one); `keys` are the spellings
-    under which JSON and key=value formats find it, best first; `port` says that an address may carry one. `looks` is
-    a regular expression that values of this field match in files of this format: detection asks it, reading does not.
+    under which JSON, key=value and W3C formats find it, best first; `port` says that an address may carry one. `looks`
+    is a regular expression that values of this field match in files of this format: it is asked where it is not sure
+    that lines have the format (an empty one asks only that there is a value). `extract` is a regular expression whose
+    first group is the value; a text that it does not match stands as it is. `absent` are texts that stand for no value,
+    beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`). Of several durations the
+    first that is there counts, unless they say `sum`.
     """
 
     role: str
     unit: str = "ms"
     keys: tuple[str, ...] = ()
     port: bool = False
-    looks: str = ""
+    looks: str | None = None
+    extract: str = ""
+    absent: tuple[str, ...] = ()
+    decode: str = ""
+    sum: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +89,9 @@ class Format:
 
     `pattern` is, for the delimited engine, literal text with `$name` variables; for the regex engine a
     regular expression with named groups (the syntax that Rust and Python share, no look-around); for the
-    key=value engine a regular expression for what stands before the pairs. `fields` says what each
-    variable, group or key means; what has no entry is read and kept out.
+    w3c engine the `#Fields` line that holds where a file has none. `fields` says what each variable, group or key
+    means; what has no entry is read and kept out. Of formats that read the same lines the one of the higher
+    `priority` is detected. `aliases` are further names that it goes by.
     """
 
     name: str
@@ -87,6 +102,12 @@ class Format:
     fields: Mapping[str, Field]
     samples: tuple[Sample, ...] = field(default=(), repr=False)
     priority: int = 0
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def wraps(self) -> bool:
+        """Whether this is a wrapper: its lines hold the lines of another format."""
+        return any(field.role == "payload" for field in self.fields.values())
 
     @property
     def roles(self) -> frozenset[str]:

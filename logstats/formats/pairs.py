@@ -2,15 +2,16 @@
 
 A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to
 the next space. Other words are passed over; of a key that stands twice the first counts. `pairs_of` is that
-definition. The columns are made by layout: lines that write the same keys in the same order, as a program's
-lines do, are taken apart together by the delimited engine.
+definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no quotes: `labels_of` is its
+definition. The columns are made by layout: lines that write the same keys in the same order, as a program's lines do,
+are taken apart together by the delimited engine.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -52,20 +53,48 @@ def pairs_of(text: str) -> list[Pair]:
     return found
 
 
+def labels_of(text: str) -> list[Pair]:
+    """The labelled values of an LTSV line, in order; what has no label is passed over."""
+    parts = (part.partition(":") for part in text.split("\t"))
+    return [Pair(key, value, False, True) for key, colon, value in parts if colon and key and " " not in key]
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How pairs are written: what separates two, what stands between key and value, what no bare value holds."""
+
+    find: Callable[[str], list[Pair]]
+    between: str
+    assign: str
+    never: str
+
+
+GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", '[ "]'), "ltsv": Grammar(labels_of, "\t", ":", "\t")}
+
+
 class Pairs:
     """Takes the wanted variables out of texts of key=value pairs; also the engine for lines that are nothing else."""
 
-    def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, Field],
+        names: Collection[str],
+        grammar: Grammar = GRAMMARS["keyvalue"],
+        *,
+        extra: bool = False,
+    ) -> None:
+        self.find = grammar.find
+        self._grammar = grammar
         self.names = [name for name in fields if name in names and fields[name].keys]
         self._keys = {key: (rank, name) for name in self.names for rank, key in enumerate(fields[name].keys)}
-        self._known = set(chain.from_iterable(field.keys for field in fields.values()))
+        self._known = set(chain.from_iterable(field.keys for field in fields.values() if field.role != "ignored"))
         self._extra = extra
         if extra:
             self.names.append("_extra")
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane of a line of pairs. Raises Reject."""
-        found = pairs_of(line)
+        found = self.find(line)
         if not found:
             raise Reject("no_pairs")
         return self.choose(found)
@@ -119,11 +148,12 @@ class Pairs:
         return joined.drop("place", "read"), joined["read"].fill_null(value=False)
 
     def _layout(self, text: str | None) -> _Layout | None:
-        found = pairs_of(text or "")
-        spelled = " ".join(f'{p.key}="{p.value}"' if p.quoted else f"{p.key}={p.value}" for p in found)
-        if not found or spelled != text or not all(p.plain for p in found):
+        found = self.find(text or "")
+        quotes = {True: '"', False: ""}
+        words = [f"{p.key}{self._grammar.assign}{quotes[p.quoted]}{p.value}{quotes[p.quoted]}" for p in found]
+        if not found or self._grammar.between.join(words) != text or not all(p.plain for p in found):
             return None
-        return _Layout(tuple((p.key, p.quoted) for p in found))
+        return _Layout(tuple((p.key, p.quoted) for p in found), self._grammar)
 
     def _merge(self, read: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
         chosen: dict[str, tuple[int, int]] = {}
@@ -143,25 +173,25 @@ class Pairs:
 class _Layout:
     """The same keys in the same order, quoted in the same places."""
 
-    def __init__(self, pairs: tuple[tuple[str, bool], ...]) -> None:
+    def __init__(self, pairs: tuple[tuple[str, bool], ...], grammar: Grammar) -> None:
         self.keys = tuple(key for key, _ in pairs)
         pattern: list[str | Variable] = []
         literal = ""
         for number, (key, quoted) in enumerate(pairs):
-            pattern += [f"{literal}{key}=" + ('"' if quoted else ""), Variable(f"v{number}")]
-            literal = '" ' if quoted else " "
+            pattern += [f"{literal}{key}{grammar.assign}" + ('"' if quoted else ""), Variable(f"v{number}")]
+            literal = '"' * quoted + grammar.between
         if pairs[-1][1]:
             pattern.append('"')
         self._bare = [f"v{number}" for number, (_, quoted) in enumerate(pairs) if not quoted]
         self._quoted = [f"v{number}" for number, (_, quoted) in enumerate(pairs) if quoted]
+        self._never = grammar.never
         self._engine = Delimited(tuple(pattern), [f"v{n}" for n in range(len(pairs))])
 
     def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
         """Variables v0, v1, …, and which texts have this layout and nothing that `pairs_of` sees otherwise."""
-        data = ("\n".join(texts.fill_null("").to_list()) + "\n").encode() if self._quoted else b""
-        read, good = self._engine.fast(Text(data, texts))
+        read, good = self._engine.fast(Text.of_lines(texts.fill_null("")))
         for name in self._bare:
-            good &= ~read[name].str.contains('[ "]')
+            good &= ~read[name].str.contains(self._never)
         for name in self._quoted:
             good &= ~read[name].str.contains("\\", literal=True)
         return read, good.fill_null(value=False)

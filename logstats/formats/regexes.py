@@ -1,18 +1,21 @@
 """The regex engine: named groups of a regular expression, and key=value pairs in the group `fields` if it has one.
 
-Rust's regular expressions take linear time whatever the line, so one lane does it all.
+Rust's regular expressions take linear time whatever the line, so one lane does it all. `scan` says the same of one
+line with Python's, which tell where a line stopped to fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 
 import polars as pl
 
 from logstats.formats.model import Field
 from logstats.formats.pairs import Pairs, pairs_of
 from logstats.formats.text import Text
-from logstats.formats.tokens import REJECTED, Tokens, ignorable
+from logstats.formats.tokens import REJECTED, Reject, Tokens, ignorable
 
 TAIL = "fields"
 
@@ -26,6 +29,28 @@ class Regexes:
         self._pattern = pattern
         self._pairs = Pairs(fields, names, extra=extra)
         self._names = [name for name in fields if name in names or name == TAIL]
+        self.names = list(dict.fromkeys([*(n for n in self._names if n != TAIL), *self._pairs.names]))
+
+    @cached_property
+    def _python(self) -> re.Pattern[str]:
+        return re.compile(self._pattern)
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The slow lane. Raises Reject."""
+        match = self._python.fullmatch(line)
+        if match is None or not any(value is not None for value in match.groups()):
+            raise Reject("no_match")
+        groups = match.groupdict()
+        pairs = self._pairs.choose(self._pairs.find(groups.get(TAIL) or "")) if TAIL in groups else {}
+        found = {name: groups[name] for name in self._names if name in groups and name != TAIL}
+        return {**pairs, **{name: value if value is not None else pairs.get(name) for name, value in found.items()}}
+
+    def stop(self, line: str) -> int:
+        """How far the pattern goes along a line: the end of the longest run of its parts that the line begins with."""
+        for part in _beginnings(self._pattern):
+            if match := re.match(part, line):
+                return match.end()
+        return 0
 
     def __call__(self, text: Text) -> Tokens:
         groups = text.lines.to_frame("line").select(pl.col("line").str.extract_groups(self._pattern)).to_series()
@@ -65,3 +90,28 @@ class Regexes:
                 for name in self._pairs.names
             ]
         )
+
+
+def _beginnings(pattern: str) -> Iterator[str]:
+    """The pattern up to the end of each of its outermost groups, longest first."""
+    depth, in_class, place = 0, False, 0
+    ends = []
+    while place < len(pattern):
+        letter = pattern[place]
+        if letter == "\\":
+            place += 1
+        elif in_class:
+            in_class = letter != "]"
+        elif letter == "[":
+            in_class = True
+        elif letter == "(":
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+            if depth == 0:
+                end = place + 1
+                while pattern[end : end + 1] in ("?", "*", "+"):
+                    end += 1
+                ends.append(end)
+        place += 1
+    return (pattern[:end] for end in reversed(ends))

@@ -5,19 +5,33 @@ A file that is broken, or has no sample, does not load; the error says which key
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from logstats.errors import FormatError
-from logstats.formats.model import ENGINES, ROLES, UNITS, Field, Format, Sample
+from logstats.formats.model import DECODERS, ENGINES, ROLES, UNITS, Field, Format, Sample
 
-_KEYS = {"title", "link", "engine", "pattern", "fields", "sample", "priority"}
-_FIELD_KEYS = {"role", "unit", "keys", "port", "looks"}
+_KEYS: Final = {"title", "link", "engine", "pattern", "fields", "sample", "priority", "aliases"}
+_FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "role": (str, "a text"),
+    "unit": (str, "a text"),
+    "keys": (list, "a list of texts"),
+    "port": (bool, "true or false"),
+    "looks": (str, "a regular expression"),
+    "extract": (str, "a regular expression"),
+    "absent": (list, "a list of texts"),
+    "decode": (str, "a text"),
+    "sum": (bool, "true or false"),
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_HINT: Final = "see the built-in formats for examples: logstats formats show NAME"
 
 
 @cache
@@ -26,43 +40,69 @@ def builtin() -> Mapping[str, Format]:
     return dict(_load_all(resources.files("logstats.formats") / "builtin"))
 
 
+def user_folder() -> Path:
+    """Where a user's own formats are looked for: `~/.config/logstats/formats`, as XDG has it."""
+    config = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(config) if Path(config).is_absolute() else Path.home() / ".config") / "logstats" / "formats"
+
+
 def formats(extra_dir: Path | None = None) -> Mapping[str, Format]:
-    """Built-in formats and those of a folder, which win where names meet. Raises FormatError."""
-    if extra_dir is None:
-        return builtin()
-    if not extra_dir.is_dir():
-        raise FormatError(f"{extra_dir}: no such folder", "--formats-dir takes a folder of .toml files")
-    return {**builtin(), **dict(_load_all(extra_dir))}
+    """Built-in formats, the user's, and those of a folder; the later wins where names meet. Raises FormatError."""
+    found = dict(builtin())
+    own = user_folder()
+    if own.is_dir():
+        found |= _load_all(own, check=True)
+    if extra_dir is not None:
+        if not extra_dir.is_dir():
+            raise FormatError(f"{extra_dir}: no such folder", "--formats-dir takes a folder of .toml files")
+        found |= _load_all(extra_dir, check=True)
+    return found
 
 
 def named(name: str, extra_dir: Path | None = None) -> Format:
-    """The format of that name. Raises FormatError, with the nearest names."""
-    known = formats(extra_dir)
+    """The format of that name or alias. Raises FormatError, with the nearest names."""
+    return find(name, formats(extra_dir))
+
+
+def find(name: str, known: Mapping[str, Format]) -> Format:
+    """The format of that name or alias among these. Raises FormatError, with the nearest names."""
     if name in known:
         return known[name]
+    aliases = {alias: form for form in known.values() for alias in form.aliases}
+    if name in aliases:
+        return aliases[name]
     from difflib import get_close_matches
 
-    near = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
-    raise FormatError(f"no format is called {name!r}", f"did you mean {', '.join(near)}?")
+    near = get_close_matches(name, [*known, *aliases], n=3, cutoff=0.4)
+    if near:
+        raise FormatError(f"no format is called {name!r}", f"did you mean {', '.join(near)}?")
+    raise FormatError(f"no format is called {name!r}", "logstats formats list shows them all")
 
 
-def _load_all(folder: Path | Traversable) -> Iterator[tuple[str, Format]]:
+def _load_all(folder: Path | Traversable, *, check: bool = False) -> Iterator[tuple[str, Format]]:
     for file in sorted(folder.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".toml"):
-            name = file.name.removesuffix(".toml")
-            yield name, load(name, file.read_text(encoding="utf-8"), str(file))
+        if not file.name.endswith(".toml"):
+            continue
+        name = file.name.removesuffix(".toml")
+        if not _NAME.fullmatch(name):
+            raise FormatError(f"{file}: a format cannot be called {name!r}", "use letters, digits, _ and -")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(f"{file}: cannot be read: {error}", _HINT) from None
+        yield name, load(name, text, str(file), check=check)
 
 
-def load(name: str, text: str, place: str) -> Format:
-    """Read one format file; `place` is said in errors. Raises FormatError."""
+def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
+    """Read one format file; `place` is said in errors. `check` also compiles its expressions. Raises FormatError."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise FormatError(f"{place}: not TOML: {error}", "see the built-in formats for examples") from None
+        raise FormatError(f"{place}: not TOML: {error}", _HINT) from None
 
     def demand(condition: bool, key: str, why: str) -> None:
         if not condition:
-            raise FormatError(f"{place}: {key}: {why}", "see the built-in formats for examples")
+            raise FormatError(f"{place}: {key}: {why}", _HINT)
 
     for key in data:
         demand(key in _KEYS, key, f"no such key; the keys are {', '.join(sorted(_KEYS))}")
@@ -70,25 +110,58 @@ def load(name: str, text: str, place: str) -> Format:
         demand(isinstance(data.get(key), str), key, "must be there, and a text")
     engine = data["engine"]
     demand(engine in ENGINES, "engine", f"must be one of {', '.join(ENGINES)}")
-    pattern = data.get("pattern", "")
+    pattern, priority, aliases = data.get("pattern", ""), data.get("priority", 0), data.get("aliases", [])
     demand(isinstance(pattern, str), "pattern", "must be a text")
-    demand(bool(pattern) == (engine in ("delimited", "regex")), "pattern", f"does not go with engine {engine}")
+    demand(
+        engine == "w3c" or bool(pattern) == (engine in ("delimited", "regex")), "pattern", f"does not go with {engine}"
+    )
+    demand(isinstance(priority, int) and not isinstance(priority, bool), "priority", "must be a whole number")
+    demand(_texts(aliases), "aliases", "must be a list of texts")
+    demand(isinstance(data.get("fields", {}), dict), "fields", "must be a table of fields")
     fields = {}
     for key, value in data.get("fields", {}).items():
-        demand(isinstance(value, dict), f"fields.{key}", "must be a table")
-        for part in value:
-            known = ", ".join(sorted(_FIELD_KEYS))
-            demand(part in _FIELD_KEYS, f"fields.{key}.{part}", f"no such key; the keys are {known}")
-        role, unit = value.get("role", key), value.get("unit", "ms")
-        demand(role in ROLES, f"fields.{key}.role", f"no such role; the roles are {', '.join(sorted(ROLES))}")
-        demand(unit in UNITS or unit == "auto", f"fields.{key}.unit", "must be s, ms, us, ns or auto")
-        fields[key] = Field(role, unit, tuple(value.get("keys", ())), value.get("port", False), value.get("looks", ""))
+        demand(isinstance(value, dict), f"fields.{key}", 'must be a table, such as { unit = "s" }')
+        fields[key] = _field(key, value, demand)
     if engine == "delimited":
         fields = _with_pattern(place, pattern, fields)
+    elif engine == "regex":
+        fields = _with_groups(pattern, fields, demand)
+    elif check:
+        for key, field in fields.items():
+            demand(bool(field.keys), f"fields.{key}.keys", "must name the keys under which lines have it")
     demand(bool(fields), "fields", "must name at least one field")
+    if check:
+        _compile(engine, pattern, fields, demand)
     demand(bool(data.get("sample")), "sample", "a format without samples does not load: add a line and its row")
+    demand(isinstance(data["sample"], list), "sample", "is written [[sample]], in double brackets")
     samples = tuple(_sample(entry, place) for entry in data["sample"])
-    return Format(name, data["title"], data["link"], engine, pattern, fields, samples, data.get("priority", 0))
+    return Format(name, data["title"], data["link"], engine, pattern, fields, samples, priority, tuple(aliases))
+
+
+def _field(key: str, value: dict[str, Any], demand: Any) -> Field:
+    for part, content in value.items():
+        known = ", ".join(sorted(_FIELD_KEYS))
+        demand(part in _FIELD_KEYS, f"fields.{key}.{part}", f"no such key; the keys are {known}")
+        kind, words = _FIELD_KEYS[part]
+        demand(
+            isinstance(content, kind) and (kind is not list or _texts(content)),
+            f"fields.{key}.{part}",
+            f"must be {words}",
+        )
+    given: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
+    field = Field(**{"role": key, **given})
+    demand(
+        field.role in ROLES,
+        f"fields.{key}.role",
+        f"{field.role!r} is no role; the roles are {', '.join(sorted(ROLES))}",
+    )
+    demand(field.unit in UNITS or field.unit == "auto", f"fields.{key}.unit", "must be s, ms, us, ns or auto")
+    demand(field.decode in ("", *DECODERS), f"fields.{key}.decode", f"must be one of {', '.join(DECODERS)}")
+    return field
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _with_pattern(place: str, pattern: str, fields: dict[str, Field]) -> dict[str, Field]:
@@ -101,8 +174,36 @@ def _with_pattern(place: str, pattern: str, fields: dict[str, Field]) -> dict[st
         raise FormatError(f"{place}: pattern: {error.what}", error.hint) from None
     for name in fields:
         if name not in names:
-            raise FormatError(f"{place}: fields.{name}: the pattern has no ${name}")
+            raise FormatError(f"{place}: fields.{name}: the pattern has no ${name}", _HINT)
     return {name: fields.get(name) or Field(name) for name in names if name in fields or name in ROLES}
+
+
+def _with_groups(pattern: str, fields: dict[str, Field], demand: Any) -> dict[str, Field]:
+    """The groups of a regular expression that are named like a role need no entry of their own."""
+    names = re.findall(r"\(\?P<(\w+)>", pattern)
+    for name, field in fields.items():
+        known = name in names or (bool(field.keys) and "fields" in names)
+        demand(known, f"fields.{name}", f"the pattern has no group (?P<{name}>…)")
+    return {**{name: Field(name) for name in names if name in ROLES}, **fields}
+
+
+def _compile(engine: str, pattern: str, fields: Mapping[str, Field], demand: Any) -> None:
+    """Regular expressions must be in the part of the language that Rust and Python share."""
+    import polars as pl
+
+    expressions = {"pattern": pattern} if engine == "regex" else {}
+    for name, field in fields.items():
+        expressions |= {
+            f"fields.{name}.{part}": text for part in ("looks", "extract") if (text := getattr(field, part))
+        }
+    for key, expression in expressions.items():
+        try:
+            re.compile(expression)
+            pl.Series([""]).str.contains(expression)
+        except (re.error, RecursionError, OverflowError, pl.exceptions.ComputeError) as error:
+            demand(False, key, f"not a regular expression that Rust and Python share: {str(error).splitlines()[0]}")
+        if key.endswith(".extract"):
+            demand(re.compile(expression).groups > 0, key, "needs a group ( ) for the value")
 
 
 def _sample(entry: Any, place: str) -> Sample:
@@ -111,4 +212,4 @@ def _sample(entry: Any, place: str) -> Sample:
             return Sample(line, expect)
         case {"line": str(line), "rejected": str(reason), **rest} if not rest:
             return Sample(line, {}, reason)
-    raise FormatError(f"{place}: sample: needs `line`, and either `expect` or `rejected`")
+    raise FormatError(f"{place}: sample: needs `line`, and either `expect` or `rejected`", _HINT)

@@ -63,13 +63,17 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
     """
     frame = targets.to_frame("target").select(
         pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"]).struct.unnest(),
+        authority=pl.lit(None, pl.String),
     )
-    absolute = pl.col("path").str.contains("://", literal=True) & pl.col("path").str.contains(_AUTHORITY)
-    if not frame["path"].str.contains("://", literal=True).any():
-        return frame.with_columns(authority=pl.lit(None, pl.String))
-    path = pl.col("path").str.replace(_AUTHORITY, "")
-    return frame.select(
-        pl.when(absolute).then(pl.when(path == "").then(pl.lit("/")).otherwise(path)).otherwise("path").alias("path"),
-        "query",
-        pl.when(absolute).then(pl.col("path").str.extract(_AUTHORITY)).alias("authority"),
+    absolute = frame["path"].str.contains("://", literal=True).fill_null(value=False).arg_true()
+    if not absolute.len():
+        return frame
+    few = (
+        frame["path"]
+        .gather(absolute)
+        .to_frame()
+        .with_columns(authority=pl.col("path").str.extract(_AUTHORITY), rest=pl.col("path").str.replace(_AUTHORITY, ""))
     )
+    rest = pl.when(pl.col("rest") == "").then(pl.lit("/")).otherwise("rest")
+    few = few.select("authority", path=pl.when(pl.col("authority").is_null()).then("path").otherwise(rest))
+    return frame.with_columns(frame[name].scatter(absolute, few[name]) for name in ("path", "authority"))

@@ -6,6 +6,7 @@ Month names are English whatever the locale: Polars parses with chrono, which kn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 
 import polars as pl
@@ -49,10 +50,27 @@ def parse(texts: pl.Series, zone: str = "UTC") -> pl.Series:
     return _parse(texts, zone)
 
 
+def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Series:
+    """Times without a year (`Jan  7 10:30:00`) → Datetime(µs, UTC), in the last year that is not after `latest`."""
+    months = texts.str.replace_all(" +", " ")
+    found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
+    for year in range(latest.year, max(latest.year - 9, 0), -1):  # nine years always hold a 29 February
+        left = found.is_null() & months.is_not_null()
+        if not left.any():
+            break
+        dated = pl.select(pl.lit(f"{year:04d} ") + months.filter(left)).to_series()
+        times = _try_local(dated, "%Y %b %d %H:%M:%S%.f", zone)
+        times = times.set(times > latest, None)
+        if times.null_count() == times.len() and year < latest.year - 1:
+            continue
+        found = found.scatter(left.arg_true(), times)
+    return found
+
+
 def _parse(texts: pl.Series, zone: str) -> pl.Series:
     found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
     left, places = texts, pl.int_range(texts.len(), eager=True)
-    for attempt in _attempts(zone):
+    for attempt in _attempts(zone, texts):
         times = attempt(left)
         hit = times.is_not_null()
         if hit.all() and left.len() == texts.len():
@@ -65,11 +83,18 @@ def _parse(texts: pl.Series, zone: str) -> pl.Series:
     return _within_calendar(found)
 
 
-def _attempts(zone: str) -> Iterator[Callable[[pl.Series], pl.Series]]:
-    yield from (partial(_try_zoned, form=form) for form in _ZONED)
-    yield from (partial(_try_local, form=form, zone=zone) for form in _LOCAL)
-    yield _try_named_zone
-    yield _try_number
+def _attempts(zone: str, texts: pl.Series) -> Iterator[Callable[[pl.Series], pl.Series]]:
+    """All attempts in their order; before them the one that reads the first text, which mostly reads them all."""
+    attempts: list[Callable[[pl.Series], pl.Series]] = [
+        *(partial(_try_zoned, form=form) for form in _ZONED),
+        *(partial(_try_local, form=form, zone=zone) for form in _LOCAL),
+        _try_named_zone,
+        _try_number,
+    ]
+    first = texts.drop_nulls().head(1)
+    likely = next((attempt for attempt in attempts if first.len() and attempt(first).is_not_null().any()), None)
+    yield from ([likely] if likely else [])
+    yield from attempts
 
 
 def _within_calendar(times: pl.Series) -> pl.Series:

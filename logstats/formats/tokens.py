@@ -37,14 +37,16 @@ class Tokens:
 class Tokeniser(Protocol):
     """An engine, made ready for one format and for the variables that are wanted."""
 
+    names: list[str]
+
     def __call__(self, text: Text) -> Tokens: ...
+    def scan(self, line: str) -> dict[str, str | None]: ...
 
 
 Scan = Callable[[str], dict[str, str | None]]  # the slow lane: one line to its fields, or raises Reject
 
 
 BLANK = " \t\r\v\f"
-_PLAIN_START = r"^[^#\s]"  # a line that begins so is neither blank nor a directive
 
 
 def ignorable(line: str) -> bool:
@@ -77,11 +79,12 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
 def two_lanes(text: Text, fast: pl.DataFrame, proven: pl.Series, scan: Scan, names: list[str]) -> Tokens:
     """Join the lanes: rows of `fast` (one per line of `text`) where `proven`, the slow lane elsewhere."""
     numbered = fast.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("line"), *names)
-    proven = (proven & text.lines.str.contains(_PLAIN_START)).fill_null(value=False)
+    proven = (proven & text.plain).fill_null(value=False)
     if proven.all():
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
     left = (~proven).arg_true()
-    slow = scan_lines(zip(left.to_list(), text.lines.gather(left).to_list(), strict=True), scan, names)
+    places = left.to_list()
+    slow = scan_lines(zip(places, text.pick(places), strict=True), scan, names)
     return Tokens(
         pl.concat([numbered.filter(proven), slow.fields]),
         slow.rejected,

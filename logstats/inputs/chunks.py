@@ -8,9 +8,9 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 
@@ -48,16 +48,16 @@ class Start:
     """Where reading begins: `offset` (in the decompressed source) is that of line number `line`.
 
     `digest` is that of everything before, and goes on; the last line is left if it lacks its newline, unless `final`.
-    `format` is how the source was read so far, `state` what its reader must know of the lines before. `opened` is
-    read instead of opening the source, from its beginning.
+    `format` is how the source is written, as `--format` takes it, if that is known, `directives` are the W3C directives
+    in force. `opened` is read instead of opening the source, from its beginning.
     """
 
     offset: int = 0
     line: int = 1
     digest: Digest | None = None
     final: bool = True
-    format: Any = None
-    state: Any = None
+    format: str | None = None
+    directives: str = ""
     opened: Opened | None = None
 
 
@@ -83,11 +83,20 @@ class ChunkReader:
     """Iterates over the chunks of a source.
 
     A chunk of a file is about `target` bytes. A chunk of a pipe is the whole lines that have arrived, so nothing
-    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did.
+    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did. Once `stop`
+    says so, the lines that have arrived are the last chunk, and half a line is left.
     """
 
-    def __init__(self, source: Source, *, target: int = TARGET, max_line: int = MAX_LINE) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        target: int = TARGET,
+        max_line: int = MAX_LINE,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.source = source
+        self._stop = stop
         self.total_bytes = source.size
         self.read_bytes = 0  # compressed bytes, for progress
         self.error: SourceError | None = None
@@ -108,17 +117,26 @@ class ChunkReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def wait(self, other: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for a chunk, or the end, or until `other` holds; false if it is only that."""
         if self._pump is None:
             self._pump = threading.Thread(target=self._run, name="logstats-read", daemon=True)
             self._pump.start()
+        with self._changed:
+            # A timeout, because what is asked here is changed by threads and signal handlers that do not wake us.
+            while not (ready := self._enough() or self._stop()) and not other():
+                self._changed.wait(0.05)
+        return ready
+
+    def __iter__(self) -> Iterator[Chunk]:
         while True:
+            self.wait()
             with self._changed:
-                # A timeout, so that Ctrl-C is noticed on every platform.
-                while not self._enough():
-                    self._changed.wait(1.0)
-                data, ended = self._take(), self._ended
-            yield from self._lines.feed(data)
+                stopped = self._stop()
+                taken, ended = self._take(everything=stopped), self._ended
+            yield from self._lines.feed(taken)
+            if stopped:
+                return
             if ended and not self._pieces:
                 if self._start.final:
                     yield from self._lines.finish()
@@ -128,12 +146,6 @@ class ChunkReader:
     def unfinished(self) -> int:
         """Bytes of a last line without its newline that was left."""
         return self._lines.unfinished
-
-    def drain(self) -> Iterator[Chunk]:
-        """What has already arrived, without waiting for more; half a line is left."""
-        with self._changed:
-            data = self._take(everything=True)
-        yield from self._lines.feed(data)
 
     def close(self) -> None:
         """Stop reading. Does not wait for a read that is under way."""
@@ -148,7 +160,7 @@ class ChunkReader:
             return True
         return self._eager and self._newlines > 0
 
-    def _take(self, *, everything: bool = False) -> bytes:
+    def _take(self, *, everything: bool = False) -> list[bytes]:
         taken: list[bytes] = []
         size = 0
         while self._pieces and (everything or size < self._target):
@@ -158,7 +170,7 @@ class ChunkReader:
         self._size -= size
         self._newlines = sum(b"\n" in piece for piece in self._pieces) if self._eager else 0
         self._changed.notify_all()
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+        return taken
 
     def _run(self) -> None:
         try:
@@ -261,25 +273,31 @@ class _Lines:
         """Bytes of the line that has begun."""
         return self._rest_size + self._skipped
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """The whole lines that are there now."""
-        end = data.rfind(b"\n") + 1
+    def feed(self, pieces: Sequence[bytes]) -> Iterator[Chunk]:
+        """The whole lines that are there now. Bytes are copied once, into their chunk."""
+        last, end = len(pieces), 0
+        while last and not end:
+            last -= 1
+            end = pieces[last].rfind(b"\n") + 1
         if not end:
-            self._keep(data)
+            for piece in pieces:
+                self._keep(piece)
             return
+        ended: list[bytes | memoryview] = [*pieces[:last], memoryview(pieces[last])[:end]]
+        for part in ended:
+            digest = self._digested(part)
         cut = {}
-        whole = data[:end]
-        digest = self._digested(whole)
-        if self._rest:
-            first = b"".join(self._rest)
-            if self._skipped:
-                ending = whole.index(b"\n")
-                cut[0] = len(first) + self._skipped + ending + 1
-                whole = whole[ending:]
-            whole = first + whole
+        if self._skipped:
+            first, whole = b"".join(self._rest), b"".join(ended)
+            ending = whole.index(b"\n")
+            cut[0] = len(first) + self._skipped + ending + 1
+            whole = first + whole[ending:]
+        else:
+            whole = b"".join([*self._rest, *ended])
         self._rest, self._rest_size, self._skipped = [], 0, 0
         yield self._chunk(whole, cut, digest)
-        self._keep(data[end:])
+        for piece in (pieces[last][end:], *pieces[last + 1 :]):
+            self._keep(piece)
 
     def finish(self) -> Iterator[Chunk]:
         """The last line, if it lacks its newline."""
@@ -299,7 +317,7 @@ class _Lines:
             self._skipped += self._rest_size - len(kept)
             self._rest, self._rest_size = [kept], len(kept)
 
-    def _digested(self, data: bytes) -> Digest | None:
+    def _digested(self, data: bytes | memoryview) -> Digest | None:
         """The digest up to the end of what comes next."""
         if self._digest is None:
             return None

@@ -116,6 +116,15 @@ def build(
     )
 
 
+def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
+    """The figures of selections with requests, by name."""
+    rows = _ranked(statistics.selections.ranking, ("50",), "requests")
+    return {
+        row["selection"]: BreakdownRow(row["selection"], row["requests"], row["errors"], row["bytes"], row["latency"])
+        for row in rows
+    }
+
+
 def _minutes(by_class: pl.DataFrame) -> list[Minute]:
     """(minute, status_class, requests, bytes), in order, as one value per minute."""
     minutes = by_class.group_by("minute", maintain_order=True).agg(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -168,6 +168,35 @@ class Rejects:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """A condition of `--fail-if` and what became of it. `failed` is None if there was nothing to measure.
+
+    `value` and `limit` are in `unit`: `ms`, `ratio` (a part of 1), or nothing for plain numbers. `low` and `high` are
+    what the exact value lies between, where the value is an estimate with a bound; if the limit lies there as well, the
+    verdict is not `certain`.
+    """
+
+    condition: str
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float
+    unit: str
+    failed: bool | None
+    certain: bool
+    words: str
+
+    @property
+    def verdict(self) -> str:
+        """One or two words."""
+        return "no data" if self.failed is None else "failed" if self.failed else "passed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that was counted. lines = requests + events + rejected + filtered + ignored."""
 
@@ -198,6 +227,7 @@ class Report:
     interrupted: bool = False
     filters: dict[str, str] = field(default_factory=dict)
     over_time: OverTime | None = None
+    thresholds: list[Threshold] = field(default_factory=list)
 
     @property
     def errors(self) -> int:
@@ -282,6 +312,7 @@ class Report:
             "interrupted": self.interrupted,
             "filters": self.filters,
             "over_time": self.over_time and self.over_time.to_dict(),
+            "thresholds": [threshold.to_dict() for threshold in self.thresholds],
         }
 
     def to_json(self) -> str:

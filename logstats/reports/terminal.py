@@ -8,31 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
+from logstats.reports.document import draw_table
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
-from logstats.reports.units import count, duration, share, size
+from logstats.reports.reasons import explain
+from logstats.reports.units import count, counted, duration, share, size
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
-_REASONS = {
-    "unbalanced_quote": "a quote is not closed",
-    "missing_field": "it ends too early, or is of another format",
-    "unexpected_text": "it is of another format",
-    "no_match": "it is of another format",
-    "bad_status": "the status is not a number of three digits",
-    "bad_bytes": "the size is not a number",
-    "bad_duration": "the duration is not a number",
-    "not_json": "it is not JSON",
-    "not_an_object": "it is JSON, but not an object",
-    "no_pairs": "it has no key=value",
-    "no_known_fields": "no request and no message in it",
-    "too_long": "it is longer than 32 MiB",
-    "unknown_format": "no format reads it",
-}
 _TITLES = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
 _MORE_FORMATS_HINT = "another format? name it: --format NAME, or --log-format 'the line from the server configuration'"
 
@@ -100,6 +87,7 @@ class _Screen:
         if report.events:
             self._events()
         self._rejected()
+        self._thresholds()
         self._notes()
 
     # ------------------------------------------------------------------ parts
@@ -110,17 +98,17 @@ class _Screen:
             what = "no lines: the input is empty" if not report.interrupted else "interrupted before the first line"
             self._print(Text(what, "bold"))
             return
-        first = [f"{count(report.requests)} requests"]
+        first = [counted(report.requests, "request")]
         if report.events:
-            first.append(f"{count(report.events)} events")
+            first.append(counted(report.events, "event"))
         if report.errors:
-            first.append(f"{count(report.errors)} errors ({share(report.errors, report.requests)})")
+            first.append(f"{counted(report.errors, 'error')} ({share(report.errors, report.requests)})")
         if report.bytes:
             first.append(size(report.bytes))
-        if report.requests:
-            users = report.unique_users
+        users = report.unique_users
+        if users.total:  # otherwise the format logs none
             about = "" if users.exact else self._glyphs.about + " "
-            first.append(f"{about}{count(users.total)} unique users")
+            first.append(f"{about}{counted(users.total, 'unique user')}")
         heading = Text(dot.join(first), "bold")
         self._print(heading)
         second = []
@@ -133,7 +121,7 @@ class _Screen:
             second.append(f"{count(report.untimed)} without a time")
         if second:
             self._print(Text(dot.join(second)))
-        lines = [f"{count(report.lines)} lines read"]
+        lines = [f"{counted(report.lines, 'line')} read"]
         if report.rejected:
             lines.append(f"{count(report.rejected)} rejected ({share(report.rejected, report.lines)})")
         if report.filtered:
@@ -337,7 +325,7 @@ class _Screen:
         for reason, number in sorted(report.rejects.by_reason.items(), key=lambda pair: (-pair[1], pair[0])):
             line = Text(f"{count(number)} × " if self._glyphs is _UNICODE else f"{count(number)} x ")
             line.append(reason, "yellow")
-            line.append(f": {_REASONS.get(reason, 'it cannot be read')}", "dim")
+            line.append(f": {explain(reason)}", "dim")
             self._print(line)
             sample = next((s for s in report.rejects.samples if s.reason == reason), None)
             if sample:
@@ -349,6 +337,16 @@ class _Screen:
                 self._print(Text(place, "dim").append(Text(text)))
         if report.rejected * 5 > report.lines:
             self._console.print(Text(_MORE_FORMATS_HINT, "yellow"))
+
+    def _thresholds(self) -> None:
+        if not self._report.thresholds:
+            return
+        self._heading("Thresholds")
+        for threshold in self._report.thresholds:
+            style = "green" if threshold.failed is False else "red"
+            line = Text(f"{threshold.verdict:<8}", style).append(printable(threshold.condition), "bold")
+            self._console.print(line, overflow="fold")
+            self._console.print(Padding(Text(printable(threshold.words), "dim"), (0, 0, 0, 8)))
 
     def _notes(self) -> None:
         problems = [s for s in self._report.sources if s.problem]
@@ -373,22 +371,7 @@ class _Screen:
         self._print(line)
 
     def _table(self, heads: Sequence[str], rows: list[list[Text]]) -> None:
-        widths = [max([len(head), *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
-        # The first column gives way: what remains of the width is its own.
-        room = self._width - sum(widths[1:]) - 2 * (len(heads) - 1)
-        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
-        first = max(12, min(widths[0], room))
-        for number, head in enumerate(heads):
-            if number == 0:
-                table.add_column(head, width=first, no_wrap=True)
-            else:
-                table.add_column(head, justify="right", no_wrap=True, width=widths[number])
-        for row in rows:
-            name = Text(shortened(row[0].plain, first), row[0].style)
-            if name.cell_len > first:  # wide characters
-                name.truncate(first, overflow="ellipsis")
-            table.add_row(name, *row[1:])
-        self._console.print(table)
+        draw_table(self._console, heads, rows, self._width)
 
 
 class _Cells:
@@ -465,7 +448,7 @@ def _span(seconds: float) -> str:
         if value >= 1:
             shown = f"{value:.1f}".removesuffix(".0")
             return f"{shown} {unit}{'' if shown == '1' else 's'}"
-    return f"{seconds:.0f} seconds"
+    return counted(round(seconds), "second")
 
 
 def _rate(per_second: float) -> str:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 
 def count(number: int) -> str:
     """12,345,678."""
     return f"{number:,}"
+
+
+def counted(number: int, what: str) -> str:
+    """1 request, 12 requests."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def duration(milliseconds: float) -> str:
@@ -45,6 +52,17 @@ def share(part: float, whole: float) -> str:
     if part < whole and percent > 99.99:
         return ">99.99%"
     return f"{percent:.2f}%" if percent < 1 else f"{percent:.1f}%" if part < whole else "100%"
+
+
+def percent(part: float, figures: int = 4) -> str:
+    """A part of 1 in per cent, to so many figures of it or, near 100 %, of what is missing: 0.1234%, 99.98766%."""
+    missing = 1 - part
+    smaller = min(abs(part), abs(missing)) if missing > 0 else abs(part)
+    if not smaller:
+        return "0%" if not part else "100%"
+    decimals = max(0, min(12, figures - 3 - math.floor(math.log10(smaller))))
+    text = f"{100 * part:,.{decimals}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
 
 
 def _three(value: float) -> str:

@@ -166,7 +166,7 @@ def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
 
 
 def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
-    """(minute, register, rank), by minute, each register of a minute once → (minute Int64, users Int64), in order."""
+    """(minute, register, rank), each register of a minute once, by minute → (minute Int64, users Int64), in order."""
     minutes = table["minute"].rle().struct.unnest()
     # One number for minute and rank, so that a single pass counts how many registers of a minute hold a rank.
     places = np.repeat(np.arange(minutes.height, dtype=np.int64) << 6, minutes["len"].to_numpy())

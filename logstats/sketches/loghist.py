@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -72,6 +73,26 @@ def parse_percentile(text: str | int | float | Decimal) -> Fraction:
 def nearest_rank(percentile: Fraction, count: int) -> int:
     """The rank ⌈p·n/100⌉, from 1, of the value that a percentile is in a sorted list of n."""
     return max(1, math.ceil(percentile * count / 100))
+
+
+def within(
+    buckets: Sequence[tuple[int | None, int]], percentile: Fraction, low: float, high: float
+) -> tuple[float, float, float]:
+    """One percentile of one histogram: its estimate, as `percentiles` gives it, and what the exact value lies between.
+
+    `buckets` are (bucket, count) in order, null first, with a count in all; `low` and `high` are the exact minimum and
+    maximum.
+    """
+    total = sum(count for _, count in buckets)
+    rank = nearest_rank(percentile, total)
+    if rank in (1, total):
+        exact = low if rank == 1 else high
+        return exact, exact, exact
+    running = accumulate(count for _, count in buckets)
+    bucket = next(bucket for (bucket, _), seen in zip(buckets, running, strict=True) if seen >= rank)
+    if bucket is None:
+        return 0.0, 0.0, 0.0
+    return min(max(bucket_ms(bucket), low), high), max(upper_ms(bucket - 1), low), min(upper_ms(bucket), high)
 
 
 def percentiles(

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from logstats.summaries import latency, ranking, traffic, users
+from logstats.summaries import latency, ranking, selections, traffic, users
 
 _AT_ONCE: Final = 16  # chunks
 _ROWS_AT_ONCE: Final = 500_000
@@ -23,12 +23,15 @@ class Wanted:
     exact_users: bool = False
     max_endpoints: int = 10_000
     over_time: bool = False
+    selections: tuple[selections.Selection, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
         """The schema columns that have to be read."""
         rankings = [ranking.ENDPOINT_KEYS, *((column,) for column in self.by)]
-        columns = traffic.NEEDS | users.USER_KEYS[self.user_key] | (latency.NEEDS if self.over_time else frozenset())
+        columns = traffic.NEEDS | users.USER_KEYS[self.user_key] | selections.needs(self.selections)
+        if self.over_time:
+            columns |= latency.NEEDS
         return columns.union(*(ranking.needs(keys) for keys in rankings))
 
 
@@ -44,6 +47,7 @@ class Summaries:
     latency: pl.DataFrame | None
     first: datetime | None
     last: datetime | None
+    selections: selections.Part | None = None
 
 
 def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
@@ -66,6 +70,9 @@ def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
         latency.summarise(rows) if wanted.over_time else None,
         first if isinstance(first, datetime) else None,
         last if isinstance(last, datetime) else None,
+        selections.summarise(rows, wanted.selections, wanted.user_key, exact_users=wanted.exact_users)
+        if wanted.selections
+        else None,
     )
 
 
@@ -83,6 +90,7 @@ class Statistics:
         self.users = users.ExactUsers() if wanted.exact_users else users.SketchedUsers()
         self.levels = traffic.Levels()
         self.latency = latency.LatencyOverTime() if wanted.over_time else None
+        self.selections = selections.Selections(wanted.selections, exact_users=wanted.exact_users)
         self.first: datetime | None = None
         self.last: datetime | None = None
         self._waiting: list[Summaries] = []
@@ -107,6 +115,8 @@ class Statistics:
         self.users.add(pl.concat([part.users for part in parts]))
         if self.latency is not None:
             self.latency.add(_in_order([part.latency for part in parts if part.latency is not None]))
+        if selected := [part.selections for part in parts if part.selections is not None]:
+            self.selections.add(selected)
         for part in parts:
             if part.events is not None:
                 self.levels.add(part.events)

@@ -31,12 +31,13 @@ def user(key: str) -> pl.Expr:
 
 def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
     """Requests of one chunk → (minute, user) pairs if exact, else (minute, register, rank)."""
-    pairs = rows.lazy().select(minute(), user(key).alias("user")).drop_nulls("user").unique().collect()
+    seen = rows.lazy().select(minute(), user(key).alias("user")).drop_nulls("user").collect()
     if exact:
-        return pairs
-    users = pairs["user"].unique()
+        return seen.unique()
+    users = seen["user"].unique()
     hashed = hll.hash_strings(users).with_columns(users)
-    return pairs.join(hashed, on="user", how="left").select("minute", "register", "rank")
+    # A minute that comes twice in a register is cheaper to add twice than to find.
+    return seen.join(hashed, on="user", how="left").select("minute", "register", "rank")
 
 
 class SketchedUsers:

@@ -1,0 +1,133 @@
+"""`logstats diff`."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from logstats.cli import options as shared
+from logstats.cli.output import destination, rendered
+from logstats.cli.talk import Talk
+from logstats.errors import ExitCode, UsageError
+
+OUTPUTS = ("table", "json", "markdown")
+
+
+def diff(
+    sides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="BEFORE AFTER", help="Two logs, folders of logs, or saved JSON reports.", show_default=False
+        ),
+    ] = None,
+    archive: shared.ArchiveDir = None,
+    before: Annotated[
+        str | None,
+        typer.Option(
+            "--before",
+            metavar="RANGE",
+            help="With --archive: the time before, yesterday, 2025-01-17, 2h, or FROM..TO.",
+            show_default=False,
+        ),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="RANGE", help="With --archive: the time after.", show_default=False),
+    ] = None,
+    fail_if_slower: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-if-slower",
+            metavar="PERCENT",
+            help="Exit with 3 if an endpoint, or all requests together, became slower by more than this: 20%.",
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Rows of each table (JSON carries all).")] = 10,
+    format: shared.FormatName = None,
+    log_format: shared.LogFormat = None,
+    formats_dir: shared.FormatsDir = None,
+    tz: shared.Zone = "UTC",
+    app: shared.App = None,
+    trust_forwarded: shared.TrustForwarded = False,
+    route: shared.Route = None,
+    routes: shared.Routes = None,
+    no_templates: shared.NoTemplates = False,
+    since: shared.Since = None,
+    until: shared.Until = None,
+    status: shared.Status = None,
+    method: shared.Method = None,
+    path: shared.PathGlob = None,
+    host: shared.HostGlob = None,
+    exclude_status: shared.ExcludeStatus = None,
+    exclude_method: shared.ExcludeMethod = None,
+    exclude_path: shared.ExcludePath = None,
+    exclude_host: shared.ExcludeHost = None,
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
+    ] = "table",
+    out: shared.Out = None,
+    progress: shared.Progress = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """What changed between two logs, or times of an archive: what is slower, fails more, is new or gone.
+
+    Only what is more than chance is shown, ranked by impact: requests × change.
+    """
+    shared.choice("--output", output, OUTPUTS)
+    limit = _percent(fail_if_slower) if fail_if_slower is not None else None
+    given: dict[str, Any] = dict(locals())
+    talk = Talk(quiet=quiet, progress=progress)
+
+    from logstats import api
+    from logstats.objectives.diff_text import said, sections
+    from logstats.pipeline import Interrupt
+
+    chosen = shared.reading_options(given)
+    place, two = _sides(sides or [], archive, before, after)
+    with Interrupt() as interrupt:
+        try:
+            made = api.diff(*two, chosen, archive=place, listener=talk, interrupt=interrupt, progress=talk.percent)
+        finally:
+            talk.done()
+    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
+    with destination(out, moment) as file:
+        file.write(rendered(sections(made, top), made.to_dict(), output, to_file=out is not None))
+    if limit is not None:
+        for change in made.slower_than(limit):
+            talk.missed(said(change))
+        if not made.measurable:
+            talk.missed("no data: there are no durations to compare on both sides")
+    if interrupt.asked:
+        talk.codes.add(ExitCode.INTERRUPTED)
+    return int(talk.exit_code)
+
+
+def _sides(
+    sides: list[str], archive: str | None, before: str | None, after: str | None
+) -> tuple[str | None, tuple[str, str]]:
+    """The archive, if it is about one, and both sides. Raises UsageError."""
+    if before is None and after is None and archive is None:
+        if len(sides) != 2:
+            raise UsageError("diff takes two logs", "logstats diff BEFORE AFTER, or --archive DIR --before T --after T")
+        return None, (sides[0], sides[1])
+    place = archive or os.environ.get("LOGSTATS_ARCHIVE")
+    if sides:
+        raise UsageError("logs and an archive exclude each other", "give one of the two")
+    if not place:
+        raise UsageError("--before and --after are times of an archive", "name it with --archive DIR")
+    if before is None or after is None:
+        raise UsageError("an archive needs --before and --after", "--before yesterday --after today")
+    return place, (before, after)
+
+
+def _percent(text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?%", text.strip())
+    if not match:
+        raise UsageError(f"--fail-if-slower {text!r} is no percentage", "write it with its sign: 20%")
+    return float(match[1]) / 100

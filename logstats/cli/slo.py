@@ -1,0 +1,100 @@
+"""`logstats slo`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from logstats.cli import options as shared
+from logstats.cli.output import destination, rendered
+from logstats.cli.talk import Talk
+from logstats.errors import ExitCode, UsageError
+
+OUTPUTS = ("table", "json", "markdown")
+
+
+def slo(
+    sources: shared.Sources = None,
+    policy: Annotated[
+        str,
+        typer.Option("--policy", metavar="FILE", help="The objectives (TOML).", show_default=False),
+    ] = ...,  # type: ignore[assignment]
+    archive: shared.ArchiveDir = None,
+    format: shared.FormatName = None,
+    log_format: shared.LogFormat = None,
+    formats_dir: shared.FormatsDir = None,
+    tz: shared.Zone = "UTC",
+    app: shared.App = None,
+    trust_forwarded: shared.TrustForwarded = False,
+    route: shared.Route = None,
+    routes: shared.Routes = None,
+    no_templates: shared.NoTemplates = False,
+    since: shared.Since = None,
+    until: shared.Until = None,
+    status: shared.Status = None,
+    method: shared.Method = None,
+    path: shared.PathGlob = None,
+    host: shared.HostGlob = None,
+    exclude_status: shared.ExcludeStatus = None,
+    exclude_method: shared.ExcludeMethod = None,
+    exclude_path: shared.ExcludePath = None,
+    exclude_host: shared.ExcludeHost = None,
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
+    ] = "table",
+    out: shared.Out = None,
+    rejects: shared.RejectsFile = None,
+    strict: shared.Strict = False,
+    progress: shared.Progress = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """Objectives held against logs, or an archive: indicators, error budgets, burn rates and alerts.
+
+    Exits with 3 if an objective is missed or has no data. The windows end with the last request (of an archive
+    its last line), or at --until.
+    """
+    shared.choice("--output", output, OUTPUTS)
+    given: dict[str, Any] = dict(locals())
+    talk = Talk(quiet=quiet, progress=progress)
+
+    from logstats import api
+    from logstats.objectives.slo_text import said, sections
+    from logstats.pipeline import Interrupt
+
+    chosen = shared.reading_options(given)
+    place = archive or (None if sources else os.environ.get("LOGSTATS_ARCHIVE") or None)
+    if place is not None and rejects:
+        raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
+    shared.spare(out, sources, "--out")
+    with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
+        try:
+            made = api.slo(
+                sources or [],
+                policy,
+                chosen,
+                archive=place,
+                listener=talk,
+                interrupt=interrupt,
+                rejects=write_rejects,
+                progress=talk.percent,
+            )
+        finally:
+            talk.done()
+    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
+    with destination(out, moment) as file:
+        file.write(rendered(sections(made), made.to_dict(), output, to_file=out is not None))
+    for result in made.results:
+        if result.met is not True:
+            talk.missed(said(result))
+    if made.interrupted:
+        talk.codes.add(ExitCode.INTERRUPTED)
+    if made.nothing_parsed:
+        talk.codes.add(ExitCode.NOTHING_PARSED)
+    if strict and made.rejected:
+        talk.codes.add(ExitCode.REJECTED)
+    return int(talk.exit_code)

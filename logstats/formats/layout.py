@@ -1,0 +1,155 @@
+"""A layout is how the lines of a source are written: wrappers around a format, and further layouts mixed in.
+
+    docker_json/combined       combined lines, each in an object of Docker's json-file
+    common|combined            common lines, with combined ones among them
+    combined+                  combined, then further columns that nobody named
+
+A wrapper is a format with a field `payload` (Docker's json-file, a syslog prefix). It is taken off where a line has it,
+and a line that does not is left as it is. A line that the first layout of a source cannot read is tried by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+
+from logstats.errors import FormatError
+from logstats.formats import registry
+from logstats.formats.convert import Batch, Reading
+from logstats.formats.engine import Reader, reader
+from logstats.formats.logformat import compile_log_format
+from logstats.formats.model import Format
+from logstats.formats.text import Text
+from logstats.formats.wrappers import Wrapper
+
+MORE: Final = "+"
+_LOG_FORMAT: Final = "log_format:"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A format, and the wrappers around it from the outside in."""
+
+    format: Format
+    wrappers: tuple[Format, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As `--format` takes it."""
+        return "/".join([*(wrapper.name for wrapper in self.wrappers), self.format.name])
+
+
+def name_of(layouts: Sequence[Layout]) -> str:
+    """All layouts of a source in one word, as `--format` takes it."""
+    return "|".join(layout.name for layout in layouts)
+
+
+def parse(name: str, known: Mapping[str, Format]) -> list[Layout]:
+    """The layouts that a name spells. Raises FormatError."""
+    if _LOG_FORMAT in name:
+        head, _, text = name.partition(_LOG_FORMAT)
+        wrappers = [_wrapper(part, known) for part in head.split("/") if part]
+        return [Layout(compile_log_format(text), tuple(wrappers))]
+    layouts = []
+    for one in name.split("|"):
+        *outer, last = one.strip().split("/")
+        form = with_more(registry.find(last[:-1], known)) if last.endswith(MORE) else registry.find(last, known)
+        if form.wraps:
+            raise FormatError(f"{form.name} is a wrapper", f"say what is in it: {form.name}/combined, or leave it out")
+        layouts.append(Layout(form, tuple(_wrapper(part, known) for part in outer)))
+    return layouts
+
+
+def _wrapper(name: str, known: Mapping[str, Format]) -> Format:
+    form = registry.find(name, known)
+    if not form.wraps:
+        wrappers = ", ".join(sorted(f.name for f in known.values() if f.wraps))
+        raise FormatError(f"{name} is no wrapper", f"before a / stands one of {wrappers}")
+    return form
+
+
+def with_more(form: Format) -> Format:
+    """The format with unknown columns after it. Raises FormatError for one that ends otherwise."""
+    if form.engine != "delimited":
+        raise FormatError(f"{form.name}{MORE} means nothing", "only a delimited format can have more columns after it")
+    return replace(form, name=f"{form.name}{MORE}", pattern=f"{form.pattern} ${{_more}}", samples=())
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutReader:
+    """Reads the chunks of one source into batches; safe to call from several threads."""
+
+    layouts: tuple[Layout, ...]
+    readers: tuple[tuple[tuple[Wrapper, ...], Reader], ...]
+
+    @property
+    def name(self) -> str:
+        """The layouts, as `--format` takes them."""
+        return name_of(self.layouts)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a line may be written in parts, so that a chunk may end in the middle of one."""
+        return any(wrapper.partial for wrappers, _ in self.readers for wrapper in wrappers)
+
+    @property
+    def directed(self) -> bool:
+        """Whether directives say what the lines after them mean."""
+        return any(layout.format.engine == "w3c" for layout in self.layouts)
+
+    def __call__(self, text: Text) -> Batch:
+        wrappers, first = self.readers[0]
+        if len(self.readers) == 1:
+            return first(peeled(text, wrappers))
+        # Each layout takes the lines that fit it; what is left is the first one's, whatever it looks like.
+        left = pl.int_range(len(text), dtype=pl.UInt32, eager=True)
+        batches, places = [], []
+        for wrappers, ready in self.readers:
+            batches.append(ready.fitting(peeled(text.gather(left), wrappers)))
+            places.append(left)
+            left = left.filter(
+                ~pl.int_range(left.len(), dtype=pl.UInt32, eager=True).is_in(batches[-1].rows["line"].implode())
+            )
+        wrappers, _ = self.readers[0]
+        batches.append(first(peeled(text.gather(left), wrappers)))
+        places.append(left)
+        return _joined(batches, places, len(text))
+
+    def peel(self, line: str) -> str:
+        """One line without its wrappers, as the first layout has them."""
+        return str(peeled(Text.of_lines(pl.Series([line])), self.readers[0][0]).lines[0])
+
+
+def peeled(text: Text, wrappers: Sequence[Wrapper]) -> Text:
+    """The lines without their wrappers, which may say the time and the program of each."""
+    for wrapper in wrappers:
+        text = wrapper(text)
+    return text
+
+
+def layout_reader(layouts: Sequence[Layout], reading: Reading) -> LayoutReader:
+    """Make layouts ready to read."""
+    ready = [
+        (
+            tuple(Wrapper(wrapper, reading.zone) for wrapper in one.wrappers),
+            reader(one.format, reading, doubtful=len(layouts) > 1),
+        )
+        for one in layouts
+    ]
+    return LayoutReader(tuple(layouts), tuple(ready))
+
+
+def _joined(batches: Sequence[Batch], places: Sequence[pl.Series], lines: int) -> Batch:
+    """Batches of some lines of a chunk each, `places` being those lines; the last says what nothing could read."""
+    rows = pl.concat(
+        (b.rows.with_columns(p.gather(b.rows["line"]).alias("line")) for b, p in zip(batches, places, strict=True)),
+        how="diagonal",
+    )
+    if "kind" in rows.columns:
+        rows = rows.with_columns(pl.col("kind").fill_null("request"))
+    last = batches[-1]
+    rejected = last.rejected.with_columns(places[-1].gather(last.rejected["line"]).alias("line"))
+    return Batch(rows, rejected, last.ignored, lines, sum(batch.invalid_durations for batch in batches))

@@ -1,0 +1,165 @@
+"""The W3C extended log file format: a `#Fields` line says which columns the lines after it have.
+
+    #Date: 2025-01-17 00:00:00
+    #Fields: date time c-ip cs-method cs-uri-stem sc-status time-taken
+    2025-01-17 10:30:00 203.0.113.9 GET /api/bugs 200 125
+
+Columns are separated by tabs if a line has one, else by spaces; a value in quotes may hold spaces, and two quotes
+stand for one. Columns beyond those that were named are passed over; a line with fewer is rejected. A line
+before any `#Fields` is read by the format's own default, if it has one. Where no column holds the date, the last
+`#Date` says it. `columns_of` and `split` are that definition (https://www.w3.org/TR/WD-logfile.html).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from logstats.formats.delimited import Delimited, Variable
+from logstats.formats.model import Field
+from logstats.formats.text import Text
+from logstats.formats.tokens import Reject, Tokens, scan_lines, two_lanes
+
+FIELDS: Final = "#Fields:"
+DATE: Final = "#Date:"
+_VALUE = re.compile(r'"((?:[^"]|"")*)"(?![^ ])|([^ ]+)')
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def in_force(directives: str, lines: str) -> str:
+    """The directives in force after these lines, of which only `#Fields` and `#Date` count."""
+    found = dict.fromkeys((DATE, FIELDS), "")
+    for line in [*directives.split("\n"), *lines.split("\n")]:
+        for name in found:
+            if line.startswith(name):
+                found[name] = line.rstrip("\r")
+    return "\n".join(line for line in found.values() if line)
+
+
+def split(line: str) -> list[str]:
+    """The slow lane: the values of one line."""
+    if "\t" in line:
+        return [_unquoted(value) for value in line.split("\t")]
+    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in _VALUE.finditer(line)]
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return value[1:-1].replace('""', '"')
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that the directives name: variable → place in the line; how many there are; the day, if no column."""
+
+    places: Mapping[str, int]
+    count: int
+    day: str | None
+
+
+class W3C:
+    """The engine for one mapping of column names."""
+
+    def __init__(self, default: str, fields: Mapping[str, Field], names: Collection[str]) -> None:
+        self.names = [name for name in fields if name in names]
+        self._default = default
+        self._keys = {name: [key.lower() for key in fields[name].keys] for name in self.names}
+        self._date = next((name for name in self.names if fields[name].role == "date"), None)
+
+    def columns_of(self, directives: str) -> Columns:
+        """What the directives in force say of the lines after them."""
+        lines = dict(line.split(":", 1) for line in directives.split("\n") if ":" in line)
+        named = (lines.get("#Fields") or self._default.removeprefix(FIELDS)).lower().split()
+        places = {}
+        for name, keys in self._keys.items():
+            place = next((named.index(key) for key in keys if key in named), None)
+            if place is not None:
+                places[name] = place
+        day = _DAY.search(lines.get("#Date", "")) if self._date and self._date not in places else None
+        return Columns(places, len(named), day[0] if day else None)
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The slow lane of one line where no directive is in force. Raises Reject."""
+        return self.scan_with(self.columns_of(""), line)
+
+    def scan_with(self, columns: Columns, line: str) -> dict[str, str | None]:
+        """The slow lane of one line. Raises Reject."""
+        values = split(line)
+        if not columns.count:
+            raise Reject("no_fields_directive")
+        if len(values) < columns.count:
+            raise Reject("missing_field", len(line))
+        fields: dict[str, str | None] = {name: values[place] for name, place in columns.places.items()}
+        if columns.day and self._date:
+            fields[self._date] = columns.day
+        return fields
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both lanes."""
+        changes = text.lines.str.contains(f"^(?:{FIELDS}|{DATE})").arg_true().to_list()
+        directives = text.context.directives
+        runs = [(0, self.columns_of(directives))]
+        for place in changes:
+            directives = in_force(directives, text.lines[place])
+            columns = self.columns_of(directives)
+            if columns != runs[-1][1]:  # mostly they are said again as they were
+                runs.append((place, columns))
+        ends = [*(start for start, _ in runs[1:]), len(text)]
+        parts = [
+            self._run(text.slice(start, end), start, columns)
+            for (start, columns), end in zip(runs, ends, strict=True)
+            if end > start
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return scan_lines((), self.scan, self.names)
+        return Tokens(
+            pl.concat(part.fields for part in parts),
+            pl.concat(part.rejected for part in parts),
+            sum(part.ignored for part in parts),
+        )
+
+    def _run(self, text: Text, start: int, columns: Columns) -> Tokens:
+        """The lines between two directives."""
+        fast, proven = self._fast(text, columns)
+        tokens = two_lanes(text, fast, proven, partial(self.scan_with, columns), self.names)
+        if not start:
+            return tokens
+        shift = (pl.col("line") + start).cast(pl.UInt32)
+        return Tokens(tokens.fields.with_columns(shift), tokens.rejected.with_columns(shift), tokens.ignored)
+
+    def _fast(self, text: Text, columns: Columns) -> tuple[pl.DataFrame, pl.Series]:
+        """The fast lane, for lines without quotes that have just the columns which were named, one separator each."""
+        lines = text.lines
+        none = pl.Series([False]).new_from_index(0, lines.len())
+        sample = next((line for line in lines.head(20).to_list() if line and line[0] != "#"), None)
+        if not columns.count or sample is None:
+            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(lines.len()), none
+        separator = "\t" if "\t" in sample else " "
+        pattern: list[str | Variable] = [Variable("c0")]
+        for number in range(1, columns.count):
+            pattern += [separator, Variable(f"c{number}")]
+        engine = Delimited(tuple(pattern), [f"c{number}" for number in range(columns.count)])
+        read, good = engine.fast(text)
+        last = read.to_series(columns.count - 1)
+        plain = ~lines.str.contains('"', literal=True) & ~last.str.contains(separator, literal=True)
+        if separator == " ":  # neither two spaces side by side nor one at an end
+            plain &= ~lines.str.contains("\t", literal=True) & ~lines.str.contains("^ |  | $")
+        made = read.select(
+            (
+                pl.lit(columns.day, pl.String)
+                if name == self._date and columns.day
+                else pl.col(f"c{columns.places[name]}")
+            ).alias(name)
+            if name in columns.places or (name == self._date and columns.day)
+            else pl.lit(None, pl.String).alias(name)
+            for name in self.names
+        )
+        return made, (good & plain).fill_null(value=False)

@@ -1,0 +1,177 @@
+"""`--fail-if`: conditions held against a report.
+
+Everything but percentiles and estimated users is compared exactly. A percentile is an estimate, within 1 %: where
+the limit lies inside of that bound the verdict is the estimate's, and says that it is not certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from logstats.objectives.expressions import DURATIONS, PERCENTILE, Condition
+from logstats.objectives.rows import selection
+from logstats.reports.build import by_selection
+from logstats.reports.model import Latency, Report, Threshold
+from logstats.reports.units import count, duration, percent
+from logstats.sketches import loghist
+from logstats.summaries.selections import Selection
+from logstats.summaries.statistics import Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is known of the requests that a condition is about. `users` is None if nobody asked for them."""
+
+    requests: int = 0
+    errors: int = 0
+    latency: Latency | None = None
+    users: int | None = 0
+    standard_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value in the unit of the limit, and what the exact one lies between."""
+
+    value: Fraction
+    low: Fraction
+    high: Fraction
+
+
+def selections(conditions: Iterable[Condition]) -> tuple[Selection, ...]:
+    """What has to be counted apart for these conditions: each selector once."""
+    found: dict[str, Selection] = {}
+    for condition in conditions:
+        if condition.selector:
+            name = condition.selector.text
+            users = condition.metric == "users" or (name in found and found[name].users)
+            found[name] = selection(condition.selector, users=users)
+    return tuple(found.values())
+
+
+def judged(report: Report, conditions: Sequence[Condition], statistics: Statistics) -> Report:
+    """The report with its thresholds."""
+    rows = by_selection(statistics)
+    selected = {}
+    for name, row in rows.items():
+        users = statistics.selections.users.get(name)
+        selected[name] = Figures(
+            row.requests,
+            row.errors,
+            row.latency,
+            users.total() if users else None,
+            users.standard_error if users else None,
+        )
+    return replace(report, thresholds=[judge(condition, report, selected) for condition in conditions])
+
+
+def judge(condition: Condition, report: Report, selected: Mapping[str, Figures]) -> Threshold:
+    """What becomes of one condition; `selected` are the figures of selections with requests, by name."""
+    if condition.selector:
+        figures = selected.get(condition.selector.text, Figures())
+    else:
+        users = report.unique_users
+        figures = Figures(report.requests, report.errors, report.latency, users.total, users.standard_error)
+    found = _value(condition, report, figures)
+    unit = "ms" if condition.metric in DURATIONS else "ratio" if condition.ratio else ""
+    if isinstance(found, str):
+        words = f"nothing to measure: {found}"
+        return Threshold(condition.text, None, None, None, float(condition.limit), unit, None, True, words)
+    failed = condition.holds(found.value)
+    certain = failed == condition.holds(found.low) == condition.holds(found.high)
+    return Threshold(
+        condition.text,
+        float(found.value),
+        float(found.low),
+        float(found.high),
+        float(condition.limit),
+        unit,
+        failed,
+        certain,
+        _words(condition, found, figures, certain=certain),
+    )
+
+
+def _value(condition: Condition, report: Report, figures: Figures) -> _Value | str:
+    """The value, or why there is none."""
+    if condition.metric in DURATIONS:
+        return _latency(condition, figures)
+    if condition.metric == "rejected":
+        if not condition.ratio:
+            return _exactly(report.rejected)
+        return _exactly(Fraction(report.rejected, report.lines)) if report.lines else "there are no lines"
+    if condition.metric == "requests":
+        return _exactly(figures.requests)
+    if condition.metric == "users":
+        return _exactly(figures.users or 0)
+    if condition.metric == "rps":
+        if report.first is None or report.last is None:
+            return "no line has a time"
+        span = report.last - report.first
+        micros = (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
+        if micros < 1_000_000:
+            return "a rate needs at least a second between the first and the last line"
+        return _exactly(Fraction(figures.requests * 1_000_000, micros))
+    if not figures.requests:
+        return _none(condition)
+    errors = Fraction(figures.errors, figures.requests)
+    return _exactly(errors if condition.metric == "error_rate" else 1 - errors)
+
+
+def _latency(condition: Condition, figures: Figures) -> _Value | str:
+    latency = figures.latency
+    if latency is None:
+        return f"none of {count(figures.requests)} requests has a duration" if figures.requests else _none(condition)
+    if condition.metric == "avg":
+        return _exactly(Fraction(latency.sum_us, 1000 * latency.count))
+    if condition.metric == PERCENTILE:
+        p = loghist.parse_percentile(condition.percentile or "")
+        estimate = loghist.within(latency.buckets, p, latency.min, latency.max)
+        return _Value(*(_micros(value) if estimate[1] == estimate[2] else Fraction(value) for value in estimate))
+    return _exactly(_micros(latency.max))
+
+
+def _none(condition: Condition) -> str:
+    return f"no request matches {condition.selector.text}" if condition.selector else "there are no requests"
+
+
+def _exactly(value: int | Fraction) -> _Value:
+    return _Value(Fraction(value), Fraction(value), Fraction(value))
+
+
+def _micros(milliseconds: float) -> Fraction:
+    """Durations are whole microseconds; this is the one that is meant."""
+    return Fraction(round(milliseconds * 1000), 1000)
+
+
+def _words(condition: Condition, found: _Value, figures: Figures, *, certain: bool) -> str:
+    difference = found.value - condition.limit
+    text = f"{condition.name} is {_shown(condition, found.value)}"
+    if difference:
+        side = "above" if difference > 0 else "below"
+        text += f", {_difference(condition, abs(difference))} {side} {_shown(condition, condition.limit)}"
+    if found.low != found.high and not certain:
+        low, high = _shown(condition, found.low), _shown(condition, found.high)
+        text += f"; too close to be certain: the exact value is between {low} and {high}"
+    elif found.low != found.high:
+        text += " (within 1%)"
+    if condition.metric == "users" and figures.standard_error:
+        text += f" (standard error {percent(figures.standard_error, 2)})"
+    return text
+
+
+def _difference(condition: Condition, value: Fraction) -> str:
+    if condition.ratio:
+        return f"{percent(float(value), 2).removesuffix('%')} points"
+    relative = f" ({100 * float(value / condition.limit):,.1f}%)" if condition.limit else ""
+    return f"{_shown(condition, value)}{relative}"
+
+
+def _shown(condition: Condition, value: Fraction) -> str:
+    if condition.metric in DURATIONS:
+        return duration(float(value))
+    if condition.ratio:
+        return percent(float(value))
+    return count(int(value)) if value.denominator == 1 else f"{float(value):,.4g}"

@@ -1,0 +1,114 @@
+"""Headings, lines and tables, on a terminal or as Markdown: what objectives and comparisons are shown with.
+
+The texts in lines and cells may come from a log or a stranger's file; both renderings show them as text. Titles, notes
+and heads are ours.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from logstats.reports.markdown import code, escaped
+from logstats.reports.printable import printable, shortened
+
+_ASCII: Final = str.maketrans(
+    {"–": "-", "·": "-", "…": "~", "×": "x", "≥": ">=", "≤": "<=", "→": "->", "≈": "~", "−": "-", "∞": "inf", "µ": "u"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text, and the style of a terminal (`red`, `dim`, `bold`)."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A title with a note, then lines, then a table of which the first column is a name and the others are figures."""
+
+    title: str
+    note: str = ""
+    lines: Sequence[Cell] = ()
+    heads: Sequence[str] = ()
+    rows: Sequence[Sequence[Cell]] = ()
+
+
+def to_terminal(sections: Sequence[Section], *, width: int = 80, colour: bool = False, unicode: bool = True) -> str:
+    """Lines of at most `width` columns; without `colour` there is no escape sequence in them."""
+    width = max(40, width)
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=colour,
+        no_color=not colour,
+        color_system="standard" if colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for number, section in enumerate(sections):
+        if number:
+            console.print()
+        title = Text(printable(section.title), "bold")
+        if section.note and len(section.title) + 2 + len(section.note) <= width:
+            title.append(f"  {printable(section.note)}", "not bold dim")
+        elif section.note:
+            title.append(f"\n{printable(section.note)}", "not bold dim")
+        console.print(title)
+        for line in section.lines:
+            console.print(Text(printable(line.text), line.style), overflow="fold")
+        if section.rows:
+            rows = [[Text(printable(cell.text), cell.style) for cell in row] for row in section.rows]
+            draw_table(console, section.heads, rows, width)
+    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return text if unicode else text.translate(_ASCII)
+
+
+def draw_table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> None:
+    """A table whose first column gives way: what the others leave of the width is its own."""
+    widths = [max([len(head), *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
+    room = width - sum(widths[1:]) - 2 * (len(heads) - 1)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
+    first = max(12, min(widths[0], room))
+    for number, head in enumerate(heads):
+        if number == 0:
+            table.add_column(head, width=first, no_wrap=True)
+        else:
+            table.add_column(head, justify="right", no_wrap=True, width=widths[number])
+    for row in rows:
+        name = Text(shortened(row[0].plain, first), row[0].style)
+        if name.cell_len > first:  # wide characters
+            name.truncate(first, overflow="ellipsis")
+        table.add_row(name, *row[1:])
+    console.print(table)
+
+
+def to_markdown(sections: Sequence[Section]) -> str:
+    """The first title is the document's, the others are of sections; lines are a list."""
+    lines = []
+    for number, section in enumerate(sections):
+        lines += [f"{'##' if number else '#'} {section.title}", ""]
+        if section.note:
+            lines += [section.note, ""]
+        lines += [f"- {escaped(line.text)}" for line in section.lines]
+        if section.rows:
+            lines += ["", *_table(section)] if section.lines else _table(section)
+        lines.append("")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _table(section: Section) -> list[str]:
+    rows = [" | ".join([code(row[0].text), *(escaped(cell.text) for cell in row[1:])]) for row in section.rows]
+    rule = f"| --- |{' ---: |' * (len(section.heads) - 1)}"
+    return [f"| {' | '.join(section.heads)} |", rule, *(f"| {row} |" for row in rows)]

@@ -1,0 +1,280 @@
+"""The tables that people see, in HTML, e-mail and Markdown: what is in each cell, and what it is sorted by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from logstats.reports.html import charts
+from logstats.reports.model import BreakdownRow, EndpointRow, Interval, Latency, OverTime, Report
+from logstats.reports.over_time import step_for
+from logstats.reports.printable import printable, shortened
+from logstats.reports.reasons import explain
+from logstats.reports.units import count, duration, share, size
+
+NAME: Final = 120  # characters of a text from the log
+SAMPLE: Final = 240  # … and of a rejected line
+_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
+_ABSENT: Final = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is shown, and the number it is sorted by; a text is sorted by itself."""
+
+    text: str | Markup
+    value: float | None = None
+    bad: bool = False
+
+    @property
+    def figure(self) -> str:
+        """How it is set: `n`, a number, `drawn`, a drawing that stands for one, or neither."""
+        return "" if self.value is None else "drawn" if isinstance(self.text, Markup) else "n"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table with at least one row; `total` rows are held, these are shown."""
+
+    id: str
+    title: str
+    heads: list[str]
+    rows: list[list[Cell]]
+    total: int
+    note: str = ""
+
+
+def endpoints(report: Report, rows: int, sort: str, *, sparks: bool = True) -> list[Grid]:
+    """The slowest, the busiest and the failing endpoints, as many as there are up to `rows`."""
+    held = report.endpoints
+    timed = [row for row in held if row.latency]
+    busiest = sorted(held, key=lambda row: (-row.requests, row.name))
+    failing = sorted((row for row in held if row.errors), key=lambda row: (-row.errors, row.name))
+    found = []
+    if timed:
+        by = sort if sort not in ("requests", "errors") else "avg"
+        if by != sort:
+            timed = sorted(timed, key=lambda row: -row.latency.avg if row.latency else 0)
+        title = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}.get(by, f"Slowest endpoints by {by}")
+        found.append(_slowest(report, timed, rows, title, sparks=sparks))
+    found.append(_busiest(report, busiest, rows, sparks=sparks))
+    if failing:
+        found.append(_failing(report, failing, rows))
+    return [grid for grid in found if grid.rows]
+
+
+def _slowest(report: Report, held: list[EndpointRow], rows: int, title: str, *, sparks: bool) -> Grid:
+    percentiles = _percentiles(report)
+    numbers = [b for row in held for b, _ in (row.latency.buckets if row.latency else ()) if b is not None] or [0]
+    low, high = min(numbers), max(numbers)
+    heads = ["Endpoint", *(["Distribution"] if sparks else []), "Requests", "Errors", "Avg"]
+    heads += [*(f"p{p}" for p in percentiles), "Max", "Time"]
+    lines = []
+    for row in held[:rows]:
+        spark = [Cell(charts.distribution(row.latency.buckets, low, high), row.latency.avg)] if row.latency else []
+        lines.append(
+            [
+                _text(row.name),
+                *(spark if sparks else []),
+                _count(row.requests),
+                _errors(row),
+                *_latency(row.latency, ["avg", *percentiles, "max"]),
+                Cell(share(row.share_of_time or 0, 1), row.share_of_time or 0),
+            ]
+        )
+    note = f"Time is the part of all time taken. {_drawn(low, high)}" if sparks else ""
+    return Grid("slowest", title, heads, lines, len(held), note)
+
+
+def _drawn(low: int, high: int) -> str:
+    from logstats.sketches import loghist
+
+    return (
+        f"Distributions run from {duration(loghist.upper_ms(low - 1))} to {duration(loghist.upper_ms(high))}, "
+        "on a logarithmic scale."
+    )
+
+
+def _busiest(report: Report, held: list[EndpointRow], rows: int, *, sparks: bool) -> Grid:
+    middle = _middle(report)
+    heads = ["Endpoint", *(["Status"] if sparks else []), "Requests", "Share", "Errors", "4xx", *map(_head, middle)]
+    heads += ["Bytes"]
+    lines = [
+        [
+            _text(row.name),
+            *([Cell(charts.shares(row.status_classes, row.requests), row.errors)] if sparks else []),
+            _count(row.requests),
+            Cell(share(row.requests, report.requests), row.requests),
+            _errors(row),
+            _count(row.status_classes.get("4xx", 0)),
+            *_latency(row.latency, middle),
+            Cell(size(row.bytes), row.bytes),
+        ]
+        for row in held[:rows]
+    ]
+    return Grid("busiest", "Busiest endpoints", heads, lines, len(held))
+
+
+def _failing(report: Report, held: list[EndpointRow], rows: int) -> Grid:
+    middle = _middle(report)
+    heads = ["Endpoint", "5xx", "Errors", "4xx", "Requests", *map(_head, middle)]
+    lines = [
+        [
+            _text(row.name),
+            _count(row.errors),
+            _errors(row),
+            _count(row.status_classes.get("4xx", 0)),
+            _count(row.requests),
+            *_latency(row.latency, middle),
+        ]
+        for row in held[:rows]
+    ]
+    return Grid("failing", "Endpoints with errors", heads, lines, len(held), "Errors are answers with 5xx.")
+
+
+def breakdown(report: Report, column: str, rows: int) -> Grid:
+    """The ranking of one `--by` column."""
+    held = report.breakdowns[column]
+    timed = [*(["avg"] if report.latency else []), *_percentiles(report), *(["max"] if report.latency else [])]
+    lines = [
+        [
+            _text(row.value),
+            _count(row.requests),
+            Cell(share(row.requests, report.requests), row.requests),
+            _errors(row),
+            *_latency(row.latency, timed),
+            Cell(size(row.bytes), row.bytes),
+        ]
+        for row in held[:rows]
+    ]
+    heads = [column, "Requests", "Share", "Errors", *map(_head, timed), "Bytes"]
+    return Grid(f"by-{column.replace('_', '-')}", f"By {column}", heads, lines, len(held))
+
+
+def statuses(report: Report, rows: int) -> Grid:
+    """Requests by status."""
+    held = sorted(report.status.items(), key=lambda pair: (-pair[1], pair[0]))
+    lines = [[_text(code), _count(n), Cell(share(n, report.requests), n)] for code, n in held[:rows]]
+    return Grid("status", "Status", ["Status", "Requests", "Share"], lines, len(held))
+
+
+def levels(report: Report, rows: int) -> Grid:
+    """Events by level."""
+    held = sorted(report.levels.items(), key=lambda pair: (-pair[1], pair[0]))
+    lines = [[_text(level), _count(n)] for level, n in held[:rows]]
+    return Grid("events", "Events", ["Level", "Events"], lines, len(held), "Application lines that are not requests.")
+
+
+def rejects(report: Report, rows: int) -> Grid:
+    """Why lines could not be read, with the first of each."""
+    held = sorted(report.rejects.by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
+    lines = []
+    for reason, n in held[:rows]:
+        sample = next((s for s in report.rejects.samples if s.reason == reason), None)
+        place = f"{shortened(printable(sample.source), NAME)}:{sample.line}" if sample else ""
+        text = printable(sample.text) if sample else ""
+        shown = text if len(text) <= SAMPLE else f"{text[:SAMPLE]}…"
+        lines.append([_text(f"{reason}: {explain(reason)}"), _count(n), Cell(place), Cell(shown)])
+    heads = ["Reason", "Lines", "First", "Line"]
+    return Grid("rejected", "Rejected lines", heads, lines, len(held))
+
+
+def sources(report: Report, rows: int) -> Grid:
+    """What was read. Those with a problem come first."""
+    held = sorted(report.sources, key=lambda source: source.problem is None)
+    lines = [
+        [
+            _text(source.name),
+            _text(source.format or _ABSENT),
+            Cell(shortened(printable(source.problem or ""), 2 * NAME), bad=True),
+            _count(source.lines),
+            Cell(size(source.bytes), source.bytes),
+        ]
+        for source in held[:rows]
+    ]
+    return Grid("sources", "Sources", ["Source", "Format", "Problem", "Lines", "Bytes"], lines, len(held))
+
+
+def figures(report: Report, over: OverTime, most: int = 48) -> Grid:
+    """The figures of the charts over time, for whoever reads rather than looks: sums by hour or longer."""
+    minutes = [int(i.start.timestamp()) // 60 for i in over.intervals]
+    step = max(step_for(minutes[-1] - minutes[0] + 1, most - 1), over.step_minutes)
+    groups: dict[int, list[Interval]] = {}
+    for minute, interval in zip(minutes, over.intervals, strict=True):
+        groups.setdefault(minute // step, []).append(interval)
+    others = [name for name in report.status_classes if name not in _CLASSES]
+    lines = []
+    for group in groups.values():
+        classes = [sum(i.status_classes.get(name, 0) for i in group) for name in (*others, *_CLASSES)]
+        worst = [max((i.percentiles[p] for i in group if i.percentiles), default=None) for p in _percentiles(report)]
+        begin = group[0].start.replace(tzinfo=None)
+        lines.append(
+            [
+                Cell(begin.isoformat(" ")[:16]),
+                _count(sum(i.requests for i in group)),
+                *map(_count, classes),
+                _count(max(i.users for i in group)),
+                *(Cell(_ABSENT, -1) if value is None else Cell(duration(value), value) for value in worst),
+            ]
+        )
+    unit = span(over.step_minutes)
+    heads = [
+        "From (UTC)",
+        "Requests",
+        *others,
+        *_CLASSES,
+        f"Users per {unit}",
+        *(f"p{p}" for p in _percentiles(report)),
+    ]
+    note = f"Users and percentiles are those of the fullest and slowest {unit} within."
+    return Grid("figures", "Figures over time", heads, lines, len(lines), note)
+
+
+def span(minutes: int) -> str:
+    """minute, 5 minutes, hour, 2 days."""
+    for unit, length in (("day", 1440), ("hour", 60), ("minute", 1)):
+        if minutes % length == 0:
+            number = minutes // length
+            return unit if number == 1 else f"{number:,} {unit}s"
+    raise AssertionError
+
+
+def _percentiles(report: Report) -> list[str]:
+    return list(report.latency.percentiles) if report.latency else []
+
+
+def _middle(report: Report) -> list[str]:
+    """Latency in a table that is about something else."""
+    percentiles = _percentiles(report)
+    return ["avg", "95" if "95" in percentiles else percentiles[-1]] if percentiles else []
+
+
+def _head(figure: str) -> str:
+    return figure.capitalize() if figure in ("avg", "max") else f"p{figure}"
+
+
+def _text(text: str) -> Cell:
+    return Cell(shortened(printable(text), NAME))
+
+
+def _count(number: int) -> Cell:
+    return Cell(count(number) if number else _ABSENT, number)
+
+
+def _errors(row: EndpointRow | BreakdownRow) -> Cell:
+    rate = row.errors / row.requests
+    return Cell(share(row.errors, row.requests) if row.errors else _ABSENT, rate, bad=rate > 0)
+
+
+def _latency(latency: Latency | None, names: Iterable[str]) -> Sequence[Cell]:
+    def figure(name: str) -> Cell:
+        if latency is None:
+            return Cell(_ABSENT, -1)
+        value = getattr(latency, name) if name in ("avg", "max") else latency.percentiles[name]
+        return Cell(duration(value), value)
+
+    cell: Callable[[str], Cell] = figure
+    return [cell(name) for name in names]

@@ -1,0 +1,374 @@
+"use strict";
+// The page without this is complete: tables and drawn charts. This makes tables sort and search, and charts zoom.
+
+const number = new Intl.NumberFormat("en-US");
+
+function duration(ms) {
+  const three = (v) => (v < 9.995 ? v.toFixed(2) : v < 99.95 ? v.toFixed(1) : v.toFixed(0)).replace(/\.0+$/, "");
+  if (ms === 0) return "0";
+  if (ms < 1) return ms >= 0.01 ? `${+ms.toFixed(2)}ms` : `${+(ms * 1000).toPrecision(3)}µs`;
+  if (ms < 999.5) return `${three(ms)}ms`;
+  if (ms < 59950) return `${three(ms / 1000)}s`;
+  if (ms < 3570000) return `${Math.floor(ms / 60000)}m${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}s`;
+  return `${number.format(Math.floor(ms / 3600000))}h${String(Math.floor(ms / 60000) % 60).padStart(2, "0")}m`;
+}
+
+function moment(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+}
+
+// Labels of a time axis: times of the day, and the date where a day begins.
+function clock(plot, splits) {
+  const days = splits.length > 1 && splits[1] - splits[0] >= 86400;
+  return splits.map((second) => (days ? moment(second).slice(0, 10) : second % 86400 ? moment(second).slice(11) : moment(second).slice(5, 10)));
+}
+
+// ---------------------------------------------------------------- tables
+
+function sortable(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const body = table.tBodies[0];
+  const key = (cell) => (cell.dataset.v === undefined ? cell.textContent : Number(cell.dataset.v));
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const numeric = head.className !== "";
+      const down = head.ariaSort ? head.ariaSort === "ascending" : numeric;
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.ariaSort = down ? "descending" : "ascending";
+      const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
+      const order = numeric ? ([a], [b]) => a - b : ([a], [b]) => (a < b ? -1 : Number(a > b));
+      rows.sort(down ? (a, b) => order(b, a) : order);
+      body.append(...rows.map(([, row]) => row));
+    });
+  });
+}
+
+function searchable(section, table) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < 8) return;
+  const tools = document.createElement("div");
+  const input = document.createElement("input");
+  const said = document.createElement("span");
+  tools.className = "tools";
+  input.type = "search";
+  input.placeholder = "Search";
+  input.setAttribute("aria-label", `Search in ${section.querySelector("h2").textContent}`);
+  said.className = "note";
+  said.setAttribute("aria-live", "polite");
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      if (!row.hidden) shown += 1;
+    }
+    said.textContent = words.length ? `${number.format(shown)} of ${number.format(rows.length)} rows` : "";
+  });
+  tools.append(input, said);
+  section.querySelector(".scroll").before(tools);
+}
+
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  sortable(table);
+  searchable(table.closest("section"), table);
+}
+
+// ---------------------------------------------------------------- charts
+
+function charts(data) {
+  const end = data.start + data.step * data.count;
+  const view = { min: data.start, max: end };
+  const made = []; // { plot, figure, describe, rows }
+  const readout = document.getElementById("readout");
+  const style = () => getComputedStyle(document.documentElement);
+  const colour = (name) => style().getPropertyValue(name).trim();
+  // An area of steps needs an end: the last value holds until then.
+  const edges = Array.from({ length: data.count + 1 }, (_, i) => data.start + i * data.step);
+  const middles = Array.from({ length: data.count }, (_, i) => data.start + (i + 0.5) * data.step);
+  const held = (values) => [...values, values.at(-1)];
+  const stairs = uPlot.paths.stepped({ align: 1 });
+
+  function zoom(min, max) {
+    if (min === view.min && max === view.max) return;
+    Object.assign(view, { min, max });
+    for (const { plot } of made) {
+      if (plot.scales.x.min !== min || plot.scales.x.max !== max) plot.setScale("x", { min, max });
+    }
+    for (const { figure } of made) figure.querySelector(".reset").hidden = min === data.start && max === end;
+  }
+
+  function build(id, { height, series, values, y, axis, hooks, cursor, legend, describe, rows }) {
+    const figure = document.getElementById(id);
+    if (!figure) return;
+    const place = figure.querySelector(".live");
+    const stroke = colour("--dim");
+    const grid = { stroke: colour("--grid"), width: 1 };
+    const font = "12px system-ui, sans-serif";
+    const plot = new uPlot(
+      {
+        width: Math.max(place.clientWidth, 200),
+        height,
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        padding: [10, 22, 0, 0],
+        scales: { x: { time: true, auto: false, min: view.min, max: view.max }, y },
+        series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
+        axes: [
+          { stroke, grid, ticks: grid, font, size: 30, space: 70, values: clock },
+          { stroke, grid, ticks: grid, font, size: 62, ...axis },
+        ],
+        cursor: {
+          y: false,
+          drag: { x: true, y: false },
+          sync: { key: "time", scales: ["x", null], filters: { pub: (type) => !/^mouse(up|down)$|^dblclick$/.test(type) } },
+          bind: { dblclick: () => () => zoom(data.start, end) },
+          ...cursor,
+        },
+        legend: { ...legend },
+        hooks: { setScale: [(u, key) => key === "x" && zoom(u.scales.x.min, u.scales.x.max)], ...hooks },
+      },
+      values,
+      place,
+    );
+    const reset = document.createElement("button");
+    reset.type = "button";
+    reset.className = "reset";
+    reset.textContent = "Show all";
+    reset.hidden = view.min === data.start && view.max === end;
+    reset.addEventListener("click", () => zoom(data.start, end));
+    place.append(reset);
+    place.tabIndex = 0;
+    place.setAttribute("role", "group");
+    place.setAttribute("aria-label", `${figure.querySelector("h3").textContent}. Arrow keys read the figures.`);
+    made.push({ plot, figure, place, height, describe, rows, stairs: series.some((one) => one.paths === stairs) });
+    return plot;
+  }
+
+  function keyboard(chart) {
+    const at = { i: -1, row: 0 };
+    chart.place.addEventListener("keydown", (event) => {
+      if (event.target !== chart.place || event.ctrlKey || event.metaKey || event.altKey) return;
+      const { plot, rows } = chart;
+      const xs = plot.data[0];
+      const last = xs.length - 1 - (chart.stairs ? 1 : 0);
+      const width = view.max - view.min;
+      const middle = at.i < 0 ? (view.min + view.max) / 2 : xs[at.i];
+      const first = Math.max(0, xs.findIndex((x) => x >= view.min));
+      const moves = {
+        ArrowRight: () => (at.i = at.i < 0 ? first : Math.min(at.i + 1, last)),
+        ArrowLeft: () => (at.i = Math.max((at.i < 0 ? first : at.i) - 1, 0)),
+        Home: () => (at.i = 0),
+        End: () => (at.i = last),
+        ArrowUp: () => (at.row = Math.min(at.row + 1, (rows || 1) - 1)),
+        ArrowDown: () => (at.row = Math.max(at.row - 1, 0)),
+        "+": () => zoom(Math.max(middle - width / 4, data.start), Math.min(middle + width / 4, end)),
+        "-": () => zoom(Math.max(middle - width, data.start), Math.min(middle + width, end)),
+        0: () => zoom(data.start, end),
+        Escape: () => zoom(data.start, end),
+      };
+      const move = moves[event.key === "=" ? "+" : event.key];
+      if (!move || (event.key.match(/Up|Down/) && !rows)) return;
+      event.preventDefault();
+      move();
+      if (at.i < 0) return;
+      const top = rows ? plot.valToPos(at.row + 0.5, "y") : plot.bbox.height / devicePixelRatio / 2;
+      plot.setCursor({ left: plot.valToPos(xs[at.i], "x"), top });
+      readout.textContent = chart.describe(at.i, at.row);
+    });
+  }
+
+  function stacked() {
+    const names = Object.keys(data.classes);
+    const sums = [];
+    names.forEach((name, n) => sums.push(data.classes[name].map((v, i) => v + (n ? sums[n - 1][i] : 0))));
+    const value = (name) => (u, v, s, i) => (i == null ? "–" : number.format(data.classes[name][Math.min(i, data.count - 1)]));
+    const series = names.map((name) => ({
+      label: name, value: value(name), paths: stairs, points: { show: false }, width: 0,
+      stroke: colour(`--c${name}`), fill: colour(`--c${name}`),
+    }));
+    const total = (u, v, s, i) => (i == null ? "–" : number.format(data.requests[Math.min(i, data.count - 1)]));
+    build("requests", {
+      height: 230,
+      series: [{ label: "All", value: total, paths: () => null, points: { show: false } }, ...series.reverse()],
+      values: [edges, held(data.requests), ...sums.map(held).reverse()],
+      y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1)] },
+      axis: { values: (u, splits) => splits.map((v) => number.format(v)) },
+      cursor: { points: { show: false } },
+      describe: (i) => `${moment(edges[i])}: ${number.format(data.requests[i])} requests; ${names.map((name) => `${name} ${number.format(data.classes[name][i])}`).join(", ")}`,
+    })?.root.classList.add("fixed");
+  }
+
+  function errors() {
+    const rate = (i) => (data.requests[i] ? `${((100 * data.errors[i]) / data.requests[i]).toPrecision(2)}%` : "–");
+    build("errors", {
+      height: 130,
+      series: [
+        {
+          label: "5xx", stroke: colour("--c5xx"), fill: colour("--c5xx"), width: 0, paths: stairs, points: { show: false },
+          value: (u, v, s, i) => (i == null ? "–" : `${number.format(v)} (${rate(Math.min(i, data.count - 1))})`),
+        },
+      ],
+      values: [edges, held(data.errors)],
+      y: { range: (u, min, max) => [0, Math.max(max * 1.1, 1)] },
+      axis: { values: (u, splits) => splits.map((v) => (Number.isInteger(v) ? number.format(v) : "")) },
+      describe: (i) => `${moment(edges[i])}: ${number.format(data.errors[i])} errors, ${rate(i)}`,
+    })?.root.classList.add("fixed");
+  }
+
+  function percentiles() {
+    const names = Object.keys(data.percentiles);
+    const floor = 0.001; // where 0 is drawn on an axis that has none
+    build("percentiles", {
+      height: 260,
+      series: names.map((name, n) => ({
+        label: `p${name}`, stroke: colour(`--p${n % 6}`), width: 1, points: { show: false },
+        value: (u, v, s, i) => (i == null || v == null ? "–" : duration(data.percentiles[name][i])),
+      })),
+      values: [middles, ...names.map((name) => data.percentiles[name].map((v) => (v === null ? null : Math.max(v, floor))))],
+      y: { distr: 3, log: 10 },
+      axis: { values: (u, splits) => splits.map((v) => (v === null ? "" : duration(v))) },
+      describe: (i) => `${moment(edges[i])}: ${names.map((name) => (data.percentiles[name][i] === null ? "" : `p${name} ${duration(data.percentiles[name][i])}`)).filter(Boolean).join(", ") || "no durations"}`,
+    });
+  }
+
+  function heat() {
+    const { step, columns, edges: limits, cells } = data.heat;
+    const rows = limits.length - 1;
+    const counts = new Map();
+    let most = 1;
+    for (let i = 0; i < cells.length; i += 3) {
+      counts.set(cells[i] * rows + cells[i + 1], cells[i + 2]);
+      most = Math.max(most, cells[i + 2]);
+    }
+    const stops = [0, 1, 2, 3, 4, 5].map((n) => colour(`--heat${n}`).match(/[0-9a-f]{2}/gi).map((h) => parseInt(h, 16)));
+    const shade = (count) => {
+      const at = (5 * Math.log1p(count)) / Math.log1p(most);
+      const low = Math.min(Math.floor(at), 4);
+      return `rgb(${stops[low].map((v, i) => Math.round(v + (stops[low + 1][i] - v) * (at - low))).join(" ")})`;
+    };
+    const growth = Math.log(limits[rows] / limits[0]) / rows;
+    const rowOf = (ms) => Math.log(ms / limits[0]) / growth;
+    const marks = [];
+    for (let power = -3; power < 14; power++) {
+      for (const digit of growth * rows < 5 ? [1, 2, 5] : [1]) {
+        const row = rowOf(digit * 10 ** power);
+        if (row >= 0 && row <= rows) marks.push([row, digit * 10 ** power]);
+      }
+    }
+    const words = (column, row) => {
+      const begin = data.start + column * step;
+      const count = counts.get(column * rows + row) || 0;
+      const low = row ? `${duration(limits[row])} – ` : "up to ";
+      return `${moment(begin)} – ${moment(begin + step).slice(11)}, ${low}${duration(limits[row + 1])}: ${number.format(count)} requests`;
+    };
+    const tip = document.createElement("div");
+    tip.className = "tip";
+    tip.hidden = true;
+    const draw = (u) => {
+      const { ctx, bbox } = u;
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+      ctx.clip();
+      for (let i = 0; i < cells.length; i += 3) {
+        const x = u.valToPos(data.start + cells[i] * step, "x", true);
+        const right = u.valToPos(data.start + (cells[i] + 1) * step, "x", true);
+        const y = u.valToPos(cells[i + 1] + 1, "y", true);
+        const bottom = u.valToPos(cells[i + 1], "y", true);
+        ctx.fillStyle = shade(cells[i + 2]);
+        // Whole pixels, so that neighbours touch.
+        ctx.fillRect(Math.round(x), Math.round(y), Math.max(1, Math.round(right) - Math.round(x)), Math.round(bottom) - Math.round(y));
+      }
+      ctx.restore();
+    };
+    const hover = (u) => {
+      const { left, top } = u.cursor;
+      const column = Math.floor((u.posToVal(left, "x") - data.start) / step);
+      const row = Math.floor(u.posToVal(top, "y"));
+      const inside = left >= 0 && top >= 0 && column >= 0 && column < columns && row >= 0 && row < rows;
+      tip.hidden = !inside || (!u.root.matches(":hover") && document.activeElement !== u.root.parentNode);
+      if (tip.hidden) return;
+      tip.textContent = words(column, row);
+      const x = left + u.over.offsetLeft;
+      const right = x > u.root.clientWidth / 2;
+      tip.style.left = right ? "auto" : `${x + 12}px`;
+      tip.style.right = right ? `${u.root.clientWidth - x + 12}px` : "auto";
+      tip.style.top = `${Math.max(0, top - 30)}px`;
+    };
+    const centres = Array.from({ length: columns }, (_, i) => data.start + (i + 0.5) * step);
+    const plot = build("heat", {
+      height: 280,
+      rows,
+      series: [{ label: "Requests", paths: () => null, points: { show: false } }],
+      values: [centres, centres.map(() => null)],
+      y: { auto: false, min: 0, max: rows },
+      axis: { splits: () => marks.map(([row]) => row), values: () => marks.map(([, ms]) => duration(ms)) },
+      cursor: { y: true, points: { show: false } },
+      legend: { show: false },
+      hooks: { drawAxes: [draw], setCursor: [hover] },
+      describe: words,
+    });
+    plot?.root.append(tip);
+  }
+
+  function users(id, height, xs, values, label, tone) {
+    build(id, {
+      height,
+      series: [
+        {
+          label, stroke: colour(tone), fill: colour(tone), width: 0, paths: stairs, points: { show: false },
+          value: (u, v) => (v == null ? "–" : number.format(v)),
+        },
+      ],
+      values: [xs, held(values)],
+      y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1)] },
+      axis: { values: (u, splits) => splits.map((v) => (Number.isInteger(v) ? number.format(v) : "")) },
+      describe: (i) => `${moment(xs[i])}: ${number.format(values[i])} users`,
+    })?.root.classList.add("fixed");
+  }
+
+  function draw() {
+    stacked();
+    errors();
+    if (data.heat) {
+      percentiles();
+      heat();
+    }
+    users("users", 130, edges, data.users, "Users", "--cusers");
+    const { start, users: hourly } = data.hours;
+    users("hours", 130, Array.from({ length: hourly.length + 1 }, (_, i) => start + i * 3600), hourly, "Users", "--chours");
+    made.forEach(keyboard);
+  }
+
+  draw();
+  const fit = new ResizeObserver(() => {
+    for (const { plot, place, height } of made) {
+      if (place.clientWidth && place.clientWidth !== plot.width) plot.setSize({ width: place.clientWidth, height });
+    }
+  });
+  document.querySelectorAll(".live").forEach((place) => fit.observe(place));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const { plot, place } of made.splice(0)) {
+      plot.destroy();
+      place.replaceWith(place.cloneNode(false));
+    }
+    fit.disconnect();
+    draw();
+    document.querySelectorAll(".live").forEach((place) => fit.observe(place));
+  });
+}
+
+const source = document.getElementById("data");
+if (source) {
+  document.documentElement.classList.add("js"); // shows the places of the charts, which have no size until then
+  try {
+    charts(JSON.parse(source.textContent));
+  } catch (error) {
+    document.documentElement.classList.remove("js");
+    throw error;
+  }
+}

@@ -1,0 +1,246 @@
+"""The report as one HTML file that asks for nothing: styles, script, data and charting library are in it.
+
+Every text goes through `printable` and the template engine's escaping; the only markup from code are charts, made of
+numbers. The page's Content-Security-Policy admits its own script and style by their hashes and nothing else, so
+that even a text which escaped all of that could neither run nor load anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from logstats import __version__
+from logstats.reports import grids
+from logstats.reports.html import charts
+from logstats.reports.html.series import Series, series
+from logstats.reports.model import Report
+from logstats.reports.printable import printable
+from logstats.reports.units import count, duration, share, size
+
+ROWS: Final = 200  # of each table, unless --top says how many
+LIMIT: Final = 1_000_000  # bytes of a page: if it is larger, its tables get shorter
+_LISTED: Final = 50  # rows of what is not a ranking
+_FEWEST: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One figure to be seen first."""
+
+    name: str
+    figure: str
+    note: str = ""
+    bad: bool = False
+
+
+def to_html(report: Report, top: int | None = None, sort: str = "avg") -> str:
+    """The page. It has at most `LIMIT` bytes unless `top` rows of each table were asked for."""
+    drawn = series(report)
+    rows = top or ROWS
+    while True:
+        page = _page(report, drawn, rows, sort)
+        if top or rows <= _FEWEST or len(page.encode()) <= LIMIT:
+            return page
+        rows //= 2
+
+
+def _page(report: Report, drawn: Series | None, rows: int, sort: str) -> str:
+    style = _asset("uplot/uPlot.min.css") + "\n" + _asset("assets/page.css")
+    script, uplot = _asset("assets/page.js"), _asset("uplot/uPlot.iife.min.js")
+    shown = tables(report, rows, sort)
+    sections = [*([("time", "Over time")] if drawn else []), *((grid.id, grid.title) for grid in shown)]
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            title=title(report),
+            period=period(report),
+            policy="; ".join(
+                [
+                    "default-src 'none'",
+                    f"script-src '{_hash(script)}' '{_hash(uplot)}'",
+                    f"style-src '{_hash(style)}'",
+                    "img-src data:",
+                    "base-uri 'none'",
+                    "form-action 'none'",
+                ]
+            ),
+            version=__version__,
+            generated=moment(report.generated_at),
+            # These are our own files, and numbers: they stand as they are.
+            style=Markup(style),
+            script=Markup(script),
+            uplot=Markup(uplot),
+            data=Markup(drawn.to_json()) if drawn else "",
+            series=drawn,
+            coarse=drawn.heat and drawn.heat.coarser(-(-drawn.heat.columns // 96), 2) if drawn else None,
+            charts=charts,
+            unit=grids.span(report.over_time.step_minutes) if report.over_time else "",
+            figures=grids.figures(report, report.over_time) if drawn and report.over_time else None,
+            warnings=warnings(report),
+            tiles=tiles(report),
+            sections=[*sections, ("made", "How the figures were made")],
+            grids=shown,
+            facts=facts(report),
+        )
+    )
+
+
+def tables(report: Report, rows: int, sort: str) -> list[grids.Grid]:
+    """The tables of the page that have rows."""
+    listed = min(rows, _LISTED)
+    found = [
+        *grids.endpoints(report, rows, sort),
+        *(grids.breakdown(report, column, min(rows, ROWS // 2)) for column in report.breakdowns),
+        grids.statuses(report, listed),
+        grids.levels(report, listed),
+        grids.rejects(report, listed),
+        grids.sources(report, listed),
+    ]
+    return [grid for grid in found if grid.rows]
+
+
+def title(report: Report) -> str:
+    """What the window is called."""
+    return f"Access log report, {period(report)}"
+
+
+def period(report: Report) -> str:
+    """From when to when."""
+    if not report.first or not report.last:
+        return "no times"
+    first, last = moment(report.first), moment(report.last)
+    return f"{first} – {last[11:] if first[:10] == last[:10] else last} UTC"
+
+
+def warnings(report: Report) -> list[str]:
+    """What must be known before any figure is believed."""
+    found = ["Reading was interrupted: this is what had arrived until then."] if report.interrupted else []
+    found += [f"{printable(source.problem)}" for source in report.sources if source.problem][:_FEWEST]
+    found += report.notes
+    if not report.lines:
+        found.append("The input is empty: there are no lines.")
+    elif report.rejected and report.rejected * 5 > report.lines:
+        found.append(f"{share(report.rejected, report.lines)} of the lines could not be read.")
+    return found
+
+
+def tiles(report: Report) -> list[Tile]:
+    """The figures to be seen first."""
+    users = report.unique_users
+    found = [
+        Tile("Requests", count(report.requests), _rate(report)),
+        Tile(
+            "Errors (5xx)", share(report.errors, report.requests), f"{count(report.errors)} requests",
+            bad=report.errors > 0,
+        ),
+    ]  # fmt: skip
+    if report.latency:
+        figures = [(f"p{p}", value) for p, value in report.latency.percentiles.items()]
+        found += [Tile(name, duration(value)) for name, value in figures if name in ("p50", "p95", "p99")]
+        found.append(Tile("Avg", duration(report.latency.avg), f"max {duration(report.latency.max)}"))
+    about = "" if users.exact else "≈ "
+    found.append(Tile("Unique users", f"{about}{count(users.total)}", "" if users.exact else "± 0.8 %"))
+    found.append(Tile("Sent", size(report.bytes)))
+    if report.rejected:
+        found.append(Tile("Rejected lines", count(report.rejected), f"{share(report.rejected, report.lines)} of all"))
+    return found
+
+
+def facts(report: Report) -> list[tuple[str, str]]:
+    """How the figures were made."""
+    users = report.unique_users
+    found = [
+        (
+            "Lines",
+            f"{count(report.lines)} = {count(report.requests)} requests + {count(report.events)} events + "
+            f"{count(report.rejected)} rejected + {count(report.filtered)} filtered + "
+            f"{count(report.ignored)} blank or comments",
+        ),
+        ("Filters", ", ".join(f"{name} {value}" for name, value in report.filters.items()) or "none"),
+        ("Errors", "Answers with a status of 5xx. Counts, sums and averages are exact."),
+    ]
+    if report.latency:
+        found.append(
+            (
+                "Percentiles",
+                f"Nearest rank, within {report.latency.relative_error:.0%} of the exact value, from a histogram whose "
+                "buckets grow by 2% (after DDSketch); minimum, maximum and average are exact. "
+                f"{count(report.latency.count)} requests have a duration.",
+            )
+        )
+        if report.latency.invalid:
+            found.append(
+                ("Durations left out", f"{count(report.latency.invalid)} were negative, not a number, or impossible.")
+            )
+    else:
+        found.append(("Latency", "No request has a duration."))
+    found.append(
+        (
+            "Unique users",
+            "Counted one by one."
+            if users.exact
+            else f"Estimated by HyperLogLog, standard error {users.standard_error or 0:.2%}. "
+            "Users of an hour or of all are a union, never the sum of minutes.",
+        )
+    )
+    if report.untimed:
+        found.append(("Without a time", f"{count(report.untimed)} requests, in all figures but those over time."))
+    if report.endpoints_folded:
+        found.append(("(other)", f"{count(report.endpoints_folded)} requests to endpoints beyond those that are held."))
+    found.append(("Times", "UTC."))
+    return found
+
+
+def _rate(report: Report) -> str:
+    if not report.first or not report.last or (seconds := (report.last - report.first).total_seconds()) < 1:
+        return ""
+    rate = report.requests / seconds
+    return f"{rate:,.1f} per second" if rate >= 1 else f"{rate * 60:,.1f} per minute"
+
+
+def moment(time: datetime) -> str:
+    """2025-01-17 10:30:00."""
+    return time.replace(tzinfo=None, microsecond=0).isoformat(" ")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("logstats.reports.html") / name).read_text(encoding="utf-8")
+
+
+@cache
+def environment() -> Environment:
+    """The templates: everything is escaped, and what does not print is shown as an escape."""
+    made = Environment(
+        loader=PackageLoader("logstats.reports.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_text,
+    )
+    made.filters |= {"count": count, "number": _number}
+    return made
+
+
+def _text(value: Any) -> Any:
+    return printable(value) if type(value) is str else value
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,26 @@
+"""Why a line could not be read, in words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_REASONS: Final = {
+    "unbalanced_quote": "a quote is not closed",
+    "missing_field": "it ends too early, or is of another format",
+    "unexpected_text": "it is of another format",
+    "no_match": "it is of another format",
+    "bad_status": "the status is not a number of three digits",
+    "bad_bytes": "the size is not a number",
+    "bad_duration": "the duration is not a number",
+    "not_json": "it is not JSON",
+    "not_an_object": "it is JSON, but not an object",
+    "no_pairs": "it has no key=value",
+    "no_known_fields": "no request and no message in it",
+    "too_long": "it is longer than 32 MiB",
+    "unknown_format": "no format reads it",
+}
+
+
+def explain(reason: str) -> str:
+    """What a reason means."""
+    return _REASONS.get(reason, "it cannot be read")

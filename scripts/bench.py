@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Measure logstats beside its peers, in one run on one machine, and print figures and ratios. Nothing fails here.
+
+    python scripts/bench.py                     2 million lines, 5 runs each, all sections
+    python scripts/bench.py --lines 200000 --runs 3 --only peers
+    python scripts/bench.py --only memory --big 20000000
+
+Commands of a section take turns, so that a machine that slows down slows them all; the medians are printed. Time and
+memory are the kernel's own account of each finished process (wait4), start-up included. Peers that are not installed
+are said and left out (Debian: apt-get install goaccess logswan).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PYTHON: Final = sys.executable
+REPORT: Final = (PYTHON, "-m", "logstats", "report", "-q", "-o", "json")
+VARIANTS: Final = ("combined", "common", "vhost_combined", "combined_us", "app", "json", "json_nested", "logfmt", "kv")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A command to time; `stdin` is a command whose output it reads."""
+
+    name: str
+    command: Sequence[str]
+    stdin: Sequence[str] = ()
+    runs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Medians of some runs."""
+
+    wall: float  # seconds
+    cpu: float  # seconds, user and system
+    memory: float  # MB, the most that was resident
+
+    def __str__(self) -> str:
+        return f"{self.wall:8.2f} s {self.cpu:8.2f} s {self.memory:8.0f} MB"
+
+
+def once(case: Case) -> Figures:
+    """Run a command to its end."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    feeder = subprocess.Popen(case.stdin, stdout=subprocess.PIPE, env=environment) if case.stdin else None
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        case.command,
+        stdin=feeder.stdout if feeder else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    if feeder and feeder.stdout:
+        feeder.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if feeder:
+        feeder.wait()
+    if process.returncode:
+        print(f"  {case.name}: exit {process.returncode}", file=sys.stderr)
+    scale = 1e6 if sys.platform == "darwin" else 1e3
+    return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
+
+
+def measure(cases: Sequence[Case], runs: int) -> dict[str, Figures]:
+    """Medians of each, in turns, after one run that does not count."""
+    taken: dict[str, list[Figures]] = {case.name: [] for case in cases}
+    for number in range(runs + 1):
+        for case in cases:
+            if case.runs is not None and number > case.runs:
+                continue
+            figures = once(case)
+            if number or case.runs == 0:
+                taken[case.name].append(figures)
+    return {
+        name: Figures(median(f.wall for f in all_), median(f.cpu for f in all_), median(f.memory for f in all_))
+        for name, all_ in taken.items()
+    }
+
+
+def show(title: str, figures: dict[str, Figures], lines: int = 0, size: int = 0, against: str = "") -> None:
+    """A table; with `against`, how many times as long each takes as that one."""
+    print(f"\n{title}\n{'':34}{'wall':>10}{'cpu':>11}{'peak':>12}{'lines/s':>13}{'MB/s':>8}{'ratio':>8}")
+    for name, taken in figures.items():
+        rates = f"{lines / taken.wall:13,.0f}{size / taken.wall / 1e6:8.0f}" if lines else " " * 21
+        ratio = f"{taken.wall / figures[against].wall:8.2f}" if against else ""
+        print(f"  {name:32}{taken}{rates}{ratio}")
+
+
+def logs(folder: Path, name: str, lines: int) -> Path:
+    """A generated log, made once."""
+    path = folder / f"{lines}" / f"{name}.log"
+    if not path.exists():
+        print(f"making {path}", file=sys.stderr)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            subprocess.run(generator(name, lines), stdout=file, check=True)
+        partial.rename(path)
+    return path
+
+
+def generator(name: str, lines: int) -> tuple[str, ...]:
+    """The command that writes such lines to its standard output."""
+    script = str(ROOT / "scripts" / "make_logs.py")
+    return (PYTHON, script, "--format", name, "--lines", str(lines), "--users", "200000", "--stdout")
+
+
+def peers(folder: Path, lines: int, runs: int) -> None:
+    """The whole default report, against what people use today."""
+    log = logs(folder, "combined_time", lines)
+    goaccess: tuple[str, ...] = ("goaccess", str(log), "--log-format", '%h %^[%d:%t %^] "%r" %s %b "%R" "%u" %T')
+    goaccess += ("--date-format", "%d/%b/%Y", "--time-format", "%H:%M:%S", "-o", str(folder / "goaccess.json"))
+    loop = (
+        "import sys, tests.reference as r; r.reference(open(sys.argv[1], errors='backslashreplace').readlines(), 10**6)"
+    )
+    duckdb = (PYTHON, str(ROOT / "scripts" / "bench_duckdb.py"))
+    cases = [
+        Case("logstats report FILE", (*REPORT, str(log))),
+        Case("cat FILE | logstats report -", (*REPORT, "-"), stdin=("cat", str(log))),
+        Case("DuckDB, SQL by hand", (*duckdb, str(log))),
+        Case("DuckDB, tuned by hand", (*duckdb, "--tuned", str(log))),
+        Case("logswan", ("logswan", str(log))),
+        Case("goaccess -o json", goaccess, runs=1),
+        Case("Python loop (tests/reference.py)", (PYTHON, "-c", loop, str(log)), runs=1),
+    ]
+    there = [case for case in cases if shutil.which(case.command[0])]
+    for case in cases:
+        if case not in there:
+            print(f"{case.name}: not installed", file=sys.stderr)
+    figures = measure(there, runs)
+    title = f"Peers: {lines:,} combined lines with request time, {log.stat().st_size / 1e6:,.0f} MB"
+    show(title, figures, lines, log.stat().st_size, against=cases[0].name)
+
+
+def formats(folder: Path, lines: int, runs: int) -> None:
+    """Formats of one generator beside each other."""
+    paths = {name: logs(folder, name, lines // 4) for name in ("combined_time", *VARIANTS)}
+    definition = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
+    definition += '"$http_user_agent" $request_time'
+    cases = [Case(name, (*REPORT, str(path))) for name, path in paths.items()]
+    cases.append(Case("--log-format", (*REPORT, "--log-format", definition, str(paths["combined_time"]))))
+    figures = measure(cases, runs)
+    show(f"Formats: {lines // 4:,} lines each", figures, lines // 4, against="combined_time")
+
+
+def memory(folder: Path, lines: int, big: int) -> None:
+    """Peak memory of a pipe, for an input and one ten times as long: one day, 200,000 users."""
+    del folder
+    cases = [Case(f"{n:,} lines through a pipe", (*REPORT, "-"), generator("combined_time", n)) for n in (lines, big)]
+    show("Memory (the generator sets the pace)", {case.name: once(case) for case in cases})
+
+
+def start(folder: Path, runs: int) -> None:
+    """What every call pays."""
+    log = logs(folder, "combined_time", 1000)
+    cases = [
+        Case("python -c 'import polars'", (PYTHON, "-c", "import polars")),
+        Case("logstats --help", (PYTHON, "-m", "logstats", "--help")),
+        Case("logstats report, 1,000 lines", (PYTHON, "-m", "logstats", "report", "-q", str(log))),
+    ]
+    show("Start-up", measure(cases, max(runs, 11)), against=cases[0].name)
+
+
+def stages(folder: Path, lines: int) -> None:
+    """Where the time goes: each stage by itself, over the first 64 MB."""
+    sys.path.insert(0, str(ROOT))
+    from logstats import Options
+    from logstats.formats import registry
+    from logstats.formats.engine import reader
+    from logstats.formats.text import Text
+    from logstats.summaries.statistics import Statistics, Wanted, summarise
+
+    wanted = Wanted()
+    ready = reader(registry.named("combined_time"), Options().reading(wanted.needs))
+    statistics = Statistics(wanted)
+    with logs(folder, "combined_time", lines).open("rb") as file:
+        chunks = [file.read(8 << 20) + file.readline() for _ in range(8)]
+    spent: dict[str, float] = {}
+
+    began, count = time.process_time(), 0
+
+    def lap(name: str) -> None:
+        nonlocal began
+        now = time.process_time()
+        spent[name] = spent.get(name, 0.0) + now - began
+        began = now
+
+    for chunk in chunks:
+        text = Text.of(chunk)
+        count += len(text)
+        lap("bytes to text")
+        tokens = ready.tokenise(text)
+        lap("text to fields")
+        batch = ready.convert(tokens, text)
+        lap("fields to rows")
+        part = summarise(batch.rows, wanted)
+        lap("rows to summaries")
+        statistics.add(part)
+        lap("merging")
+    statistics.merge()
+    lap("merging")
+    print("\nWhere the time goes (CPU, all threads)")
+    for name, seconds in spent.items():
+        print(f"  {name:32}{seconds / count * 1e6:8.3f} µs/line")
+
+
+def main() -> None:
+    """Run the sections that are asked for."""
+    sections = ("peers", "formats", "memory", "start", "stages")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=2_000_000)
+    parser.add_argument("--big", type=int, default=20_000_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", choices=sections, action="append", help="repeatable")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "logstats-bench", help="for logs")
+    args = parser.parse_args()
+    asked = args.only or sections
+    print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    if "peers" in asked:
+        peers(args.folder, args.lines, args.runs)
+    if "formats" in asked:
+        formats(args.folder, args.lines, args.runs)
+    if "start" in asked:
+        start(args.folder, args.runs)
+    if "stages" in asked:
+        stages(args.folder, args.lines)
+    if "memory" in asked:
+        memory(args.folder, args.lines, args.big)
+
+
+if __name__ == "__main__":
+    main()
