@@ -70,7 +70,12 @@ def check_pattern(pattern: Pattern) -> None:
 
 def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
     """The slow lane: take one line apart. Raises Reject."""
-    fields: dict[str, str | None] = {}
+    return {name: line[start:end] for name, (start, end) in spans(pattern, line).items()}
+
+
+def spans(pattern: Pattern, line: str) -> dict[str, tuple[int, int]]:
+    """Where each variable begins and ends in a line. Raises Reject."""
+    found: dict[str, tuple[int, int]] = {}
     place, quotes = 0, 0
     last = len(pattern) - 1
     for number, part in enumerate(pattern):
@@ -89,12 +94,16 @@ def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
             quoted = quotes % 2 == 1 and literal.startswith(QUOTE)
             end = _find(line, literal, place, quoted=quoted, at_end=number + 1 == last)
             if end < 0:
+                if quoted and number + 1 == last:
+                    end = _find(line, literal, place, quoted=True, at_end=False)
+                    if end >= 0:
+                        raise Reject("trailing_text", end + len(literal))
                 reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
                 raise Reject(reason, place)
             after = end + len(literal)
-        fields[part.name] = line[place:end]
+        found[part.name] = (place, end)
         place = after
-    return fields
+    return found
 
 
 def _find(line: str, literal: str, place: int, *, quoted: bool, at_end: bool) -> int:
@@ -131,6 +140,13 @@ class Delimited:
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane."""
         return scan(self.pattern, line)
+
+    def stop(self, line: str, name: str = "") -> int:
+        """Where a line stops to fit, or where the variable of this name begins in one that fits."""
+        try:
+            return spans(self.pattern, line).get(name, (0, 0))[0]
+        except Reject as reject:
+            return reject.column
 
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
