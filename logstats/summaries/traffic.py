@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -14,6 +15,7 @@ NEEDS: Final = frozenset({"timestamp", "status", "bytes"})
 MAX_MINUTES: Final = 1_000_000
 MAX_LEVELS: Final = 1_000
 MINUTE_US: Final = 60_000_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 KEYS: Final = ("minute", "status")
 
 MINUTES: Final = Shape(
