@@ -165,7 +165,7 @@ def report(
     from logstats.objectives import thresholds
 
     conditions = [_condition(text) for text in fail_if]
-    texts = tuple(str(p) for p in percentiles)
+    texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
         try:
             loghist.parse_percentile(text)

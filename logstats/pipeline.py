@@ -27,7 +27,7 @@ from logstats.formats.detect import SAMPLE_LINES, SURE, Detected, Detector, samp
 from logstats.formats.layout import Layout, LayoutReader, layout_reader, name_of, parse
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
-from logstats.formats.tokens import BLANK
+from logstats.formats.tokens import BLANK, ignorable
 from logstats.inputs import Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
@@ -160,7 +160,6 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
-        self._waiting = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -171,22 +170,9 @@ class Interrupt:
         signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, *_: object) -> None:
-        if self.asked or self._waiting:
-            self.asked = True
+        if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-    def next(self, chunks: Iterator[Chunk]) -> Chunk | None:
-        """The next chunk, or None at the end and when asked to stop."""
-        self._waiting = True
-        try:
-            return None if self.asked else next(chunks, None)
-        except KeyboardInterrupt:
-            if not self.asked:
-                raise
-            return None
-        finally:
-            self._waiting = False
 
 
 def run(
@@ -207,13 +193,14 @@ def run(
     counts = job.counts
     waiting: deque[Future[Part[Result]]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="logstats") as pool:
-        tasks = _tasks(sources, job, listener, interrupt)
+        tasks = _tasks(sources, job, listener, interrupt, lambda: bool(waiting) and waiting[0].done())
         ended = False
         while not ended or waiting:
-            task = None if ended else next(tasks, None)
-            ended = task is None
-            if task is not None:
-                waiting.append(pool.submit(task))
+            try:
+                if not ended and (task := next(tasks)) is not None:
+                    waiting.append(pool.submit(task))
+            except StopIteration:
+                ended = True
             while waiting and (ended or len(waiting) > WORKERS or waiting[0].done()):
                 part = waiting.popleft().result()
                 _account(part, counts)
@@ -242,16 +229,28 @@ def _account(part: Part[Result], counts: Counts) -> None:
 
 
 def _tasks(
-    sources: Sequence[Source], job: Job[Result], listener: Listener, interrupt: Interrupt
-) -> Iterator[Callable[[], Part[Result]]]:
-    """One task per chunk, made in the main thread: that is where formats are found."""
+    sources: Sequence[Source],
+    job: Job[Result],
+    listener: Listener,
+    interrupt: Interrupt,
+    part_is_done: Callable[[], bool],
+) -> Iterator[Callable[[], Part[Result]] | None]:
+    """One task per chunk, made in the main thread: that is where formats are found.
+
+    None means that a part is done while the next chunk of a slow source is not there yet.
+    """
     formats = _Formats(job, listener)
     for source in sources:
         if interrupt.asked:
             return
         feed = _Feed(job, source, formats)
-        with ChunkReader(source, target=job.chunk) as chunks:
-            for chunk in _chunks(chunks, interrupt):
+        with ChunkReader(source, target=job.chunk, stop=lambda: interrupt.asked) as chunks:
+            iterator = iter(chunks)
+            while True:
+                while not chunks.wait(part_is_done):
+                    yield None
+                if (chunk := next(iterator, None)) is None:
+                    break
                 if (task := feed.task(chunk)) is not None:
                     listener.progress(chunks, job.counts)
                     yield task
@@ -261,14 +260,6 @@ def _tasks(
             if chunks.error is not None:
                 feed.state.problem = chunks.error
                 listener.problem(chunks.error)
-
-
-def _chunks(chunks: ChunkReader, interrupt: Interrupt) -> Iterator[Chunk]:
-    iterator = iter(chunks)
-    while (chunk := interrupt.next(iterator)) is not None:
-        yield chunk
-    if interrupt.asked:
-        yield from chunks.drain()
 
 
 def _join(first: Chunk, second: Chunk) -> Chunk:
@@ -323,7 +314,7 @@ class _Formats(Generic[Result]):
                 return None, False
             return self.reader(found.layouts if found else asked), True
         if found is None:
-            if enough and sample:
+            if enough and not all(map(ignorable, sample)):
                 self._listener.format_unknown(name)
             return None, enough
         if not enough and found.share < SURE:

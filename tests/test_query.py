@@ -299,7 +299,7 @@ def test_long_lines_are_cut_around_the_place(ask: Ask) -> None:
 
 
 def test_outputs_agree(run: object, tiered: Archive, tmp_path: Path) -> None:
-    sql = "SELECT endpoint, status, count(*) AS n, max(timestamp) AS last FROM logs WHERE day=17 GROUP BY ALL ORDER BY ALL"
+    sql = "SELECT endpoint, status, count(*) n, max(timestamp) AS last FROM logs WHERE day=17 GROUP BY ALL ORDER BY ALL"
 
     def output(kind: str, *more: str) -> bytes:
         done = run("query", sql, "--archive", str(tiered.root), "-o", kind, *more)  # type: ignore[operator]
@@ -323,8 +323,8 @@ def test_outputs_agree(run: object, tiered: Archive, tmp_path: Path) -> None:
 def test_values_that_polars_has_no_type_for(ask: Ask, tiered: Archive) -> None:
     sql = (
         "SELECT INTERVAL 1 DAY AS i, '101'::BIT AS b, MAP {'a': 1} AS m, 170141183460469231731687303715884105727 AS h,"
-        " [1, NULL] AS l, {'x': INTERVAL 1 DAY} AS s, 'a'::ENUM('a', 'b') AS e, NULL AS n, 'infinity'::TIMESTAMPTZ AS t,"
-        " 'nan'::DOUBLE AS f, '\\xAB'::BLOB AS o, TIME '10:00' AS c, 1.50::DECIMAL(9, 2) AS d, '{\"a\": 1}'::JSON AS j"
+        " [1, NULL] AS l, {'x': INTERVAL 1 DAY} AS s, 'a'::ENUM('a', 'b') AS e, NULL AS n,"
+        " 'infinity'::TIMESTAMPTZ AS t, 'nan'::DOUBLE AS f, '\\xAB'::BLOB AS o, TIME '10:00' AS c, 1.50::DECIMAL(9, 2) AS d, '{\"a\": 1}'::JSON AS j"
     )
     with query.session(tiered.files, tiered.snapshot()) as session:
         assert sum(frame.height for frame in session.run(sql, "values")) == 1
@@ -376,7 +376,7 @@ def test_ctrl_c_cancels(tiered: Archive) -> None:
     ) as process:
         # Two threads and more: DuckDB's are at work then.
         deadline = time.monotonic() + 50
-        while len(os.listdir(f"/proc/{process.pid}/task")) < 4 and time.monotonic() < deadline:
+        while len(list(Path(f"/proc/{process.pid}/task").iterdir())) < 4 and time.monotonic() < deadline:
             os.sched_yield()
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=50)

@@ -115,10 +115,10 @@ class Counts:
 class Source:
     """A log that was read, known by its content.
 
-    `blocks` are the digests of its whole blocks up to the last end, `ends` where earlier commits and the last one
-    stopped, `places` the files that hold it: `device:inode` to (size, digest of the last bytes), a shortcut that spares
-    reading it again. `label` is its --source-name: sources of different labels are never taken for one another.
-    `counts` is what this archive took of it.
+    `blocks` are the digests of its whole blocks up to the last end, `heads` those of its first lines, `ends` where
+    earlier commits and the last one stopped, `places` the files that hold it: `device:inode` to (size, digest of the
+    last bytes), a shortcut that spares reading it again. `label` is its --source-name: sources of different labels are
+    never taken for one another. `counts` is what this archive took of it.
     """
 
     id: str
@@ -128,6 +128,7 @@ class Source:
     blocks: tuple[str, ...]
     ends: tuple[End, ...]
     counts: Counts
+    heads: tuple[str, ...] = ()
     places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
@@ -146,6 +147,7 @@ class Source:
             **{
                 **value,
                 "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
                 "ends": tuple(End(**end) for end in value["ends"]),
                 "counts": Counts(**value["counts"]),
                 "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
@@ -170,6 +172,7 @@ class Advance:
     blocks: tuple[str, ...]
     end: End
     counts: Counts
+    heads: tuple[str, ...] = ()
     places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     to_json = asdict
@@ -182,6 +185,7 @@ class Advance:
                 **value,
                 "start": tuple(value["start"]),
                 "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
                 "end": End(**value["end"]),
                 "counts": Counts(**value["counts"]),
                 "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
@@ -204,6 +208,7 @@ class Advance:
             blocks=before.blocks[: self.start[0]] + self.blocks,
             ends=moved,
             counts=before.counts + self.counts,
+            heads=self.heads or before.heads,
             places={**before.places, **self.places},
         )
 
@@ -326,7 +331,7 @@ class Snapshot:
             and (since is None or file.last >= since)
             and (until is None or file.first < until)
         ]
-        return sorted(found, key=lambda file: (file.partition, file.path.rsplit("/", 1)[-1]))
+        return sorted(found, key=lambda file: (file.partition, layout.age(file.path)))
 
     def to_json(self) -> dict[str, Any]:
         """As in a checkpoint."""
@@ -423,7 +428,8 @@ class Archive:
             snapshot = snapshot.after(self.commits(snapshot.number + 1))
         faults.reach("commit.appeared")
         snapshot = snapshot.after([commit])
-        self._published(snapshot, within)
+        with contextlib.suppress(LogstatsError):  # the commit stands, whether or not this can be written now
+            self.publish(snapshot, within)
         faults.reach("commit.done")
         return snapshot
 
@@ -431,17 +437,13 @@ class Archive:
         """Spare readers the commits up to a snapshot."""
         self.files.replace(layout.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
-    def _published(self, snapshot: Snapshot, within: str) -> None:
-        """What is derived from a commit. All of it can be made again, so the commit stands even if it cannot now."""
-        with contextlib.suppress(LogstatsError):
-            if snapshot.number % _CHECKPOINT_EVERY == 0:
-                self.write_checkpoint(snapshot, within)
-            self.write_catalog(snapshot, within)
-
-    def write_catalog(self, snapshot: Snapshot, within: str) -> None:
-        """Views and macros for DuckDB's own shell. Raises LogstatsError."""
+    def publish(self, snapshot: Snapshot, within: str) -> None:
+        """Write what is derived from a snapshot: now and then the checkpoint, and views for DuckDB's own shell. All of
+        it can be made again. Raises LogstatsError."""
         from logstats.archive import catalog
 
+        if snapshot.number % _CHECKPOINT_EVERY == 0:
+            self.write_checkpoint(snapshot, within)
         self.files.replace(layout.CATALOG, catalog.script(self.files, snapshot).encode(), within)
 
     def checkpoint(self) -> Snapshot | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,6 +100,8 @@ def add(
     place = shared.archive_dir(archive)
     talk = Talk(quiet=quiet, progress=progress)
 
+    # Memory that Polars is done with goes back to the system soon: read when it is loaded, which is now.
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
     from logstats import api
     from logstats.pipeline import Interrupt
 
@@ -200,12 +203,15 @@ def tier(
 
     from logstats.archive import lifecycle, tier
     from logstats.archive.commits import Archive
+    from logstats.archive.compact import compact
+    from logstats.archive.sweep import sweep
     from logstats.filters import parse_time
 
     opened = Archive.open(place)
-    moment = parse_time(now, "UTC", datetime.now(UTC)) if now else datetime.now(UTC)
+    clock = datetime.now(UTC)
+    moment = parse_time(now, "UTC", clock) if now else clock
     try:
-        lifecycle.age(grace)
+        keep = lifecycle.age(grace)
     except ValueError as error:
         raise UsageError(f"--grace: {error}", "write 24h, 7d or 2w") from None
     path = Path(policy) if policy else opened.root / LIFECYCLE
@@ -219,8 +225,14 @@ def tier(
         for step in lifecycle.plan(opened.snapshot(), rules, moment):
             print(step.said())
         return int(ExitCode.DONE)
-    moved = _Moved(talk)
-    tier.apply(opened, rules, moment, moved)
+    tier.apply(opened, rules, moment, _Moved(talk))
+    fewer = compact(opened, clock)
+    if fewer:
+        talk.say(f"{fewer:,} fewer files, by putting small ones together")
+    swept = sweep(opened, clock, keep)  # by the clock, whatever --now says: somebody may be reading
+    if swept.removed or swept.left_over:
+        left = f", and {swept.left_over:,} that a run which died had left" if swept.left_over else ""
+        talk.say(f"{swept.removed:,} replaced files deleted{left}")
     return int(talk.exit_code)
 
 

@@ -194,8 +194,9 @@ def report(
         raise UsageError("--rows is about an archive", "name it with --archive DIR")
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
+    shared.spare(out, sources, "--out")
     percentile_texts = shared.words([percentiles])
-    with shared.rejects_file(rejects) as write_rejects, Interrupt() as interrupt:
+    with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
         try:
             made = api.report(
                 sources or [],
