@@ -11,11 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from logstats import schema
-from logstats.archive import commits
-from logstats.archive import objectives as archived_objectives
-from logstats.archive import report as archived
-from logstats.archive.add import Added, How
-from logstats.archive.add import add as add_to
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_range, parse_time
@@ -24,26 +19,23 @@ from logstats.formats.convert import Reading
 from logstats.formats.layout import Layout
 from logstats.formats.logformat import compile_log_format
 from logstats.inputs import discover
-from logstats.objectives import diff as comparison
-from logstats.objectives import slo as objectives
-from logstats.objectives import thresholds
-from logstats.objectives.diff import Comparison
-from logstats.objectives.expressions import Condition, parse_condition
-from logstats.objectives.policy import Policy
-from logstats.objectives.policy import load as load_policy
-from logstats.objectives.slo import Outcome
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
 from logstats.reports.build import SORTS, build
-from logstats.reports.load import saved_report
 from logstats.reports.model import Report
 from logstats.sketches import loghist
-from logstats.summaries import indicators, ranking, users
-from logstats.summaries.indicators import Indicators
+from logstats.summaries import ranking, users
 from logstats.summaries.statistics import Statistics, Wanted, summarise
 from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
+    from logstats.archive.add import Added
     from logstats.errors import SourceError
+    from logstats.objectives.diff import Comparison
+    from logstats.objectives.expressions import Condition
+    from logstats.objectives.policy import Policy
+    from logstats.objectives.slo import Outcome
+
+# What only some calls need (archives, objectives) is imported by those: every report starts with this module.
 
 Result = TypeVar("Result")
 PERCENTILES = ("50", "90", "95", "99", "99.9")
@@ -170,8 +162,10 @@ def report(
     condition, and archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
+    from logstats.objectives import thresholds
+
     conditions = [_condition(text) for text in fail_if]
-    texts = tuple(str(p) for p in percentiles)
+    texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
         try:
             loghist.parse_percentile(text)
@@ -183,6 +177,9 @@ def report(
     filters = options.filters()
     if archive is not None:
         _check_archive_options(sources, options)
+        from logstats.archive import commits
+        from logstats.archive import report as archived
+
         opened = commits.Archive.open(archive)
         statistics, counts, note = archived.collect(
             opened, opened.snapshot(), wanted, filters, rows=rows, interrupt=interrupt, progress=progress
@@ -237,6 +234,11 @@ def slo(
 
     Raises ObjectiveError, and what `report` raises.
     """
+    from logstats.objectives import slo as objectives
+    from logstats.objectives.policy import Policy
+    from logstats.objectives.policy import load as load_policy
+    from logstats.summaries import indicators
+
     options = _options(options, more)
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     wanted = objectives.indicators(policy)
@@ -244,6 +246,9 @@ def slo(
     notes: list[str] = []
     if archive is not None:
         _check_archive_options(sources, options)
+        from logstats.archive import commits
+        from logstats.archive import objectives as archived_objectives
+
         opened = commits.Archive.open(archive)
         held, counts, notes = archived_objectives.collect(
             opened, opened.snapshot(), wanted, filters, policy.window // 60, interrupt=interrupt, progress=progress
@@ -251,7 +256,7 @@ def slo(
     else:
         # The last minute before --until, which may be in the middle of it.
         end = (filters.until - EPOCH - timedelta(microseconds=1)) // timedelta(minutes=1) if filters.until else None
-        held = Indicators(policy.window // 60, end)
+        held = indicators.Indicators(policy.window // 60, end)
         numbered = dict(enumerate(wanted))
 
         def work(rows: pl.DataFrame, _source: str, _line: int) -> pl.DataFrame:
@@ -295,6 +300,9 @@ def diff(
     Further keyword arguments are the fields of `Options`; they say how logs are read. Raises UsageError for a saved
     report that cannot be read, or if both are saved and there are options; LogstatsError if a side cannot be read.
     """
+    from logstats.objectives import diff as comparison
+    from logstats.reports.load import saved_report
+
     options = _options(options, more)
     loaded = [one if isinstance(one, Report) else None if archive else saved_report(one) for one in (before, after)]
     if all(loaded) and replace(options, now=None) != Options():
@@ -379,6 +387,10 @@ def add(
 
     Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
     """
+    from logstats.archive import commits
+    from logstats.archive.add import How
+    from logstats.archive.add import add as add_to
+
     options = _options(options, more)
     if options.filters() != Filters():
         raise UsageError("an archive takes no filters", "what is not stored could never be found again")
@@ -423,6 +435,8 @@ def _options(options: Options | None, more: dict[str, Any]) -> Options:
 
 
 def _condition(text: str) -> Condition:
+    from logstats.objectives.expressions import parse_condition
+
     condition = parse_condition(text)
     if condition.hold is not None:
         raise ExpressionError(

@@ -226,7 +226,8 @@ def load_openapi(file: str | Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RouteError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}", "check the path") from None
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "not UTF-8"
+        raise RouteError(f"{path}: {why}", "check the path") from None
     document = _parse(path, text)
     paths = document.get("paths") if isinstance(document, dict) else None
     if not isinstance(paths, dict) or not paths:
@@ -252,12 +253,21 @@ def _parse(path: Path, text: str) -> Any:
 
 
 def _bases(document: dict[str, Any]) -> list[str]:
-    from urllib.parse import urlsplit
-
     if "swagger" in document:
         bases = [str(document.get("basePath") or "")]
     else:
-        servers = document.get("servers") or []
-        urls = [str(s.get("url", "")) for s in servers if isinstance(s, dict)]
-        bases = [urlsplit(re.sub(r"\{[^}]*\}", "x", url)).path for url in urls] or [""]
+        servers = document.get("servers")
+        found = [server for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
+        bases = [_base(server) for server in found] or [""]
     return list(dict.fromkeys(base.rstrip("/") for base in bases))
+
+
+def _base(server: dict[str, Any]) -> str:
+    """The path of a server's URL; a variable without a default stays, and is a parameter of the route."""
+    variables = server.get("variables")
+    url = str(server.get("url", ""))
+    for name, variable in variables.items() if isinstance(variables, dict) else ():
+        if isinstance(variable, dict) and "default" in variable:
+            url = url.replace(f"{{{name}}}", str(variable["default"]))
+    path = re.sub(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|^[^/?#]+", "", url)
+    return re.split(r"[?#]", path)[0]

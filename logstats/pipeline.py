@@ -27,7 +27,7 @@ from logstats.formats.detect import SAMPLE_LINES, SURE, Detected, Detector, samp
 from logstats.formats.layout import Layout, LayoutReader, layout_reader, name_of, parse
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
-from logstats.formats.tokens import BLANK
+from logstats.formats.tokens import BLANK, ignorable
 from logstats.inputs import Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
@@ -72,15 +72,10 @@ class End:
 
 @dataclass(slots=True)
 class SourceState:
-    """What became of one source.
-
-    `format` is how it is written, as `--format` takes it; `directives` are the W3C directives in force after the last
-    chunk that was handed out. Both are plain text: a `Source` that has them is read on from there.
-    """
+    """What became of one source; `format` is how it is written, as `--format` takes it."""
 
     name: str
     format: str | None = None
-    directives: str = ""
     lines: int = 0
     bytes: int = 0
     unfinished: int = 0  # bytes of a last line without its newline that was left
@@ -165,7 +160,6 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
-        self._waiting = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -176,22 +170,9 @@ class Interrupt:
         signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, *_: object) -> None:
-        if self.asked or self._waiting:
-            self.asked = True
+        if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-    def next(self, chunks: Iterator[Chunk]) -> Chunk | None:
-        """The next chunk, or None at the end and when asked to stop."""
-        self._waiting = True
-        try:
-            return None if self.asked else next(chunks, None)
-        except KeyboardInterrupt:
-            if not self.asked:
-                raise
-            return None
-        finally:
-            self._waiting = False
 
 
 def run(
@@ -212,13 +193,14 @@ def run(
     counts = job.counts
     waiting: deque[Future[Part[Result]]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="logstats") as pool:
-        tasks = _tasks(sources, job, listener, interrupt)
+        tasks = _tasks(sources, job, listener, interrupt, lambda: bool(waiting) and waiting[0].done())
         ended = False
         while not ended or waiting:
-            task = None if ended else next(tasks, None)
-            ended = task is None
-            if task is not None:
-                waiting.append(pool.submit(task))
+            try:
+                if not ended and (task := next(tasks)) is not None:
+                    waiting.append(pool.submit(task))
+            except StopIteration:
+                ended = True
             while waiting and (ended or len(waiting) > WORKERS or waiting[0].done()):
                 part = waiting.popleft().result()
                 _account(part, counts)
@@ -247,16 +229,28 @@ def _account(part: Part[Result], counts: Counts) -> None:
 
 
 def _tasks(
-    sources: Sequence[Source], job: Job[Result], listener: Listener, interrupt: Interrupt
-) -> Iterator[Callable[[], Part[Result]]]:
-    """One task per chunk, made in the main thread: that is where formats are found."""
+    sources: Sequence[Source],
+    job: Job[Result],
+    listener: Listener,
+    interrupt: Interrupt,
+    part_is_done: Callable[[], bool],
+) -> Iterator[Callable[[], Part[Result]] | None]:
+    """One task per chunk, made in the main thread: that is where formats are found.
+
+    None means that a part is done while the next chunk of a slow source is not there yet.
+    """
     formats = _Formats(job, listener)
     for source in sources:
         if interrupt.asked:
             return
         feed = _Feed(job, source, formats)
-        with ChunkReader(source, target=job.chunk) as chunks:
-            for chunk in _chunks(chunks, interrupt):
+        with ChunkReader(source, target=job.chunk, stop=lambda: interrupt.asked) as chunks:
+            iterator = iter(chunks)
+            while True:
+                while not chunks.wait(part_is_done):
+                    yield None
+                if (chunk := next(iterator, None)) is None:
+                    break
                 if (task := feed.task(chunk)) is not None:
                     listener.progress(chunks, job.counts)
                     yield task
@@ -268,37 +262,10 @@ def _tasks(
                 listener.problem(chunks.error)
 
 
-def _chunks(chunks: ChunkReader, interrupt: Interrupt) -> Iterator[Chunk]:
-    iterator = iter(chunks)
-    while (chunk := interrupt.next(iterator)) is not None:
-        yield chunk
-    if interrupt.asked:
-        yield from chunks.drain()
-
-
 def _join(first: Chunk, second: Chunk) -> Chunk:
     cut = {**first.cut, **{first.lines + line: size for line, size in second.cut.items()}}
     lines = first.lines + second.lines
     return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
-
-
-def _split(chunk: Chunk, place: int, before: Digest | None) -> tuple[Chunk | None, Chunk | None]:
-    """What stands before and from `place`, where a line begins; `before` is the digest of what comes before both."""
-    if place >= len(chunk.data):
-        return chunk, None
-    if place == 0:
-        return None, chunk
-    lines = chunk.data.count(b"\n", 0, place)
-    first, second = chunk.data[:place], chunk.data[place:]
-    offset, line = chunk.offset + place, chunk.first_line + lines
-    digest = None
-    if before is not None:
-        digest = before.copy()
-        digest.update(first)
-    return (
-        Chunk(first, chunk.first_line, chunk.offset, offset, lines, digest=digest),
-        Chunk(second, line, offset, chunk.end, chunk.lines - lines, digest=chunk.digest),
-    )
 
 
 class _Formats(Generic[Result]):
@@ -319,7 +286,7 @@ class _Formats(Generic[Result]):
 
     def given(self, source: Source) -> LayoutReader | None:
         """The reader for a source of which nothing has to be found out."""
-        if source.start is not None and source.start.format:
+        if source.start is not None and source.start.format and not self._job.format:
             return self.reader(parse(source.start.format, self.known()))
         asked = self._job.format
         # Of one format that was asked for it is found out what is around it.
@@ -347,7 +314,7 @@ class _Formats(Generic[Result]):
                 return None, False
             return self.reader(found.layouts if found else asked), True
         if found is None:
-            if enough and sample:
+            if enough and not all(map(ignorable, sample)):
                 self._listener.format_unknown(name)
             return None, enough
         if not enough and found.share < SURE:
@@ -374,18 +341,18 @@ class _Feed(Generic[Result]):
     """Makes tasks of the chunks of one source, in order."""
 
     def __init__(self, job: Job[Result], source: Source, formats: _Formats[Result]) -> None:
-        start = source.start or Start()
-        self.state = SourceState(source.name, directives=start.directives)
+        self.state = SourceState(source.name)
         self._job, self._source, self._formats = job, source, formats
         self._number = len(job.counts.sources)
         job.counts.sources.append(self.state)
         self._reader = formats.given(source)
-        self._held: Chunk | None = None  # came before the format was sure, or is only a part of a line
+        self._held: Chunk | None = None  # came before the format was sure, or ends in the middle of a line
         modified = None
         with contextlib.suppress(ValueError, OverflowError, OSError):
             modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
+        start = source.start or Start()
         self._context = Context(start.directives, modified)
-        self._final, self._digest = start.final, start.digest
+        self._final = start.final
 
     def task(self, chunk: Chunk, *, last: bool = False) -> _Task[Result] | None:
         """What to do with a chunk and what was held back; None if more has to come first."""
@@ -397,18 +364,16 @@ class _Feed(Generic[Result]):
             if not sure:
                 self._held = chunk
                 return None
-        if self._reader is not None and self._reader.partial and not last and self._may_wait(chunk):
-            whole, self._held = _split(chunk, carry.unfinished(chunk.data), self._digest)
-            if whole is None:
-                return None
-            chunk = whole
+        if not last and self._reader is not None and self._reader.partial and carry.unfinished(chunk.data):
+            self._held = chunk
+            return None
         self.state.format = self._reader.name if self._reader else None
         context = self._context
         if self._reader is not None and self._reader.directed:
-            self.state.directives = carry.directives_after(context.directives, chunk.data, self._reader)
-            self._context = replace(context, directives=self.state.directives)
-        self._digest = chunk.digest
-        return _Task(self._job, self._reader, chunk, self._number, self._source.name, context, self.state.directives)
+            directives = carry.directives_after(context.directives, chunk.data, self._reader)
+            self._context = replace(context, directives=directives)
+        name, after = self._source.name, self._context.directives
+        return _Task(self._job, self._reader, chunk, self._number, name, context, after)
 
     def last(self) -> _Task[Result] | None:
         """What is still held back when the source ends; the parts of a line are left like half a line."""
@@ -418,10 +383,6 @@ class _Feed(Generic[Result]):
             self.state.unfinished = self._held.end - self._held.offset
             return None
         return self.task(self._held, last=True)
-
-    @staticmethod
-    def _may_wait(chunk: Chunk) -> bool:
-        return len(chunk.data) < carry.LONGEST and not chunk.cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,8 +437,8 @@ class _Task(Generic[Result]):
         )
 
     def _end(self) -> End:
-        lines = self.chunk.first_line + self.chunk.lines - 1
-        return End(self.chunk.end, lines, self.chunk.digest, self.directives)
+        last_line = self.chunk.first_line + self.chunk.lines - 1
+        return End(self.chunk.end, last_line, self.chunk.digest, self.directives)
 
     def _unread(self, text: Text) -> Part[Result]:
         lines = text.lines

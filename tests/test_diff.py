@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hostile import github_html
 
 import logstats
 from logstats.errors import UsageError
@@ -259,4 +260,6 @@ def test_a_hostile_log_is_shown_as_text(run: Any, tmp_path: Path) -> None:
         for shown in (done.stdout, done.stderr):
             assert b"\x1b" not in shown and "\u202e" not in shown.decode()
         if output == "markdown":
-            assert b"<script>" not in done.stdout and b"**bold**" not in done.stdout
+            html = github_html(done.stdout.decode())
+            assert "<script>" not in html and "<strong>" not in html
+            assert r"/\x1b[31m\x7c&lt;script&gt;alert(1)&lt;/script&gt;" in html and "**bold**" in html

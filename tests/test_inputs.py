@@ -126,10 +126,11 @@ def test_a_pipe_does_not_wait_for_a_full_chunk() -> None:
     os.close(out)
 
 
-def test_drain_gives_what_has_arrived() -> None:
+def test_when_stopped_what_has_arrived_is_the_last_chunk() -> None:
     out, into = os.pipe()
     os.write(into, b"one\n")
-    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")))
+    asked: list[bool] = []
+    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")), stop=lambda: bool(asked))
     chunks = iter(reader)
     assert next(chunks).data == b"one\n"
     arrived = threading.Event()
@@ -143,7 +144,8 @@ def test_drain_gives_what_has_arrived() -> None:
     reader._put = told  # type: ignore[method-assign]
     os.write(into, b"two\nhalf")
     assert arrived.wait(10)
-    assert [chunk.data for chunk in reader.drain()] == [b"two\n"]
+    asked.append(True)
+    assert [chunk.data for chunk in chunks] == [b"two\n"]
     reader.close()
     os.close(into)
     os.close(out)

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from hostile import github_html
 
 import logstats
 from logstats.errors import ObjectiveError
@@ -239,7 +240,9 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path, run: Any) -> None:
         for shown in (done.stdout, done.stderr):
             assert b"\x1b" not in shown and "\u202e" not in shown.decode()
         if output == "markdown":
-            assert b"<b>" not in done.stdout
+            html = github_html(done.stdout.decode())
+            assert "<b>" not in html
+            assert r"\x1b[31m&lt;b&gt;\x7cx\x7c \u202e" in html
 
 
 @pytest.mark.parametrize("year", [1, 9999])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from logstats import __version__
 from logstats.cli import archive, diff, parse, query, report, slo
+from logstats.cli.output import abandon
 from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, LogstatsError
 
@@ -45,15 +48,25 @@ def main(
 
 def run() -> None:
     """Run the program. Whatever a user can cause ends in words and an exit code, never in a traceback."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="logstats", standalone_mode=False)
     except LogstatsError as error:
         Talk().error(error)
         code = error.exit_code
-    except BrokenPipeError:
-        # Whoever read us has seen enough. Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as exit:  # so Typer ends when a pipe breaks
+        if not isinstance(exit.__context__, BrokenPipeError):
+            raise
+        abandon(sys.stdout)  # whoever read it has seen enough
         code = ExitCode.DONE
+    except OSError as error:
+        abandon(sys.stdout)
+        where = f"{error.filename}: " if error.filename else ""
+        hint = "make room for it" if error.errno == errno.ENOSPC else ""
+        Talk().error(LogstatsError(where + (error.strerror or str(error)).lower(), hint))
+        code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     except typer.Abort:

@@ -185,8 +185,12 @@ def words(values: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def reading_options(given: dict[str, Any]) -> Options:
-    """The library's options from those of a command (its `locals()`)."""
+    """The library's options from those of a command (its `locals()`). Raises UsageError."""
     from logstats.api import Options
+
+    for name, value in given.items():
+        if name != "sources" and (value == "" or (isinstance(value, list) and not all(v.strip(" ,") for v in value))):
+            raise UsageError(f"--{name.replace('_', '-')} is given, but empty", "is a shell variable unset?")
 
     return Options(
         format=given["format"],
@@ -212,11 +216,12 @@ def reading_options(given: dict[str, Any]) -> Options:
 
 
 @contextmanager
-def rejects_file(path: str | None) -> Iterator[Callable[[list[bytes]], None] | None]:
+def rejects_file(path: str | None, sources: Sequence[str] | None) -> Iterator[Callable[[list[bytes]], None] | None]:
     """What writes rejected lines to a file, as they came; None without a file. Raises LogstatsError."""
     if path is None:
         yield None
         return
+    spare(path, sources, "--rejects")
     try:
         file = Path(path).open("wb")  # noqa: SIM115 (closed below)
     except OSError as error:
@@ -224,7 +229,19 @@ def rejects_file(path: str | None) -> Iterator[Callable[[list[bytes]], None] | N
             f"{path}: {(error.strerror or str(error)).lower()}", "--rejects needs a place it may write to"
         ) from None
     with file:
-        yield lambda lines: file.writelines(line.removesuffix(b"\r") + b"\n" for line in lines)
+        yield lambda lines: file.writelines(line + b"\n" for line in lines)
+
+
+def spare(path: str | None, sources: Sequence[str] | None, option: str) -> None:
+    """Never write over what is read. Raises UsageError."""
+    if path is None or not Path(path).is_file():
+        return
+    from logstats.inputs import discover
+
+    named = [source for source in sources or () if source != "-"]
+    for source in discover(named)[0] if named else ():
+        if source.path is not None and source.path.samefile(path):
+            raise UsageError(f"{option} {path} would write over a source", "name another file")
 
 
 def archive_dir(given: str | None) -> str:

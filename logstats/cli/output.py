@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from logstats.errors import LogstatsError
 
@@ -20,19 +20,35 @@ if TYPE_CHECKING:
     from logstats.reports.document import Section
 
 
+def abandon(stream: TextIO) -> None:
+    """Nobody reads it any more, or its disk is full: what it still holds goes nowhere, without a complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 @contextmanager
 def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
     """Where bytes go. `out` may have strftime fields, which are those of `moment`. Raises LogstatsError.
 
-    A file appears under its name when all is written; until then it is a hidden file beside it.
+    A file appears under its name when all is written; until then it is a hidden file beside it. A device or a named
+    pipe is written to as it is.
     """
     if out is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        # Not sys.stdout.buffer: with PYTHONUNBUFFERED a signal cuts short what is written to it.
+        with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
+            yield stream
         return
     path = Path(moment.strftime(out) if "%" in out else out)
+    if path.exists() and not path.is_file():
+        try:
+            stream = path.open("wb")
+        except OSError as error:
+            raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "--out takes a file") from None
+        with stream:
+            yield stream
+        return
+    target = path.resolve()  # what a symbolic link points to, not the link, is replaced
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".tmp")
     except OSError as error:
         raise LogstatsError(
             f"{path}: {(error.strerror or str(error)).lower()}", "--out needs a folder that is there"
@@ -45,7 +61,7 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        Path(temporary).replace(target)
     except OSError as error:
         raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "nothing was written") from None
     finally:

@@ -65,9 +65,10 @@ def parse(
 
     chosen = shared.reading_options(given)
     moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
+    shared.spare(out, sources, "--out")
     counts = Counts()
     with (
-        shared.rejects_file(rejects) as write_rejects,
+        shared.rejects_file(rejects, sources) as write_rejects,
         Interrupt() as interrupt,
         destination(out, moment) as file,
     ):

@@ -70,7 +70,8 @@ def slo(
     place = archive or (None if sources else os.environ.get("LOGSTATS_ARCHIVE") or None)
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
-    with shared.rejects_file(rejects) as write_rejects, Interrupt() as interrupt:
+    shared.spare(out, sources, "--out")
+    with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
         try:
             made = api.slo(
                 sources or [],

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from logstats.cli.output import abandon
 from logstats.errors import ExitCode, LogstatsError, SourceError, gravest
 from logstats.reports.printable import printable
 
@@ -22,7 +23,7 @@ class Talk:
     def __init__(self, *, quiet: bool = False, progress: bool | None = None) -> None:
         self.codes: set[ExitCode] = set()
         self._quiet = quiet
-        terminal = sys.stderr is not None and sys.stderr.isatty()
+        terminal = sys.stderr.isatty()
         self._shows = (terminal if progress is None else progress and terminal) and not quiet
         self._bar: Any = None
         self._task: Any = None
@@ -128,8 +129,6 @@ class Talk:
         self._write(error.what if not isinstance(error, SourceError) else str(error), error.hint)
 
     def _write(self, text: str, hint: str = "") -> None:
-        if sys.stderr is None:
-            return
         lines = text.split("\n")
         shown = "\n".join(printable(line) for line in lines)
         if hint:
@@ -141,7 +140,10 @@ class Talk:
 
             self._bar.console.print(Text(f"logstats: {shown}"), soft_wrap=True)
         else:
-            print(f"logstats: {shown}", file=sys.stderr, flush=True)
+            try:
+                print(f"logstats: {shown}", file=sys.stderr, flush=True)
+            except OSError:  # nobody listens
+                abandon(sys.stderr)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -39,14 +39,14 @@ class Regexes:
         """The slow lane. Raises Reject."""
         match = self._python.fullmatch(line)
         if match is None or not any(value is not None for value in match.groups()):
-            raise Reject("no_match", self._stop(line))
+            raise Reject("no_match")
         groups = match.groupdict()
         pairs = self._pairs.choose(self._pairs.find(groups.get(TAIL) or "")) if TAIL in groups else {}
         found = {name: groups[name] for name in self._names if name in groups and name != TAIL}
         return {**pairs, **{name: value if value is not None else pairs.get(name) for name, value in found.items()}}
 
-    def _stop(self, line: str) -> int:
-        """How far the pattern goes along: the end of the longest run of its parts that the line begins with."""
+    def stop(self, line: str) -> int:
+        """How far the pattern goes along a line: the end of the longest run of its parts that the line begins with."""
         for part in _beginnings(self._pattern):
             if match := re.match(part, line):
                 return match.end()

@@ -104,13 +104,18 @@ class W3C:
         """Both lanes."""
         changes = text.lines.str.contains(f"^(?:{FIELDS}|{DATE})").arg_true().to_list()
         directives = text.context.directives
-        parts = []
-        for start, end in zip([0, *changes], [*changes, len(text)], strict=True):
-            if start in changes:
-                directives = in_force(directives, text.lines[start])
-            if end > start:
-                some = text if end - start == len(text) else Text.of_lines(text.lines.slice(start, end - start))
-                parts.append(self._run(some, start, self.columns_of(directives)))
+        runs = [(0, self.columns_of(directives))]
+        for place in changes:
+            directives = in_force(directives, text.lines[place])
+            columns = self.columns_of(directives)
+            if columns != runs[-1][1]:  # mostly they are said again as they were
+                runs.append((place, columns))
+        ends = [*(start for start, _ in runs[1:]), len(text)]
+        parts = [
+            self._run(text.slice(start, end), start, columns)
+            for (start, columns), end in zip(runs, ends, strict=True)
+            if end > start
+        ]
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -122,7 +127,7 @@ class W3C:
         )
 
     def _run(self, text: Text, start: int, columns: Columns) -> Tokens:
-        """The lines between two directives, the first of them being line `start`."""
+        """The lines between two directives."""
         fast, proven = self._fast(text, columns)
         tokens = two_lanes(text, fast, proven, partial(self.scan_with, columns), self.names)
         if not start:

@@ -8,7 +8,7 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
@@ -83,11 +83,20 @@ class ChunkReader:
     """Iterates over the chunks of a source.
 
     A chunk of a file is about `target` bytes. A chunk of a pipe is the whole lines that have arrived, so nothing
-    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did.
+    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did. Once `stop`
+    says so, the lines that have arrived are the last chunk, and half a line is left.
     """
 
-    def __init__(self, source: Source, *, target: int = TARGET, max_line: int = MAX_LINE) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        target: int = TARGET,
+        max_line: int = MAX_LINE,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.source = source
+        self._stop = stop
         self.total_bytes = source.size
         self.read_bytes = 0  # compressed bytes, for progress
         self.error: SourceError | None = None
@@ -108,17 +117,26 @@ class ChunkReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def wait(self, other: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for a chunk, or the end, or until `other` holds; false if it is only that."""
         if self._pump is None:
             self._pump = threading.Thread(target=self._run, name="logstats-read", daemon=True)
             self._pump.start()
+        with self._changed:
+            # A timeout, because what is asked here is changed by threads and signal handlers that do not wake us.
+            while not (ready := self._enough() or self._stop()) and not other():
+                self._changed.wait(0.05)
+        return ready
+
+    def __iter__(self) -> Iterator[Chunk]:
         while True:
+            self.wait()
             with self._changed:
-                # A timeout, so that Ctrl-C is noticed on every platform.
-                while not self._enough():
-                    self._changed.wait(1.0)
-                taken, ended = self._take(), self._ended
+                stopped = self._stop()
+                taken, ended = self._take(everything=stopped), self._ended
             yield from self._lines.feed(taken)
+            if stopped:
+                return
             if ended and not self._pieces:
                 if self._start.final:
                     yield from self._lines.finish()
@@ -128,12 +146,6 @@ class ChunkReader:
     def unfinished(self) -> int:
         """Bytes of a last line without its newline that was left."""
         return self._lines.unfinished
-
-    def drain(self) -> Iterator[Chunk]:
-        """What has already arrived, without waiting for more; half a line is left."""
-        with self._changed:
-            taken = self._take(everything=True)
-        yield from self._lines.feed(taken)
 
     def close(self) -> None:
         """Stop reading. Does not wait for a read that is under way."""

@@ -9,6 +9,8 @@ from typing import BinaryIO, Final
 
 import polars as pl
 
+from logstats import schema
+
 Write = Callable[[pl.DataFrame], None]
 
 # What JSON allows to stand as it is, and a terminal takes for orders: DEL, C1 controls, what turns text around.
@@ -59,6 +61,8 @@ def csv(file: BinaryIO) -> Iterator[Write]:
         first = False
 
     yield write
+    if first:
+        file.write((",".join((*schema.COLUMNS, "source", "line")) + "\r\n").encode())
 
 
 def _cell(name: str) -> pl.Expr:
@@ -71,8 +75,6 @@ def _cell(name: str) -> pl.Expr:
 def parquet(file: BinaryIO) -> Iterator[Write]:
     """Parquet, zstd; a row group for each frame or more of about 128 Ki rows."""
     import pyarrow.parquet
-
-    from logstats import schema
 
     columns = {**schema.dtypes(), "source": pl.String(), "line": pl.Int64()}
     empty = pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest())

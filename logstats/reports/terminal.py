@@ -17,7 +17,7 @@ from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import explain
-from logstats.reports.units import count, duration, share, size
+from logstats.reports.units import count, counted, duration, share, size
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _TITLES = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
@@ -98,17 +98,17 @@ class _Screen:
             what = "no lines: the input is empty" if not report.interrupted else "interrupted before the first line"
             self._print(Text(what, "bold"))
             return
-        first = [f"{count(report.requests)} requests"]
+        first = [counted(report.requests, "request")]
         if report.events:
-            first.append(f"{count(report.events)} events")
+            first.append(counted(report.events, "event"))
         if report.errors:
-            first.append(f"{count(report.errors)} errors ({share(report.errors, report.requests)})")
+            first.append(f"{counted(report.errors, 'error')} ({share(report.errors, report.requests)})")
         if report.bytes:
             first.append(size(report.bytes))
-        if report.requests:
-            users = report.unique_users
+        users = report.unique_users
+        if users.total:  # otherwise the format logs none
             about = "" if users.exact else self._glyphs.about + " "
-            first.append(f"{about}{count(users.total)} unique users")
+            first.append(f"{about}{counted(users.total, 'unique user')}")
         heading = Text(dot.join(first), "bold")
         self._print(heading)
         second = []
@@ -121,7 +121,7 @@ class _Screen:
             second.append(f"{count(report.untimed)} without a time")
         if second:
             self._print(Text(dot.join(second)))
-        lines = [f"{count(report.lines)} lines read"]
+        lines = [f"{counted(report.lines, 'line')} read"]
         if report.rejected:
             lines.append(f"{count(report.rejected)} rejected ({share(report.rejected, report.lines)})")
         if report.filtered:
@@ -448,7 +448,7 @@ def _span(seconds: float) -> str:
         if value >= 1:
             shown = f"{value:.1f}".removesuffix(".0")
             return f"{shown} {unit}{'' if shown == '1' else 's'}"
-    return f"{seconds:.0f} seconds"
+    return counted(round(seconds), "second")
 
 
 def _rate(per_second: float) -> str:

@@ -10,6 +10,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, what: str) -> str:
+    """1 request, 12 requests."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def duration(milliseconds: float) -> str:
     """Three figures with a unit: 0.25ms, 12.5ms, 1.25s, 2m05s, 3h12m."""
     if milliseconds < 0.0005:

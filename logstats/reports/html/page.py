@@ -19,7 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from logstats import __version__
-from logstats.reports.html import charts, grids
+from logstats.reports import grids
+from logstats.reports.html import charts
 from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
@@ -62,7 +63,7 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str) -> str:
         .get_template("page.html")
         .render(
             report=report,
-            title=f"Access log report, {period(report)}",
+            title=title(report),
             period=period(report),
             policy="; ".join(
                 [
@@ -75,7 +76,7 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str) -> str:
                 ]
             ),
             version=__version__,
-            generated=_moment(report.generated_at),
+            generated=moment(report.generated_at),
             # These are our own files, and numbers: they stand as they are.
             style=Markup(style),
             script=Markup(script),
@@ -109,11 +110,16 @@ def tables(report: Report, rows: int, sort: str) -> list[grids.Grid]:
     return [grid for grid in found if grid.rows]
 
 
+def title(report: Report) -> str:
+    """What the window is called."""
+    return f"Access log report, {period(report)}"
+
+
 def period(report: Report) -> str:
     """From when to when."""
     if not report.first or not report.last:
         return "no times"
-    first, last = _moment(report.first), _moment(report.last)
+    first, last = moment(report.first), moment(report.last)
     return f"{first} – {last[11:] if first[:10] == last[:10] else last} UTC"
 
 
@@ -203,7 +209,8 @@ def _rate(report: Report) -> str:
     return f"{rate:,.1f} per second" if rate >= 1 else f"{rate * 60:,.1f} per minute"
 
 
-def _moment(time: datetime) -> str:
+def moment(time: datetime) -> str:
+    """2025-01-17 10:30:00."""
     return time.replace(tzinfo=None, microsecond=0).isoformat(" ")
 
 

@@ -1,4 +1,4 @@
-"""The tables of the page: what is in each cell, and what it is sorted by."""
+"""The tables that people see, in HTML, e-mail and Markdown: what is in each cell, and what it is sorted by."""
 
 from __future__ import annotations
 
