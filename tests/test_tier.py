@@ -267,8 +267,8 @@ def test_files_are_about_as_large_as_asked_for(tmp_path: Path, monkeypatch: pyte
 def test_a_day_that_does_not_fit_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sorted on disk, in the writer's folder."""
     lines = [
-        f'10.0.0.1 - - [17/Jan/2025:{i * 7 % 24:02}:{i % 60:02}:00 +0000] "GET /{i * 7919 % 999_983}/{"x" * 99} HTTP/1.1" '
-        f"200 {i}\n"
+        f"10.0.0.1 - - [17/Jan/2025:{i * 7 % 24:02}:{i % 60:02}:00 +0000] "
+        f'"GET /{i * 7919 % 999_983}/{"x" * 99} HTTP/1.1" 200 {i}\n'
         for i in range(250_000)
     ]
     (tmp_path / "a.log").write_text("".join(lines))

@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import duckdb
@@ -124,6 +125,13 @@ class Session:
             while worker.is_alive():
                 self._connection.interrupt()
                 worker.join(_TICK)
+
+
+def present(files: Files, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
+    """A snapshot without the files that are not there, and their paths: what is left can still be asked."""
+    missing = [path for path in snapshot.files if files.size(path) is None]
+    left = {path: file for path, file in snapshot.files.items() if path not in missing}
+    return replace(snapshot, files=left), missing
 
 
 @contextmanager
