@@ -200,7 +200,7 @@ def _said(error: duckdb.Error, sql: str) -> LogstatsError:
             "only one SELECT can be run: an archive is read-only",
             "WITH, FROM, VALUES, DESCRIBE and SUMMARIZE are fine too; --out FILE writes what a query gives",
         )
-    if kind in ("IO", "Permission", "HTTP", "Out of Memory", "INTERNAL"):
+    if kind in ("IO", "Permission", "HTTP", "Out of Memory", "INTERNAL") or ".parquet" in what:
         return ArchiveError(what)
     if "location" in told and what.find("\nLINE ") < 0:
         what += _caret(sql, *json.loads(told["location"]))
