@@ -11,37 +11,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from logstats import schema
-from logstats.archive import commits
-from logstats.archive import report as archived
-from logstats.archive.add import Added, How
-from logstats.archive.add import add as add_to
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import ExpressionError, LogstatsError, UsageError
-from logstats.filters import Filters, parse_time
+from logstats.filters import Filters, parse_range, parse_time
 from logstats.formats import layout, registry
 from logstats.formats.convert import Reading
 from logstats.formats.layout import Layout
 from logstats.formats.logformat import compile_log_format
 from logstats.inputs import discover
-from logstats.objectives import diff as comparison
-from logstats.objectives import slo as objectives
-from logstats.objectives import thresholds
-from logstats.objectives.diff import Comparison
-from logstats.objectives.expressions import Condition, parse_condition
-from logstats.objectives.policy import Policy
-from logstats.objectives.policy import load as load_policy
-from logstats.objectives.slo import EPOCH, Outcome
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
 from logstats.reports.build import SORTS, build
-from logstats.reports.load import saved_report
 from logstats.reports.model import Report
 from logstats.sketches import loghist
-from logstats.summaries import indicators, ranking, users
-from logstats.summaries.indicators import Indicators
+from logstats.summaries import ranking, users
 from logstats.summaries.statistics import Statistics, Wanted, summarise
+from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
+    from logstats.archive.add import Added
     from logstats.errors import SourceError
+    from logstats.objectives.diff import Comparison
+    from logstats.objectives.expressions import Condition
+    from logstats.objectives.policy import Policy
+    from logstats.objectives.slo import Outcome
+
+# What only some calls need (archives, objectives) is imported by those: every report starts with this module.
 
 Result = TypeVar("Result")
 PERCENTILES = ("50", "90", "95", "99", "99.9")
@@ -168,6 +162,8 @@ def report(
     condition, and archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
+    from logstats.objectives import thresholds
+
     conditions = [_condition(text) for text in fail_if]
     texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
@@ -181,6 +177,9 @@ def report(
     filters = options.filters()
     if archive is not None:
         _check_archive_options(sources, options)
+        from logstats.archive import commits
+        from logstats.archive import report as archived
+
         opened = commits.Archive.open(archive)
         statistics, counts, note = archived.collect(
             opened, opened.snapshot(), wanted, filters, rows=rows, interrupt=interrupt, progress=progress
@@ -201,85 +200,6 @@ def report(
     return replace(made, notes=[*made.notes, note]) if note else made
 
 
-def slo(
-    sources: str | Path | Sequence[str | Path],
-    policy: str | Path | Policy,
-    options: Options | None = None,
-    *,
-    listener: Listener | None = None,
-    interrupt: Interrupt | None = None,
-    rejects: Callable[[list[bytes]], None] | None = None,
-    **more: Any,
-) -> Outcome:
-    """Objectives held against logs; `policy` is a TOML file, or what `objectives.policy.parse` made of one.
-
-    Further keyword arguments are the fields of `Options`. Everything is counted exactly, from the rows. The windows end
-    with the minute of the last request, or at `until`. Raises ObjectiveError, and what `report` raises.
-    """
-    options = _options(options, more)
-    policy = policy if isinstance(policy, Policy) else load_policy(policy)
-    wanted = objectives.indicators(policy)
-    filters = options.filters()
-    # The last minute before --until, which may be in the middle of it.
-    end = (filters.until - EPOCH - timedelta(microseconds=1)) // timedelta(minutes=1) if filters.until else None
-    held = Indicators(policy.window // 60, end)
-
-    def work(rows: pl.DataFrame, _source: str, _line: int) -> pl.DataFrame:
-        return indicators.summarise(
-            rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows, wanted
-        )
-
-    job = _job(options, indicators.needs(wanted), work, rejects is not None)
-    for part, _ in _run(sources, job, listener, interrupt, rejects):
-        if part.result is not None:
-            held.add(part.result)
-    return objectives.evaluate(
-        policy,
-        held.table(),
-        held.last,
-        generated_at=options.now or datetime.now(UTC),
-        lines=job.counts.lines,
-        rejected=job.counts.rejected,
-        nothing_parsed=bool(job.counts.rejected) and not job.counts.read,
-        filters=filters.said(),
-        interrupted=job.counts.interrupted,
-    )
-
-
-def diff(
-    before: str | Path | Report,
-    after: str | Path | Report,
-    options: Options | None = None,
-    *,
-    max_endpoints: int = 10_000,
-    listener: Listener | None = None,
-    interrupt: Interrupt | None = None,
-    **more: Any,
-) -> Comparison:
-    """What changed between two logs: files, globs or folders, saved JSON reports, or reports.
-
-    Further keyword arguments are the fields of `Options`; they say how logs are read. Raises UsageError for a saved
-    report that cannot be read, or if both are saved and there are options; LogstatsError if a side cannot be read.
-    """
-    options = _options(options, more)
-    loaded = [one if isinstance(one, Report) else saved_report(one) for one in (before, after)]
-    if all(loaded) and replace(options, now=None) != Options():
-        raise UsageError("both sides are saved reports, so how lines are read is decided", "leave these options out")
-    sides = []
-    for given, saved in zip((before, after), loaded, strict=True):
-        name = "a report" if isinstance(given, Report) else str(given)
-        made = saved
-        if made is None:
-            assert not isinstance(given, Report)
-            made = report(
-                [given], options, max_endpoints=max_endpoints, sort="requests", listener=listener, interrupt=interrupt
-            )
-            if all(source.problem for source in made.sources):
-                raise LogstatsError(f"{name}: nothing to compare", "a log, a folder of logs, or a saved JSON report")
-        sides.append(comparison.side(made, name))
-    return comparison.compare(*sides)
-
-
 def _check_archive_options(sources: Any, options: Options) -> None:
     """What was decided when the lines were added cannot be asked for now."""
     if sources:
@@ -292,6 +212,129 @@ def _check_archive_options(sources: Any, options: Options) -> None:
                 f"--{said.replace('_', '-')} says how lines are read, and those of an archive have been",
                 "it is an option of `logstats archive add`",
             )
+
+
+def slo(
+    sources: str | Path | Sequence[str | Path],
+    policy: str | Path | Policy,
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+    progress: Callable[[float], None] | None = None,
+    **more: Any,
+) -> Outcome:
+    """Objectives held against logs; `policy` is a TOML file, or what `objectives.policy.parse` made of one.
+
+    Further keyword arguments are the fields of `Options`. The windows end with the minute of the last request, or at
+    `until`. Everything is counted exactly; only shares of fast requests of an `archive` whose rows are gone come from
+    the buckets of its rollups, with their bounds. Of an archive, the windows end with its last line.
+
+    Raises ObjectiveError, and what `report` raises.
+    """
+    from logstats.objectives import slo as objectives
+    from logstats.objectives.policy import Policy
+    from logstats.objectives.policy import load as load_policy
+    from logstats.summaries import indicators
+
+    options = _options(options, more)
+    policy = policy if isinstance(policy, Policy) else load_policy(policy)
+    wanted = objectives.indicators(policy)
+    filters = options.filters()
+    notes: list[str] = []
+    if archive is not None:
+        _check_archive_options(sources, options)
+        from logstats.archive import commits
+        from logstats.archive import objectives as archived_objectives
+
+        opened = commits.Archive.open(archive)
+        held, counts, notes = archived_objectives.collect(
+            opened, opened.snapshot(), wanted, filters, policy.window // 60, interrupt=interrupt, progress=progress
+        )
+    else:
+        # The last minute before --until, which may be in the middle of it.
+        end = (filters.until - EPOCH - timedelta(microseconds=1)) // timedelta(minutes=1) if filters.until else None
+        held = indicators.Indicators(policy.window // 60, end)
+        numbered = dict(enumerate(wanted))
+
+        def work(rows: pl.DataFrame, _source: str, _line: int) -> pl.DataFrame:
+            requests = rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows
+            return indicators.summarise(requests, numbered)
+
+        job = _job(options, indicators.needs(wanted), work, rejects is not None)
+        for part, _ in _run(sources, job, listener, interrupt, rejects):
+            if part.result is not None:
+                held.add(part.result)
+        counts = job.counts
+    return objectives.evaluate(
+        policy,
+        held.table(),
+        held.last,
+        generated_at=options.now or datetime.now(UTC),
+        lines=counts.lines,
+        rejected=counts.rejected,
+        nothing_parsed=bool(counts.rejected) and not counts.read,
+        filters=filters.said(),
+        notes=notes,
+        interrupted=counts.interrupted,
+    )
+
+
+def diff(
+    before: str | Path | Report,
+    after: str | Path | Report,
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    max_endpoints: int = 10_000,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    progress: Callable[[float], None] | None = None,
+    **more: Any,
+) -> Comparison:
+    """What changed between two logs: files, globs or folders, saved JSON reports, or reports.
+
+    With an `archive`, both are stretches of its time: `yesterday`, `2025-01-17`, `2h`, `2025-01-17T10..2025-01-17T12`.
+    Further keyword arguments are the fields of `Options`; they say how logs are read. Raises UsageError for a saved
+    report that cannot be read, or if both are saved and there are options; LogstatsError if a side cannot be read.
+    """
+    from logstats.objectives import diff as comparison
+    from logstats.reports.load import saved_report
+
+    options = _options(options, more)
+    loaded = [one if isinstance(one, Report) else None if archive else saved_report(one) for one in (before, after)]
+    if all(loaded) and replace(options, now=None) != Options():
+        raise UsageError("both sides are saved reports, so how lines are read is decided", "leave these options out")
+    if archive is not None and (options.since or options.until):
+        raise UsageError("both sides are stretches of time already", "leave --since and --until out")
+    now = options.now or datetime.now(UTC)
+    sides = []
+    for given, saved in zip((before, after), loaded, strict=True):
+        name = "a report" if isinstance(given, Report) else str(given)
+        made = saved
+        if made is None:
+            sources: list[str | Path] = [] if isinstance(given, Report) or archive is not None else [given]
+            read_as = options
+            if archive is not None:
+                since, until = parse_range(name, options.zone(), now)
+                read_as = replace(options, since=since, until=until)
+            made = report(
+                sources,
+                read_as,
+                archive=archive,
+                max_endpoints=max_endpoints,
+                percentiles=("50",),
+                sort="requests",
+                listener=listener,
+                interrupt=interrupt,
+                progress=progress,
+            )
+            if made.sources and not archive and all(source.problem for source in made.sources):
+                raise LogstatsError(f"{name}: nothing to compare", "a log, a folder of logs, or a saved JSON report")
+        sides.append(comparison.side(made, name))
+    return comparison.compare(*sides)
 
 
 def read(
@@ -344,6 +387,10 @@ def add(
 
     Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
     """
+    from logstats.archive import commits
+    from logstats.archive.add import How
+    from logstats.archive.add import add as add_to
+
     options = _options(options, more)
     if options.filters() != Filters():
         raise UsageError("an archive takes no filters", "what is not stored could never be found again")
@@ -388,6 +435,8 @@ def _options(options: Options | None, more: dict[str, Any]) -> Options:
 
 
 def _condition(text: str) -> Condition:
+    from logstats.objectives.expressions import parse_condition
+
     condition = parse_condition(text)
     if condition.hold is not None:
         raise ExpressionError(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from logstats.errors import UsageError
 
 _RELATIVE = re.compile(r"^(\d{1,9})(s|m|h|d|w)$")
+_DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -72,9 +74,6 @@ class Filters:
 
 def parse_time(text: str, zone: str, now: datetime) -> datetime:
     """ISO 8601, `15m`, `2h`, `7d` before now, or `now`, `today`, `yesterday` in the zone → UTC. Raises UsageError."""
-    from datetime import UTC
-    from zoneinfo import ZoneInfo
-
     local = ZoneInfo(zone)
     if match := _RELATIVE.match(text):
         try:
@@ -95,6 +94,39 @@ def parse_time(text: str, zone: str, now: datetime) -> datetime:
         raise UsageError(
             f"{text!r} is not a time", "write 2025-01-17, 2025-01-17T10:30, 15m, 2h, 7d, today or yesterday"
         ) from None
+
+
+def parse_range(text: str, zone: str, now: datetime) -> tuple[datetime, datetime]:
+    """A stretch of time as since ≤ t < until, in UTC. Raises UsageError.
+
+    `yesterday`, `today` and `2025-01-17` are days in the zone, `2h` is the last two hours, `FROM..TO` is from one time
+    to another, each as `parse_time` reads it.
+    """
+    begin, dots, end = text.partition("..")
+    if dots:
+        since, until = (parse_time(part.strip() or "now", zone, now) for part in (begin, end))
+    elif _RELATIVE.match(text):
+        since, until = parse_time(text, zone, now), now.astimezone(UTC)
+    elif text in ("today", "yesterday") or _DAY.match(text):
+        since = parse_time(text, zone, now)
+        local = since.astimezone(ZoneInfo(zone))
+        until = _following(local)
+    else:
+        raise UsageError(
+            f"{text!r} is no stretch of time",
+            "write yesterday, today, 2025-01-17, 2h, or 2025-01-17T10:00..2025-01-17T12:00",
+        )
+    if since >= until:
+        raise UsageError(f"{text!r} ends before it begins", "write FROM..TO")
+    return since, until
+
+
+def _following(midnight: datetime) -> datetime:
+    """The next midnight by the clock on the wall; a day has 23 or 25 hours where clocks change."""
+    try:
+        return (midnight + timedelta(days=1)).astimezone(UTC)
+    except OverflowError:
+        raise UsageError("there is no day after that") from None
 
 
 def _status(name: str, wanted: Sequence[str]) -> pl.Expr:

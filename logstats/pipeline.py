@@ -72,15 +72,10 @@ class End:
 
 @dataclass(slots=True)
 class SourceState:
-    """What became of one source.
-
-    `format` is how it is written, as `--format` takes it; `directives` are the W3C directives in force after the last
-    chunk that was handed out. Both are plain text: a `Source` that has them is read on from there.
-    """
+    """What became of one source; `format` is how it is written, as `--format` takes it."""
 
     name: str
     format: str | None = None
-    directives: str = ""
     lines: int = 0
     bytes: int = 0
     unfinished: int = 0  # bytes of a last line without its newline that was left
@@ -273,25 +268,6 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
     return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
 
 
-def _split(chunk: Chunk, place: int, before: Digest | None) -> tuple[Chunk | None, Chunk | None]:
-    """What stands before and from `place`, where a line begins; `before` is the digest of what comes before both."""
-    if place >= len(chunk.data):
-        return chunk, None
-    if place == 0:
-        return None, chunk
-    lines = chunk.data.count(b"\n", 0, place)
-    first, second = chunk.data[:place], chunk.data[place:]
-    offset, line = chunk.offset + place, chunk.first_line + lines
-    digest = None
-    if before is not None:
-        digest = before.copy()
-        digest.update(first)
-    return (
-        Chunk(first, chunk.first_line, chunk.offset, offset, lines, digest=digest),
-        Chunk(second, line, offset, chunk.end, chunk.lines - lines, digest=chunk.digest),
-    )
-
-
 class _Formats(Generic[Result]):
     """How the sources of one run are written: as was asked for, or found out."""
 
@@ -310,7 +286,7 @@ class _Formats(Generic[Result]):
 
     def given(self, source: Source) -> LayoutReader | None:
         """The reader for a source of which nothing has to be found out."""
-        if source.start is not None and source.start.format:
+        if source.start is not None and source.start.format and not self._job.format:
             return self.reader(parse(source.start.format, self.known()))
         asked = self._job.format
         # Of one format that was asked for it is found out what is around it.
@@ -324,7 +300,7 @@ class _Formats(Generic[Result]):
 
     def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[LayoutReader | None, bool]:
         """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
-        sample = _sample(chunk)
+        sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
         enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk
         asked = self._job.format
         if self._detector is None:
@@ -347,36 +323,40 @@ class _Formats(Generic[Result]):
         return self.reader(found.layouts), True
 
 
-def _sample(chunk: Chunk) -> list[str]:
+def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
     """The first lines, as far as detection looks at them."""
     sample: list[str] = []
     for size in (256 << 10, SAMPLE_LINES * 40_000):
-        head = chunk.data[:size]
-        if len(head) < len(chunk.data) and b"\n" in head:
+        head = data[:size]
+        if len(head) < len(data) and b"\n" in head:
             head = head[: head.rindex(b"\n") + 1]
-        lines = Text.of(head, start_of_source=chunk.offset == 0).lines
+        lines = Text.of(head, start_of_source=start_of_source).lines
         sample = sample_of(lines.head(20 * SAMPLE_LINES).to_list())
-        if len(sample) >= SAMPLE_LINES or len(head) == len(chunk.data):
+        if len(sample) >= SAMPLE_LINES or len(head) == len(data):
             break
     return sample
+
+
+def context_of(source: Source) -> Context:
+    """What the first lines to be read of a source do not say themselves."""
+    modified = None
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
+    return Context(source.start.directives if source.start else "", modified)
 
 
 class _Feed(Generic[Result]):
     """Makes tasks of the chunks of one source, in order."""
 
     def __init__(self, job: Job[Result], source: Source, formats: _Formats[Result]) -> None:
-        start = source.start or Start()
-        self.state = SourceState(source.name, directives=start.directives)
+        self.state = SourceState(source.name)
         self._job, self._source, self._formats = job, source, formats
         self._number = len(job.counts.sources)
         job.counts.sources.append(self.state)
         self._reader = formats.given(source)
-        self._held: Chunk | None = None  # came before the format was sure, or is only a part of a line
-        modified = None
-        with contextlib.suppress(ValueError, OverflowError, OSError):
-            modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
-        self._context = Context(start.directives, modified)
-        self._final, self._digest = start.final, start.digest
+        self._held: Chunk | None = None  # came before the format was sure, or ends in the middle of a line
+        self._context = context_of(source)
+        self._final = (source.start or Start()).final
 
     def task(self, chunk: Chunk, *, last: bool = False) -> _Task[Result] | None:
         """What to do with a chunk and what was held back; None if more has to come first."""
@@ -388,18 +368,16 @@ class _Feed(Generic[Result]):
             if not sure:
                 self._held = chunk
                 return None
-        if self._reader is not None and self._reader.partial and not last and self._may_wait(chunk):
-            whole, self._held = _split(chunk, carry.unfinished(chunk.data), self._digest)
-            if whole is None:
-                return None
-            chunk = whole
+        if not last and self._reader is not None and self._reader.partial and carry.unfinished(chunk.data):
+            self._held = chunk
+            return None
         self.state.format = self._reader.name if self._reader else None
         context = self._context
         if self._reader is not None and self._reader.directed:
-            self.state.directives = carry.directives_after(context.directives, chunk.data, self._reader)
-            self._context = replace(context, directives=self.state.directives)
-        self._digest = chunk.digest
-        return _Task(self._job, self._reader, chunk, self._number, self._source.name, context, self.state.directives)
+            directives = carry.directives_after(context.directives, chunk.data, self._reader)
+            self._context = replace(context, directives=directives)
+        name, after = self._source.name, self._context.directives
+        return _Task(self._job, self._reader, chunk, self._number, name, context, after)
 
     def last(self) -> _Task[Result] | None:
         """What is still held back when the source ends; the parts of a line are left like half a line."""
@@ -409,10 +387,6 @@ class _Feed(Generic[Result]):
             self.state.unfinished = self._held.end - self._held.offset
             return None
         return self.task(self._held, last=True)
-
-    @staticmethod
-    def _may_wait(chunk: Chunk) -> bool:
-        return len(chunk.data) < carry.LONGEST and not chunk.cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,8 +441,8 @@ class _Task(Generic[Result]):
         )
 
     def _end(self) -> End:
-        lines = self.chunk.first_line + self.chunk.lines - 1
-        return End(self.chunk.end, lines, self.chunk.digest, self.directives)
+        last_line = self.chunk.first_line + self.chunk.lines - 1
+        return End(self.chunk.end, last_line, self.chunk.digest, self.directives)
 
     def _unread(self, text: Text) -> Part[Result]:
         lines = text.lines

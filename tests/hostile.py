@@ -57,3 +57,11 @@ def hostile_log() -> bytes:
         lines.append(json.dumps({"time": "2025-01-17T10:00:00Z", "level": attack, "message": attack}).encode())
         lines.append(f"not JSON: {attack}".replace("\n", " ").replace("\r", " ").encode())
     return b"\n".join([*lines, b"\xff\xfe\x00 not text"]) + b"\n"
+
+
+def github_html(markdown: str) -> str:
+    """Markdown as GitHub's own program renders it, before GitHub takes out what it does not trust."""
+    import cmarkgfm
+    from cmarkgfm.cmark import Options
+
+    return str(cmarkgfm.github_flavored_markdown_to_html(markdown, Options.CMARK_OPT_UNSAFE))

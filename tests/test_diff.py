@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hostile import github_html
 
 import logstats
 from logstats.errors import UsageError
@@ -234,6 +235,9 @@ def test_outputs_and_errors(run: Any, log: Path, changed: Path, tmp_path: Path) 
     assert b"## Slower" in run("diff", "-q", str(log), str(changed), "-o", "markdown").stdout
     done = run("diff", str(tmp_path / "none.log"), str(log))
     assert done.returncode == 1 and b"nothing to compare" in done.stderr
+    noise = tmp_path / "noise.log"
+    noise.write_text("what\nis this\n" * 20)
+    assert run("diff", "-q", str(noise), str(log)).returncode == 5
     empty = tmp_path / "empty.log"
     empty.touch()
     done = run("diff", "-q", str(empty), str(log))
@@ -256,4 +260,6 @@ def test_a_hostile_log_is_shown_as_text(run: Any, tmp_path: Path) -> None:
         for shown in (done.stdout, done.stderr):
             assert b"\x1b" not in shown and "\u202e" not in shown.decode()
         if output == "markdown":
-            assert b"<script>" not in done.stdout and b"**bold**" not in done.stdout
+            html = github_html(done.stdout.decode())
+            assert "<script>" not in html and "<strong>" not in html
+            assert r"/\x1b[31m\x7c&lt;script&gt;alert(1)&lt;/script&gt;" in html and "**bold**" in html

@@ -74,6 +74,16 @@ def test_the_numbers_of_the_charts_are_those_of_the_report(report: Report) -> No
     assert edges[-1] >= report.latency.max / 1.0001
 
 
+def test_an_archive_gives_the_page_of_its_logs(tmp_path: Path, run: Any, report: Report) -> None:
+    folder = str(tmp_path / "archive")
+    assert run("archive", "init", folder).returncode == 0
+    assert run("archive", "add", "--archive", folder, str(SAMPLE)).returncode == 0
+    kept = logstats.report([], archive=folder, over_time=True, by=["client_ip"])
+    assert data_of(to_html(kept)) == data_of(to_html(report))
+    tables = [re.findall(r"<tr>.*?</tr>", to_html(one, top=500), re.DOTALL) for one in (kept, report)]
+    assert [row for row in tables[0] if row not in tables[1]] == [row for row in tables[0] if str(folder) in row]
+
+
 def test_nothing_ends_the_data_element() -> None:
     assert script_json("</script><!--&\u2028") == '"\\u003c/script\\u003e\\u003c!--\\u0026\\u2028"'
 
@@ -328,6 +338,17 @@ def test_axe_finds_nothing_against_wcag(opened: Any, report: Report, scheme: str
     assert found.violations_count == 0, found.generate_report()
 
 
+def test_thresholds_come_first(opened: Any) -> None:
+    conditions = ["p99 > 1ms", "requests < 1", "GET /<nothing>: p50 > 1s"]
+    page = opened(to_html(logstats.report(SAMPLE, over_time=True, fail_if=conditions)))
+    lines = page.locator(".thresholds li").all_inner_texts()
+    assert [line.split(" ")[0] for line in lines] == ["failed", "passed", "no"]
+    for condition, line in zip(conditions, lines, strict=True):
+        assert condition in line
+    above = page.locator(".thresholds").bounding_box()["y"], page.locator(".tiles").bounding_box()["y"]
+    assert above[0] < above[1] < 400
+
+
 def test_a_change_of_colour_scheme_draws_anew(opened: Any, report: Report) -> None:
     page = opened(to_html(report), color_scheme="light")
     before = page.locator("#heat canvas").evaluate("c => c.toDataURL()")
@@ -338,7 +359,7 @@ def test_a_change_of_colour_scheme_draws_anew(opened: Any, report: Report) -> No
 
 def test_empty_and_latency_free_reports(opened: Any, tmp_path: Path) -> None:
     page = opened(to_html(logstats.report([], over_time=True)))
-    assert "The input is empty" in page.locator("body").inner_text()
+    assert "There is nothing to report" in page.locator("body").inner_text()
     log = tmp_path / "a.log"
     log.write_text('10.0.0.1 - - [17/Jan/2025:10:00:00 +0000] "GET / HTTP/1.1" 200 7\n')
     page = opened(to_html(logstats.report(log, over_time=True)))

@@ -202,7 +202,7 @@ def test_the_committed_samples_are_what_the_script_makes(tmp_path: Path) -> None
     assert (made.returncode, made.stderr) == (0, b"")
     names = sorted(f"{name}.log{end}" for name in FORMATS for end in ("", ".expected.json"))
     assert sorted(path.name for path in tmp_path.iterdir()) == names
-    assert sorted(path.name for path in SAMPLES.iterdir()) == names
+    assert sorted(path.name for path in SAMPLES.glob("*.log*")) == names
     different = [name for name in names if (tmp_path / name).read_bytes() != (SAMPLES / name).read_bytes()]
     assert different == [], "run scripts/make_logs.py"
     assert sum((SAMPLES / name).stat().st_size for name in names) < 2_000_000

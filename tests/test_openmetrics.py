@@ -99,6 +99,15 @@ def test_hostile_labels(tmp_path: Path) -> None:
     assert total(found["logstats_lines_total"]) == report.lines
 
 
+def test_thresholds_can_be_alerted_on(lines: tuple[Path, list[int]]) -> None:
+    report = logstats.report(lines[0], format="combined_us", fail_if=["p99 > 1ms", "requests < 1", "GET /no: p9 > 1s"])
+    assert parsed(to_openmetrics(report))["logstats_threshold_met"] == {
+        (("condition", "p99 > 1ms"),): 0,
+        (("condition", "requests < 1"),): 1,
+        (("condition", "GET /no: p9 > 1s"),): 0,
+    }
+
+
 def test_texts_that_read_the_same_are_one_series(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     same = ["/\x1b", "/\\x1b"]

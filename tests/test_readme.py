@@ -3,7 +3,8 @@
 A block of it that begins with ```console and stands below `<!-- run -->` is run: each line after `$ ` by bash, in a
 folder with `sample_logs/`, which the blocks below one `##` heading share. A command must succeed (`; echo $?` shows
 another exit code). Lines below it are what it prints on both outputs, where `...` stands for any text, on a line of its
-own for any lines; no lines say nothing about that. A line that ends with `\\` goes on.
+own for any lines; no lines say nothing about that. A line that ends with `\\` goes on. In a block that begins with
+```crontab, each line of a schedule is run as cron does, with nothing but the block's variables in its environment.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"<!-- run -->\n+```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+CRONTAB = re.compile(r"<!-- run -->\n+```crontab\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 
 # Foreign programs that the recipes pipe to: they keep what they were given.
@@ -89,8 +92,34 @@ def test_section(section: str, tmp_path: Path) -> None:
             assert matches(command.shown, ran.stdout), f"{where}\nshown:\n{command.shown}\nprinted:\n{ran.stdout}"
 
 
+def test_crontabs(tmp_path: Path) -> None:
+    """With places of this machine instead of a server's."""
+    tables = CRONTAB.findall(README)
+    assert tables
+    places = {
+        "/usr/local/bin": str(Path(sys.executable).parent),
+        "/var/lib/logstats": str(tmp_path),
+        "/var/log/nginx/access.log*": str(ROOT / "sample_logs" / "combined_time.log"),
+    }
+    for table in tables:
+        for ours, theirs in places.items():
+            table = table.replace(ours, theirs)
+        lines = table.splitlines()
+        variables = [line for line in lines if re.match(r"\w+=", line)]
+        path = f"PATH={Path(sys.executable).parent}"
+        subprocess.run(["env", "-i", path, "logstats", "archive", "init", str(tmp_path / "archive")], check=True)
+        for line in lines[len(variables) :]:
+            command = re.fullmatch(r"(?:[\d*/,-]+ ){5}(.*)", line)
+            assert command and not re.search(r"(?<!\\)%", line), line  # cron takes a bare % for the end
+            run = ["env", "-i", *variables, "/bin/sh", "-c", command[1].replace(r"\%", "%")]
+            ran = subprocess.run(run, cwd="/", capture_output=True, text=True, timeout=120)
+            assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", ""), line
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    assert (tmp_path / f"report-{yesterday:%Y-%m-%d}.html").exists()
+
+
 def test_what_is_marked_is_found() -> None:
-    assert README.count("<!-- run -->") == len(BLOCK.findall(README)) > 0
+    assert README.count("<!-- run -->") == len(BLOCK.findall(README)) + len(CRONTAB.findall(README)) > 0
     text = "## A\n<!-- run -->\n```console\n$ one \\\n    two\n1\n...\n$ three\n```\n"
     assert [(c.section, c.line, c.text, c.shown) for c in commands(text)] == [
         ("A", 4, "one \\\n    two", "1\n...\n"),

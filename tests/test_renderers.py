@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from conftest import Run
 
 import logstats
 from logstats.reports.model import Report
@@ -17,10 +18,6 @@ from logstats.reports.renderers import RENDERERS, TABLES, TABLES_OVER_TIME, View
 from logstats.reports.tables import Table, table, to_csv, to_parquet
 
 SAMPLE = Path(__file__).parent.parent / "sample_logs" / "combined_time.log"
-
-
-def run(*arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, "-m", "logstats", *arguments], input=data, capture_output=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +28,9 @@ def report() -> Report:
 @pytest.mark.parametrize("name", RENDERERS)
 def test_every_kind_renders_a_report_and_an_empty_one(name: str, report: Report) -> None:
     renderer = RENDERERS[name]
-    assert len(renderer.render(report, View())) > 500
-    assert renderer.render(logstats.report([]), View())
+    view = View(to="ops@example.com")
+    assert len(renderer.render(report, view)) > 500
+    assert renderer.render(logstats.report([]), view)
 
 
 def test_registry_and_terminal_need_no_data_frames() -> None:
@@ -73,7 +71,7 @@ def test_tables_add_up(report: Report) -> None:
         assert up_to == pytest.approx((1.01 / 0.99) ** bucket)
 
 
-def test_the_command_writes_any_table(tmp_path: Path) -> None:
+def test_the_command_writes_any_table(run: Run, tmp_path: Path) -> None:
     for name in [*TABLES_OVER_TIME, "user_agent"]:
         ran = run("report", "-q", str(SAMPLE), "-o", "csv", "--table", name)
         assert ran.returncode == 0, ran.stderr
@@ -89,9 +87,13 @@ def test_the_command_writes_any_table(tmp_path: Path) -> None:
         (["-o", "csv", "--table", "nothing"], b"--table 'nothing' is not known"),
         (["--table", "minutes"], b"-o table has no --table"),
         (["-o", "pdf"], b"--output 'pdf' is not known"),
+        (["--email"], b"--email and --email-to go together"),
+        (["--email-to", "a@example.com"], b"--email and --email-to go together"),
+        (["--email", "-o", "json", "--email-to", "a@example.com"], b"--email and --email-to go together"),
+        (["--email", "--email-to", "a@example.com\r\nBcc: x@example.com"], b"the message's head means nothing"),
     ],
 )
-def test_what_means_nothing_is_refused(arguments: list[str], said: bytes) -> None:
+def test_what_means_nothing_is_refused(run: Run, arguments: list[str], said: bytes) -> None:
     ran = run("report", str(SAMPLE), *arguments)
     assert ran.returncode == 2
     assert said in ran.stderr and b"Traceback" not in ran.stderr

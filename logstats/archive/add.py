@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 import time
 from collections import deque
@@ -10,30 +11,37 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import polars as pl
+import pyarrow as pa
 
 from logstats import schema
 from logstats.archive import layout, rollups
 from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Conflict, Counts, End, Snapshot, Source
-from logstats.archive.partitions import Partitions
-from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place
+from logstats.archive.compact import compact
+from logstats.archive.compare import are_stored
+from logstats.archive.partitions import Partitions, to_arrow
+from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place, last_lines
+from logstats.archive.sweep import sweep
 from logstats.archive.workspace import Workspace
-from logstats.errors import LogstatsError, SourceError, UnknownFormatError
+from logstats.errors import FormatError, LogstatsError, SourceError, UnknownFormatError
 from logstats.filters import Filters
+from logstats.formats import registry
 from logstats.formats.convert import Reading
-from logstats.formats.layout import Layout
+from logstats.formats.layout import Layout, parse
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs.compression import Damaged, pieces
-from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, run
+from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, Silence, run
+
+Result = TypeVar("Result")
 
 COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
-CHUNK: Final = 4 << 20
-_BUDGETS: Final = {layout.LOGS: 48 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
-_BUDGET: Final = 16 << 20
+CHUNK: Final = 3 << 20
+_BUDGETS: Final = {layout.LOGS: 24 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
+_BUDGET: Final = 4 << 20
 
 
 @dataclass(slots=True)
@@ -46,7 +54,6 @@ class Outcome:
     name: str
     format: str | None = None
     known: int = 0
-    known_bytes: int = 0
     counts: Counts = field(default_factory=Counts)
     left: int = 0
     problem: LogstatsError | None = None
@@ -77,8 +84,8 @@ class Added:
 class Taken:
     """What a worker makes of a chunk."""
 
-    logs: pl.DataFrame
-    rollups: dict[str, pl.DataFrame]
+    logs: pa.Table
+    rollups: dict[str, pa.Table]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +101,7 @@ class How:
     final: bool = False
     commit_rows: int = COMMIT_ROWS
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def add(
@@ -109,8 +117,12 @@ def add(
     added. Raises LogstatsError if the archive cannot be read or written: then everything up to the last commit is in
     it, and running the same again adds the rest.
     """
+    sweep(archive, how.now())
     with Workspace(archive) as workspace:
-        return _Adding(archive, workspace, sources, how, listener, interrupt or Interrupt()).all()
+        added = _Adding(archive, workspace, sources, how, listener, interrupt or Interrupt()).all()
+    if not added.interrupted:
+        compact(archive, how.now())
+    return added
 
 
 def _taken(rows: pl.DataFrame, source: str, first_line: int) -> Taken:
@@ -118,7 +130,8 @@ def _taken(rows: pl.DataFrame, source: str, first_line: int) -> Taken:
         rows = rows.sort("line")
     place = (pl.col("line").cast(pl.Int64) + first_line).alias("line")
     logs = rows.select(*schema.COLUMNS, pl.lit(source).alias("source"), place)
-    return Taken(logs, rollups.summarise(rows))
+    small = {table: to_arrow(rollup, table) for table, rollup in rollups.summarise(rows).items()}
+    return Taken(to_arrow(logs, layout.LOGS), small)
 
 
 @dataclass(slots=True)
@@ -151,6 +164,7 @@ class _Progress:
             blocks=tuple(self.digest.blocks[begun:]),
             end=self.end,
             counts=self.counts,
+            heads=tuple(self.digest.heads),
             places={self.place.key: (self.place.size, self.place.last)} if self.place else {},
         )
 
@@ -171,16 +185,7 @@ class _Adding:
         self._listener, self._interrupt = listener, interrupt
         self._sources = list(sources)
         self._tables = {t: Partitions(workspace, t, _BUDGETS.get(t, _BUDGET)) for t in layout.TABLES}
-        self._job = Job(
-            replace(how.reading, wanted=frozenset(schema.COLUMNS)),
-            Filters(),
-            _taken,
-            how.format,
-            how.formats_dir,
-            keep_rejected=True,
-            timed=True,
-            chunk=CHUNK,
-        )
+        self._job = _job(how, _taken)
         self._outcomes: dict[int, Outcome] = {}
         self._commits: list[int] = []
         self._progress: list[_Progress] = []
@@ -201,6 +206,10 @@ class _Adding:
             except Conflict:
                 left.extendleft(reversed(self._begun))
                 self._forget()
+            except BaseException:
+                for table in self._tables.values():
+                    table.abandon()
+                raise
             else:
                 outcomes = [self._outcomes[number] for number in sorted(self._outcomes)]
                 return Added(outcomes, self._commits, self._interrupt.asked)
@@ -230,8 +239,9 @@ class _Adding:
         outcome = self._outcomes.setdefault(number, Outcome(source.name))
         outcome.problem = None
         known, place, opened = self._identify(source)
+        if known.within is not None and self._is_within(number, known, known.within, opened):
+            known = Known(known.within, known.within.end, whole=True)
         outcome.known = known.end.lines - outcome.counts.lines
-        outcome.known_bytes = known.end.bytes - outcome.counts.bytes
         if known.source is not None:
             outcome.format = known.source.format
         if known.whole and known.source is not None:
@@ -243,7 +253,7 @@ class _Adding:
             known.end.lines + 1,
             known.digest or BlockDigest(),
             self._how.final,
-            outcome.format,
+            self._format(outcome.format),
             known.end.directives,
             opened,
         )
@@ -298,6 +308,13 @@ class _Adding:
     def _applied(self, progress: _Progress) -> Source:
         return progress.advance(self._how.source_name).applied(self._records.by_id)
 
+    def _format(self, name: str | None) -> str | None:
+        """How a source was read before, if formats of these names are still there."""
+        try:
+            return name if name and parse(name, registry.formats(self._how.formats_dir)) else None
+        except FormatError:
+            return None
+
     def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
         """What is known of a source, where it lies, and a pipe as it was before anybody looked into it."""
         place = Place.of(source.path) if source.size is not None else None
@@ -319,13 +336,37 @@ class _Adding:
         with contextlib.closing(opened):
             return by_content(_readable(opened.read), self._records), place, None
 
+    def _is_within(self, number: int, known: Known, longer: Source, opened: Replay | None) -> bool:
+        """Whether the last lines of a source, which end within a block of a longer record, are those of the record."""
+        if self._progress:  # the record may be of this very run, whose rows are to be compared
+            self._commit()
+            self._begun = [number]
+        file = opened or OpenFile(self._sources[number])
+        try:
+            lines, first = last_lines(_readable(file.read), known.alike, final=self._how.final)
+        finally:
+            if opened is not None:
+                opened.rewind()
+            else:
+                file.close()
+        format = self._format(longer.format)
+        if not lines or not (format or self._how.format):
+            return True
+        before = [end for end in longer.ends if end.bytes <= known.alike] or longer.ends[:1]
+        start = Start(line=first, format=format, directives=before[-1].directives, opened=InMemory(lines))
+        job = _job(self._how, _numbered)
+        parts = [part for part, _ in run([Input(longer.name, None, start=start)], job, Silence())]
+        rows = [part.result for part in parts if part.result is not None]
+        rejected = [(line, raw) for part in parts for line, _, raw in part.rejected_lines]
+        return are_stored(self._archive, self._base, rows, rejected)
+
     def _take(self, part: Part[Taken], progress: _Progress) -> None:
         if part.result is not None:
             self._tables[layout.LOGS].add(part.result.logs)
             for table, rows in part.result.rollups.items():
                 self._tables[table].add(rows)
         if part.rejected_lines:
-            self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name))
+            self._tables[layout.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, self._how.now()))
         assert isinstance(part.end.digest, BlockDigest)
         progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail, part.end.directives)
         progress.digest = part.end.digest
@@ -381,25 +422,42 @@ class _Adding:
                     raise Conflict
 
 
-def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str) -> pl.DataFrame:
+def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime) -> pa.Table:
     numbers, reasons, raw = zip(*lines, strict=True)
-    columns = layout.columns(layout.REJECTS)
-    return pl.DataFrame(
-        {
-            "added": [datetime.now(UTC)] * len(lines),
-            "source": [source] * len(lines),
-            "line": numbers,
-            "reason": reasons,
-            "raw": [line.removesuffix(b"\r") for line in raw],
-        },
-        schema=columns,
-    )
+    columns = {
+        "added": [now] * len(lines),
+        "source": [source] * len(lines),
+        "line": numbers,
+        "reason": reasons,
+        "raw": [line.removesuffix(b"\r") for line in raw],
+    }
+    return pa.table(columns, schema=layout.arrow_schema(layout.REJECTS))
 
 
 def _readable(read: Callable[[int], bytes]) -> Iterator[bytes]:
     """The content of a file as far as it can be read."""
     with contextlib.suppress(Damaged, OSError):
         yield from pieces(read)
+
+
+def _job(how: How, work: Callable[[pl.DataFrame, str, int], Result]) -> Job[Result]:
+    reading = replace(how.reading, wanted=frozenset(schema.COLUMNS))
+    return Job(reading, Filters(), work, how.format, how.formats_dir, keep_rejected=True, timed=True, chunk=CHUNK)
+
+
+def _numbered(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
+    return rows.with_columns(pl.col("line").cast(pl.Int64) + first_line)
+
+
+class InMemory(io.BytesIO):
+    """Lines that are read as if they were a file."""
+
+    pipe = False
+
+    @property
+    def read_bytes(self) -> int:
+        """How far it was read."""
+        return self.tell()
 
 
 class Replay:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from logstats import __version__
 from logstats.archive import layout
 from logstats.sketches import hll, loghist
 
@@ -70,13 +72,22 @@ def name(text: str) -> str:
 
 
 def script(files: Files, snapshot: Snapshot) -> str:
-    """Everything: the session's zone, macros, views. It may be run again and again."""
-    return "\n".join(["SET TimeZone = 'UTC';", macros(), *views(files, snapshot)])
+    """catalog.sql: the session's zone, macros, views. It may be run again and again, by DuckDB from 1.5 on."""
+    head = [
+        f"-- logstats {__version__}: after commit {snapshot.number}. Written at each commit: do not change it.",
+        "-- Use: duckdb -init " + files.at(layout.CATALOG).replace("\n", " "),
+        "SET TimeZone = 'UTC';\n",
+    ]
+    return "\n".join([*head, macros(), *views(files, snapshot, portable=True)])
 
 
-def views(files: Files, snapshot: Snapshot) -> list[str]:
-    """A CREATE VIEW for each table of the archive but the rejects."""
-    return [_view(table, files, snapshot) for table in (layout.LOGS, *layout.ROLLUPS)]
+def views(files: Files, snapshot: Snapshot, *, portable: bool = False) -> list[str]:
+    """A CREATE VIEW for each table of the archive but the rejects.
+
+    The columns of files are given, so that a file is only opened if a query needs it. DuckDB before 2.0 cannot do
+    that: what is `portable` lets it open one of each kind to find them out.
+    """
+    return [_view(table, files, snapshot, portable=portable) for table in (layout.LOGS, *layout.ROLLUPS)]
 
 
 def paths(files: Files, snapshot: Snapshot) -> list[str]:
@@ -84,12 +95,15 @@ def paths(files: Files, snapshot: Snapshot) -> list[str]:
     return [files.at(file.path) for file in snapshot.files.values() if file.table != layout.REJECTS]
 
 
-def _view(table: str, files: Files, snapshot: Snapshot) -> str:
+def _view(table: str, files: Files, snapshot: Snapshot, *, portable: bool) -> str:
     """The union of a scan for every kind of file: what differs in tier, in partitions or in columns."""
     kinds: dict[tuple[str, int, tuple[str, ...] | None], list[str]] = {}
     for file in snapshot.select(table):
         kinds.setdefault((file.tier, len(file.partition), file.columns), []).append(files.at(file.path))
-    scans = [_none(table), *(_scan(table, tier, depth, found) for (tier, depth, _), found in kinds.items())]
+    scans = [_none(table)]
+    for (tier, depth, kept), found in kinds.items():
+        columns = () if portable else kept or tuple(layout.columns(table))
+        scans.append(_scan(table, tier, depth, columns, found))
     union = "\n  UNION ALL BY NAME\n".join(scans)
     if table == layout.USERS:
         registers = "list(register::UINTEGER * 64 + rank) AS registers"
@@ -107,16 +121,23 @@ def _none(table: str) -> str:
     return f"  SELECT {nulls} WHERE false"
 
 
-def _type(kind: pl.DataType) -> str:
-    return _TYPES[str(kind.base_type())]
-
-
-def _scan(table: str, tier: str, depth: int, found: list[str]) -> str:
-    """One `read_parquet`: files whose partition a query excludes are not opened."""
-    types = ", ".join(f"{part}: BIGINT" for part in _PARTITIONS[:depth])
+def _scan(table: str, tier: str, depth: int, columns: Sequence[str], found: Sequence[str]) -> str:
+    """One `read_parquet` of files with these columns (none: to be found out)."""
+    types = layout.columns(table)
+    fields = [
+        f"{layout.field_id(table, column)}: "
+        f"{{name: {quoted(column)}, type: {quoted(_type(types[column]))}, default_value: NULL}}"
+        for column in columns
+    ]
+    given = ", schema = MAP {\n    " + ",\n    ".join(fields) + "\n  }" if fields else ""
+    partitions = ", ".join(f"{part}: BIGINT" for part in _PARTITIONS[:depth])
     listed = ",\n    ".join(map(quoted, found))
-    scan = f"read_parquet([\n    {listed}\n  ], hive_partitioning = true, hive_types = {{{types}}})"
+    options = f"hive_partitioning = true, hive_types = {{{partitions}}}{given}"
     logs = table == layout.LOGS
     before = f"{quoted(tier)} AS tier, " if logs else ""
     after = ", hour(timestamp) AS hour" if logs and depth == 3 else ""
-    return f"  SELECT {before}*{after} FROM {scan}"
+    return f"  SELECT {before}*{after} FROM read_parquet([\n    {listed}\n  ], {options})"
+
+
+def _type(kind: pl.DataType) -> str:
+    return _TYPES[str(kind.base_type())]

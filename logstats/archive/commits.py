@@ -8,6 +8,7 @@ later. So a reader needs nothing but a number, and a crash leaves the archive as
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -114,10 +115,10 @@ class Counts:
 class Source:
     """A log that was read, known by its content.
 
-    `blocks` are the digests of its whole blocks up to the last end, `ends` where earlier commits and the last one
-    stopped, `places` the files that hold it: `device:inode` to (size, digest of the last bytes), a shortcut that spares
-    reading it again. `label` is its --source-name: sources of different labels are never taken for one another.
-    `counts` is what this archive took of it.
+    `blocks` are the digests of its whole blocks up to the last end, `heads` those of its first lines, `ends` where
+    earlier commits and the last one stopped, `places` the files that hold it: `device:inode` to (size, digest of the
+    last bytes), a shortcut that spares reading it again. `label` is its --source-name: sources of different labels are
+    never taken for one another. `counts` is what this archive took of it.
     """
 
     id: str
@@ -127,6 +128,7 @@ class Source:
     blocks: tuple[str, ...]
     ends: tuple[End, ...]
     counts: Counts
+    heads: tuple[str, ...] = ()
     places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
@@ -145,6 +147,7 @@ class Source:
             **{
                 **value,
                 "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
                 "ends": tuple(End(**end) for end in value["ends"]),
                 "counts": Counts(**value["counts"]),
                 "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
@@ -169,6 +172,7 @@ class Advance:
     blocks: tuple[str, ...]
     end: End
     counts: Counts
+    heads: tuple[str, ...] = ()
     places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     to_json = asdict
@@ -181,6 +185,7 @@ class Advance:
                 **value,
                 "start": tuple(value["start"]),
                 "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
                 "end": End(**value["end"]),
                 "counts": Counts(**value["counts"]),
                 "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
@@ -203,6 +208,7 @@ class Advance:
             blocks=before.blocks[: self.start[0]] + self.blocks,
             ends=moved,
             counts=before.counts + self.counts,
+            heads=self.heads or before.heads,
             places={**before.places, **self.places},
         )
 
@@ -325,7 +331,7 @@ class Snapshot:
             and (since is None or file.last >= since)
             and (until is None or file.first < until)
         ]
-        return sorted(found, key=lambda file: (file.partition, file.path.rsplit("/", 1)[-1]))
+        return sorted(found, key=lambda file: (file.partition, layout.age(file.path)))
 
     def to_json(self) -> dict[str, Any]:
         """As in a checkpoint."""
@@ -375,18 +381,18 @@ class Archive:
 
         Raises Torn for a commit that cannot be read; if `lenient`, the snapshot goes on without it and names it.
         """
-        start = self._checkpoint() if number is None else Snapshot()
-        if number is not None and (checkpoint := self._checkpoint()).number <= number:
-            start = checkpoint
+        start = self.checkpoint() or Snapshot()
+        if number is not None and start.number > number:
+            start = Snapshot()
         torn: list[Torn] = []
         snapshot = start.after(self._commits(start.number + 1, number, torn if lenient else None))
         if number is not None and snapshot.number < number and not torn:
             raise ArchiveError(f"{self.root}: there is no commit {number}", f"the last one is {snapshot.number}")
         return replace(snapshot, torn=tuple(torn))
 
-    def commits(self, first: int = 1) -> Iterator[Commit]:
-        """The commits from a number on, in order. Raises Torn."""
-        return self._commits(first, None, None)
+    def commits(self, first: int = 1, torn: list[Torn] | None = None) -> Iterator[Commit]:
+        """The commits from a number on, in order. Raises Torn, or adds it to `torn` and goes on."""
+        return self._commits(first, None, torn)
 
     def read_commit(self, number: int) -> Commit | None:
         """One commit; None if there is none of this number. Raises Torn."""
@@ -422,7 +428,8 @@ class Archive:
             snapshot = snapshot.after(self.commits(snapshot.number + 1))
         faults.reach("commit.appeared")
         snapshot = snapshot.after([commit])
-        self._published(snapshot, within)
+        with contextlib.suppress(LogstatsError):  # the commit stands, whether or not this can be written now
+            self.publish(snapshot, within)
         faults.reach("commit.done")
         return snapshot
 
@@ -430,17 +437,23 @@ class Archive:
         """Spare readers the commits up to a snapshot."""
         self.files.replace(layout.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
-    def _published(self, snapshot: Snapshot, within: str) -> None:
-        """What is derived from a commit; all of it can be made again."""
+    def publish(self, snapshot: Snapshot, within: str) -> None:
+        """Write what is derived from a snapshot: now and then the checkpoint, and views for DuckDB's own shell. All of
+        it can be made again. Raises LogstatsError."""
+        from logstats.archive import catalog
+
         if snapshot.number % _CHECKPOINT_EVERY == 0:
             self.write_checkpoint(snapshot, within)
+        self.files.replace(layout.CATALOG, catalog.script(self.files, snapshot).encode(), within)
 
-    def _checkpoint(self) -> Snapshot:
+    def checkpoint(self) -> Snapshot | None:
+        """The fold that is written; None if there is none, or none that can be read (the commits say it all, only
+        slower; `verify` names it)."""
         data = self.files.read(layout.CHECKPOINT)
         try:
-            return Snapshot.from_json(_unsealed(data)) if data is not None else Snapshot()
+            return Snapshot.from_json(_unsealed(data)) if data is not None else None
         except (ValueError, KeyError, TypeError, AttributeError):
-            return Snapshot()  # the commits say it all, only slower; `verify` names it
+            return None
 
     def _commits(self, first: int, last: int | None, torn: list[Torn] | None) -> Iterator[Commit]:
         number = first

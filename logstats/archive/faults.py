@@ -16,6 +16,7 @@ STEPS: Final = (
     "write.written",  # all its bytes are, nothing is durable
     "write.synced",  # they are durable, under the temporary name
     "write.renamed",  # it has its name
+    "compact.verified",  # what small files were put together to was read back
     "tier.verified",  # a day's new files were read back and are what they replace
     "commit.ready",  # all data files are in place, the commit is not written
     "commit.written",  # the commit is durable under a temporary name

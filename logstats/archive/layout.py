@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from logstats import schema
@@ -99,20 +100,25 @@ def columns(table: str) -> dict[str, pl.DataType]:
     return tables[table]
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """The same, as a Parquet file of the hot tier, of rollups and of rejects has it."""
     import polars as pl
     import pyarrow as pa
 
-    empty = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pa.schema([field.with_type(_small(field.type)) for field in empty.schema])
+    plain = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    ids = [{"PARQUET:field_id": str(field_id(table, name))} for name in plain.names]
+    return pa.schema([field.with_metadata(number) for field, number in zip(plain, ids, strict=True)])
 
 
-def _small(kind: pa.DataType) -> pa.DataType:
-    """Strings with 32-bit offsets: what Parquet has."""
-    import pyarrow as pa
+def field_id(table: str, column: str) -> int:
+    """The number by which a column is known in every file, whatever other columns there are: it never changes.
 
-    return {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(kind, kind)
+    A column that comes to the request schema comes at its end. Others of `logs` count from 1001.
+    """
+    if table != LOGS or column in schema.COLUMNS:
+        return list(columns(table)).index(column) + 1
+    return 1001 + ("source", "line").index(column)
 
 
 def time_column(table: str) -> str:
@@ -154,6 +160,18 @@ def writer_of(path: str) -> str:
     return path.rsplit("/", 1)[-1].partition("-")[0]
 
 
+def age(path: str) -> tuple[str, int]:
+    """A key that sorts data files in the order in which they were made."""
+    writer, _, number = path.rsplit("/", 1)[-1].removesuffix(".parquet").partition("-")
+    return writer, int(number) if number.isdigit() else 0
+
+
 def commit_path(number: int) -> str:
     """`commits/00000042.json`."""
     return f"{COMMITS}/{number:08}.json"
+
+
+def commit_number(path: str) -> int | None:
+    """The number in the path of a commit; None if it is another file's."""
+    name = path.removeprefix(f"{COMMITS}/").removesuffix(".json")
+    return int(name) if name.isascii() and name.isdigit() and commit_path(int(name)) == path else None

@@ -196,6 +196,14 @@ def _tier(word: str, table: Mapping[str, Any], at: _Place) -> Tier:
     )
 
 
+def age(text: object) -> timedelta:
+    """`12h`, `30d`, `8w`. Raises ValueError."""
+    match = _AGE.match(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"{text!r} is not an age")
+    return timedelta(**{{"h": "hours", "d": "days", "w": "weeks"}[match[2]]: int(match[1])})
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where in the file something is, for whoever has to mend it."""
@@ -225,10 +233,10 @@ class _Place:
         return value
 
     def age(self, value: object) -> timedelta:
-        match = _AGE.match(value) if isinstance(value, str) else None
-        if not match:
-            raise self.wrong(f"after = {value!r} is not an age", 'write "12h", "30d" or "8w"')
-        return timedelta(**{{"h": "hours", "d": "days", "w": "weeks"}[match[2]]: int(match[1])})
+        try:
+            return age(value)
+        except ValueError:
+            raise self.wrong(f"after = {value!r} is not an age", 'write "12h", "30d" or "8w"') from None
 
     def size(self, value: object) -> int:
         match = _SIZE.match(value) if isinstance(value, str) else None

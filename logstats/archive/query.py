@@ -142,7 +142,10 @@ def connect(files: Files, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnect
     spill = tempfile.mkdtemp(prefix="logstats-query-")
     connection = duckdb.connect(config={**_SETTINGS, "temp_directory": spill})
     try:
-        connection.execute(catalog.script(files, snapshot))
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(catalog.macros())
+        for view in catalog.views(files, snapshot):
+            connection.execute(view)
         paths = ", ".join(catalog.quoted(path) for path in catalog.paths(files, snapshot))
         connection.execute(f"SET allowed_paths = [{paths}]")
         connection.execute("SET enable_external_access = false")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -25,6 +25,7 @@ from logstats.summaries.users import SketchedUsers
 
 AT_ONCE: Final = 8_000_000  # rows of rollups in memory
 _HOUR: Final = timedelta(hours=1)
+_LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "us_min", "us_max", "us", "first")
 
 Span = tuple[datetime | None, datetime | None]  # since ≤ t < until; None is no bound
@@ -59,7 +60,8 @@ def plan(wanted: Wanted, filters: Filters, *, rows: bool = False) -> Plan:
     first = None if since is None else since - (since - datetime.min.replace(tzinfo=since.tzinfo)) % _HOUR
     last = None if until is None else until - (until - datetime.min.replace(tzinfo=until.tzinfo)) % _HOUR
     if first is not None and first != since:
-        first += _HOUR
+        first = first + _HOUR if first < _LAST_HOUR else None
+        told_apart = told_apart and first is not None
     if rows or not told_apart or (first is not None and last is not None and first >= last):
         return Plan(None, ((since, until),))
     edges = [(since, first)] if since != first else []
@@ -85,7 +87,7 @@ def collect(
     columns = wanted.needs | filters.needs | {"kind", "level", "timestamp"}
     frames = [reading.rows(archive, *span, sorted(columns), snapshot=snapshot) for span in where.rows]
     statistics = Statistics(wanted)
-    counts = _counts(archive, snapshot)
+    counts = counts_of(archive, snapshot)
     total = counts.requests + counts.events
     counts.requests = counts.events = 0
     if where.rollups is not None:
@@ -212,7 +214,7 @@ def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _counts(archive: Archive, snapshot: Snapshot) -> Counts:
+def counts_of(archive: Archive, snapshot: Snapshot) -> Counts:
     """Every line of every source, and the first rejected ones of each reason."""
     counts, taken = Counts(), Taken()
     for source in snapshot.sources.values():

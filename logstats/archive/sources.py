@@ -48,10 +48,14 @@ def block_start(offset: int) -> int:
 
 
 class BlockDigest:
-    """The digests of what was read so far: `blocks` of whole blocks, `tail` of the rest; 96 bits of SHA-256 each."""
+    """The digests of what was read so far: `blocks` of whole blocks, `tail` of the rest; 96 bits of SHA-256 each.
+
+    `heads` are those of everything up to each line's end in the first block, if that was read.
+    """
 
     def __init__(self, blocks: Iterable[str] = (), offset: int = 0) -> None:
         self.blocks = list(blocks)
+        self.heads: list[str] = []
         self.offset = offset
         self._end = block_end(offset)
         self._open = hashlib.sha256()
@@ -59,6 +63,13 @@ class BlockDigest:
     def update(self, data: bytes | memoryview) -> None:
         """Go on reading."""
         view = memoryview(data)
+        while self.offset < FIRST_BLOCK and (line := bytes(view[: FIRST_BLOCK - self.offset]).find(b"\n") + 1):
+            self._add(view[:line])
+            view = view[line:]
+            self.heads.append(self.tail if self.offset < FIRST_BLOCK else self.blocks[0])
+        self._add(view)
+
+    def _add(self, view: memoryview) -> None:
         while len(view) >= (room := self._end - self.offset):
             self._open.update(view[:room])
             self.blocks.append(self.tail)
@@ -70,7 +81,8 @@ class BlockDigest:
     def copy(self) -> Self:
         """As it is now, to go on from or to keep."""
         other = object.__new__(type(self))
-        other.blocks, other.offset, other._end = self.blocks.copy(), self.offset, self._end
+        other.blocks, other.heads = self.blocks.copy(), self.heads.copy()
+        other.offset, other._end = self.offset, self._end
         other._open = self._open.copy()
         return other
 
@@ -88,13 +100,16 @@ def _digest(sha256: bytes) -> str:
 class Known:
     """What the archive has of a source: everything up to `end` of `source`, whose digest is `digest`.
 
-    Without a `source` it has nothing. If `whole`, nothing follows.
+    Without a `source` it has nothing. If `whole`, nothing follows. If it ends `within` a longer record, they are
+    alike up to the offset `alike`, where the last block ends that could be compared.
     """
 
     source: Source | None = None
     end: End = NOTHING
     digest: BlockDigest | None = None
     whole: bool = False
+    within: Source | None = None
+    alike: int = 0
 
     @property
     def branches(self) -> bool:
@@ -108,6 +123,7 @@ class Records:
     def __init__(self, sources: Iterable[Source], label: str | None) -> None:
         self.by_id: dict[str, Source] = {}
         self._by_first: dict[str, dict[str, Source]] = {}
+        self._by_head: dict[str, str] = {}
         self._by_place: dict[str, dict[str, Source]] = {}
         for source in sources:
             if source.label == label:
@@ -118,12 +134,17 @@ class Records:
         self.by_id[source.id] = source
         for first in _firsts(source):
             self._by_first.setdefault(first, {})[source.id] = source
+        self._by_head.update(dict.fromkeys(source.heads, source.id))
         for place in source.places:
             self._by_place.setdefault(place, {})[source.id] = source
 
     def starting(self, first_block: str) -> list[Source]:
         """Those that begin with a block; with an empty one, those that have an end before that of the first block."""
         return list(self._by_first.get(first_block, {}).values())
+
+    def headed(self, head: str) -> Source | None:
+        """One that has these first lines."""
+        return self.by_id.get(self._by_head.get(head, ""))
 
     def at(self, place: str) -> list[Source]:
         """Those that were found in a file."""
@@ -185,11 +206,13 @@ def by_content(content: Iterable[bytes], records: Records) -> Known:
             best = _better(best, digest, alive.values())
             if digest.offset >= FIRST_BLOCK and all(source.end.bytes <= digest.offset for source in alive.values()):
                 return best
-    longer = [source for source in alive.values() if source.end.bytes > digest.offset]
     if best.source is not None and best.end.bytes == digest.offset:
         return replace(best, whole=True)
-    if longer and digest.blocks:
-        return Known(longer[0], replace(best.end, bytes=digest.offset), digest, whole=True)
+    if digest.offset < FIRST_BLOCK:
+        longer = records.headed(digest.heads[-1]) if digest.heads else None
+        return Known(longer, longer.end, whole=True) if longer else best
+    if longer := next((source for source in alive.values() if source.end.bytes > digest.offset), None):
+        return replace(best, within=longer, alike=max(block_start(digest.offset), best.end.bytes))
     return best
 
 
@@ -240,3 +263,17 @@ def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:
     file.seek(start)
     digest.update(file.read(source.end.bytes - start))
     return digest if digest.offset == source.end.bytes and digest.tail == source.end.tail else None
+
+
+def last_lines(content: Iterable[bytes], offset: int, *, final: bool) -> tuple[bytes, int]:
+    """The lines that end after an offset, and the number of the first (from 1); a last one without its newline only
+    if `final`."""
+    number, position, rest = 1, 0, b""
+    for piece in content:
+        rest += piece
+        position += len(piece)
+        before = len(rest) - max(0, position - offset)  # bytes of `rest` before the offset
+        if line := rest.rfind(b"\n", 0, max(0, before)) + 1:
+            number += rest.count(b"\n", 0, line)
+            rest = rest[line:]
+    return (rest if final else rest[: rest.rfind(b"\n") + 1]), number

@@ -36,7 +36,6 @@ _TRIES: Final = 3
 class Listener(Protocol):
     """Whoever wants to know how it goes."""
 
-    def begun(self, step: Step) -> None: ...
     def finished(self, step: Step, made: tuple[DataFile, ...]) -> None: ...
     def failed(self, step: Step, error: LogstatsError) -> None: ...
 
@@ -51,7 +50,6 @@ def apply(archive: Archive, policy: Policy, now: datetime, listener: Listener) -
             step = next((step for step in plan(archive.snapshot(), policy, now) if step.day == day), None)
             if step is None:
                 break
-            listener.begun(step)
             try:
                 made = _carry_out(archive, step)
             except Conflict:

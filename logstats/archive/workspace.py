@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 from logstats.archive import layout
 from logstats.archive.commits import Archive, DataFile
 from logstats.archive.files import cannot_write
+from logstats.errors import LogstatsError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LEVEL: Final = 6  # of zstd: 6 % smaller than 3, at the cost of 0.2 µs a row
 _JOURNAL: Final = "journal"
+_HEAVY: Final = 8 << 20  # bytes that are worth a row group
 _RUNS: Final = ("timestamp", "line", "minute", "register")  # columns that grow by a little: deltas are small
 
 
@@ -52,9 +54,10 @@ class Workspace:
         assert self._lock is not None
         assert self._journal is not None
         self._journal.close()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self.path)
-            lock_of(self.path).unlink()
+        if not self._begun:  # else a sweep finishes what could not be finished now
+            with contextlib.suppress(OSError):
+                shutil.rmtree(self.path)
+                lock_of(self.path).unlink()
         self._lock.close()
 
     def _locked(self) -> IO[bytes]:
@@ -100,8 +103,15 @@ class Workspace:
         self._begun.clear()
 
     def discard(self) -> None:
-        """Delete what was made and not committed."""
-        for path in self._begun:
+        """Delete what was made and not committed. (What failed after the commit appeared is part of the archive.)"""
+        begun = list(self._begun)
+        if begun:
+            try:
+                snapshot = self.archive.snapshot(lenient=True)
+            except (LogstatsError, OSError):
+                return  # nobody knows: a sweep will
+            begun = [path for path in begun if path not in snapshot.files and path not in snapshot.removed]
+        for path in begun:
             with contextlib.suppress(OSError):
                 self.archive.files.delete(path + layout.TEMPORARY)
                 self.archive.files.delete(path)
@@ -136,6 +146,15 @@ def journal(place: Path) -> list[str]:
     return []
 
 
+def writers(archive: Archive) -> Iterator[tuple[bool, list[str]]]:
+    """For each writer that is at work or has died: whether it lives, and the data files that it began."""
+    for lock in sorted((archive.root / layout.WORK).glob("*.lock")):
+        place = lock.with_suffix("")
+        with abandoned(place) as dead:
+            found = journal(place)
+        yield not dead, found
+
+
 def _lock(file: IO[bytes]) -> None:
     """Raises OSError if somebody holds it."""
     import fcntl
@@ -162,6 +181,7 @@ class Writer:
         import pyarrow.parquet as pq
 
         self._row_group = row_group
+        self._small: list[pa.Table] = []
         self.table, self.tier = table, tier or layout.tier_of(table)
         self.path = workspace.new_path(table, self.tier, partition, base)
         self.schema = schema or layout.arrow_schema(table)
@@ -184,20 +204,29 @@ class Writer:
         )
 
     def write(self, rows: pl.DataFrame | pa.Table) -> None:
-        """Append rows as row groups of as many rows as were asked for."""
+        """Append rows. What is less than a tenth of a row group waits for more."""
         import polars as pl
+        import pyarrow.compute as pc
 
         if isinstance(rows, pl.DataFrame):
             rows = rows.select(self.schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
         if not rows.num_rows:
             return
-        import pyarrow.compute as pc
-
+        rows = rows if rows.schema == self.schema else rows.cast(self.schema)
         span = pc.min_max(rows[self._time]).as_py()
         self._first = min(self._first or span["min"], span["min"])
         self._last = max(self._last or span["max"], span["max"])
         self._rows += rows.num_rows
-        self._writer.write_table(rows.cast(self.schema), row_group_size=self._row_group)
+        self._small.append(rows)
+        if sum(part.num_rows for part in self._small) >= self._row_group // 10 or rows.nbytes > _HEAVY:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._small:
+            self._writer.write_table(pa.concat_tables(self._small), row_group_size=self._row_group)
+            self._small.clear()
 
     @property
     def bytes(self) -> int:
@@ -206,8 +235,12 @@ class Writer:
 
     def close(self) -> DataFile:
         """Finish the file, under its temporary name still. Raises LogstatsError if it cannot be written."""
-        with self._stack:
-            self._writer.close()
+        try:
+            with self._stack:
+                self._flush()
+                self._writer.close()
+        finally:
+            self._writer.is_open = False  # or it would try once more when it is collected
         assert self._first is not None
         assert self._last is not None
         return DataFile(
@@ -216,5 +249,6 @@ class Writer:
 
     def abandon(self) -> None:
         """Close what cannot be finished; the workspace deletes it."""
-        with contextlib.suppress(Exception), self._stack:
-            self._writer.close()
+        self._writer.is_open = False
+        with contextlib.suppress(LogstatsError, OSError):
+            self._stack.close()

@@ -1,22 +1,30 @@
-"""`logstats archive`: init, add."""
+"""`logstats archive`: init, add, tier, status, verify."""
 
 from __future__ import annotations
 
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from logstats.cli import options as shared
 from logstats.cli.talk import Talk
-from logstats.errors import ExitCode, UsageError
+from logstats.errors import ExitCode, LogstatsError, UsageError
 
 if TYPE_CHECKING:
     from logstats.archive.add import Added, Outcome
+    from logstats.archive.commits import DataFile
+    from logstats.archive.lifecycle import Step
 
 app = typer.Typer(
     help="Every log line kept once, in Parquet files that move from tier to tier.",
     no_args_is_help=True,
 )
+
+LIFECYCLE = "lifecycle.toml"  # as in archive.layout, which needs more than --help does
 
 _KNOWN = "What is added"
 _FILTERS = ("--since", "--until", "--status", "--method", "--path", "--host")
@@ -92,6 +100,8 @@ def add(
     place = shared.archive_dir(archive)
     talk = Talk(quiet=quiet, progress=progress)
 
+    # Memory that Polars is done with goes back to the system soon: read when it is loaded, which is now.
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
     from logstats import api
     from logstats.pipeline import Interrupt
 
@@ -162,3 +172,148 @@ def _said(outcome: Outcome) -> str:
     after = f" after {known} that the archive has" if outcome.known else ""
     lines = "1 line" if counts.lines == 1 else f"{counts.lines:,} lines"
     return f"{outcome.name}: {lines} added{after}: {listed}" + (f" ({reasons})" if reasons else "")
+
+
+@app.command()
+def tier(
+    archive: shared.ArchiveDir = None,
+    policy: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="FILE", help="Instead of the archive's lifecycle.toml.", show_default=False),
+    ] = None,
+    now: Annotated[
+        str | None,
+        typer.Option("--now", metavar="T", help="As if it were this time.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and change nothing.")] = False,
+    grace: Annotated[
+        str,
+        typer.Option("--grace", metavar="AGE", help="How long replaced files stay for those who read them."),
+    ] = "24h",
+    progress: shared.Progress = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """Move closed days from hot to warm to cold, and away, as lifecycle.toml says.
+
+    A day is moved as a whole, read back and compared before the files that it replaces are let go; those are deleted
+    by a later run, after the grace. Running it again, or going on after it was interrupted, does what is still due.
+    """
+    place = shared.archive_dir(archive)
+    talk = Talk(quiet=quiet, progress=progress)
+
+    from logstats.archive import lifecycle, tier
+    from logstats.archive.commits import Archive
+    from logstats.archive.compact import compact
+    from logstats.archive.sweep import sweep
+    from logstats.filters import parse_time
+
+    opened = Archive.open(place)
+    clock = datetime.now(UTC)
+    moment = parse_time(now, "UTC", clock) if now else clock
+    try:
+        keep = lifecycle.age(grace)
+    except ValueError as error:
+        raise UsageError(f"--grace: {error}", "write 24h, 7d or 2w") from None
+    path = Path(policy) if policy else opened.root / LIFECYCLE
+    rules = lifecycle.load(path)
+    if rules is None:
+        if policy:
+            raise UsageError(f"{policy}: there is no such file")
+        talk.say(f"{path}: there is no such file, so nothing moves and nothing is deleted")
+        rules = lifecycle.Policy()
+    if dry_run:
+        for step in lifecycle.plan(opened.snapshot(), rules, moment):
+            print(step.said())
+        return int(ExitCode.DONE)
+    tier.apply(opened, rules, moment, _Moved(talk))
+    fewer = compact(opened, clock)
+    if fewer:
+        talk.say(f"{fewer:,} fewer files, by putting small ones together")
+    swept = sweep(opened, clock, keep)  # by the clock, whatever --now says: somebody may be reading
+    if swept.removed or swept.left_over:
+        left = f", and {swept.left_over:,} that a run which died had left" if swept.left_over else ""
+        talk.say(f"{swept.removed:,} replaced files deleted{left}")
+    return int(talk.exit_code)
+
+
+class _Moved:
+    """Tells what becomes of each day."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def finished(self, step: Step, made: tuple[DataFile, ...]) -> None:
+        size = sum(file.bytes for file in made)
+        files = f"{len(made):,} file{'s' if len(made) != 1 else ''}"
+        self._talk.say(step.said() + (f", {files} ({size / 1e6:,.1f} MB)" if made else ""))
+
+    def failed(self, step: Step, error: LogstatsError) -> None:
+        self._talk.codes.add(error.exit_code)
+        self._talk.error(error)
+
+
+@app.command()
+def status(
+    archive: shared.ArchiveDir = None,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="KIND", help="table or json.")] = "table",
+    now: Annotated[
+        str | None,
+        typer.Option("--now", metavar="T", help="What is due as if it were this time.", show_default=False),
+    ] = None,
+) -> int:
+    """What an archive holds, by tier; how far each source was read; what `tier` would do next."""
+    shared.choice("--output", output, ("table", "json"))
+    place = shared.archive_dir(archive)
+
+    from logstats.archive import lifecycle
+    from logstats.archive.commits import Archive
+    from logstats.archive.status import status as look
+    from logstats.filters import parse_time
+
+    opened = Archive.open(place)
+    moment = parse_time(now, "UTC", datetime.now(UTC)) if now else datetime.now(UTC)
+    found = look(opened, opened.snapshot(), lifecycle.load(opened.root / LIFECYCLE), moment)
+    if output == "json":
+        print(json.dumps(found.to_dict()))
+        return int(ExitCode.DONE)
+    from logstats.reports.archived import render
+
+    print(render(found), end="")
+    return int(ExitCode.DONE)
+
+
+@app.command()
+def verify(
+    archive: shared.ArchiveDir = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Compute the rollups again from the rows.")] = False,
+    progress: shared.Progress = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """Check every file against the commits: presence, checksum, rows, times; rollups against rows; nothing foreign.
+
+    What is damaged is named, and makes it exit with 1.
+    """
+    place = shared.archive_dir(archive)
+    talk = Talk(quiet=quiet, progress=progress)
+
+    from logstats.archive.commits import Archive
+    from logstats.archive.verify import verify as findings
+    from logstats.reports.printable import printable
+
+    opened = Archive.open(place)
+    damage = notes = 0
+    try:
+        for finding in findings(opened, deep=deep, progress=talk.percent):
+            damage, notes = damage + (not finding.note), notes + finding.note
+            hint = f" ({finding.hint})" if finding.hint else ""
+            talk.done()
+            print(printable(f"{'note: ' if finding.note else ''}{finding.path}: {finding.what}{hint}"))
+    finally:
+        talk.done()
+    snapshot = opened.snapshot(lenient=True)
+    size = sum(file.bytes for file in snapshot.files.values())
+    talk.say(
+        f"{snapshot.number:,} commits and {len(snapshot.files):,} files ({size / 1e6:,.1f} MB) checked: "
+        + (f"{damage:,} damaged" if damage else "all as it should be")
+    )
+    return int(ExitCode.FAILED if damage else talk.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,11 +19,26 @@ OUTPUTS = ("table", "json", "markdown")
 
 
 def diff(
+    sides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="BEFORE AFTER", help="Two logs, folders of logs, or saved JSON reports.", show_default=False
+        ),
+    ] = None,
+    archive: shared.ArchiveDir = None,
     before: Annotated[
-        str,
-        typer.Argument(metavar="BEFORE", help="A log, a folder of logs, or a saved JSON report.", show_default=False),
-    ],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="The same, of later.", show_default=False)],
+        str | None,
+        typer.Option(
+            "--before",
+            metavar="RANGE",
+            help="With --archive: the time before, yesterday, 2025-01-17, 2h, or FROM..TO.",
+            show_default=False,
+        ),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="RANGE", help="With --archive: the time after.", show_default=False),
+    ] = None,
     fail_if_slower: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +75,7 @@ def diff(
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
-    """What changed between two logs: slower, failing more, new and vanished endpoints, traffic, statuses.
+    """What changed between two logs, or times of an archive: what is slower, fails more, is new or gone.
 
     Only what is more than chance is shown, ranked by impact: requests × change.
     """
@@ -73,9 +89,10 @@ def diff(
     from logstats.pipeline import Interrupt
 
     chosen = shared.reading_options(given)
+    place, two = _sides(sides or [], archive, before, after)
     with Interrupt() as interrupt:
         try:
-            made = api.diff(before, after, chosen, listener=talk, interrupt=interrupt)
+            made = api.diff(*two, chosen, archive=place, listener=talk, interrupt=interrupt, progress=talk.percent)
         finally:
             talk.done()
     moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
@@ -86,9 +103,29 @@ def diff(
             talk.missed(said(change))
         if not made.measurable:
             talk.missed("no data: there are no durations to compare on both sides")
+    if made.before.nothing_parsed or made.after.nothing_parsed:
+        talk.codes.add(ExitCode.NOTHING_PARSED)
     if interrupt.asked:
         talk.codes.add(ExitCode.INTERRUPTED)
     return int(talk.exit_code)
+
+
+def _sides(
+    sides: list[str], archive: str | None, before: str | None, after: str | None
+) -> tuple[str | None, tuple[str, str]]:
+    """The archive, if it is about one, and both sides. Raises UsageError."""
+    if before is None and after is None and archive is None:
+        if len(sides) != 2:
+            raise UsageError("diff takes two logs", "logstats diff BEFORE AFTER, or --archive DIR --before T --after T")
+        return None, (sides[0], sides[1])
+    place = archive or os.environ.get("LOGSTATS_ARCHIVE")
+    if sides:
+        raise UsageError("logs and an archive exclude each other", "give one of the two")
+    if not place:
+        raise UsageError("--before and --after are times of an archive", "name it with --archive DIR")
+    if before is None or after is None:
+        raise UsageError("an archive needs --before and --after", "--before yesterday --after today")
+    return place, (before, after)
 
 
 def _percent(text: str) -> float:

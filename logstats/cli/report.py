@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -122,6 +123,28 @@ def report(
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    email: Annotated[
+        bool, typer.Option("--email", help="The same as -o email: a message for sendmail -t.", rich_help_panel=_OUTPUT)
+    ] = False,
+    email_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--email-to", metavar="ADDRESS", help="Whom to; repeatable.", show_default=False, rich_help_panel=_OUTPUT
+        ),
+    ] = None,
+    email_from: Annotated[
+        str | None,
+        typer.Option("--email-from", metavar="ADDRESS", help="Whom from.", rich_help_panel=_OUTPUT),
+    ] = None,
+    email_subject: Annotated[
+        str | None,
+        typer.Option(
+            "--email-subject",
+            metavar="TEXT",
+            help="Its subject; the main figures if not given.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
     strict: shared.Strict = False,
@@ -140,10 +163,22 @@ def report(
 
         print(load_schema(), end="")
         return 0
+    if email:
+        output = "email" if output == "table" else output
     renderer = RENDERERS[shared.choice("--output", output, tuple(RENDERERS))]
     if table and not renderer.one_table:
         raise UsageError(f"-o {output} has no --table", "it is for csv and parquet")
-    view = _view(renderer, top=top, sort=sort, table=table or "endpoints", to_file=out is not None)
+    if (output == "email") != bool(email_to) or (email and output != "email"):
+        raise UsageError("--email and --email-to go together, without another -o", "--email --email-to ops@example.com")
+    view = replace(
+        _view(renderer, to_file=out is not None),
+        top=top,
+        sort=sort,
+        table=table or "endpoints",
+        to=", ".join(email_to or ()),
+        sender=email_from or "",
+        subject=email_subject or "",
+    )
     given: dict[str, Any] = dict(locals())
     talk = Talk(quiet=quiet, progress=progress)
 
@@ -190,15 +225,12 @@ def report(
     return int(_exit_code(made, talk, strict=strict))
 
 
-def _view(output: Renderer, *, top: int | None, sort: str, table: str, to_file: bool) -> View:
+def _view(renderer: Renderer, *, to_file: bool) -> View:
     """What there is to show it on."""
     terminal = not to_file and sys.stdout.isatty()
-    if output.binary and terminal:
+    if renderer.binary and terminal:
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
     return View(
-        top=top,
-        sort=sort,
-        table=table,
         width=shutil.get_terminal_size((80, 24)).columns,
         colour=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
         encoding="utf-8" if to_file else sys.stdout.encoding or "utf-8",

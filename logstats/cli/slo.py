@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import typer
 from logstats.cli import options as shared
 from logstats.cli.output import destination, rendered
 from logstats.cli.talk import Talk
-from logstats.errors import ExitCode
+from logstats.errors import ExitCode, UsageError
 
 OUTPUTS = ("table", "json", "markdown")
 
@@ -22,6 +23,7 @@ def slo(
         str,
         typer.Option("--policy", metavar="FILE", help="The objectives (TOML).", show_default=False),
     ] = ...,  # type: ignore[assignment]
+    archive: shared.ArchiveDir = None,
     format: shared.FormatName = None,
     log_format: shared.LogFormat = None,
     formats_dir: shared.FormatsDir = None,
@@ -51,9 +53,10 @@ def slo(
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
-    """Objectives held against logs: indicators, error budgets, burn rates and alerts.
+    """Objectives held against logs, or an archive: indicators, error budgets, burn rates and alerts.
 
-    Exits with 3 if an objective is missed or has no data. The windows end with the last request, or at --until.
+    Exits with 3 if an objective is missed or has no data. The windows end with the last request (of an archive
+    its last line), or at --until.
     """
     shared.choice("--output", output, OUTPUTS)
     given: dict[str, Any] = dict(locals())
@@ -64,10 +67,22 @@ def slo(
     from logstats.pipeline import Interrupt
 
     chosen = shared.reading_options(given)
+    place = archive or (None if sources else os.environ.get("LOGSTATS_ARCHIVE") or None)
+    if place is not None and rejects:
+        raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
     shared.spare(out, sources, "--out")
     with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
         try:
-            made = api.slo(sources or [], policy, chosen, listener=talk, interrupt=interrupt, rejects=write_rejects)
+            made = api.slo(
+                sources or [],
+                policy,
+                chosen,
+                archive=place,
+                listener=talk,
+                interrupt=interrupt,
+                rejects=write_rejects,
+                progress=talk.percent,
+            )
         finally:
             talk.done()
     moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))

@@ -28,30 +28,19 @@ def directives_after(before: str, data: bytes, reader: LayoutReader) -> str:
     return in_force(before, "\n".join(lines)) if lines else before
 
 
-def unfinished(data: bytes) -> int:
-    """Where the first line begins that has only come in part (`P` and no `F` after it), or the length of `data`."""
+def unfinished(data: bytes) -> bool:
+    """Whether the last line of a stream in `data` has only come in part (`P`, and no `F` after it)."""
+    if len(data) > LONGEST:
+        return False
     place = len(data)
-    seen: set[bytes] = set()
+    whole: set[bytes] = set()
     for _ in range(_LOOK_BACK):
-        if place <= 0 or len(seen) == 2:
-            break
-        start = data.rfind(b"\n", 0, place - 1) + 1
+        start = data.rfind(b"\n", 0, max(place - 1, 0)) + 1
         if match := _PART.match(data, start):
-            if match[2] == b"P" and match[1] not in seen:
-                return _first_part(data, start, match[1])
-            seen.add(match[1])
+            if match[2] == b"P" and match[1] not in whole:
+                return True
+            whole.add(match[1])
         place = start
-    return len(data)
-
-
-def _first_part(data: bytes, place: int, stream: bytes) -> int:
-    """Where the run of parts of one stream begins of which the last begins at `place`."""
-    first = place
-    while place > 0 and len(data) - place < LONGEST:
-        place = data.rfind(b"\n", 0, place - 1) + 1
-        match = _PART.match(data, place)
-        if match and match[1] == stream:
-            if match[2] == b"F":
-                break
-            first = place
-    return first
+        if place == 0 or len(whole) == 2:
+            break
+    return False

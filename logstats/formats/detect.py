@@ -9,7 +9,7 @@ in which two layouts are mixed.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ import polars as pl
 from logstats.formats.convert import EndpointsOf, Reading
 from logstats.formats.engine import Reader, reader
 from logstats.formats.layout import MORE, Layout, name_of, with_more
-from logstats.formats.model import Format
+from logstats.formats.model import Field, Format
 from logstats.formats.text import NO_CONTEXT, Context, Text
 from logstats.formats.tokens import Reject, Scan, ignorable
 from logstats.formats.w3c import FIELDS
@@ -36,6 +36,7 @@ _WANTED: Final = frozenset(
     {"kind", "timestamp", "method", "status", "path", "client_ip", "duration_ms", "message", "level", "bytes"}
     | {"user_id", "host", "referer", "user_agent", "protocol", "query", "trace_id", "app_name"}
 )
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+")
 _MEANING: Final = ("timestamp", "method", "status", "path", "client_ip", "duration_ms", "bytes")
 
 
@@ -157,14 +158,16 @@ class Detector:
         found = []
         for form in formats:
             ready = self._reader(form)
-            if (directed and form.engine == "w3c") or _reads_one(ready.tokenise.scan, probes):
+            if (directed and form.engine == "w3c") or _reads_one(ready.tokenise.scan, probes, form.fields):
                 candidate = _try(ready, chain, text)
                 if candidate.read:
                     found.append(candidate)
         if len(outer) < _DEEPEST:
             for wrapper in self._wrappers:
-                if wrapper not in outer and _reads_one(wrapper.scan, probes):
-                    found += self._explore(wrapper(text), (*outer, wrapper), formats)
+                if wrapper not in outer and _reads_one(wrapper.scan, probes, wrapper.format.fields):
+                    inside = wrapper(text)
+                    if not inside.lines.equals(text.lines):
+                        found += self._explore(inside, (*outer, wrapper), formats)
         return found
 
     def _reader(self, form: Format) -> Reader:
@@ -196,14 +199,33 @@ def _with_more(formats: Iterable[Format]) -> list[Format]:
     return [with_more(form) for form in formats if form.engine == "delimited" and not form.pattern.endswith("_more")]
 
 
-def _reads_one(scan: Scan, probes: Sequence[str]) -> bool:
+def _reads_one(scan: Scan, probes: Sequence[str], fields: Mapping[str, Field]) -> bool:
+    """Whether one of a few lines can be taken apart into texts that could be what they should be."""
     for line in probes:
         try:
-            scan(line)
+            texts = scan(line)
         except Reject:
             continue
-        return True
+        if _plausible(texts, fields):
+            return True
     return False
+
+
+def _plausible(texts: Mapping[str, str | None], fields: Mapping[str, Field]) -> bool:
+    """A cheap look at the texts of one line, so that few formats have to be tried in earnest."""
+    there = {fields[name].role for name, text in texts.items() if name in fields and text not in (None, "", "-")}
+    is_event = "level" in there or "message" in there
+    for name, about in fields.items():
+        text = texts.get(name)
+        if text is None and (about.role == "ignored" or about.looks == "") and not is_event:
+            return False
+        if text in (None, "", "-") or about.extract:
+            continue
+        if about.looks and not is_event and not re.search(about.looks, text or ""):
+            return False
+        if about.role in ("status", "bytes") and not _NUMBER.fullmatch(text or ""):
+            return False
+    return is_event or bool(there & {"status", "method", "request", "payload"})
 
 
 def _try(ready: Reader, wrappers: tuple[Format, ...], text: Text) -> Candidate:

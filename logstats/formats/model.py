@@ -107,7 +107,7 @@ class Format:
     @property
     def wraps(self) -> bool:
         """Whether this is a wrapper: its lines hold the lines of another format."""
-        return "payload" in self.roles
+        return any(field.role == "payload" for field in self.fields.values())
 
     @property
     def roles(self) -> frozenset[str]:

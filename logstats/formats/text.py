@@ -39,7 +39,7 @@ NO_CONTEXT: Final = Context()
 class Text:
     """The lines of one chunk as one UTF-8 buffer. What an engine does not ask for is not made of it.
 
-    Of lines that were wrapped, `envelope` has what the wrapper says, row i of line i.
+    Of lines that were wrapped, `envelope` has what the wrappers say, row i of line i.
     """
 
     data: bytes
@@ -64,14 +64,23 @@ class Text:
         """Lines (String, no nulls) that are text already and hold no newline."""
         data = io.BytesIO()
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")
-        made = cls(data.getvalue(), context, envelope)
-        made.__dict__["lines"] = lines
-        return made
+        return cls(data.getvalue(), context, envelope)._with(lines)
 
     def gather(self, places: pl.Series) -> Text:
         """Some of the lines."""
         envelope = None if self.envelope is None else self.envelope[places]
         return Text.of_lines(self.lines.gather(places), self.context, envelope)
+
+    def slice(self, start: int, end: int) -> Text:
+        """The lines from one place up to another."""
+        if start == 0 and end == len(self):
+            return self
+        data = self.data[self._starts[start] : self._ends[end - 1] + 1] if end > start else b""
+        return Text(data, self.context)._with(self.lines.slice(start, end - start))
+
+    def _with(self, lines: pl.Series) -> Text:
+        self.__dict__["lines"] = lines
+        return self
 
     def __len__(self) -> int:
         return len(self._ends)

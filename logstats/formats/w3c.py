@@ -100,17 +100,30 @@ class W3C:
             fields[self._date] = columns.day
         return fields
 
+    def stop(self, line: str, name: str = "") -> int:
+        """Where the value of this name stands in a line, or its end, where more was expected."""
+        try:
+            value = self.scan(line).get(name)
+        except Reject as reject:
+            return reject.column
+        return max(line.find(value), 0) if value else 0
+
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
         changes = text.lines.str.contains(f"^(?:{FIELDS}|{DATE})").arg_true().to_list()
         directives = text.context.directives
-        parts = []
-        for start, end in zip([0, *changes], [*changes, len(text)], strict=True):
-            if start in changes:
-                directives = in_force(directives, text.lines[start])
-            if end > start:
-                some = text if end - start == len(text) else Text.of_lines(text.lines.slice(start, end - start))
-                parts.append(self._run(some, start, self.columns_of(directives)))
+        runs = [(0, self.columns_of(directives))]
+        for place in changes:
+            directives = in_force(directives, text.lines[place])
+            columns = self.columns_of(directives)
+            if columns != runs[-1][1]:  # mostly they are said again as they were
+                runs.append((place, columns))
+        ends = [*(start for start, _ in runs[1:]), len(text)]
+        parts = [
+            self._run(text.slice(start, end), start, columns)
+            for (start, columns), end in zip(runs, ends, strict=True)
+            if end > start
+        ]
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -122,7 +135,7 @@ class W3C:
         )
 
     def _run(self, text: Text, start: int, columns: Columns) -> Tokens:
-        """The lines between two directives, the first of them being line `start`."""
+        """The lines between two directives."""
         fast, proven = self._fast(text, columns)
         tokens = two_lanes(text, fast, proven, partial(self.scan_with, columns), self.names)
         if not start:
@@ -145,7 +158,9 @@ class W3C:
         read, good = engine.fast(text)
         last = read.to_series(columns.count - 1)
         plain = ~lines.str.contains('"', literal=True) & ~last.str.contains(separator, literal=True)
-        if separator == " ":  # neither two spaces side by side nor one at an end
+        if separator == "\t":
+            plain &= lines.str.contains(separator, literal=True)
+        else:  # neither two spaces side by side nor one at an end
             plain &= ~lines.str.contains("\t", literal=True) & ~lines.str.contains("^ |  | $")
         made = read.select(
             (

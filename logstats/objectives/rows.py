@@ -20,16 +20,17 @@ def selection(selector: Selector, *, users: bool = False) -> Selection:
     if selector.method:
         columns.add("method")
         tests.append(pl.col("method").str.to_uppercase() == selector.method)
-    if selector.path:
+    if selector.path not in (None, "*"):
         columns |= {"path", "endpoint"}
-        globs = (selector.path,)
+        globs = (str(selector.path),)
         in_path, in_endpoint = (glob_matches(name, globs).fill_null(value=False) for name in ("path", "endpoint"))
         tests.append(in_path | in_endpoint)
     for column, glob in (("host", selector.host), ("app_name", selector.app)):
         if glob:
             columns.add(column)
             tests.append(glob_matches(column, (glob,)))
-    return Selection(selector.text, pl.all_horizontal(*tests).fill_null(value=False), frozenset(columns), users)
+    matches = pl.all_horizontal(pl.lit(value=True), *tests).fill_null(value=False)
+    return Selection(selector.text, matches, frozenset(columns), users)
 
 
 def holds(tests: Sequence[Clause]) -> pl.Expr:

@@ -11,20 +11,22 @@ requests over the share that may be bad: at 1 the budget lasts just as long as t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
 import polars as pl
 
 from logstats.objectives import rows
+from logstats.objectives.expressions import DURATIONS
 from logstats.objectives.policy import Objective, Policy
 from logstats.reports.model import iso
 from logstats.summaries.indicators import BEFORE, Indicator
+from logstats.summaries.traffic import moment
 
 SCHEMA_VERSION: Final = 1
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 BURN_WINDOWS: Final = (5, 60, 6 * 60, 3 * 24 * 60)  # minutes
 # The workbook's table: severity, long and short window in minutes, part of the budget spent in the long one.
 ALERTS: Final = (
@@ -74,8 +76,11 @@ class Result:
     """What became of an objective. `met` is None if there was nothing to measure.
 
     With a target, `indicator` and `target` are parts of 1, and `unknown` requests are neither good nor bad because what
-    decides was not logged. Otherwise the indicator is a figure in `unit` (`ms`, `/s` or nothing), there is no budget,
-    and `target` is its limit. `outside` requests are older than the window or have no time.
+    decides was not logged. The exact indicator lies between `low` and `high`, which differ only if it comes from the
+    buckets of an archive whose rows are gone; the verdict is not `certain` if the target lies there as well.
+
+    Without a target, the indicator is a figure in `unit` (`ms`, `/s` or nothing), there is no budget, and `target` is
+    its limit. `outside` requests are older than the window or have no time.
     """
 
     name: str
@@ -83,6 +88,9 @@ class Result:
     select: str | None
     met: bool | None
     indicator: float | None
+    low: float | None
+    high: float | None
+    certain: bool
     comparison: str
     target: float
     unit: str
@@ -134,6 +142,8 @@ def indicators(policy: Policy) -> tuple[Indicator, ...]:
     for objective in policy.objectives:
         selected = rows.selection(objective.selector) if objective.selector else None
         columns = rows.needs(objective.good) | (selected.columns if selected else frozenset())
+        if objective.condition and objective.condition.metric in DURATIONS:
+            columns |= {"duration_ms"}
         good = rows.holds(objective.good) if objective.good else None
         found.append(Indicator(selected.matches if selected else None, good, columns))
     return (*found, Indicator(None, None, frozenset()))
@@ -149,6 +159,7 @@ def evaluate(
     rejected: int = 0,
     nothing_parsed: bool = False,
     filters: dict[str, str] | None = None,
+    notes: Sequence[str] = (),
     interrupted: bool = False,
 ) -> Outcome:
     """Hold a policy against INDICATORS; `last` is the minute since 1970 that the windows end with."""
@@ -159,22 +170,21 @@ def evaluate(
     for number, objective in enumerate(policy.objectives):
         measured = _Measured(table.filter(pl.col("objective") == number), window, last)
         results.append(_result(objective, measured, window, covered))
-    notes = []
+    said = [*notes]
     if 0 < covered < window:
-        notes.append(f"the log covers {span(covered)} of the {span(window)}: a budget in requests is of what it covers")
-    known = last is not None and _in_range(last + 1) and _in_range(last + 1 - window)
+        said.append(f"the log covers {span(covered)} of the {span(window)}: a budget in requests is of what it covers")
     return Outcome(
         generated_at=generated_at.replace(microsecond=0),
         window_minutes=window,
-        begin=_moment(last + 1 - window) if known and last is not None else None,
-        end=_moment(last + 1) if known and last is not None else None,
+        begin=None if last is None else moment(last + 1 - window),
+        end=None if last is None else moment(last + 1),
         covered_minutes=covered,
         lines=lines,
         rejected=rejected,
         nothing_parsed=nothing_parsed,
         results=results,
         filters=filters or {},
-        notes=notes,
+        notes=said,
         interrupted=interrupted,
     )
 
@@ -204,7 +214,8 @@ class _Measured:
         recent = self._minutes
         if self.last is not None:
             recent = recent.filter(pl.col("minute") > self.last - minutes)
-        sums = recent.select(pl.col("requests", "good", "bad", "timed", "us").sum(), pl.col("us_max").max())
+        summed = pl.col("requests", "good", "bad", "least", "most", "timed", "us").sum()
+        sums = recent.select(summed, pl.col("us_max").max())
         return {name: int(value or 0) for name, value in sums.row(0, named=True).items()}
 
 
@@ -215,9 +226,8 @@ def _result(objective: Objective, measured: _Measured, window: int, covered: int
     judged = whole["good"] + whole["bad"]
     may_fail = 1 - objective.target
     indicator = Fraction(whole["good"], judged) if judged else None
-    met = None
-    if indicator is not None:
-        met = indicator > objective.target if objective.strict else indicator >= objective.target
+    low, high = (Fraction(whole[end], judged) if judged else None for end in ("least", "most"))
+    met, *ends = (_meets(objective, value) for value in (indicator, low, high))
     in_requests = in_minutes = None
     burn: list[Burn] = []
     if may_fail:
@@ -232,7 +242,10 @@ def _result(objective: Objective, measured: _Measured, window: int, covered: int
         objective=objective.text,
         select=objective.selector.text if objective.selector else None,
         met=met,
-        indicator=None if indicator is None else float(indicator),
+        indicator=_float(indicator),
+        low=_float(low),
+        high=_float(high),
+        certain=met == ends[0] == ends[1],
         comparison=">" if objective.strict else ">=",
         target=float(objective.target),
         unit="ratio",
@@ -246,6 +259,16 @@ def _result(objective: Objective, measured: _Measured, window: int, covered: int
         burn=burn,
         alerts=_alerts(measured, may_fail, window) if may_fail else [],
     )
+
+
+def _meets(objective: Objective, indicator: Fraction | None) -> bool | None:
+    if indicator is None:
+        return None
+    return indicator > objective.target if objective.strict else indicator >= objective.target
+
+
+def _float(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _budget(total: Fraction, spent: Fraction) -> Budget:
@@ -303,7 +326,10 @@ def _plain(objective: Objective, measured: _Measured, covered: int) -> Result:
         objective=objective.text,
         select=objective.selector.text if objective.selector else None,
         met=None if value is None else condition.holds(value),
-        indicator=None if value is None else float(value),
+        indicator=_float(value),
+        low=_float(value),
+        high=_float(value),
+        certain=True,
         comparison=condition.op,
         target=float(condition.limit),
         unit=unit,
@@ -317,11 +343,3 @@ def _plain(objective: Objective, measured: _Measured, covered: int) -> Result:
         burn=[],
         alerts=[],
     )
-
-
-def _in_range(minute: int) -> bool:
-    return -62_135_596_800 <= minute * 60 < 253_402_300_800
-
-
-def _moment(minute: int) -> datetime:
-    return EPOCH + timedelta(minutes=minute)

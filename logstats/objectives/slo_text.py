@@ -34,7 +34,7 @@ def said(result: Result) -> str:
         return f"no data: {result.name}{of}: {why}, {target}"
     verdict = "met" if result.met else "missed"
     judged = f" of {count(result.good + result.bad)} requests are good" if result.unit == "ratio" else ""
-    found = figure(result.indicator or 0, result.unit)
+    found = _indicator(result)
     return f"{verdict}: {result.name}{of}: {result.objective}: {found}{judged}, {target}"
 
 
@@ -50,7 +50,7 @@ def figure(value: float, unit: str) -> str:
 def _objectives(outcome: Outcome) -> Section:
     rows = []
     for result in outcome.results:
-        shown = _NONE if result.indicator is None else Cell(figure(result.indicator, result.unit))
+        shown = _NONE if result.indicator is None else Cell(_indicator(result))
         rows.append(
             [
                 Cell(result.name),
@@ -70,6 +70,12 @@ def _objectives(outcome: Outcome) -> Section:
         heads=["objective", "verdict", "indicator", "target", "requests", "bad"],
         rows=rows,
     )
+
+
+def _indicator(result: Result) -> str:
+    """The indicator, or what it lies between."""
+    low, high = (figure(value or 0, result.unit) for value in (result.low, result.high))
+    return low if low == high else f"{low} – {high}"
 
 
 def _budgets(results: list[Result]) -> Section:
@@ -135,6 +141,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     if any(not burn.covered and burn.rate is not None for result in outcome.results for burn in result.burn):
         yield "* the log does not reach back so far; the rate is that of what there is"
     for result in outcome.results:
+        if not result.certain:
+            yield f"{result.name}: too close to be certain; the verdict is that of the middle of the bucket"
         if result.unknown:
             yield f"{result.name}: {count(result.unknown)} requests lack what decides, and are neither good nor bad"
     outside = max((result.outside for result in outcome.results), default=0)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from logstats.reports.markdown import escaped
+from logstats.reports.markdown import code, escaped
 from logstats.reports.printable import printable, shortened
 
 _ASCII: Final = str.maketrans(
@@ -109,6 +109,6 @@ def to_markdown(sections: Sequence[Section]) -> str:
 
 
 def _table(section: Section) -> list[str]:
-    rows = [" | ".join(escaped(cell.text) for cell in row) for row in section.rows]
+    rows = [" | ".join([code(row[0].text), *(escaped(cell.text) for cell in row[1:])]) for row in section.rows]
     rule = f"| --- |{' ---: |' * (len(section.heads) - 1)}"
     return [f"| {' | '.join(section.heads)} |", rule, *(f"| {row} |" for row in rows)]

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from logstats.reports.model import EndpointRow, Report, iso
+from logstats.reports import grids
+from logstats.reports.model import Report, iso
 from logstats.reports.printable import printable
-from logstats.reports.units import count, duration, share, size
+from logstats.reports.units import count, duration, size
 
 _MARKUP = {character: f"&#{ord(character)};" for character in "\\`*_{}[]<>()#+!|&~$^:@"}
 
 
 def escaped(text: str) -> str:
-    """A text for Markdown that is nothing but text."""
-    return "".join(_MARKUP.get(character, character) for character in printable(text))
+    """A text for Markdown that is nothing but text, not even a link (GitHub makes one of `www.`)."""
+    shown = "".join(_MARKUP.get(character, character) for character in printable(text))
+    return shown.replace("www.", "www&#46;")
 
 
-def to_markdown(report: Report, top: int | None = 10) -> str:
-    """Totals, then the endpoint table, for chats and tickets."""
+def code(text: str) -> str:
+    """A text from a log as a code span, in which nothing is markup, nobody is mentioned and no number is a link.
+
+    What would end it, or a cell of a table, becomes an escape such as those of `printable`.
+    """
+    shown = printable(text).replace("`", r"\x60").replace("|", r"\x7c")
+    return f"`{shown}`" if shown else ""
+
+
+def to_markdown(report: Report, top: int = 10, sort: str = "avg") -> str:
+    """Totals, then endpoints, breakdowns and rejected lines, for chats and tickets."""
     lines = ["# Access log report", ""]
     span = f"{iso(report.first)} – {iso(report.last)}" if report.first and report.last else "no times"
     lines += [
@@ -31,30 +42,23 @@ def to_markdown(report: Report, top: int | None = 10) -> str:
             f"- **Latency** avg {duration(report.latency.avg)}, {shown}, max {duration(report.latency.max)} "
             f"(percentiles within {report.latency.relative_error:.0%})"
         )
-    lines += [f"- **{t.verdict}** {escaped(t.condition)}: {escaped(t.words)}" for t in report.thresholds]
+    lines += [f"- **{t.verdict}** {code(t.condition)}: {escaped(t.words)}" for t in report.thresholds]
     lines += [f"- {escaped(note)}" for note in report.notes]
-    percentiles = list(report.latency.percentiles) if report.latency else []
-    heads = ["Endpoint", "Requests", "Errors", "Bytes"]
-    heads += ["Avg", *(f"p{p}" for p in percentiles), "Max", "Time"] if report.latency else []
-    lines += ["", f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
-    lines += [_markdown_row(row, percentiles) for row in report.endpoints[:top]]
-    if top is not None and len(report.endpoints) > top:
-        lines += ["", f"{count(len(report.endpoints) - top)} more endpoints are not shown."]
+    lines += [f"- **Not read** {escaped(source.problem)}" for source in report.sources if source.problem]
+    for grid in [
+        *grids.endpoints(report, top, sort, sparks=False),
+        *(grids.breakdown(report, column, top) for column in report.breakdowns),
+        grids.rejects(report, top),
+    ]:
+        if grid.rows:
+            lines += ["", *_table(grid)]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_row(row: EndpointRow, percentiles: list[str]) -> str:
-    cells = [escaped(row.name), count(row.requests), share(row.errors, row.requests), size(row.bytes)]
-    if percentiles:
-        latency = row.latency
-        cells += (
-            [
-                duration(latency.avg),
-                *(duration(latency.percentiles[p]) for p in percentiles),
-                duration(latency.max),
-                share(row.share_of_time or 0, 1),
-            ]
-            if latency
-            else ["–"] * (len(percentiles) + 3)
-        )
-    return f"| {' | '.join(cells)} |"
+def _table(grid: grids.Grid) -> list[str]:
+    rules = ["---:" if cell.figure else "---" for cell in grid.rows[0]]
+    lines = [f"## {grid.title}", "", f"| {' | '.join(grid.heads)} |", f"| {' | '.join(rules)} |"]
+    lines += [f"| {' | '.join(cell.text if cell.figure else code(cell.text) for cell in row)} |" for row in grid.rows]
+    if len(grid.rows) < grid.total:
+        lines += ["", f"{count(len(grid.rows))} of {count(grid.total)}."]
+    return lines

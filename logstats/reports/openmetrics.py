@@ -104,6 +104,14 @@ def _families(report: Report, top: int) -> Iterator[Iterator[str]]:
             "invalid_durations", "counter", "Durations that were negative, not a number, or over 285 years",
             [("_total", {}, report.latency.invalid)],
         )  # fmt: skip
+    met: dict[str, int] = {}
+    for threshold in report.thresholds:
+        condition = _label(threshold.condition)
+        met[condition] = min(met.get(condition, 1), threshold.failed is False)
+    yield _family(
+        "threshold_met", "gauge", "1 if the condition of --fail-if did not hold, 0 if it did or there was no data",
+        [("", {"condition": condition}, int(good)) for condition, good in met.items()],
+    )  # fmt: skip
     yield from _endpoints(report, top)
     for name, time in (("first", report.first), ("last", report.last), ("generated", report.generated_at)):
         if time:

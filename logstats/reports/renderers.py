@@ -23,7 +23,7 @@ class View:
 
     `top` is the number of rows of each ranking, None what the kind does by itself; `sort` is what the report was
     ranked by; `table` names one of `TABLES` or of the report's breakdowns. `width`, `colour` and `encoding` are
-    those of the terminal.
+    those of the terminal, `to`, `sender` and `subject` those of an e-mail.
     """
 
     top: int | None = None
@@ -32,6 +32,9 @@ class View:
     width: int = 80
     colour: bool = False
     encoding: str = "utf-8"
+    to: str = ""
+    sender: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,19 @@ def _parquet(report: Report, view: View) -> bytes:
 def _markdown(report: Report, view: View) -> bytes:
     from logstats.reports.markdown import to_markdown
 
-    return to_markdown(report, view.top or 10).encode()
+    return to_markdown(report, view.top or 10, view.sort).encode()
 
 
 def _html(report: Report, view: View) -> bytes:
     from logstats.reports.html.page import to_html
 
     return to_html(report, view.top, view.sort).encode()
+
+
+def _email(report: Report, view: View) -> bytes:
+    from logstats.reports.html.mail import to_email
+
+    return to_email(report, view.to, view.sender, view.subject, sort=view.sort)
 
 
 def _openmetrics(report: Report, view: View) -> bytes:
@@ -100,5 +109,6 @@ RENDERERS: Final = {
     "parquet": Renderer("one table (--table), for data frames", _parquet, binary=True, one_table=True),
     "markdown": Renderer("for chats and tickets", _markdown, cuts=True),
     "html": Renderer("one page that opens offline, with charts", _html, over_time=True, cuts=True),
+    "email": Renderer("a message for sendmail -t (--email-to)", _email, over_time=True, cuts=True),
     "openmetrics": Renderer("for Prometheus", _openmetrics, cuts=True),
 }

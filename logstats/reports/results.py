@@ -124,8 +124,15 @@ def parquet(file: BinaryIO) -> Iterator[Write]:
             writer.close()
 
 
+@contextmanager
+def csv(file: BinaryIO) -> Iterator[Write]:
+    """CSV, of numbers and texts; the names of columns are as harmless as what is in them."""
+    with rows.csv(file) as write:
+        yield lambda frame: write(frame.rename(printable))
+
+
 WRITERS: Final[dict[str, Callable[[BinaryIO], AbstractContextManager[Write]]]] = {
-    "csv": rows.csv,
+    "csv": csv,
     "jsonl": jsonl,
     "parquet": parquet,
 }

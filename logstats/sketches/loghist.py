@@ -92,8 +92,7 @@ def within(
     bucket = next(bucket for (bucket, _), seen in zip(buckets, running, strict=True) if seen >= rank)
     if bucket is None:
         return 0.0, 0.0, 0.0
-    floor, ceiling = (math.exp(min(i * _LOG_GAMMA, _LOG_LARGEST)) for i in (bucket - 1, bucket))
-    return min(max(bucket_ms(bucket), low), high), max(floor, low), min(ceiling, high)
+    return min(max(bucket_ms(bucket), low), high), max(upper_ms(bucket - 1), low), min(upper_ms(bucket), high)
 
 
 def percentiles(

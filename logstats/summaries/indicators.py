@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,10 @@ from logstats.summaries.traffic import minute
 BEFORE: Final = -(2**62)  # the minute of everything that is older than the window
 INDICATORS: Final = Shape(
     {"objective": pl.Int32(), "minute": pl.Int64()},
-    {"requests": pl.Int64(), "good": pl.Int64(), "bad": pl.Int64(), "timed": pl.Int64(), "us": pl.Int128()},
+    {
+        **dict.fromkeys(("requests", "good", "bad", "least", "most", "timed"), pl.Int64()),
+        "us": pl.Int128(),
+    },
     {},
     {"us_max": pl.Int64()},
 )
@@ -35,16 +38,19 @@ def needs(indicators: Sequence[Indicator]) -> frozenset[str]:
     return frozenset({"timestamp", "duration_ms"}).union(*(indicator.columns for indicator in indicators))
 
 
-def summarise(rows: pl.DataFrame, indicators: Sequence[Indicator]) -> pl.DataFrame:
-    """Requests of one chunk → INDICATORS; the objective is the indicator's place in the sequence."""
+def summarise(rows: pl.DataFrame, indicators: Mapping[int, Indicator]) -> pl.DataFrame:
+    """Requests of one chunk → INDICATORS, with the numbers of the indicators as objectives.
+
+    Every request is sure to be good or not, so `least` and `most`, between which the number of good ones lies, are
+    `good`.
+    """
     micros = (pl.col("duration_ms") * 1000).round().cast(pl.Int64)
     lazy = rows.lazy()
     parts = []
-    for number, indicator in enumerate(indicators):
+    for number, indicator in indicators.items():
         selected = lazy if indicator.matches is None else lazy.filter(indicator.matches)
-        good = pl.lit(None, pl.Boolean) if indicator.good is None else indicator.good
         parts.append(
-            selected.select(minute(), good.alias("good"), micros.alias("us"))
+            selected.select(minute(), _good(indicator), micros.alias("us"))
             .group_by("minute")
             .agg(
                 pl.len().cast(pl.Int64).alias("requests"),
@@ -54,9 +60,43 @@ def summarise(rows: pl.DataFrame, indicators: Sequence[Indicator]) -> pl.DataFra
                 pl.col("us").cast(pl.Int128).sum(),
                 pl.col("us").max().alias("us_max"),
             )
-            .select(pl.lit(number, pl.Int32).alias("objective"), pl.all())
+            .select(pl.lit(number, pl.Int32).alias("objective"), pl.all(), least="good", most="good")
         )
     return pl.concat(pl.collect_all(parts)).select(list(INDICATORS.schema))
+
+
+def summarise_counted(counted: pl.DataFrame, indicators: Mapping[int, Indicator]) -> pl.DataFrame:
+    """The same from requests that have been counted already: (minute, columns of the indicators…, requests).
+
+    With `low` and `high` there is no duration but what it lies between, in milliseconds; `good` goes by `duration_ms`,
+    `least` is what is good at both ends, `most` at either.
+    """
+    at = {"good": "duration_ms", "at_low": "low", "at_high": "high"} if "low" in counted.columns else {"good": None}
+    number_of, ends = pl.col("requests"), [pl.col(name).fill_null(value=False) for name in list(at)[-2:]]
+    parts = []
+    for number, indicator in indicators.items():
+        selected = counted if indicator.matches is None else counted.filter(indicator.matches)
+        for name, duration in at.items():
+            judged = selected if duration is None else selected.with_columns(duration_ms=pl.col(duration))
+            selected = selected.with_columns(judged.with_columns(_good(indicator))["good"].alias(name))
+        parts.append(
+            selected.group_by("minute")
+            .agg(
+                number_of.sum(),
+                number_of.filter(pl.col("good")).sum().alias("good"),
+                number_of.filter(~pl.col("good")).sum().alias("bad"),
+                number_of.filter(pl.all_horizontal(ends)).sum().alias("least"),
+                number_of.filter(pl.any_horizontal(ends)).sum().alias("most"),
+            )
+            .select(pl.lit(number, pl.Int32).alias("objective"), pl.all(), timed=0, us=0, us_max=None)
+            .cast(pl.Schema(INDICATORS.schema))
+            .select(list(INDICATORS.schema))
+        )
+    return INDICATORS.merge([INDICATORS.empty(), *parts])
+
+
+def _good(indicator: Indicator) -> pl.Expr:
+    return (pl.lit(None, pl.Boolean) if indicator.good is None else indicator.good).alias("good")
 
 
 class Indicators:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -14,6 +15,7 @@ NEEDS: Final = frozenset({"timestamp", "status", "bytes"})
 MAX_MINUTES: Final = 1_000_000
 MAX_LEVELS: Final = 1_000
 MINUTE_US: Final = 60_000_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 KEYS: Final = ("minute", "status")
 
 MINUTES: Final = Shape(
@@ -23,6 +25,14 @@ MINUTES: Final = Shape(
     {},
 )
 STATUSES: Final = Shape({"status": pl.UInt16()}, {"requests": pl.Int64()}, {}, {})
+
+
+def moment(minute: int) -> datetime:
+    """A minute since 1970 as a time; beyond the years 1 to 9999, the first or last that there is."""
+    try:
+        return EPOCH + timedelta(minutes=minute)
+    except OverflowError:
+        return (datetime.min if minute < 0 else datetime.max).replace(tzinfo=UTC)
 
 
 def minute() -> pl.Expr:

@@ -1,0 +1,268 @@
+"""Whether an archive is as its commits say: every file, every digest, every count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.archive import catalog, layout, lifecycle, reading, rollups, workspace
+from logstats.archive.commits import Archive, Commit, DataFile, Snapshot, Torn
+from logstats.errors import LogstatsError
+
+_OURS: Final = (layout.COMMITS, *layout.TIERS, "rollups", layout.REJECTS)  # folders of an archive
+_ANEW: Final = "nothing is lost: the next commit writes it anew"
+_RESTORE: Final = "bring it back from a backup; queries of other files still work"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something at a path. A `note` is good to know; everything else is damage."""
+
+    path: str
+    what: str
+    hint: str = ""
+    note: bool = False
+
+
+def verify(
+    archive: Archive, *, deep: bool = False, progress: Callable[[float], None] | None = None
+) -> Iterator[Finding]:
+    """Check the commits, then every file against them, then the rollups against the rows, then what else lies there.
+
+    With `deep`, rollups are computed again from the rows. Whatever is damaged, the rest is still checked.
+    """
+    torn: list[Torn] = []
+    commits = list(archive.commits(torn=torn))
+    snapshot = archive.snapshot(lenient=True)
+    for one in torn:
+        yield Finding(layout.commit_path(one.number), one.what.partition(": ")[2], one.hint)
+    yield from _derived(archive, snapshot, commits, whole=not torn)
+    whole: dict[str, DataFile] = {}
+    total = sum(file.bytes for file in snapshot.files.values())
+    done = 0
+    for file in snapshot.files.values():
+        problem = _damage(archive, file)
+        if problem is None:
+            whole[file.path] = file
+        else:
+            yield Finding(file.path, problem, _RESTORE)
+        done += file.bytes
+        if progress is not None:
+            progress(100 * done / max(total, 1))
+    yield from _rollups(archive, snapshot, whole, _deleted(commits), deep=deep)
+    yield from _others(archive)
+
+
+def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, whole: bool) -> Iterator[Finding]:
+    """Whether the commits go on without a gap, and what is written of them is what they say."""
+    last = snapshot.number
+    for path in archive.files.listing(layout.COMMITS):
+        number = layout.commit_number(path)
+        if number is not None and number > last + 1:
+            yield Finding(
+                layout.commit_path(last + 1), "the commit is missing, and so is all that came after it", _RESTORE
+            )
+            break
+    checkpoint = archive.checkpoint()
+    if checkpoint is None:
+        if archive.files.size(layout.CHECKPOINT) is not None:
+            yield Finding(layout.CHECKPOINT, "it is damaged", _ANEW)
+    elif len(commits) >= checkpoint.number:
+        folded = Snapshot().after(commit for commit in commits if commit.number <= checkpoint.number)
+        if folded.to_json() != checkpoint.to_json():
+            yield Finding(layout.CHECKPOINT, "it is not what the commits say", _ANEW)
+    elif whole:
+        missing = next(n for n in range(1, checkpoint.number + 1) if archive.files.size(layout.commit_path(n)) is None)
+        yield Finding(layout.commit_path(missing), "the commit is missing; the checkpoint stands in for it", _RESTORE)
+    written = archive.files.read(layout.CATALOG)
+    expected = catalog.script(archive.files, snapshot).encode()
+    if written is not None and written != expected and whole:
+        same = written.split(b"\n", 1)[0] == expected.split(b"\n", 1)[0]
+        what = "it was changed" if same else "it is of another commit than the last, or of another version"
+        yield Finding(layout.CATALOG, what, _ANEW, note=not same)
+    try:
+        lifecycle.load(archive.root / layout.LIFECYCLE)
+    except LogstatsError as error:
+        yield Finding(layout.LIFECYCLE, error.what.removeprefix(f"{archive.root / layout.LIFECYCLE}: "), error.hint)
+
+
+def _damage(archive: Archive, file: DataFile) -> str | None:
+    """What is wrong with a data file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        size = archive.files.size(file.path)
+        if size is None:
+            return "the file is missing"
+        if size != file.bytes:
+            return f"it has {size:,} bytes, and had {file.bytes:,}"
+        if archive.files.sha256(file.path) != file.sha256:
+            return "its content was changed (another SHA-256 than when it was written)"
+        with pq.ParquetFile(archive.files.at(file.path), filesystem=archive.files.filesystem) as parquet:
+            metadata, names = parquet.metadata, tuple(parquet.schema_arrow.names)
+            if metadata.num_rows != file.rows:
+                return f"it has {metadata.num_rows:,} rows, and the commit says {file.rows:,}"
+            if names != (file.columns or tuple(layout.columns(file.table))):
+                return "it has other columns than the commit says"
+            first, last = _range(metadata, names.index(layout.time_column(file.table)))
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
+    except pa.ArrowException as error:
+        return f"it is no Parquet file: {error}"
+    if (first, last) != (file.first, file.last):
+        return f"it holds {first} to {last}, and the commit says {file.first} to {file.last}"
+    begin, end = _span(file.partition)
+    if not begin <= first <= last < end:
+        return f"it holds {first} to {last}, which is not all of its partition"
+    return None
+
+
+def _range(metadata: Any, column: int) -> tuple[datetime, datetime]:
+    """The least and greatest time in a file, from the statistics of its row groups."""
+    found = [metadata.row_group(number).column(column).statistics for number in range(metadata.num_row_groups)]
+    return min(one.min for one in found), max(one.max for one in found)
+
+
+def _span(partition: layout.Partition) -> tuple[datetime, datetime]:
+    year, month, day = partition[:3]
+    begin = datetime(year, month, day, tzinfo=UTC) + timedelta(hours=sum(partition[3:]))
+    try:
+        return begin, begin + (timedelta(hours=1) if partition[3:] else timedelta(days=1))
+    except OverflowError:
+        return begin, datetime.max.replace(tzinfo=UTC)
+
+
+def _rollups(
+    archive: Archive,
+    snapshot: Snapshot,
+    whole: dict[str, DataFile],
+    gone: set[layout.Partition],
+    *,
+    deep: bool,
+) -> Iterator[Finding]:
+    """Day by day: rollups against one another, and against the rows, but for the days whose rows are `gone`."""
+    files = sorted(
+        (file for file in snapshot.files.values() if file.table != layout.REJECTS), key=lambda file: file.partition[:3]
+    )
+    for day, some in groupby(files, key=lambda file: file.partition[:3]):
+        tables: dict[str, list[DataFile]] = {table: [] for table in layout.TABLES}
+        for file in some:
+            tables[file.table].append(file)
+        path = layout.folder(layout.TRAFFIC, "rollups", day).replace(f"/{layout.TRAFFIC}", "")
+        if any(file.path not in whole for held in tables.values() for file in held):
+            yield Finding(path, "this day's rollups cannot be compared with its rows, as files are damaged", note=True)
+            continue
+        stored = {table: _stored(archive, tables[table], table) for table in layout.ROLLUPS}
+        requests = int(stored[layout.TRAFFIC]["requests"].sum())
+        counted = requests + int(stored[layout.TRAFFIC]["events"].sum())
+        rows = sum(file.rows for file in tables[layout.LOGS])
+        if rows > counted or (rows < counted and day not in gone):
+            yield Finding(path, f"the rollups count {counted:,} rows, and there are {rows:,}")
+        ranked = stored[layout.ENDPOINTS]
+        if int(ranked["requests"].sum()) != requests:
+            yield Finding(path, f"traffic counts {requests:,} requests, endpoints {int(ranked['requests'].sum()):,}")
+        timed, measured = int(ranked["timed"].sum()), int(stored[layout.LATENCY]["count"].sum())
+        if timed != measured:
+            yield Finding(path, f"endpoints count {timed:,} durations, latency {measured:,}")
+        if deep:
+            if rows < counted:
+                yield Finding(path, f"{counted - rows:,} rows were deleted, so nothing shows their rollups", note=True)
+            else:
+                yield from _recomputed(archive, tables[layout.LOGS], stored, path)
+
+
+def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:
+    parts = [reading.read(archive, [file], list(layout.columns(table))) for file in files]
+    return rollups.merged([*parts, pl.DataFrame(schema=layout.columns(table))], table)
+
+
+def _recomputed(
+    archive: Archive, files: list[DataFile], stored: dict[str, pl.DataFrame], path: str
+) -> Iterator[Finding]:
+    """The rollups that the rows of a day give now, against those that were stored."""
+    lacking = {column for file in files if file.columns is not None for column in _NEEDED - set(file.columns)}
+    if lacking:
+        columns = ", ".join(sorted(lacking))
+        yield Finding(path, f"its rollups cannot be computed again without {columns}", note=True)
+        return
+    parts: dict[str, list[pl.DataFrame]] = {table: [] for table in layout.ROLLUPS}
+    for file in files:
+        for frame in reading.batches(archive, file, sorted(_NEEDED)):
+            for table, part in rollups.summarise(frame.with_row_index("line")).items():
+                parts[table].append(part)
+        if max(map(len, parts.values())) > _PARTS:
+            parts = {table: [rollups.merged(some, table)] for table, some in parts.items()}
+    for table, some in parts.items():
+        if _folded(stored[table]):
+            continue
+        if not all(map(pl.DataFrame.equals, _told(rollups.merged(some, table)), _told(stored[table]))):
+            yield Finding(path.replace("rollups/", f"rollups/{table}/"), "it is not what the rows of this day give")
+
+
+def _told(rollup: pl.DataFrame) -> list[pl.DataFrame]:
+    """What a rollup says, however many commits it came from. (The first and last time in a minute are those of a
+    commit's rows in it.)"""
+    if "first" not in rollup.columns:
+        return [rollup]
+    times = rollup.group_by("minute").agg(pl.col("first").min(), pl.col("last").max()).sort("minute")
+    return [rollup.drop("first", "last"), times]
+
+
+def _folded(table: pl.DataFrame) -> bool:
+    """Whether something lay beyond a cap: then the rows alone do not say what was folded."""
+    texts = [name for name, kind in table.schema.items() if kind == pl.String]
+    return bool(texts) and bool(table.select((pl.col(texts) == schema.OTHER).any()).row(0).count(True))
+
+
+_NEEDED: Final = frozenset(
+    {"kind", "timestamp", "method", "endpoint", "status", "duration_ms", "bytes", "user_id", "client_ip", "host"}
+    | {"level", "app_name"}
+)
+_PARTS: Final = 64  # rollups of chunks, before they are merged
+
+
+def _deleted(commits: Iterable[Commit]) -> set[layout.Partition]:
+    """The days whose rows a policy has deleted."""
+    days: set[layout.Partition] = set()
+    for commit in commits:
+        if commit.what == "tier" and commit.note.get("to") == "deleted":
+            year, month, day = map(int, str(commit.note["day"]).split("-"))
+            days.add((year, month, day))
+    return days
+
+
+def _others(archive: Archive) -> Iterator[Finding]:
+    """Files that no commit names: of a writer at work, left by one that died, or foreign."""
+    lying = list(_lying(archive))
+    # In this order: whoever is at work now may have committed by then, and what it has not is in its journal.
+    begun = {path: alive for alive, paths in workspace.writers(archive) for path in paths}
+    snapshot = archive.snapshot(lenient=True)
+    for path in lying:
+        plain = path.removesuffix(layout.TEMPORARY)
+        if path in snapshot.files or path in snapshot.removed or begun.get(plain) or archive.files.size(path) is None:
+            continue
+        if plain in begun:
+            yield Finding(path, "left by a run that died; `logstats archive tier` deletes it", note=True)
+        elif path.startswith(f"{layout.COMMITS}/") and layout.commit_number(path) is not None:
+            continue  # it was looked at
+        else:
+            yield Finding(path, "no commit names this file", "if it is not yours, delete it: nothing reads it")
+
+
+def _lying(archive: Archive) -> Iterator[str]:
+    """Every file in the folders of an archive, and of tiers that lie elsewhere, but for the few known ones."""
+    held = archive.snapshot(lenient=True).files.values()
+    elsewhere = {file.path.rpartition(f"/{file.tier}/")[0] for file in held if Path(file.path).is_absolute()}
+    tiers = [f"{base}/{tier}" for base in sorted(elsewhere) for tier in layout.TIERS]
+    for folder in (*_OURS, *tiers):
+        yield from (path for path in archive.files.listing(folder) if path != layout.CHECKPOINT)
+    known = (*_OURS, layout.WORK, layout.LIFECYCLE, layout.CATALOG)
+    yield from (place.name for place in sorted(archive.root.iterdir()) if place.name not in known)

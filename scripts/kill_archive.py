@@ -1,0 +1,198 @@
+"""Kills `archive add` and `archive tier` at random instants, goes on each time, and counts the lines in the end.
+
+    python scripts/kill_archive.py [--kills 300] [--seed 1] [--lines 60000]
+
+A log grows by steps that end anywhere, is rotated and compressed as a server does it, while adds and tiers of
+it are killed with SIGKILL. In the end they run once more in peace, and every line must be in the archive once, no file
+left over, and `archive verify` content. The archive is read by tests/numbered.py, which knows nothing of the program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import numbered  # noqa: E402
+
+# Imports first, so that no kill is spent on them; then the parent says go.
+_CHILD = """
+import sys
+from logstats.cli.main import run
+from logstats import api
+import logstats.archive.tier, logstats.archive.add
+print("ready", flush=True)
+sys.stdin.readline()
+run()
+"""
+POLICY = '[warm]\nafter = "1d"\nfile_size = "1MB"\n[cold]\nafter = "2d"\nlevel = 5\n'
+DAY = 86_400
+
+
+class Server:
+    """A log as a server leaves it: a file that grows, and older ones with a number."""
+
+    def __init__(self, folder: Path, lines: int, steps: int, chance: random.Random) -> None:
+        self.folder, self.lines, self.chance = folder, lines, chance
+        self.written = 0
+        self._half = b""  # of the line that is being written
+        self._step = max(1, lines // max(1, steps))
+
+    def line(self, number: int) -> bytes:
+        """Three days of lines, a few of them late by hours."""
+        second = number * 3 * DAY // self.lines - (7_200 if number % 97 == 0 else 0)
+        return numbered.line(number, second=max(0, second))
+
+    def grow(self) -> None:
+        """Write some lines, and perhaps half of one."""
+        count = min(self.chance.randint(0, 2 * self._step), self.lines - self.written)
+        data = b"".join(self.line(number) for number in range(self.written, self.written + count))
+        data = data[len(self._half) :] if count else b""
+        self.written += count if count else 0
+        if count:
+            self._half = b""
+        if not self._half and self.written < self.lines and self.chance.random() < 0.5:
+            following = self.line(self.written)
+            self._half = following[: self.chance.randint(1, len(following) - 1)]
+            data += self._half
+        with (self.folder / "access.log").open("ab") as file:
+            file.write(data)
+
+    def rotate(self) -> None:
+        """Rename what there is, compress the older one; the server goes on in a new file at the end of a line.
+
+        Nothing is deleted: what is gone before an add could end is no fault of the archive.
+        """
+        if self._half or not (self.folder / "access.log").exists():
+            return
+        for number, old in sorted(
+            ((int(p.name.split(".")[2]), p) for p in self.folder.glob("access.log.*")), reverse=True
+        ):
+            if number == 1:
+                (self.folder / "access.log.2.gz").write_bytes(gzip.compress(old.read_bytes(), 1))
+                old.unlink()
+            else:
+                old.rename(self.folder / f"access.log.{number + 1}.gz")
+        (self.folder / "access.log").rename(self.folder / "access.log.1")
+
+    def finish(self) -> None:
+        """Write the rest."""
+        with (self.folder / "access.log").open("ab") as file:
+            rest = b"".join(self.line(number) for number in range(self.written, self.lines))
+            file.write(rest[len(self._half) :])
+        self.written = self.lines
+
+
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """A process of the program that waits for a line."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    while child.stdout.readline() not in (b"ready\n", b""):
+        pass
+    return child
+
+
+def go(child: subprocess.Popen[bytes]) -> None:
+    """Let it run."""
+    assert child.stdin is not None
+    child.stdin.write(b"\n")
+    child.stdin.flush()
+
+
+def main() -> int:
+    """Run it; 1 if a line was lost or is there twice, or a file was left over."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--lines", type=int, default=60_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(prefix="kill_archive-") as name:
+        return kill(Path(name), options.kills, options.lines, chance)
+
+
+def kill(folder: Path, kills: int, lines: int, chance: random.Random) -> int:
+    """So many kills in a new folder."""
+    logs, root = folder / "logs", folder / "archive"
+    logs.mkdir()
+    subprocess.run([sys.executable, "-m", "logstats", "archive", "init", str(root), "-q"], check=True)
+    (root / "lifecycle.toml").write_text(POLICY)
+    server = Server(logs, lines, kills, chance)
+    took = {"add": 0.3, "tier": 0.3}  # seconds that one takes, as far as is known
+    killed: Counter[str] = Counter()
+    done: Counter[str] = Counter()
+
+    def arguments(what: str) -> list[str]:
+        if what == "add":
+            return ["archive", "add", str(logs), "--archive", str(root), "-q"]
+        now = numbered.BEGIN + timedelta(seconds=server.written * 3 * DAY // lines, days=chance.choice([1, 2, 3]))
+        return [
+            "archive",
+            "tier",
+            "--now",
+            now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "--grace",
+            "0h",
+            "--archive",
+            str(root),
+            "-q",
+        ]
+
+    while sum(killed.values()) < kills:
+        server.grow()
+        if chance.random() < 0.15:
+            server.rotate()
+        what = "tier" if chance.random() < 0.35 else "add"
+        child = start(arguments(what))
+        begun = time.monotonic()
+        go(child)
+        try:
+            _, said = child.communicate(timeout=chance.uniform(0, 1.1 * took[what]))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            killed[what] += 1
+            took[what] = max(took[what], 1.05 * (time.monotonic() - begun))
+        else:
+            assert child.returncode == 0, said.decode()
+            done[what] += 1
+            took[what] = 0.8 * took[what] + 0.2 * (time.monotonic() - begun)
+    server.finish()
+    for what in ("add", "tier", "add", "tier"):
+        subprocess.run([sys.executable, "-m", "logstats", *arguments(what)], check=True)
+    held = numbered.numbers(root)
+    lost = [number for number in range(lines) if not held[number]]
+    twice = [number for number, times in held.items() if times > 1]
+    left_over = numbered.left_over(root)
+    verified = subprocess.run(
+        [sys.executable, "-m", "logstats", "archive", "verify", "--archive", str(root)], check=False
+    )
+    print(
+        f"{killed.total()} kills ({killed['add']} of add, {killed['tier']} of tier), {done.total()} runs that ended; "
+        f"{len(numbered.commits(root)):,} commits, {len(numbered.files(root)):,} files\n"
+        f"{lines:,} lines: {len(lost)} lost, {len(twice)} twice; {len(left_over)} files left over; "
+        f"verify {'is content' if verified.returncode == 0 else 'complains'}"
+    )
+    for what, found in (("lost", lost), ("twice", twice), ("left over", left_over)):
+        if found:
+            print(f"{what}: {found[:10]}")
+    return int(bool(lost or twice or left_over or verified.returncode))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Archives for tests: made by `add` and `tier`, as anybody's."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+from logstats import api
+from logstats.archive import lifecycle, tier
+from logstats.archive.commits import Archive, DataFile
+from logstats.archive.init import init
+from logstats.archive.lifecycle import Step
+from logstats.errors import LogstatsError
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "sample_logs"
+POLICY = """
+[warm]
+after = "30d"
+[cold]
+after = "31d"
+columns = ["kind", "timestamp", "method", "path", "endpoint", "status", "duration_ms", "bytes", "user_id", "client_ip",
+           "host", "level", "app_name"]
+"""
+MOVED = datetime(2025, 2, 18, tzinfo=UTC)  # then 17 January is cold, the 18th warm, the 19th still hot
+
+
+class Loud:
+    """A listener that takes no failure, and remembers what was done."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def finished(self, step: Step, made: tuple[DataFile, ...]) -> None:
+        self.steps.append(step)
+
+    def failed(self, step: Step, error: LogstatsError) -> None:
+        raise error
+
+
+def day_of(sample: str, day: int, folder: Path) -> Path:
+    """A sample of 17 January, on another day of it."""
+    text = (SAMPLES / sample).read_bytes()
+    path = folder / f"{day}-{sample}"
+    path.write_bytes(text.replace(b"17/Jan", f"{day}/Jan".encode()).replace(b"2025-01-17", f"2025-01-{day}".encode()))
+    return path
+
+
+def logs_of_three_days(folder: Path) -> list[Path]:
+    """900 lines a log: with the request time; JSON, and one of virtual hosts, of one day; application lines."""
+    samples = [("combined_time.log", 17), ("json.log", 18), ("vhost_combined.log", 18), ("kv.log", 19)]
+    return [day_of(sample, day, folder) for sample, day in samples]
+
+
+def move(archive: Archive, now: datetime = MOVED, policy: str = POLICY) -> list[Step]:
+    """What `archive tier` does."""
+    listener = Loud()
+    tier.apply(archive, lifecycle.parse(policy), now, listener)
+    return listener.steps
+
+
+def make(folder: Path, sources: list[Path]) -> Archive:
+    """An archive of some logs, each added on its own."""
+    archive = init(folder)
+    for source in sources:
+        added = api.add([source], folder)
+        assert not any(outcome.problem for outcome in added.outcomes)
+    return archive
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder, by its digest."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

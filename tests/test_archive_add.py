@@ -1,0 +1,524 @@
+"""Each line once: whatever becomes of the files that lines are in."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numbered
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numbered import line, log, numbers, once
+
+import logstats
+from logstats import api
+from logstats.archive import faults, layout
+from logstats.archive.add import Added
+from logstats.archive.commits import Archive
+from logstats.archive.init import init
+from logstats.archive.sources import LARGEST_BLOCK, BlockDigest, block_end, block_start
+from logstats.errors import UsageError
+
+Add = Callable[..., Added]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A new archive."""
+    return init(tmp_path / "archive").root
+
+
+@pytest.fixture
+def add(root: Path) -> Add:
+    """Adds to it."""
+
+    def add(*sources: Path, **more: object) -> Added:
+        return api.add(list(sources), root, **more)  # type: ignore[arg-type]
+
+    return add
+
+
+def lines_added(added: Added) -> list[int]:
+    return [outcome.counts.lines for outcome in added.outcomes]
+
+
+def test_the_same_file_twice_adds_nothing(tmp_path: Path, root: Path, add: Add) -> None:
+    (tmp_path / "access.log").write_bytes(log(0, 500))
+    assert lines_added(add(tmp_path / "access.log")) == [500]
+    before = numbered.commits(root)
+    again = add(tmp_path / "access.log")
+    assert lines_added(again) == [0]
+    assert again.outcomes[0].known == 500
+    assert numbered.commits(root) == before  # not even a commit
+    assert numbers(root) == once((0, 500))
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(100, 9_000), max_size=5))
+def test_a_file_that_grows_by_any_steps(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("grows")
+    root = init(folder / "archive").root
+    whole = log(0, 80)
+    for cut in [*sorted(cuts), len(whole)]:
+        (folder / "access.log").write_bytes(whole[:cut])
+        api.add(folder / "access.log", root)
+        assert numbers(root) == once((0, whole[:cut].count(b"\n")))
+    places = {(row["line"], row["path"]) for row in numbered.rows(root, "logs")}
+    assert places == {(number + 1, f"/item/{number}") for number in range(80)}
+
+
+def test_half_a_line_waits_for_its_newline(tmp_path: Path, root: Path, add: Add) -> None:
+    whole = log(0, 3)
+    file = tmp_path / "access.log"
+    file.write_bytes(whole[:-30])
+    added = add(file)
+    assert (lines_added(added), added.outcomes[0].left) == ([2], len(line(2)) - 30)
+    assert add(file).outcomes[0].left == len(line(2)) - 30
+    file.write_bytes(whole)
+    assert lines_added(add(file)) == [1]
+    assert numbers(root) == once((0, 3))
+
+
+def test_final_takes_half_a_line(tmp_path: Path, root: Path, add: Add) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(log(0, 3)[:-1])
+    assert lines_added(add(file)) == [2]
+    assert lines_added(add(file, final=True)) == [1]
+    assert lines_added(add(file, final=True)) == [0]
+    assert numbers(root) == once((0, 3))
+
+
+def test_rotation_by_renaming_and_compressing(tmp_path: Path, root: Path, add: Add) -> None:
+    current, first, second = tmp_path / "access.log", tmp_path / "access.log.1", tmp_path / "access.log.2.gz"
+    current.write_bytes(log(0, 300))
+    add(current)
+    with current.open("ab") as file:
+        file.write(log(300, 400))  # after the last add, before the rotation
+    current.rename(first)
+    current.write_bytes(log(400, 450))
+    assert sorted(lines_added(add(current, first))) == [50, 100]
+    second.write_bytes(gzip.compress(first.read_bytes()))
+    first.unlink()
+    current.rename(first)
+    current.write_bytes(log(450, 460))
+    assert sum(lines_added(add(tmp_path))) == 10
+    assert sum(lines_added(add(tmp_path))) == 0
+    assert numbers(root) == once((0, 460))
+
+
+@pytest.mark.parametrize("size", [5, 400, 2_000])
+def test_a_file_that_was_truncated_and_filled_again(tmp_path: Path, root: Path, add: Add, size: int) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(log(0, 400))
+    add(file)
+    shutil.copy(file, tmp_path / "access.log.1")
+    inode = file.stat().st_ino
+    with file.open("r+b") as opened:
+        opened.truncate()
+        opened.write(log(1_000, 1_000 + size))
+    assert file.stat().st_ino == inode
+    assert lines_added(add(file, tmp_path / "access.log.1")) == [size, 0]
+    assert numbers(root) == once((0, 400), (1_000, 1_000 + size))
+
+
+@pytest.mark.parametrize(("one", "other"), [(500, 500), (500, 30), (30, 500), (1, 1), (2_000, 3), (3, 2_000)])
+def test_two_hosts_whose_logs_begin_alike(tmp_path: Path, root: Path, add: Add, one: int, other: int) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 1_000) + log(10_000, 10_000 + one))
+    (tmp_path / "b.log").write_bytes(log(0, 1_000) + log(20_000, 20_000 + other))
+    assert lines_added(add(tmp_path / "a.log")) == [1_000 + one]
+    assert lines_added(add(tmp_path / "b.log")) == [1_000 + other]
+    assert lines_added(add(tmp_path)) == [0, 0]
+    with (tmp_path / "b.log").open("ab") as file:
+        file.write(log(30_000, 30_005))
+    with (tmp_path / "a.log").open("ab") as file:
+        file.write(log(40_000, 40_007))
+    assert sorted(lines_added(add(tmp_path))) == [5, 7]
+    alike = once((0, 1_000), (0, 1_000))
+    assert numbers(root) == alike + once(
+        (10_000, 10_000 + one), (20_000, 20_000 + other), (30_000, 30_005), (40_000, 40_007)
+    )
+
+
+def test_one_content_under_two_names(tmp_path: Path, root: Path, add: Add) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 300))
+    shutil.copy(tmp_path / "a.log", tmp_path / "b.log")
+    (tmp_path / "c.log.gz").write_bytes(gzip.compress(log(0, 300)))
+    assert lines_added(add(tmp_path / "a.log", tmp_path / "b.log")) == [300, 0]
+    assert lines_added(add(tmp_path / "c.log.gz", tmp_path / "b.log")) == [0, 0]
+    assert numbers(root) == once((0, 300))
+
+
+@pytest.mark.parametrize("kept", [1, 2, 7, 300, 999])
+def test_an_older_copy_of_a_log_adds_nothing(tmp_path: Path, root: Path, add: Add, kept: int) -> None:
+    (tmp_path / "access.log").write_bytes(log(0, 1_000))
+    add(tmp_path / "access.log")
+    (tmp_path / "backup.log").write_bytes(log(0, kept))
+    assert lines_added(add(tmp_path / "backup.log")) == [0]
+    assert lines_added(add(tmp_path / "backup.log")) == [0]
+    (tmp_path / "backup.log").write_bytes(log(0, 1_001))
+    assert lines_added(add(tmp_path / "backup.log")) == [1]
+    assert numbers(root) == once((0, 1_001))
+
+
+def test_a_pipe_and_the_file_that_it_came_from(
+    tmp_path: Path, root: Path, run: Callable[..., subprocess.CompletedProcess[bytes]]
+) -> None:
+    arguments = ("archive", "add", "-", "--archive", str(root))
+    assert run(*arguments, stdin=log(0, 200)).returncode == 0
+    again = run(*arguments, stdin=log(0, 250) + line(250)[:20])
+    assert b"50 lines added after 200 lines that the archive has" in again.stderr
+    assert b"has no newline yet" in again.stderr
+    (tmp_path / "access.log").write_bytes(log(0, 260))
+    grown = run("archive", "add", str(tmp_path / "access.log"), "--archive", str(root))
+    assert b"10 lines added after 250" in grown.stderr
+    assert run(*arguments, stdin=gzip.compress(log(0, 100) + log(900, 910))).returncode == 0
+    assert numbers(root) == once((0, 260), (0, 100), (900, 910))
+
+
+def test_source_names_tell_alike_logs_apart(tmp_path: Path, root: Path, add: Add) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 100))
+    shutil.copy(tmp_path / "a.log", tmp_path / "b.log")
+    assert lines_added(add(tmp_path / "a.log", source_name="one")) == [100]
+    assert lines_added(add(tmp_path / "b.log", source_name="two")) == [100]
+    assert lines_added(add(tmp_path / "b.log", source_name="one")) == [0]
+    assert lines_added(add(tmp_path / "b.log")) == [100]
+    assert lines_added(add(tmp_path / "a.log", allow_duplicates=True)) == [100]
+    assert lines_added(add(tmp_path / "a.log")) == [0]
+    assert numbers(root) == once(*[(0, 100)] * 4)
+
+
+def test_a_file_that_was_cut_off_and_comes_again(tmp_path: Path, root: Path, add: Add) -> None:
+    whole = gzip.compress(log(0, 3_000))
+    (tmp_path / "access.log.gz").write_bytes(whole[: len(whole) // 2])
+    cut = add(tmp_path / "access.log.gz")
+    assert cut.outcomes[0].problem is not None
+    assert 0 < cut.counts.lines < 3_000
+    (tmp_path / "access.log.gz").write_bytes(whole)
+    assert add(tmp_path / "access.log.gz").counts.lines == 3_000 - cut.counts.lines
+    assert numbers(root) == once((0, 3_000))
+
+
+def test_an_unknown_format_is_not_taken_for_read(tmp_path: Path, root: Path, add: Add) -> None:
+    (tmp_path / "odd.log").write_bytes(
+        b"".join(b"<%d> [17/Jan/2025:10:00:00 +0000] /item/%d\n" % (n, n) for n in range(50))
+    )
+    (tmp_path / "good.log").write_bytes(log(0, 10))
+    added = add(tmp_path / "odd.log", tmp_path / "good.log")
+    assert lines_added(added) == [0, 10]
+    assert "no format reads these lines" in str(added.outcomes[0].problem)
+    assert lines_added(add(tmp_path / "odd.log", log_format="<$x> [$time_local] $request_uri")) == [50]
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 1_000))
+    (tmp_path / "b.log.gz").write_bytes(gzip.compress(log(5_000, 6_000)))
+    add(tmp_path / "a.log", tmp_path / "b.log.gz")
+
+    def opened(*_: object) -> None:
+        raise AssertionError("the file is read")
+
+    monkeypatch.setattr("logstats.archive.add.OpenFile", opened)
+    monkeypatch.setattr("logstats.inputs.chunks.OpenFile", opened)
+    assert lines_added(add(tmp_path / "a.log", tmp_path / "b.log.gz")) == [0, 0]
+
+
+def test_a_copy_is_read_only_once_to_be_known(tmp_path: Path, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 1_000))
+    add(tmp_path / "a.log")
+    shutil.copy(tmp_path / "a.log", tmp_path / "b.log")
+    add(tmp_path / "b.log")
+    monkeypatch.delattr("logstats.archive.add.OpenFile")
+    assert lines_added(add(tmp_path / "b.log")) == [0]
+
+
+def test_filters_are_refused(
+    tmp_path: Path, root: Path, add: Add, run: Callable[..., subprocess.CompletedProcess[bytes]]
+) -> None:
+    with pytest.raises(UsageError):
+        add(tmp_path, since="2025-01-01")
+    refused = run("archive", "add", "x.log", "--status", "5xx", "--archive", str(root))
+    assert refused.returncode == 2
+    assert b"takes no filters" in refused.stderr
+
+
+def test_rejected_lines_are_kept_whole(tmp_path: Path, root: Path, add: Add) -> None:
+    torn = b'10.0.0.1 - - [17/Jan/2025:10:00:00 +0000] "GET /item/7'
+    untimed = line(8).replace(b"17/Jan", b"99/Foo")
+    wild = b"\xff\xfe\x00 nothing \x1b[31m at all\r\n"
+    (tmp_path / "access.log").write_bytes(log(0, 7) + torn + b"\n" + untimed + wild + log(9, 20) + b"\n")
+    counts = add(tmp_path / "access.log").counts
+    assert (counts.lines, counts.requests, counts.rejected, counts.ignored) == (22, 18, 3, 1)
+    held = {(row["line"], row["raw"]): row["reason"] for row in numbered.rows(root, "rejects")}
+    assert held.keys() == {(8, torn), (9, untimed.rstrip(b"\n")), (10, wild.rstrip(b"\r\n"))}
+    assert held[9, untimed.rstrip(b"\n")] == "no_time"
+    assert counts.reasons == Counter(held.values())
+    assert sum(commit["counts"]["rejected"] for commit in numbered.commits(root)) == 3
+
+
+def test_times_spread_over_thousands_of_hours(
+    tmp_path: Path, root: Path, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logstats.archive.add._BUDGETS", {layout.LOGS: 100_000})
+    monkeypatch.setattr("logstats.archive.add._BUDGET", 20_000)
+    monkeypatch.setattr("logstats.archive.partitions.OPEN", 4)
+    hours = [(number * 7_919) % 300 for number in range(3_000)]
+    (tmp_path / "access.log").write_bytes(
+        b"".join(line(number, second=hour * 3_600 + number % 3_600) for number, hour in enumerate(hours))
+    )
+    add(tmp_path / "access.log")
+    assert numbers(root) == once((0, 3_000))
+    held = numbered.files(root).values()
+    assert sum(file["table"] == "logs" for file in held) == len(set(hours))
+    days = {hour // 24 for hour in (h + 10 for h in hours)}
+    assert sum(file["table"] == "traffic" for file in held) == len(days)
+    by_hour: dict[str, list[int]] = {}
+    for file in held:
+        if file["table"] == "logs":
+            with numbered.pq.ParquetFile(root / file["path"]) as parquet:
+                by_hour[file["path"].rsplit("/", 1)[0]] = parquet.read(["line"])["line"].to_pylist()
+    assert all(lines == sorted(lines) for lines in by_hour.values())  # as they arrived
+    assert numbered.left_over(root) == []
+
+
+def test_years_at_both_ends_of_time(tmp_path: Path, root: Path, add: Add) -> None:
+    early, late = (line(n).replace(b"17/Jan/2025", day) for n, day in ((0, b"01/Jan/0001"), (1, b"31/Dec/9999")))
+    (tmp_path / "access.log").write_bytes(early + late)
+    assert add(tmp_path / "access.log").counts.lines == 2
+    assert numbers(root) == once((0, 2))
+    paths = {path.rsplit("/", 1)[0] for path, file in numbered.files(root).items() if file["table"] == "logs"}
+    assert paths == {"hot/year=1/month=1/day=1/hour=10", "hot/year=9999/month=12/day=31/hour=10"}
+    assert lines_added(add(tmp_path / "access.log")) == [0]
+
+
+def test_traffic_and_users_are_those_of_the_lines(tmp_path: Path, root: Path, add: Add) -> None:
+    from hyperloglog import HyperLogLog
+
+    statuses = [200, 404, 500, 301]
+    (tmp_path / "a.log").write_bytes(b"".join(line(n, status=statuses[n % 4]) for n in range(400)))
+    (tmp_path / "b.log").write_bytes(b"".join(line(n, status=503) for n in range(350, 700)))
+    add(tmp_path / "a.log")
+    add(tmp_path / "b.log")
+    expected = Counter((n // 60, statuses[n % 4]) for n in range(400)) + Counter(
+        (n // 60, 503) for n in range(350, 700)
+    )
+    found: Counter[tuple[int, int]] = Counter()
+    for row in numbered.rows(root, "traffic"):
+        found[int((row["minute"] - numbered.BEGIN).total_seconds()) // 60, row["status"]] += row["requests"]
+    assert found == expected
+    sketch = HyperLogLog(1.04 / 128)
+    for n in range(700):
+        sketch.add(f"10.0.{n // 250 % 250}.{n % 250}")
+    registers = [0] * 16_384
+    for row in numbered.rows(root, "users"):
+        registers[row["register"]] = max(registers[row["register"]], row["rank"])
+    assert registers == list(sketch.M)
+
+
+# -- several at once, and crashes
+
+
+def test_two_adds_of_one_file_at_once(tmp_path: Path, root: Path, add: Add) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 300))
+    (tmp_path / "b.log").write_bytes(log(1_000, 1_100))
+    reached: list[str] = []
+
+    def second(step: str) -> None:
+        reached.append(step)
+        if reached.count("commit.ready") == 1 and step == "commit.ready":
+            thread = threading.Thread(target=add, args=(tmp_path / "a.log",))  # its own context: no faults
+            thread.start()
+            thread.join()
+
+    with faults.injected(second):
+        added = add(tmp_path / "a.log", tmp_path / "b.log")
+    assert lines_added(added) == [0, 100]
+    assert numbers(root) == once((0, 300), (1_000, 1_100))
+    assert numbered.left_over(root) == []
+
+
+def test_two_adds_of_different_files_at_once_both_stay(tmp_path: Path, root: Path, add: Add) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 300))
+    (tmp_path / "b.log").write_bytes(log(1_000, 1_100))
+    reached: list[str] = []
+
+    def second(step: str) -> None:
+        reached.append(step)
+        if reached.count("commit.ready") == 1 and step == "commit.ready":
+            thread = threading.Thread(target=add, args=(tmp_path / "b.log",))
+            thread.start()
+            thread.join()
+
+    with faults.injected(second):
+        assert lines_added(add(tmp_path / "a.log")) == [300]
+    assert [commit["what"] for commit in numbered.commits(root)] == ["init", "add", "add", "compact"]
+    assert reached.count("write.synced") == 2  # of the add and of the compaction: nothing was read again
+    assert numbers(root) == once((0, 300), (1_000, 1_100))
+
+
+def test_processes_that_add_the_same_files(tmp_path: Path, root: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.log").write_bytes(log(number * 1_000, number * 1_000 + 500))
+    command = [sys.executable, "-m", "logstats", "archive", "add", str(tmp_path / "*.log"), "--archive", str(root)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    said = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, said
+    assert numbers(root) == once(*((n * 1_000, n * 1_000 + 500) for n in range(4)))
+    assert numbered.left_over(root) == []
+
+
+class Boom(Exception):
+    """What a test makes happen."""
+
+
+def steps_of(work: Callable[[], object]) -> list[str]:
+    reached: list[str] = []
+    with faults.injected(reached.append):
+        work()
+    return reached
+
+
+def grown(folder: Path, root: Path) -> None:
+    """Some adds to a file that grows, and one that makes everything due."""
+    for end in (100, 200, 3_700):
+        (folder / "access.log").write_bytes(log(0, end) + line(end)[:40])
+        api.add(folder / "access.log", root)
+
+
+def test_an_error_at_any_step_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = init(tmp_path / "whole" / "archive").root
+    reached = steps_of(lambda: grown(tmp_path / "whole", whole))
+    assert {"write.begin", "write.renamed", "commit.ready", "commit.appeared", "compact.verified"} <= set(reached)
+    # Of each step the first time and the last: all of them would be minutes.
+    places = {step: [n for n, name in enumerate(reached) if name == step] for step in set(reached)}
+    chosen = sorted({n for of_step in places.values() for n in (of_step[0], of_step[-1])})
+    for number in chosen:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        root = init(folder / "archive").root
+        count = iter(range(len(reached) + 1))
+
+        def fail(step: str, number: int = number, count: object = count) -> None:
+            if next(count) == number:  # type: ignore[call-overload]
+                raise Boom(step)
+
+        with faults.injected(fail), pytest.raises(Boom):
+            grown(folder, root)
+        grown(folder, root)
+        assert numbers(root) == once((0, 3_700)), reached[number]
+        assert numbered.left_over(root) == [], reached[number]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from logstats.archive import faults
+from test_archive_add import grown
+wanted, number = sys.argv[1], int(sys.argv[2])
+def hook(step):
+    global number
+    number -= step == wanted
+    if step == wanted and number < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+with faults.injected(hook):
+    grown(Path(sys.argv[3]), Path(sys.argv[3]) / "archive")
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("write.begin", 3),
+        ("write.written", 2),
+        ("write.synced", 1),
+        ("write.renamed", 4),
+        ("commit.ready", 1),
+        ("commit.written", 1),
+        ("commit.appeared", 0),
+        ("commit.appeared", 3),
+        ("compact.verified", 0),
+    ],
+)
+def test_kill_9_at_any_step_loses_nothing(tmp_path: Path, step: str, number: int) -> None:
+    root = init(tmp_path / "archive").root
+    code = _KILLED.format(tests=str(Path(__file__).parent))
+    killed = subprocess.run([sys.executable, "-c", code, step, str(number), str(tmp_path)], timeout=60, check=False)
+    assert killed.returncode == -9
+    grown(tmp_path, root)
+    assert numbers(root) == once((0, 3_700))
+    assert numbered.left_over(root) == []
+
+
+def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "a.log").write_bytes(log(0, 100))
+    api.add(tmp_path / "a.log", root)
+    (tmp_path / "b.log").write_bytes(log(1_000, 9_000))
+    # No file may grow beyond this: the kernel refuses the write, as on a disk that is full.
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000));"
+        "from logstats.cli.main import run; sys.argv = sys.argv[:1] + sys.argv[1:]; run()"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-c", code, "archive", "add", str(tmp_path / "b.log"), "--archive", str(root)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert failed.returncode == 1, failed.stderr
+    assert b"the archive is as it was before" in failed.stderr
+    assert b"Traceback" not in failed.stderr
+    assert numbers(root) == once((0, 100))
+    assert numbered.left_over(root) == []
+    api.add(tmp_path / "b.log", root)
+    assert numbers(root) == once((0, 100), (1_000, 9_000))
+
+
+# -- the digests
+
+
+@given(st.integers(0, 10**12))
+def test_blocks_follow_one_another(offset: int) -> None:
+    start, end = block_start(offset), block_end(offset)
+    assert start <= offset < end
+    assert end - start <= max(256, min(start, LARGEST_BLOCK))  # no block is longer than what is before it
+    assert block_start(end) == end
+    assert block_start(end - 1) == start
+
+
+@given(st.binary(max_size=3_000), st.lists(st.integers(0, 3_000), max_size=6))
+def test_digests_do_not_depend_on_pieces(data: bytes, cuts: list[int]) -> None:
+    import base64
+    import hashlib
+
+    digest = BlockDigest()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for start, end in zip(edges, edges[1:], strict=False):
+        digest.update(data[start:end])
+    bounds = [0, *(b for b in (256, 512, 1_024, 2_048) if b <= len(data))]
+    expected = [
+        base64.b64encode(hashlib.sha256(data[a:b]).digest()[:12], b"-_").decode()
+        for a, b in zip(bounds, [*bounds[1:], len(data)], strict=True)
+    ]
+    assert [*digest.blocks, digest.tail] == expected
+
+
+def test_the_library_says_what_it_did(tmp_path: Path, root: Path, add: Add) -> None:
+    (tmp_path / "access.log").write_bytes(log(0, 10))
+    added = add(tmp_path / "access.log", tmp_path / "missing.log")
+    assert [(o.name.rsplit("/", 1)[1], o.counts.lines, o.problem is None) for o in added.outcomes] == [
+        ("access.log", 10, True),
+        ("missing.log", 0, False),
+    ]
+    assert added.commits == [2]
+    assert Archive.open(root).snapshot().number == 2
+    assert os.listdir(root / "work") == []  # noqa: PTH208
+    assert logstats.__version__ in numbered.commits(root)[1]["by"]
