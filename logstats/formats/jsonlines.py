@@ -43,6 +43,7 @@ class JsonLines:
         known = (key for field in fields.values() for key in field.keys if field.role != "ignored")
         self._known = {key.replace("\\.", ".") for key in known}
         self._numeric = {n for n in self.names if fields[n].role in ("status", "bytes", "duration", "timestamp")}
+        self._times = {name for name in self.names if fields[name].role == "timestamp"}
         self._extra = extra
         if extra:
             self.names.append("_extra")
@@ -95,7 +96,7 @@ class JsonLines:
 
     def _learn(self, line: str) -> Skeleton | None:
         skeleton = JsonSkeleton.of(line)
-        return SkeletonReader(skeleton, self._keys, self._objects, self._numeric) if skeleton else None
+        return SkeletonReader(skeleton, self._keys, self._objects, self._numeric, self._times) if skeleton else None
 
     def _odd(self, text: Text) -> Tokens:
         """Lines that have no skeleton."""

@@ -32,6 +32,7 @@ _ASCII: Final = r"[ !#-\[\]-~]*"  # the same of a chunk that is ASCII: a smaller
 _BARE: Final = r"-(?:[1-9][0-9]*(?:\.[0-9]+)?|0\.[0-9]+)|[1-9][0-9]*(?:\.[0-9]+)?|0(?:\.[0-9]+)?|true|false|null"
 # Of a number that is a text (a user's, say) zeros at the end and more digits than a double holds are not certain.
 _SPELLED: Final = r"^(?:0|-?[1-9][0-9]{0,14}|-?[1-9][0-9]{0,6}\.[0-9]{0,6}[1-9]|true|false|null)$"
+_TOO_LONG: Final = r"[0-9]{16}\."  # such a fraction gets an exponent when it is written again
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
@@ -58,6 +59,7 @@ class JsonSkeleton:
         bones = [""]
         leaves: list[Leaf] = []
         stack: list[str | int | None] = []  # the key or the index that each open object or list is at
+        seen: list[set[str]] = []  # the keys of each
         is_key, place = False, 0
         while place < len(line):
             match = _TOKEN.match(line, place)
@@ -66,16 +68,21 @@ class JsonSkeleton:
             text, bare, mark = match.groups()
             place = match.end()
             if text is not None and is_key:
+                if text in seen[-1]:
+                    return None  # which of the two counts is not for a skeleton to say
+                seen[-1].add(text)
                 stack[-1], is_key = text, False
                 bones[-1] += match[0]
             elif mark is not None:
                 bones[-1] += match[0]
                 if mark in "{[":
+                    seen.append(set())
                     stack.append(None if mark == "{" else 0)
                 elif mark in "}]":
                     if not stack:
                         return None
                     stack.pop()
+                    seen.pop()
                 elif mark == ",":
                     if not stack:
                         return None
@@ -92,15 +99,14 @@ class JsonSkeleton:
                 bones.append(quote + after)
         if stack or not leaves or sum(map(len, bones)) > BONES:
             return None
-        if len({leaf.path for leaf in leaves}) < len(leaves):
-            return None
         return cls(tuple(bones), tuple(leaves))
 
 
 class SkeletonReader:
     """Takes variables out of lines of one skeleton: of each the first of its paths that is there and not null.
 
-    Under a path of `objects` a text that begins with a brace is no value. `numeric` variables are read as numbers.
+    Under a path of `objects` a text that begins with a brace is no value. `numeric` variables are read as numbers,
+    those of them that are `times` by how they are spelled.
     """
 
     def __init__(
@@ -109,6 +115,7 @@ class SkeletonReader:
         keys: Mapping[str, Sequence[Path]],
         objects: Collection[Path],
         numeric: Collection[str],
+        times: Collection[str],
     ) -> None:
         places = {leaf.path: number for number, leaf in enumerate(skeleton.leaves)}
         self._names = list(keys)
@@ -125,6 +132,8 @@ class SkeletonReader:
                 if not skeleton.leaves[places[path]].quoted:
                     if name not in numeric:
                         checks.append(~value.str.contains(_SPELLED))
+                    elif name in times:
+                        checks.append(value.str.contains(_TOO_LONG))
                     value = pl.when(value != "null").then(value)
                 elif path in objects:
                     value = pl.when(~value.str.starts_with("{")).then(value)
