@@ -145,10 +145,10 @@ class W3C:
     def _fast(self, text: Text, columns: Columns) -> tuple[pl.DataFrame, pl.Series]:
         """The fast lane, for lines without quotes that have one separator between two columns."""
         lines = text.lines
-        none = pl.Series([False]).new_from_index(0, lines.len())
+        nothing = pl.Series([False]).new_from_index(0, lines.len())
         sample = next((line for line in lines.head(20).to_list() if line and line[0] != "#"), None)
         if not columns.count or sample is None:
-            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(lines.len()), none
+            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(lines.len()), nothing
         separator = "\t" if "\t" in sample else " "
         count = columns.count
         parts = pl.col("line").str.splitn(separator, count + 1).struct
@@ -164,14 +164,9 @@ class W3C:
             good &= lines.str.contains(separator, literal=True)
         else:  # neither two spaces side by side nor one at an end
             good &= ~lines.str.contains("\t", literal=True) & ~lines.str.contains("^ |  | $")
-        made = read.select(
-            (
-                pl.lit(columns.day, pl.String)
-                if name == self._date and columns.day
-                else pl.col(f"c{columns.places[name]}")
-            ).alias(name)
-            if name in columns.places or (name == self._date and columns.day)
-            else pl.lit(None, pl.String).alias(name)
-            for name in self.names
-        )
-        return made, good.fill_null(value=False)
+        made = {name: pl.col(f"c{place}") for name, place in columns.places.items()}
+        if columns.day and self._date:
+            made[self._date] = pl.lit(columns.day)
+        none = pl.lit(None, pl.String)
+        found = read.with_columns(made.get(name, none).alias(name) for name in self.names).select(self.names)
+        return found, good.fill_null(value=False)
