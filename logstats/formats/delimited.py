@@ -163,10 +163,11 @@ class Delimited:
         if pieces is None:
             nothing = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(len(text))
             return nothing, pl.Series([False]).new_from_index(0, len(text))
+        query = pieces.lazy()
         for splits in plan.splits:
-            pieces = pieces.with_columns(splits)
-        found = pieces.select(plan.proven, *(plan.variables[name] for name in self.names))
-        return found.drop(_PROVEN), found[_PROVEN]
+            query = query.with_columns(splits)
+        found = query.select(plan.proven, *(plan.variables[name] for name in self.names)).collect()
+        return found, found.drop_in_place(_PROVEN)
 
 
 _SIZE, _PROVEN = "\0size", "\0proven"  # no variable is called so
@@ -196,7 +197,7 @@ def _pieces(text: Text, count: int) -> pl.DataFrame | None:
         extra_columns="ignore",
         missing_columns="insert",
     )
-    return frame.with_columns(text.sizes.alias(_SIZE)) if frame.height == len(text) else None
+    return frame.hstack([text.sizes.alias(_SIZE)]) if frame.height == len(text) else None
 
 
 def _plan(sections: list[Pattern], *, loose: bool) -> _Plan:
