@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from logstats.errors import RouteError
@@ -130,35 +131,48 @@ class Endpoints:
         return template(path) if self._templates else path
 
     def _by_python(self, paths: pl.Series, decide: Callable[[str], str] = template) -> pl.Series:
-        distinct = paths.unique().drop_nulls()
         remembered = self._remembered
-        found = []
-        for path in distinct.to_list():
+        found: list[str | None] = []
+        for path in paths.to_list():
             endpoint = remembered.get(path)
-            if endpoint is None:
+            if endpoint is None and path is not None:
                 endpoint = decide(path)
                 if len(remembered) < REMEMBERED:
                     remembered[path] = endpoint
             found.append(endpoint)
         if len(remembered) >= REMEMBERED:
             self._remembered = {}
-        return paths.replace_strict(distinct, pl.Series(found, dtype=pl.String), default=None, return_dtype=pl.String)
+        return pl.Series(found, dtype=pl.String)
 
 
 def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """`template` of every path: regular expressions for numbers, UUIDs and long hashes, Python for what is left."""
-    found = paths.str.replace_all(*_COLUMNS[-1])  # most paths hold numbers or nothing
-    hard = found.str.contains(_HARD).fill_null(value=False).arg_true()
-    if not hard.len():
+    frame = (
+        paths.to_frame("path")
+        .lazy()
+        .with_columns(found=pl.col("path").str.replace_all(*_COLUMNS[-1]))  # most paths hold numbers or nothing
+        .with_columns(hard=pl.col("found").str.contains(_HARD).fill_null(value=False))
+        .collect()
+    )
+    found, hard = frame["found"], np.flatnonzero(frame["hard"].to_numpy())
+    if not len(hard):
         return found
-    left = paths.gather(hard)
-    tried = left
+    tried = pl.col("path")
     for pattern, placeholder in _COLUMNS:
         tried = tried.str.replace_all(pattern, placeholder)
-    harder = (tried.str.contains(_HARD) | left.str.contains("/[0-9]{16}")).arg_true()  # long numbers are no hashes
-    if harder.len():
-        tried = tried.scatter(harder, by_python(left.gather(harder)))
-    return found.scatter(hard, tried)
+    long_number = pl.col("path").str.contains("/[0-9]{16}")  # is no hash
+    left = (
+        frame.lazy()
+        .filter("hard")
+        .select("path", found=tried)
+        .with_columns(hard=pl.col("found").str.contains(_HARD) | long_number)
+        .collect()
+    )
+    harder = np.flatnonzero(left["hard"].to_numpy())
+    decided = left["found"]
+    if len(harder):
+        decided = decided.scatter(harder, by_python(left["path"].gather(harder)))
+    return found.scatter(hard, decided)
 
 
 def _tree(routes: Iterable[str]) -> _Node:

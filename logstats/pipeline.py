@@ -300,7 +300,7 @@ class _Formats(Generic[Result]):
 
     def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[LayoutReader | None, bool]:
         """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
-        sample = _sample(chunk)
+        sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
         enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk
         asked = self._job.format
         if self._detector is None:
@@ -323,18 +323,26 @@ class _Formats(Generic[Result]):
         return self.reader(found.layouts), True
 
 
-def _sample(chunk: Chunk) -> list[str]:
+def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
     """The first lines, as far as detection looks at them."""
     sample: list[str] = []
     for size in (256 << 10, SAMPLE_LINES * 40_000):
-        head = chunk.data[:size]
-        if len(head) < len(chunk.data) and b"\n" in head:
+        head = data[:size]
+        if len(head) < len(data) and b"\n" in head:
             head = head[: head.rindex(b"\n") + 1]
-        lines = Text.of(head, start_of_source=chunk.offset == 0).lines
+        lines = Text.of(head, start_of_source=start_of_source).lines
         sample = sample_of(lines.head(20 * SAMPLE_LINES).to_list())
-        if len(sample) >= SAMPLE_LINES or len(head) == len(chunk.data):
+        if len(sample) >= SAMPLE_LINES or len(head) == len(data):
             break
     return sample
+
+
+def context_of(source: Source) -> Context:
+    """What the first lines to be read of a source do not say themselves."""
+    modified = None
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
+    return Context(source.start.directives if source.start else "", modified)
 
 
 class _Feed(Generic[Result]):
@@ -347,12 +355,8 @@ class _Feed(Generic[Result]):
         job.counts.sources.append(self.state)
         self._reader = formats.given(source)
         self._held: Chunk | None = None  # came before the format was sure, or ends in the middle of a line
-        modified = None
-        with contextlib.suppress(ValueError, OverflowError, OSError):
-            modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
-        start = source.start or Start()
-        self._context = Context(start.directives, modified)
-        self._final = start.final
+        self._context = context_of(source)
+        self._final = (source.start or Start()).final
 
     def task(self, chunk: Chunk, *, last: bool = False) -> _Task[Result] | None:
         """What to do with a chunk and what was held back; None if more has to come first."""

@@ -21,11 +21,18 @@ README = ROOT / "README.md"
 
 
 def formats() -> str:
-    """The table of formats."""
+    """The table of formats, then that of wrappers."""
     from logstats.formats.registry import builtin
 
-    rows = [f"| `{name}` | [{form.title}]({form.link}) | {form.engine} |" for name, form in builtin().items()]
-    return "\n".join(["| name | what | engine |", "| --- | --- | --- |", *rows])
+    def table(head: str, *, wraps: bool) -> list[str]:
+        rows = [f"| {head} | what |", "| --- | --- |"]
+        for name, form in builtin().items():
+            if form.wraps == wraps:
+                also = f" (also {', '.join(f'`{alias}`' for alias in form.aliases)})" if form.aliases else ""
+                rows.append(f"| `{name}`{also} | [{form.title.replace('|', '/')}]({form.link}) |")
+        return rows
+
+    return "\n".join([*table("format", wraps=False), "", *table("wrapper", wraps=True)])
 
 
 def options() -> str:

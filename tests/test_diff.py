@@ -235,6 +235,9 @@ def test_outputs_and_errors(run: Any, log: Path, changed: Path, tmp_path: Path) 
     assert b"## Slower" in run("diff", "-q", str(log), str(changed), "-o", "markdown").stdout
     done = run("diff", str(tmp_path / "none.log"), str(log))
     assert done.returncode == 1 and b"nothing to compare" in done.stderr
+    noise = tmp_path / "noise.log"
+    noise.write_text("what\nis this\n" * 20)
+    assert run("diff", "-q", str(noise), str(log)).returncode == 5
     empty = tmp_path / "empty.log"
     empty.touch()
     done = run("diff", "-q", str(empty), str(log))

@@ -359,7 +359,7 @@ def test_a_change_of_colour_scheme_draws_anew(opened: Any, report: Report) -> No
 
 def test_empty_and_latency_free_reports(opened: Any, tmp_path: Path) -> None:
     page = opened(to_html(logstats.report([], over_time=True)))
-    assert "The input is empty" in page.locator("body").inner_text()
+    assert "There is nothing to report" in page.locator("body").inner_text()
     log = tmp_path / "a.log"
     log.write_text('10.0.0.1 - - [17/Jan/2025:10:00:00 +0000] "GET / HTTP/1.1" 200 7\n')
     page = opened(to_html(logstats.report(log, over_time=True)))

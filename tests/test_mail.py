@@ -106,7 +106,7 @@ def test_an_empty_report_is_a_mail_too() -> None:
     message = parsed(to_email(logstats.report([], over_time=True), "ops@example.com", subject="Übersicht"))
     assert message["Subject"] == "Übersicht"
     assert "the input is empty" in body(message, "plain")
-    assert "The input is empty" in body(message, "html")
+    assert "There is nothing to report" in body(message, "html")
 
 
 @pytest.mark.parametrize("address", ["a@example.com\nBcc: b@example.com", "\r\n\r\nbody", "ü@example.com"])

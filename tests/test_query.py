@@ -324,7 +324,8 @@ def test_values_that_polars_has_no_type_for(ask: Ask, tiered: Archive) -> None:
     sql = (
         "SELECT INTERVAL 1 DAY AS i, '101'::BIT AS b, MAP {'a': 1} AS m, 170141183460469231731687303715884105727 AS h,"
         " [1, NULL] AS l, {'x': INTERVAL 1 DAY} AS s, 'a'::ENUM('a', 'b') AS e, NULL AS n,"
-        " 'infinity'::TIMESTAMPTZ AS t, 'nan'::DOUBLE AS f, '\\xAB'::BLOB AS o, TIME '10:00' AS c, 1.50::DECIMAL(9, 2) AS d, '{\"a\": 1}'::JSON AS j"
+        "  'infinity'::TIMESTAMPTZ AS t, 'nan'::DOUBLE AS f,"
+        " '\\xAB'::BLOB AS o, TIME '10:00' AS c, 1.50::DECIMAL(9, 2) AS d, '{\"a\": 1}'::JSON AS j"
     )
     with query.session(tiered.files, tiered.snapshot()) as session:
         assert sum(frame.height for frame in session.run(sql, "values")) == 1

@@ -245,6 +245,18 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path, run: Any) -> None:
             assert r"\x1b[31m&lt;b&gt;\x7cx\x7c \u202e" in html
 
 
+@pytest.mark.parametrize("year", [1, 9999])
+def test_years_at_the_ends_of_time(tmp_path: Path, year: int) -> None:
+    log = write(tmp_path / "access.log", [(NOON, "/", 200, 1)])
+    stamps = (f"01/Jan/{year:04}:00:00:00", f"31/Dec/{year:04}:23:59:59")
+    lines = [f'10.0.0.1 - - [{stamp} +0000] "GET / HTTP/1.1" 500 10 "-" "agent" 0.1\n' for stamp in stamps]
+    with log.open("a") as file:
+        file.writelines(lines)
+    result = only(measure(log, AVAILABILITY))
+    assert (result.requests, result.outside) == (1, 2)
+    assert result.met is (year == 1), "the windows end with the last request"
+
+
 def test_older_lines_take_no_room(tmp_path: Path) -> None:
     """Years of minutes before the window are counted as one."""
     requests: list[Request] = [(NOON - timedelta(minutes=7 * i), "/", 200, 1) for i in range(20_000)]

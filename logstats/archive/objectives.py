@@ -8,7 +8,7 @@ What asks for paths needs the rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -28,7 +28,7 @@ from logstats.summaries.indicators import (
     summarise,
     summarise_counted,
 )
-from logstats.summaries.traffic import EPOCH, MINUTE_US
+from logstats.summaries.traffic import EPOCH, MINUTE_US, moment
 
 TOLD_APART: Final = frozenset({"status", "method", "host", "app_name"})  # by the rollup of the traffic
 _MINUTE: Final = timedelta(minutes=1)
@@ -56,7 +56,7 @@ def collect(
     ends = filters.until - timedelta(microseconds=1) if filters.until else max(file.last for file in files)
     last = (ends - EPOCH) // _MINUTE
     held = Indicators(window, last)
-    begin, until = _time(last + 1 - window), _time(last + 1)
+    begin, until = moment(last + 1 - window), moment(last + 1)
     since = max(begin, filters.since or begin)
     if since == begin and min(file.first for file in files) < begin:
         held.add(_older(len(wanted) - 1))
@@ -83,14 +83,6 @@ def collect(
         else:
             _add_rows(frames, held, rest, filters, counts, interrupt, progress)
     return held, counts, notes
-
-
-def _time(minute: int) -> datetime:
-    """A minute since 1970 as a time, the nearest that there is."""
-    try:
-        return EPOCH + minute * _MINUTE
-    except OverflowError:
-        return (datetime.min if minute < 0 else datetime.max).replace(tzinfo=UTC)
 
 
 def _older(number: int) -> pl.DataFrame:

@@ -103,6 +103,8 @@ def diff(
             talk.missed(said(change))
         if not made.measurable:
             talk.missed("no data: there are no durations to compare on both sides")
+    if made.before.nothing_parsed or made.after.nothing_parsed:
+        talk.codes.add(ExitCode.NOTHING_PARSED)
     if interrupt.asked:
         talk.codes.add(ExitCode.INTERRUPTED)
     return int(talk.exit_code)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from logstats import __version__
-from logstats.cli import archive, diff, parse, query, report, slo
+from logstats.cli import archive, diff, formats, parse, query, report, slo
 from logstats.cli.output import abandon
 from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, LogstatsError
@@ -29,6 +29,7 @@ app.command("slo")(slo.slo)
 app.command("diff")(diff.diff)
 app.command("query")(query.query)
 app.add_typer(archive.app, name="archive")
+app.add_typer(formats.app, name="formats")
 
 
 def _version(asked: bool) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import unquote
 
@@ -91,107 +91,156 @@ def wanted_variables(fields: Mapping[str, Field], reading: Reading, *, events: b
     ]
 
 
-def convert(
-    tokens: Tokens,
-    lines: int,
-    fields: Mapping[str, Field],
-    reading: Reading,
-    *,
-    events: bool,
-    envelope: pl.DataFrame | None = None,
-) -> Batch:
-    """Interpret the fields of a chunk.
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The expressions that make rows of the columns of a chunk."""
 
-    `envelope` has what wrappers say of each line of the chunk, `timestamp` and `app_name`, for lines that do not say
-    so themselves. Lines whose status, size or duration is not a number are rejected as `bad_status`, `bad_bytes`,
-    `bad_duration`; in formats that mix in events, a line with nothing known in it as `no_known_fields`.
+    micros: list[pl.Expr]  # durations in microseconds, which the others build on
+    columns: dict[str, pl.Expr]
+    bad: dict[str, pl.Expr]  # reason → whether a line is rejected for it
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the fields of a format mean; `events` says whether its lines may be events, too.
+
+    Expressions are made once for each set of columns, which mostly is once: making them takes as long as a
+    thousand lines do.
     """
-    frame = _prepared(tokens.fields, fields)
-    role = {fields[name].role: name for name in reversed(frame.columns) if name in fields}
-    wanted = reading.wanted
-    columns: dict[str, pl.Expr | pl.Series] = {"line": pl.col("line")}
-    bad: dict[str, pl.Expr] = {}
 
-    def text(of: str) -> pl.Expr:
-        return _present(pl.col(role[of])) if of in role else pl.lit(None, pl.String)
+    fields: Mapping[str, Field]
+    reading: Reading
+    events: bool
+    _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    if "status" in role:
-        columns["status"], bad["bad_status"] = _status(pl.col(role["status"]))
-    if "bytes" in role:
-        columns["bytes"], bad["bad_bytes"] = _bytes(pl.col(role["bytes"]))
-    durations = [name for name in frame.columns if name in fields and fields[name].role == "duration"]
-    if durations:
-        frame = frame.with_columns(_micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations)
-        read = [_duration(pl.col(n), pl.col(f"_us_{n}")) for n in durations]
-        times, not_numbers, invalid = zip(*read, strict=True)
-        if any(fields[n].sum for n in durations):
-            parts = [
-                pl.when(time.is_not_null()).then(f"_us_{n}")
-                for n, time in zip(durations, times, strict=True)
-                if fields[n].sum
-            ]
-            whole = pl.sum_horizontal(parts, ignore_nulls=False) / 1000
-            times = (whole, *(t for n, t in zip(durations, times, strict=True) if not fields[n].sum))
-        columns["duration_ms"] = pl.coalesce(times)
-        bad["bad_duration"] = pl.any_horizontal(not_numbers)
-        columns["_invalid"] = pl.any_horizontal(invalid) & pl.coalesce(times).is_null()
-    if "timestamp" in wanted and ("timestamp" in role or "date" in role):
-        columns["timestamp"] = timestamps.parse(_present_series(_time_text(frame, role)), reading.zone)
-    app_of_wrapper = pl.lit(None, pl.String)
-    if envelope is not None:
-        about = envelope[frame["line"]]
-        if "timestamp" in wanted and "timestamp" in about.columns:
-            own = columns.get("timestamp", pl.lit(None, timestamps.UTC))
-            columns["timestamp"] = pl.select(pl.coalesce(own, about["timestamp"])).to_series()
-        if "app_name" in about.columns:
-            frame = frame.with_columns(about["app_name"].alias("_app_of_wrapper"))
-            app_of_wrapper = _present(pl.col("_app_of_wrapper"))
-    frame = _requests(frame, role, reading)
-    if "client_ip" in wanted:
-        columns["client_ip"] = _client(role, fields, reading)
-    host = pl.coalesce(text("host"), "_authority") if "_authority" in frame.columns else text("host")
-    app = pl.coalesce(text("app_name"), app_of_wrapper, pl.lit(reading.app, pl.String), host)
-    columns |= {"host": host, "app_name": app}
-    for name in ("method", "protocol", "path", "query", "endpoint"):
-        if f"_{name}" in frame.columns:
-            columns[name] = pl.col(f"_{name}")
-    for name in ("user_id", "referer", "user_agent", "message", "trace_id"):
-        if name in role:
-            columns[name] = text(name)
-    if "level" in wanted:
-        columns["level"] = _level(text("level"), columns.get("status"))
-    if events:
-        is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "status", "request")))
-        is_request |= text("target").is_not_null() & ("duration" in role and text("duration").is_not_null())
-        is_event = text("level").is_not_null() | text("message").is_not_null()
-        columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
-        columns["level"] = _level(text("level"), columns.get("status"))
-        bad["no_known_fields"] = ~is_request & ~is_event
-        if "endpoint" in columns:
-            columns["endpoint"] = pl.when(is_request).then("_endpoint")
-    else:
-        columns["kind"] = pl.lit("request")
-    if "_extra" in frame.columns:
-        columns["extra"] = pl.col("_extra")
-    elif "extra" in wanted and "request" in role:
-        malformed = pl.col("_method").is_null() & text("request").is_not_null()
-        columns["extra"] = pl.when(malformed).then(
-            pl.struct(pl.col(role["request"]).alias("request")).struct.json_encode()
-        )
+    def convert(self, tokens: Tokens, lines: int, envelope: pl.DataFrame | None = None) -> Batch:
+        """Interpret the fields of a chunk of so many lines.
 
-    always = {"line", "_invalid", *(("kind", "level") if events else ())}
-    keep = {name: columns[name] for name in columns if name in wanted or name in always}
-    nulls = {n: pl.lit(None, t) for n, t in schema.dtypes().items() if n in wanted and n not in keep}
-    flags = {f"_{reason}": flag.fill_null(value=False) for reason, flag in bad.items()}
-    rows = frame.select(**keep, **nulls, **flags)
-    rejected = tokens.rejected
-    if flags and rows.select(pl.any_horizontal(pl.col(*flags)).any()).item():
-        reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)
-        refused = rows.select("line", reason.alias("reason")).drop_nulls()
-        rejected = pl.concat([rejected, refused])
-        rows = rows.filter(~pl.any_horizontal(*flags))
-    invalid_durations = int(rows["_invalid"].sum()) if "_invalid" in rows.columns else 0
-    return Batch(rows.drop("_invalid", *flags, strict=False), rejected, tokens.ignored, lines, invalid_durations)
+        `envelope` has what wrappers say of each line of the chunk, `timestamp` and `app_name`, for lines that do not
+        say so themselves. Lines whose status, size or duration is not a number are rejected as `bad_status`,
+        `bad_bytes`, `bad_duration`; in formats that mix in events, a line with nothing known in it as
+        `no_known_fields`.
+        """
+        frame = _prepared(tokens.fields, self.fields)
+        role = self._roles(frame.columns)
+        distinct, names = _requests(frame, role, self.reading)
+        frame = frame.hstack(self._found_apart(frame, role, envelope))
+        columns = (*frame.columns, *(distinct.columns if distinct is not None else ()))
+        plan = self._plans.get(columns)
+        if plan is None:
+            plan = self._plans[columns] = self._plan(list(dict.fromkeys(columns)))
+        query = frame.lazy()
+        if distinct is not None:
+            query = query.join(distinct.lazy(), on=names, how="left", maintain_order="left", nulls_equal=True)
+        if plan.micros:
+            query = query.with_columns(plan.micros)
+        flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
+        if flags:
+            query = query.select(**plan.columns, **flags).with_columns(_bad=pl.any_horizontal(*flags))
+        else:
+            query = query.select(**plan.columns)
+        rows = query.collect()
+        rejected = tokens.rejected
+        if flags and rows.drop_in_place("_bad").any():
+            reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)
+            refused = rows.select("line", reason.alias("reason")).drop_nulls()
+            rejected = pl.concat([rejected, refused])
+            rows = rows.filter(~pl.any_horizontal(*flags))
+        for flag in flags:
+            rows.drop_in_place(flag)
+        invalid = int(rows.drop_in_place("_invalid").sum()) if "_invalid" in plan.columns else 0
+        return Batch(rows, rejected, tokens.ignored, lines, invalid)
+
+    def _roles(self, columns: Sequence[str]) -> dict[str, str]:
+        """Role → the first of the columns that has it."""
+        return {self.fields[name].role: name for name in reversed(columns) if name in self.fields}
+
+    def _found_apart(
+        self, frame: pl.DataFrame, role: Mapping[str, str], envelope: pl.DataFrame | None
+    ) -> list[pl.Series]:
+        """`_timestamp`, which takes more than an expression, and `_app_of_wrapper`."""
+        found: dict[str, pl.Series] = {}
+        timed = "timestamp" in self.reading.wanted
+        if timed and ("timestamp" in role or "date" in role):
+            found["_timestamp"] = timestamps.parse(_present_series(_time_text(frame, role)), self.reading.zone)
+        if envelope is not None:
+            about = envelope[frame["line"]]
+            if timed and "timestamp" in about.columns:
+                own = found.get("_timestamp")
+                times = about["timestamp"]
+                found["_timestamp"] = times if own is None else own.zip_with(own.is_not_null(), times)
+            if "app_name" in about.columns:
+                found["_app_of_wrapper"] = about["app_name"]
+        return [series.alias(name) for name, series in found.items()]
+
+    def _plan(self, given: Sequence[str]) -> _Plan:
+        fields, reading, wanted = self.fields, self.reading, self.reading.wanted
+        role = self._roles(given)
+        columns: dict[str, pl.Expr] = {"line": pl.col("line")}
+        micros: list[pl.Expr] = []
+        bad: dict[str, pl.Expr] = {}
+
+        def text(of: str) -> pl.Expr:
+            return _present(pl.col(role[of])) if of in role else pl.lit(None, pl.String)
+
+        if "status" in role:
+            columns["status"], bad["bad_status"] = _status(pl.col(role["status"]))
+        if "bytes" in role:
+            columns["bytes"], bad["bad_bytes"] = _bytes(pl.col(role["bytes"]))
+        durations = [name for name in given if name in fields and fields[name].role == "duration"]
+        if durations:
+            micros = [_micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations]
+            read = [_duration(pl.col(n), pl.col(f"_us_{n}")) for n in durations]
+            times, not_numbers, invalid = zip(*read, strict=True)
+            if any(fields[n].sum for n in durations):
+                parts = [
+                    pl.when(time.is_not_null()).then(f"_us_{n}")
+                    for n, time in zip(durations, times, strict=True)
+                    if fields[n].sum
+                ]
+                whole = pl.sum_horizontal(parts, ignore_nulls=False) / 1000
+                times = (whole, *(t for n, t in zip(durations, times, strict=True) if not fields[n].sum))
+            columns["duration_ms"] = pl.coalesce(times)
+            bad["bad_duration"] = pl.any_horizontal(not_numbers)
+            columns["_invalid"] = pl.any_horizontal(invalid) & pl.coalesce(times).is_null()
+        if "_timestamp" in given:
+            columns["timestamp"] = pl.col("_timestamp")
+        if "client_ip" in wanted:
+            columns["client_ip"] = _client(role, fields, reading)
+        host = pl.coalesce(text("host"), "_authority") if "_authority" in given else text("host")
+        of_wrapper = _present(pl.col("_app_of_wrapper")) if "_app_of_wrapper" in given else pl.lit(None, pl.String)
+        app = pl.coalesce(text("app_name"), of_wrapper, pl.lit(reading.app, pl.String), host)
+        columns |= {"host": host, "app_name": app}
+        for name in ("method", "protocol", "path", "query", "endpoint"):
+            if f"_{name}" in given:
+                columns[name] = pl.col(f"_{name}")
+        for name in ("user_id", "referer", "user_agent", "message", "trace_id"):
+            if name in role:
+                columns[name] = text(name)
+        if "level" in wanted:
+            columns["level"] = _level(text("level"), columns.get("status"))
+        if self.events:
+            is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "status", "request")))
+            is_request |= text("target").is_not_null() & ("duration" in role and text("duration").is_not_null())
+            is_event = text("level").is_not_null() | text("message").is_not_null()
+            columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
+            columns["level"] = _level(text("level"), columns.get("status"))
+            bad["no_known_fields"] = ~is_request & ~is_event
+            if "endpoint" in columns:
+                columns["endpoint"] = pl.when(is_request).then("_endpoint")
+        else:
+            columns["kind"] = pl.lit("request")
+        if "_extra" in given:
+            columns["extra"] = pl.col("_extra")
+        elif "extra" in wanted and "request" in role:
+            malformed = pl.col("_method").is_null() & text("request").is_not_null()
+            columns["extra"] = pl.when(malformed).then(
+                pl.struct(pl.col(role["request"]).alias("request")).struct.json_encode()
+            )
+        always = {"line", "_invalid", *(("kind", "level") if self.events else ())}
+        keep = {name: columns[name] for name in columns if name in wanted or name in always}
+        nulls = {n: pl.lit(None, t) for n, t in schema.dtypes().items() if n in wanted and n not in keep}
+        return _Plan(micros, keep | nulls, {reason: flag.fill_null(value=False) for reason, flag in bad.items()})
 
 
 def _prepared(frame: pl.DataFrame, fields: Mapping[str, Field]) -> pl.DataFrame:
@@ -309,36 +358,34 @@ def _without_port(address: pl.Expr) -> pl.Expr:
     return pl.when(address.str.contains(_HAS_PORT)).then(bare).otherwise(address)
 
 
-def _requests(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) -> pl.DataFrame:
-    """Adds `_method`, `_protocol`, `_path`, `_query`, `_authority`, `_endpoint`, as far as they are wanted.
+def _requests(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) -> tuple[pl.DataFrame | None, list[str]]:
+    """The distinct requests, taken apart, and the columns that tell them from one another.
 
-    Requests repeat: each distinct one is taken apart once.
+    Beside these they have `_method`, `_protocol`, `_path`, `_query`, `_authority`, `_endpoint`, as far as wanted.
     """
     names = [role[part] for part in ("request", "method", "target", "path", "protocol", "query") if part in role]
     wanted = (_NEEDS["request"] - {"host"}) & reading.wanted
     if not names or not wanted:
-        return frame
+        return None, []
     distinct = frame.select(names).unique()
-    own = {part: _present_series(distinct[role[part]]) for part in ("method", "protocol", "query") if part in role}
+    parts: dict[str, pl.Series] = {}
     targets = [_present_series(distinct[role[part]]) for part in ("target", "path") if part in role]
-    target = targets[0].fill_null(targets[-1]) if targets else None
-    parts = distinct.select()
     if "request" in role:
-        parts = split_requests(distinct[role["request"]])
-        target = parts["target"] if target is None else target.fill_null(parts["target"])
-    for part, series in own.items():
-        series = series.fill_null(parts[part]) if part in parts.columns else series
-        parts = parts.with_columns(series.alias(part)) if parts.width else series.alias(part).to_frame()
-    if target is not None:
-        split = split_targets(_present_series(target))
-        if "query" in parts.columns:
-            split = split.with_columns(pl.coalesce("query", parts["query"].str.strip_prefix("?")))
-        parts = pl.concat([parts.drop("query", strict=False), split], how="horizontal")
+        parts = {part.name: part for part in split_requests(distinct[role["request"]])}
+        targets.append(parts.pop("target"))
+    for part in ("method", "protocol", "query"):
+        if part in role:
+            own = _present_series(distinct[role[part]])
+            parts[part] = own.fill_null(parts[part]) if part in parts else own
+    if targets:
+        target = targets[0]
+        for other in targets[1:]:
+            target = target.fill_null(other)
+        split = {part.name: part for part in split_targets(_present_series(target) if len(targets) > 1 else target)}
+        if "query" in parts:
+            split["query"] = split["query"].fill_null(parts["query"].str.strip_prefix("?"))
+        parts |= split
         if "endpoint" in wanted:
-            endpoint = reading.endpoints.of(split["path"]).fill_null(schema.MALFORMED)
-            parts = parts.with_columns(endpoint.alias("endpoint"))
-    if "host" not in reading.wanted and "authority" in parts.columns:
-        parts = parts.drop("authority")
-    kept = {name: f"_{name}" for name in parts.columns if name in wanted or name == "authority"}
-    parts = parts.select(list(kept)).rename(kept)
-    return frame.join(distinct.hstack(parts), on=names, how="left", maintain_order="left", nulls_equal=True)
+            parts["endpoint"] = reading.endpoints.of(split["path"]).fill_null(schema.MALFORMED)
+    kept = {name: f"_{name}" for name in parts if name in wanted or (name == "authority" and "host" in reading.wanted)}
+    return distinct.hstack([parts[name].alias(new) for name, new in kept.items()]), names

@@ -70,7 +70,12 @@ def check_pattern(pattern: Pattern) -> None:
 
 def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
     """The slow lane: take one line apart. Raises Reject."""
-    fields: dict[str, str | None] = {}
+    return {name: line[start:end] for name, (start, end) in spans(pattern, line).items()}
+
+
+def spans(pattern: Pattern, line: str) -> dict[str, tuple[int, int]]:
+    """Where each variable begins and ends in a line. Raises Reject."""
+    found: dict[str, tuple[int, int]] = {}
     place, quotes = 0, 0
     last = len(pattern) - 1
     for number, part in enumerate(pattern):
@@ -89,12 +94,16 @@ def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
             quoted = quotes % 2 == 1 and literal.startswith(QUOTE)
             end = _find(line, literal, place, quoted=quoted, at_end=number + 1 == last)
             if end < 0:
+                if quoted and number + 1 == last:
+                    end = _find(line, literal, place, quoted=True, at_end=False)
+                    if end >= 0:
+                        raise Reject("trailing_text", end + len(literal))
                 reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
                 raise Reject(reason, place)
             after = end + len(literal)
-        fields[part.name] = line[place:end]
+        found[part.name] = (place, end)
         place = after
-    return fields
+    return found
 
 
 def _find(line: str, literal: str, place: int, *, quoted: bool, at_end: bool) -> int:
@@ -132,6 +141,13 @@ class Delimited:
         """The slow lane."""
         return scan(self.pattern, line)
 
+    def stop(self, line: str, name: str = "") -> int:
+        """Where a line stops to fit, or where the variable of this name begins in one that fits."""
+        try:
+            return spans(self.pattern, line).get(name, (0, 0))[0]
+        except Reject as reject:
+            return reject.column
+
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
         fast, proven = self.fast(text)
@@ -144,10 +160,11 @@ class Delimited:
         if pieces is None:
             nothing = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(len(text))
             return nothing, pl.Series([False]).new_from_index(0, len(text))
+        query = pieces.lazy()
         for splits in plan.splits:
-            pieces = pieces.with_columns(splits)
-        found = pieces.select(plan.proven, *(plan.variables[name] for name in self.names))
-        return found.drop(_PROVEN), found[_PROVEN]
+            query = query.with_columns(splits)
+        found = query.select(plan.proven, *(plan.variables[name] for name in self.names)).collect()
+        return found, found.drop_in_place(_PROVEN)
 
 
 _SIZE, _PROVEN = "\0size", "\0proven"  # no variable is called so
@@ -177,7 +194,7 @@ def _pieces(text: Text, count: int) -> pl.DataFrame | None:
         extra_columns="ignore",
         missing_columns="insert",
     )
-    return frame.with_columns(text.sizes.alias(_SIZE)) if frame.height == len(text) else None
+    return frame.hstack([text.sizes.alias(_SIZE)]) if frame.height == len(text) else None
 
 
 def _plan(sections: list[Pattern]) -> _Plan:

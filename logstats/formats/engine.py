@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from logstats.formats.convert import Batch, Reading, convert, wanted_variables
+from logstats.formats.convert import Batch, Meaning, Reading, wanted_variables
 from logstats.formats.delimited import Delimited, parse_pattern
 from logstats.formats.jsonlines import JsonLines
 from logstats.formats.model import Field, Format
@@ -22,10 +22,14 @@ class Reader:
     """Reads chunks of one format into batches; safe to call from several threads."""
 
     format: Format
-    reading: Reading
     tokenise: Tokeniser
-    events: bool
+    meaning: Meaning
     looks: tuple[pl.Expr, ...] = ()
+
+    @property
+    def events(self) -> bool:
+        """Whether its lines may be events, too."""
+        return self.meaning.events
 
     def __call__(self, text: Text) -> Batch:
         return self.convert(self.tokenise(text), text)
@@ -44,8 +48,7 @@ class Reader:
 
     def convert(self, tokens: Tokens, text: Text) -> Batch:
         """The second half: what the fields of a chunk mean."""
-        fields, reading = self.format.fields, self.reading
-        return convert(tokens, len(text), fields, reading, events=self.events, envelope=text.envelope)
+        return self.meaning.convert(tokens, len(text), text.envelope)
 
 
 def reader(format: Format, reading: Reading, *, doubtful: bool = False) -> Reader:
@@ -56,7 +59,8 @@ def reader(format: Format, reading: Reading, *, doubtful: bool = False) -> Reade
     names = wanted_variables(format.fields, reading, events=events)
     looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
     made = engine(format, [*names, *(name for name in looks if name not in names)], extra="extra" in reading.wanted)
-    return Reader(format, reading, made, events, tuple(_looks(name, field) for name, field in looks.items()))
+    meaning = Meaning(format.fields, reading, events)
+    return Reader(format, made, meaning, tuple(_looks(name, field) for name, field in looks.items()))
 
 
 def _looks(name: str, field: Field) -> pl.Expr:

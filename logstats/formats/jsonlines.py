@@ -58,6 +58,20 @@ class JsonLines:
             fields["_extra"] = _encodable(json.dumps(rest, ensure_ascii=False)) if rest else None
         return fields
 
+    def stop(self, line: str, name: str = "") -> int:
+        """Where a line stops being JSON, or where the value of this name stands in one that is."""
+        try:
+            value = self.scan(line).get(name)
+        except Reject:
+            try:
+                json.loads(line)
+            except json.JSONDecodeError as error:
+                return error.pos
+            except (ValueError, RecursionError):
+                pass
+            return 0
+        return max(line.find(value), 0) if value else 0
+
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
         if self._extra or len(text) < FEW:

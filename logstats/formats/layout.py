@@ -118,6 +118,14 @@ class LayoutReader:
         places.append(left)
         return _joined(batches, places, len(text))
 
+    def stop(self, line: str, reason: str) -> tuple[str, int]:
+        """A rejected line without its wrappers, and the character at which its first layout cannot go on."""
+        inside = self.peel(line)
+        ready = self.readers[0][1]
+        role = reason.removeprefix("bad_")
+        name = next((name for name, field in ready.format.fields.items() if field.role == role), "")
+        return inside, min(ready.tokenise.stop(inside, name), len(inside))
+
     def peel(self, line: str) -> str:
         """One line without its wrappers, as the first layout has them."""
         return str(peeled(Text.of_lines(pl.Series([line])), self.readers[0][0]).lines[0])

@@ -99,6 +99,12 @@ class Pairs:
             raise Reject("no_pairs")
         return self.choose(found)
 
+    def stop(self, line: str, name: str = "") -> int:
+        """Where the value of this name stands in a line."""
+        found = self.find(line)
+        value = self.choose(found).get(name) if found else None
+        return max(line.find(value), 0) if value else 0
+
     def choose(self, found: list[Pair]) -> dict[str, str | None]:
         """Each variable from the best of its keys that is there."""
         best: dict[str, tuple[int, str]] = {}

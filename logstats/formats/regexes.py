@@ -45,8 +45,11 @@ class Regexes:
         found = {name: groups[name] for name in self._names if name in groups and name != TAIL}
         return {**pairs, **{name: value if value is not None else pairs.get(name) for name, value in found.items()}}
 
-    def stop(self, line: str) -> int:
-        """How far the pattern goes along a line: the end of the longest run of its parts that the line begins with."""
+    def stop(self, line: str, name: str = "") -> int:
+        """Where a line stops to fit: the end of the longest run of parts of the pattern that it begins with; or where
+        the group of this name begins in one that fits."""
+        if whole := self._python.fullmatch(line):
+            return max(whole.start(name), 0) if name in whole.groupdict() else 0
         for part in _beginnings(self._pattern):
             if match := re.match(part, line):
                 return match.end()

@@ -7,6 +7,7 @@ path, its request still counts.
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 # RFC 9110 names methods by tokens; every registered one, and every one seen in the wild, is made of these.
@@ -15,6 +16,7 @@ _PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
 _USUAL = (" HTTP/1.1", " HTTP/2.0", " HTTP/1.0")
 _USUAL_LENGTH = 9
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
+_METHOD_AND_TARGET = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
 _AUTHORITY = r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)"
 
 
@@ -24,36 +26,45 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
     Without a protocol the target must have one of the four forms of RFC 9112, so that a stray sentence is
     not taken for a request.
     """
-    parts = requests.to_frame("request").select(
-        pl.col("request").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest()
-    )
     rest = pl.col("rest")
     usual = pl.any_horizontal(*(rest.str.ends_with(ending) for ending in _USUAL))
-    parts = parts.select(
-        "method",
-        "rest",
-        target=pl.when(usual).then(rest.str.head(-_USUAL_LENGTH)),
-        protocol=pl.when(usual).then(rest.str.tail(_USUAL_LENGTH - 1)),
+    parts = (
+        requests.to_frame("request")
+        .lazy()
+        .select(pl.col("request").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest())
+        .with_columns(
+            target=pl.when(usual).then(rest.str.head(-_USUAL_LENGTH)),
+            protocol=pl.when(usual).then(rest.str.tail(_USUAL_LENGTH - 1)),
+        )
+        .with_columns(good=_METHOD_AND_TARGET.fill_null(value=False))
+        .collect()
     )
-    odd = (parts["target"].is_null() & parts["rest"].is_not_null()).arg_true()
-    if odd.len():
-        parts = parts.with_columns(_unusual(parts["rest"].gather(odd), odd, parts))
-    parts = parts.drop("rest")
-    good = parts["method"].str.contains(_METHOD) & (parts["target"].str.len_bytes() > 0)
-    if parts["protocol"].null_count():
-        good &= parts["protocol"].is_not_null() | parts["target"].str.contains(_TARGET)
-    good = good.fill_null(value=False)
-    return parts if good.all() else parts.select(pl.when(good).then(pl.all()))
+    odd = np.flatnonzero(~parts.drop_in_place("good").to_numpy())
+    if len(odd):
+        found = _unusual(parts[odd])
+        parts = parts.with_columns(parts[name].scatter(odd, found[name]) for name in found.columns)
+    parts.drop_in_place("rest")
+    return parts
 
 
-def _unusual(rests: pl.Series, places: pl.Series, parts: pl.DataFrame) -> list[pl.Series]:
-    """Target and protocol of what ends with another protocol, or with none."""
+def _unusual(parts: pl.DataFrame) -> pl.DataFrame:
+    """Method, target and protocol of what ends with another protocol, or with none; or is malformed."""
     # The longest protocol that _PROTOCOL allows has 16 characters; a short text is searched fast.
-    frame = rests.to_frame("rest").with_columns(tail=(" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL))
+    tail = (" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL)
     cut = pl.col("rest").str.head(-pl.col("tail").str.len_bytes().cast(pl.Int64))
-    target = pl.when(pl.col("tail").is_null()).then("rest").otherwise(cut)
-    frame = frame.select(target=target, protocol=pl.col("tail").str.slice(1))
-    return [parts[name].scatter(places, frame[name]) for name in ("target", "protocol")]
+    has_form = pl.col("protocol").is_not_null() | pl.col("target").str.contains(_TARGET)
+    good = (_METHOD_AND_TARGET & has_form).fill_null(value=False)
+    return (
+        parts.lazy()
+        .select("method", "rest", tail=tail)
+        .select(
+            "method",
+            target=pl.when(pl.col("tail").is_null()).then("rest").otherwise(cut),
+            protocol=pl.col("tail").str.slice(1),
+        )
+        .select(pl.when(good).then(pl.all()))
+        .collect()
+    )
 
 
 def split_targets(targets: pl.Series) -> pl.DataFrame:
@@ -61,19 +72,21 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
 
     Of an absolute URL, `http://host:8080/path`, the authority is set apart and the path starts at `/`.
     """
-    frame = targets.to_frame("target").select(
-        pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"]).struct.unnest(),
-        authority=pl.lit(None, pl.String),
+    frame = (
+        targets.to_frame("target")
+        .lazy()
+        .select(
+            pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"]).struct.unnest(),
+            authority=pl.lit(None, pl.String),
+        )
+        .with_columns(absolute=pl.col("path").str.contains("://", literal=True).fill_null(value=False))
+        .collect()
     )
-    absolute = frame["path"].str.contains("://", literal=True).fill_null(value=False).arg_true()
-    if not absolute.len():
+    absolute = np.flatnonzero(frame.drop_in_place("absolute").to_numpy())
+    if not len(absolute):
         return frame
-    few = (
-        frame["path"]
-        .gather(absolute)
-        .to_frame()
-        .with_columns(authority=pl.col("path").str.extract(_AUTHORITY), rest=pl.col("path").str.replace(_AUTHORITY, ""))
-    )
-    rest = pl.when(pl.col("rest") == "").then(pl.lit("/")).otherwise("rest")
-    few = few.select("authority", path=pl.when(pl.col("authority").is_null()).then("path").otherwise(rest))
+    rest = pl.col("path").str.replace(_AUTHORITY, "")
+    rest = pl.when(rest == "").then(pl.lit("/")).otherwise(rest)
+    authority = pl.col("path").str.extract(_AUTHORITY)
+    few = frame[absolute].select(authority=authority, path=pl.when(authority.is_null()).then("path").otherwise(rest))
     return frame.with_columns(frame[name].scatter(absolute, few[name]) for name in ("path", "authority"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 
+import numpy as np
 import polars as pl
 
 UTC = pl.Datetime("us", "UTC")
@@ -44,9 +45,10 @@ def parse(texts: pl.Series, zone: str = "UTC") -> pl.Series:
     since 1970 by its size: below 1e11, 1e14, 1e17.
     """
     # Neighbouring lines of a log mostly share a time: of each run one is parsed.
-    run = texts.rle_id()
-    if texts.len() and run[-1] < texts.len() // 2:
-        return _parse(texts.filter(run != run.shift().fill_null(2**32 - 1)), zone).gather(run)
+    run = texts.rle_id().to_numpy()
+    if len(run) and run[-1] < len(run) // 2:
+        starts = np.flatnonzero(np.diff(run, prepend=run[0])) if len(run) > 1 else run[:0]
+        return _parse(texts.gather(np.concatenate([[0], starts])), zone).gather(run)
     return _parse(texts, zone)
 
 
@@ -72,9 +74,9 @@ def _parse(texts: pl.Series, zone: str) -> pl.Series:
     left, places = texts, pl.int_range(texts.len(), eager=True)
     for attempt in _attempts(zone, texts):
         times = attempt(left)
-        hit = times.is_not_null()
-        if hit.all() and left.len() == texts.len():
+        if not times.null_count() and left.len() == texts.len():
             return _within_calendar(times)  # one form throughout, as in nearly every log
+        hit = times.is_not_null()
         if hit.any():
             found = found.scatter(places.filter(hit), times.filter(hit))
             left, places = left.filter(~hit), places.filter(~hit)
@@ -99,8 +101,11 @@ def _attempts(zone: str, texts: pl.Series) -> Iterator[Callable[[pl.Series], pl.
 
 def _within_calendar(times: pl.Series) -> pl.Series:
     """An offset can push a time out of the years 1 to 9999, where nothing can print it: then there is none."""
-    inside = times.to_physical().is_between(_YEAR_1, _YEAR_10000, closed="left")
-    return times if inside.all() else times.set(~inside, None)
+    micros = times.to_physical()
+    first, last = micros.min(), micros.max()
+    if not isinstance(first, int) or not isinstance(last, int) or (first >= _YEAR_1 and last < _YEAR_10000):
+        return times
+    return times.set(~micros.is_between(_YEAR_1, _YEAR_10000, closed="left"), None)
 
 
 def _try_zoned(texts: pl.Series, form: str) -> pl.Series:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
 from logstats.formats.text import Text
@@ -41,6 +42,7 @@ class Tokeniser(Protocol):
 
     def __call__(self, text: Text) -> Tokens: ...
     def scan(self, line: str) -> dict[str, str | None]: ...
+    def stop(self, line: str, name: str = "") -> int: ...
 
 
 Scan = Callable[[str], dict[str, str | None]]  # the slow lane: one line to its fields, or raises Reject
@@ -78,8 +80,11 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
 
 def two_lanes(text: Text, fast: pl.DataFrame, proven: pl.Series, scan: Scan, names: list[str]) -> Tokens:
     """Join the lanes: rows of `fast` (one per line of `text`) where `proven`, the slow lane elsewhere."""
-    numbered = fast.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("line"), *names)
-    proven = (proven & text.plain).fill_null(value=False)
+    line = pl.Series("line", np.arange(fast.height, dtype=np.uint32))
+    numbered = pl.DataFrame([line, *(fast[name] for name in names)])
+    proven = proven & text.plain
+    if proven.null_count():
+        proven = proven.fill_null(value=False)
     if proven.all():
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
     left = (~proven).arg_true()

@@ -100,6 +100,14 @@ class W3C:
             fields[self._date] = columns.day
         return fields
 
+    def stop(self, line: str, name: str = "") -> int:
+        """Where the value of this name stands in a line, or its end, where more was expected."""
+        try:
+            value = self.scan(line).get(name)
+        except Reject as reject:
+            return reject.column
+        return max(line.find(value), 0) if value else 0
+
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
         changes = text.lines.str.contains(f"^(?:{FIELDS}|{DATE})").arg_true().to_list()
@@ -150,7 +158,9 @@ class W3C:
         read, good = engine.fast(text)
         last = read.to_series(columns.count - 1)
         plain = ~lines.str.contains('"', literal=True) & ~last.str.contains(separator, literal=True)
-        if separator == " ":  # neither two spaces side by side nor one at an end
+        if separator == "\t":
+            plain &= lines.str.contains(separator, literal=True)
+        else:  # neither two spaces side by side nor one at an end
             plain &= ~lines.str.contains("\t", literal=True) & ~lines.str.contains("^ |  | $")
         made = read.select(
             (

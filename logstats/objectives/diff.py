@@ -85,6 +85,7 @@ class Side:
     endpoints: dict[str, EndpointRow]
     statuses: dict[str, int]
     complete: bool
+    nothing_parsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,18 @@ def side(report: Report, name: str) -> Side:
         None, "", report.requests, report.errors, report.bytes, report.status_classes, report.latency, None
     )
     rows = {row.name: row for row in report.endpoints if not (row.method is None and row.endpoint == schema.OTHER)}
-    complete = not report.endpoints_folded and len(rows) >= report.endpoints_total
-    return Side(name, report.first, report.last, report.lines, report.rejected, total, rows, report.status, complete)
+    return Side(
+        name=name,
+        first=report.first,
+        last=report.last,
+        lines=report.lines,
+        rejected=report.rejected,
+        total=total,
+        endpoints=rows,
+        statuses=report.status,
+        complete=not report.endpoints_folded and len(rows) >= report.endpoints_total,
+        nothing_parsed=bool(report.rejected) and not report.requests + report.events + report.filtered,
+    )
 
 
 def compare(before: Side, after: Side) -> Comparison:
@@ -208,11 +219,11 @@ def _latency(
     pair = paired(before.buckets, after.buckets)
     if len(pair.places) < 2 or sum(pair.sizes) < 2 * FEWEST:
         return
-    figures = _figures(one), _figures(other)
 
     def told(measure: str, change: float, times: float) -> list[Change]:
         if abs(change) < LEAST:
             return []
+        figures = _figures(one), _figures(other)
         low, high = (getattr(figure, f"{measure}_ms") for figure in figures)
         # The typical change is not that of the medians; it is what every request waits longer, on a typical base.
         more = low * change if measure == "p50" else high - low
@@ -225,7 +236,7 @@ def _latency(
     def tail() -> list[Change]:
         place = significance.quantile_place(pair, 0.95)
         (n, m), (high_before, high_after) = pair.sizes, significance.above(pair, place)
-        low, high = figures[0].p95_ms, figures[1].p95_ms
+        low, high = _figures(one).p95_ms, _figures(other).p95_ms
         if not low or high is None or (high > low) != (high_after * n > high_before * m):
             return []
         return told("p95", high / low - 1, 0.05)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from logstats.objectives.expressions import DURATIONS
 from logstats.objectives.policy import Objective, Policy
 from logstats.reports.model import iso
 from logstats.summaries.indicators import BEFORE, Indicator
-from logstats.summaries.traffic import EPOCH
+from logstats.summaries.traffic import moment
 
 SCHEMA_VERSION: Final = 1
 BURN_WINDOWS: Final = (5, 60, 6 * 60, 3 * 24 * 60)  # minutes
@@ -173,12 +173,11 @@ def evaluate(
     said = [*notes]
     if 0 < covered < window:
         said.append(f"the log covers {span(covered)} of the {span(window)}: a budget in requests is of what it covers")
-    known = last is not None and _in_range(last + 1) and _in_range(last + 1 - window)
     return Outcome(
         generated_at=generated_at.replace(microsecond=0),
         window_minutes=window,
-        begin=_moment(last + 1 - window) if known and last is not None else None,
-        end=_moment(last + 1) if known and last is not None else None,
+        begin=None if last is None else moment(last + 1 - window),
+        end=None if last is None else moment(last + 1),
         covered_minutes=covered,
         lines=lines,
         rejected=rejected,
@@ -344,11 +343,3 @@ def _plain(objective: Objective, measured: _Measured, covered: int) -> Result:
         burn=[],
         alerts=[],
     )
-
-
-def _in_range(minute: int) -> bool:
-    return -62_135_596_800 <= minute * 60 < 253_402_300_800
-
-
-def _moment(minute: int) -> datetime:
-    return EPOCH + timedelta(minutes=minute)

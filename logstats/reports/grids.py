@@ -185,17 +185,19 @@ def rejects(report: Report, rows: int) -> Grid:
 def sources(report: Report, rows: int) -> Grid:
     """What was read. Those with a problem come first."""
     held = sorted(report.sources, key=lambda source: source.problem is None)
+    problems = any(source.problem for source in held)
     lines = [
         [
             _text(source.name),
             _text(source.format or _ABSENT),
-            Cell(shortened(printable(source.problem or ""), 2 * NAME), bad=True),
+            *([Cell(shortened(printable(source.problem or ""), 2 * NAME), bad=True)] if problems else []),
             _count(source.lines),
             Cell(size(source.bytes), source.bytes),
         ]
         for source in held[:rows]
     ]
-    return Grid("sources", "Sources", ["Source", "Format", "Problem", "Lines", "Bytes"], lines, len(held))
+    heads = ["Source", "Format", *(["Problem"] if problems else []), "Lines", "Bytes"]
+    return Grid("sources", "Sources", heads, lines, len(held))
 
 
 def figures(report: Report, over: OverTime, most: int = 48) -> Grid:

@@ -7,6 +7,8 @@ from typing import Final
 _REASONS: Final = {
     "unbalanced_quote": "a quote is not closed",
     "missing_field": "it ends too early, or is of another format",
+    "trailing_text": "there is more after the last field",
+    "no_fields_directive": "no #Fields line says what its columns are",
     "unexpected_text": "it is of another format",
     "no_match": "it is of another format",
     "bad_status": "the status is not a number of three digits",

@@ -35,6 +35,7 @@ class _Glyphs:
 
 
 _UNICODE = _Glyphs("▁▂▃▄▅▆▇█", {"1xx": "░", "2xx": "█", "3xx": "▓", "4xx": "▒", "5xx": "╳"}, "─", "·", "–", "≈")
+_TO_ASCII = str.maketrans({"…": "~", "µ": "u"})  # what is left of ours
 _ASCII = _Glyphs("_.-=+*#@", {"1xx": "1", "2xx": "=", "3xx": "3", "4xx": "4", "5xx": "X"}, "-", "-", "-", "~")
 
 
@@ -65,8 +66,8 @@ def render(
         legacy_windows=False,
     )
     _Screen(console, report, width, top, sort, _UNICODE if unicode else _ASCII).draw()
-    lines = (line.rstrip() for line in out.getvalue().splitlines())
-    return "\n".join(lines) + "\n"
+    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return text if unicode else text.translate(_TO_ASCII)
 
 
 class _Screen:
@@ -130,7 +131,7 @@ class _Screen:
             lines.append(f"{count(report.ignored)} blank or comments")
         self._print(Text(dot.join(lines), "dim"))
         if report.filters:
-            words = ", ".join(f"{name} {printable(value)}" for name, value in report.filters.items())
+            words = ", ".join(f"{name} {self._shown(value)}" for name, value in report.filters.items())
             self._print(Text(f"filters: {words}", "dim"))
         if report.interrupted:
             self._print(Text("interrupted: this is what had arrived until then", "yellow"))
@@ -267,7 +268,7 @@ class _Screen:
         cells = []
         for head in heads:
             if head == "endpoint":
-                cells.append(Text(printable(row.name)))
+                cells.append(Text(self._shown(row.name)))
             elif head == "requests":
                 cells.append(Text(count(row.requests)))
             elif head == "errors":
@@ -296,7 +297,7 @@ class _Screen:
         heads = [column, "requests", "errors", *(["avg", "p50", "p95", "p99", "max"] if timed else ["bytes"])]
         cells = []
         for row in rows[: self._top]:
-            line = [Text(printable(row.value)), Text(count(row.requests))]
+            line = [Text(self._shown(row.value)), Text(count(row.requests))]
             line.append(
                 Text(
                     share(row.errors, row.requests) if row.errors else self._glyphs.dash,
@@ -314,7 +315,7 @@ class _Screen:
     def _events(self) -> None:
         self._heading("Events", "application lines that are not requests")
         levels = sorted(self._report.levels.items(), key=lambda pair: (-pair[1], pair[0]))
-        text = "   ".join(f"{printable(level)} {count(number)}" for level, number in levels[:20])
+        text = "   ".join(f"{self._shown(level)} {count(number)}" for level, number in levels[:20])
         self._console.print(Text(text), overflow="fold")
 
     def _rejected(self) -> None:
@@ -329,9 +330,9 @@ class _Screen:
             self._print(line)
             sample = next((s for s in report.rejects.samples if s.reason == reason), None)
             if sample:
-                place = f"  {shortened(printable(sample.source), 30)}:{count(sample.line).replace(',', '')}: "
+                place = f"  {shortened(self._shown(sample.source), 30)}:{count(sample.line).replace(',', '')}: "
                 room = max(20, self._width - len(place))
-                text = printable(sample.text)
+                text = self._shown(sample.text)
                 if len(text) > room:
                     text = text[: room - 1] + ("…" if self._glyphs is _UNICODE else "~")
                 self._print(Text(place, "dim").append(Text(text)))
@@ -344,9 +345,9 @@ class _Screen:
         self._heading("Thresholds")
         for threshold in self._report.thresholds:
             style = "green" if threshold.failed is False else "red"
-            line = Text(f"{threshold.verdict:<8}", style).append(printable(threshold.condition), "bold")
+            line = Text(f"{threshold.verdict:<8}", style).append(self._shown(threshold.condition), "bold")
             self._console.print(line, overflow="fold")
-            self._console.print(Padding(Text(printable(threshold.words), "dim"), (0, 0, 0, 8)))
+            self._console.print(Padding(Text(self._shown(threshold.words), "dim"), (0, 0, 0, 8)))
 
     def _notes(self) -> None:
         problems = [s for s in self._report.sources if s.problem]
@@ -354,11 +355,16 @@ class _Screen:
             return
         self._heading("Notes")
         for note in self._report.notes:
-            self._console.print(Text(printable(note)), overflow="fold")
+            self._console.print(Text(self._shown(note)), overflow="fold")
         for source in problems:
-            self._console.print(Text(printable(source.problem or ""), "red"), overflow="fold")
+            self._console.print(Text(self._shown(source.problem or ""), "red"), overflow="fold")
 
     # ------------------------------------------------------------------ pieces
+
+    def _shown(self, text: str) -> str:
+        """Text from a log."""
+        text = printable(text)
+        return text if self._glyphs is _UNICODE else text.encode("ascii", "backslashreplace").decode()
 
     def _print(self, text: Text) -> None:
         self._console.print(text, no_wrap=True, overflow="ellipsis" if self._glyphs is _UNICODE else "crop")

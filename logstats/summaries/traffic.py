@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -25,6 +25,14 @@ MINUTES: Final = Shape(
     {},
 )
 STATUSES: Final = Shape({"status": pl.UInt16()}, {"requests": pl.Int64()}, {}, {})
+
+
+def moment(minute: int) -> datetime:
+    """A minute since 1970 as a time; beyond the years 1 to 9999, the first or last that there is."""
+    try:
+        return EPOCH + timedelta(minutes=minute)
+    except OverflowError:
+        return (datetime.min if minute < 0 else datetime.max).replace(tzinfo=UTC)
 
 
 def minute() -> pl.Expr:

@@ -35,9 +35,10 @@ def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
     if exact:
         return seen.unique()
     users = seen["user"].unique()
-    hashed = hll.hash_strings(users).with_columns(users)
+    hashed = hll.hash_strings(users).hstack([users])
     # A minute that comes twice in a register is cheaper to add twice than to find.
-    return seen.join(hashed, on="user", how="left").select("minute", "register", "rank")
+    joined = seen.lazy().join(hashed.lazy(), on="user", how="left")
+    return joined.select("minute", "register", "rank").collect()
 
 
 class SketchedUsers:

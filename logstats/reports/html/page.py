@@ -55,7 +55,8 @@ def to_html(report: Report, top: int | None = None, sort: str = "avg") -> str:
 
 def _page(report: Report, drawn: Series | None, rows: int, sort: str) -> str:
     style = _asset("uplot/uPlot.min.css") + "\n" + _asset("assets/page.css")
-    script, uplot = _asset("assets/page.js"), _asset("uplot/uPlot.iife.min.js")
+    licence = _asset("uplot/LICENSE")
+    script, uplot = _asset("assets/page.js"), f"/*\n{licence}\n*/\n{_asset('uplot/uPlot.iife.min.js')}"
     shown = tables(report, rows, sort)
     sections = [*([("time", "Over time")] if drawn else []), *((grid.id, grid.title) for grid in shown)]
     return (
@@ -129,7 +130,7 @@ def warnings(report: Report) -> list[str]:
     found += [f"{printable(source.problem)}" for source in report.sources if source.problem][:_FEWEST]
     found += report.notes
     if not report.lines:
-        found.append("The input is empty: there are no lines.")
+        found.append("There is nothing to report: the input has no lines.")
     elif report.rejected and report.rejected * 5 > report.lines:
         found.append(f"{share(report.rejected, report.lines)} of the lines could not be read.")
     return found
@@ -138,13 +139,11 @@ def warnings(report: Report) -> list[str]:
 def tiles(report: Report) -> list[Tile]:
     """The figures to be seen first."""
     users = report.unique_users
+    failed = f"{count(report.errors)} of {count(report.requests)}"
     found = [
         Tile("Requests", count(report.requests), _rate(report)),
-        Tile(
-            "Errors (5xx)", share(report.errors, report.requests), f"{count(report.errors)} requests",
-            bad=report.errors > 0,
-        ),
-    ]  # fmt: skip
+        Tile("Errors (5xx)", share(report.errors, report.requests), failed, bad=report.errors > 0),
+    ]
     if report.latency:
         figures = [(f"p{p}", value) for p, value in report.latency.percentiles.items()]
         found += [Tile(name, duration(value)) for name, value in figures if name in ("p50", "p95", "p99")]
@@ -205,8 +204,11 @@ def facts(report: Report) -> list[tuple[str, str]]:
 def _rate(report: Report) -> str:
     if not report.first or not report.last or (seconds := (report.last - report.first).total_seconds()) < 1:
         return ""
-    rate = report.requests / seconds
-    return f"{rate:,.1f} per second" if rate >= 1 else f"{rate * 60:,.1f} per minute"
+    for unit, length in (("second", 1), ("minute", 60), ("hour", 3600)):
+        rate = report.requests / seconds * length
+        if rate >= 1:
+            return f"{rate:,.1f} per {unit}"
+    return ""
 
 
 def moment(time: datetime) -> str:

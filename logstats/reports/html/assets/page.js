@@ -17,11 +17,18 @@ function moment(seconds) {
   return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
 }
 
-// Labels of a time axis: times of the day, and the date where a day begins.
+// Labels of a time axis: times of the day, or days (with the year when there are several).
+const YEARS = 300 * 86400;
 function clock(plot, splits) {
+  const { min, max } = plot.scales.x;
   const days = splits.length > 1 && splits[1] - splits[0] >= 86400;
-  return splits.map((second) => (days ? moment(second).slice(0, 10) : second % 86400 ? moment(second).slice(11) : moment(second).slice(5, 10)));
+  return splits.map((second) => {
+    const text = moment(second);
+    if (days) return text.slice(max - min > YEARS ? 0 : 5, 10);
+    return second % 86400 ? text.slice(11) : text.slice(5, 10);
+  });
 }
+const room = (plot, axis, min, max) => (max - min > YEARS ? 100 : 70);
 
 // ---------------------------------------------------------------- tables
 
@@ -91,6 +98,7 @@ function charts(data) {
   const edges = Array.from({ length: data.count + 1 }, (_, i) => data.start + i * data.step);
   const middles = Array.from({ length: data.count }, (_, i) => data.start + (i + 0.5) * data.step);
   const held = (values) => [...values, values.at(-1)];
+  const whole = (u, splits) => splits.map((v) => (Number.isInteger(v) ? number.format(v) : ""));
   const stairs = uPlot.paths.stepped({ align: 1 });
 
   function zoom(min, max) {
@@ -118,7 +126,7 @@ function charts(data) {
         scales: { x: { time: true, auto: false, min: view.min, max: view.max }, y },
         series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
         axes: [
-          { stroke, grid, ticks: grid, font, size: 30, space: 70, values: clock },
+          { stroke, grid, ticks: grid, font, size: 30, space: room, values: clock },
           { stroke, grid, ticks: grid, font, size: 62, ...axis },
         ],
         cursor: {
@@ -196,7 +204,7 @@ function charts(data) {
       series: [{ label: "All", value: total, paths: () => null, points: { show: false } }, ...series.reverse()],
       values: [edges, held(data.requests), ...sums.map(held).reverse()],
       y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1)] },
-      axis: { values: (u, splits) => splits.map((v) => number.format(v)) },
+      axis: { values: whole },
       cursor: { points: { show: false } },
       describe: (i) => `${moment(edges[i])}: ${number.format(data.requests[i])} requests; ${names.map((name) => `${name} ${number.format(data.classes[name][i])}`).join(", ")}`,
     })?.root.classList.add("fixed");
@@ -214,7 +222,7 @@ function charts(data) {
       ],
       values: [edges, held(data.errors)],
       y: { range: (u, min, max) => [0, Math.max(max * 1.1, 1)] },
-      axis: { values: (u, splits) => splits.map((v) => (Number.isInteger(v) ? number.format(v) : "")) },
+      axis: { values: whole },
       describe: (i) => `${moment(edges[i])}: ${number.format(data.errors[i])} errors, ${rate(i)}`,
     })?.root.classList.add("fixed");
   }
@@ -326,7 +334,7 @@ function charts(data) {
       ],
       values: [xs, held(values)],
       y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1)] },
-      axis: { values: (u, splits) => splits.map((v) => (Number.isInteger(v) ? number.format(v) : "")) },
+      axis: { values: whole },
       describe: (i) => `${moment(xs[i])}: ${number.format(values[i])} users`,
     })?.root.classList.add("fixed");
   }

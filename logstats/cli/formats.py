@@ -1,0 +1,259 @@
+"""`logstats formats`: list, show, detect, test."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from logstats.cli import options as shared
+from logstats.cli.talk import Talk
+from logstats.errors import ExitCode, SourceError
+from logstats.reports.printable import printable, shortened
+from logstats.reports.reasons import explain
+
+if TYPE_CHECKING:
+    from logstats.formats.detect import Candidate, Detected
+    from logstats.formats.model import Field
+    from logstats.trial import BadLine
+
+app = typer.Typer(
+    help="The formats that logs can have: those that are known, which one a log has, how well one reads it.",
+    no_args_is_help=True,
+)
+_ORDER = ("timestamp", "status", "method", "path", "query", "duration_ms", "bytes", "client_ip", "user_id")
+_VALUE = 40  # characters of a value in a row
+
+
+@app.command("list")
+def list_(formats_dir: shared.FormatsDir = None) -> int:
+    """All formats and wrappers, those of your own among them."""
+    known = _known(formats_dir)
+    own = _own(known)
+    width = max(map(len, known))
+    for title, some in (
+        ("Formats", [f for f in known.values() if not f.wraps and f.name not in own]),
+        ("Wrappers, taken off before the format is looked for", [f for f in known.values() if f.wraps]),
+        ("Your own", [known[name] for name in own]),
+    ):
+        if some:
+            print(title)
+            for form in some:
+                also = f"  (also {', '.join(form.aliases)})" if form.aliases else ""
+                _print(f"  {form.name:{width}}  {form.title}{also}", indent=width + 4)
+            print()
+    print("logstats formats show NAME says more of one, formats detect FILE which one a log has.")
+    return int(ExitCode.DONE)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The format.")], formats_dir: shared.FormatsDir = None
+) -> int:
+    """A format: its fields and their units, how lines look, the row that becomes of one, its specification."""
+    from logstats.formats.registry import find
+
+    form = find(name, _known(formats_dir))
+    _print(f"{form.name}: {form.title}")
+    for word, value in (
+        ("link", form.link),
+        ("also", ", ".join(form.aliases)),
+        ("engine", form.engine),
+        ("pattern", form.pattern),
+    ):
+        if value:
+            _print(f"  {word:8} {value}", indent=11)
+    print("\nFields")
+    names = {key: _place(key, field) for key, field in form.fields.items()}
+    sample = next(sample for sample in form.samples if not sample.rejected)
+    width = max(map(len, [*(field.role for field in form.fields.values()), *sample.expect]))
+    for key, field in form.fields.items():
+        if field.role != "ignored":
+            _print(f"  {field.role:{width}}  {names[key]}{_unit(field)}", indent=width + 4)
+    print("\nExample")
+    for line in sample.line.split("\n"):
+        _print(f"  {line}", indent=2)
+    print()
+    for column, value in sample.expect.items():
+        _print(f"  {column:{width}}  {_value(value)}", indent=width + 4)
+    return int(ExitCode.DONE)
+
+
+@app.command()
+def detect(
+    sources: shared.Sources = None,
+    formats_dir: shared.FormatsDir = None,
+    tz: shared.Zone = "UTC",
+) -> int:
+    """Which format a log has: all that can read its first lines, best first, with what each makes of a line."""
+    from logstats import trial
+    from logstats.api import Options
+    from logstats.inputs import discover
+
+    zone = Options(tz=tz).zone()
+    known = _known(formats_dir)
+    talk = Talk()
+    found, problems = discover(sources or [])
+    for problem in problems:
+        talk.problem(problem)
+    for number, source in enumerate(found):
+        if number:
+            print()
+        try:
+            detected, lines = trial.detect(source, known)
+        except SourceError as problem:
+            talk.problem(problem)
+            continue
+        if detected is None:
+            talk.codes.add(ExitCode.NOTHING_PARSED)
+            words = "nothing to go by" if not lines else "no format reads these lines"
+            print(f"{printable(source.name)}: {words}")
+            if lines:
+                print("  name one with --format, or paste the server's own definition: --log-format '…'")
+            continue
+        _show_detected(source.name, detected, lines, zone)
+    return int(talk.exit_code)
+
+
+@app.command()
+def test(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The format; docker_json/combined says what is around it.")
+    ],
+    sources: shared.Sources = None,
+    formats_dir: shared.FormatsDir = None,
+    tz: shared.Zone = "UTC",
+) -> int:
+    """How well a format reads a log: lines accepted, lines rejected and why, and where the first of them stop to fit.
+
+    Exits with 4 if a line was rejected, with 5 if none could be read.
+    """
+    from logstats import trial
+    from logstats.api import Options
+    from logstats.formats.layout import parse
+    from logstats.inputs import discover
+
+    options = Options(tz=tz)
+    layouts = parse(name, _known(formats_dir))
+    talk = Talk()
+    found, problems = discover(sources or [])
+    for problem in problems:
+        talk.problem(problem)
+    result = trial.trial(layouts, found, options.reading(frozenset(_columns())), talk)
+    ignored = f" ({result.ignored:,} blank lines and directives left out)" if result.ignored else ""
+    meant = result.lines - result.ignored
+    print(f"{meant:,} lines{ignored}")
+    print(f"  {result.accepted:>9,} accepted" + (f", {result.events:,} of them events" if result.events else ""))
+    for reason, number in result.rejected.items():
+        _print(f"  {number:>9,} rejected: {explain(reason)}", indent=12)
+    if result.example:
+        print(f"\nThe first row\n  {_row(result.example)}")
+    for bad in result.bad:
+        print()
+        for line in _pointed(bad):
+            print(line)
+    if result.rejected:
+        talk.codes.add(ExitCode.REJECTED if result.accepted else ExitCode.NOTHING_PARSED)
+    return int(talk.exit_code)
+
+
+def _known(formats_dir: str | None) -> Any:
+    from logstats.formats.registry import formats
+
+    return formats(Path(formats_dir) if formats_dir else None)
+
+
+def _own(known: Any) -> list[str]:
+    from logstats.formats.registry import builtin
+
+    return [name for name, form in known.items() if builtin().get(name) != form]
+
+
+def _columns() -> tuple[str, ...]:
+    from logstats import schema
+
+    return tuple(column for column in schema.COLUMNS if column != "extra")
+
+
+def _place(key: str, field: Field) -> str:
+    """Where a format has a field."""
+    return ", ".join(field.keys) if field.keys else f"${key}"
+
+
+def _unit(field: Field) -> str:
+    units = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+    words = []
+    if field.role == "duration":
+        words.append(units.get(field.unit, "with its unit, or milliseconds"))
+        words += ["added up"] if field.sum else []
+    if field.absent:
+        words.append(f"{', '.join(field.absent)} is none")
+    return f"  ({'; '.join(words)})" if words else ""
+
+
+def _show_detected(name: str, detected: Detected, lines: list[str], zone: str) -> None:
+    from logstats.trial import first_row
+
+    print(f"{printable(name)}: {detected.name}, {detected.sure:.0%} sure")
+    shown: list[Candidate] = []
+    for candidate in detected.ranking:
+        if all(candidate.layout.name != other.layout.name for other in shown):
+            shown.append(candidate)
+    width = max(len(candidate.layout.name) for candidate in shown)
+    for candidate in shown[:8]:
+        row = _row(first_row(candidate.layout, lines, zone))
+        _print(f"  {candidate.layout.name:{width}}  {candidate.share:>4.0%}  {row}", indent=6)
+    if len(detected.layouts) > 1:
+        print("  Lines of several layouts are mixed; each is read by the first of them that it fits.")
+    if detected.rival is not None:
+        one, other = detected.ranking[0].layout, detected.rival.layout
+        _print(f"  {one.name} and {other.name} read the same lines otherwise.", indent=2)
+        _print(f"  {one.name}: {one.format.title}", indent=4)
+        _print(f"  {other.name}: {other.format.title}", indent=4)
+        print(f"  Say which with --format {one.name} or --format {other.name}.")
+
+
+def _row(row: dict[str, object]) -> str:
+    """A row in one line, the columns that matter first."""
+    shown = [*(column for column in _ORDER if column in row), *(column for column in row if column not in _ORDER)]
+    left = {"kind", "level", "endpoint", "extra"}
+    return "  ".join(f"{column}={shortened(_value(row[column]), _VALUE)}" for column in shown if column not in left)
+
+
+def _value(value: object) -> str:
+    text = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
+    return printable(f"{value:g}" if isinstance(value, float) else text)
+
+
+def _pointed(bad: BadLine) -> Iterator[str]:
+    """A bad line, as far as it fits, and a caret where reading stopped."""
+    width = max(_columns_of_terminal() - 4, 40)
+    start = max(0, bad.column - width * 2 // 3)
+    before, after = printable(bad.text[start : bad.column]), printable(bad.text[bad.column : start + width])
+    lead = "…" if start else ""
+    yield f"{printable(bad.source)}, line {bad.number:,}: {explain(bad.reason)}"
+    yield f"  {shortened_end(lead + before + after, width)}"
+    yield f"  {' ' * (len(lead) + len(before))}^"
+
+
+def shortened_end(text: str, width: int) -> str:
+    """At most `width` characters, the end cut off."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _columns_of_terminal() -> int:
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 200
+
+
+def _print(text: str, indent: int = 0) -> None:
+    """Text in the width of the terminal, further lines indented; a pipe gets it in one line."""
+    width = max(_columns_of_terminal(), 40)
+    line = printable(text)
+    while sys.stdout.isatty() and len(line) > width and (cut := line.rfind(" ", indent + 1, width)) > indent:
+        print(line[:cut])
+        line = " " * indent + line[cut + 1 :]
+    print(line)

@@ -1,0 +1,265 @@
+"""Detection: what wins, how sure it is, what it hesitates between; a user's own formats; `logstats formats`."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+import logstats
+from logstats.errors import FormatError
+from logstats.formats.detect import SURE, Detected, Detector
+from logstats.formats.layout import name_of, parse
+from logstats.formats.registry import builtin, formats
+from logstats.pipeline import Counts, Silence
+
+COMBINED = [
+    f'192.0.2.{i} - - [17/Jan/2025:10:30:{i:02d} +0000] "GET /{i} HTTP/1.1" 200 {i} "-" "curl/8.5.0"' for i in range(40)
+]
+
+
+def detect(lines: list[str]) -> Detected:
+    found = Detector(builtin().values()).detect(lines)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tail", "layout"),
+    [
+        ("", "combined"),
+        (' "-"', "nginx_main"),
+        (' "203.0.113.9, 10.0.0.1"', "nginx_main"),
+        (' "-" 0.057', "nginx_main_time"),
+        (" 0.057", "combined_time"),
+        (" -", "combined_time"),
+        (" 150237", "combined_us"),
+        (" 12", "combined_ms"),
+        (" 8812 301", "combined_io"),
+        (" 0.301 0.100, 0.200", "nginx_upstream"),
+        (' rt=0.301 uct="0.000" uht="0.3" urt="0.3"', "nginx_upstream_time"),
+        # What nobody has named: the known columns are still read.
+        (' "gzip" TLSv1.3', "combined+"),
+        (" 0.057 TLSv1.3 -", "combined_time+"),
+        (" upstream=10.0.0.1", "combined+"),
+    ],
+)
+def test_what_is_appended_to_combined(tail: str, layout: str) -> None:
+    found = detect([line + tail for line in COMBINED])
+    assert (found.name, found.share) == (layout, 1.0)
+
+
+def test_unknown_columns_after_a_known_layout_leave_it_as_it_is(tmp_path: Path) -> None:
+    plain, more = tmp_path / "plain.log", tmp_path / "more.log"
+    plain.write_text("\n".join(COMBINED))
+    more.write_text("\n".join(f'{line} "gzip" TLSv1.3' for line in COMBINED))
+    one, two = (next(iter(logstats.read(path))).drop("source") for path in (plain, more))
+    assert one.equals(two)
+
+
+def test_microseconds_or_milliseconds_is_asked() -> None:
+    """Nothing in the lines tells: it says so, and names both."""
+    found = detect([f"{line} 150237" for line in COMBINED])
+    assert found.rival is not None
+    assert (found.name, found.rival.layout.name) == ("combined_us", "combined_ms")
+    assert found.sure < SURE
+    assert detect(COMBINED).rival is None
+    assert detect(COMBINED).sure == 1.0
+
+
+def test_the_user_is_told(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(f"{line} 150237" for line in COMBINED))
+    said = run("report", str(path)).stderr.decode()
+    assert "format combined_us" in said
+    assert "could also be combined_ms" in said
+    assert "--format combined_us or --format combined_ms" in said
+    assert run("report", str(path), "--format", "combined_us").stderr == b""
+
+
+def test_two_layouts_in_one_source(tmp_path: Path) -> None:
+    lines = [line if i % 3 else line.split(' "-"')[0] for i, line in enumerate(COMBINED)]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(lines) + "\ngarbage\n\n")
+    counts = Counts()
+    rows = [row for frame in logstats.read(path, counts=counts) for row in frame.to_dicts()]
+    assert counts.sources[0].format == "combined|common"
+    assert [row["path"] for row in rows] == [f"/{i}" for i in range(40)]
+    assert [row["user_agent"] for row in rows] == ["curl/8.5.0" if i % 3 else None for i in range(40)]
+    assert (counts.lines, counts.requests, counts.rejected, counts.ignored) == (42, 40, 1, 1)
+
+
+def test_one_layout_in_the_sample_is_the_layout_of_the_source(tmp_path: Path) -> None:
+    """Bad lines do not become lines of some other format."""
+    lines = [*COMBINED, *(line.split(" 200 ")[0] for line in COMBINED[:3]), '1.2.3.4 - - "x"', "GET / 200"]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(lines))
+    report = logstats.report(path)
+    assert (report.sources[0].format, report.requests, report.rejected) == ("combined", 40, 5)
+
+
+def test_files_of_one_run_may_differ(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("\n".join(COMBINED))
+    (tmp_path / "b.log").write_text('{"status": 200, "method": "GET", "path": "/", "time": "2025-01-17T10:30:00Z"}\n')
+    (tmp_path / "c.log").write_text("time:2025-01-17T10:30:00Z\tmethod:GET\turi:/\tstatus:200\n")
+    report = logstats.report([tmp_path / name for name in ("a.log", "b.log", "c.log")])
+    assert [source.format for source in report.sources] == ["combined", "json", "ltsv"]
+
+
+def test_what_is_no_log_is_no_format() -> None:
+    draw = random.Random(5)
+    words = ["the", "GET", "status", "200", "a=b", "-", "[x]", '"y"', "2025-01-17", "10:30:00", "{", "}"]
+    prose = [" ".join(draw.choice(words) for _ in range(9)) for _ in range(100)]
+    found = Detector(builtin().values()).detect(prose)
+    assert found is None or found.share < 0.2
+
+
+class Told(Silence):
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def format_found(self, source: str, found: Detected) -> None:
+        self.found.append(found.name)
+
+
+def test_layouts_are_spelled_and_read_again() -> None:
+    known = builtin()
+    for name in (
+        "combined",
+        "docker_json/combined",
+        "cri/syslog/haproxy",
+        "common|combined",
+        "combined+",
+        "cri/common+|json",
+    ):
+        assert name_of(parse(name, known)) == name
+    assert parse("traefik_clf", known)[0].format.name == "traefik"
+    for wrong in ("combine", "combined/common", "json+", "docker_json", "", "combined|"):
+        with pytest.raises(FormatError):
+            parse(wrong, known)
+
+
+# ------------------------------------------------------------------ a user's own formats
+
+OWN = """
+title = "Ours"
+link = "https://example.com"
+engine = "delimited"
+pattern = '$timestamp;$method;$target;$status;${took}us'
+[fields]
+took = { role = "duration", unit = "us" }
+[[sample]]
+line = '2025-01-17T10:30:00+01:00;GET;/a?b;200;1500us'
+expect = { timestamp = 2025-01-17T09:30:00Z, method = "GET", path = "/a", query = "b", status = 200, duration_ms = 1.5 }
+"""
+
+
+def test_formats_of_a_folder_and_of_the_user(tmp_path: Path, run: Run) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("2025-01-17T10:30:00+01:00;GET;/a?b;200;1500us\n" * 5)
+    folder = tmp_path / "config" / "logstats" / "formats"
+    folder.mkdir(parents=True)
+    (folder / "ours.toml").write_text(OWN)
+    for arguments, environment in (
+        (["--formats-dir", str(folder)], {}),
+        ([], {"XDG_CONFIG_HOME": str(tmp_path / "config")}),
+    ):
+        shown = run("report", "-o", "json", str(log), *arguments, env=environment)
+        report = json.loads(shown.stdout)
+        assert (report["sources"][0]["format"], report["latency_ms"]["avg"]) == ("ours", 1.5)
+    assert json.loads(run("report", "-o", "json", str(log)).stdout)["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('unit = "us"', 'unit = "weeks"'), "fields.took.unit: must be s, ms, us, ns or auto"),
+        (('role = "duration"', 'role = "speed"'), "fields.took.role: 'speed' is no role"),
+        (("${took}", "${taken}"), "fields.took: the pattern has no $took"),
+        (('engine = "delimited"', 'engine = "perl"'), "engine: must be one of"),
+        (("pattern = ", "patern = "), "patern: no such key"),
+        (("title = ", "title = 5 #"), "title: must be there, and a text"),
+        (("[[sample]]", "[sample]"), "sample: is written [[sample]]"),
+        (("expect", "expected"), "sample: needs `line`"),
+        (('unit = "us"', 'unit = "us", extract = "(a"'), "fields.took.extract: not a regular expression"),
+        (('unit = "us"', 'unit = "us", extract = "a"'), "fields.took.extract: needs a group"),
+        (('unit = "us"', 'unit = "us", looks = "(?=a)"'), "fields.took.looks: not a regular expression"),
+        (('unit = "us"', 'unit = "us", keys = "a"'), "fields.took.keys: must be a list of texts"),
+        (('unit = "us"', 'unit = "us", decode = "rot13"'), "fields.took.decode: must be one of"),
+        (("[fields]", "priority = 'high'\n[fields]"), "priority: must be a whole number"),
+    ],
+)
+def test_a_broken_format_says_which_key_and_why(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    (tmp_path / "ours.toml").write_text(OWN.replace(*change, 1))
+    with pytest.raises(FormatError) as caught:
+        formats(tmp_path)
+    assert "ours.toml: " in caught.value.what
+    assert words in caught.value.what
+
+
+def test_the_shipped_formats_pass_the_same_checks(tmp_path: Path) -> None:
+    from importlib import resources
+
+    from logstats.formats.registry import load
+
+    for name, form in builtin().items():
+        text = (resources.files("logstats.formats") / "builtin" / f"{name}.toml").read_text(encoding="utf-8")
+        assert load(name, text, name, check=True) == form
+        assert form.link.startswith("http"), name
+    names = [*builtin(), *(alias for form in builtin().values() for alias in form.aliases)]
+    assert len(set(names)) == len(names)
+
+
+# ------------------------------------------------------------------ the commands
+
+
+def test_list_and_show_every_format(run: Run) -> None:
+    listed = run("formats", "list").stdout.decode()
+    for name, form in builtin().items():
+        assert f"  {name} " in listed
+        shown = (
+            run("formats", "show", name).stdout.decode() if name in ("haproxy", "otel", "squid", "cri", "iis") else ""
+        )
+        assert not shown or (form.link in shown and form.samples[0].line.split("\n")[-1] in shown)
+
+
+def test_detect_shows_the_ranking_with_a_row_each(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(f"{line} 150237" for line in COMBINED))
+    shown = run("formats", "detect", str(path)).stdout.decode().splitlines()
+    assert shown[0].endswith("a.log: combined_us, 50% sure")
+    assert shown[1].split()[:2] == ["combined_us", "100%"]
+    assert "duration_ms=150.237" in shown[1]
+    assert "duration_ms=150237" in shown[2]
+    path.write_text("not a log\n" * 9)
+    unknown = run("formats", "detect", str(path))
+    assert (unknown.returncode, b"no format reads these lines" in unknown.stdout) == (5, True)
+
+
+def test_test_points_at_where_a_line_stops_to_fit(tmp_path: Path, run: Run) -> None:
+    good, path = COMBINED[0], tmp_path / "a.log"
+    bad = {
+        good.replace("200", "abc"): "abc",
+        good.replace(' "-"', " -"): 'curl/8.5.0"',  # the field after ` "`, which is never closed by `" "`
+        good + " 17": " 17",
+    }
+    path.write_text("\n".join([good, "", *bad]) + "\n")
+    shown = run("formats", "test", "combined", str(path))
+    lines = shown.stdout.decode().splitlines()
+    assert shown.returncode == 4
+    assert lines[0] == "4 lines (1 blank lines and directives left out)"
+    assert lines[1].split() == ["1", "accepted"]
+    for line, rest in bad.items():
+        place = lines.index(f"  {line}")
+        assert line[lines[place + 1].index("^") - 2 :].startswith(rest)
+    assert run("formats", "test", "combined", str(path), env={"COLUMNS": "60"}).returncode == 4
+
+
+def test_escapes_of_a_log_never_reach_the_terminal(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([COMBINED[0].replace("curl", "\x1b[31mred"), "\x1b[2Jbad"]) + "\n")
+    for arguments in (["detect"], ["test", "combined"]):
+        assert b"\x1b" not in run("formats", *arguments, str(path)).stdout

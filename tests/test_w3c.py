@@ -1,0 +1,125 @@
+"""W3C extended logs: #Fields decides, also in mid-file and from chunk to chunk; held against a slow reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import logstats
+from logstats import api, pipeline
+from logstats.archive.init import init as make
+from logstats.formats.registry import builtin
+from logstats.formats.text import Context, Text
+from logstats.formats.w3c import W3C
+from logstats.pipeline import Counts
+
+NAMES = ["c-ip", "cs-method", "cs-uri-stem", "sc-status", "time-taken", "x-other"]
+
+
+def reference(lines: list[str], names: list[str]) -> list[dict[str, str]]:
+    """What every data line says, for lines without quotes: a dict by column name. Slow and obvious."""
+    found = []
+    for line in lines:
+        if line.startswith("#Fields:"):
+            names = line.removeprefix("#Fields:").split()
+        elif line and not line.startswith("#"):
+            values = line.split("\t") if "\t" in line else line.split()
+            if names and len(values) >= len(names):
+                found.append(dict(zip(names, values, strict=False)))
+    return found
+
+
+VALUE = st.text("abc-/.:0", min_size=1, max_size=4)
+LINE = st.lists(VALUE, min_size=1, max_size=8).flatmap(
+    lambda values: st.sampled_from([" ", "\t", "  "]).map(lambda s: s.join(values))
+)
+FIELDS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=6, unique=True).map(
+    lambda names: "#Fields: " + " ".join(names)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINE | FIELDS | st.sampled_from(["", "#Version: 1.0"]), min_size=1, max_size=20), st.booleans())
+def test_columns_are_those_of_the_directive(lines: list[str], begun: bool) -> None:
+    keys = {
+        "c-ip": "client_ip",
+        "cs-method": "method",
+        "cs-uri-stem": "path",
+        "sc-status": "status",
+        "time-taken": "duration",
+    }
+    form = builtin()["iis"]
+    engine = W3C("", form.fields, list(keys.values()))
+    directives = "#Fields: c-ip sc-status" if begun else ""
+    tokens = engine(Text.of("\n".join(lines).encode(), context=Context(directives)))
+    expected = [
+        {role: row.get(name) for name, role in keys.items()}
+        for row in reference(lines, ["c-ip", "sc-status"] if begun else [])
+    ]
+    assert tokens.fields.sort("line").select(*keys.values()).to_dicts() == expected
+
+
+def two_layouts(rows: int) -> list[str]:
+    """IIS as it starts anew every few lines, now with another set of columns."""
+    lines = []
+    for i in range(rows):
+        if i % 50 == 0:
+            lines += ["#Software: Microsoft Internet Information Services 10.0", "#Date: 2025-01-17 00:00:00"]
+            if i % 100:
+                lines.append("#Fields: date time cs-method cs-uri-stem sc-status time-taken")
+            else:
+                lines.append("#Fields: time sc-status time-taken cs-uri-stem cs-method c-ip")
+        second = f"{i // 3600:02d}:{i // 60 % 60:02d}:{i % 60:02d}"
+        if i // 50 % 2:
+            lines.append(f"2025-01-17 {second} GET /{i} 200 {i}")
+        else:
+            lines.append(f"{second} 404 {i} /{i} HEAD 192.0.2.1")
+    return lines
+
+
+@pytest.mark.parametrize("chunk", [1 << 23, 4_000, 100])
+def test_fields_change_in_mid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    defaults = pipeline.Job.__init__.__defaults__
+    assert defaults is not None
+    smaller = tuple(chunk if value == pipeline.CHUNK else value for value in defaults)
+    monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", smaller)
+    path = tmp_path / "u_ex250117.log"
+    path.write_text("\r\n".join(two_layouts(600)) + "\r\n")
+    counts = Counts()
+    rows = [row for frame in logstats.read(path, counts=counts) for row in frame.to_dicts()]
+    assert counts.sources[0].format == "iis"
+    assert counts.rejected == 0
+    for i, row in enumerate(rows):
+        new = i // 50 % 2
+        assert (row["path"], row["status"], row["method"]) == (f"/{i}", 200 if new else 404, "GET" if new else "HEAD")
+        assert row["duration_ms"] == i
+        assert row["timestamp"].strftime("%Y-%m-%d %H:%M:%S") == f"2025-01-17 00:{i // 60:02d}:{i % 60:02d}"
+
+
+def test_an_archive_reads_on_with_the_directives_in_force(tmp_path: Path) -> None:
+    """The second half of a file has no #Fields of its own: the archive remembers them."""
+    lines = [
+        "#Fields: date time sc-status cs-method cs-uri-stem",
+        *(f"2025-01-17 00:00:{i:02d} 200 GET /{i}" for i in range(20)),
+    ]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(lines[:11]) + "\n")
+    make(tmp_path / "archive")
+    assert api.add(path, tmp_path / "archive").counts.requests == 10
+    path.write_text("\n".join(lines) + "\n")
+    added = api.add(path, tmp_path / "archive")
+    assert (added.counts.requests, added.counts.rejected) == (10, 0)
+
+
+def test_time_taken_in_seconds_or_milliseconds(tmp_path: Path) -> None:
+    def durations(text: str) -> list[Any]:
+        path = tmp_path / "a.log"
+        path.write_text(f"#Fields: date time cs-method cs-uri sc-status time-taken\n{text}")
+        return [ms for frame in logstats.read(path) for ms in frame["duration_ms"].to_list()]
+
+    assert durations("2025-01-17 10:00:00 GET / 200 15\n2025-01-17 10:00:00 GET / 200 0\n") == [15.0, 0.0]
+    assert durations("2025-01-17 10:00:00 GET / 200 0.015\n2025-01-17 10:00:00 GET / 200 1.000\n") == [15.0, 1000.0]

@@ -1,0 +1,182 @@
+"""Lines inside lines: wrappers are found, taken off, nested; partial lines are joined, missing years found."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logstats
+from logstats import pipeline
+from logstats.pipeline import Counts
+
+COMBINED = [
+    f'192.0.2.{i} - - [17/Jan/2025:10:30:{i:02d} +0000] "GET /{i} HTTP/1.1" 200 {i} "-" "a \\"b\\" é"'
+    for i in range(40)
+]
+UNTIMED = [f"GET /{i} 200 1.5 ms - {i}" for i in range(40)]  # morgan dev
+
+
+def read(path: Path, lines: Sequence[str], **options: Any) -> tuple[list[dict[str, Any]], Counts]:
+    path.write_bytes(("\n".join(lines) + "\n").encode())
+    counts = Counts()
+    frames = list(logstats.read(path, counts=counts, **options))
+    return [row for frame in frames for row in frame.to_dicts()], counts
+
+
+def docker(line: str, number: int = 0) -> str:
+    entry = {"log": f"{line}\n", "stream": "stdout", "time": f"2025-01-17T10:30:{number:02d}.5Z"}
+    return json.dumps(entry, ensure_ascii=number % 2 == 0)
+
+
+WRAPPED = {
+    "docker_json": docker,
+    "cri": lambda line, number: f"2025-01-17T12:30:{number:02d}.500000000+02:00 stdout F {line}",
+    "syslog": lambda line, number: f"<134>2025-01-17T11:30:{number:02d}.5+01:00 web1 nginx[7]: {line}",
+    "syslog5424": lambda line, number: f'<134>1 2025-01-17T10:30:{number:02d}.5Z web1 nginx 7 - [x@1 a="\\]"] {line}',
+    "compose": lambda line, number: f"\x1b[36mweb-1  | \x1b[0m{line}",
+    "timestamped": lambda line, number: f"2025-01-17T10:30:{number:02d}.500000000Z {line}",
+    "journal_json": lambda line, number: json.dumps(
+        {
+            "__REALTIME_TIMESTAMP": str(1737109800500000 + number * 1000000),
+            "SYSLOG_IDENTIFIER": "nginx",
+            "MESSAGE": line,
+        }
+    ),
+    "json_message": lambda line, number: json.dumps(
+        {"@timestamp": f"2025-01-17T10:30:{number:02d}.5Z", "message": line, "service": {"name": "nginx"}}
+    ),
+    "heroku": lambda line, number: f"2025-01-17T10:30:{number:02d}.5+00:00 app[web.1]: {line}",
+}
+
+
+@pytest.mark.parametrize("name", list(WRAPPED))
+def test_wrapped_lines_are_the_lines(tmp_path: Path, name: str) -> None:
+    plain, _ = read(tmp_path / "plain.log", COMBINED)
+    wrapped, counts = read(tmp_path / "a.log", [WRAPPED[name](line, i) for i, line in enumerate(COMBINED)])
+    assert [source.format for source in counts.sources] == [f"{name}/combined"]
+    for one, other in zip(plain, wrapped, strict=True):
+        assert other["app_name"] in (None, "nginx", "web-1")
+        assert {**other, "source": one["source"], "app_name": None} == one
+
+
+@pytest.mark.parametrize("name", [name for name in WRAPPED if name != "compose"])
+def test_a_wrapper_says_the_time_that_the_line_does_not(tmp_path: Path, name: str) -> None:
+    rows, counts = read(tmp_path / "a.log", [WRAPPED[name](line, i) for i, line in enumerate(UNTIMED)])
+    assert [source.format for source in counts.sources] == [f"{name}/morgan_dev"]
+    assert [row["timestamp"] for row in rows] == [
+        datetime(2025, 1, 17, 10, 30, i, 500_000, tzinfo=UTC) for i in range(40)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"), [("docker_json", "syslog"), ("journal_json", "timestamped"), ("cri", "compose")]
+)
+def test_wrappers_nest(tmp_path: Path, outer: str, inner: str) -> None:
+    lines = [WRAPPED[outer](WRAPPED[inner](line, i), i) for i, line in enumerate(COMBINED)]
+    rows, counts = read(tmp_path / "a.log", lines)
+    assert [source.format for source in counts.sources] == [f"{outer}/{inner}/combined"]
+    assert [row["path"] for row in rows] == [f"/{i}" for i in range(40)]
+
+
+def test_quotes_around_every_line(tmp_path: Path) -> None:
+    rows, counts = read(tmp_path / "a.log", [f'"{line}"' for line in COMBINED])
+    assert counts.sources[0].format == "quotes/combined"
+    assert rows[3]["user_agent"] == 'a \\"b\\" é'
+
+
+def test_colours_are_taken_out(tmp_path: Path) -> None:
+    rows, _ = read(tmp_path / "a.log", [f"\x1b[0mGET /{i} \x1b[32m200\x1b[0m 1.500 ms - 5\x1b[0m" for i in range(9)])
+    assert [(row["path"], row["status"], row["duration_ms"]) for row in rows] == [(f"/{i}", 200, 1.5) for i in range(9)]
+
+
+def test_lines_that_are_not_wrapped_are_read_as_they_are(tmp_path: Path) -> None:
+    lines = [docker(line) if i % 3 else line for i, line in enumerate(COMBINED)]
+    rows, counts = read(tmp_path / "a.log", lines)
+    assert len(rows) == len(COMBINED)
+    assert counts.rejected == 0
+
+
+def test_a_named_format_is_found_inside_wrappers(tmp_path: Path) -> None:
+    lines = [WRAPPED["cri"](line, i) for i, line in enumerate(COMBINED)]
+    for format in ("combined", "cri/combined"):
+        rows, counts = read(tmp_path / "a.log", lines, format=format)
+        assert (len(rows), counts.sources[0].format) == (40, "cri/combined")
+    definition = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$_" "$http_user_agent"'
+    rows, _ = read(tmp_path / "a.log", lines, log_format=definition)
+    assert [row["line"] for row in rows] == list(range(1, 41))
+
+
+def cri_parts(lines: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Lines cut in parts of ten characters, those of two streams mixed, and where each begins."""
+    out: list[str] = []
+    begins = []
+    for number in range(0, len(lines), 2):
+        streams = {
+            name: [lines[number + i][at : at + 10] for at in range(0, len(lines[number + i]), 10)]
+            for i, name in enumerate(("stdout", "stderr"))
+        }
+        begins += [len(out) + 1, len(out) + 2]
+        while streams["stdout"] or streams["stderr"]:
+            for name, parts in streams.items():
+                if parts:
+                    part = parts.pop(0)
+                    out.append(f"2025-01-17T10:30:00.5Z {name} {'P' if parts else 'F'} {part}")
+    return out, begins
+
+
+@pytest.mark.parametrize("chunk", [1 << 23, 5_000, 64])
+def test_partial_lines_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    defaults = pipeline.Job.__init__.__defaults__
+    assert defaults is not None
+    smaller = tuple(chunk if value == pipeline.CHUNK else value for value in defaults)
+    monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", smaller)
+    lines, begins = cri_parts(COMBINED)
+    rows, counts = read(tmp_path / "a.log", lines)
+    assert [(row["path"], row["line"]) for row in rows] == [(f"/{i}", line) for i, line in enumerate(begins)]
+    assert (counts.lines, counts.requests, counts.rejected, counts.ignored) == (len(lines), 40, 0, len(lines) - 40)
+
+
+def test_a_partial_line_that_never_ends_is_read_at_the_end(tmp_path: Path) -> None:
+    lines = [f"2025-01-17T10:30:00.5Z stdout F {COMBINED[0]}", f"2025-01-17T10:30:00.5Z stdout P {COMBINED[1][:30]}"]
+    rows, counts = read(tmp_path / "a.log", lines)
+    assert (len(rows), counts.rejected) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "modified", "zone", "expected"),
+    [
+        ("Jan 17 10:30:00", datetime(2025, 1, 20, tzinfo=UTC), "UTC", datetime(2025, 1, 17, 10, 30, tzinfo=UTC)),
+        ("Dec 31 23:59:00", datetime(2025, 1, 1, 0, 5, tzinfo=UTC), "UTC", datetime(2024, 12, 31, 23, 59, tzinfo=UTC)),
+        ("Jan  1 00:00:01", datetime(2025, 1, 1, 0, 5, tzinfo=UTC), "UTC", datetime(2025, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("Feb 29 12:00:00", datetime(2025, 3, 1, tzinfo=UTC), "UTC", datetime(2024, 2, 29, 12, tzinfo=UTC)),
+        # The clock of the writer may be ahead of the file's, and the zone of --tz is that of the writer.
+        (
+            "Jan  1 00:30:00",
+            datetime(2024, 12, 31, 23, 35, tzinfo=UTC),
+            "Europe/Berlin",
+            datetime(2024, 12, 31, 23, 30, tzinfo=UTC),
+        ),
+    ],
+)  # fmt: skip
+def test_a_missing_year_is_that_of_the_file(
+    tmp_path: Path, written: str, modified: datetime, zone: str, expected: datetime
+) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(f"{written} web1 node[7]: GET /a 200 1.5 ms - 5\n" * 3)
+    os.utime(path, (modified.timestamp(), modified.timestamp()))
+    rows = [row for frame in logstats.read(path, tz=zone) for row in frame.to_dicts()]
+    assert {row["timestamp"] for row in rows} == {expected}
+
+
+def test_a_wrapper_is_no_format_of_its_own() -> None:
+    with pytest.raises(logstats.LogstatsError) as caught:
+        logstats.report("x", format="docker_json")
+    assert "docker_json/combined" in caught.value.hint
+    with pytest.raises(logstats.LogstatsError, match="no wrapper"):
+        logstats.report("x", format="common/combined")
