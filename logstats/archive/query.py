@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import duckdb
@@ -126,6 +127,13 @@ class Session:
                 worker.join(_TICK)
 
 
+def present(files: Files, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
+    """A snapshot without the files that are not there, and their paths: what is left can still be asked."""
+    missing = [path for path in snapshot.files if files.size(path) is None]
+    left = {path: file for path, file in snapshot.files.items() if path not in missing}
+    return replace(snapshot, files=left), missing
+
+
 @contextmanager
 def session(files: Files, snapshot: Snapshot) -> Iterator[Session]:
     """Open a snapshot for queries."""
@@ -192,7 +200,7 @@ def _said(error: duckdb.Error, sql: str) -> LogstatsError:
             "only one SELECT can be run: an archive is read-only",
             "WITH, FROM, VALUES, DESCRIBE and SUMMARIZE are fine too; --out FILE writes what a query gives",
         )
-    if kind in ("IO", "Permission", "HTTP", "Out of Memory", "INTERNAL"):
+    if kind in ("IO", "Permission", "HTTP", "Out of Memory", "INTERNAL") or ".parquet" in what:
         return ArchiveError(what)
     if "location" in told and what.find("\nLINE ") < 0:
         what += _caret(sql, *json.loads(told["location"]))

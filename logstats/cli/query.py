@@ -46,17 +46,21 @@ def query(
         raise UsageError("there is no SQL", "write one SELECT, such as 'FROM logs LIMIT 10'")
     talk = Talk(quiet=quiet, progress=progress)
 
-    from logstats.archive.commits import Archive
-    from logstats.archive.query import session
+    from logstats.archive.commits import Archive, ArchiveError
+    from logstats.archive.query import present, session
     from logstats.reports import results
 
     opened = Archive.open(place)
-    with session(opened.files, opened.snapshot()) as asked:
+    snapshot, missing = present(opened.files, opened.snapshot(lenient=True))
+    for problem in (*snapshot.torn, *(ArchiveError(f"{path}: the file is missing") for path in missing)):
+        talk.codes.add(problem.exit_code)
+        talk.error(ArchiveError(problem.what, "the answer is without what it held; see logstats archive verify"))
+    with session(opened.files, snapshot) as asked:
         try:
             if explain:
                 with destination(out, datetime.now(UTC)) as file:
                     file.write(asked.explain(sql).encode())
-                return 0
+                return int(talk.exit_code)
             frames = asked.run(sql, results.FORMS[output], progress=talk.percent)
             with destination(out, datetime.now(UTC)) as file:
                 if output == "table":

@@ -23,12 +23,12 @@ def render(status: Status) -> str:
         f"{counts.lines:,} lines of {size(counts.bytes)}: {counts.requests:,} requests, {counts.events:,} events, "
         f"{counts.rejected:,} rejected",
         "",
-        f"{'tier':8}{'days':>6}{'files':>8}{'rows':>15}{'bytes':>11}{'of raw':>8}  oldest and newest (UTC)",
+        f"{'tier':8}{'days':>6}{'files':>8}{'rows':>14}{'bytes':>11}{'of raw':>8}  oldest and newest (UTC)",
     ]
     for held in status.held:
         ratio = f"{held.ratio:.1%}" if held.ratio is not None else ""
         span = f"{_day(held.oldest)} – {_day(held.newest)}" if held.oldest and held.newest else ""
-        figures = f"{held.days:>6,}{held.files:>8,}{held.rows:>15,}{size(held.bytes):>11}{ratio:>8}"
+        figures = f"{held.days:>6,}{held.files:>8,}{held.rows:>14,}{size(held.bytes):>11}{ratio:>8}"
         lines.append(f"{held.name:8}{figures}  {span}".rstrip())
     if status.waiting_files:
         lines.append(f"{status.waiting_files:,} replaced files ({size(status.waiting_bytes)}) wait to be deleted")
@@ -51,7 +51,7 @@ def render(status: Status) -> str:
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}"
+    return f"{moment:%Y-%m-%d}"
 
 
 def _time(moment: datetime) -> str:
