@@ -100,8 +100,10 @@ def add(
     place = shared.archive_dir(archive)
     talk = Talk(quiet=quiet, progress=progress)
 
-    # Memory that Polars is done with goes back to the system soon: read when it is loaded, which is now.
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
+    # Read when Polars is loaded, which is now. The pipeline has threads of its own: further ones in each would only
+    # hold memory; and what is done with goes back to the system soon.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
     from logstats import api
     from logstats.pipeline import Interrupt
 
