@@ -35,7 +35,8 @@ def run() -> Run:
 
     def run(*arguments: str, stdin: bytes = b"", **more: object) -> subprocess.CompletedProcess[bytes]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "80"}
-        environment.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "LOGSTATS_ARCHIVE"):
+            environment.pop(name, None)
         environment.update(more.pop("env", {}))  # type: ignore[call-overload]
         return subprocess.run(
             [sys.executable, "-m", "logstats", *arguments],

@@ -192,7 +192,6 @@ def tier(
         str,
         typer.Option("--grace", metavar="AGE", help="How long replaced files stay for those who read them."),
     ] = "24h",
-    progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
     """Move closed days from hot to warm to cold, and away, as lifecycle.toml says.
@@ -201,7 +200,7 @@ def tier(
     by a later run, after the grace. Running it again, or going on after it was interrupted, does what is still due.
     """
     place = shared.archive_dir(archive)
-    talk = Talk(quiet=quiet, progress=progress)
+    talk = Talk(quiet=quiet)
 
     from logstats.archive import lifecycle, tier
     from logstats.archive.commits import Archive
