@@ -12,7 +12,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.talk import Talk
-from logstats.errors import ExitCode, LogstatsError, UsageError
+from logstats.errors import ExitCode, LogstatsError, UnknownFormatError, UsageError
 
 if TYPE_CHECKING:
     from logstats.archive.add import Added, Outcome
@@ -136,8 +136,11 @@ def add(
     if added.interrupted:
         talk.codes.add(ExitCode.INTERRUPTED)
     counts = added.counts
-    if counts.rejected and not counts.requests + counts.events:
+    unread = sum(isinstance(outcome.problem, UnknownFormatError) for outcome in added.outcomes)
+    if unread == len(added.outcomes) > 0 or (counts.rejected and not counts.requests + counts.events):
         talk.codes.add(ExitCode.NOTHING_PARSED)
+    elif unread:
+        talk.codes.add(ExitCode.FAILED)
     return int(talk.exit_code)
 
 
@@ -162,7 +165,8 @@ def _said(outcome: Outcome) -> str:
     if not counts.lines:
         if outcome.known:
             return f"{outcome.name}: nothing new, the archive has its {known}"
-        return f"{outcome.name}: nothing added"
+        unread = isinstance(outcome.problem, UnknownFormatError)
+        return f"{outcome.name}: nothing added" + (", it is not counted as read" if unread else "")
     parts: dict[str, Any] = {
         "requests": counts.requests,
         "events": counts.events,
