@@ -14,16 +14,22 @@ import argparse
 import gzip
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from bench import PYTHON, ROOT, Case, Figures, generator, logs, once, show
 
 LOGSTATS: Final = (PYTHON, "-m", "logstats")
+ERRORS_BY_APP: Final = (
+    "SELECT app_name, COUNT(*) FROM logs WHERE year=2025 AND month=1 AND day=17 AND level='ERROR' GROUP BY app_name"
+)
 
 
 def logstats(*arguments: str) -> None:
@@ -83,6 +89,10 @@ def sizes(folder: Path, lines: int) -> None:
     rows = {"the lines": log.stat().st_size, "gzip -6": packed, "hot, hourly files": size_of(root / "hot")}
     rows["rollups"] = size_of(root / "rollups")
     rows["rejects, commits, catalog"] = size_of(root) - rows["hot, hourly files"] - rows["rollups"]
+    logstats("archive", "tier", "--archive", str(root), "--now", "2025-03-01", "-q")
+    rows["warm, after 30 days"] = size_of(root / "warm")
+    logstats("archive", "tier", "--archive", str(root), "--now", "2025-06-01", "-q")
+    rows["cold, after 90 days"] = size_of(root / "cold")
     for name, size in rows.items():
         print(f"  {name:32}{size / 1e6:10,.1f}{size / packed:12.3f}")
 
@@ -98,12 +108,54 @@ def flat(folder: Path, lines: int, big: int) -> None:
     show("Memory of archive add (the generator sets the pace)", figures)
 
 
+def ask(folder: Path, lines: int, days: int, runs: int) -> None:
+    """Reports and queries over some days of so many lines each: whole commands, and a query inside DuckDB."""
+    root = folder / f"asked-{days}-{lines}"
+    if not (root / "whole").exists():
+        fresh(root)
+        for day in range(days):
+            start = (datetime(2025, 1, 17) + timedelta(days=day)).date().isoformat()
+            log = folder / "day.log"
+            with log.open("wb") as file:
+                subprocess.run([*generator("combined_time", lines), "--start", start], stdout=file, check=True)
+            logstats("archive", "add", str(log), "--archive", str(root), "--source-name", start, "-q")
+        log.unlink()
+        (root / "whole").touch()
+    report = (*LOGSTATS, "report", "--archive", str(root), "-q", "-o", "json")
+    query = (*LOGSTATS, "query", ERRORS_BY_APP, "--archive", str(root), "-q")
+    edges = ("--since", "2025-01-17T10:30", "--until", "2025-01-18T15:10")
+    cases = [
+        Case("report, from rollups", report),
+        Case("report, from rows", (*report, "--rows"), runs=1),
+        Case("report, hours and edges", (*report, *edges)),
+        Case("query, a day's errors by app", query),
+    ]
+    figures = {case.name: best(case.name, lambda case=case: case, case.runs or runs)[case.name] for case in cases}
+    title = f"Asking {days} days of {lines:,} lines"
+    show(title, figures, against="report, from rollups")
+
+    from logstats.archive.commits import Archive
+    from logstats.archive.query import connect
+
+    archive = Archive.open(root)
+    snapshot = archive.snapshot()
+    with connect(archive.files, snapshot) as connection:
+        began = time.perf_counter()
+        connection.execute("FROM query($sql)", {"sql": ERRORS_BY_APP}).fetchall()
+        took = time.perf_counter() - began
+        plan = str(connection.execute("EXPLAIN ANALYZE FROM query($sql)", {"sql": ERRORS_BY_APP}).fetchall())
+    opened = ", ".join(dict.fromkeys(re.findall(r"Scanning Files: \d+/\d+", plan)))
+    print(f"  a day's errors by app, inside DuckDB: {took:.3f} s; {opened} (of {len(snapshot.files):,} in the archive)")
+
+
 def main() -> None:
     """Run the sections that are asked for."""
-    sections = ("add", "sizes", "flat")
+    sections = ("add", "sizes", "flat", "ask")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=2_000_000)
     parser.add_argument("--big", type=int, default=20_000_000)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--day-lines", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=sections, action="append", help="repeatable")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "logstats-bench", help="for logs")
@@ -116,6 +168,8 @@ def main() -> None:
         sizes(args.folder, args.lines)
     if "flat" in asked:
         flat(args.folder, args.lines, args.big)
+    if "ask" in asked:
+        ask(args.folder, args.day_lines, args.days, args.runs)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,12 @@ MAY_IMPORT = {
     "formats": BOTTOM | {"formats"},
     "summaries": BOTTOM | {"summaries"},
     "pipeline": SIDE,
-    "reports": ABOVE | {"reports"},
+    "reports": ABOVE | {"reports", "archive"},  # how an archive is shown; the three stand side by side
     "archive": TOP,
     "objectives": TOP,
-    "api": TOP,
-    "cli": TOP | {"cli", "api"},
+    "trial": TOP,
+    "api": TOP | {"trial"},
+    "cli": TOP | {"cli", "api", "trial"},
     "logstats": {"errors", "api", "reports", "archive", "objectives"},  # __init__ hands on what they define
     "__main__": {"cli"},
 }

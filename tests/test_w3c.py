@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logstats
@@ -43,6 +43,7 @@ FIELDS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=6, unique=True).m
 
 
 @settings(max_examples=200, deadline=None)
+@example(["#Fields: x-other", "a", "b", "c", "#Fields: c-ip", "1.2.3.4"], False)
 @given(st.lists(LINE | FIELDS | st.sampled_from(["", "#Version: 1.0"]), min_size=1, max_size=20), st.booleans())
 def test_columns_are_those_of_the_directive(lines: list[str], begun: bool) -> None:
     keys = {

@@ -135,7 +135,10 @@ class Delimited:
 
     @cached_property
     def _plan(self) -> _Plan:
-        return _plan(_sections(self.pattern))
+        last = self.pattern[-1]
+        # What stands behind the last literal may hold quotes if nobody wants to know what it is.
+        loose = isinstance(last, Variable) and last.name not in self.names
+        return _plan(_sections(self.pattern), loose=loose)
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane."""
@@ -197,11 +200,11 @@ def _pieces(text: Text, count: int) -> pl.DataFrame | None:
     return frame.hstack([text.sizes.alias(_SIZE)]) if frame.height == len(text) else None
 
 
-def _plan(sections: list[Pattern]) -> _Plan:
+def _plan(sections: list[Pattern], *, loose: bool) -> _Plan:
     count = len(sections)
     length = pl.sum_horizontal(pl.col(str(i)).str.len_bytes() for i in range(count))
     # With as many quotes as the pattern has, and only then, pieces and quotes add up to the line.
-    checks = [pl.col(_SIZE) == length + (count - 1)]
+    checks = [pl.col(str(count - 1)).is_not_null() if loose else pl.col(_SIZE) == length + (count - 1)]
     splits: list[list[pl.Expr]] = []
     variables: dict[str, pl.Expr] = {}
     for number, section in enumerate(sections):

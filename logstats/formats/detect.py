@@ -119,7 +119,8 @@ class Detector:
             return None
         chosen, left = [ranking[0]], _unread(sample, ranking[0])
         while left and len(chosen) <= MIXED and not self._exact:
-            more = next(filter(_certain, self._all(left, context)), None)
+            known = [candidate.layout for candidate in chosen]
+            more = next((c for c in self._all(left, context) if _certain(c) and c.layout not in known), None)
             if more is None:
                 break
             chosen.append(more)

@@ -5,7 +5,8 @@ inside `request`, or one key spelled so; `headers.Host[0]` is the first of a lis
 the first counts. A number or a boolean is taken as its JSON text; an object or a list is no value, and neither is a
 text beginning with a brace under a key that other keys name as an object (`request` beside `request.method`).
 
-The fast lane is DuckDB's JSON reader, one pass a line; what it cannot read is decided by Python's.
+The fast lane reads lines by their skeletons; what has none is for DuckDB's JSON reader, one pass a line, and what that
+cannot read is decided by Python's.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from logstats.formats.jsonskeleton import JsonSkeleton, SkeletonReader
 from logstats.formats.model import Field
+from logstats.formats.skeleton import Skeleton, take_apart
 from logstats.formats.text import Text
-from logstats.formats.tokens import Reject, Tokens, scan_lines, two_lanes
+from logstats.formats.tokens import REJECTED, Reject, Tokens, scan_lines, two_lanes
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,6 +42,8 @@ class JsonLines:
         self._objects = {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
         known = (key for field in fields.values() for key in field.keys if field.role != "ignored")
         self._known = {key.replace("\\.", ".") for key in known}
+        self._numeric = {n for n in self.names if fields[n].role in ("status", "bytes", "duration", "timestamp")}
+        self._times = {name for name in self.names if fields[name].role == "timestamp"}
         self._extra = extra
         if extra:
             self.names.append("_extra")
@@ -74,7 +79,28 @@ class JsonLines:
 
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
-        if self._extra or len(text) < FEW:
+        if self._extra:
+            return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
+        alike, proven = take_apart(text, self._learn, self.names)
+        read = alike.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32)).select("line", *self.names)
+        if proven.all():
+            return Tokens(read, pl.DataFrame(schema=REJECTED), 0)
+        places = (~proven).arg_true()
+        rest = self._odd(text.gather(places))
+        moved = pl.col("line").replace_strict(pl.int_range(places.len(), dtype=pl.UInt32, eager=True), places)
+        return Tokens(
+            pl.concat([read.filter(proven), rest.fields.with_columns(moved.cast(pl.UInt32))]),
+            rest.rejected.with_columns(moved.cast(pl.UInt32)),
+            rest.ignored,
+        )
+
+    def _learn(self, line: str) -> Skeleton | None:
+        skeleton = JsonSkeleton.of(line)
+        return SkeletonReader(skeleton, self._keys, self._objects, self._numeric, self._times) if skeleton else None
+
+    def _odd(self, text: Text) -> Tokens:
+        """Lines that have no skeleton."""
+        if len(text) < FEW:
             return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
         fast, proven = self.fast(text.lines)
         return two_lanes(text, fast, proven, self.scan, self.names)

@@ -20,10 +20,11 @@ import polars as pl
 
 from logstats.formats.delimited import Delimited, Variable
 from logstats.formats.model import Field
+from logstats.formats.skeleton import take_apart
 from logstats.formats.text import Text
 from logstats.formats.tokens import Reject, Tokens, two_lanes
 
-LAYOUTS: Final = 12  # how many layouts of one chunk are learned; lines of further ones take the slow lane
+MOST: Final = 200  # pairs of a line whose layout is learned, and characters of each key
 
 _PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -125,62 +126,41 @@ class Pairs:
 
     def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
         """One column per variable, and which texts were read; the others are for `scan`."""
-        empty = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(texts.len())
-        proven = pl.Series([False]).new_from_index(0, texts.len())
         if self._extra:
-            return empty, proven
-        parts: list[pl.DataFrame] = []
-        left, places = texts, pl.int_range(texts.len(), dtype=pl.UInt32, eager=True)
-        for _ in range(LAYOUTS):
-            if left.len() == 0:
-                break
-            layout = self._layout(left[0])
-            if layout is None:
-                left, places = left[1:], places[1:]  # one of a kind: the slow lane's
-                continue
-            read, good = layout.columns(left)
-            if not good[0]:
-                left, places = left[1:], places[1:]
-                continue
-            parts.append(self._merge(read.with_columns(place=places), layout.keys).filter(good))
-            left, places = left.filter(~good), places.filter(~good)
-        if not parts:
-            return empty, proven
-        found = pl.concat(parts)
-        if found.height == texts.len() and len(parts) == 1:
-            return found.drop("place"), ~proven
-        every = pl.DataFrame({"place": pl.int_range(texts.len(), dtype=pl.UInt32, eager=True)})
-        joined = every.join(found.with_columns(read=True), on="place", how="left", maintain_order="left")
-        return joined.drop("place", "read"), joined["read"].fill_null(value=False)
+            empty = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(texts.len())
+            return empty, pl.Series([False]).new_from_index(0, texts.len())
+        return take_apart(Text.of_lines(texts.fill_null("")), self._layout, self.names)
 
     def _layout(self, text: str | None) -> _Layout | None:
         found = self.find(text or "")
         quotes = {True: '"', False: ""}
         words = [f"{p.key}{self._grammar.assign}{quotes[p.quoted]}{p.value}{quotes[p.quoted]}" for p in found]
-        if not found or self._grammar.between.join(words) != text or not all(p.plain for p in found):
+        if not 0 < len(found) <= MOST or any('"' in p.key or len(p.key) > MOST for p in found):
             return None
-        return _Layout(tuple((p.key, p.quoted) for p in found), self._grammar)
+        if self._grammar.between.join(words) != text or not all(p.plain for p in found):
+            return None
+        pairs = tuple((p.key, p.quoted) for p in found)
+        return _Layout(pairs, self._grammar, self._chosen(tuple(p.key for p in found)))
 
-    def _merge(self, read: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    def _chosen(self, keys: tuple[str, ...]) -> list[pl.Expr]:
+        """Each variable from the best of the keys of a layout."""
         chosen: dict[str, tuple[int, int]] = {}
         for number, key in enumerate(keys):
             rank, name = self._keys.get(key, (0, ""))
             if name and (name not in chosen or rank < chosen[name][0]):
                 chosen[name] = (rank, number)
-        return read.select(
-            "place",
-            *(
-                pl.col(f"v{chosen[name][1]}").alias(name) if name in chosen else pl.lit(None, pl.String).alias(name)
-                for name in self.names
-            ),
-        )
+        return [
+            (pl.col(f"v{chosen[name][1]}") if name in chosen else pl.lit(None, pl.String)).alias(name)
+            for name in self.names
+        ]
 
 
 class _Layout:
     """The same keys in the same order, quoted in the same places."""
 
-    def __init__(self, pairs: tuple[tuple[str, bool], ...], grammar: Grammar) -> None:
-        self.keys = tuple(key for key, _ in pairs)
+    def __init__(self, pairs: tuple[tuple[str, bool], ...], grammar: Grammar, chosen: list[pl.Expr]) -> None:
+        self._chosen = chosen
+        self._names = [expression.meta.output_name() for expression in chosen]
         pattern: list[str | Variable] = []
         literal = ""
         for number, (key, quoted) in enumerate(pairs):
@@ -193,11 +173,11 @@ class _Layout:
         self._never = grammar.never
         self._engine = Delimited(tuple(pattern), [f"v{n}" for n in range(len(pairs))])
 
-    def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-        """Variables v0, v1, …, and which texts have this layout and nothing that `pairs_of` sees otherwise."""
-        read, good = self._engine.fast(Text.of_lines(texts.fill_null("")))
+    def columns(self, text: Text) -> tuple[pl.DataFrame, pl.Series]:
+        """The variables, and which texts have this layout and nothing that the definition sees otherwise."""
+        read, good = self._engine.fast(text)
         for name in self._bare:
             good &= ~read[name].str.contains(self._never)
         for name in self._quoted:
             good &= ~read[name].str.contains("\\", literal=True)
-        return read, good.fill_null(value=False)
+        return read.with_columns(self._chosen).select(self._names), good.fill_null(value=False)

@@ -21,10 +21,11 @@ from logstats.reports.model import (
     SourceInfo,
     UniqueUsers,
 )
-from logstats.reports.over_time import gather, moment
+from logstats.reports.over_time import gather
 from logstats.sketches import loghist
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.statistics import Statistics
+from logstats.summaries.traffic import moment
 
 SORTS: Final = ("avg", "p99", "p95", "p50", "max", "total", "requests", "errors")
 

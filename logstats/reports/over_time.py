@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
@@ -12,8 +11,8 @@ import polars as pl
 from logstats.reports.model import Interval, OverTime
 from logstats.summaries import latency
 from logstats.summaries.statistics import Statistics
+from logstats.summaries.traffic import moment
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 INTERVALS: Final = 1_500  # at most: a day by the minute
 _DAY: Final = 1440
 
@@ -27,14 +26,6 @@ def steps() -> Iterator[int]:
 def step_for(minutes: int, most: int) -> int:
     """The shortest step that takes at most so many intervals to cover so many minutes."""
     return next(step for step in steps() if -(-minutes // step) <= most)
-
-
-def moment(minute: int) -> datetime:
-    """Minutes since 1970 → a time; the year 1 begins what an interval would begin before it."""
-    try:
-        return EPOCH + timedelta(minutes=minute)
-    except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)
 
 
 def gather(

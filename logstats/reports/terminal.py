@@ -195,21 +195,21 @@ class _Screen:
         users = dict(report.unique_users.per_minute)
         times = [m.minute for m in report.minutes]
         label = 10
-        cells = _Cells(times[0], times[-1], self._width - label - 14)
+        cells = _Cells(times[0], times[-1], self._width - label - 16)
         per = "minute" if cells.minutes == 1 else _span(cells.minutes * 60)
         self._heading("Over time", f"one column is {'a minute' if per == 'minute' else per}")
         rows = [
-            ("requests", cells.sum((m.minute, m.requests) for m in report.minutes), "", "peak"),
-            ("errors", cells.sum((m.minute, m.errors) for m in report.minutes), "red", "peak"),
-            ("users", cells.max(users.items()), "cyan", "max/min"),
+            ("requests", cells.sum((m.minute, m.requests) for m in report.minutes), "", ""),
+            ("errors", cells.sum((m.minute, m.errors) for m in report.minutes), "red", ""),
+            ("users", cells.max(users.items()), "cyan", "/min"),
         ]
-        for name, values, style, word in rows:
+        for name, values, style, unit in rows:
             if not any(value for value in values):
                 continue
             peak = max(value for value in values if value is not None)
             line = Text(f"{name:<{label}}")
             line.append(_sparkline(values, self._glyphs.bars), style)
-            line.append(f"  {word} {_compact(peak)}", "dim")
+            line.append(f"  peak {_compact(peak)}{unit}", "dim")
             self._print(line)
         first, last = _moment(times[0], seconds=False), _moment(times[-1], seconds=False)
         same_day = times[0].date() == times[-1].date()

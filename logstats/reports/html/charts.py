@@ -14,8 +14,8 @@ from typing import Final
 from markupsafe import Markup
 
 from logstats.reports.html.series import Heat, Series
-from logstats.reports.over_time import EPOCH
 from logstats.reports.units import count, duration
+from logstats.summaries.traffic import EPOCH
 
 _WIDTH: Final = 1000
 _LEFT: Final = 60  # room for the labels of the y axis …

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from logstats.reports.model import OverTime, Report
-from logstats.reports.over_time import EPOCH
 from logstats.sketches import loghist
+from logstats.summaries.traffic import EPOCH
 
 CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")  # stacked in this order; what is none of them comes on top
 OTHER_CLASSES: Final = "other"

@@ -148,7 +148,7 @@ function charts(data) {
     reset.textContent = "Show all";
     reset.hidden = view.min === data.start && view.max === end;
     reset.addEventListener("click", () => zoom(data.start, end));
-    place.append(reset);
+    figure.querySelector("figcaption").append(reset);
     place.tabIndex = 0;
     place.setAttribute("role", "group");
     place.setAttribute("aria-label", `${figure.querySelector("h3").textContent}. Arrow keys read the figures.`);
@@ -360,8 +360,9 @@ function charts(data) {
   });
   document.querySelectorAll(".live").forEach((place) => fit.observe(place));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const { plot, place } of made.splice(0)) {
+    for (const { plot, figure, place } of made.splice(0)) {
       plot.destroy();
+      figure.querySelector(".reset").remove();
       place.replaceWith(place.cloneNode(false));
     }
     fit.disconnect();
