@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bench import PYTHON, ROOT, Case, Figures, generator, logs, once, show
+from bench import PYTHON, ROOT, Case, Figures, generator, logs, measure, once, show
 
 LOGSTATS: Final = (PYTHON, "-m", "logstats")
 ERRORS_BY_APP: Final = (
@@ -111,7 +111,8 @@ def flat(folder: Path, lines: int, big: int) -> None:
 def ask(folder: Path, lines: int, days: int, runs: int) -> None:
     """Reports and queries over some days of so many lines each: whole commands, and a query inside DuckDB."""
     root = folder / f"asked-{days}-{lines}"
-    if not (root / "whole").exists():
+    made = root.with_suffix(".made")
+    if not made.exists():
         fresh(root)
         for day in range(days):
             start = (datetime(2025, 1, 17) + timedelta(days=day)).date().isoformat()
@@ -120,7 +121,7 @@ def ask(folder: Path, lines: int, days: int, runs: int) -> None:
                 subprocess.run([*generator("combined_time", lines), "--start", start], stdout=file, check=True)
             logstats("archive", "add", str(log), "--archive", str(root), "--source-name", start, "-q")
         log.unlink()
-        (root / "whole").touch()
+        made.touch()
     report = (*LOGSTATS, "report", "--archive", str(root), "-q", "-o", "json")
     query = (*LOGSTATS, "query", ERRORS_BY_APP, "--archive", str(root), "-q")
     edges = ("--since", "2025-01-17T10:30", "--until", "2025-01-18T15:10")
@@ -130,9 +131,7 @@ def ask(folder: Path, lines: int, days: int, runs: int) -> None:
         Case("report, hours and edges", (*report, *edges)),
         Case("query, a day's errors by app", query),
     ]
-    figures = {case.name: best(case.name, lambda case=case: case, case.runs or runs)[case.name] for case in cases}
-    title = f"Asking {days} days of {lines:,} lines"
-    show(title, figures, against="report, from rollups")
+    show(f"Asking {days} days of {lines:,} lines", measure(cases, runs), against="report, from rollups")
 
     from logstats.archive.commits import Archive
     from logstats.archive.query import connect
