@@ -31,6 +31,7 @@ from logstats.archive.workspace import Workspace
 from logstats.errors import UsageError
 
 Add = Callable[..., Added]
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
@@ -171,9 +172,7 @@ def test_an_older_copy_of_a_log_adds_nothing(tmp_path: Path, root: Path, add: Ad
     assert numbers(root) == once((0, 1_001))
 
 
-def test_a_pipe_and_the_file_that_it_came_from(
-    tmp_path: Path, root: Path, run: Callable[..., subprocess.CompletedProcess[bytes]]
-) -> None:
+def test_a_pipe_and_the_file_that_it_came_from(tmp_path: Path, root: Path, run: Run) -> None:
     arguments = ("archive", "add", "-", "--archive", str(root))
     assert run(*arguments, stdin=log(0, 200)).returncode == 0
     again = run(*arguments, stdin=log(0, 250) + line(250)[:20])
@@ -220,6 +219,16 @@ def test_an_unknown_format_is_not_taken_for_read(tmp_path: Path, root: Path, add
     assert lines_added(add(tmp_path / "odd.log", log_format="<$x> [$time_local] $request_uri")) == [50]
 
 
+def test_exit_codes_of_what_no_format_reads(tmp_path: Path, root: Path, run: Run) -> None:
+    (tmp_path / "odd.log").write_bytes(b"<1> hello\n" * 50)
+    (tmp_path / "good.log").write_bytes(log(0, 10))
+    alone = run("archive", "add", str(tmp_path / "odd.log"), "--archive", str(root))
+    assert alone.returncode == 5
+    assert b"odd.log: nothing added, it is not counted as read" in alone.stderr
+    assert run("archive", "add", str(tmp_path / "*.log"), "--archive", str(root)).returncode == 1
+    assert numbers(root) == once((0, 10))
+
+
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.log").write_bytes(log(0, 1_000))
     (tmp_path / "b.log.gz").write_bytes(gzip.compress(log(5_000, 6_000)))
@@ -242,9 +251,7 @@ def test_a_copy_is_read_only_once_to_be_known(tmp_path: Path, add: Add, monkeypa
     assert lines_added(add(tmp_path / "b.log")) == [0]
 
 
-def test_filters_are_refused(
-    tmp_path: Path, root: Path, add: Add, run: Callable[..., subprocess.CompletedProcess[bytes]]
-) -> None:
+def test_filters_are_refused(tmp_path: Path, root: Path, add: Add, run: Run) -> None:
     with pytest.raises(UsageError):
         add(tmp_path, since="2025-01-01")
     refused = run("archive", "add", "x.log", "--status", "5xx", "--archive", str(root))

@@ -241,8 +241,9 @@ def test_outputs_and_errors(run: Any, log: Path, changed: Path, tmp_path: Path) 
     empty = tmp_path / "empty.log"
     empty.touch()
     done = run("diff", "-q", str(empty), str(log))
-    assert done.returncode == 0 and b"no requests" in done.stdout and b"No differences" not in done.stdout
-    assert b"Nothing to compare" in done.stdout
+    said = b" ".join(done.stdout.split())  # where lines are broken depends on the length of the folder's name
+    assert done.returncode == 0 and b"no requests" in said and b"No differences" not in said
+    assert b"Nothing to compare" in said
 
 
 def test_a_hostile_log_is_shown_as_text(run: Any, tmp_path: Path) -> None:

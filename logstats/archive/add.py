@@ -21,6 +21,7 @@ from logstats.archive import layout, rollups
 from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Conflict, Counts, End, Snapshot, Source
 from logstats.archive.compact import compact
 from logstats.archive.compare import are_stored
+from logstats.archive.files import cannot_write
 from logstats.archive.partitions import Partitions, to_arrow
 from logstats.archive.sources import BlockDigest, Known, Place, Records, block_start, by_content, by_place, last_lines
 from logstats.archive.sweep import sweep
@@ -39,8 +40,8 @@ Result = TypeVar("Result")
 
 COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
-CHUNK: Final = 4 << 20
-_BUDGETS: Final = {layout.LOGS: 24 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
+CHUNK: Final = 3 << 20
+_BUDGETS: Final = {layout.LOGS: 16 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
 _BUDGET: Final = 4 << 20
 
 
@@ -466,7 +467,7 @@ class Replay:
     pipe = True
 
     def __init__(self, opened: OpenFile, folder: Path) -> None:
-        self._opened = opened
+        self._opened, self._folder = opened, folder
         self._seen: IO[bytes] = tempfile.SpooledTemporaryFile(8 << 20, dir=str(folder))  # noqa: SIM115
         self._looking = True
 
@@ -479,7 +480,10 @@ class Replay:
         """Read on."""
         if self._looking:
             data = self._opened.read(size)
-            self._seen.write(data)
+            try:
+                self._seen.write(data)
+            except OSError as error:  # what cannot be read again must not be passed over
+                raise cannot_write(error, self._folder) from None
             return data
         return self._seen.read(size) or self._opened.read(size)
 

@@ -189,6 +189,7 @@ class Writer:
         self._rows = 0
         self._first: datetime | None = None
         self._last: datetime | None = None
+        self._place = workspace.archive.root / self.path
         self._stack = contextlib.ExitStack()
         self._sink = self._stack.enter_context(workspace.archive.files.writing(self.path))
         runs = [name for name in _RUNS if name in self.schema.names]
@@ -225,7 +226,10 @@ class Writer:
         import pyarrow as pa
 
         if self._small:
-            self._writer.write_table(pa.concat_tables(self._small), row_group_size=self._row_group)
+            try:
+                self._writer.write_table(pa.concat_tables(self._small), row_group_size=self._row_group)
+            except OSError as error:
+                raise cannot_write(error, self._place) from None
             self._small.clear()
 
     @property

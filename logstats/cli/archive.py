@@ -12,7 +12,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.talk import Talk
-from logstats.errors import ExitCode, LogstatsError, UsageError
+from logstats.errors import ExitCode, LogstatsError, UnknownFormatError, UsageError
 
 if TYPE_CHECKING:
     from logstats.archive.add import Added, Outcome
@@ -51,6 +51,7 @@ def init(
 
 
 @app.command()
+@shared.takes(shared.READING)
 def add(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
@@ -74,15 +75,7 @@ def add(
             "--allow-duplicates", help="Add everything, even what is in the archive already.", rich_help_panel=_KNOWN
         ),
     ] = False,
-    format: shared.FormatName = None,
-    log_format: shared.LogFormat = None,
-    formats_dir: shared.FormatsDir = None,
-    tz: shared.Zone = "UTC",
-    app_name: shared.App = None,
-    trust_forwarded: shared.TrustForwarded = False,
-    route: shared.Route = None,
-    routes: shared.Routes = None,
-    no_templates: shared.NoTemplates = False,
+    given: shared.Given = shared.GIVEN,
     filters: Annotated[list[str] | None, typer.Option(*_FILTERS, *_EXCLUDED, hidden=True)] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
@@ -107,17 +100,7 @@ def add(
     from logstats import api
     from logstats.pipeline import Interrupt
 
-    chosen = api.Options(
-        format=format,
-        log_format=log_format,
-        formats_dir=formats_dir,
-        tz=tz,
-        app=app_name,
-        trust_forwarded=trust_forwarded,
-        routes=route or (),
-        openapi=routes,
-        templates=not no_templates,
-    )
+    chosen = shared.reading_options(given)
     with Interrupt() as interrupt:
         try:
             added = api.add(
@@ -136,8 +119,11 @@ def add(
     if added.interrupted:
         talk.codes.add(ExitCode.INTERRUPTED)
     counts = added.counts
-    if counts.rejected and not counts.requests + counts.events:
+    unread = sum(isinstance(outcome.problem, UnknownFormatError) for outcome in added.outcomes)
+    if unread == len(added.outcomes) > 0 or (counts.rejected and not counts.requests + counts.events):
         talk.codes.add(ExitCode.NOTHING_PARSED)
+    elif unread:
+        talk.codes.add(ExitCode.FAILED)
     return int(talk.exit_code)
 
 
@@ -162,7 +148,8 @@ def _said(outcome: Outcome) -> str:
     if not counts.lines:
         if outcome.known:
             return f"{outcome.name}: nothing new, the archive has its {known}"
-        return f"{outcome.name}: nothing added"
+        unread = isinstance(outcome.problem, UnknownFormatError)
+        return f"{outcome.name}: nothing added" + (", it is not counted as read" if unread else "")
     parts: dict[str, Any] = {
         "requests": counts.requests,
         "events": counts.events,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -18,6 +18,7 @@ from logstats.errors import ExitCode, UsageError
 OUTPUTS = ("table", "json", "markdown")
 
 
+@shared.takes(shared.READING, shared.FILTERS)
 def diff(
     sides: Annotated[
         list[str] | None,
@@ -48,25 +49,7 @@ def diff(
         ),
     ] = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Rows of each table (JSON carries all).")] = 10,
-    format: shared.FormatName = None,
-    log_format: shared.LogFormat = None,
-    formats_dir: shared.FormatsDir = None,
-    tz: shared.Zone = "UTC",
-    app: shared.App = None,
-    trust_forwarded: shared.TrustForwarded = False,
-    route: shared.Route = None,
-    routes: shared.Routes = None,
-    no_templates: shared.NoTemplates = False,
-    since: shared.Since = None,
-    until: shared.Until = None,
-    status: shared.Status = None,
-    method: shared.Method = None,
-    path: shared.PathGlob = None,
-    host: shared.HostGlob = None,
-    exclude_status: shared.ExcludeStatus = None,
-    exclude_method: shared.ExcludeMethod = None,
-    exclude_path: shared.ExcludePath = None,
-    exclude_host: shared.ExcludeHost = None,
+    given: shared.Given = shared.GIVEN,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
@@ -81,7 +64,6 @@ def diff(
     """
     shared.choice("--output", output, OUTPUTS)
     limit = _percent(fail_if_slower) if fail_if_slower is not None else None
-    given: dict[str, Any] = dict(locals())
     talk = Talk(quiet=quiet, progress=progress)
 
     from logstats import api

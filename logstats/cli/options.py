@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +17,10 @@ from logstats.errors import LogstatsError, UsageError
 
 if TYPE_CHECKING:
     from logstats.api import Options
+
+Group = Mapping[str, tuple[Any, Any]]  # parameter → how Typer reads it, and its default
+Given = Mapping[str, Any]
+GIVEN: Final[Given] = MappingProxyType({})  # stands where `takes` puts the shared options
 
 _READING, _FILTERS, _OUTPUT = "How lines are read", "Which lines count", "Output"
 
@@ -143,6 +150,30 @@ FailIf = Annotated[
     ),
 ]
 
+READING: Final[Group] = {
+    "format": (FormatName, None),
+    "log_format": (LogFormat, None),
+    "formats_dir": (FormatsDir, None),
+    "tz": (Zone, "UTC"),
+    "app": (App, None),
+    "trust_forwarded": (TrustForwarded, False),
+    "route": (Route, None),
+    "routes": (Routes, None),
+    "no_templates": (NoTemplates, False),
+}
+FILTERS: Final[Group] = {
+    "since": (Since, None),
+    "until": (Until, None),
+    "status": (Status, None),
+    "method": (Method, None),
+    "path": (PathGlob, None),
+    "host": (HostGlob, None),
+    "exclude_status": (ExcludeStatus, None),
+    "exclude_method": (ExcludeMethod, None),
+    "exclude_path": (ExcludePath, None),
+    "exclude_host": (ExcludeHost, None),
+}
+
 Out = Annotated[
     str | None,
     typer.Option(
@@ -179,40 +210,57 @@ Quiet = Annotated[
 ]
 
 
+def takes(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """A command that has the options of these groups where its signature says `given`, and gets their values in it.
+
+    What is given but empty is a UsageError, whichever option it is.
+    """
+    shared = {name: option for group in groups for name, option in group.items()}
+
+    def join(command: Callable[..., int]) -> Callable[..., int]:
+        parameters: list[inspect.Parameter] = []
+        for own in inspect.signature(command, eval_str=True).parameters.values():
+            if own.name != "given":
+                parameters.append(own)
+                continue
+            for name, (kind, default) in shared.items():
+                parameters.append(inspect.Parameter(name, own.kind, default=default, annotation=kind))
+
+        @wraps(command)
+        def run(**values: Any) -> int:
+            _refuse_empty(values)
+            return command(given={name: values.pop(name) for name in shared}, **values)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return join
+
+
+def _refuse_empty(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name != "sources" and (value == "" or (isinstance(value, list) and not all(v.strip(" ,") for v in value))):
+            raise UsageError(f"--{name.replace('_', '-')} is given, but empty", "is a shell variable unset?")
+
+
 def words(values: Sequence[str] | None) -> tuple[str, ...]:
     """`--status 5xx,404 --status 301` → ("5xx", "404", "301")."""
     return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
 
 
-def reading_options(given: dict[str, Any]) -> Options:
-    """The library's options from those of a command (its `locals()`). Raises UsageError."""
+def reading_options(given: Mapping[str, Any]) -> Options:
+    """The library's options from those that a command `takes`."""
     from logstats.api import Options
 
-    for name, value in given.items():
-        if name != "sources" and (value == "" or (isinstance(value, list) and not all(v.strip(" ,") for v in value))):
-            raise UsageError(f"--{name.replace('_', '-')} is given, but empty", "is a shell variable unset?")
-
-    return Options(
-        format=given["format"],
-        log_format=given["log_format"],
-        formats_dir=given["formats_dir"],
-        tz=given["tz"],
-        app=given["app"],
-        since=given["since"],
-        until=given["until"],
-        status=words(given["status"]),
-        method=words(given["method"]),
-        path=given["path"] or (),  # a glob may hold a comma
-        host=given["host"] or (),
-        exclude_status=words(given["exclude_status"]),
-        exclude_method=words(given["exclude_method"]),
-        exclude_path=given["exclude_path"] or (),
-        exclude_host=given["exclude_host"] or (),
-        trust_forwarded=given["trust_forwarded"],
-        routes=given["route"] or (),
-        openapi=given["routes"],
-        templates=not given["no_templates"],
-    )
+    listed = ("status", "method", "exclude_status", "exclude_method")
+    globs = ("path", "host", "exclude_path", "exclude_host")  # may hold a comma
+    renamed = {"route": "routes", "routes": "openapi"}
+    values = {renamed.get(name, name): value for name, value in given.items() if name != "no_templates"}
+    values |= {name: words(given[name]) for name in listed if name in given}
+    values |= {name: given[name] or () for name in globs if name in given}
+    values["routes"] = given["route"] or ()
+    return Options(**values, templates=not given["no_templates"])
 
 
 @contextmanager

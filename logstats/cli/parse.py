@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,27 +17,10 @@ from logstats.errors import ExitCode, UsageError
 _OUTPUT = "Output"
 
 
+@shared.takes(shared.READING, shared.FILTERS)
 def parse(
     sources: shared.Sources = None,
-    format: shared.FormatName = None,
-    log_format: shared.LogFormat = None,
-    formats_dir: shared.FormatsDir = None,
-    tz: shared.Zone = "UTC",
-    app: shared.App = None,
-    trust_forwarded: shared.TrustForwarded = False,
-    route: shared.Route = None,
-    routes: shared.Routes = None,
-    no_templates: shared.NoTemplates = False,
-    since: shared.Since = None,
-    until: shared.Until = None,
-    status: shared.Status = None,
-    method: shared.Method = None,
-    path: shared.PathGlob = None,
-    host: shared.HostGlob = None,
-    exclude_status: shared.ExcludeStatus = None,
-    exclude_method: shared.ExcludeMethod = None,
-    exclude_path: shared.ExcludePath = None,
-    exclude_host: shared.ExcludeHost = None,
+    given: shared.Given = shared.GIVEN,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT),
@@ -57,7 +40,6 @@ def parse(
     shared.choice("--output", output, tuple(WRITERS))
     if output == "parquet" and out is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
-    given: dict[str, Any] = dict(locals())
     talk = Talk(quiet=quiet, progress=progress)
 
     from logstats import api

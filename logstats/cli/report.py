@@ -7,7 +7,7 @@ import shutil
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _STATISTICS, _OUTPUT = "Statistics", "Output"
 
 
+@shared.takes(shared.READING, shared.FILTERS)
 def report(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
@@ -31,25 +32,7 @@ def report(
         bool,
         typer.Option("--rows", help="With --archive: from its rows, even where rollups would do.", show_default=False),
     ] = False,
-    format: shared.FormatName = None,
-    log_format: shared.LogFormat = None,
-    formats_dir: shared.FormatsDir = None,
-    tz: shared.Zone = "UTC",
-    app: shared.App = None,
-    trust_forwarded: shared.TrustForwarded = False,
-    route: shared.Route = None,
-    routes: shared.Routes = None,
-    no_templates: shared.NoTemplates = False,
-    since: shared.Since = None,
-    until: shared.Until = None,
-    status: shared.Status = None,
-    method: shared.Method = None,
-    path: shared.PathGlob = None,
-    host: shared.HostGlob = None,
-    exclude_status: shared.ExcludeStatus = None,
-    exclude_method: shared.ExcludeMethod = None,
-    exclude_path: shared.ExcludePath = None,
-    exclude_host: shared.ExcludeHost = None,
+    given: shared.Given = shared.GIVEN,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -179,7 +162,6 @@ def report(
         sender=email_from or "",
         subject=email_subject or "",
     )
-    given: dict[str, Any] = dict(locals())
     talk = Talk(quiet=quiet, progress=progress)
 
     from logstats import api

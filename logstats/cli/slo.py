@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,6 +17,7 @@ from logstats.errors import ExitCode, UsageError
 OUTPUTS = ("table", "json", "markdown")
 
 
+@shared.takes(shared.READING, shared.FILTERS)
 def slo(
     sources: shared.Sources = None,
     policy: Annotated[
@@ -24,25 +25,7 @@ def slo(
         typer.Option("--policy", metavar="FILE", help="The objectives (TOML).", show_default=False),
     ] = ...,  # type: ignore[assignment]
     archive: shared.ArchiveDir = None,
-    format: shared.FormatName = None,
-    log_format: shared.LogFormat = None,
-    formats_dir: shared.FormatsDir = None,
-    tz: shared.Zone = "UTC",
-    app: shared.App = None,
-    trust_forwarded: shared.TrustForwarded = False,
-    route: shared.Route = None,
-    routes: shared.Routes = None,
-    no_templates: shared.NoTemplates = False,
-    since: shared.Since = None,
-    until: shared.Until = None,
-    status: shared.Status = None,
-    method: shared.Method = None,
-    path: shared.PathGlob = None,
-    host: shared.HostGlob = None,
-    exclude_status: shared.ExcludeStatus = None,
-    exclude_method: shared.ExcludeMethod = None,
-    exclude_path: shared.ExcludePath = None,
-    exclude_host: shared.ExcludeHost = None,
+    given: shared.Given = shared.GIVEN,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
@@ -59,7 +42,6 @@ def slo(
     its last line), or at --until.
     """
     shared.choice("--output", output, OUTPUTS)
-    given: dict[str, Any] = dict(locals())
     talk = Talk(quiet=quiet, progress=progress)
 
     from logstats import api
