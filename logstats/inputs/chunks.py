@@ -21,6 +21,7 @@ from logstats.inputs.discover import Source
 TARGET: Final = 8 << 20
 MAX_LINE: Final = 32 << 20
 _NEWLINE: Final = 10
+_BLOCK: Final = 1 << 20
 KEPT: Final = 4 << 10  # of a line longer than that
 _F_SETPIPE_SZ: Final = 1031  # Linux: a pipe that holds more takes fewer switches between its ends
 
@@ -325,8 +326,11 @@ class _Lines:
         return self._digest.copy()
 
     def _chunk(self, data: bytes, cut: dict[int, int], digest: Digest | None) -> Chunk:
-        # Counting in an array is five times as fast as bytes.count.
-        newlines = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEWLINE))
+        # Counting in an array is five times as fast as bytes.count; in blocks, it takes no memory to speak of.
+        array = np.frombuffer(data, np.uint8)
+        newlines = sum(
+            int(np.count_nonzero(array[start : start + _BLOCK] == _NEWLINE)) for start in range(0, len(data), _BLOCK)
+        )
         lines = newlines + (not data.endswith(b"\n"))
         kept = data.index(b"\n") + 1 if cut and b"\n" in data else len(data) if cut else 0
         end = self._offset + len(data) + (cut[0] - kept if cut else 0)
