@@ -99,7 +99,8 @@ def show(title: str, figures: dict[str, Figures], lines: int = 0, size: int = 0,
     """A table; with `against`, how many times as long each takes as that one."""
     print(f"\n{title}\n{'':34}{'wall':>10}{'cpu':>11}{'peak':>12}{'lines/s':>13}{'MB/s':>8}{'ratio':>8}")
     for name, taken in figures.items():
-        rates = f"{lines / taken.wall:13,.0f}{size / taken.wall / 1e6:8.0f}" if lines else " " * 21
+        rates = f"{lines / taken.wall:13,.0f}" if lines else " " * 13
+        rates += f"{size / taken.wall / 1e6:8.0f}" if size else " " * 8
         ratio = f"{taken.wall / figures[against].wall:8.2f}" if against else ""
         print(f"  {name:32}{taken}{rates}{ratio}")
 
