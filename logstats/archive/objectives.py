@@ -102,6 +102,13 @@ def _scan(archive: Archive, snapshot: Snapshot, table: str, since: datetime, unt
     )
 
 
+def _collected(lazy: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return lazy.collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise reading.unreadable(error) from None
+
+
 def _add_traffic(
     archive: Archive,
     snapshot: Snapshot,
@@ -112,10 +119,7 @@ def _add_traffic(
 ) -> None:
     columns = sorted(frozenset[str]().union(*(indicator.columns for indicator in wanted.values())))
     requests = _scan(archive, snapshot, layout.TRAFFIC, since, until).filter(pl.col("kind") == "request")
-    try:
-        counted = requests.group_by("minute", *columns).agg(pl.col("requests").sum()).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise reading.unreadable(error) from None
+    counted = _collected(requests.group_by("minute", *columns).agg(pl.col("requests").sum()))
     held.add(summarise_counted(counted, wanted))
 
 
@@ -128,10 +132,7 @@ def _add_latency(
     until: datetime,
 ) -> None:
     buckets = _scan(archive, snapshot, layout.LATENCY, since, until).group_by("minute", "bucket")
-    try:
-        counted = buckets.agg(requests=pl.col("count").sum()).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise reading.unreadable(error) from None
+    counted = _collected(buckets.agg(requests=pl.col("count").sum()))
     known = counted["bucket"].unique().to_list()
     edges = pl.DataFrame(
         [(b, loghist.bucket_ms(b), loghist.upper_ms(b if b is None else b - 1), loghist.upper_ms(b)) for b in known],

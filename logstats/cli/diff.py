@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -77,8 +74,7 @@ def diff(
             made = api.diff(*two, chosen, archive=place, listener=talk, interrupt=interrupt, progress=talk.percent)
         finally:
             talk.done()
-    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
-    with destination(out, moment) as file:
+    with destination(out, shared.moment(chosen)) as file:
         file.write(rendered(sections(made, top), made.to_dict(), output, to_file=out is not None))
     if limit is not None:
         for change in made.slower_than(limit):
@@ -100,7 +96,7 @@ def _sides(
         if len(sides) != 2:
             raise UsageError("diff takes two logs", "logstats diff BEFORE AFTER, or --archive DIR --before T --after T")
         return None, (sides[0], sides[1])
-    place = archive or os.environ.get("LOGSTATS_ARCHIVE")
+    place = shared.archive_or_none(archive, None)
     if sides:
         raise UsageError("logs and an archive exclude each other", "give one of the two")
     if not place:

@@ -6,10 +6,12 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -292,9 +294,19 @@ def spare(path: str | None, sources: Sequence[str] | None, option: str) -> None:
             raise UsageError(f"{option} {path} would write over a source", "name another file")
 
 
+def moment(chosen: Options) -> datetime:
+    """The time whose fields stand in the name of `--out`: that of `--since`, or now, in the zone of `--tz`."""
+    return (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
+
+
+def archive_or_none(given: str | None, sources: Sequence[str] | None) -> str | None:
+    """The archive that is asked, if one is: what is named counts before what the environment holds."""
+    return given or (None if sources else os.environ.get("LOGSTATS_ARCHIVE")) or None
+
+
 def archive_dir(given: str | None) -> str:
     """The archive that was asked for. Raises UsageError."""
-    place = given or os.environ.get("LOGSTATS_ARCHIVE")
+    place = archive_or_none(given, None)
     if not place:
         raise UsageError("which archive?", "name its folder with --archive DIR, or in LOGSTATS_ARCHIVE")
     return place

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -46,13 +44,12 @@ def parse(
     from logstats.pipeline import Counts, Interrupt
 
     chosen = shared.reading_options(given)
-    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
     shared.spare(out, sources, "--out")
     counts = Counts()
     with (
         shared.rejects_file(rejects, sources) as write_rejects,
         Interrupt() as interrupt,
-        destination(out, moment) as file,
+        destination(out, shared.moment(chosen)) as file,
     ):
         frames = api.read(
             sources or [], chosen, listener=talk, interrupt=interrupt, rejects=write_rejects, counts=counts

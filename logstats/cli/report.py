@@ -6,9 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -171,7 +169,7 @@ def report(
     shared.choice("--table", view.table, (*TABLES, *BREAKDOWNS))
     columns = (*shared.words(by), *((view.table,) if view.table in BREAKDOWNS else ()))
     chosen = shared.reading_options(given)
-    place = archive or (None if sources else os.environ.get("LOGSTATS_ARCHIVE") or None)
+    place = shared.archive_or_none(archive, sources)
     if place is None and rows:
         raise UsageError("--rows is about an archive", "name it with --archive DIR")
     if place is not None and rejects:
@@ -201,8 +199,7 @@ def report(
             )
         finally:
             talk.done()
-    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
-    with destination(out, moment) as file:
+    with destination(out, shared.moment(chosen)) as file:
         file.write(renderer.render(made, view))
     return int(_exit_code(made, talk, strict=strict))
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -49,7 +46,7 @@ def slo(
     from logstats.pipeline import Interrupt
 
     chosen = shared.reading_options(given)
-    place = archive or (None if sources else os.environ.get("LOGSTATS_ARCHIVE") or None)
+    place = shared.archive_or_none(archive, sources)
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
     shared.spare(out, sources, "--out")
@@ -67,8 +64,7 @@ def slo(
             )
         finally:
             talk.done()
-    moment = (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
-    with destination(out, moment) as file:
+    with destination(out, shared.moment(chosen)) as file:
         file.write(rendered(sections(made), made.to_dict(), output, to_file=out is not None))
     for result in made.results:
         if result.met is not True:

@@ -28,6 +28,7 @@ class Talk:
         self._bar: Any = None
         self._task: Any = None
         self._source: object = None
+        self._hinted = False
         self._began = time.monotonic()
 
     # -- the pipeline's listener
@@ -46,10 +47,9 @@ class Talk:
 
     def format_unknown(self, source: str) -> None:
         """No format reads the first lines of a source."""
-        self.warn(
-            f"{source}: no format reads these lines",
-            "name one with --format, or paste the server's own definition: --log-format '…'",
-        )
+        hint = "name one with --format, or paste the server's own definition: --log-format '…'"
+        self.warn(f"{source}: no format reads these lines", "" if self._hinted else hint)
+        self._hinted = True  # of a folder of such files, once is enough
 
     def problem(self, error: SourceError) -> None:
         """A source cannot be read, or not to its end."""

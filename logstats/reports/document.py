@@ -42,11 +42,9 @@ class Section:
     rows: Sequence[Sequence[Cell]] = ()
 
 
-def to_terminal(sections: Sequence[Section], *, width: int = 80, colour: bool = False, unicode: bool = True) -> str:
-    """Lines of at most `width` columns; without `colour` there is no escape sequence in them."""
-    width = max(40, width)
-    out = io.StringIO()
-    console = Console(
+def plain_console(out: io.StringIO, width: int, *, colour: bool) -> Console:
+    """What draws texts as they are: no markup, no emoji, and without `colour` no escape sequence."""
+    return Console(
         file=out,
         width=width,
         force_terminal=colour,
@@ -57,6 +55,13 @@ def to_terminal(sections: Sequence[Section], *, width: int = 80, colour: bool = 
         emoji=False,
         legacy_windows=False,
     )
+
+
+def to_terminal(sections: Sequence[Section], *, width: int = 80, colour: bool = False, unicode: bool = True) -> str:
+    """Lines of at most `width` columns; without `colour` there is no escape sequence in them."""
+    width = max(40, width)
+    out = io.StringIO()
+    console = plain_console(out, width, colour=colour)
     for number, section in enumerate(sections):
         if number:
             console.print()

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text
 
-from logstats.reports.document import draw_table
+from logstats.reports.document import draw_table, plain_console
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
@@ -54,17 +54,7 @@ def render(
     """
     width = max(40, width)
     out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        no_color=not colour,
-        color_system="standard" if colour else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console = plain_console(out, width, colour=colour)
     _Screen(console, report, width, top, sort, _UNICODE if unicode else _ASCII).draw()
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
     return text if unicode else text.translate(_TO_ASCII)
