@@ -21,14 +21,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each layer may import of the package, from DESIGN.md: cli → reports, archive, objectives → pipeline → inputs,
 # formats, summaries → sketches, schema, errors. `api` is the library, which the command line is thin over.
-BOTTOM = {"sketches", "schema", "errors", "logstats"}
+BOTTOM = {"sketches", "schema", "errors", "remembered", "logstats"}
 SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
 TOP = ABOVE | {"reports", "archive", "objectives"}
 MAY_IMPORT = {
     "errors": set(),
     "schema": set(),
-    "sketches": {"sketches"},
+    "remembered": set(),
+    "sketches": {"sketches", "remembered"},
     "endpoints": BOTTOM,
     "filters": BOTTOM,
     "inputs": BOTTOM | {"inputs"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import unquote
 
 import polars as pl
@@ -12,18 +12,17 @@ import polars as pl
 from logstats import schema
 from logstats.formats import timestamps
 from logstats.formats.model import UNITS, Field
-from logstats.formats.request_line import split_requests, split_targets
+from logstats.formats.requests import TARGET_COLUMNS, EndpointsOf, Requests, missing, present
 from logstats.formats.tokens import Tokens
 
 # Durations are kept to the microsecond, and a Float64 of milliseconds holds that up to here (285 years).
 LONGEST_US: Final = float(2**53)
 
-_TARGET_COLUMNS = {"path", "query", "endpoint", "host"}
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     # role → the schema columns that it helps to fill
-    "request": frozenset({"method", "protocol", *_TARGET_COLUMNS}),
-    "target": frozenset(_TARGET_COLUMNS),
-    "path": frozenset(_TARGET_COLUMNS),
+    "request": frozenset({"method", "protocol", *TARGET_COLUMNS}),
+    "target": TARGET_COLUMNS,
+    "path": TARGET_COLUMNS,
     "query": frozenset({"query"}),
     "duration": frozenset({"duration_ms"}),
     "forwarded_for": frozenset({"client_ip"}),
@@ -46,12 +45,6 @@ _LEVELS = {
 }
 _HAS_PORT = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|\[.*)$"
 _SUFFIXES = r"^([0-9.eE+-]+|[0-9.]+) ?(ns|us|µs|μs|micros|ms|msecs|s|sec|secs|m|min|h)?$"
-
-
-class EndpointsOf(Protocol):
-    """Paths to endpoints; `logstats.endpoints.Endpoints` is one."""
-
-    def of(self, paths: pl.Series) -> pl.Series: ...
 
 
 @dataclass(frozen=True)
@@ -112,6 +105,12 @@ class Meaning:
     reading: Reading
     events: bool
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _requests: Requests = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        roles = {field.role for field in self.fields.values()}
+        mixed = "request" in roles and bool(roles & {"target", "path"})
+        object.__setattr__(self, "_requests", Requests(self.reading.endpoints, self.reading.wanted, mixed=mixed))
 
     def convert(self, tokens: Tokens, lines: int, envelope: pl.DataFrame | None = None) -> Batch:
         """Interpret the fields of a chunk of so many lines.
@@ -122,24 +121,20 @@ class Meaning:
         `no_known_fields`.
         """
         frame = _prepared(tokens.fields, self.fields)
+        frame = pl.DataFrame(
+            [column for column in frame if column.null_count() < frame.height or column.name == "line"]
+        )
         role = self._roles(frame.columns)
-        distinct, names = _requests(frame, role, self.reading)
-        frame = frame.hstack(self._found_apart(frame, role, envelope))
-        columns = (*frame.columns, *(distinct.columns if distinct is not None else ()))
-        plan = self._plans.get(columns)
+        frame = frame.hstack([*self._requests.of(frame, role), *self._found_apart(frame, role, envelope)])
+        plan = self._plans.get(tuple(frame.columns))
         if plan is None:
-            plan = self._plans[columns] = self._plan(list(dict.fromkeys(columns)))
-        query = frame.lazy()
-        if distinct is not None:
-            query = query.join(distinct.lazy(), on=names, how="left", maintain_order="left", nulls_equal=True)
+            plan = self._plans[tuple(frame.columns)] = self._plan(frame.columns)
         if plan.micros:
-            query = query.with_columns(plan.micros)
+            frame = frame.with_columns(plan.micros)
         flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
+        rows = frame.select(**plan.columns, **flags)
         if flags:
-            query = query.select(**plan.columns, **flags).with_columns(_bad=pl.any_horizontal(*flags))
-        else:
-            query = query.select(**plan.columns)
-        rows = query.collect()
+            rows = rows.with_columns(_bad=pl.any_horizontal(*flags))
         rejected = tokens.rejected
         if flags and rows.drop_in_place("_bad").any():
             reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)
@@ -162,7 +157,7 @@ class Meaning:
         found: dict[str, pl.Series] = {}
         timed = "timestamp" in self.reading.wanted
         if timed and ("timestamp" in role or "date" in role):
-            found["_timestamp"] = timestamps.parse(_present_series(_time_text(frame, role)), self.reading.zone)
+            found["_timestamp"] = timestamps.parse(present(_time_text(frame, role)), self.reading.zone)
         if envelope is not None:
             about = envelope[frame["line"]]
             if timed and "timestamp" in about.columns:
@@ -271,17 +266,8 @@ def _percent_decoded(texts: pl.Series) -> pl.Series:
     return texts.replace_strict(distinct, pl.Series(safe, dtype=pl.String), default=None, return_dtype=pl.String)
 
 
-def _missing(text: pl.Expr) -> pl.Expr:
-    return (text == "-") | (text == "")
-
-
 def _present(text: pl.Expr) -> pl.Expr:
-    """`-` and nothing stand for a value that is not there."""
-    return pl.when(~_missing(text)).then(text)
-
-
-def _present_series(texts: pl.Series) -> pl.Series:
-    return texts.to_frame("t").select(_present(pl.col("t"))).to_series()
+    return pl.when(~missing(text)).then(text)
 
 
 def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
@@ -295,14 +281,14 @@ def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
 def _status(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     value = text.cast(pl.UInt16, strict=False)
     good = (text.str.len_bytes() == 3) & value.is_between(100, 999)
-    absent = _missing(text) | (text == "000") | (text == "0")
+    absent = missing(text) | (text == "000") | (text == "0")
     return pl.when(good).then(value), ~good.fill_null(value=False) & ~absent
 
 
 def _bytes(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     value = text.cast(pl.Int64, strict=False)
     good = value >= 0
-    return pl.when(good).then(value), ~good.fill_null(value=False) & ~_missing(text)
+    return pl.when(good).then(value), ~good.fill_null(value=False) & ~missing(text)
 
 
 def _micros(text: pl.Expr, unit: str) -> pl.Expr:
@@ -330,7 +316,7 @@ def _duration(text: pl.Expr, micros: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr
     """(milliseconds or null, whether the text is no number, whether the number is no duration)."""
     good = micros.is_between(0, LONGEST_US)
     milliseconds = pl.when(good).then(micros / 1000)
-    return milliseconds, micros.is_null() & ~_missing(text), ~good
+    return milliseconds, micros.is_null() & ~missing(text), ~good
 
 
 def _level(text: pl.Expr, status: pl.Expr | pl.Series | None) -> pl.Expr:
@@ -356,36 +342,3 @@ def _client(role: Mapping[str, str], fields: Mapping[str, Field], reading: Readi
 def _without_port(address: pl.Expr) -> pl.Expr:
     bare = address.str.replace(r"^\[([^\]]*)\].*$", "$1").str.replace(r"^([0-9.]+):[0-9]+$", "$1")
     return pl.when(address.str.contains(_HAS_PORT)).then(bare).otherwise(address)
-
-
-def _requests(frame: pl.DataFrame, role: Mapping[str, str], reading: Reading) -> tuple[pl.DataFrame | None, list[str]]:
-    """The distinct requests, taken apart, and the columns that tell them from one another.
-
-    Beside these they have `_method`, `_protocol`, `_path`, `_query`, `_authority`, `_endpoint`, as far as wanted.
-    """
-    names = [role[part] for part in ("request", "method", "target", "path", "protocol", "query") if part in role]
-    wanted = (_NEEDS["request"] - {"host"}) & reading.wanted
-    if not names or not wanted:
-        return None, []
-    distinct = frame.select(names).unique()
-    parts: dict[str, pl.Series] = {}
-    targets = [_present_series(distinct[role[part]]) for part in ("target", "path") if part in role]
-    if "request" in role:
-        parts = {part.name: part for part in split_requests(distinct[role["request"]])}
-        targets.append(parts.pop("target"))
-    for part in ("method", "protocol", "query"):
-        if part in role:
-            own = _present_series(distinct[role[part]])
-            parts[part] = own.fill_null(parts[part]) if part in parts else own
-    if targets:
-        target = targets[0]
-        for other in targets[1:]:
-            target = target.fill_null(other)
-        split = {part.name: part for part in split_targets(_present_series(target) if len(targets) > 1 else target)}
-        if "query" in parts:
-            split["query"] = split["query"].fill_null(parts["query"].str.strip_prefix("?"))
-        parts |= split
-        if "endpoint" in wanted:
-            parts["endpoint"] = reading.endpoints.of(split["path"]).fill_null(schema.MALFORMED)
-    kept = {name: f"_{name}" for name in parts if name in wanted or (name == "authority" and "host" in reading.wanted)}
-    return distinct.hstack([parts[name].alias(new) for name, new in kept.items()]), names

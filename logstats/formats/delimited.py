@@ -5,7 +5,7 @@
 A variable extends to the first occurrence of the literal that follows it; between quotes, to the first such
 occurrence whose quote is not escaped by a backslash; the last literal of all stands at the end of the line.
 That is the whole definition, and `scan` is it. The fast lane does the same in columns for the lines of which
-it can show that every quote is where the pattern has one and none is escaped.
+it can show that every quote is where the pattern has one and none is escaped; it copies nothing.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+import numpy as np
 import polars as pl
 
 from logstats.errors import FormatError
+from logstats.formats.buffer import Buffer, Mask, Span
 from logstats.formats.text import Text
 from logstats.formats.tokens import Reject, Tokens, two_lanes
 
 QUOTE = '"'
+_BACKSLASH = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +136,6 @@ class Delimited:
         self.pattern = pattern
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
 
-    @cached_property
-    def _plan(self) -> _Plan:
-        last = self.pattern[-1]
-        # What stands behind the last literal may hold quotes if nobody wants to know what it is.
-        loose = isinstance(last, Variable) and last.name not in self.names
-        return _plan(_sections(self.pattern), loose=loose)
-
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane."""
         return scan(self.pattern, line)
@@ -153,117 +149,84 @@ class Delimited:
 
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
-        fast, proven = self.fast(text)
-        return two_lanes(text, fast, proven, self.scan, self.names)
+        return two_lanes(text, *self.fast(text), self.scan, self.names)
 
-    def fast(self, text: Text) -> tuple[pl.DataFrame, pl.Series]:
-        """The fast lane: the variables of every line, and which lines it vouches for."""
-        plan = self._plan
-        pieces = _pieces(text, plan.pieces)
-        if pieces is None:
-            nothing = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(len(text))
-            return nothing, pl.Series([False]).new_from_index(0, len(text))
-        query = pieces.lazy()
-        for splits in plan.splits:
-            query = query.with_columns(splits)
-        found = query.select(plan.proven, *(plan.variables[name] for name in self.names)).collect()
-        return found, found.drop_in_place(_PROVEN)
+    def fast(self, text: Text) -> tuple[pl.DataFrame, Mask]:
+        """The fast lane: which lines it vouches for, and the variables of those."""
+        if len(self._sections) > 1:
+            text.quotes  # noqa: B018 (which finds the lines on the way)
+        proven = text.plain.copy()
+        spans = self._spans(text, proven)
+        if not proven.all():
+            spans = {name: (starts[proven], ends[proven]) for name, (starts, ends) in spans.items()}
+        return pl.DataFrame([text.buffer.texts(*spans[name]).alias(name) for name in self.names]), proven
 
+    def _spans(self, text: Text, proven: Mask) -> dict[str, Span]:
+        """Where each variable begins and ends in every line; lines where that is not certain are struck from `proven`.
 
-_SIZE, _PROVEN = "\0size", "\0proven"  # no variable is called so
+        The line is cut at its quotes first. With as many as the pattern has, and none of them escaped, each is where
+        the pattern has one.
+        """
+        sections = self._sections
+        count = len(sections) - 1
+        last = self.pattern[-1]
+        marks, first, end = text.quotes if count else (text.ends, *2 * (np.arange(len(text)),))
+        quotes = end - first
+        # What stands behind the last literal may hold quotes if nobody wants to know what it is.
+        loose = isinstance(last, Variable) and last.name not in self.names
+        proven &= (quotes >= count) if loose else (quotes == count)
+        spans: dict[str, Span] = {}
+        starts = text.starts
+        for number, section in enumerate(sections):
+            ends = text.ends if number == count else marks[np.minimum(first + number, end)]
+            if number % 2:  # between quotes: a backslash at the end escapes what looks like the closing one
+                proven &= text.buffer.bytes[ends - 1] != _BACKSLASH
+            self._cut(text.buffer, section, (starts, ends), spans, proven)
+            starts = ends + 1
+        return spans
 
+    def _cut(self, buffer: Buffer, section: Pattern, span: Span, spans: dict[str, Span], proven: Mask) -> None:
+        """Find the variables of a section between two quotes."""
+        starts, ends = span
+        if not section:
+            proven &= starts == ends
+            return
+        *parts, last = section
+        if isinstance(last, str):
+            literal = last.encode()
+            proven &= starts + len(literal) <= ends
+            ends = np.maximum(ends - len(literal), starts)
+            proven &= buffer.stands(literal, ends)
+        else:
+            parts.append(last)
+        for number, part in enumerate(parts):
+            if isinstance(part, str):
+                if number == 0:
+                    proven &= buffer.stands(part.encode(), starts)
+                    starts = starts + len(part.encode())
+                continue
+            if number == len(parts) - 1:
+                proven &= starts <= ends
+                spans[part.name] = starts, ends
+                return
+            literal = str(parts[number + 1]).encode()
+            found, good = buffer.find(literal, starts, ends)
+            proven &= good
+            spans[part.name] = starts, found
+            starts = found + len(literal)
+        proven &= starts == ends
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The expressions that take a pattern apart: a few rounds of splits, then all variables at once."""
-
-    pieces: int
-    splits: list[list[pl.Expr]]
-    variables: dict[str, pl.Expr]
-    proven: pl.Expr
-
-
-def _pieces(text: Text, count: int) -> pl.DataFrame | None:
-    """The lines split at every quote into columns 0, 1, …; what is missing or too much in a line is not said."""
-    if count == 1:
-        return pl.DataFrame([text.sizes.alias(_SIZE), text.lines.alias("0")])
-    frame = pl.read_csv(
-        text.data,
-        has_header=False,
-        separator=QUOTE,
-        quote_char=None,
-        schema={str(i): pl.String for i in range(count)},
-        empty_string_is_null=False,
-        extra_columns="ignore",
-        missing_columns="insert",
-    )
-    return frame.hstack([text.sizes.alias(_SIZE)]) if frame.height == len(text) else None
-
-
-def _plan(sections: list[Pattern], *, loose: bool) -> _Plan:
-    count = len(sections)
-    length = pl.sum_horizontal(pl.col(str(i)).str.len_bytes() for i in range(count))
-    # With as many quotes as the pattern has, and only then, pieces and quotes add up to the line.
-    checks = [pl.col(str(count - 1)).is_not_null() if loose else pl.col(_SIZE) == length + (count - 1)]
-    splits: list[list[pl.Expr]] = []
-    variables: dict[str, pl.Expr] = {}
-    for number, section in enumerate(sections):
-        piece = pl.col(str(number))
-        if number % 2 == 1:  # between quotes: a backslash at the end escapes what looks like the closing one
-            checks.append(~piece.str.ends_with("\\"))
-        _plan_piece(str(number), section, splits, variables, checks)
-    return _Plan(count, splits, variables, pl.all_horizontal(checks).alias(_PROVEN))
-
-
-def _plan_piece(
-    column: str,
-    section: Pattern,
-    splits: list[list[pl.Expr]],
-    variables: dict[str, pl.Expr],
-    checks: list[pl.Expr],
-) -> None:
-    piece = pl.col(column)
-    if all(isinstance(part, str) for part in section):
-        checks.append(piece.eq(section[0] if section else ""))
-        return
-    rest = piece
-    first, last = section[0], section[-1]
-    if isinstance(first, str):
-        checks.append(piece.str.starts_with(first))
-        rest = rest.str.strip_prefix(first)
-    if isinstance(last, str):
-        checks.append(rest.str.ends_with(last))
-        rest = rest.str.strip_suffix(last)
-    names = [part.name for part in section if isinstance(part, Variable)]
-    between = [part for part in section[1:-1] if isinstance(part, str)]
-    level = 0
-    while between:
-        # Variables with the same literal after each: one split.
-        literal = between[0]
-        run = next((i for i, other in enumerate(between) if other != literal), len(between))
-        if len(splits) == level:
-            splits.append([])
-        column_of_parts = f"{column}/{level}"
-        splits[level].append(rest.str.splitn(literal, run + 1).alias(column_of_parts))
-        part = pl.col(column_of_parts).struct
-        variables |= {name: part.field(f"field_{i}").alias(name) for i, name in enumerate(names[:run])}
-        rest = part.field(f"field_{run}")
-        checks.append(rest.is_not_null())
-        del names[:run], between[:run]
-        level += 1
-    variables[names[0]] = rest.alias(names[0])
-
-
-def _sections(pattern: Pattern) -> list[Pattern]:
-    """The pattern split at each quote, as a line will be."""
-    sections: list[list[str | Variable]] = [[]]
-    for part in pattern:
-        if isinstance(part, Variable):
-            sections[-1].append(part)
-            continue
-        first, *others = part.split(QUOTE)
-        if first:
-            sections[-1].append(first)
-        for other in others:
-            sections.append([other] if other else [])
-    return [tuple(section) for section in sections]
+    @cached_property
+    def _sections(self) -> list[Pattern]:
+        """The pattern split at each quote, as a line will be."""
+        sections: list[list[str | Variable]] = [[]]
+        for part in self.pattern:
+            if isinstance(part, Variable):
+                sections[-1].append(part)
+                continue
+            first, *others = part.split(QUOTE)
+            if first:
+                sections[-1].append(first)
+            for other in others:
+                sections.append([other] if other else [])
+        return [tuple(section) for section in sections]

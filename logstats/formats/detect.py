@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from logstats.formats.convert import EndpointsOf, Reading
+from logstats.formats.convert import Reading
 from logstats.formats.engine import Reader, reader
 from logstats.formats.layout import MORE, Layout, name_of, with_more
 from logstats.formats.model import Field, Format
+from logstats.formats.requests import EndpointsOf
 from logstats.formats.text import NO_CONTEXT, Context, Text
 from logstats.formats.tokens import Reject, Scan, ignorable
 from logstats.formats.w3c import FIELDS

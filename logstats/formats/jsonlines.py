@@ -17,8 +17,10 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
+from logstats.formats.buffer import Mask
 from logstats.formats.jsonskeleton import JsonSkeleton, SkeletonReader
 from logstats.formats.model import Field
 from logstats.formats.skeleton import Skeleton, take_apart
@@ -82,15 +84,16 @@ class JsonLines:
         if self._extra:
             return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
         alike, proven = take_apart(text, self._learn, self.names)
-        read = alike.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32)).select("line", *self.names)
-        if proven.all():
+        lines = pl.Series("line", np.flatnonzero(proven).astype(np.uint32))
+        read = pl.DataFrame([lines, *(alike[name] for name in self.names)])
+        if read.height == len(text):
             return Tokens(read, pl.DataFrame(schema=REJECTED), 0)
-        places = (~proven).arg_true()
+        places = np.flatnonzero(~proven)
         rest = self._odd(text.gather(places))
-        moved = pl.col("line").replace_strict(pl.int_range(places.len(), dtype=pl.UInt32, eager=True), places)
+        moved = pl.lit(pl.Series(places.astype(np.uint32))).gather(pl.col("line"))
         return Tokens(
-            pl.concat([read.filter(proven), rest.fields.with_columns(moved.cast(pl.UInt32))]),
-            rest.rejected.with_columns(moved.cast(pl.UInt32)),
+            pl.concat([read, rest.fields.with_columns(line=moved)]),
+            rest.rejected.with_columns(line=moved),
             rest.ignored,
         )
 
@@ -105,8 +108,8 @@ class JsonLines:
         fast, proven = self.fast(text.lines)
         return two_lanes(text, fast, proven, self.scan, self.names)
 
-    def fast(self, lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-        """The fast lane: the fields of every line, and which lines it vouches for."""
+    def fast(self, lines: pl.Series) -> tuple[pl.DataFrame, Mask]:
+        """The fast lane: which lines it vouches for, and the fields of those."""
         paths, places = self._paths()
         table = lines.alias("line").to_frame().to_arrow()
         connection = self._connection()
@@ -125,7 +128,8 @@ class JsonLines:
         )
         # A text that begins like an object or a list may be one: the other lane can tell.
         odd = values.select(pl.any_horizontal(pl.all().str.contains(r"^[\[{]").fill_null(value=False))).to_series()
-        return values, found["found"].is_not_null() & lines.str.starts_with("{") & ~odd
+        good = (found["found"].is_not_null() & lines.str.starts_with("{") & ~odd).fill_null(value=False)
+        return values.filter(good), good.to_numpy()
 
     def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]]) -> str | None:
         for path in paths:

@@ -2,8 +2,8 @@
 
     {"time":"…","request":{"method":"…"},"status":…}
 
-It becomes a regular expression that matches lines which are the same but for these: texts without escapes, and numbers
-as everybody writes them. What matches says what its skeleton says.
+Lines which are the same but for these, texts without escapes and numbers as everybody writes them, say what their
+skeleton says.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
+from logstats.formats.buffer import Mask, Span
 from logstats.formats.text import Text
 
 Path = tuple[str | int, ...]
@@ -25,15 +27,11 @@ VALUES: Final = 200  # values in it, and
 BONES: Final = 8_000  # characters between them; a line with more has no skeleton
 
 _TOKEN = re.compile(r'[ \t]*(?:"([^"\\\x00-\x1f]*)"|(-?[0-9][0-9.]*|true|false|null)|([\[\]{},:]))[ \t]*')
-_TEXT: Final = r'[^"\\\x00-\x1f]*'
-_ASCII: Final = r"[ !#-\[\]-~]*"  # the same of a chunk that is ASCII: a smaller automaton, twice as fast
-# Numbers without an exponent; -0 is written otherwise by whoever writes it again. Where an alternative begins, the next
-# character decides: such expressions are matched in one pass.
-_BARE: Final = r"-(?:[1-9][0-9]*(?:\.[0-9]+)?|0\.[0-9]+)|[1-9][0-9]*(?:\.[0-9]+)?|0(?:\.[0-9]+)?|true|false|null"
+# Numbers without an exponent; -0 is written otherwise by whoever writes it again.
+_BARE: Final = r"^(?:-?[1-9][0-9]*(?:\.[0-9]+)?|-?0\.[0-9]+|0|true|false|null)$"
 # Of a number that is a text (a user's, say) zeros at the end and more digits than a double holds are not certain.
 _SPELLED: Final = r"^(?:0|-?[1-9][0-9]{0,14}|-?[1-9][0-9]{0,6}\.[0-9]{0,6}[1-9]|true|false|null)$"
 _TOO_LONG: Final = r"[0-9]{16}\."  # such a fraction gets an exponent when it is written again
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,43 +116,60 @@ class SkeletonReader:
         times: Collection[str],
     ) -> None:
         places = {leaf.path: number for number, leaf in enumerate(skeleton.leaves)}
+        self._bones = [bone.encode() for bone in skeleton.bones]
+        self._tabs = sum(bone.count("\t") for bone in skeleton.bones)
+        self._shown = {number for number, leaf in enumerate(skeleton.leaves) if not leaf.quoted}
+        self._checks = [pl.col(f"v{number}").str.contains(_BARE) for number in self._shown]
         self._names = list(keys)
         self._values: list[pl.Expr] = []
-        checks: list[pl.Expr] = []
-        wanted = {0}
         for name, paths in keys.items():
             values = []
             for path in paths:
                 if path not in places:
                     continue
-                wanted.add(places[path])
+                self._shown.add(places[path])
                 value = pl.col(f"v{places[path]}")
                 if not skeleton.leaves[places[path]].quoted:
                     if name not in numeric:
-                        checks.append(~value.str.contains(_SPELLED))
+                        self._checks.append(value.str.contains(_SPELLED))
                     elif name in times:
-                        checks.append(value.str.contains(_TOO_LONG))
+                        self._checks.append(~value.str.contains(_TOO_LONG))
                     value = pl.when(value != "null").then(value)
                 elif path in objects:
                     value = pl.when(~value.str.starts_with("{")).then(value)
                 values.append(value)
             self._values.append((pl.coalesce(values) if values else pl.lit(None, pl.String)).alias(name))
-        self._sure = ~pl.any_horizontal(checks) if checks else pl.lit(value=True)
-        parts: list[str] = []
-        for number, (bone, leaf) in enumerate(zip(skeleton.bones, skeleton.leaves, strict=False)):
-            name = f"?P<v{number}>" if number in wanted else "?:"
-            parts += [_SPECIAL.sub(r"\\\g<0>", bone), f"({name}{_TEXT if leaf.quoted else _BARE})"]
-        parts.append(_SPECIAL.sub(r"\\\g<0>", skeleton.bones[-1]))
-        self._pattern = f"^{''.join(parts)}$"
 
-    def columns(self, text: Text) -> tuple[pl.DataFrame, pl.Series]:
-        """One column per variable for every line, and of which lines that is certain."""
-        pattern = self._pattern.replace(_TEXT, _ASCII) if text.data.isascii() else self._pattern
-        groups = text.lines.to_frame("\0line").select(pl.col("\0line").str.extract_groups(pattern)).to_series()
-        read = groups.struct.unnest().with_columns(
-            *self._values, (pl.col("v0").is_not_null() & self._sure).alias("\0sure")
-        )
-        return read.select(self._names), read["\0sure"].fill_null(value=False)
+    def columns(self, text: Text) -> tuple[pl.DataFrame, Mask]:
+        """Which lines certainly have this skeleton, and one column per variable of those."""
+        buffer = text.buffer
+        sure = buffer.stands(self._bones[0], text.starts)
+        if len(buffer.escapes):
+            odd = np.searchsorted(buffer.escapes, text.ends) - np.searchsorted(buffer.escapes, text.starts)
+            sure &= odd == self._tabs
+        rows = np.flatnonzero(sure)
+        starts, line_ends = text.starts[rows] + len(self._bones[0]), text.ends[rows]
+        spans: list[Span] = []
+        for number, bone in enumerate(self._bones[1:]):
+            # A text ends at the next quote, a number at what stands behind it.
+            ends, good = buffer.find(bone[:1], starts, line_ends)
+            good &= buffer.stands(bone, ends)
+            if number == len(self._bones) - 2:
+                good &= ends + len(bone) == line_ends
+            spans.append((starts, ends))
+            starts = ends + len(bone)
+            if not good.all():
+                rows, starts, line_ends = rows[good], starts[good], line_ends[good]
+                spans = [(start[good], end[good]) for start, end in spans]
+        shown = (buffer.texts(*spans[number]).alias(f"v{number}") for number in self._shown)
+        texts = pl.DataFrame([pl.Series("\0row", rows), *shown])
+        if self._checks:
+            good = texts.select(pl.all_horizontal(self._checks)).to_series().to_numpy()
+            if not good.all():
+                rows, texts = rows[good], texts.filter(pl.Series(good))
+        sure = np.zeros(len(text), np.bool_)
+        sure[rows] = True
+        return texts.with_columns(self._values).select(self._names), sure
 
 
 def _is_json(line: str) -> bool:

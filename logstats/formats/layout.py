@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from logstats.errors import FormatError
 from logstats.formats import registry
+from logstats.formats.buffer import Places
 from logstats.formats.convert import Batch, Reading
 from logstats.formats.engine import Reader, reader
 from logstats.formats.logformat import compile_log_format
@@ -105,14 +107,12 @@ class LayoutReader:
         if len(self.readers) == 1:
             return first(peeled(text, wrappers))
         # Each layout takes the lines that fit it; what is left is the first one's, whatever it looks like.
-        left = pl.int_range(len(text), dtype=pl.UInt32, eager=True)
+        left = np.arange(len(text))
         batches, places = [], []
         for wrappers, ready in self.readers:
             batches.append(ready.fitting(peeled(text.gather(left), wrappers)))
             places.append(left)
-            left = left.filter(
-                ~pl.int_range(left.len(), dtype=pl.UInt32, eager=True).is_in(batches[-1].rows["line"].implode())
-            )
+            left = np.delete(left, batches[-1].rows["line"].to_numpy())
         wrappers, _ = self.readers[0]
         batches.append(first(peeled(text.gather(left), wrappers)))
         places.append(left)
@@ -150,8 +150,9 @@ def layout_reader(layouts: Sequence[Layout], reading: Reading) -> LayoutReader:
     return LayoutReader(tuple(layouts), tuple(ready))
 
 
-def _joined(batches: Sequence[Batch], places: Sequence[pl.Series], lines: int) -> Batch:
-    """Batches of some lines of a chunk each, `places` being those lines; the last says what nothing could read."""
+def _joined(batches: Sequence[Batch], among: Sequence[Places], lines: int) -> Batch:
+    """Batches of some lines of a chunk each, `among` being those lines; the last says what nothing could read."""
+    places = [pl.Series(part.astype(np.uint32)) for part in among]
     rows = pl.concat(
         (b.rows.with_columns(p.gather(b.rows["line"]).alias("line")) for b, p in zip(batches, places, strict=True)),
         how="diagonal",

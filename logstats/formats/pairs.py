@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+import numpy as np
 import polars as pl
 
+from logstats.formats.buffer import Mask
 from logstats.formats.delimited import Delimited, Variable
 from logstats.formats.model import Field
 from logstats.formats.skeleton import take_apart
@@ -124,11 +126,10 @@ class Pairs:
         fast, proven = self.columns(text.lines)
         return two_lanes(text, fast, proven, self.scan, self.names)
 
-    def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-        """One column per variable, and which texts were read; the others are for `scan`."""
+    def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, Mask]:
+        """Which texts were read, and one column per variable of those; the others are for `scan`."""
         if self._extra:
-            empty = pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(texts.len())
-            return empty, pl.Series([False]).new_from_index(0, texts.len())
+            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)), np.zeros(texts.len(), np.bool_)
         return take_apart(Text.of_lines(texts.fill_null("")), self._layout, self.names)
 
     def _layout(self, text: str | None) -> _Layout | None:
@@ -173,11 +174,13 @@ class _Layout:
         self._never = grammar.never
         self._engine = Delimited(tuple(pattern), [f"v{n}" for n in range(len(pairs))])
 
-    def columns(self, text: Text) -> tuple[pl.DataFrame, pl.Series]:
-        """The variables, and which texts have this layout and nothing that the definition sees otherwise."""
-        read, good = self._engine.fast(text)
-        for name in self._bare:
-            good &= ~read[name].str.contains(self._never)
-        for name in self._quoted:
-            good &= ~read[name].str.contains("\\", literal=True)
-        return read.with_columns(self._chosen).select(self._names), good.fill_null(value=False)
+    def columns(self, text: Text) -> tuple[pl.DataFrame, Mask]:
+        """Which texts have this layout and nothing that the definition sees otherwise, and the variables of those."""
+        read, proven = self._engine.fast(text)
+        odd = [pl.col(name).str.contains(self._never) for name in self._bare]
+        odd += [pl.col(name).str.contains("\\", literal=True) for name in self._quoted]
+        good = read.select(~pl.any_horizontal(odd)).to_series()
+        if not good.all():
+            read = read.filter(good)
+            proven[proven] = good.to_numpy()
+        return read.with_columns(self._chosen).select(self._names), proven

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from logstats.formats.model import Field
@@ -82,17 +83,16 @@ class Regexes:
 
     def _tail(self, tails: pl.Series) -> pl.DataFrame:
         read, proven = self._pairs.columns(tails)
-        hard = ~proven & tails.is_not_null() & (tails != "")
-        if not hard.any():
-            return read
-        places = hard.arg_true()
-        slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(places).to_list()]
-        return pl.DataFrame(
-            [
-                read[name].scatter(places, pl.Series([row.get(name) for row in slow], dtype=pl.String))
-                for name in self._pairs.names
-            ]
-        )
+        hard = np.flatnonzero(~proven & (tails.fill_null("") != "").to_numpy())
+        slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(hard).to_list()]
+        found = pl.DataFrame(schema=dict.fromkeys(self._pairs.names, pl.String)).clear(tails.len())
+        for places, columns in (
+            (np.flatnonzero(proven), read),
+            (hard, pl.DataFrame(slow, schema=found.schema, orient="row")),
+        ):
+            if len(places):
+                found = found.with_columns(found[name].scatter(places, columns[name]) for name in found.columns)
+        return found
 
 
 def _beginnings(pattern: str) -> Iterator[str]:

@@ -27,19 +27,15 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
     not taken for a request.
     """
     rest = pl.col("rest")
-    usual = pl.any_horizontal(*(rest.str.ends_with(ending) for ending in _USUAL))
-    parts = (
-        requests.to_frame("request")
-        .lazy()
-        .select(pl.col("request").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest())
-        .with_columns(
-            target=pl.when(usual).then(rest.str.head(-_USUAL_LENGTH)),
-            protocol=pl.when(usual).then(rest.str.tail(_USUAL_LENGTH - 1)),
-        )
-        .with_columns(good=_METHOD_AND_TARGET.fill_null(value=False))
-        .collect()
+    parts = requests.to_frame("").select(
+        pl.col("").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest()
     )
-    odd = np.flatnonzero(~parts.drop_in_place("good").to_numpy())
+    usual = parts.select(pl.any_horizontal(*(rest.str.ends_with(ending) for ending in _USUAL))).to_series()
+    parts = parts.with_columns(
+        target=pl.when(usual).then(rest.str.head(-_USUAL_LENGTH)),
+        protocol=pl.when(usual).then(rest.str.tail(_USUAL_LENGTH - 1)),
+    )
+    odd = np.flatnonzero(~parts.select(_METHOD_AND_TARGET.fill_null(value=False)).to_series().to_numpy())
     if len(odd):
         found = _unusual(parts[odd])
         parts = parts.with_columns(parts[name].scatter(odd, found[name]) for name in found.columns)

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+
+from logstats.formats.buffer import Buffer, Mask, Places
 
 _BOM = b"\xef\xbb\xbf"
-_BLOCK: Final = 1 << 20
 _NEWLINE, _SPACE, _HASH = b"\n #"
 
 
@@ -65,68 +65,67 @@ class Text:
         """Lines (String, no nulls) that are text already and hold no newline."""
         data = io.BytesIO()
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")
-        return cls(data.getvalue(), context, envelope)._with(lines)
+        return cls(data.getvalue(), context, envelope)._with(lines=lines)
 
-    def gather(self, places: pl.Series) -> Text:
+    def gather(self, places: Places) -> Text:
         """Some of the lines."""
         envelope = None if self.envelope is None else self.envelope[places]
-        return Text.of_lines(self.lines.gather(places), self.context, envelope)
+        return Text(self.data, self.context, envelope)._with(
+            buffer=self.buffer, starts=self.starts[places], ends=self.ends[places], some=True
+        )
 
     def slice(self, start: int, end: int) -> Text:
         """The lines from one place up to another."""
-        if start == 0 and end == len(self):
-            return self
-        data = self.data[self._starts[start] : self._ends[end - 1] + 1] if end > start else b""
-        return Text(data, self.context)._with(self.lines.slice(start, end - start))
+        return self if start == 0 and end == len(self) else self.gather(np.arange(start, end))
 
-    def _with(self, lines: pl.Series) -> Text:
-        self.__dict__["lines"] = lines
+    def _with(self, **known: Any) -> Text:
+        self.__dict__.update(known)
         return self
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self.ends)
 
     @cached_property
     def lines(self) -> pl.Series:
         """The lines as a column (String), without their newlines."""
-        lines = pl.read_lines(self.data)["line"]
-        if lines.len() != len(self):
-            # The reader and the bytes disagree on what a line is: the bytes are right.
-            lines = pl.Series("line", self.data.decode().split("\n")[:-1], dtype=pl.String)
-        return lines
+        return self.buffer.texts(self.starts, self.ends).alias("line")
 
     def pick(self, places: Iterable[int]) -> list[str]:
         """Some of the lines."""
-        starts, ends = self._starts, self._ends
+        starts, ends = self.starts, self.ends
         return [self.data[starts[place] : ends[place]].decode() for place in places]
 
-    @property
-    def sizes(self) -> pl.Series:
-        """The length of each line in bytes (Int64)."""
-        return pl.Series(self._ends - self._starts)
-
-    @property
-    def plain(self) -> pl.Series:
-        """Which lines are for certain neither blank nor directives (Boolean)."""
-        first = self._bytes[self._starts]
-        return pl.Series((first > _SPACE) & (first != _HASH))
+    @cached_property
+    def plain(self) -> Mask:
+        """Which lines are for certain neither blank nor directives."""
+        first = self.buffer.bytes[self.starts]
+        return np.asarray((first > _SPACE) & (first != _HASH))
 
     @cached_property
-    def _bytes(self) -> NDArray[np.uint8]:
-        return np.frombuffer(self.data, np.uint8)
+    def buffer(self) -> Buffer:
+        """The same, to be looked at in columns."""
+        return Buffer(self.data)
 
     @cached_property
-    def _ends(self) -> NDArray[np.int64]:
-        # In blocks: what is compared stays in the processor's cache, and takes no memory to speak of.
-        found = [
-            np.flatnonzero(self._bytes[start : start + _BLOCK] == _NEWLINE) + start
-            for start in range(0, len(self.data), _BLOCK)
-        ]
-        return np.concatenate(found) if found else np.zeros(0, np.int64)
+    def ends(self) -> Places:
+        """Where the newline of each line stands."""
+        return self.buffer.places_of(_NEWLINE)
 
     @cached_property
-    def _starts(self) -> NDArray[np.int64]:
-        return np.concatenate([[0], self._ends + 1])[:-1]
+    def starts(self) -> Places:
+        """Where each line begins."""
+        return np.concatenate([[0], self.ends + 1])[:-1]
+
+    @cached_property
+    def quotes(self) -> tuple[Places, Places, Places]:
+        """Where double quotes and newlines stand, in order, and for each line which of these is the first from its
+        start on, and which is the first from its end on."""
+        marks = self.buffer.quotes
+        if self.__dict__.get("some"):
+            return marks, np.searchsorted(marks, self.starts), np.searchsorted(marks, self.ends)
+        last = np.flatnonzero(self.buffer.bytes[marks] == _NEWLINE)
+        self._with(ends=marks[last])
+        return marks, np.concatenate([[0], last + 1])[:-1], last
 
 
 def _valid_utf8(data: bytes) -> bytes:

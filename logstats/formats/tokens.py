@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
+from logstats.formats.buffer import Mask
 from logstats.formats.text import Text
 
 REJECTED = {"line": pl.UInt32, "reason": pl.String}
@@ -78,20 +79,15 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
     return Tokens(frame, pl.DataFrame(refused, schema=REJECTED, orient="row"), ignored)
 
 
-def two_lanes(text: Text, fast: pl.DataFrame, proven: pl.Series, scan: Scan, names: list[str]) -> Tokens:
-    """Join the lanes: rows of `fast` (one per line of `text`) where `proven`, the slow lane elsewhere."""
-    line = pl.Series("line", np.arange(fast.height, dtype=np.uint32))
-    numbered = pl.DataFrame([line, *(fast[name] for name in names)])
-    proven = proven & text.plain
-    if proven.null_count():
-        proven = proven.fill_null(value=False)
-    if proven.all():
+def two_lanes(text: Text, fast: pl.DataFrame, proven: Mask, scan: Scan, names: list[str]) -> Tokens:
+    """Join the lanes: `fast` has the rows of the lines that are `proven`, the slow lane reads the others."""
+    plain = text.plain
+    if not plain.all():  # blank lines and directives are not for the fast lane to judge
+        fast = fast.filter(pl.Series(plain[proven]))
+        proven = proven & plain
+    numbered = pl.DataFrame([pl.Series("line", np.flatnonzero(proven).astype(np.uint32)), *(fast[n] for n in names)])
+    if numbered.height == len(text):
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
-    left = (~proven).arg_true()
-    places = left.to_list()
-    slow = scan_lines(zip(places, text.pick(places), strict=True), scan, names)
-    return Tokens(
-        pl.concat([numbered.filter(proven), slow.fields]),
-        slow.rejected,
-        slow.ignored,
-    )
+    left = np.flatnonzero(~proven).tolist()
+    slow = scan_lines(zip(left, text.pick(left), strict=True), scan, names)
+    return Tokens(pl.concat([numbered, slow.fields]), slow.rejected, slow.ignored)

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import numpy as np
 import polars as pl
 
+from logstats.formats.buffer import Mask
 from logstats.formats.model import Field
 from logstats.formats.text import Text
 from logstats.formats.tokens import Reject, Tokens, scan_lines, two_lanes
@@ -142,13 +144,12 @@ class W3C:
         shift = (pl.col("line") + start).cast(pl.UInt32)
         return Tokens(tokens.fields.with_columns(shift), tokens.rejected.with_columns(shift), tokens.ignored)
 
-    def _fast(self, text: Text, columns: Columns) -> tuple[pl.DataFrame, pl.Series]:
+    def _fast(self, text: Text, columns: Columns) -> tuple[pl.DataFrame, Mask]:
         """The fast lane, for lines without quotes that have one separator between two columns."""
         lines = text.lines
-        nothing = pl.Series([False]).new_from_index(0, lines.len())
         sample = next((line for line in lines.head(20).to_list() if line and line[0] != "#"), None)
         if not columns.count or sample is None:
-            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)).clear(lines.len()), nothing
+            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)), np.zeros(lines.len(), np.bool_)
         separator = "\t" if "\t" in sample else " "
         count = columns.count
         parts = pl.col("line").str.splitn(separator, count + 1).struct
@@ -169,4 +170,5 @@ class W3C:
             made[self._date] = pl.lit(columns.day)
         none = pl.lit(None, pl.String)
         found = read.with_columns(made.get(name, none).alias(name) for name in self.names).select(self.names)
-        return found, good.fill_null(value=False)
+        good = good.fill_null(value=False)
+        return found.filter(good), good.to_numpy()

@@ -8,29 +8,26 @@ correction is that of Heule, Nunkesser, Hall, EDBT 2013, with the package's tabl
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import cache
+from hashlib import sha1
 from itertools import groupby
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import duckdb
+from logstats.remembered import Remembered
 
 PRECISION: Final = 14
 REGISTERS: Final = 1 << PRECISION
 STANDARD_ERROR: Final = 1.04 / 128
 MAX_RANK: Final = 64 - PRECISION + 1
 ALPHA_M2: Final = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS**2  # over the sum of 2^-rank: the raw estimate
-FEW: Final = 5_000  # values below which DuckDB costs more than it saves: 70 ms once, 1.5 ms for any query
 
 _EMPTY: Final = b"\0\0"  # a packed minute that nothing was added to
 _QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take less
@@ -40,12 +37,16 @@ _BATCH: Final = 1024  # minutes read out at once
 Registers = NDArray[np.uint8]
 HASHED: Final = {"register": pl.UInt16, "rank": pl.UInt8}
 
-_connections = threading.local()
-
 
 def hash_strings(values: pl.Series) -> pl.DataFrame:
-    """Strings → (register UInt16, rank UInt8), in the order of the input, which has no nulls."""
-    hashes = _hash_few(values.to_list()) if values.len() < FEW else _hash_many(values)
+    """Strings → (register UInt16, rank UInt8), in their order; those of a null are null."""
+    return _known.of(values)
+
+
+def _hash(values: pl.Series) -> pl.DataFrame:
+    encoded = [value.encode() for value in values.to_list()]
+    digests = [sha1(_msgpack_header(len(value)) + value, usedforsecurity=False).digest()[:8] for value in encoded]
+    hashes = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
     rest = hashes >> np.uint64(PRECISION)
     # frexp's exponent of a whole number below 2^53 is its bit length.
     rank = (64 - PRECISION + 1) - np.frexp(rest.astype(np.float64))[1]
@@ -55,7 +56,7 @@ def hash_strings(values: pl.Series) -> pl.DataFrame:
 
 def _msgpack_header(size: int) -> bytes:
     if size < 32:
-        return bytes([0xA0 | size])
+        return _SHORT[size]
     if size < 1 << 8:
         return b"\xd9" + size.to_bytes(1, "big")
     if size < 1 << 16:
@@ -63,44 +64,8 @@ def _msgpack_header(size: int) -> bytes:
     return b"\xdb" + size.to_bytes(4, "big")
 
 
-def _hash_few(values: list[str]) -> NDArray[np.uint64]:
-    empty = hashlib.sha1(usedforsecurity=False)  # a copy of it takes half as long as another
-    digests = []
-    for value in values:
-        encoded = value.encode()
-        digest = empty.copy()
-        digest.update(_msgpack_header(len(encoded)) + encoded)
-        digests.append(digest.digest()[:8])
-    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
-
-
-class _Stream:
-    """A table for DuckDB, or a result of DuckDB, reduced to its Arrow stream.
-
-    So neither side imports pyarrow (0.1 s), nor does Polars take DuckDB's types apart, which it never gives back.
-    """
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._table.__arrow_c_stream__(requested_schema)
-
-
-def _hash_many(values: pl.Series) -> NDArray[np.uint64]:
-    connection: duckdb.DuckDBPyConnection | None = getattr(_connections, "one", None)
-    if connection is None:
-        import duckdb
-
-        connection = _connections.one = duckdb.connect(config={"threads": 1})
-    sizes = values.str.len_bytes()
-    distinct = sizes.unique().sort()
-    headers = pl.Series([_msgpack_header(size) for size in distinct.to_list()], dtype=pl.Binary)
-    headers = headers.gather(np.searchsorted(distinct.to_numpy(), sizes.to_numpy()))
-    connection.register("encoded", _Stream(pl.DataFrame({"value": headers + values.cast(pl.Binary)})))
-    digests = pl.DataFrame(_Stream(connection.sql("SELECT sha1(value) AS hex FROM encoded")))["hex"]
-    connection.unregister("encoded")
-    return digests.str.slice(0, 16).str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
+_SHORT: Final = [bytes([0xA0 | size]) for size in range(32)]
+_known: Final = Remembered(_hash)
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from logstats.sketches import loghist
+from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Accumulator, Minutes, Shape
 from logstats.summaries.traffic import MAX_MINUTES, key_columns, key_types
 
@@ -27,14 +28,11 @@ def shape(keys: Sequence[str] = KEYS) -> Shape:
 
 def summarise(rows: pl.DataFrame, keys: Sequence[str] = KEYS) -> pl.DataFrame:
     """Requests of one chunk → (key…, bucket, count, first), by `minute` and any columns of the request schema."""
-    return (
-        rows.lazy()
-        .filter(pl.col("duration_ms").is_not_null())
-        .select(*key_columns(keys), loghist.bucket(pl.col("duration_ms")).alias("bucket"), "line")
-        .group_by(*keys, "bucket")
-        .agg(pl.len().cast(pl.Int64).alias("count"), pl.col("line").min().alias("first"))
-        .collect()
-    )
+    timed = rows.filter(pl.col("duration_ms").is_not_null())
+    bucket = loghist.bucket(pl.col("duration_ms")).alias("bucket")
+    groups = Groups(timed.select(*key_columns(keys), bucket).get_columns())
+    first = pl.Series("first", groups.minima(timed["line"].to_numpy()))
+    return pl.DataFrame([*groups.keys, pl.Series("count", groups.counts), first])
 
 
 class LatencyOverTime:

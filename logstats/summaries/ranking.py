@@ -13,6 +13,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.sketches import loghist
+from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Accumulator, Keys, Shape
 
 NO_DURATION: Final = -(2**31)  # in the chunk's table: a request without a duration …
@@ -34,37 +35,33 @@ def needs(keys: Sequence[str]) -> frozenset[str]:
 
 def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Requests of one chunk → one row per (key…, status_class, bucket), with the first line of each."""
-    micros = (pl.col("duration_ms") * 1000).round().cast(pl.Int64)
-    bucket = (
-        pl.when(pl.col("duration_ms") > 0)
-        .then(loghist.bucket(pl.col("duration_ms")))
-        .when(pl.col("duration_ms") == 0)
-        .then(ZERO)
-        .otherwise(NO_DURATION)
-        .cast(pl.Int32)
+    columns = rows.select(
+        (pl.col("status").fill_null(0) // 100).cast(pl.UInt8).alias("status_class"),
+        loghist.bucket(pl.col("duration_ms")).fill_null(ZERO).alias("bucket"),
+        (pl.col("duration_ms") * 1000).round().cast(pl.Int64).alias("us"),
+        pl.col("bytes").fill_null(0),
     )
-    by = [pl.col(key).cast(pl.String) for key in keys]
-    return (
-        rows.lazy()
-        .select(
-            *by,
-            "line",
-            pl.col("bytes"),
-            (pl.col("status").fill_null(0) // 100).cast(pl.UInt8).alias("status_class"),
-            bucket.alias("bucket"),
-            micros.alias("us"),
-        )
-        .group_by(*keys, "status_class", "bucket")
-        .agg(
-            pl.len().cast(pl.Int64).alias("requests"),
-            pl.col("bytes").cast(pl.Int128).sum(),
-            pl.col("us").count().cast(pl.Int64).alias("timed"),
-            pl.col("us").min().alias("us_min"),
-            pl.col("us").max().alias("us_max"),
-            pl.col("us").cast(pl.Int128).sum(),
-            pl.col("line").min().alias("first"),
-        )
-        .collect()
+    us, buckets = columns["us"], columns["bucket"]
+    if us.null_count():
+        buckets = buckets.set(us.is_null(), NO_DURATION)
+        us = us.fill_null(0)
+    groups = Groups([*(rows[key] for key in keys), columns["status_class"], buckets])
+    micros = us.to_numpy()
+    *values, status_class, bucket = groups.keys
+    timed = bucket != NO_DURATION
+    return pl.DataFrame(
+        [
+            *(value.cast(pl.String).alias(key) for key, value in zip(keys, values, strict=True)),
+            status_class,
+            bucket,
+            pl.Series("requests", groups.counts),
+            groups.sums(columns["bytes"].to_numpy()).alias("bytes"),
+            pl.Series("timed", groups.counts * timed.to_numpy()),
+            pl.Series("us_min", groups.minima(micros)).set(~timed, None),
+            pl.Series("us_max", groups.maxima(micros)).set(~timed, None),
+            groups.sums(micros).alias("us"),
+            pl.Series("first", groups.minima(rows["line"].to_numpy())),
+        ]
     )
 
 

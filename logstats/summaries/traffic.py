@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from logstats import schema
+from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Accumulator, Minutes, Shape
 
 NEEDS: Final = frozenset({"timestamp", "status", "bytes"})
@@ -57,16 +58,14 @@ def key_columns(keys: Sequence[str]) -> list[pl.Expr]:
 
 def summarise(rows: pl.DataFrame, keys: Sequence[str] = KEYS) -> pl.DataFrame:
     """Requests of one chunk → (key…, requests, bytes, first), by `minute` and any columns of the request schema."""
-    return (
-        rows.lazy()
-        .select(*key_columns(keys), "bytes", "line")
-        .group_by(*keys)
-        .agg(
-            pl.len().cast(pl.Int64).alias("requests"),
-            pl.col("bytes").cast(pl.Int128).sum(),
-            pl.col("line").min().alias("first"),
-        )
-        .collect()
+    groups = Groups(rows.select(key_columns(keys)).get_columns())
+    return pl.DataFrame(
+        [
+            *groups.keys,
+            pl.Series("requests", groups.counts),
+            groups.sums(rows["bytes"].fill_null(0).to_numpy()).alias("bytes"),
+            pl.Series("first", groups.minima(rows["line"].to_numpy())),
+        ]
     )
 
 

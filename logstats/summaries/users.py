@@ -31,14 +31,13 @@ def user(key: str) -> pl.Expr:
 
 def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
     """Requests of one chunk → (minute, user) pairs if exact, else (minute, register, rank)."""
-    seen = rows.lazy().select(minute(), user(key).alias("user")).drop_nulls("user").collect()
+    seen = rows.select(minute(), user(key).alias("user"))
+    if seen["user"].null_count():
+        seen = seen.drop_nulls("user")
     if exact:
         return seen.unique()
-    users = seen["user"].unique()
-    hashed = hll.hash_strings(users).hstack([users])
     # A minute that comes twice in a register is cheaper to add twice than to find.
-    joined = seen.lazy().join(hashed.lazy(), on="user", how="left")
-    return joined.select("minute", "register", "rank").collect()
+    return pl.DataFrame([seen["minute"], *hll.hash_strings(seen["user"])])
 
 
 class SketchedUsers:
