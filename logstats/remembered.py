@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-TEXTS: Final = 400_000
+TEXTS: Final = 150_000
 BYTES: Final = 32 << 20
 
 

@@ -45,7 +45,7 @@ def test_find_is_that_of_bytes(lines: list[str], literal: str) -> None:
 def test_stands_is_startswith(lines: list[str], literal: str, shift: int) -> None:
     buffer, starts, _ = spans(lines)
     stands = buffer.stands(literal.encode(), starts + shift)
-    true = [buffer.data[start + shift :].startswith(literal.encode()) for start in starts.tolist()]
+    true = [bytes(buffer.data[start + shift :]).startswith(literal.encode()) for start in starts.tolist()]
     assert stands.tolist() == true
 
 

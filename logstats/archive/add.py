@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,13 +35,13 @@ from logstats.formats.layout import Layout, parse
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs.compression import Damaged, pieces
-from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, Silence, run
+from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, Silence, run
 
 Result = TypeVar("Result")
 
 COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
-CHUNK: Final = 3 << 20
+CHUNK: Final = 5 << 20
 _BUDGETS: Final = {layout.LOGS: 16 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
 _BUDGET: Final = 4 << 20
 
@@ -392,7 +393,8 @@ class _Adding:
     def _commit(self) -> None:
         """Commit everything since the last time. Raises Conflict."""
         if self._progress:
-            files = [file for table in self._tables.values() for file in table.finish()]
+            with ThreadPoolExecutor(WORKERS) as pool:
+                files = [file for done in pool.map(Partitions.finish, self._tables.values()) for file in done]
             self._workspace.keep(files)
             advances = tuple(progress.advance(self._how.source_name) for progress in self._progress)
 

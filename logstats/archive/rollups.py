@@ -15,6 +15,7 @@ import polars as pl
 from logstats import schema
 from logstats.archive import layout
 from logstats.summaries import latency, ranking, traffic, users
+from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Shape
 
 MAX_VALUES: Final = 1_000  # levels, methods, hosts and apps, each, that one commit tells apart in one day …
@@ -30,6 +31,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 _MINIMA: Final = ("us_min", "first")
 _MAXIMA: Final = ("us_max", "last", "rank")
 _HOUR_US: Final = 3_600_000_000
+UTC: Final = pl.Datetime("us", "UTC")
 
 
 @cache
@@ -47,33 +49,41 @@ def shape(table: str) -> Shape:
 
 
 def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows of one chunk, all of whose columns are there and all of which have a time → the rollups, by table."""
-    requests = rows.filter(pl.col("kind") == "request")
+    """Rows of one chunk, all of whose columns are there and all of which have a time → the rollups, by table.
+
+    Their keys may repeat, as those of several tables do: `merged` makes one of them.
+    """
+    is_request = rows["kind"] == "request"
+    requests = rows if is_request.all() else rows.filter(is_request)
     return {
         layout.TRAFFIC: _traffic(rows),
         layout.LATENCY: latency.summarise(requests).select(_moment("minute", traffic.MINUTE_US), "bucket", "count"),
         layout.ENDPOINTS: _endpoints(requests),
-        layout.USERS: users.summarise(requests, USER_KEY, exact=False)
-        .group_by("minute", "register")
-        .agg(pl.col("rank").max())
-        .with_columns(_moment("minute", traffic.MINUTE_US)),
+        layout.USERS: _users(requests),
     }
 
 
 def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
-    counted = traffic.summarise(rows, _KEYS[layout.TRAFFIC])
-    span = rows.group_by(traffic.minute()).agg(
-        pl.col("timestamp").min().alias("first"), pl.col("timestamp").max().alias("last")
+    groups = Groups(rows.select(traffic.key_columns(_KEYS[layout.TRAFFIC])).get_columns())
+    times = rows["timestamp"].to_physical().to_numpy()
+    number, is_event = pl.col("number"), pl.col("kind") == "event"
+    counted = pl.DataFrame(
+        [
+            *groups.keys,
+            pl.Series("number", groups.counts),
+            groups.sums(rows["bytes"].fill_null(0).to_numpy()).alias("bytes"),
+            pl.Series("first", groups.minima(times)),
+            pl.Series("last", groups.maxima(times)),
+        ]
     )
-    number, is_event = pl.col("requests"), pl.col("kind") == "event"
     return _as_stored(
-        counted.drop("first")
-        .join(span, on="minute", how="left")
-        .with_columns(
+        counted.with_columns(
             _moment("minute", traffic.MINUTE_US),
+            pl.col("first").min().over("minute"),
+            pl.col("last").max().over("minute"),
             pl.when(is_event).then(0).otherwise(number).alias("requests"),
             pl.when(is_event).then(number).otherwise(0).alias("events"),
-        ),
+        ).with_columns(pl.col("first", "last").cast(UTC)),
         layout.TRAFFIC,
     )
 
@@ -85,13 +95,20 @@ def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
     # In a chunk, what took no time and what has no duration are apart; here `timed` says how many took none.
     known = pl.when(~bucket.is_in([ranking.ZERO, ranking.NO_DURATION])).then(bucket)
     table = ranked.with_columns(_moment(pl.col("hour").cast(pl.Int64), _HOUR_US).alias("hour"), known.alias("bucket"))
-    return shape(layout.ENDPOINTS).merge([_as_stored(table, layout.ENDPOINTS), shape(layout.ENDPOINTS).empty()])
+    return _as_stored(table, layout.ENDPOINTS)
+
+
+def _users(requests: pl.DataFrame) -> pl.DataFrame:
+    seen = users.summarise(requests, USER_KEY, exact=False)
+    groups = Groups([seen["minute"], seen["register"]])
+    rank = pl.Series("rank", groups.maxima(seen["rank"].to_numpy()))
+    return pl.DataFrame([*groups.keys, rank]).with_columns(_moment("minute", traffic.MINUTE_US))
 
 
 def _moment(number: str | pl.Expr, unit_us: int) -> pl.Expr:
     """Minutes or hours since 1970 → a time."""
     column = pl.col(number) if isinstance(number, str) else number
-    return (column * unit_us).cast(pl.Datetime("us", "UTC"))
+    return (column * unit_us).cast(UTC)
 
 
 def _as_stored(table: pl.DataFrame, name: str) -> pl.DataFrame:

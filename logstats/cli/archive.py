@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from datetime import UTC, datetime
@@ -93,10 +94,12 @@ def add(
     place = shared.archive_dir(archive)
     talk = Talk(quiet=quiet, progress=progress)
 
-    # Read when Polars is loaded, which is now. The pipeline has threads of its own: further ones in each would only
-    # hold memory; and what is done with goes back to the system soon.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
+    # Read when Polars is loaded, which is now: memory that is done with goes back to the system soon.
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "background_thread:true,dirty_decay_ms:50,muzzy_decay_ms:0")
+    import pyarrow as pa
+
+    with contextlib.suppress(NotImplementedError):
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
     from logstats import api
     from logstats.pipeline import Interrupt
 

@@ -38,8 +38,8 @@ _REST: Final = _FIRST[np.maximum(np.arange(_INLINE + 1) - 4, 0)]
 class Buffer:
     """Some UTF-8 text, below 2 GiB."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, data: bytes | memoryview) -> None:
+        self.data = memoryview(data)
         self.bytes = np.frombuffer(data, np.uint8)
 
     def places_of(self, *wanted: int) -> Places:
@@ -61,9 +61,9 @@ class Buffer:
     @cached_property
     def escapes(self) -> Places:
         """Where backslashes stand, and control characters but for newlines, in order."""
-        if b"\\" not in self.data and np.count_nonzero(self.bytes < _SPACE) == np.count_nonzero(self.bytes == _NEWLINE):
-            return np.zeros(0, np.int64)  # as in nearly every log
-        return np.flatnonzero(((self.bytes < _SPACE) & (self.bytes != _NEWLINE)) | (self.bytes == _BACKSLASH))
+        odd = (self.bytes < _SPACE) & (self.bytes != _NEWLINE)
+        odd |= self.bytes == _BACKSLASH
+        return np.flatnonzero(odd)
 
     @cached_property
     def _windows(self) -> NDArray[np.void]:
@@ -73,7 +73,7 @@ class Buffer:
     @cached_property
     def _last_windows(self) -> NDArray[np.void]:
         """The windows behind these, filled up with zeros."""
-        tail = self.data[len(self._windows) :] + bytes(_WINDOW)
+        tail = bytes(self.data[len(self._windows) :]) + bytes(_WINDOW)
         return np.ndarray((len(tail) - _WINDOW + 1,), f"V{_WINDOW}", tail, strides=(1,))
 
     def windows(self, places: Places) -> tuple[Words, Words]:
@@ -124,8 +124,8 @@ class Buffer:
         else:
             assert left is not None
             for row in left.tolist():
-                place = self.data.find(literal, starts[row], ends[row])
-                found[row] = place if place >= 0 else ends[row]
+                place = bytes(self.data[starts[row] : ends[row]]).find(literal)
+                found[row] = starts[row] + place if place >= 0 else ends[row]
         good = found + len(literal) <= ends
         if len(literal) > _WORD:
             good &= self.stands(literal, found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
+from typing import Final
 
 import polars as pl
 
@@ -13,8 +15,10 @@ from logstats.formats.model import Field, Format
 from logstats.formats.pairs import GRAMMARS, Pairs
 from logstats.formats.regexes import TAIL, Regexes
 from logstats.formats.text import Text
-from logstats.formats.tokens import Tokeniser, Tokens
+from logstats.formats.tokens import Tokeniser, Tokens, joined
 from logstats.formats.w3c import W3C
+
+_one_at_a_time: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,21 @@ class Reader:
         return self.meaning.events
 
     def __call__(self, text: Text) -> Batch:
-        return self.convert(self.tokenise(text), text)
+        return self.convert(self.tokens(text), text)
+
+    def tokens(self, text: Text) -> Tokens:
+        """The first half: the texts of the fields."""
+        # Two threads that look at bytes in columns hinder one another: each operation asks for the interpreter anew.
+        with _one_at_a_time:
+            if self.format.engine == "w3c":  # whose directives hold until the next
+                return self.tokenise(text)
+            blocks = text.blocks()
+            return joined([self.tokenise(block) for block in blocks], [len(block) for block in blocks])
 
     def fitting(self, text: Text) -> Batch:
         """The same for lines of which it is not sure that they have this format: of those that it can read, only
         the ones whose fields look as they do in it are in `rows`. The others are not said to be rejected."""
-        tokens = self.tokenise(text)
+        tokens = self.tokens(text)
         batch = self.convert(tokens, text)
         if not self.looks:
             return batch

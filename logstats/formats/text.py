@@ -18,6 +18,8 @@ import polars as pl
 from logstats.formats.buffer import Buffer, Mask, Places
 
 _BOM = b"\xef\xbb\xbf"
+_BLOCK: Final = 4 << 20
+_LONG: Final = 64 << 10
 _NEWLINE, _SPACE, _HASH = b"\n #"
 
 
@@ -43,7 +45,7 @@ class Text:
     Of lines that were wrapped, `envelope` has what the wrappers say, row i of line i.
     """
 
-    data: bytes
+    data: bytes | memoryview
     context: Context = NO_CONTEXT
     envelope: pl.DataFrame | None = None
 
@@ -78,6 +80,19 @@ class Text:
         """The lines from one place up to another."""
         return self if start == 0 and end == len(self) else self.gather(np.arange(start, end))
 
+    def blocks(self) -> list[Text]:
+        """The same lines a few MiB at a time: what is looked at again is then still in the processor's cache."""
+        data, starts = memoryview(self.data), [0]
+        while len(data) - starts[-1] > _BLOCK * 3 // 2:
+            about = starts[-1] + _BLOCK
+            rest = bytes(data[about : about + _LONG]).find(b"\n")
+            if rest < 0:  # lines of megabytes
+                return [self]
+            starts.append(about + rest + 1)
+        if len(starts) == 1:
+            return [self]
+        return [Text(data[a:b], self.context) for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+
     def _with(self, **known: Any) -> Text:
         self.__dict__.update(known)
         return self
@@ -90,10 +105,13 @@ class Text:
         """The lines as a column (String), without their newlines."""
         return self.buffer.texts(self.starts, self.ends).alias("line")
 
+    def line(self, place: int) -> bytes:
+        """The bytes of one line."""
+        return bytes(self.data[self.starts[place] : self.ends[place]])
+
     def pick(self, places: Iterable[int]) -> list[str]:
         """Some of the lines."""
-        starts, ends = self.starts, self.ends
-        return [self.data[starts[place] : ends[place]].decode() for place in places]
+        return [self.line(place).decode() for place in places]
 
     @cached_property
     def plain(self) -> Mask:

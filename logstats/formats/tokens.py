@@ -6,8 +6,9 @@ format; `Tokens.rejected` has `line` and `reason`. Every line of the chunk is in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +35,19 @@ class Tokens:
     fields: pl.DataFrame
     rejected: pl.DataFrame
     ignored: int
+
+
+def joined(parts: Sequence[Tokens], lines: Sequence[int]) -> Tokens:
+    """What was made of some lines after others, so many each."""
+    if len(parts) == 1:
+        return parts[0]
+    shifts = [pl.lit(before, pl.UInt32) for before in accumulate(lines, initial=0)]
+    moved = pl.col("line")
+    return Tokens(
+        pl.concat([p.fields.with_columns(moved + n) for p, n in zip(parts, shifts, strict=False)], rechunk=True),
+        pl.concat([p.rejected.with_columns(moved + n) for p, n in zip(parts, shifts, strict=False)]),
+        sum(part.ignored for part in parts),
+    )
 
 
 class Tokeniser(Protocol):
