@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -71,3 +73,19 @@ def test_places_of_bytes(size: int) -> None:
 def test_escapes_are_backslashes_and_control_characters() -> None:
     assert Buffer(b"plain\nlines\n").escapes.tolist() == []
     assert Buffer(b"a\\b\n\tc\x00\n").escapes.tolist() == [1, 4, 6]
+
+
+NUMBERS = st.one_of(
+    st.integers(-100, 10**18).map(str),
+    st.floats(0, 1e6).map(lambda f: f"{f:.3f}"),
+    st.text(st.sampled_from("0123456789.-e \x00é"), max_size=20),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(NUMBERS, min_size=1, max_size=12))
+@example(["0", "00", "0.5", ".5", "5.", "1.2.3", "", "1234567890123456", "12345678901234567", "1/2", "1:2", "true"])
+def test_decimals_are_plain_numbers(texts: list[str]) -> None:
+    buffer, starts, ends = spans(texts)
+    plain = [bool(re.fullmatch(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", t, re.ASCII)) and len(t) <= 16 for t in texts]
+    assert buffer.decimals(starts, ends).tolist() == plain

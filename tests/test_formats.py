@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from logstats.endpoints import Endpoints
 from logstats.errors import FormatError
-from logstats.formats.convert import Reading
+from logstats.formats.convert import Reading, _auto_micros
 from logstats.formats.delimited import Delimited, parse_pattern, scan
 from logstats.formats.detect import Detector
 from logstats.formats.engine import reader
@@ -393,3 +394,29 @@ def test_scan_is_linear() -> None:
     for evil in ('"' * 1_000_000, "\\" * 1_000_000 + '"', '\\"' * 500_000, "[" * 1_000_000):
         with pytest.raises(Reject):
             scan(parts, f'1.1.1.1 - - [x] "{evil}')
+
+
+UNITS_SEEN = ["", "s", "ms", "us", "µs", "ns", "m", "h", " s", " ms", "x", "ss"]
+DURATIONS = st.lists(
+    st.none()
+    | st.tuples(
+        st.sampled_from(["0.5", "12", "1e3", "-3", "nan", "inf", "", "+7", "1_0"]), st.sampled_from(UNITS_SEEN)
+    ).map("".join),
+    max_size=12,
+)
+
+
+@settings(deadline=None)
+@given(DURATIONS)
+def test_a_duration_means_the_same_whatever_stands_beside_it(texts: list[str | None]) -> None:
+    together = _auto_micros(pl.Series(texts, dtype=pl.String))
+    apart = [_auto_micros(pl.Series([text], dtype=pl.String))[0] for text in texts]
+    assert together.to_list() == apart
+    for text, micros in zip(texts, together, strict=True):
+        match = re.fullmatch(r"([0-9.eE+-]+) ?(ns|us|µs|ms|s|m|h)?", text or "")
+        try:
+            number = float(match[1]) if match else None
+        except ValueError:
+            number = None
+        scale = {"ns": 1e-3, "us": 1, "µs": 1, "ms": 1e3, None: 1e3, "s": 1e6, "m": 6e7, "h": 3.6e9}
+        assert micros == (round(number * scale[match[2]]) if number is not None and match else None)

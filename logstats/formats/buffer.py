@@ -24,6 +24,9 @@ _BLOCK: Final = 1 << 18  # bytes whose comparison stays in the processor's cache
 _ROUNDS: Final = 32  # windows of a line that are searched together with those of others
 _INLINE: Final = 12  # bytes of a text that a view holds itself (Arrow's columnar format, variable-size binary view)
 
+_POINT, _ZERO = b".0"
+_ZEROS: Final = np.uint64(0x3030303030303030)
+_NINES: Final = np.uint64(0x7676767676767676)  # of what is above 9, it makes the highest bit 1
 _ONES: Final = np.uint64(0x0101010101010101)
 _LOW: Final = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONE: Final = np.uint64(1)
@@ -61,9 +64,15 @@ class Buffer:
     @cached_property
     def escapes(self) -> Places:
         """Where backslashes stand, and control characters but for newlines, in order."""
-        odd = (self.bytes < _SPACE) & (self.bytes != _NEWLINE)
-        odd |= self.bytes == _BACKSLASH
-        return np.flatnonzero(odd)
+        found = []
+        for start in range(0, len(self.data), _BLOCK):
+            block = self.bytes[start : start + _BLOCK]
+            odd = block < _SPACE
+            odd &= block != _NEWLINE
+            odd |= block == _BACKSLASH
+            if odd.any():
+                found.append(np.flatnonzero(odd) + start)
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     @cached_property
     def _windows(self) -> NDArray[np.void]:
@@ -79,9 +88,12 @@ class Buffer:
     def windows(self, places: Places) -> tuple[Words, Words]:
         """The sixteen bytes from each place on as two words, the first byte lowest; zeros behind the end."""
         count = len(self._windows)
-        found = self._windows[np.minimum(places, count - 1)] if count else np.zeros(len(places), f"V{_WINDOW}")
-        behind = np.flatnonzero(places >= count)
-        if len(behind):
+        if not len(places) or places.max() < count:
+            found = self._windows[places]
+        else:
+            behind = places >= count
+            found = np.zeros(len(places), f"V{_WINDOW}")
+            found[~behind] = self._windows[places[~behind]]
             found[behind] = self._last_windows[np.minimum(places[behind] - count, len(self._last_windows) - 1)]
         words = found.view("<u8").reshape(-1, 2)
         return words[:, 0], words[:, 1]
@@ -132,6 +144,26 @@ class Buffer:
         if not good.all():
             found[~good] = ends[~good]
         return found, good
+
+    def decimals(self, starts: Places, ends: Places) -> Mask:
+        """Whether a plain number stands between start and end: digits, of which the first is no idle zero, and perhaps
+        a fraction; up to sixteen characters."""
+        sizes = ends - starts
+        first, second = self.windows(starts)
+        points = np.zeros(len(starts), np.uint8)
+        good = (sizes > 0) & (sizes <= _WINDOW)
+        for word, inside in ((first, np.minimum(sizes, _WORD)), (second, np.clip(sizes - _WORD, 0, _WORD))):
+            point = _equal(word, _POINT)
+            digit = word ^ _ZEROS
+            other = ((digit + _NINES) | digit) & ~_LOW & ~point
+            own = _FIRST[inside]
+            good &= (other & own) == 0
+            points += np.bitwise_count(point & own)
+        initial, last = self.bytes[starts], self.bytes[ends - 1]
+        next_ = (first >> np.uint64(8)) & np.uint64(0xFF)
+        idle = (initial == _ZERO) & (sizes > 1) & (next_ != _POINT)
+        good &= (points <= 1) & (initial != _POINT) & (last != _POINT) & ~idle
+        return good
 
     def texts(self, starts: Places, ends: Places) -> pl.Series:
         """What stands between each start and end (String), as views."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
+import numpy as np
 import polars as pl
 
 from logstats import schema
@@ -14,6 +17,7 @@ from logstats.formats import timestamps
 from logstats.formats.model import UNITS, Field
 from logstats.formats.requests import TARGET_COLUMNS, EndpointsOf, Requests, missing, present
 from logstats.formats.tokens import Tokens
+from logstats.remembered import Remembered
 
 # Durations are kept to the microsecond, and a Float64 of milliseconds holds that up to here (285 years).
 LONGEST_US: Final = float(2**53)
@@ -45,6 +49,19 @@ _LEVELS = {
 }
 _HAS_PORT = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|\[.*)$"
 _SUFFIXES = r"^([0-9.eE+-]+|[0-9.]+) ?(ns|us|µs|μs|micros|ms|msecs|s|sec|secs|m|min|h)?$"
+_SUFFIXED = re.compile(_SUFFIXES)
+_SCALES: Final = {
+    **UNITS,
+    "µs": 1.0,
+    "μs": 1.0,
+    "micros": 1.0,
+    "msecs": 1e3,
+    "sec": 1e6,
+    "secs": 1e6,
+    "m": 6e7,
+    "min": 6e7,
+    "h": 3.6e9,
+}
 
 
 @dataclass(frozen=True)
@@ -106,10 +123,17 @@ class Meaning:
     events: bool
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
     _requests: Requests = field(init=False, repr=False, compare=False)
+    _prepared: dict[str, Remembered] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _clients: Remembered = field(default_factory=lambda: Remembered(_without_ports), init=False, compare=False)
+    _forwarded: Remembered = field(default_factory=lambda: Remembered(_first_addresses), init=False, compare=False)
+    _levels: Remembered = field(default_factory=lambda: Remembered(_known_levels), init=False, compare=False)
 
     def __post_init__(self) -> None:
         roles = {field.role for field in self.fields.values()}
         mixed = "request" in roles and bool(roles & {"target", "path"})
+        for name, one in self.fields.items():
+            if one.extract or one.absent or one.decode:
+                self._prepared[name] = Remembered(partial(_prepared, field=one))
         object.__setattr__(self, "_requests", Requests(self.reading.endpoints, self.reading.wanted, mixed=mixed))
 
     def convert(self, tokens: Tokens, lines: int, envelope: pl.DataFrame | None = None) -> Batch:
@@ -120,10 +144,7 @@ class Meaning:
         `bad_bytes`, `bad_duration`; in formats that mix in events, a line with nothing known in it as
         `no_known_fields`.
         """
-        frame = _prepared(tokens.fields, self.fields)
-        frame = pl.DataFrame(
-            [column for column in frame if column.null_count() < frame.height or column.name == "line"]
-        )
+        frame = self._texts(tokens.fields)
         role = self._roles(frame.columns)
         frame = frame.hstack([*self._requests.of(frame, role), *self._found_apart(frame, role, envelope)])
         plan = self._plans.get(tuple(frame.columns))
@@ -146,6 +167,15 @@ class Meaning:
         invalid = int(rows.drop_in_place("_invalid").sum()) if "_invalid" in plan.columns else 0
         return Batch(rows, rejected, tokens.ignored, lines, invalid)
 
+    def _texts(self, fields: pl.DataFrame) -> pl.DataFrame:
+        """The columns that hold anything, as they are interpreted."""
+        made = []
+        for column in fields:
+            if column.null_count() < fields.height or column.name == "line":
+                memory = self._prepared.get(column.name)
+                made.append(memory.of(column).to_series().alias(column.name) if memory is not None else column)
+        return pl.DataFrame(made)
+
     def _roles(self, columns: Sequence[str]) -> dict[str, str]:
         """Role → the first of the columns that has it."""
         return {self.fields[name].role: name for name in reversed(columns) if name in self.fields}
@@ -153,11 +183,23 @@ class Meaning:
     def _found_apart(
         self, frame: pl.DataFrame, role: Mapping[str, str], envelope: pl.DataFrame | None
     ) -> list[pl.Series]:
-        """`_timestamp`, which takes more than an expression, and `_app_of_wrapper`."""
+        """What takes more than an expression, or is found once for each distinct text: `_timestamp`, `_client`,
+        `_forwarded`, `_level`; `_us_…`, durations that say their unit; and `_app_of_wrapper`."""
         found: dict[str, pl.Series] = {}
+        client = role.get("client_ip", "")
+        if client and self.fields[client].port and "client_ip" in self.reading.wanted:
+            found["_client"] = self._clients.of(frame[client]).to_series()
+        if self.reading.trust_forwarded and "forwarded_for" in role and "client_ip" in self.reading.wanted:
+            found["_forwarded"] = self._forwarded.of(frame[role["forwarded_for"]]).to_series()
+        if "level" in role and (self.events or "level" in self.reading.wanted):
+            found["_level"] = self._levels.of(frame[role["level"]]).to_series()
         timed = "timestamp" in self.reading.wanted
         if timed and ("timestamp" in role or "date" in role):
             found["_timestamp"] = timestamps.parse(present(_time_text(frame, role)), self.reading.zone)
+        for name in frame.columns:
+            field = self.fields.get(name)
+            if field is not None and field.role == "duration" and field.unit == "auto":
+                found[f"_us_{name}"] = _auto_micros(frame[name])
         if envelope is not None:
             about = envelope[frame["line"]]
             if timed and "timestamp" in about.columns:
@@ -184,7 +226,9 @@ class Meaning:
             columns["bytes"], bad["bad_bytes"] = _bytes(pl.col(role["bytes"]))
         durations = [name for name in given if name in fields and fields[name].role == "duration"]
         if durations:
-            micros = [_micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations]
+            micros = [
+                _micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations if fields[n].unit != "auto"
+            ]
             read = [_duration(pl.col(n), pl.col(f"_us_{n}")) for n in durations]
             times, not_numbers, invalid = zip(*read, strict=True)
             if any(fields[n].sum for n in durations):
@@ -201,7 +245,8 @@ class Meaning:
         if "_timestamp" in given:
             columns["timestamp"] = pl.col("_timestamp")
         if "client_ip" in wanted:
-            columns["client_ip"] = _client(role, fields, reading)
+            client = pl.col("_client") if "_client" in given else text("client_ip")
+            columns["client_ip"] = pl.coalesce("_forwarded", client) if "_forwarded" in given else client
         host = pl.coalesce(text("host"), "_authority") if "_authority" in given else text("host")
         of_wrapper = _present(pl.col("_app_of_wrapper")) if "_app_of_wrapper" in given else pl.lit(None, pl.String)
         app = pl.coalesce(text("app_name"), of_wrapper, pl.lit(reading.app, pl.String), host)
@@ -212,14 +257,15 @@ class Meaning:
         for name in ("user_id", "referer", "user_agent", "message", "trace_id"):
             if name in role:
                 columns[name] = text(name)
+        level = pl.col("_level") if "_level" in given else pl.lit(None, pl.String)
         if "level" in wanted:
-            columns["level"] = _level(text("level"), columns.get("status"))
+            columns["level"] = _level(level, columns.get("status"))
         if self.events:
             is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "status", "request")))
             is_request |= text("target").is_not_null() & ("duration" in role and text("duration").is_not_null())
-            is_event = text("level").is_not_null() | text("message").is_not_null()
+            is_event = level.is_not_null() | text("message").is_not_null()
             columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
-            columns["level"] = _level(text("level"), columns.get("status"))
+            columns["level"] = _level(level, columns.get("status"))
             bad["no_known_fields"] = ~is_request & ~is_event
             if "endpoint" in columns:
                 columns["endpoint"] = pl.when(is_request).then("_endpoint")
@@ -238,32 +284,26 @@ class Meaning:
         return _Plan(micros, keep | nulls, {reason: flag.fill_null(value=False) for reason, flag in bad.items()})
 
 
-def _prepared(frame: pl.DataFrame, fields: Mapping[str, Field]) -> pl.DataFrame:
-    """The texts as they are interpreted: what a field's `extract`, `absent` and `decode` make of them."""
-    made: dict[str, pl.Expr | pl.Series] = {}
-    for name in frame.columns:
-        field = fields.get(name)
-        if field is None or not (field.extract or field.absent or field.decode):
-            continue
-        text = pl.col(name)
-        if field.extract:
-            text = pl.coalesce(text.str.extract(field.extract, 1), text)
-        if field.absent:
-            text = pl.when(~text.is_in(field.absent)).then(text)
-        if field.decode == "plus":
-            text = text.str.replace_all("+", " ", literal=True)
-        made[name] = _percent_decoded(frame.select(text).to_series()) if field.decode == "percent" else text
-    return frame.with_columns(**made) if made else frame
+def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
+    """Distinct texts as they are interpreted: what a field's `extract`, `absent` and `decode` make of them."""
+    text = pl.col("")
+    if field.extract:
+        text = pl.coalesce(text.str.extract(field.extract, 1), text)
+    if field.absent:
+        text = pl.when(~text.is_in(field.absent)).then(text)
+    if field.decode == "plus":
+        text = text.str.replace_all("+", " ", literal=True)
+    made = texts.to_frame("").select(text)
+    return _percent_decoded(made.to_series()).to_frame() if field.decode == "percent" else made
 
 
 def _percent_decoded(texts: pl.Series) -> pl.Series:
-    """`%20` undone, twice where a server has done it twice (`%2520`). Each distinct text is decoded once."""
+    """`%20` undone, twice where a server has done it twice (`%2520`)."""
     if not texts.str.contains("%", literal=True).any():
         return texts
-    distinct = texts.drop_nulls().unique()
-    decoded = [unquote(unquote(text) if "%25" in text else text) for text in distinct.to_list()]
-    safe = [text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n") for text in decoded]
-    return texts.replace_strict(distinct, pl.Series(safe, dtype=pl.String), default=None, return_dtype=pl.String)
+    decoded = [t and unquote(unquote(t) if "%25" in t else t) for t in texts.to_list()]
+    safe = [t and t.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n") for t in decoded]
+    return pl.Series(safe, dtype=pl.String)
 
 
 def _present(text: pl.Expr) -> pl.Expr:
@@ -293,23 +333,25 @@ def _bytes(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
 
 def _micros(text: pl.Expr, unit: str) -> pl.Expr:
     """A duration in whole microseconds as Float64, null where the text is no number."""
-    if unit != "auto":
-        return (text.cast(pl.Float64, strict=False) * UNITS[unit]).round()
+    return (text.cast(pl.Float64, strict=False) * UNITS[unit]).round()
+
+
+def _auto_micros(texts: pl.Series) -> pl.Series:
+    """The same of durations that say their unit; milliseconds if one does not."""
+    first = texts.drop_nulls().head(1)
+    match = _SUFFIXED.match(first[0]) if first.len() else None
+    found = texts.clear(texts.len()).cast(pl.Float64)
+    if match is not None and match[2]:  # mostly all have the same
+        number = pl.col("").str.strip_suffix(match[2]).cast(pl.Float64, strict=False)
+        good = pl.col("").str.ends_with(match[2]) & number.is_finite()
+        found = texts.to_frame("").select(pl.when(good).then((number * _SCALES[match[2]]).round())).to_series()
+    left = np.flatnonzero((found.is_null() & texts.is_not_null()).to_numpy())
+    if not len(left):
+        return found
+    text = pl.col("")
     number = text.str.extract(_SUFFIXES, 1).cast(pl.Float64, strict=False)
-    scales = {
-        **UNITS,
-        "µs": 1.0,
-        "μs": 1.0,
-        "micros": 1.0,
-        "msecs": 1e3,
-        "sec": 1e6,
-        "secs": 1e6,
-        "m": 6e7,
-        "min": 6e7,
-        "h": 3.6e9,
-    }
-    suffix = text.str.extract(_SUFFIXES, 2)
-    return (number * suffix.replace_strict(scales, default=1e3, return_dtype=pl.Float64)).round()
+    scale = text.str.extract(_SUFFIXES, 2).replace_strict(_SCALES, default=1e3, return_dtype=pl.Float64)
+    return found.scatter(left, texts.gather(left).to_frame("").select((number * scale).round()).to_series())
 
 
 def _duration(text: pl.Expr, micros: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
@@ -319,24 +361,27 @@ def _duration(text: pl.Expr, micros: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr
     return milliseconds, micros.is_null() & ~missing(text), ~good
 
 
-def _level(text: pl.Expr, status: pl.Expr | pl.Series | None) -> pl.Expr:
-    logged = text.str.to_uppercase().replace(_LEVELS)
-    if status is None or isinstance(status, pl.Series):
+def _known_levels(texts: pl.Series) -> pl.DataFrame:
+    """Levels as everybody calls them; null for what says none."""
+    return texts.to_frame("").select(_present(pl.col("")).str.to_uppercase().replace(_LEVELS))
+
+
+def _level(logged: pl.Expr, status: pl.Expr | None) -> pl.Expr:
+    if status is None:
         return pl.coalesce(logged, pl.lit("INFO"))
     derived = pl.when(status >= 500).then(pl.lit("ERROR")).when(status >= 400).then(pl.lit("WARN"))
     return pl.coalesce(logged, derived.otherwise(pl.lit("INFO")))
 
 
-def _client(role: Mapping[str, str], fields: Mapping[str, Field], reading: Reading) -> pl.Expr:
-    client = pl.lit(None, pl.String)
-    if "client_ip" in role:
-        client = _present(pl.col(role["client_ip"]))
-        if fields[role["client_ip"]].port:
-            client = _without_port(client)
-    if reading.trust_forwarded and "forwarded_for" in role:
-        first = pl.col(role["forwarded_for"]).str.splitn(",", 2).struct.field("field_0").str.strip_chars(" ")
-        client = pl.coalesce(_without_port(_present(first)), client)
-    return client
+def _without_ports(texts: pl.Series) -> pl.DataFrame:
+    """Addresses without their ports; null for what says none."""
+    return texts.to_frame("").select(_without_port(_present(pl.col(""))))
+
+
+def _first_addresses(texts: pl.Series) -> pl.DataFrame:
+    """The first of some addresses, `client, proxy, proxy`, without its port."""
+    first = pl.col("").str.splitn(",", 2).struct.field("field_0").str.strip_chars(" ")
+    return texts.to_frame("").select(_without_port(_present(first)))
 
 
 def _without_port(address: pl.Expr) -> pl.Expr:

@@ -45,7 +45,9 @@ class Reader:
             if self.format.engine == "w3c":  # whose directives hold until the next
                 return self.tokenise(text)
             blocks = text.blocks()
-            return joined([self.tokenise(block) for block in blocks], [len(block) for block in blocks])
+            parts = [self.tokenise(block) for block in blocks]
+            text.counted(blocks)
+            return joined(parts, [len(block) for block in blocks])
 
     def fitting(self, text: Text) -> Batch:
         """The same for lines of which it is not sure that they have this format: of those that it can read, only

@@ -15,6 +15,7 @@ import json
 import re
 import threading
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -30,6 +31,7 @@ from logstats.formats.tokens import REJECTED, Reject, Tokens, scan_lines, two_la
 if TYPE_CHECKING:
     import duckdb
 
+READERS: Final = 64  # skeletons that are kept ready
 FEW: Final = 3000  # lines below which loading DuckDB costs more than it saves
 _DOT = re.compile(r"(?<!\\)\.")  # between the keys of objects in one another; `\.` belongs to a key
 _INDEX = re.compile(r"^(.*)\[(\d+)\]$")
@@ -50,6 +52,8 @@ class JsonLines:
         if extra:
             self.names.append("_extra")
         self._connections = threading.local()
+        # Making one ready takes as long as a thousand lines do.
+        self._reader = lru_cache(READERS)(self._made_ready)
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane. Raises Reject."""
@@ -99,7 +103,10 @@ class JsonLines:
 
     def _learn(self, line: str) -> Skeleton | None:
         skeleton = JsonSkeleton.of(line)
-        return SkeletonReader(skeleton, self._keys, self._objects, self._numeric, self._times) if skeleton else None
+        return self._reader(skeleton) if skeleton else None
+
+    def _made_ready(self, skeleton: JsonSkeleton) -> SkeletonReader:
+        return SkeletonReader(skeleton, self._keys, self._objects, self._numeric, self._times)
 
     def _odd(self, text: Text) -> Tokens:
         """Lines that have no skeleton."""

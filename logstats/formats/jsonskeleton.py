@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from logstats.formats.buffer import Mask, Span
+from logstats.formats.buffer import Buffer, Mask, Places, Span
 from logstats.formats.text import Text
 
 Path = tuple[str | int, ...]
@@ -118,8 +118,9 @@ class SkeletonReader:
         places = {leaf.path: number for number, leaf in enumerate(skeleton.leaves)}
         self._bones = [bone.encode() for bone in skeleton.bones]
         self._tabs = sum(bone.count("\t") for bone in skeleton.bones)
-        self._shown = {number for number, leaf in enumerate(skeleton.leaves) if not leaf.quoted}
-        self._checks = [pl.col(f"v{number}").str.contains(_BARE) for number in self._shown]
+        self._quoted = [leaf.quoted for leaf in skeleton.leaves]
+        self._shown: set[int] = set()
+        self._checks: list[pl.Expr] = []
         self._names = list(keys)
         self._values: list[pl.Expr] = []
         for name, paths in keys.items():
@@ -154,6 +155,8 @@ class SkeletonReader:
             # A text ends at the next quote, a number at what stands behind it.
             ends, good = buffer.find(bone[:1], starts, line_ends)
             good &= buffer.stands(bone, ends)
+            if not self._quoted[number]:
+                good &= self._is_value(buffer, starts, ends)
             if number == len(self._bones) - 2:
                 good &= ends + len(bone) == line_ends
             spans.append((starts, ends))
@@ -170,6 +173,15 @@ class SkeletonReader:
         sure = np.zeros(len(text), np.bool_)
         sure[rows] = True
         return texts.with_columns(self._values).select(self._names), sure
+
+    @staticmethod
+    def _is_value(buffer: Buffer, starts: Places, ends: Places) -> Mask:
+        """Whether a number stands there as everybody writes it, or true, false or null."""
+        good = buffer.decimals(starts, ends)
+        others = np.flatnonzero(~good)
+        if len(others):
+            good[others] = buffer.texts(starts[others], ends[others]).str.contains(_BARE).to_numpy()
+        return good
 
 
 def _is_json(line: str) -> bool:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -27,6 +28,7 @@ from logstats.formats.text import Text
 from logstats.formats.tokens import Reject, Tokens, two_lanes
 
 MOST: Final = 200  # pairs of a line whose layout is learned, and characters of each key
+LAYOUTS: Final = 64  # that are kept ready
 
 _PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -92,6 +94,7 @@ class Pairs:
         self._keys = {key: (rank, name) for name in self.names for rank, key in enumerate(fields[name].keys)}
         self._known = set(chain.from_iterable(field.keys for field in fields.values() if field.role != "ignored"))
         self._extra = extra
+        self._made_ready = lru_cache(LAYOUTS)(self._new_layout)
         if extra:
             self.names.append("_extra")
 
@@ -141,7 +144,10 @@ class Pairs:
         if self._grammar.between.join(words) != text or not all(p.plain for p in found):
             return None
         pairs = tuple((p.key, p.quoted) for p in found)
-        return _Layout(pairs, self._grammar, self._chosen(tuple(p.key for p in found)))
+        return self._made_ready(pairs)
+
+    def _new_layout(self, pairs: tuple[tuple[str, bool], ...]) -> _Layout:
+        return _Layout(pairs, self._grammar, self._chosen(tuple(key for key, _ in pairs)))
 
     def _chosen(self, keys: tuple[str, ...]) -> list[pl.Expr]:
         """Each variable from the best of the keys of a layout."""

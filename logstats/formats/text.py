@@ -6,10 +6,11 @@ The text that both lanes of every format read: UTF-8, lines ended by a single ne
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -92,6 +93,11 @@ class Text:
         if len(starts) == 1:
             return [self]
         return [Text(data[a:b], self.context) for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+    def counted(self, blocks: Sequence[Text]) -> None:
+        """Learn of its blocks where the lines end."""
+        before = accumulate((len(block.data) for block in blocks), initial=0)
+        self._with(ends=np.concatenate([block.ends + size for block, size in zip(blocks, before, strict=False)]))
 
     def _with(self, **known: Any) -> Text:
         self.__dict__.update(known)

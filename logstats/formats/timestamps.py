@@ -5,9 +5,11 @@ Month names are English whatever the locale: Polars parses with chrono, which kn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -34,6 +36,9 @@ _LOCAL = (
     "%d/%b/%Y %H:%M:%S%.f",
 )
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # in microseconds since 1970
+SHAPES: Final = 256  # that are remembered
+_DIGIT = re.compile("[1-9]")
+_shapes: dict[tuple[str, str], int] = {}
 _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
 
 
@@ -94,8 +99,18 @@ def _attempts(zone: str, texts: pl.Series) -> Iterator[Callable[[pl.Series], pl.
         _try_number,
     ]
     first = texts.drop_nulls().head(1)
-    likely = next((attempt for attempt in attempts if first.len() and attempt(first).is_not_null().any()), None)
-    yield from ([likely] if likely else [])
+    if first.len():
+        # What read a text of this shape before reads this one, too; if not, they are all tried.
+        shape = _DIGIT.sub("0", first[0]), zone
+        likely = _shapes.get(shape)
+        if likely is None:
+            likely = next((n for n, attempt in enumerate(attempts) if attempt(first).is_not_null().any()), None)
+            if len(_shapes) >= SHAPES:
+                _shapes.clear()
+            if likely is not None:
+                _shapes[shape] = likely
+        if likely is not None:
+            yield attempts[likely]
     yield from attempts
 
 
