@@ -30,13 +30,15 @@ class Remembered:
 
     def _forget(self) -> None:
         # The numbers that Polars gives to categories last as long as there is a column of the type.
-        self._numbered = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
+        self._numbered: pl.Series | None = None
         self._table: pl.DataFrame | None = None
         self._bytes = 0
 
     def of(self, texts: pl.Series) -> pl.DataFrame:
         """The row of each text (String), in their order."""
         with self._lock:
+            if self._numbered is None:
+                self._numbered = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
             numbered = texts.cast(self._numbered.dtype)
             numbers = numbered.to_physical()
             table = self._learn(numbered, numbers)

@@ -162,6 +162,14 @@ def formats(folder: Path, lines: int, runs: int) -> None:
     show(f"Formats: {lines // 4:,} lines each", figures, lines // 4, against="combined_time")
 
 
+def every(lines: int) -> None:
+    """Every format that there is, on lines of its own samples."""
+    from bench_formats import table
+
+    print(f"\nEvery format, {lines // 10:,} lines each, in one process that is warm")
+    table([], lines // 10)
+
+
 def memory(folder: Path, lines: int, big: int) -> None:
     """Peak memory of a pipe, for an input and one ten times as long: one day, 200,000 users."""
     del folder
@@ -208,7 +216,7 @@ def stages(folder: Path, lines: int) -> None:
         text = Text.of(chunk)
         count += len(text)
         lap("bytes to text")
-        tokens = ready.tokenise(text)
+        tokens = ready.tokens(text)
         lap("text to fields")
         batch = ready.convert(tokens, text)
         lap("fields to rows")
@@ -225,7 +233,7 @@ def stages(folder: Path, lines: int) -> None:
 
 def main() -> None:
     """Run the sections that are asked for."""
-    sections = ("peers", "formats", "memory", "start", "stages")
+    sections = ("peers", "formats", "every", "memory", "start", "stages")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=2_000_000)
     parser.add_argument("--big", type=int, default=20_000_000)
@@ -239,6 +247,8 @@ def main() -> None:
         peers(args.folder, args.lines, args.runs)
     if "formats" in asked:
         formats(args.folder, args.lines, args.runs)
+    if "every" in asked:
+        every(args.lines)
     if "start" in asked:
         start(args.folder, args.runs)
     if "stages" in asked:

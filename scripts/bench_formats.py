@@ -4,7 +4,7 @@
     scripts/bench_formats.py [--lines N] [NAME]...
 
 The lines are the first sample of the format, over and over, with another path and another second each. Figures are
-those of the best of three runs; they fail nothing.
+those of the best of three runs, in turns with combined; they fail nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import logstats
@@ -42,16 +42,29 @@ def lines_of(form: Format, number: int) -> Iterator[str]:
         yield _SECOND.sub(lambda match, i=i: f"{match[1]}{i // 20 % 60:02d}", line, count=1)  # type: ignore[misc]
 
 
-def rate(path: Path, name: str, number: int) -> float:
-    """Lines a second, of the best run."""
-    best = float("inf")
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        report = logstats.report(path, format=name)
-        best = min(best, time.perf_counter() - began)
-        if report.rejected:
-            raise SystemExit(f"{name}: {report.rejected} lines of its own samples are rejected: {report.rejects}")
-    return number / best
+def seconds(path: Path, name: str) -> float:
+    """How long a report of a file takes."""
+    began = time.perf_counter()
+    report = logstats.report(path, format=name)
+    taken = time.perf_counter() - began
+    if report.rejected:
+        raise SystemExit(f"{name}: {report.rejected} lines of its own samples are rejected: {report.rejects}")
+    return taken
+
+
+def table(names: Sequence[str], number: int) -> None:
+    """Print lines a second of each format, and the ratio to combined, with which it takes turns."""
+    formats = {name: form for name, form in builtin().items() if not form.wraps}
+    print(f"{'format':20} {'engine':10} {'lines/s':>12}  of combined")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder) / f"{name}.log" for name in ["combined", *(names or formats)]}
+        for name, path in paths.items():
+            path.write_text("\n".join(lines_of(formats[name], number)) + "\n", encoding="utf-8")
+            turns = [(seconds(path, name), seconds(paths["combined"], "combined")) for _ in range(RUNS)]
+            own, combined = (min(taken) for taken in zip(*turns, strict=True))
+            print(f"{name:20} {formats[name].engine:10} {number / own:12,.0f}  {combined / own:6.2f}", flush=True)
+            if name != "combined":
+                path.unlink()
 
 
 def main() -> None:
@@ -60,18 +73,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--lines", type=int, default=200_000)
     given = parser.parse_args()
-    formats = {name: form for name, form in builtin().items() if not form.wraps}
-    names = ["combined", *(name for name in given.names or formats if name != "combined")]
-    print(f"{'format':20} {'engine':10} {'lines/s':>12}  of combined")
-    combined = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            path = Path(folder) / f"{name}.log"
-            path.write_text("\n".join(lines_of(formats[name], given.lines)) + "\n", encoding="utf-8")
-            found = rate(path, name, given.lines)
-            combined = combined or found
-            print(f"{name:20} {formats[name].engine:10} {found:12,.0f}  {found / combined:6.2f}", flush=True)
-            path.unlink()
+    table(given.names, given.lines)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Any, Final
 
 import polars as pl
 
 from logstats.formats.convert import Reading
 from logstats.formats.engine import Reader, reader
-from logstats.formats.layout import MORE, Layout, name_of, with_more
+from logstats.formats.layout import Layout, name_of, with_more
 from logstats.formats.model import Field, Format
 from logstats.formats.requests import EndpointsOf
 from logstats.formats.text import NO_CONTEXT, Context, Text
@@ -121,7 +123,8 @@ class Detector:
         chosen, left = [ranking[0]], _unread(sample, ranking[0])
         while left and len(chosen) <= MIXED and not self._exact:
             known = [candidate.layout for candidate in chosen]
-            more = next((c for c in self._all(left, context) if _certain(c) and c.layout not in known), None)
+            others = chain.from_iterable(self._all(left, context))
+            more = next((c for c in others if _certain(c) and c.layout not in known), None)
             if more is None:
                 break
             chosen.append(more)
@@ -132,22 +135,17 @@ class Detector:
 
     def rank(self, lines: Iterable[str], context: Context = NO_CONTEXT) -> list[Candidate]:
         """Layouts that read a line of the sample, best first; those with unknown columns if there are no others."""
-        found: list[Candidate] = []
-        for candidate in self._all(sample_of(lines), context):
-            if found and candidate.format.name.endswith(MORE) and not found[0].format.name.endswith(MORE):
-                break
-            found.append(candidate)
-        return found
+        return next(filter(None, self._all(sample_of(lines), context)), [])
 
-    def _all(self, sample: list[str], context: Context) -> Iterator[Candidate]:
-        """Candidates, best first; last those with unknown columns after a known layout."""
+    def _all(self, sample: list[str], context: Context) -> Iterator[list[Candidate]]:
+        """Candidates, best first; then those with unknown columns after a known layout."""
         if all(map(ignorable, sample)):
             return
         text = Text.of("\n".join(sample).encode(), context=context)
-        for formats in (self._formats, [] if self._exact else _with_more(self._formats)):
-            found = self._explore(text, (), formats)
+        for further in (False, True) if not self._exact else (False,):
+            found = self._explore(text, (), self._further if further else self._formats)
             most = max((_weight(candidate) for candidate in found), default=0)
-            yield from sorted(found, key=lambda candidate: _order(candidate, most))
+            yield sorted(found, key=lambda candidate: _order(candidate, most))
 
     def _explore(self, text: Text, outer: tuple[Wrapper, ...], formats: Sequence[Format]) -> list[Candidate]:
         """Candidates on lines that `outer` has been taken off, and on what is left when more is taken off."""
@@ -156,12 +154,12 @@ class Detector:
             return []
         probes = lines[:: max(1, len(lines) // _PROBES)][:_PROBES]
         directed = FIELDS in text.context.directives or bool(text.lines.str.starts_with(FIELDS).any())
-        chain = tuple(wrapper.format for wrapper in outer)
+        around = tuple(wrapper.format for wrapper in outer)
         found = []
         for form in formats:
             ready = self._reader(form)
             if (directed and form.engine == "w3c") or _reads_one(ready.tokenise.scan, probes, form.fields):
-                candidate = _try(ready, chain, text)
+                candidate = _try(ready, around, text)
                 if candidate.read:
                     found.append(candidate)
         if len(outer) < _DEEPEST:
@@ -171,6 +169,10 @@ class Detector:
                     if not inside.lines.equals(text.lines):
                         found += self._explore(inside, (*outer, wrapper), formats)
         return found
+
+    @cached_property
+    def _further(self) -> list[Format]:
+        return [with_more(f) for f in self._formats if f.engine == "delimited" and not f.pattern.endswith("_more")]
 
     def _reader(self, form: Format) -> Reader:
         if form.name not in self._readers:
@@ -195,10 +197,6 @@ def _order(candidate: Candidate, most: float) -> tuple[Any, ...]:
 def _weight(candidate: Candidate) -> float:
     """An event is worth less than a request: a wrapper around access lines can look like an application's line."""
     return candidate.requests + (candidate.read - candidate.requests) / 4
-
-
-def _with_more(formats: Iterable[Format]) -> list[Format]:
-    return [with_more(form) for form in formats if form.engine == "delimited" and not form.pattern.endswith("_more")]
 
 
 def _reads_one(scan: Scan, probes: Sequence[str], fields: Mapping[str, Field]) -> bool:
