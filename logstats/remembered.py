@@ -1,7 +1,7 @@
 """What was made of a text, remembered for when it comes again.
 
 A log says the same few things over and over: what is costly is done once for each distinct text. A stranger chooses
-the texts, so no more than a certain number, and size, of them is remembered: then all of it is forgotten.
+the texts, so no more than so many bytes of them are remembered: then all of it is forgotten.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-TEXTS: Final = 150_000
-BYTES: Final = 32 << 20
+BYTES: Final = 28 << 20
+_EACH: Final = 64  # bytes that a text costs beside its own and those of its row
 
 
 class Remembered:
@@ -42,7 +42,7 @@ class Remembered:
             numbered = texts.cast(self._numbered.dtype)
             numbers = numbered.to_physical()
             table = self._learn(numbered, numbers)
-            if table.height > TEXTS or self._bytes > BYTES:
+            if self._bytes > BYTES:
                 self._forget()
         return table[numbers] if not numbers.null_count() else table.select(pl.all().gather(numbers))
 
@@ -54,8 +54,8 @@ class Remembered:
             return self._table
         _, first = np.unique(numbers.gather(places).to_numpy(), return_index=True)
         new = numbered.gather(places.gather(first)).cast(pl.String)
-        self._bytes += int(new.str.len_bytes().sum())
         made = self._make(new)
+        self._bytes += int(new.str.len_bytes().sum()) + new.len() * (_EACH + 16 * made.width)
         # In one piece, because that is how rows are gathered fast.
         self._table = made if self._table is None else pl.concat([self._table, made], rechunk=True)
         return self._table

@@ -42,9 +42,8 @@ def test_each_text_is_made_once() -> None:
     assert sorted(made) == sorted(f"/{n}" for n in range(300))
 
 
-@pytest.mark.parametrize(("cap", "value"), [("TEXTS", 50), ("BYTES", 500)])
-def test_it_forgets_when_there_is_too_much(monkeypatch: pytest.MonkeyPatch, cap: str, value: int) -> None:
-    monkeypatch.setattr(remembered, cap, value)
+def test_it_forgets_when_there_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "BYTES", 5_000)
     memory = Remembered(lengths)
     for start in range(0, 3000, 20):
         texts = [f"/path/{n}" for n in range(start, start + 40)]
