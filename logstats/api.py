@@ -361,7 +361,8 @@ def read(
 
     def rows_of(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
         place = pl.col("line").cast(pl.Int64) + first_line
-        return rows.sort("line").select(*columns, pl.lit(source).alias("source"), place.alias("line"))
+        chosen = schema.owned(rows.select(*columns, "line"))
+        return chosen.sort("line").select(*columns, pl.lit(source).alias("source"), place.alias("line"))
 
     job = _job(options, frozenset(columns), rows_of, rejects is not None, counts)
     return _frames(sources, job, listener, interrupt, rejects)

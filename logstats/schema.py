@@ -38,6 +38,15 @@ MALFORMED: Final = "(malformed)"  # the endpoint of a request whose request line
 OTHER: Final = "(other)"  # where values beyond a cap are folded
 
 
+def owned(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same rows with texts of their own: those of a chunk are views that keep all of its bytes in memory."""
+    import polars as pl
+
+    oldest = pl.CompatLevel.oldest()  # whose texts are copied into one buffer
+    texts = [column for column in rows if column.dtype == pl.String]
+    return rows.with_columns(pl.Series(text.name, text.to_arrow(compat_level=oldest)) for text in texts)
+
+
 def dtypes() -> dict[str, pl.DataType]:
     """Column name to Polars type, in the order of the schema."""
     import polars as pl

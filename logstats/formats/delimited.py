@@ -153,16 +153,13 @@ class Delimited:
 
     def fast(self, text: Text) -> tuple[pl.DataFrame, Mask]:
         """The fast lane: which lines it vouches for, and the variables of those."""
-        if len(self._sections) > 1:
-            text.quotes  # noqa: B018 (which finds the lines on the way)
-        proven = text.plain.copy()
-        spans = self._spans(text, proven)
+        spans, proven = self._spans(text)
         if not proven.all():
             spans = {name: (starts[proven], ends[proven]) for name, (starts, ends) in spans.items()}
         return pl.DataFrame([text.buffer.texts(*spans[name]).alias(name) for name in self.names]), proven
 
-    def _spans(self, text: Text, proven: Mask) -> dict[str, Span]:
-        """Where each variable begins and ends in every line; lines where that is not certain are struck from `proven`.
+    def _spans(self, text: Text) -> tuple[dict[str, Span], Mask]:
+        """Where each variable begins and ends in every line, and in which lines that is certain.
 
         The line is cut at its quotes first. With as many as the pattern has, and none of them escaped, each is where
         the pattern has one.
@@ -174,7 +171,7 @@ class Delimited:
         quotes = end - first
         # What stands behind the last literal may hold quotes if nobody wants to know what it is.
         loose = isinstance(last, Variable) and last.name not in self.names
-        proven &= (quotes >= count) if loose else (quotes == count)
+        proven = text.plain & ((quotes >= count) if loose else (quotes == count))
         spans: dict[str, Span] = {}
         starts = text.starts
         for number, section in enumerate(sections):
@@ -183,10 +180,10 @@ class Delimited:
                 proven &= text.buffer.bytes[ends - 1] != _BACKSLASH
             self._cut(text.buffer, section, (starts, ends), spans, proven)
             starts = ends + 1
-        return spans
+        return spans, proven
 
     def _cut(self, buffer: Buffer, section: Pattern, span: Span, spans: dict[str, Span], proven: Mask) -> None:
-        """Find the variables of a section between two quotes."""
+        """Find the variables of a section between two quotes; lines that it does not fit are struck from `proven`."""
         starts, ends = span
         if not section:
             proven &= starts == ends

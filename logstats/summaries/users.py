@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from logstats import schema
 from logstats.sketches import hll
 from logstats.summaries.traffic import minute
 
@@ -35,7 +36,7 @@ def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
     if seen["user"].null_count():
         seen = seen.drop_nulls("user")
     if exact:
-        return seen.unique()
+        return schema.owned(seen.unique())
     # A minute that comes twice in a register is cheaper to add twice than to find.
     return pl.DataFrame([seen["minute"], *hll.hash_strings(seen["user"])])
 
