@@ -469,8 +469,8 @@ class _Task(Generic[Result]):
             samples.append((self.chunk.first_line + line, reason, shown))
         whole: list[tuple[int, str, bytes]] = []
         if self.job.keep_rejected:
-            data = self.chunk.data
-            raw = Text(data if data.endswith(b"\n") else data + b"\n")  # as it came, which `text` need not be
+            data = self.chunk.data  # as it came, which `text` need not be
+            raw = text if text.data is data else Text(data if data.endswith(b"\n") else data + b"\n")
             lines = rejected.sort("line").select("line", "reason").iter_rows()
             whole = [(self.chunk.first_line + line, reason, raw.line(line)) for line, reason in lines]
         return samples, reasons, whole

@@ -489,7 +489,7 @@ def test_a_full_disk_leaves_the_archive_as_it_was(tmp_path: Path, root: Path) ->
     (tmp_path / "b.log").write_bytes(log(1_000, 9_000))
     # No file may grow beyond this: the kernel refuses the write, as on a disk that is full.
     code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000));"
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
         "from logstats.cli.main import run; sys.argv = sys.argv[:1] + sys.argv[1:]; run()"
     )
     failed = subprocess.run(

@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +34,7 @@ from logstats.formats.layout import Layout, parse
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs.compression import Damaged, pieces
-from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, Silence, run
+from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, Silence, run
 
 Result = TypeVar("Result")
 
@@ -393,8 +392,7 @@ class _Adding:
     def _commit(self) -> None:
         """Commit everything since the last time. Raises Conflict."""
         if self._progress:
-            with ThreadPoolExecutor(WORKERS) as pool:
-                files = [file for done in pool.map(Partitions.finish, self._tables.values()) for file in done]
+            files = [file for table in self._tables.values() for file in table.finish()]
             self._workspace.keep(files)
             advances = tuple(progress.advance(self._how.source_name) for progress in self._progress)
 

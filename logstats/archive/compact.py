@@ -22,7 +22,8 @@ SETTLE: Final = timedelta(minutes=15)  # after an hour's end: its last lines are
 OPEN_FILES: Final = 8  # of a partition that is not closed, from which on they are put together all the same
 AT_ONCE: Final = 64  # partitions in one commit
 _RATIO: Final = 4
-_BUDGET: Final = 24 << 20  # bytes in memory
+_BUDGET: Final = 24 << 20  # bytes in memory of rows, and of rollups, whose merging takes ten times as much again
+_BUDGET_OF_ROLLUPS: Final = 4 << 20
 _BATCH: Final = 16_384  # rows
 
 Group = tuple[DataFile, ...]
@@ -107,7 +108,7 @@ _AS_IT_WAS: Final = "the archive is as it was: check the disk and run it again"
 def _merged(archive: Archive, workspace: Workspace, group: Group) -> list[DataFile]:
     table = group[0].table
     schema = layout.arrow_schema(table)
-    rows = Partitions(workspace, table, _BUDGET)
+    rows = Partitions(workspace, table, _BUDGET_OF_ROLLUPS if table in layout.ROLLUPS else _BUDGET)
     try:
         for file in group:
             try:

@@ -26,7 +26,7 @@ from logstats.formats.jsonskeleton import JsonSkeleton, SkeletonReader
 from logstats.formats.model import Field
 from logstats.formats.skeleton import Skeleton, take_apart
 from logstats.formats.text import Text
-from logstats.formats.tokens import REJECTED, Reject, Tokens, scan_lines, two_lanes
+from logstats.formats.tokens import REJECTED, Reject, Tokens, in_order, scan_lines, two_lanes
 
 if TYPE_CHECKING:
     import duckdb
@@ -96,7 +96,7 @@ class JsonLines:
         rest = self._odd(text.gather(places))
         moved = pl.lit(pl.Series(places.astype(np.uint32))).gather(pl.col("line"))
         return Tokens(
-            pl.concat([read, rest.fields.with_columns(line=moved)]),
+            in_order(read, rest.fields.with_columns(line=moved)),
             rest.rejected.with_columns(line=moved),
             rest.ignored,
         )

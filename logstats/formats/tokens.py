@@ -104,4 +104,12 @@ def two_lanes(text: Text, fast: pl.DataFrame, proven: Mask, scan: Scan, names: l
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
     left = np.flatnonzero(~proven).tolist()
     slow = scan_lines(zip(left, text.pick(left), strict=True), scan, names)
-    return Tokens(pl.concat([numbered, slow.fields]), slow.rejected, slow.ignored)
+    return Tokens(in_order(numbered, slow.fields), slow.rejected, slow.ignored)
+
+
+def in_order(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The rows of both, by line."""
+    if not other.height:
+        return one
+    both = pl.concat([one, other])
+    return both[np.argsort(both["line"].to_numpy(), kind="stable")]
