@@ -41,7 +41,11 @@ class Remembered:
                 self._numbered = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
             numbered = texts.cast(self._numbered.dtype)
             numbers = numbered.to_physical()
-            table = self._learn(numbered, numbers)
+            try:
+                table = self._learn(numbered, numbers)
+            except BaseException:
+                self._forget()  # there are numbers now that the table has no row for
+                raise
             if self._bytes > BYTES:
                 self._forget()
         return table[numbers] if not numbers.null_count() else table.select(pl.all().gather(numbers))
@@ -52,7 +56,8 @@ class Remembered:
         places = (numbers >= known).arg_true()
         if self._table is not None and not places.len():
             return self._table
-        _, first = np.unique(numbers.gather(places).to_numpy(), return_index=True)
+        found, first = np.unique(numbers.gather(places).to_numpy(), return_index=True)
+        assert not len(found) or found[-1] == known + len(found) - 1, "numbers have gaps"
         new = numbered.gather(places.gather(first)).cast(pl.String)
         made = self._make(new)
         self._bytes += int(new.str.len_bytes().sum()) + new.len() * (_EACH + 16 * made.width)

@@ -67,3 +67,19 @@ def test_threads_may_ask_at_once() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_what_fails_is_made_anew() -> None:
+    failing = True
+
+    def make(texts: pl.Series) -> pl.DataFrame:
+        if failing and texts.len() > 1:
+            raise ValueError("no")
+        return lengths(texts)
+
+    memory = Remembered(make)
+    memory.of(pl.Series(["one"]))
+    with pytest.raises(ValueError, match="no"):
+        memory.of(pl.Series(["two", "four"]))
+    failing = False
+    assert memory.of(pl.Series(["three", "one", "four"]))["size"].to_list() == [5, 3, 4]
