@@ -21,6 +21,7 @@ from logstats.remembered import Remembered
 
 # Durations are kept to the microsecond, and a Float64 of milliseconds holds that up to here (285 years).
 LONGEST_US: Final = float(2**53)
+PLANS: Final = 64  # sets of columns whose expressions are kept
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     # role → the schema columns that it helps to fill
@@ -114,8 +115,8 @@ class _Plan:
 class Meaning:
     """What the fields of a format mean; `events` says whether its lines may be events, too.
 
-    Expressions are made once for each set of columns, which mostly is once: making them takes as long as a
-    thousand lines do.
+    Expressions are made once for each set of columns that hold anything, which mostly is once: making them takes as
+    long as a thousand lines do.
     """
 
     fields: Mapping[str, Field]
@@ -149,6 +150,8 @@ class Meaning:
         frame = frame.hstack([*self._requests.of(frame, role), *self._found_apart(frame, role, envelope)])
         plan = self._plans.get(tuple(frame.columns))
         if plan is None:
+            if len(self._plans) >= PLANS:  # a stranger chooses which columns hold anything
+                self._plans.clear()
             plan = self._plans[tuple(frame.columns)] = self._plan(frame.columns)
         if plan.micros:
             frame = frame.with_columns(plan.micros)
