@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 
 COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
-CHUNK: Final = 5 << 20
+CHUNK: Final = 4 << 20
 _BUDGETS: Final = {layout.LOGS: 16 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
 _BUDGET: Final = 4 << 20
 
