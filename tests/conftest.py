@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from logstats import pipeline
+
 settings.register_profile("logstats", deadline=None)  # a test never asserts a time
 settings.load_profile("logstats")
 
@@ -48,3 +50,16 @@ def run() -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def chunks_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Have files read in chunks of so many bytes."""
+
+    def chunks_of(size: int) -> None:
+        defaults = pipeline.Job.__init__.__defaults__
+        assert defaults is not None and pipeline.CHUNK in defaults
+        smaller = tuple(size if value == pipeline.CHUNK else value for value in defaults)
+        monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", smaller)
+
+    return chunks_of

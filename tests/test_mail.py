@@ -102,8 +102,9 @@ def test_a_missed_threshold_is_in_the_subject() -> None:
         assert condition in body(message, "plain")
 
 
-def test_an_empty_report_is_a_mail_too() -> None:
-    message = parsed(to_email(logstats.report([], over_time=True), "ops@example.com", subject="Übersicht"))
+def test_an_empty_report_is_a_mail_too(tmp_path: Path) -> None:
+    (tmp_path / "a.log").touch()
+    message = parsed(to_email(logstats.report(tmp_path, over_time=True), "ops@example.com", subject="Übersicht"))
     assert message["Subject"] == "Übersicht"
     assert "the input is empty" in body(message, "plain")
     assert "There is nothing to report" in body(message, "html")

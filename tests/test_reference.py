@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 from reference import percentile, reference
 
 import logstats
-from logstats import pipeline
 
 COMBINED = [
     "apache_combined/elastic_examples__apache_logs.log",
@@ -93,21 +93,15 @@ def generated() -> list[str]:
 
 
 @pytest.mark.parametrize("chunk", [1 << 23, 50_000, 3_001])
-def test_generated_log(tmp_path: Path, generated: list[str], chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generated_log(tmp_path: Path, generated: list[str], chunk: int, chunks_of: Callable[[int], None]) -> None:
     path = tmp_path / "a.log"
     path.write_text("\n".join(generated))
-    monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", _chunked(chunk))
+    chunks_of(chunk)
     report = logstats.report([path], format="combined_time", templates=False, exact_users=True)
     compare(report, reference(generated, 1_000_000))
 
 
-def _chunked(size: int) -> tuple[Any, ...]:
-    defaults = pipeline.Job.__init__.__defaults__
-    assert defaults is not None and pipeline.CHUNK in defaults
-    return tuple(size if value == pipeline.CHUNK else value for value in defaults)
-
-
-def test_sharded_equals_whole(tmp_path: Path, generated: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sharded_equals_whole(tmp_path: Path, generated: list[str], chunks_of: Callable[[int], None]) -> None:
     """Any cut into files and chunks gives the same report, byte for byte; sketches included."""
     whole = tmp_path / "whole.log"
     whole.write_text("\n".join(generated) + "\n")
@@ -118,7 +112,7 @@ def test_sharded_equals_whole(tmp_path: Path, generated: list[str], monkeypatch:
         part = tmp_path / f"part{number}.log"
         part.write_text("\n".join(generated[start:end]) + "\n")
         parts.append(part)
-    monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", _chunked(7_777))
+    chunks_of(7_777)
     assert _body(logstats.report(parts, format="combined_time", by=["client_ip"])) == expected
     assert _body(logstats.report(parts[::-1], format="combined_time", by=["client_ip"])) == expected
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 from program import invoke
 
 import logstats
-from logstats import pipeline
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = ["--format", "combined_time", "--by", "client_ip,user_agent,status", "-o", "json"]
@@ -41,12 +41,10 @@ def whole() -> bytes:
 
 
 @pytest.mark.parametrize("chunk", [700, 9_999, 100_000])
-def test_chunks_of_any_size(whole: bytes, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    defaults = pipeline.Job.__init__.__defaults__
-    assert defaults is not None and pipeline.CHUNK in defaults
-    monkeypatch.setattr(
-        pipeline.Job.__init__, "__defaults__", tuple(chunk if d == pipeline.CHUNK else d for d in defaults)
-    )
+def test_chunks_of_any_size(
+    whole: bytes, chunk: int, monkeypatch: pytest.MonkeyPatch, chunks_of: Callable[[int], None]
+) -> None:
+    chunks_of(chunk)
     cut_reads(monkeypatch, chunk)
     assert body(invoke("report", str(SAMPLE), *ARGUMENTS).stdout) == body(whole)
 
@@ -94,7 +92,7 @@ def test_lines_in_any_order(whole: bytes, tmp_path: Path) -> None:
 
 
 def test_beyond_a_cap_the_cut_does_not_matter_but_the_order_of_lines_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks_of: Callable[[int], None]
 ) -> None:
     """What comes first is held: a property of the input, never of its chunks."""
     log = tmp_path / "a.log"
@@ -102,6 +100,5 @@ def test_beyond_a_cap_the_cut_does_not_matter_but_the_order_of_lines_does(
     expected = logstats.report(log, max_endpoints=3).endpoints
     assert {row.endpoint: row.requests for row in expected} == {"/a": 125, "/b": 125, "/c": 125, "(other)": 625}
     cut_reads(monkeypatch, 100)
-    defaults = pipeline.Job.__init__.__defaults__ or ()
-    monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", tuple(1 if d == pipeline.CHUNK else d for d in defaults))
+    chunks_of(1)
     assert logstats.report(log, max_endpoints=3).endpoints == expected

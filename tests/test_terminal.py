@@ -186,3 +186,7 @@ def test_an_empty_report_at_any_width(tmp_path: Path) -> None:
     (tmp_path / "a.log").touch()
     for width in (1, 40, 80):
         assert render(logstats.report(tmp_path), width=width) == "no lines: the input is empty\n"
+
+
+def test_what_could_not_be_read_is_not_called_empty(tmp_path: Path) -> None:
+    assert render(logstats.report(tmp_path / "gone.log")).startswith("no lines: nothing could be read\n")

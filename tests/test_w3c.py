@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logstats
-from logstats import api, pipeline
+from logstats import api
 from logstats.archive.init import init as make
 from logstats.formats.registry import builtin
 from logstats.formats.text import Context, Text
@@ -83,11 +84,8 @@ def two_layouts(rows: int) -> list[str]:
 
 
 @pytest.mark.parametrize("chunk", [1 << 23, 4_000, 100])
-def test_fields_change_in_mid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    defaults = pipeline.Job.__init__.__defaults__
-    assert defaults is not None
-    smaller = tuple(chunk if value == pipeline.CHUNK else value for value in defaults)
-    monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", smaller)
+def test_fields_change_in_mid_file(tmp_path: Path, chunks_of: Callable[[int], None], chunk: int) -> None:
+    chunks_of(chunk)
     path = tmp_path / "u_ex250117.log"
     path.write_text("\r\n".join(two_layouts(600)) + "\r\n")
     counts = Counts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import logstats
-from logstats import pipeline
 from logstats.pipeline import Counts
 
 COMBINED = [
@@ -131,11 +130,8 @@ def cri_parts(lines: Sequence[str]) -> tuple[list[str], list[int]]:
 
 
 @pytest.mark.parametrize("chunk", [1 << 23, 5_000, 64])
-def test_partial_lines_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    defaults = pipeline.Job.__init__.__defaults__
-    assert defaults is not None
-    smaller = tuple(chunk if value == pipeline.CHUNK else value for value in defaults)
-    monkeypatch.setattr(pipeline.Job.__init__, "__defaults__", smaller)
+def test_partial_lines_are_joined(tmp_path: Path, chunks_of: Callable[[int], None], chunk: int) -> None:
+    chunks_of(chunk)
     lines, begins = cri_parts(COMBINED)
     rows, counts = read(tmp_path / "a.log", lines)
     assert [(row["path"], row["line"]) for row in rows] == [(f"/{i}", line) for i, line in enumerate(begins)]

@@ -133,7 +133,7 @@ def add(
 def _tell(added: Added, talk: Talk) -> None:
     for outcome in added.outcomes:
         talk.say(_said(outcome))
-        if outcome.left:
+        if outcome.left and not added.interrupted:  # which ends in the middle of some line
             talk.say(
                 f"{outcome.name}: its last line ({outcome.left:,} bytes) has no newline yet and waits for it; "
                 "--final takes it as it is"

@@ -86,7 +86,9 @@ class _Screen:
     def _totals(self) -> None:
         report, dot = self._report, f" {self._glyphs.dot} "
         if not report.lines:
-            what = "no lines: the input is empty" if not report.interrupted else "interrupted before the first line"
+            unread = any(source.problem for source in report.sources)
+            what = "no lines: nothing could be read" if unread else "no lines: the input is empty"
+            what = "interrupted before the first line" if report.interrupted else what
             self._print(Text(what, "bold"))
             return
         first = [counted(report.requests, "request")]
