@@ -126,14 +126,16 @@ class Pairs:
 
     def __call__(self, text: Text) -> Tokens:
         """Both lanes, as the engine for whole lines."""
-        fast, proven = self.columns(text.lines)
-        return two_lanes(text, fast, proven, self.scan, self.names)
+        return two_lanes(text, *self._columns(text), self.scan, self.names)
 
     def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, Mask]:
         """Which texts were read, and one column per variable of those; the others are for `scan`."""
+        return self._columns(Text.of_lines(texts.fill_null("")))
+
+    def _columns(self, text: Text) -> tuple[pl.DataFrame, Mask]:
         if self._extra:
-            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)), np.zeros(texts.len(), np.bool_)
-        return take_apart(Text.of_lines(texts.fill_null("")), self._layout, self.names)
+            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)), np.zeros(len(text), np.bool_)
+        return take_apart(text, self._layout, self.names)
 
     def _layout(self, text: str | None) -> _Layout | None:
         found = self.find(text or "")
