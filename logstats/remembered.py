@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 import polars as pl
 
-BYTES: Final = 28 << 20
+from logstats.dictionary import Dictionary
+
+BYTES: Final = 40 << 20
 _EACH: Final = 64  # bytes that a text costs beside its own and those of its row
 
 
@@ -29,38 +30,29 @@ class Remembered:
         self._forget()
 
     def _forget(self) -> None:
-        # The numbers that Polars gives to categories last as long as there is a column of the type.
-        self._numbered: pl.Series | None = None
-        self._table: pl.DataFrame | None = None
+        self._known = Dictionary()
+        self._table: pl.DataFrame | None = None  # the rows by number, that of null first
         self._bytes = 0
 
     def of(self, texts: pl.Series) -> pl.DataFrame:
         """The row of each text (String), in their order."""
         with self._lock:
-            if self._numbered is None:
-                self._numbered = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
-            numbered = texts.cast(self._numbered.dtype)
-            numbers = numbered.to_physical()
             try:
-                table = self._learn(numbered, numbers)
+                known = len(self._known)
+                numbers = self._known.numbers(texts)
+                table = self._table
+                if table is None or len(self._known) > known:
+                    table = self._table = self._learn(self._known.texts(known), table)
             except BaseException:
                 self._forget()  # there are numbers now that the table has no row for
                 raise
             if self._bytes > BYTES:
                 self._forget()
-        return table[numbers] if not numbers.null_count() else table.select(pl.all().gather(numbers))
+        return table[numbers]
 
-    def _learn(self, numbered: pl.Series, numbers: pl.Series) -> pl.DataFrame:
-        """Add what has not come before; the table of all, by number."""
-        known = self._table.height if self._table is not None else 0
-        places = (numbers >= known).arg_true()
-        if self._table is not None and not places.len():
-            return self._table
-        found, first = np.unique(numbers.gather(places).to_numpy(), return_index=True)
-        assert not len(found) or found[-1] == known + len(found) - 1, "numbers have gaps"
-        new = numbered.gather(places.gather(first)).cast(pl.String)
+    def _learn(self, new: pl.Series, table: pl.DataFrame | None) -> pl.DataFrame:
+        """The table with the rows of new texts."""
         made = self._make(new)
         self._bytes += int(new.str.len_bytes().sum()) + new.len() * (_EACH + 16 * made.width)
         # In one piece, because that is how rows are gathered fast.
-        self._table = made if self._table is None else pl.concat([self._table, made], rechunk=True)
-        return self._table
+        return pl.concat([made.clear(1) if table is None else table, made], rechunk=True)

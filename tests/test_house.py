@@ -21,14 +21,16 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each layer may import of the package, from DESIGN.md: cli → reports, archive, objectives → pipeline → inputs,
 # formats, summaries → sketches, schema, errors. `api` is the library, which the command line is thin over.
-BOTTOM = {"sketches", "schema", "errors", "remembered", "logstats"}
+BOTTOM = {"sketches", "schema", "errors", "remembered", "dictionary", "kernels", "logstats"}
 SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
 TOP = ABOVE | {"reports", "archive", "objectives"}
 MAY_IMPORT = {
     "errors": set(),
     "schema": set(),
-    "remembered": set(),
+    "kernels": set(),
+    "dictionary": {"kernels"},
+    "remembered": {"dictionary"},
     "sketches": {"sketches", "remembered"},
     "endpoints": BOTTOM,
     "filters": BOTTOM,

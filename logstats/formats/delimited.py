@@ -11,20 +11,18 @@ it can show that every quote is where the pattern has one and none is escaped; i
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-import numpy as np
 import polars as pl
 
 from logstats.errors import FormatError
-from logstats.formats.buffer import Buffer, Mask, Span
+from logstats.formats.cutting import Code, Program, Step
 from logstats.formats.text import Text
 from logstats.formats.tokens import Reject, Tokens, two_lanes
 
 QUOTE = '"'
-_BACKSLASH = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +128,14 @@ def _escaped(line: str, start: int, place: int) -> bool:
 
 
 class Delimited:
-    """The engine for one pattern; `names` are the variables to keep."""
+    """The engine for one pattern; `names` are the variables to keep.
 
-    def __init__(self, pattern: Pattern, names: Collection[str]) -> None:
+    The fast lane does not vouch for a line whose variable holds any byte that it has in `never`.
+    """
+
+    def __init__(self, pattern: Pattern, names: Collection[str], never: Mapping[str, bytes] | None = None) -> None:
         self.pattern = pattern
+        self._never = never or {}
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
 
     def scan(self, line: str) -> dict[str, str | None]:
@@ -149,69 +151,47 @@ class Delimited:
 
     def __call__(self, text: Text) -> Tokens:
         """Both lanes."""
-        return two_lanes(text, *self.fast(text), self.scan, self.names)
+        return two_lanes(text, self.fast(text), self.scan, self.names)
 
-    def fast(self, text: Text) -> tuple[pl.DataFrame, Mask]:
-        """The fast lane: which lines it vouches for, and the variables of those."""
-        spans, proven = self._spans(text)
-        if not proven.all():
-            spans = {name: (starts[proven], ends[proven]) for name, (starts, ends) in spans.items()}
-        return pl.DataFrame([text.buffer.texts(*spans[name]).alias(name) for name in self.names]), proven
+    def fast(self, text: Text) -> pl.DataFrame:
+        """The fast lane: the lines that it vouches for (`line`), and their variables."""
+        return self._program(text)
 
-    def _spans(self, text: Text) -> tuple[dict[str, Span], Mask]:
-        """Where each variable begins and ends in every line, and in which lines that is certain.
-
-        The line is cut at its quotes first. With as many as the pattern has, and none of them escaped, each is where
-        the pattern has one.
-        """
+    @cached_property
+    def _program(self) -> Program:
+        """The line is cut at its quotes first: with as many as the pattern has, and none of them escaped, each is
+        where the pattern has one."""
         sections = self._sections
         count = len(sections) - 1
         last = self.pattern[-1]
-        marks, first, end = text.quotes if count else (text.ends, *2 * (np.arange(len(text)),))
-        quotes = end - first
         # What stands behind the last literal may hold quotes if nobody wants to know what it is.
-        loose = isinstance(last, Variable) and last.name not in self.names
-        proven = text.plain & ((quotes >= count) if loose else (quotes == count))
-        spans: dict[str, Span] = {}
-        starts = text.starts
+        loose = count == 0 or (isinstance(last, Variable) and last.name not in self.names)
+        steps = [Step(Code.PLAIN)]
         for number, section in enumerate(sections):
-            ends = text.ends if number == count else marks[np.minimum(first + number, end)]
-            if number % 2:  # between quotes: a backslash at the end escapes what looks like the closing one
-                proven &= text.buffer.bytes[ends - 1] != _BACKSLASH
-            self._cut(text.buffer, section, (starts, ends), spans, proven)
-            starts = ends + 1
-        return spans, proven
+            if number < count:
+                steps.append(Step(Code.SECTION))
+            else:
+                steps.append(Step(Code.ANY if loose else Code.LAST))
+            steps += self._cut(section)
+            if number < count:
+                steps.append(Step(Code.ESCAPED if number % 2 else Code.CLOSE))
+        return Program(steps)
 
-    def _cut(self, buffer: Buffer, section: Pattern, span: Span, spans: dict[str, Span], proven: Mask) -> None:
-        """Find the variables of a section between two quotes; lines that it does not fit are struck from `proven`."""
-        starts, ends = span
-        if not section:
-            proven &= starts == ends
-            return
-        *parts, last = section
-        if isinstance(last, str):
-            literal = last.encode()
-            proven &= starts + len(literal) <= ends
-            ends = np.maximum(ends - len(literal), starts)
-            proven &= buffer.stands(literal, ends)
-        else:
-            parts.append(last)
+    def _cut(self, section: Pattern) -> Iterator[Step]:
+        """What stands between two quotes."""
+        parts = list(section)
+        if parts and isinstance(parts[-1], str):
+            yield Step(Code.ENDS, str(parts.pop()).encode())
         for number, part in enumerate(parts):
             if isinstance(part, str):
                 if number == 0:
-                    proven &= buffer.stands(part.encode(), starts)
-                    starts = starts + len(part.encode())
+                    yield Step(Code.LITERAL, part.encode())
                 continue
+            name, never = part.name if part.name in self.names else None, self._never.get(part.name, b"")
             if number == len(parts) - 1:
-                proven &= starts <= ends
-                spans[part.name] = starts, ends
-                return
-            literal = str(parts[number + 1]).encode()
-            found, good = buffer.find(literal, starts, ends)
-            proven &= good
-            spans[part.name] = starts, found
-            starts = found + len(literal)
-        proven &= starts == ends
+                yield Step(Code.REST, name=name, never=never)
+            else:
+                yield Step(Code.UNTIL, str(parts[number + 1]).encode(), name, never)
 
     @cached_property
     def _sections(self) -> list[Pattern]:

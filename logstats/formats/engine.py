@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
-from typing import Final
 
 import polars as pl
 
@@ -15,10 +13,8 @@ from logstats.formats.model import Field, Format
 from logstats.formats.pairs import GRAMMARS, Pairs
 from logstats.formats.regexes import TAIL, Regexes
 from logstats.formats.text import Text
-from logstats.formats.tokens import Tokeniser, Tokens, joined
+from logstats.formats.tokens import Tokeniser, Tokens
 from logstats.formats.w3c import W3C
-
-_one_at_a_time: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +36,7 @@ class Reader:
 
     def tokens(self, text: Text) -> Tokens:
         """The first half: the texts of the fields."""
-        # Two threads that look at bytes in columns hinder one another: each operation asks for the interpreter anew.
-        with _one_at_a_time:
-            if self.format.engine == "w3c":  # whose directives hold until the next
-                return self.tokenise(text)
-            blocks = text.blocks()
-            parts = [self.tokenise(block) for block in blocks]
-            text.counted(blocks)
-            return joined(parts, [len(block) for block in blocks])
+        return self.tokenise(text)
 
     def fitting(self, text: Text) -> Batch:
         """The same for lines of which it is not sure that they have this format: of those that it can read, only

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from logstats.formats.buffer import Mask
 from logstats.formats.jsonskeleton import JsonSkeleton, SkeletonReader
 from logstats.formats.model import Field
 from logstats.formats.skeleton import Skeleton, take_apart
 from logstats.formats.text import Text
-from logstats.formats.tokens import REJECTED, Reject, Tokens, in_order, scan_lines, two_lanes
+from logstats.formats.tokens import REJECTED, Reject, Tokens, in_order, left_of, scan_lines, two_lanes
 
 if TYPE_CHECKING:
     import duckdb
@@ -87,12 +86,10 @@ class JsonLines:
         """Both lanes."""
         if self._extra:
             return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
-        alike, proven = take_apart(text, self._learn, self.names)
-        lines = pl.Series("line", np.flatnonzero(proven).astype(np.uint32))
-        read = pl.DataFrame([lines, *(alike[name] for name in self.names)])
+        read = take_apart(text, self._learn, self.names)
         if read.height == len(text):
             return Tokens(read, pl.DataFrame(schema=REJECTED), 0)
-        places = np.flatnonzero(~proven)
+        places = left_of(text, read)
         rest = self._odd(text.gather(places))
         moved = pl.lit(pl.Series(places.astype(np.uint32))).gather(pl.col("line"))
         return Tokens(
@@ -112,11 +109,10 @@ class JsonLines:
         """Lines that have no skeleton."""
         if len(text) < FEW:
             return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
-        fast, proven = self.fast(text.lines)
-        return two_lanes(text, fast, proven, self.scan, self.names)
+        return two_lanes(text, self.fast(text.lines), self.scan, self.names)
 
-    def fast(self, lines: pl.Series) -> tuple[pl.DataFrame, Mask]:
-        """The fast lane: which lines it vouches for, and the fields of those."""
+    def fast(self, lines: pl.Series) -> pl.DataFrame:
+        """The fast lane: which lines it vouches for (`line`), and the fields of those."""
         paths, places = self._paths()
         table = lines.alias("line").to_frame().to_arrow()
         connection = self._connection()
@@ -136,7 +132,7 @@ class JsonLines:
         # A text that begins like an object or a list may be one: the other lane can tell.
         odd = values.select(pl.any_horizontal(pl.all().str.contains(r"^[\[{]").fill_null(value=False))).to_series()
         good = (found["found"].is_not_null() & lines.str.starts_with("{") & ~odd).fill_null(value=False)
-        return values.filter(good), good.to_numpy()
+        return values.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32)).filter(good)
 
     def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]]) -> str | None:
         for path in paths:

@@ -14,10 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import polars as pl
 
-from logstats.formats.buffer import Buffer, Mask, Places, Span
+from logstats.formats.cutting import Code, Program, Step
 from logstats.formats.text import Text
 
 Path = tuple[str | int, ...]
@@ -27,11 +26,6 @@ VALUES: Final = 200  # values in it, and
 BONES: Final = 8_000  # characters between them; a line with more has no skeleton
 
 _TOKEN = re.compile(r'[ \t]*(?:"([^"\\\x00-\x1f]*)"|(-?[0-9][0-9.]*|true|false|null)|([\[\]{},:]))[ \t]*')
-# Numbers without an exponent; -0 is written otherwise by whoever writes it again.
-_BARE: Final = r"^(?:-?[1-9][0-9]*(?:\.[0-9]+)?|-?0\.[0-9]+|0|true|false|null)$"
-# Of a number that is a text (a user's, say) zeros at the end and more digits than a double holds are not certain.
-_SPELLED: Final = r"^(?:0|-?[1-9][0-9]{0,14}|-?[1-9][0-9]{0,6}\.[0-9]{0,6}[1-9]|true|false|null)$"
-_TOO_LONG: Final = r"[0-9]{16}\."  # such a fraction gets an exponent when it is written again
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,72 +110,36 @@ class SkeletonReader:
         times: Collection[str],
     ) -> None:
         places = {leaf.path: number for number, leaf in enumerate(skeleton.leaves)}
-        self._bones = [bone.encode() for bone in skeleton.bones]
-        self._tabs = sum(bone.count("\t") for bone in skeleton.bones)
-        self._quoted = [leaf.quoted for leaf in skeleton.leaves]
-        self._shown: set[int] = set()
-        self._checks: list[pl.Expr] = []
-        self._names = list(keys)
+        codes = [Code.TEXT if leaf.quoted else Code.NUMBER for leaf in skeleton.leaves]
+        shown: set[int] = set()
         self._values: list[pl.Expr] = []
         for name, paths in keys.items():
             values = []
             for path in paths:
                 if path not in places:
                     continue
-                self._shown.add(places[path])
-                value = pl.col(f"v{places[path]}")
-                if not skeleton.leaves[places[path]].quoted:
+                place = places[path]
+                shown.add(place)
+                value = pl.col(f"v{place}")
+                if not skeleton.leaves[place].quoted:
                     if name not in numeric:
-                        self._checks.append(value.str.contains(_SPELLED))
-                    elif name in times:
-                        self._checks.append(~value.str.contains(_TOO_LONG))
+                        codes[place] = Code.SPELLED
+                    elif name in times and codes[place] is Code.NUMBER:
+                        codes[place] = Code.TIME
                     value = pl.when(value != "null").then(value)
                 elif path in objects:
                     value = pl.when(~value.str.starts_with("{")).then(value)
                 values.append(value)
             self._values.append((pl.coalesce(values) if values else pl.lit(None, pl.String)).alias(name))
+        steps = [Step(Code.LITERAL, skeleton.bones[0].encode())]
+        for number, (code, bone) in enumerate(zip(codes, skeleton.bones[1:], strict=True)):
+            steps.append(Step(code, name=f"v{number}" if number in shown else None))
+            steps.append(Step(Code.LITERAL, bone.encode()))
+        self._program = Program(steps)
 
-    def columns(self, text: Text) -> tuple[pl.DataFrame, Mask]:
-        """Which lines certainly have this skeleton, and one column per variable of those."""
-        buffer = text.buffer
-        sure = buffer.stands(self._bones[0], text.starts)
-        if len(buffer.escapes):
-            odd = np.searchsorted(buffer.escapes, text.ends) - np.searchsorted(buffer.escapes, text.starts)
-            sure &= odd == self._tabs
-        rows = np.flatnonzero(sure)
-        starts, line_ends = text.starts[rows] + len(self._bones[0]), text.ends[rows]
-        spans: list[Span] = []
-        for number, bone in enumerate(self._bones[1:]):
-            # A text ends at the next quote, a number at what stands behind it.
-            ends, good = buffer.find(bone[:1], starts, line_ends)
-            good &= buffer.stands(bone, ends)
-            if not self._quoted[number]:
-                good &= self._is_value(buffer, starts, ends)
-            if number == len(self._bones) - 2:
-                good &= ends + len(bone) == line_ends
-            spans.append((starts, ends))
-            starts = ends + len(bone)
-            if not good.all():
-                rows, starts, line_ends = rows[good], starts[good], line_ends[good]
-                spans = [(start[good], end[good]) for start, end in spans]
-        shown = (buffer.texts(*spans[number]).alias(f"v{number}") for number in self._shown)
-        texts = pl.DataFrame([pl.Series("\0row", rows), *shown])
-        if self._checks:
-            good = texts.select(pl.all_horizontal(self._checks)).to_series().to_numpy()
-            if not good.all():
-                rows, texts = rows[good], texts.filter(pl.Series(good))
-        sure = np.zeros(len(text), np.bool_)
-        sure[rows] = True
-        return texts.with_columns(self._values).select(self._names), sure
-
-    @staticmethod
-    def _is_value(buffer: Buffer, starts: Places, ends: Places) -> Mask:
-        """Whether a number stands there as everybody writes it, or true, false or null."""
-        good = buffer.decimals(starts, ends)
-        others = np.flatnonzero(~good)
-        if len(others):
-            good[others] = buffer.texts(starts[others], ends[others]).str.contains(_BARE).to_numpy()
-        return good
+    def columns(self, text: Text) -> pl.DataFrame:
+        """Which lines certainly have this skeleton (`line`), and one column per variable of those."""
+        return self._program(text).select("line", *self._values)
 
 
 def _is_json(line: str) -> bool:

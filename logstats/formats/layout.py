@@ -19,13 +19,13 @@ import polars as pl
 
 from logstats.errors import FormatError
 from logstats.formats import registry
-from logstats.formats.buffer import Places
 from logstats.formats.convert import Batch, Reading
 from logstats.formats.engine import Reader, reader
 from logstats.formats.logformat import compile_log_format
 from logstats.formats.model import Format
 from logstats.formats.text import Text
 from logstats.formats.wrappers import Wrapper
+from logstats.kernels import Places
 
 MORE: Final = "+"
 _LOG_FORMAT: Final = "log_format:"

@@ -17,10 +17,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
-import numpy as np
 import polars as pl
 
-from logstats.formats.buffer import Mask
 from logstats.formats.delimited import Delimited, Variable
 from logstats.formats.model import Field
 from logstats.formats.skeleton import take_apart
@@ -71,10 +69,10 @@ class Grammar:
     find: Callable[[str], list[Pair]]
     between: str
     assign: str
-    never: str
+    never: bytes  # in a bare value
 
 
-GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", '[ "]'), "ltsv": Grammar(labels_of, "\t", ":", "\t")}
+GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' "'), "ltsv": Grammar(labels_of, "\t", ":", b"\t")}
 
 
 class Pairs:
@@ -126,15 +124,15 @@ class Pairs:
 
     def __call__(self, text: Text) -> Tokens:
         """Both lanes, as the engine for whole lines."""
-        return two_lanes(text, *self._columns(text), self.scan, self.names)
+        return two_lanes(text, self._columns(text), self.scan, self.names)
 
-    def columns(self, texts: pl.Series) -> tuple[pl.DataFrame, Mask]:
-        """Which texts were read, and one column per variable of those; the others are for `scan`."""
+    def columns(self, texts: pl.Series) -> pl.DataFrame:
+        """Which texts were read (`line`), and one column per variable of those; the others are for `scan`."""
         return self._columns(Text.of_lines(texts.fill_null("")))
 
-    def _columns(self, text: Text) -> tuple[pl.DataFrame, Mask]:
+    def _columns(self, text: Text) -> pl.DataFrame:
         if self._extra:
-            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)), np.zeros(len(text), np.bool_)
+            return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
         return take_apart(text, self._layout, self.names)
 
     def _layout(self, text: str | None) -> _Layout | None:
@@ -169,7 +167,6 @@ class _Layout:
 
     def __init__(self, pairs: tuple[tuple[str, bool], ...], grammar: Grammar, chosen: list[pl.Expr]) -> None:
         self._chosen = chosen
-        self._names = [expression.meta.output_name() for expression in chosen]
         pattern: list[str | Variable] = []
         literal = ""
         for number, (key, quoted) in enumerate(pairs):
@@ -177,18 +174,10 @@ class _Layout:
             literal = '"' * quoted + grammar.between
         if pairs[-1][1]:
             pattern.append('"')
-        self._bare = [f"v{number}" for number, (_, quoted) in enumerate(pairs) if not quoted]
-        self._quoted = [f"v{number}" for number, (_, quoted) in enumerate(pairs) if quoted]
-        self._never = grammar.never
-        self._engine = Delimited(tuple(pattern), [f"v{n}" for n in range(len(pairs))])
+        wanted = {name for expression in chosen for name in expression.meta.root_names()}
+        never = {f"v{n}": b"\\" if quoted else grammar.never for n, (_, quoted) in enumerate(pairs)}
+        self._engine = Delimited(tuple(pattern), wanted, never)
 
-    def columns(self, text: Text) -> tuple[pl.DataFrame, Mask]:
+    def columns(self, text: Text) -> pl.DataFrame:
         """Which texts have this layout and nothing that the definition sees otherwise, and the variables of those."""
-        read, proven = self._engine.fast(text)
-        odd = [pl.col(name).str.contains(self._never) for name in self._bare]
-        odd += [pl.col(name).str.contains("\\", literal=True) for name in self._quoted]
-        good = read.select(~pl.any_horizontal(odd)).to_series()
-        if not good.all():
-            read = read.filter(good)
-            proven[proven] = good.to_numpy()
-        return read.with_columns(self._chosen).select(self._names), proven
+        return self._engine.fast(text).select("line", *self._chosen)

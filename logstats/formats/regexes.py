@@ -82,12 +82,13 @@ class Regexes:
         return frame.with_columns(pl.coalesce(name, read[name]).alias(name) for name in both)
 
     def _tail(self, tails: pl.Series) -> pl.DataFrame:
-        read, proven = self._pairs.columns(tails)
-        hard = np.flatnonzero(~proven & (tails.fill_null("") != "").to_numpy())
+        read = self._pairs.columns(tails)
+        easy = read["line"].to_numpy()
+        hard = np.setdiff1d(np.flatnonzero((tails.fill_null("") != "").to_numpy()), easy)
         slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(hard).to_list()]
         found = pl.DataFrame(schema=dict.fromkeys(self._pairs.names, pl.String)).clear(tails.len())
         for places, columns in (
-            (np.flatnonzero(proven), read),
+            (easy, read),
             (hard, pl.DataFrame(slow, schema=found.schema, orient="row")),
         ):
             if len(places):

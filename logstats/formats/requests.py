@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from logstats import schema
+from logstats.dictionary import once
 from logstats.formats.request_line import split_requests, split_targets
 from logstats.remembered import Remembered
 
@@ -66,7 +67,7 @@ class Requests:
                 found[part] = found[part].fill_null(column) if part in found else column
             else:
                 found[part] = column.fill_null(found[part]) if part in found else column
-        if "endpoint" in found:
+        if "endpoint" in found and found["endpoint"].null_count():
             found["endpoint"] = found["endpoint"].fill_null(schema.MALFORMED)
         return [found[name].alias(f"_{name}") for name in _COLUMNS if name in found and name in self._wanted]
 
@@ -81,7 +82,7 @@ class Requests:
             return pl.DataFrame()
         parts = {part.name: part for part in split_targets(targets)}
         if "endpoint" in self._wanted:
-            parts["endpoint"] = self._endpoints.of(parts["path"]).alias("endpoint")
+            parts["endpoint"] = once(self._endpoints.of(parts["path"]).fill_null(schema.MALFORMED).alias("endpoint"))
         return pl.DataFrame([parts[name] for name in parts if name in self._wanted])
 
 

@@ -13,39 +13,37 @@ from typing import Final, Protocol
 import numpy as np
 import polars as pl
 
-from logstats.formats.buffer import Mask
 from logstats.formats.text import Text
+from logstats.formats.tokens import left_of
 
 SKELETONS: Final = 12  # how many are learned of one chunk
-_PLACE: Final = "\0place"  # no variable is called so
 
 
 class Skeleton(Protocol):
     """How some lines are written."""
 
-    def columns(self, text: Text) -> tuple[pl.DataFrame, Mask]:
-        """Which lines are certainly written so, and one column per variable of those."""
+    def columns(self, text: Text) -> pl.DataFrame:
+        """Which lines are certainly written so (`line`), and one column per variable of those."""
 
 
-def take_apart(text: Text, learn: Callable[[str], Skeleton | None], names: Sequence[str]) -> tuple[pl.DataFrame, Mask]:
-    """Which lines could be read, and one String column per name of those."""
+def take_apart(text: Text, learn: Callable[[str], Skeleton | None], names: Sequence[str]) -> pl.DataFrame:
+    """Which lines could be read (`line`, UInt32), and one String column per name of those."""
     parts: list[pl.DataFrame] = []
-    read = np.zeros(len(text), np.bool_)
-    left, places = text, np.arange(len(text))
+    left, places = text, np.arange(len(text), dtype=np.uint32)
     for _ in range(SKELETONS):
         if not len(left):
             break
         skeleton = learn(left.pick([0])[0])
-        found, good = skeleton.columns(left) if skeleton else (None, None)
-        if found is None or good is None or not good[0]:
+        found = skeleton.columns(left) if skeleton else None
+        if found is None or not found.height or found["line"][0]:
             # One of a kind.
             left, places = left.slice(1, len(left)), places[1:]
             continue
-        if good.all() and len(left) == len(text):
-            return found, good
-        parts.append(found.with_columns(pl.Series(_PLACE, places[good])))
-        read[places[good]] = True
-        left, places = left.gather(np.flatnonzero(~good)), places[~good]
+        if found.height == len(text):
+            return found
+        parts.append(found.with_columns(line=pl.Series(places[found["line"].to_numpy()])))
+        rest = left_of(left, found)
+        left, places = left.gather(rest), places[rest]
     if not parts:
-        return pl.DataFrame(schema=dict.fromkeys(names, pl.String)), read
-    return pl.concat(parts).sort(_PLACE).drop(_PLACE), read
+        return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)})
+    return pl.concat(parts).sort("line")

@@ -6,22 +6,19 @@ The text that both lanes of every format read: UTF-8, lines ended by a single ne
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from logstats.formats.buffer import Buffer, Mask, Places
+from logstats import kernels
+from logstats.kernels import Places
 
 _BOM = b"\xef\xbb\xbf"
-_BLOCK: Final = 4 << 20
-_LONG: Final = 64 << 10
-_NEWLINE, _SPACE, _HASH = b"\n #"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +70,11 @@ class Text:
     def gather(self, places: Places) -> Text:
         """Some of the lines."""
         envelope = None if self.envelope is None else self.envelope[places]
-        return Text(self.data, self.context, envelope)._with(
-            buffer=self.buffer, starts=self.starts[places], ends=self.ends[places], some=True
-        )
+        return Text(self.data, self.context, envelope)._with(starts=self.starts[places], ends=self.ends[places])
 
     def slice(self, start: int, end: int) -> Text:
         """The lines from one place up to another."""
         return self if start == 0 and end == len(self) else self.gather(np.arange(start, end))
-
-    def blocks(self) -> list[Text]:
-        """The same lines a few MiB at a time: what is looked at again is then still in the processor's cache."""
-        data, starts = memoryview(self.data), [0]
-        while len(data) - starts[-1] > _BLOCK * 3 // 2:
-            about = starts[-1] + _BLOCK
-            rest = bytes(data[about : about + _LONG]).find(b"\n")
-            if rest < 0:  # lines of megabytes
-                return [self]
-            starts.append(about + rest + 1)
-        if len(starts) == 1:
-            return [self]
-        return [Text(data[a:b], self.context) for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
-
-    def counted(self, blocks: Sequence[Text]) -> None:
-        """Learn of its blocks where the lines end."""
-        before = accumulate((len(block.data) for block in blocks), initial=0)
-        self._with(ends=np.concatenate([block.ends + size for block, size in zip(blocks, before, strict=False)]))
 
     def _with(self, **known: Any) -> Text:
         self.__dict__.update(known)
@@ -108,8 +85,10 @@ class Text:
 
     @cached_property
     def lines(self) -> pl.Series:
-        """The lines as a column (String), without their newlines."""
-        return self.buffer.texts(self.starts, self.ends).alias("line")
+        """The lines as a column (String), without their newlines; views of the data."""
+        if not kernels.AVAILABLE:
+            return pl.Series("line", self.pick(range(len(self))), pl.String)
+        return as_series(self.data, kernels.texts(self.data, self.starts, self.ends)).alias("line")
 
     def line(self, place: int) -> bytes:
         """The bytes of one line."""
@@ -120,36 +99,22 @@ class Text:
         return [self.line(place).decode() for place in places]
 
     @cached_property
-    def plain(self) -> Mask:
-        """Which lines are for certain neither blank nor directives."""
-        first = self.buffer.bytes[self.starts]
-        return np.asarray((first > _SPACE) & (first != _HASH))
-
-    @cached_property
-    def buffer(self) -> Buffer:
-        """The same, to be looked at in columns."""
-        return Buffer(self.data)
-
-    @cached_property
     def ends(self) -> Places:
         """Where the newline of each line stands."""
-        return self.buffer.places_of(_NEWLINE)
+        return kernels.line_ends(self.data)
 
     @cached_property
     def starts(self) -> Places:
         """Where each line begins."""
         return np.concatenate([[0], self.ends + 1])[:-1]
 
-    @cached_property
-    def quotes(self) -> tuple[Places, Places, Places]:
-        """Where double quotes and newlines stand, in order, and for each line which of these is the first from its
-        start on, and which is the first from its end on."""
-        marks = self.buffer.quotes
-        if self.__dict__.get("some"):
-            return marks, np.searchsorted(marks, self.starts), np.searchsorted(marks, self.ends)
-        last = np.flatnonzero(self.buffer.bytes[marks] == _NEWLINE)
-        self._with(ends=marks[last])
-        return marks, np.concatenate([[0], last + 1])[:-1], last
+
+def as_series(data: bytes | memoryview, views: kernels.Views) -> pl.Series:
+    """The texts (String) that are views of some UTF-8 data below 2 GiB, which they keep in memory."""
+    import pyarrow as pa
+
+    buffers = [None, pa.py_buffer(views), pa.py_buffer(data)]
+    return pl.Series(pa.Array.from_buffers(pa.string_view(), len(views), buffers))
 
 
 def _valid_utf8(data: bytes) -> bytes:

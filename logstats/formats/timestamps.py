@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from logstats import kernels
+
 UTC = pl.Datetime("us", "UTC")
 
 # Tried in this order on what the ones before could not read. `%.f` also matches no fraction at all.
@@ -49,12 +51,7 @@ def parse(texts: pl.Series, zone: str = "UTC") -> pl.Series:
     as the earlier possibility, or null). A number is seconds, milliseconds, microseconds or nanoseconds
     since 1970 by its size: below 1e11, 1e14, 1e17.
     """
-    # Neighbouring lines of a log mostly share a time: of each run one is parsed.
-    run = texts.rle_id().to_numpy()
-    if len(run) and run[-1] < len(run) // 2:
-        starts = np.flatnonzero(np.diff(run, prepend=run[0])) if len(run) > 1 else run[:0]
-        return _parse(texts.gather(np.concatenate([[0], starts])), zone).gather(run)
-    return _parse(texts, zone)
+    return _within_calendar(_parse(texts, zone))
 
 
 def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Series:
@@ -80,14 +77,14 @@ def _parse(texts: pl.Series, zone: str) -> pl.Series:
     for attempt in _attempts(zone, texts):
         times = attempt(left)
         if not times.null_count() and left.len() == texts.len():
-            return _within_calendar(times)  # one form throughout, as in nearly every log
+            return times  # one form throughout, as in nearly every log
         hit = times.is_not_null()
         if hit.any():
             found = found.scatter(places.filter(hit), times.filter(hit))
             left, places = left.filter(~hit), places.filter(~hit)
         if left.null_count() == left.len():
             break
-    return _within_calendar(found)
+    return found
 
 
 def _attempts(zone: str, texts: pl.Series) -> Iterator[Callable[[pl.Series], pl.Series]]:
@@ -123,12 +120,24 @@ def _within_calendar(times: pl.Series) -> pl.Series:
     return times.set(~micros.is_between(_YEAR_1, _YEAR_10000, closed="left"), None)
 
 
+def _strptime(texts: pl.Series, kind: pl.Datetime, form: str) -> pl.Series:
+    """`Series.str.strptime`, ten times as fast for what is spelled in full."""
+    if not kernels.AVAILABLE:
+        return texts.str.strptime(kind, form, strict=False)
+    micros, read = kernels.times(texts, form)
+    times = pl.Series(texts.name, micros).cast(kind)
+    if read.all():
+        return times
+    left = np.flatnonzero(~read)
+    return times.scatter(left, texts.gather(left).str.strptime(kind, form, strict=False))
+
+
 def _try_zoned(texts: pl.Series, form: str) -> pl.Series:
-    return texts.str.strptime(UTC, form, strict=False)
+    return _strptime(texts, UTC, form)
 
 
 def _try_local(texts: pl.Series, form: str, zone: str) -> pl.Series:
-    local = texts.str.strptime(pl.Datetime("us"), form, strict=False)
+    local = _strptime(texts, pl.Datetime("us"), form)
     if zone == "UTC":
         return local.dt.replace_time_zone("UTC")
     return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")

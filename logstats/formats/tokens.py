@@ -6,16 +6,15 @@ format; `Tokens.rejected` has `line` and `reason`. Every line of the chunk is in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
-from logstats.formats.buffer import Mask
 from logstats.formats.text import Text
+from logstats.kernels import Places
 
 REJECTED = {"line": pl.UInt32, "reason": pl.String}
 
@@ -35,19 +34,6 @@ class Tokens:
     fields: pl.DataFrame
     rejected: pl.DataFrame
     ignored: int
-
-
-def joined(parts: Sequence[Tokens], lines: Sequence[int]) -> Tokens:
-    """What was made of some lines after others, so many each."""
-    if len(parts) == 1:
-        return parts[0]
-    shifts = [pl.lit(before, pl.UInt32) for before in accumulate(lines, initial=0)]
-    moved = pl.col("line")
-    return Tokens(
-        pl.concat([p.fields.with_columns(moved + n) for p, n in zip(parts, shifts, strict=False)], rechunk=True),
-        pl.concat([p.rejected.with_columns(moved + n) for p, n in zip(parts, shifts, strict=False)]),
-        sum(part.ignored for part in parts),
-    )
 
 
 class Tokeniser(Protocol):
@@ -93,18 +79,21 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
     return Tokens(frame, pl.DataFrame(refused, schema=REJECTED, orient="row"), ignored)
 
 
-def two_lanes(text: Text, fast: pl.DataFrame, proven: Mask, scan: Scan, names: list[str]) -> Tokens:
-    """Join the lanes: `fast` has the rows of the lines that are `proven`, the slow lane reads the others."""
-    plain = text.plain
-    if not plain.all():  # blank lines and directives are not for the fast lane to judge
-        fast = fast.filter(pl.Series(plain[proven]))
-        proven = proven & plain
-    numbered = pl.DataFrame([pl.Series("line", np.flatnonzero(proven).astype(np.uint32)), *(fast[n] for n in names)])
+def two_lanes(text: Text, fast: pl.DataFrame, scan: Scan, names: list[str]) -> Tokens:
+    """Join the lanes: `fast` has the rows of lines that the fast lane vouches for, the slow one reads the others."""
+    numbered = fast.select("line", *names)
     if numbered.height == len(text):
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
-    left = np.flatnonzero(~proven).tolist()
+    left = left_of(text, fast).tolist()
     slow = scan_lines(zip(left, text.pick(left), strict=True), scan, names)
     return Tokens(in_order(numbered, slow.fields), slow.rejected, slow.ignored)
+
+
+def left_of(text: Text, read: pl.DataFrame) -> Places:
+    """The lines that are not among those (`line`) that were read."""
+    left = np.ones(len(text), np.bool_)
+    left[read["line"].to_numpy()] = False
+    return np.flatnonzero(left)
 
 
 def in_order(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,84 @@
+"""Texts and their numbers: 1, 2, 3 in the order in which they first come, 0 for null."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from logstats import kernels
+
+Numbers = NDArray[np.uint32]
+
+_SEGMENT: Final = 1 << 20
+_FIRST: Final = 1 << 10
+_SLOT: Final = np.dtype([("number", np.uint32), ("hash", np.uint32)])
+
+
+class Dictionary:
+    """Grows with what it is asked; not safe to use from several threads at once."""
+
+    def __init__(self) -> None:
+        self._texts = np.empty((_FIRST, 2), np.uint64)  # Arrow's string views
+        self._slots = np.zeros(2 * _FIRST, _SLOT)
+        self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # what long ones are views of
+        self._table = kernels.Table(seed=int.from_bytes(os.urandom(8), "little"))
+        self._by_text: dict[str | None, int] = {None: 0}  # without the kernels
+        self._point()
+
+    def _point(self) -> None:
+        """Tell the table where everything is."""
+        addresses = np.array([segment.ctypes.data for segment in self._segments], np.uintp)
+        self._addresses = addresses  # kept as long as the table points to it
+        table = self._table
+        table.slots, table.mask = self._slots.ctypes.data, len(self._slots) - 1
+        table.texts, table.most = self._texts.ctypes.data, len(self._texts)
+        table.segments, table.segment = addresses.ctypes.data, len(self._segments) - 1
+        table.room = len(self._segments[-1])
+
+    def __len__(self) -> int:
+        return len(self._by_text) - 1 if not kernels.AVAILABLE else int(self._table.count)
+
+    def numbers(self, texts: pl.Series) -> Numbers:
+        """The number of each text (String), in their order."""
+        if not kernels.AVAILABLE:
+            known = self._by_text
+            return np.array([known.setdefault(text, len(known)) for text in texts.to_list()], np.uint32)
+        column, numbers, row = kernels.Texts(texts), np.empty(len(texts), np.uint32), 0
+        while (row := kernels.intern(self._table, column, row, numbers)) < len(texts):
+            self._grow(int(texts.str.len_bytes()[row]))
+        return numbers
+
+    def _grow(self, size: int) -> None:
+        """Make room for a text of so many bytes."""
+        if self._table.count == len(self._texts):
+            self._texts = np.concatenate([self._texts, np.empty_like(self._texts)])
+            self._slots = np.zeros(2 * len(self._slots), _SLOT)
+            self._point()
+            kernels.place(self._table)
+        else:
+            self._segments.append(np.empty(max(size, _SEGMENT), np.uint8))
+            self._table.used = 0
+            self._point()
+
+    def texts(self, known: int = 0) -> pl.Series:
+        """The texts beyond the first so many, in order of their numbers."""
+        if not kernels.AVAILABLE:
+            return pl.Series([*self._by_text][known + 1 :], dtype=pl.String)
+        import pyarrow as pa
+
+        views = self._texts[known : len(self)].copy()
+        buffers = [None, pa.py_buffer(views), *map(pa.py_buffer, self._segments)]
+        return pl.Series(pa.Array.from_buffers(pa.string_view(), len(views), buffers))
+
+
+def once(texts: pl.Series) -> pl.Series:
+    """The same texts (String), copied, each of which lies in memory once: rows of them are grouped faster."""
+    known = Dictionary()
+    places = pl.Series(known.numbers(texts).astype(np.int64) - 1)
+    if texts.null_count():
+        places = places.set(places < 0, None)
+    return known.texts().alias(texts.name).gather(places)  # gathering from one piece copies no text

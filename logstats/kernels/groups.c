@@ -1,0 +1,60 @@
+/* Rows that have the same key, numbered. */
+
+#include "kernels.h"
+
+/* A hash table of groups with linear probing: a group and one, 0 is a free slot. There are `mask` and one of them, a
+   power of two, at least twice as many as rows. */
+typedef struct {
+    uint32_t *slots;
+    uint64_t mask, seed;
+    uint32_t *firsts; /* the first row of each group */
+    uint32_t count;
+} groups;
+
+static uint64_t start_of(const groups *in, uint64_t key) { return mixed(key ^ in->seed, 0x9e3779b97f4a7c15) & in->mask; }
+
+static uint32_t new_group(groups *in, int64_t row) {
+    in->firsts[in->count] = (uint32_t)row;
+    return ++in->count;
+}
+
+/* Number the groups of some keys from 0 on, in the order in which they first come: `to` gets that of each row,
+   `firsts` the first row of each. Returns how many there are. */
+int64_t group(const uint64_t *keys, int64_t rows, uint32_t *slots, uint64_t mask, uint64_t seed, uint32_t *to,
+              uint32_t *firsts) {
+    groups in = {slots, mask, seed, firsts, 0};
+    for (int64_t row = 0; row < rows; row++) {
+        uint64_t at = start_of(&in, keys[row]);
+        while (slots[at] && keys[firsts[slots[at] - 1]] != keys[row])
+            at = (at + 1) & mask;
+        if (!slots[at])
+            slots[at] = new_group(&in, row);
+        to[row] = slots[at] - 1;
+    }
+    return in.count;
+}
+
+/* The same for a column of texts, of which those are alike that are the same bytes of memory: one text may be several
+   groups. Null is one. */
+int64_t group_texts(const view *texts, const uint8_t *valid, int64_t offset, int64_t rows, uint32_t *slots,
+                    uint64_t mask, uint64_t seed, uint32_t *to, uint32_t *firsts) {
+    groups in = {slots, mask, seed, firsts, 0};
+    const uint8_t *bytes = (const uint8_t *)texts;
+    uint32_t null = 0;
+    for (int64_t row = 0; row < rows; row++) {
+        if (is_null(valid, offset + row)) {
+            if (!null)
+                null = new_group(&in, row);
+            to[row] = null - 1;
+            continue;
+        }
+        uint64_t first = word(bytes + 16 * row), second = word(bytes + 16 * row + 8);
+        uint64_t at = start_of(&in, mixed(first ^ seed, second ^ 0xa0761d6478bd642f));
+        while (slots[at] && !same(bytes + 16 * (int64_t)firsts[slots[at] - 1], bytes + 16 * row, 16))
+            at = (at + 1) & mask;
+        if (!slots[at])
+            slots[at] = new_group(&in, row);
+        to[row] = slots[at] - 1;
+    }
+    return in.count;
+}

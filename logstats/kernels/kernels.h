@@ -1,0 +1,45 @@
+/* What the kernels share. No header of a C library is needed, so that any compiler will do. */
+
+#include <stdint.h>
+
+#define INLINE 12 /* bytes of a text that a view holds itself */
+
+/* A text as Arrow lays it out (columnar format, "Variable-size Binary View Layout"), little-endian. */
+typedef struct {
+    uint32_t size;
+    uint32_t head;         /* the first four bytes */
+    uint32_t buffer, from; /* where a longer text is; else these two are the eight bytes that follow */
+} view;
+
+static inline uint64_t word(const uint8_t *p) {
+    uint64_t w;
+    __builtin_memcpy(&w, p, 8);
+    return w;
+}
+
+/* The bytes of a text of up to INLINE bytes are in its view. */
+static inline const uint8_t *bytes_of(const view *text, const uint8_t *const *buffers) {
+    return text->size <= INLINE ? (const uint8_t *)&text->head : buffers[text->buffer] + text->from;
+}
+
+/* A column is views of some buffers, and a bitmap of those that are not null, from a bit on; NULL if none is. */
+static inline int is_null(const uint8_t *valid, int64_t bit) { return valid && !(valid[bit >> 3] >> (bit & 7) & 1); }
+
+static inline int same(const uint8_t *a, const uint8_t *b, int64_t size) {
+    if (size >= 8) {
+        for (int64_t at = 0; at + 8 < size; at += 8)
+            if (word(a + at) != word(b + at))
+                return 0;
+        return word(a + size - 8) == word(b + size - 8);
+    }
+    while (size-- > 0)
+        if (*a++ != *b++)
+            return 0;
+    return 1;
+}
+
+/* A hash of two words: all bits of both matter to the lower ones, too. */
+static inline uint64_t mixed(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}

@@ -1,0 +1,265 @@
+/* Lines, taken apart where they lie.
+
+   Everything here reads the bytes of a chunk and writes places, or views of texts. Nothing is allocated, and what is
+   written has the size that each function says. */
+
+#include "kernels.h"
+
+typedef struct {
+    const uint8_t *bytes;
+    int64_t size;
+} data; /* a text is read a few bytes beyond its end where that is still inside of these */
+
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+static sixteen load(const uint8_t *p) {
+    sixteen bytes;
+    __builtin_memcpy(&bytes, p, 16);
+    return bytes;
+}
+
+static sixteen all(uint8_t byte) { return (sixteen){0} + byte; }
+
+/* Which of sixteen comparisons came out true, the first one lowest. */
+static uint32_t bits(sixteen hits) {
+#ifdef __SSE2__
+    return (uint32_t)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))hits);
+#else
+    const uint64_t each = 0x8040201008040201, sum = 0x0101010101010101;
+    uint64_t halves[2];
+    __builtin_memcpy(halves, &hits, 16);
+    return (uint32_t)((halves[0] & each) * sum >> 56 | ((halves[1] & each) * sum >> 56) << 8);
+#endif
+}
+
+#define MANY 0xffffffffffffffff
+static const uint64_t FIRST[INLINE + 1] = {/* so many of the lowest bytes of a word */
+    0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, MANY, MANY, MANY, MANY, MANY,
+};
+
+/* Where a byte first stands, or the end. */
+static int64_t find_byte(data in, int64_t at, int64_t end, uint8_t byte) {
+    for (; at < end && at + 16 <= in.size; at += 16) {
+        uint32_t hits = bits((sixteen)(load(in.bytes + at) == all(byte)));
+        if (hits) {
+            at += __builtin_ctz(hits);
+            return at < end ? at : end;
+        }
+    }
+    while (at < end && in.bytes[at] != byte)
+        at++;
+    return at < end ? at : end;
+}
+
+static void see(view *to, data in, int64_t start, int64_t end) {
+    int64_t length = end - start, inside = length < INLINE ? length : INLINE;
+    const uint8_t *from = in.bytes + start;
+    uint8_t last[INLINE] = {0};
+    if (start + INLINE > in.size) {
+        for (int64_t i = 0; i < inside; i++)
+            last[i] = from[i];
+        from = last;
+    }
+    uint64_t head = word(from) & FIRST[inside], rest = word(from + 4) & FIRST[inside < 4 ? 0 : inside - 4];
+    uint64_t far = (uint64_t)start << 32;
+    rest = length > INLINE ? far : rest; /* lengths are hard to foresee: no branch */
+    to->size = (uint32_t)length;
+    to->head = (uint32_t)head;
+    __builtin_memcpy(&to->buffer, &rest, 8);
+}
+
+/* How many lines end in the data. */
+int64_t count_lines(const uint8_t *bytes, int64_t size) {
+    int64_t count = 0, at = 0;
+    while (at + 16 <= size) { /* sixteen counters of a byte */
+        sixteen counts = all(0);
+        for (int round = 0; round < 255 && at + 16 <= size; round++, at += 16)
+            counts -= (sixteen)(load(bytes + at) == all('\n'));
+        for (int i = 0; i < 16; i++)
+            count += counts[i];
+    }
+    for (; at < size; at++)
+        count += bytes[at] == '\n';
+    return count;
+}
+
+/* Where each of them ends: the place of its newline. `ends` has room for as many as were counted. */
+void line_ends(const uint8_t *bytes, int64_t size, int64_t *ends) {
+    int64_t at = 0;
+    for (; at + 16 <= size; at += 16)
+        for (uint32_t hits = bits((sixteen)(load(bytes + at) == all('\n'))); hits; hits &= hits - 1)
+            *ends++ = at + __builtin_ctz(hits);
+    for (; at < size; at++)
+        if (bytes[at] == '\n')
+            *ends++ = at;
+}
+
+/* Views of what stands between each start and end. */
+void texts(const uint8_t *bytes, int64_t size, const int64_t *starts, const int64_t *ends, int64_t rows, view *to) {
+    data in = {bytes, size};
+    for (int64_t i = 0; i < rows; i++)
+        see(to + i, in, starts[i], ends[i]);
+}
+
+/* A program takes a line apart, from left to right. `place` is how far it has come, `limit` where the section ends
+   that it is in: the line, or what stands between two of its quotes. */
+
+enum {
+    SECTION, /* goes up to the next quote */
+    LAST,    /* goes up to the end of the line, in which no quote is left */
+    ANY,     /* goes up to the end of the line, quotes and all */
+    CLOSE,   /* the section must be used up, and its quote is passed */
+    ESCAPED, /* the same; a backslash before the quote would escape it */
+    ENDS,    /* the section must end with this literal, and does not contain it any more */
+    LITERAL, /* must stand here, and is passed */
+    UNTIL,   /* a variable goes up to this literal, which is passed */
+    REST,    /* a variable goes up to the end of the section */
+    TEXT,    /* a variable is the inside of a JSON text without escapes: up to its quote */
+    NUMBER,  /* a variable is a number as everybody writes it in JSON, or true, false, null */
+    SPELLED, /* the same if it is certain that whoever reads and writes it again spells it so */
+    TIME,    /* the same if it is certain that no exponent appears then */
+    PLAIN,   /* the line is for certain neither blank nor a directive */
+};
+
+typedef struct {
+    int32_t code;
+    int32_t column;          /* of the variable, or -1 if nobody wants it */
+    int32_t literal, size;   /* in the literals */
+    int32_t never, nevers;   /* in the literals, too: bytes of which the variable must hold none */
+    int32_t least;           /* how long it must be */
+} step;
+
+static int holds(data in, int64_t at, int64_t end, const uint8_t *bytes, int32_t count) {
+    for (int32_t i = 0; i < count; i++)
+        if (find_byte(in, at, end, bytes[i]) < end)
+            return 1;
+    return 0;
+}
+
+static int64_t find(data in, int64_t at, int64_t end, const uint8_t *literal, int32_t size) {
+    for (int64_t last = end - size; (at = find_byte(in, at, end, literal[0])) <= last; at++)
+        if (same(in.bytes + at + 1, literal + 1, size - 1))
+            return at;
+    return -1;
+}
+
+/* Where the text ends that begins here: at its quote; -1 if an escape or a control character comes first. */
+static int64_t end_of_text(data in, int64_t at, int64_t end) {
+    for (; at < end && at + 16 <= in.size; at += 16) {
+        sixteen here = load(in.bytes + at);
+        uint32_t hits = bits((sixteen)((here == all('"')) | (here == all('\\')) | (here < all(0x20))));
+        if (hits) {
+            at += __builtin_ctz(hits);
+            break;
+        }
+    }
+    while (at < end && in.bytes[at] != '"' && in.bytes[at] != '\\' && in.bytes[at] >= 0x20)
+        at++;
+    return at < end && in.bytes[at] == '"' ? at : -1;
+}
+
+static int is_digit(uint8_t byte) { return (uint8_t)(byte - '0') < 10; }
+
+/* Where the number or word ends that begins here, or -1 if it is not one that `code` takes. */
+static int64_t end_of_number(const uint8_t *bytes, int64_t at, int64_t end, int32_t code) {
+    static const char *const WORDS[] = {"true", "false", "null"};
+    for (int i = 0; i < 3; i++) {
+        int64_t size = i == 1 ? 5 : 4;
+        if (at + size <= end && same(bytes + at, (const uint8_t *)WORDS[i], size))
+            return at + size;
+    }
+    int minus = at < end && bytes[at] == '-';
+    int64_t first = at += minus;
+    while (at < end && is_digit(bytes[at]))
+        at++;
+    int64_t digits = at - first, fraction = 0;
+    if (!digits || (bytes[first] == '0' && digits > 1))
+        return -1;
+    if (at < end && bytes[at] == '.') {
+        int64_t point = at++;
+        while (at < end && is_digit(bytes[at]))
+            at++;
+        fraction = at - point - 1;
+        if (!fraction)
+            return -1;
+    }
+    if (bytes[first] == '0' && !fraction && minus)
+        return -1;
+    if (code == TIME && fraction && digits >= 16)
+        return -1;
+    if (code == SPELLED && (fraction ? bytes[first] == '0' || digits > 7 || fraction > 7 || bytes[at - 1] == '0' : digits > 15))
+        return -1;
+    return at;
+}
+
+/* Take lines apart by a program: of those that it fits, in their order, views of the variables go to `columns`, an
+   array of as many views as lines each; `lines` says which they are. Returns how many. */
+int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int64_t *ends, int64_t rows,
+            const step *steps, int64_t count, const uint8_t *literals, view *const *columns, uint32_t *lines) {
+    data in = {bytes, size};
+    int64_t found = 0;
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t place = starts[row], end = ends[row], limit = end, section = end, after;
+        int good = 1;
+        for (const step *s = steps; good && s < steps + count; s++) {
+            const uint8_t *literal = literals + s->literal;
+            switch (s->code) {
+            case SECTION:
+                limit = section = find_byte(in, place, end, '"');
+                good = section < end;
+                continue;
+            case LAST:
+                limit = section = end;
+                good = find_byte(in, place, end, '"') == end;
+                continue;
+            case ANY:
+                limit = section = end;
+                continue;
+            case PLAIN:
+                good = place < end && bytes[place] > ' ' && bytes[place] != '#';
+                continue;
+            case ESCAPED:
+                if (bytes[section - 1] == '\\') {
+                    good = 0;
+                    continue;
+                } /* fall through */
+            case CLOSE:
+                good = place == limit;
+                place = section + 1;
+                continue;
+            case ENDS:
+                limit -= s->size;
+                good = limit >= place && same(bytes + limit, literal, s->size);
+                continue;
+            case LITERAL:
+                good = place + s->size <= limit && same(bytes + place, literal, s->size);
+                place += s->size;
+                continue;
+            case UNTIL:
+                after = find(in, place, limit, literal, s->size);
+                break;
+            case REST:
+                after = limit;
+                break;
+            case TEXT:
+                after = end_of_text(in, place, limit);
+                break;
+            default:
+                after = end_of_number(bytes, place, limit, s->code);
+            }
+            good = after >= 0;
+            if (!good)
+                continue;
+            if (s->least)
+                good = after - place >= s->least;
+            if (good && s->nevers)
+                good = !holds(in, place, after, literals + s->never, s->nevers);
+            if (good && s->column >= 0)
+                see(columns[s->column] + found, in, place, after);
+            place = s->code == UNTIL ? after + s->size : after;
+        }
+        lines[found] = (uint32_t)row;
+        found += good && place == limit;
+    }
+    return found;
+}
