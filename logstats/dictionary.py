@@ -10,11 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats import kernels
+from logstats.kernels.columns import Texts, as_texts
 
 Numbers = NDArray[np.uint32]
 
 _SEGMENT: Final = 1 << 20
 _FIRST: Final = 1 << 10
+_ENTRY: Final = 150  # bytes of a short text in a dict
 _SLOT: Final = np.dtype([("number", np.uint32), ("hash", np.uint32)])
 
 
@@ -26,7 +28,8 @@ class Dictionary:
         self._slots = np.zeros(2 * _FIRST, _SLOT)
         self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # what long ones are views of
         self._table = kernels.Table(seed=int.from_bytes(os.urandom(8), "little"))
-        self._by_text: dict[str | None, int] = {None: 0}  # without the kernels
+        self._by_text: dict[str | None, int] = {None: 0}  # without the kernels,
+        self._long = 0  # and the characters in it
         self._point()
 
     def _point(self) -> None:
@@ -42,14 +45,25 @@ class Dictionary:
     def __len__(self) -> int:
         return len(self._by_text) - 1 if not kernels.AVAILABLE else int(self._table.count)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes, more or less."""
+        if not kernels.AVAILABLE:
+            return self._long + _ENTRY * len(self._by_text)
+        return self._texts.nbytes + self._slots.nbytes + sum(segment.nbytes for segment in self._segments)
+
     def numbers(self, texts: pl.Series) -> Numbers:
         """The number of each text (String), in their order."""
         if not kernels.AVAILABLE:
             known = self._by_text
-            return np.array([known.setdefault(text, len(known)) for text in texts.to_list()], np.uint32)
-        column, numbers, row = kernels.Texts(texts), np.empty(len(texts), np.uint32), 0
+            for text in texts.drop_nulls():
+                if text not in known:
+                    known[text] = len(known)
+                    self._long += len(text)
+            return np.array([known[text] for text in texts.to_list()], np.uint32)
+        column, numbers, row = Texts(texts), np.empty(len(texts), np.uint32), 0
         while (row := kernels.intern(self._table, column, row, numbers)) < len(texts):
-            self._grow(int(texts.str.len_bytes()[row]))
+            self._grow(len(texts[row].encode()))
         return numbers
 
     def _grow(self, size: int) -> None:
@@ -64,21 +78,23 @@ class Dictionary:
             self._table.used = 0
             self._point()
 
+    def column(self, numbers: Numbers) -> pl.Series:
+        """The text of each number."""
+        if not kernels.AVAILABLE:
+            texts = [*self._by_text]
+            return pl.Series([texts[number] for number in numbers.tolist()], dtype=pl.String)
+        views = self._texts.take(numbers - 1, axis=0, mode="wrap")
+        views[numbers == 0] = 0  # whoever reads them does not look first whether they are null
+        return as_texts(views, self._segments, numbers > 0)
+
     def texts(self, known: int = 0) -> pl.Series:
         """The texts beyond the first so many, in order of their numbers."""
         if not kernels.AVAILABLE:
             return pl.Series([*self._by_text][known + 1 :], dtype=pl.String)
-        import pyarrow as pa
-
-        views = self._texts[known : len(self)].copy()
-        buffers = [None, pa.py_buffer(views), *map(pa.py_buffer, self._segments)]
-        return pl.Series(pa.Array.from_buffers(pa.string_view(), len(views), buffers))
+        return as_texts(self._texts[known : len(self)].copy(), self._segments)
 
 
 def once(texts: pl.Series) -> pl.Series:
     """The same texts (String), copied, each of which lies in memory once: rows of them are grouped faster."""
     known = Dictionary()
-    places = pl.Series(known.numbers(texts).astype(np.int64) - 1)
-    if texts.null_count():
-        places = places.set(places < 0, None)
-    return known.texts().alias(texts.name).gather(places)  # gathering from one piece copies no text
+    return known.column(known.numbers(texts)).alias(texts.name)

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from logstats import kernels
 from logstats.errors import RouteError
 
 REMEMBERED: Final = 100_000  # paths whose endpoint took Python to find out
@@ -35,16 +36,6 @@ _FILE = re.compile(r"(.+?)((?:\.min|\.tar)?(?:\.[A-Za-z][A-Za-z0-9]{0,5}){1,2})"
 _JOINTS = re.compile(r"([._-])")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}={0,2}")
 _LONGEST = 256  # a longer segment is no name of a thing
-
-# The same in columns, for most of what comes. A pattern may take only the beginning of a segment; that leaves
-# something behind the brace, and such a path is decided in Python.
-_COLUMNS: Final = (
-    (f"/{_UUID}", "/{uuid}"),
-    ("/[0-9A-Fa-f]{16,256}", "/{hash}"),
-    ("/-?[0-9]+", "/{id}"),
-)
-_SUSPECT: Final = r"[0-9@]|%40|[A-Za-z0-9_-]{20}|[A-Fa-f]{16}"  # nothing without these is changed by `template`
-_HARD: Final = rf"{_SUSPECT}|\}}[^/]"
 
 
 def template(path: str) -> str:
@@ -121,7 +112,15 @@ class Endpoints:
         """Paths (String) → endpoints (String), in the same order; null stays null."""
         if self._routes is not None:
             return self._by_python(paths, self._one)
-        return _in_columns(paths, self._by_python) if self._templates else paths
+        if not self._templates:
+            return paths
+        if not kernels.AVAILABLE:
+            return self._by_python(paths)
+        found, certain = kernels.templates(paths)
+        if certain.all():
+            return found
+        odd = np.flatnonzero(~certain)
+        return found.scatter(odd, self._by_python(paths[odd]))
 
     def _one(self, path: str) -> str:
         assert self._routes is not None
@@ -143,36 +142,6 @@ class Endpoints:
         if len(remembered) >= REMEMBERED:
             self._remembered = {}
         return pl.Series(found, dtype=pl.String)
-
-
-def _in_columns(paths: pl.Series, by_python: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """`template` of every path: regular expressions for numbers, UUIDs and long hashes, Python for what is left."""
-    frame = (
-        paths.to_frame("path")
-        .lazy()
-        .with_columns(found=pl.col("path").str.replace_all(*_COLUMNS[-1]))  # most paths hold numbers or nothing
-        .with_columns(hard=pl.col("found").str.contains(_HARD).fill_null(value=False))
-        .collect()
-    )
-    found, hard = frame["found"], np.flatnonzero(frame["hard"].to_numpy())
-    if not len(hard):
-        return found
-    tried = pl.col("path")
-    for pattern, placeholder in _COLUMNS:
-        tried = tried.str.replace_all(pattern, placeholder)
-    long_number = pl.col("path").str.contains("/[0-9]{16}")  # is no hash
-    left = (
-        frame.lazy()
-        .filter("hard")
-        .select("path", found=tried)
-        .with_columns(hard=pl.col("found").str.contains(_HARD) | long_number)
-        .collect()
-    )
-    harder = np.flatnonzero(left["hard"].to_numpy())
-    decided = left["found"]
-    if len(harder):
-        decided = decided.scatter(harder, by_python(left["path"].gather(harder)))
-    return found.scatter(hard, decided)
 
 
 def _tree(routes: Iterable[str]) -> _Node:

@@ -15,7 +15,7 @@ import polars as pl
 from logstats.dictionary import Dictionary
 
 BYTES: Final = 40 << 20
-_EACH: Final = 64  # bytes that a text costs beside its own and those of its row
+_CELL: Final = 16  # bytes of a row in a column
 
 
 class Remembered:
@@ -32,7 +32,6 @@ class Remembered:
     def _forget(self) -> None:
         self._known = Dictionary()
         self._table: pl.DataFrame | None = None  # the rows by number, that of null first
-        self._bytes = 0
 
     def of(self, texts: pl.Series) -> pl.DataFrame:
         """The row of each text (String), in their order."""
@@ -46,13 +45,12 @@ class Remembered:
             except BaseException:
                 self._forget()  # there are numbers now that the table has no row for
                 raise
-            if self._bytes > BYTES:
+            if self._known.nbytes + _CELL * table.height * table.width > BYTES:
                 self._forget()
         return table[numbers]
 
     def _learn(self, new: pl.Series, table: pl.DataFrame | None) -> pl.DataFrame:
         """The table with the rows of new texts."""
         made = self._make(new)
-        self._bytes += int(new.str.len_bytes().sum()) + new.len() * (_EACH + 16 * made.width)
         # In one piece, because that is how rows are gathered fast.
         return pl.concat([made.clear(1) if table is None else table, made], rechunk=True)

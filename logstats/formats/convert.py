@@ -12,10 +12,10 @@ from urllib.parse import unquote
 import numpy as np
 import polars as pl
 
-from logstats import schema
+from logstats import kernels, schema
 from logstats.formats import timestamps
 from logstats.formats.model import UNITS, Field
-from logstats.formats.requests import TARGET_COLUMNS, EndpointsOf, Requests, missing, present
+from logstats.formats.requests import TARGET_COLUMNS, EndpointsOf, Requests
 from logstats.formats.tokens import Tokens
 from logstats.remembered import Remembered
 
@@ -157,10 +157,8 @@ class Meaning:
             frame = frame.with_columns(plan.micros)
         flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
         rows = frame.select(**plan.columns, **flags)
-        if flags:
-            rows = rows.with_columns(_bad=pl.any_horizontal(*flags))
         rejected = tokens.rejected
-        if flags and rows.drop_in_place("_bad").any():
+        if any(rows[flag].any() for flag in flags):
             reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)
             refused = rows.select("line", reason.alias("reason")).drop_nulls()
             rejected = pl.concat([rejected, refused])
@@ -176,7 +174,9 @@ class Meaning:
         for column in fields:
             if column.null_count() < fields.height or column.name == "line":
                 memory = self._prepared.get(column.name)
-                made.append(memory.of(column).to_series().alias(column.name) if memory is not None else column)
+                if memory is not None:
+                    column = memory.of(column).to_series().alias(column.name)
+                made.append(_present(column) if column.dtype == pl.String else column)
         return pl.DataFrame(made)
 
     def _roles(self, columns: Sequence[str]) -> dict[str, str]:
@@ -198,11 +198,12 @@ class Meaning:
             found["_level"] = self._levels.of(frame[role["level"]]).to_series()
         timed = "timestamp" in self.reading.wanted
         if timed and ("timestamp" in role or "date" in role):
-            found["_timestamp"] = timestamps.parse(present(_time_text(frame, role)), self.reading.zone)
+            found["_timestamp"] = timestamps.parse(_time_text(frame, role), self.reading.zone)
         for name in frame.columns:
             field = self.fields.get(name)
             if field is not None and field.role == "duration" and field.unit == "auto":
                 found[f"_us_{name}"] = _auto_micros(frame[name])
+        found |= self._certain(frame, role)
         if envelope is not None:
             about = envelope[frame["line"]]
             if timed and "timestamp" in about.columns:
@@ -210,8 +211,24 @@ class Meaning:
                 times = about["timestamp"]
                 found["_timestamp"] = times if own is None else own.zip_with(own.is_not_null(), times)
             if "app_name" in about.columns:
-                found["_app_of_wrapper"] = about["app_name"]
+                found["_app_of_wrapper"] = _present(about["app_name"])
         return [series.alias(name) for name, series in found.items()]
+
+    def _certain(self, frame: pl.DataFrame, role: Mapping[str, str]) -> dict[str, pl.Series]:
+        """`_status`, `_bytes` and `_ms_…`, durations in milliseconds, as far as no line has anything odd in them."""
+        if not kernels.AVAILABLE:
+            return {}
+        found: dict[str, pl.Series | None] = {}
+        if "status" in role:
+            found["_status"] = kernels.integers(frame[role["status"]], 100, 999)
+        if "bytes" in role:
+            found["_bytes"] = kernels.integers(frame[role["bytes"]], 0, 2**53)
+        for name in frame.columns:
+            field = self.fields.get(name)
+            if field is not None and field.role == "duration" and field.unit != "auto" and not field.sum:
+                micros = kernels.decimals(frame[name], UNITS[field.unit], LONGEST_US)
+                found[f"_ms_{name}"] = None if micros is None else micros.round() / 1000
+        return {name: column for name, column in found.items() if column is not None}
 
     def _plan(self, given: Sequence[str]) -> _Plan:
         fields, reading, wanted = self.fields, self.reading, self.reading.wanted
@@ -221,14 +238,20 @@ class Meaning:
         bad: dict[str, pl.Expr] = {}
 
         def text(of: str) -> pl.Expr:
-            return _present(pl.col(role[of])) if of in role else pl.lit(None, pl.String)
+            return pl.col(role[of]) if of in role else pl.lit(None, pl.String)
 
-        if "status" in role:
+        if "_status" in given:
+            columns["status"] = pl.col("_status").cast(pl.UInt16)
+        elif "status" in role:
             columns["status"], bad["bad_status"] = _status(pl.col(role["status"]))
-        if "bytes" in role:
+        if "_bytes" in given:
+            columns["bytes"] = pl.col("_bytes")
+        elif "bytes" in role:
             columns["bytes"], bad["bad_bytes"] = _bytes(pl.col(role["bytes"]))
         durations = [name for name in given if name in fields and fields[name].role == "duration"]
-        if durations:
+        if durations and all(f"_ms_{name}" in given for name in durations):
+            columns["duration_ms"] = pl.coalesce(f"_ms_{name}" for name in durations)
+        elif durations:
             micros = [
                 _micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations if fields[n].unit != "auto"
             ]
@@ -251,7 +274,7 @@ class Meaning:
             client = pl.col("_client") if "_client" in given else text("client_ip")
             columns["client_ip"] = pl.coalesce("_forwarded", client) if "_forwarded" in given else client
         host = pl.coalesce(text("host"), "_authority") if "_authority" in given else text("host")
-        of_wrapper = _present(pl.col("_app_of_wrapper")) if "_app_of_wrapper" in given else pl.lit(None, pl.String)
+        of_wrapper = pl.col("_app_of_wrapper") if "_app_of_wrapper" in given else pl.lit(None, pl.String)
         app = pl.coalesce(text("app_name"), of_wrapper, pl.lit(reading.app, pl.String), host)
         columns |= {"host": host, "app_name": app}
         for name in ("method", "protocol", "path", "query", "endpoint"):
@@ -309,8 +332,11 @@ def _percent_decoded(texts: pl.Series) -> pl.Series:
     return pl.Series(safe, dtype=pl.String)
 
 
-def _present(text: pl.Expr) -> pl.Expr:
-    return pl.when(~missing(text)).then(text)
+def _present(texts: pl.Series) -> pl.Series:
+    """The texts that stand for a value: `-` and nothing say that there is none."""
+    if kernels.AVAILABLE:
+        return kernels.present(texts)
+    return texts.set((texts == "-") | (texts == ""), None)
 
 
 def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
@@ -324,14 +350,14 @@ def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
 def _status(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     value = text.cast(pl.UInt16, strict=False)
     good = (text.str.len_bytes() == 3) & value.is_between(100, 999)
-    absent = missing(text) | (text == "000") | (text == "0")
+    absent = (text == "000") | (text == "0")
     return pl.when(good).then(value), ~good.fill_null(value=False) & ~absent
 
 
 def _bytes(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     value = text.cast(pl.Int64, strict=False)
     good = value >= 0
-    return pl.when(good).then(value), ~good.fill_null(value=False) & ~missing(text)
+    return pl.when(good).then(value), ~good.fill_null(value=False) & text.is_not_null()
 
 
 def _micros(text: pl.Expr, unit: str) -> pl.Expr:
@@ -361,12 +387,12 @@ def _duration(text: pl.Expr, micros: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr
     """(milliseconds or null, whether the text is no number, whether the number is no duration)."""
     good = micros.is_between(0, LONGEST_US)
     milliseconds = pl.when(good).then(micros / 1000)
-    return milliseconds, micros.is_null() & ~missing(text), ~good
+    return milliseconds, micros.is_null() & text.is_not_null(), ~good
 
 
 def _known_levels(texts: pl.Series) -> pl.DataFrame:
     """Levels as everybody calls them; null for what says none."""
-    return texts.to_frame("").select(_present(pl.col("")).str.to_uppercase().replace(_LEVELS))
+    return texts.to_frame("").select(pl.col("").str.to_uppercase().replace(_LEVELS))
 
 
 def _level(logged: pl.Expr, status: pl.Expr | None) -> pl.Expr:
@@ -378,13 +404,13 @@ def _level(logged: pl.Expr, status: pl.Expr | None) -> pl.Expr:
 
 def _without_ports(texts: pl.Series) -> pl.DataFrame:
     """Addresses without their ports; null for what says none."""
-    return texts.to_frame("").select(_without_port(_present(pl.col(""))))
+    return texts.to_frame("").select(_without_port(pl.col("")))
 
 
 def _first_addresses(texts: pl.Series) -> pl.DataFrame:
     """The first of some addresses, `client, proxy, proxy`, without its port."""
     first = pl.col("").str.splitn(",", 2).struct.field("field_0").str.strip_chars(" ")
-    return texts.to_frame("").select(_without_port(_present(first)))
+    return texts.to_frame("").select(_without_port(pl.when((first != "-") & (first != "")).then(first)))
 
 
 def _without_port(address: pl.Expr) -> pl.Expr:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from logstats import kernels
-from logstats.formats.text import Text, as_series
+from logstats.formats.text import Text
 
 
 class Code(IntEnum):
@@ -70,8 +70,6 @@ class Program:
         """Which lines it fits (`line`, UInt32), and the variables (String) of those."""
         if not kernels.AVAILABLE:
             return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
-        columns, lines = kernels.cut(text.data, text.starts, text.ends, self._steps, self._literals, len(self.names))
+        lines, columns = kernels.cut(text.data, text.starts, text.ends, self._steps, self._literals, len(self.names))
         named = zip(self.names, columns, strict=True)
-        return pl.DataFrame(
-            [pl.Series("line", lines), *(as_series(text.data, views).alias(name) for name, views in named)]
-        )
+        return pl.DataFrame([pl.Series("line", lines), *(column.alias(name) for name, column in named)])

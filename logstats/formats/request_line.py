@@ -7,14 +7,18 @@ path, its request still counts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
+
+from logstats import kernels
+from logstats.kernels import Places
+from logstats.kernels.columns import Mask
 
 # RFC 9110 names methods by tokens; every registered one, and every one seen in the wild, is made of these.
 _METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
 _PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
-_USUAL = (" HTTP/1.1", " HTTP/2.0", " HTTP/1.0")
-_USUAL_LENGTH = 9
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
 _METHOD_AND_TARGET = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
 _AUTHORITY = r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)"
@@ -26,33 +30,35 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
     Without a protocol the target must have one of the four forms of RFC 9112, so that a stray sentence is
     not taken for a request.
     """
-    rest = pl.col("rest")
-    parts = requests.to_frame("").select(
-        pl.col("").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest()
-    )
-    usual = parts.select(pl.any_horizontal(*(rest.str.ends_with(ending) for ending in _USUAL))).to_series()
-    parts = parts.with_columns(
-        target=pl.when(usual).then(rest.str.head(-_USUAL_LENGTH)),
-        protocol=pl.when(usual).then(rest.str.tail(_USUAL_LENGTH - 1)),
-    )
-    odd = np.flatnonzero(~parts.select(_METHOD_AND_TARGET.fill_null(value=False)).to_series().to_numpy())
-    if len(odd):
-        found = _unusual(parts[odd])
-        parts = parts.with_columns(parts[name].scatter(odd, found[name]) for name in found.columns)
-    parts.drop_in_place("rest")
-    return parts
+    if not kernels.AVAILABLE:
+        return _unusual(requests)
+    method, target, protocol, usual = kernels.request_lines(requests)
+    parts = pl.DataFrame([method.alias("method"), target.alias("target"), protocol.alias("protocol")])
+    return _completed(parts, usual, lambda odd: _unusual(requests[odd]))
 
 
-def _unusual(parts: pl.DataFrame) -> pl.DataFrame:
-    """Method, target and protocol of what ends with another protocol, or with none; or is malformed."""
+def _completed(frame: pl.DataFrame, known: Mask, others: Callable[[Places], pl.DataFrame]) -> pl.DataFrame:
+    """The frame with the rows that it does not know."""
+    if known.all():
+        return frame
+    odd = np.flatnonzero(~known)
+    found = others(odd)
+    return frame.with_columns(frame[name].scatter(odd, found[name]) for name in found.columns)
+
+
+def _unusual(requests: pl.Series) -> pl.DataFrame:
+    """The same, whatever protocol they end with, or none."""
+    split = pl.col("").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest()
     # The longest protocol that _PROTOCOL allows has 16 characters; a short text is searched fast.
     tail = (" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL)
     cut = pl.col("rest").str.head(-pl.col("tail").str.len_bytes().cast(pl.Int64))
     has_form = pl.col("protocol").is_not_null() | pl.col("target").str.contains(_TARGET)
     good = (_METHOD_AND_TARGET & has_form).fill_null(value=False)
     return (
-        parts.lazy()
-        .select("method", "rest", tail=tail)
+        requests.to_frame("")
+        .lazy()
+        .select(split)
+        .with_columns(tail=tail)
         .select(
             "method",
             target=pl.when(pl.col("tail").is_null()).then("rest").otherwise(cut),
@@ -68,21 +74,23 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
 
     Of an absolute URL, `http://host:8080/path`, the authority is set apart and the path starts at `/`.
     """
-    frame = (
-        targets.to_frame("target")
-        .lazy()
-        .select(
-            pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"]).struct.unnest(),
-            authority=pl.lit(None, pl.String),
-        )
-        .with_columns(absolute=pl.col("path").str.contains("://", literal=True).fill_null(value=False))
-        .collect()
-    )
-    absolute = np.flatnonzero(frame.drop_in_place("absolute").to_numpy())
-    if not len(absolute):
-        return frame
+    if not kernels.AVAILABLE:
+        return _absolute(targets)
+    path, query, usual = kernels.targets(targets)
+    authority = pl.Series("authority", [None], pl.String).new_from_index(0, len(targets))
+    parts = pl.DataFrame([path.alias("path"), query.alias("query"), authority])
+    return _completed(parts, usual, lambda odd: _absolute(targets[odd]))
+
+
+def _absolute(targets: pl.Series) -> pl.DataFrame:
+    """The same, where any target may be an absolute URL."""
     rest = pl.col("path").str.replace(_AUTHORITY, "")
     rest = pl.when(rest == "").then(pl.lit("/")).otherwise(rest)
-    authority = pl.col("path").str.extract(_AUTHORITY)
-    few = frame[absolute].select(authority=authority, path=pl.when(authority.is_null()).then("path").otherwise(rest))
-    return frame.with_columns(frame[name].scatter(absolute, few[name]) for name in ("path", "authority"))
+    return (
+        targets.to_frame("target")
+        .lazy()
+        .select(pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"]).struct.unnest())
+        .with_columns(authority=pl.col("path").str.extract(_AUTHORITY))
+        .with_columns(path=pl.when(pl.col("authority").is_null()).then("path").otherwise(rest))
+        .collect()
+    )

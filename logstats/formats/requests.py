@@ -43,11 +43,7 @@ class Requests:
 
         `role` says which column of texts has the request, or which of its parts.
         """
-        own = {
-            part: present(frame[role[part]])
-            for part in ("method", "target", "path", "protocol", "query")
-            if part in role
-        }
+        own = {part: frame[role[part]] for part in ("method", "target", "path", "protocol", "query") if part in role}
         if not self._any or not ("request" in role or own):
             return []
         found: dict[str, pl.Series] = {}
@@ -67,8 +63,8 @@ class Requests:
                 found[part] = found[part].fill_null(column) if part in found else column
             else:
                 found[part] = column.fill_null(found[part]) if part in found else column
-        if "endpoint" in found and found["endpoint"].null_count():
-            found["endpoint"] = found["endpoint"].fill_null(schema.MALFORMED)
+        if "endpoint" in found:
+            found["endpoint"] = _filled(found["endpoint"], schema.MALFORMED)
         return [found[name].alias(f"_{name}") for name in _COLUMNS if name in found and name in self._wanted]
 
     def _split_lines(self, lines: pl.Series) -> pl.DataFrame:
@@ -82,15 +78,10 @@ class Requests:
             return pl.DataFrame()
         parts = {part.name: part for part in split_targets(targets)}
         if "endpoint" in self._wanted:
-            parts["endpoint"] = once(self._endpoints.of(parts["path"]).fill_null(schema.MALFORMED).alias("endpoint"))
+            endpoints = self._endpoints.of(parts["path"])
+            parts["endpoint"] = once(_filled(endpoints, schema.MALFORMED)).alias("endpoint")
         return pl.DataFrame([parts[name] for name in parts if name in self._wanted])
 
 
-def missing(text: pl.Expr) -> pl.Expr:
-    """`-` and nothing stand for a value that is not there."""
-    return (text == "-") | (text == "")
-
-
-def present(texts: pl.Series) -> pl.Series:
-    """The texts that stand for a value."""
-    return texts.to_frame("").select(pl.when(~missing(pl.col(""))).then("")).to_series()
+def _filled(texts: pl.Series, text: str) -> pl.Series:
+    return texts.fill_null(text) if texts.null_count() else texts

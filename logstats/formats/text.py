@@ -88,7 +88,7 @@ class Text:
         """The lines as a column (String), without their newlines; views of the data."""
         if not kernels.AVAILABLE:
             return pl.Series("line", self.pick(range(len(self))), pl.String)
-        return as_series(self.data, kernels.texts(self.data, self.starts, self.ends)).alias("line")
+        return kernels.texts(self.data, self.starts, self.ends).alias("line")
 
     def line(self, place: int) -> bytes:
         """The bytes of one line."""
@@ -107,14 +107,6 @@ class Text:
     def starts(self) -> Places:
         """Where each line begins."""
         return np.concatenate([[0], self.ends + 1])[:-1]
-
-
-def as_series(data: bytes | memoryview, views: kernels.Views) -> pl.Series:
-    """The texts (String) that are views of some UTF-8 data below 2 GiB, which they keep in memory."""
-    import pyarrow as pa
-
-    buffers = [None, pa.py_buffer(views), pa.py_buffer(data)]
-    return pl.Series(pa.Array.from_buffers(pa.string_view(), len(views), buffers))
 
 
 def _valid_utf8(data: bytes) -> bytes:

@@ -81,7 +81,8 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
 
 def two_lanes(text: Text, fast: pl.DataFrame, scan: Scan, names: list[str]) -> Tokens:
     """Join the lanes: `fast` has the rows of lines that the fast lane vouches for, the slow one reads the others."""
-    numbered = fast.select("line", *names)
+    columns = ["line", *names]
+    numbered = fast if fast.columns == columns else fast.select(columns)
     if numbered.height == len(text):
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
     left = left_of(text, fast).tolist()

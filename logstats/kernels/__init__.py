@@ -1,8 +1,9 @@
-"""The few functions that read the bytes of every line, in C (`lines.c`), and how they are called.
+"""The few functions that look at the bytes of every line and the texts of every row, in C.
 
-They run beside Python: while one thread is in them, others go on. `scripts/build_kernels.py` compiles them when
-logstats is installed. Where that was not done `AVAILABLE` is false: every line then takes the slow lane, which says
-the same and takes ten times as long.
+They run beside Python: while one thread is in them, others go on. `scripts/build_kernels.py` compiles them where
+logstats is installed. If that failed `AVAILABLE` is false: the slow lane of every format then reads every line. It says
+the same, and takes ten times as long. What is said to be `certain` here is what the slower ways would say, too; of
+what is not, nothing is said.
 """
 
 from __future__ import annotations
@@ -15,25 +16,33 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from logstats.kernels.columns import Mask, Texts, address, as_numbers, as_texts
+
 if TYPE_CHECKING:
     import polars as pl
 
 Places = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Views = NDArray[np.uint64]  # (rows, 2): an Arrow string view each
+Numbers = NDArray[np.uint32]
+
+_VALUE: Final = 1  # in `numbers.c`, of a row that has a number
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
+
+
+# The functions that return a number.
+_COUNTING: Final = (
+    *("count_lines", "cut", "intern", "group", "group_texts"),
+    *("text_bytes", "templates", "integers", "decimals", "present"),
+)
 
 
 class Table(ctypes.Structure):
     """The hash table of `intern.c`."""
 
     _fields_ = [
-        *(
-            (name, ctypes.c_void_p if name in ("slots", "texts", "segments") else ctypes.c_uint64)
-            for name in ("slots", "mask", "texts", "segments", "count", "most", "segment", "used", "room", "seed")
-        )
+        *((name, ctypes.c_void_p) for name in ("slots", "texts", "segments")),
+        *((name, ctypes.c_uint64) for name in ("mask", "count", "most", "segment", "used", "room", "seed")),
     ]
 
 
@@ -42,20 +51,8 @@ def _loaded() -> ctypes.CDLL | None:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError:
         return None
-    address, number, count = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
-    for name, result, arguments in (
-        ("count_lines", number, (address, number)),
-        ("line_ends", None, (address, number, address)),
-        ("texts", None, (address, number, address, address, number, address)),
-        ("intern", number, (address, address, address, address, number, number, number, address)),
-        ("place", None, (address,)),
-        ("group", number, (address, number, address, count, count, address, address)),
-        ("group_texts", number, (address, address, number, number, address, count, count, address, address)),
-        ("times", None, (address, address, address, number, number, address, number, address, address)),
-        ("cut", number, (address, number, address, address, number, address, number, address, address, address)),
-    ):
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
+    for name in _COUNTING:
+        getattr(library, name).restype = ctypes.c_int64
     return library
 
 
@@ -63,66 +60,74 @@ _library: Final[Any] = _loaded()
 AVAILABLE: Final = _library is not None
 
 
+def _call(name: str, *arguments: int | NDArray[Any] | Texts | ctypes.Structure) -> int:
+    """Call a function with numbers (64 bits), and pointers to everything else."""
+    passed = []
+    for argument in arguments:
+        if isinstance(argument, int):
+            passed.append(ctypes.c_uint64(argument))
+        elif isinstance(argument, np.ndarray):
+            passed.append(ctypes.c_uint64(address(argument)))
+        elif isinstance(argument, Texts):
+            passed.append(ctypes.c_uint64(argument.pointer))
+        else:
+            passed.append(ctypes.c_uint64(ctypes.addressof(argument)))
+    return int(getattr(_library, name)(*passed) or 0)
+
+
 def line_ends(data: bytes | memoryview) -> Places:
     """Where the newlines of a text stand."""
     array = np.frombuffer(data, np.uint8)
     if not AVAILABLE:
         return np.flatnonzero(array == ord("\n"))
-    ends = np.empty(_library.count_lines(_address(array), len(array)), np.int64)
-    _library.line_ends(_address(array), len(array), _address(ends))
+    ends = np.empty(_call("count_lines", array, len(array)), np.int64)
+    _call("line_ends", array, len(array), ends)
     return ends
 
 
-def texts(data: bytes | memoryview, starts: Places, ends: Places) -> Views:
-    """Views of what stands between each start and end of some data below 2 GiB. Only if `AVAILABLE`."""
+def texts(data: bytes | memoryview, starts: Places, ends: Places) -> pl.Series:
+    """What stands between each start and end of some UTF-8 below 2 GiB (String), as views of it."""
     array, views = np.frombuffer(data, np.uint8), np.empty((len(starts), 2), np.uint64)
-    starts, ends = _inside(starts, array), _inside(ends, array)
-    _library.texts(_address(array), len(array), _address(starts), _address(ends), len(starts), _address(views))
-    return views
+    _call("texts", array, len(array), _inside(starts, array), _inside(ends, array), len(starts), views)
+    return as_texts(views, [data])
 
 
 def cut(
     data: bytes | memoryview, starts: Places, ends: Places, steps: NDArray[Any], literals: bytes, columns: int
-) -> tuple[list[Views], NDArray[np.uint32]]:
-    """Run a program (`steps`, of the type `STEP`; see `lines.c`) on every line between a start and an end: views of
-    each of so many columns, of the lines that it fits, and which these are. Only if `AVAILABLE`."""
+) -> tuple[Numbers, list[pl.Series]]:
+    """Run a program (`steps`, of the type `STEP`; see `lines.c`) on every line of some UTF-8 below 2 GiB: which lines
+    it fits, and of those so many columns of texts, views of the data."""
     array, lines = np.frombuffer(data, np.uint8), np.empty(len(starts), np.uint32)
-    starts, ends = _inside(starts, array), _inside(ends, array)
     views = [np.empty((len(starts), 2), np.uint64) for _ in range(columns)]
-    addresses = np.array([_address(column) for column in views], np.uintp)
-    words = np.frombuffer(literals, np.uint8) if literals else np.zeros(1, np.uint8)
-    found = _library.cut(
-        _address(array),
+    places = np.array([address(column) for column in views] or [0], np.uintp)
+    words = np.frombuffer(literals or b"\0", np.uint8)
+    found = _call(
+        "cut",
+        array,
         len(array),
-        _address(starts),
-        _address(ends),
+        _inside(starts, array),
+        _inside(ends, array),
         len(starts),
-        _address(steps),
+        steps,
         len(steps),
-        _address(words),
-        _address(addresses),
-        _address(lines),
+        words,
+        places,
+        lines,
     )
-    return [column[:found] for column in views], lines[:found]
+    return lines[:found], [as_texts(column[:found], [data]) for column in views]
 
 
-def intern(table: Table, texts: Texts, row: int, numbers: NDArray[np.uint32]) -> int:
+def intern(table: Table, texts: Texts, row: int, numbers: Numbers) -> int:
     """Number texts from a row on; the row at which there was no more room, or how many there are."""
-    return int(
-        _library.intern(
-            ctypes.addressof(table),
-            texts.views,
-            _address(texts.buffers),
-            texts.valid,
-            texts.offset,
-            row,
-            texts.rows,
-            _address(numbers),
-        )
-    )
+    return _call("intern", table, texts, row, numbers)
 
 
-def group(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def place(table: Table) -> None:
+    """Fill the slots of a table anew."""
+    _call("place", table)
+
+
+def group(keys: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
     """The group of each key, numbered from 0 on in the order in which they first come, and the first row of each."""
     if not AVAILABLE:
         _, first, groups = np.unique(keys, return_index=True, return_inverse=True)
@@ -130,63 +135,80 @@ def group(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint
         rank = np.empty(len(order), np.uint32)
         rank[order] = np.arange(len(order), dtype=np.uint32)
         return rank[groups], first[order].astype(np.uint32)
-    return _grouped(_library.group, len(keys), _address(keys), len(keys))
+    return _grouped("group", len(keys), keys, len(keys))
 
 
-def group_texts(texts: pl.Series) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def group_texts(texts: pl.Series) -> tuple[Numbers, Numbers]:
     """The same of texts (String), alike if they are the same bytes of memory: one text may be several groups."""
     if not AVAILABLE:
         every = np.arange(len(texts), dtype=np.uint32)
         return every, every
-    column = Texts(texts)
-    return _grouped(_library.group_texts, column.rows, column.views, column.valid, column.offset, column.rows)
+    return _grouped("group_texts", len(texts), Texts(texts))
 
 
-def _grouped(function: Any, rows: int, *keys: int | None) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def _grouped(name: str, rows: int, *keys: Any) -> tuple[Numbers, Numbers]:
     slots = np.zeros(1 << (2 * rows).bit_length(), np.uint32)
     groups, firsts = np.empty(rows, np.uint32), np.empty(rows, np.uint32)
     seed = int.from_bytes(os.urandom(8), "little")
-    found = function(*keys, _address(slots), len(slots) - 1, seed, _address(groups), _address(firsts))
+    found = _call(name, *keys, slots, len(slots) - 1, seed, groups, firsts)
     return groups, firsts[:found]
 
 
 def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
-    """Texts as `strptime` reads them, microseconds since 1970 of UTC or of whatever zone is meant, and which are
-    certain: of the form's variables it knows %Y %m %b %d %H %M %S %.f %z %#z. Only if `AVAILABLE`."""
-    column, spelled = Texts(texts), np.frombuffer(form.encode(), np.uint8)
-    micros, read = np.empty(column.rows, np.int64), np.empty(column.rows, np.bool_)
-    _library.times(*column.arguments, _address(spelled), len(spelled), _address(micros), _address(read))
-    return micros, read
+    """Texts as `strptime` reads them, microseconds since 1970 in UTC or whatever zone is meant, and which are certain.
+
+    Of the form's variables it knows %Y %m %b %d %H %M %S %.f %z %#z.
+    """
+    spelled = np.frombuffer(form.encode(), np.uint8)
+    micros, certain = np.empty(len(texts), np.int64), np.empty(len(texts), np.bool_)
+    _call("times", Texts(texts), spelled, len(spelled), micros, certain)
+    return micros, certain
 
 
-def place(table: Table) -> None:
-    """Fill the slots of a table anew."""
-    _library.place(ctypes.addressof(table))
+def integers(texts: pl.Series, least: int, most: int) -> pl.Series | None:
+    """Whole numbers in some range (Int64), null of `-`, an empty text and null; None if not all of it is certain."""
+    values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
+    certain = _call("integers", Texts(texts), least, most, values, states)
+    return as_numbers(values, states == _VALUE) if certain else None
 
 
-class Texts:
-    """A column of texts (String) as the functions take it: where its views lie, and what they are views of."""
-
-    def __init__(self, texts: pl.Series) -> None:
-        import polars as pl
-
-        array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
-        valid, views, *buffers = array.buffers()
-        self._kept = array
-        self.rows, self.offset = len(array), array.offset
-        self.views = (views.address if views else 0) + 16 * array.offset
-        self.valid = valid.address if valid else None
-        self.buffers = np.array([buffer.address for buffer in buffers] or [0], np.uintp)
-
-    @property
-    def arguments(self) -> tuple[int, int, int | None, int, int]:
-        """Views, buffers, bitmap and its first bit, rows."""
-        return self.views, _address(self.buffers), self.valid, self.offset, self.rows
+def decimals(texts: pl.Series, factor: float, most: float) -> pl.Series | None:
+    """Numbers that are not negative, times a factor, up to some value (Float64); as `integers` does."""
+    values, states = np.empty(len(texts), np.float64), np.empty(len(texts), np.uint8)
+    certain = _call("decimals", Texts(texts), np.array([factor]), values, states)
+    return as_numbers(values, states == _VALUE) if certain and not (len(values) and values.max() > most) else None
 
 
-def _address(array: NDArray[Any]) -> int:
-    assert array.flags.c_contiguous
-    return int(array.__array_interface__["data"][0])
+def present(texts: pl.Series) -> pl.Series:
+    """The texts (String), null where they are `-` or empty."""
+    column, states = Texts(texts), np.empty(len(texts), np.bool_)
+    return texts if _call("present", column, states) else column.where(states).alias(texts.name)
+
+
+def request_lines(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series, Mask]:
+    """Method, target and protocol (String) of request lines, and which are certain; the others are null."""
+    column, certain = Texts(texts), np.empty(len(texts), np.bool_)
+    methods, targets, protocols = (np.empty((len(texts), 2), np.uint64) for _ in range(3))
+    _call("request_lines", column, methods, targets, protocols, certain)
+    method, target, protocol = (as_texts(views, column.buffers, certain) for views in (methods, targets, protocols))
+    return method, target, protocol, certain
+
+
+def targets(texts: pl.Series) -> tuple[pl.Series, pl.Series, Mask]:
+    """Path and query (String) of request targets, and which are certain; the others are null."""
+    column, certain, has_query = Texts(texts), np.empty(len(texts), np.bool_), np.empty(len(texts), np.bool_)
+    paths, queries = np.empty((len(texts), 2), np.uint64), np.empty((len(texts), 2), np.uint64)
+    _call("targets", column, paths, queries, has_query, certain)
+    return as_texts(paths, column.buffers, certain), as_texts(queries, column.buffers, has_query), certain
+
+
+def templates(paths: pl.Series) -> tuple[pl.Series, Mask]:
+    """Endpoints (String) of paths, and which are certain; the others are null."""
+    column, certain = Texts(paths), np.empty(len(paths), np.bool_)
+    room = np.empty(3 * _call("text_bytes", column) + 4 * len(paths), np.uint8)
+    views = np.empty((len(paths), 2), np.uint64)
+    used = _call("templates", column, 0, room, views, certain)
+    return as_texts(views, [room[:used].copy()], certain), certain
 
 
 def _inside(places: Places, data: NDArray[np.uint8]) -> Places:

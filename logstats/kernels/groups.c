@@ -36,13 +36,12 @@ int64_t group(const uint64_t *keys, int64_t rows, uint32_t *slots, uint64_t mask
 
 /* The same for a column of texts, of which those are alike that are the same bytes of memory: one text may be several
    groups. Null is one. */
-int64_t group_texts(const view *texts, const uint8_t *valid, int64_t offset, int64_t rows, uint32_t *slots,
-                    uint64_t mask, uint64_t seed, uint32_t *to, uint32_t *firsts) {
+int64_t group_texts(const column *texts, uint32_t *slots, uint64_t mask, uint64_t seed, uint32_t *to, uint32_t *firsts) {
     groups in = {slots, mask, seed, firsts, 0};
-    const uint8_t *bytes = (const uint8_t *)texts;
+    const uint8_t *bytes = (const uint8_t *)texts->views;
     uint32_t null = 0;
-    for (int64_t row = 0; row < rows; row++) {
-        if (is_null(valid, offset + row)) {
+    for (int64_t row = 0; row < texts->rows; row++) {
+        if (is_null(texts, row)) {
             if (!null)
                 null = new_group(&in, row);
             to[row] = null - 1;

@@ -12,9 +12,9 @@ typedef struct {
 
 typedef struct {
     slot *slots;            /* twice as many as numbers, or more; all free in the beginning */
-    uint64_t mask;          /* their number, a power of two, less one */
     view *texts;            /* number n at n - 1 */
     uint8_t **segments;     /* the bytes of the long ones, by `buffer` */
+    uint64_t mask;          /* the number of slots, a power of two, less one */
     uint64_t count, most;   /* of the texts, and the room for them */
     uint64_t segment, used; /* the last segment, and how far it is used */
     uint64_t room;          /* its size */
@@ -48,14 +48,16 @@ static int is_same(const view *a, const uint8_t *const *buffers_a, const view *b
 }
 
 /* Number a column of texts from a row on. Returns the row at which there was no more room, or `rows`. */
-int64_t intern(table *to, const view *texts, const uint8_t *const *buffers, const uint8_t *valid, int64_t offset,
-               int64_t row, int64_t rows, uint32_t *numbers) {
+int64_t intern(table *to, const column *in, int64_t row, uint32_t *numbers) {
+    const view *texts = in->views;
+    const uint8_t *const *buffers = in->buffers;
+    const int64_t rows = in->rows;
     const uint8_t *const *segments = (const uint8_t *const *)to->segments;
     while (row < rows) {
         uint64_t hashes[TOGETHER];
         int64_t some = rows - row < TOGETHER ? rows - row : TOGETHER;
         for (int64_t i = 0; i < some; i++) {
-            hashes[i] = is_null(valid, offset + row + i) ? 0 : hash_of_view(texts + row + i, buffers, to->seed);
+            hashes[i] = is_null(in, row + i) ? 0 : hash_of_view(texts + row + i, buffers, to->seed);
             __builtin_prefetch(to->slots + (hashes[i] & to->mask));
         }
         for (int64_t i = 0; i < some; i++) {
@@ -70,7 +72,7 @@ int64_t intern(table *to, const view *texts, const uint8_t *const *buffers, cons
         }
         for (int64_t i = 0; i < some; i++, row++) {
             const view *text = texts + row;
-            if (is_null(valid, offset + row)) {
+            if (is_null(in, row)) {
                 numbers[row] = 0;
                 continue;
             }

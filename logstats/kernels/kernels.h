@@ -22,8 +22,18 @@ static inline const uint8_t *bytes_of(const view *text, const uint8_t *const *bu
     return text->size <= INLINE ? (const uint8_t *)&text->head : buffers[text->buffer] + text->from;
 }
 
-/* A column is views of some buffers, and a bitmap of those that are not null, from a bit on; NULL if none is. */
-static inline int is_null(const uint8_t *valid, int64_t bit) { return valid && !(valid[bit >> 3] >> (bit & 7) & 1); }
+/* A column of texts: views of some buffers, and a bitmap of those that are not null, from a bit on; NULL if all are. */
+typedef struct {
+    const view *views;
+    const uint8_t *const *buffers;
+    const uint8_t *valid;
+    int64_t offset, rows;
+} column;
+
+static inline int is_null(const column *in, int64_t row) {
+    int64_t bit = in->offset + row;
+    return in->valid && !(in->valid[bit >> 3] >> (bit & 7) & 1);
+}
 
 static inline int same(const uint8_t *a, const uint8_t *b, int64_t size) {
     if (size >= 8) {

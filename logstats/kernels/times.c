@@ -113,23 +113,22 @@ static int read_time(const uint8_t *at, const uint8_t *end, const uint8_t *form,
 }
 
 /* Times by a form, in microseconds since 1970, of a column of texts; `read` says which. */
-void times(const view *texts, const uint8_t *const *buffers, const uint8_t *valid, int64_t offset, int64_t rows,
-           const uint8_t *form, int64_t size, int64_t *micros, uint8_t *read) {
+void times(const column *in, const uint8_t *form, int64_t size, int64_t *micros, uint8_t *read) {
     const uint8_t *before = 0; /* neighbours mostly are at the same time */
     int64_t length = 0;
-    for (int64_t row = 0; row < rows; row++) {
+    for (int64_t row = 0; row < in->rows; row++) {
         read[row] = 0;
         micros[row] = 0;
-        if (is_null(valid, offset + row))
+        if (is_null(in, row))
             continue;
-        const uint8_t *text = bytes_of(texts + row, buffers);
-        if (row && before && length == texts[row].size && same(before, text, length)) {
+        const uint8_t *text = bytes_of(in->views + row, in->buffers);
+        if (row && before && length == in->views[row].size && same(before, text, length)) {
             micros[row] = micros[row - 1];
             read[row] = 1;
             continue;
         }
-        read[row] = (uint8_t)read_time(text, text + texts[row].size, form, form + size, micros + row);
+        read[row] = (uint8_t)read_time(text, text + in->views[row].size, form, form + size, micros + row);
         before = read[row] ? text : 0;
-        length = texts[row].size;
+        length = in->views[row].size;
     }
 }

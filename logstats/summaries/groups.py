@@ -39,7 +39,7 @@ class Groups:
     @cached_property
     def keys(self) -> list[pl.Series]:
         """The values of each group; texts are copies, which keep no chunk in memory."""
-        found = [key.gather(self._first) for key in self._keys]
+        found = [key[self._first] for key in self._keys]
         return [once(column) if column.dtype == pl.String else column for column in found]
 
     @cached_property
@@ -77,13 +77,13 @@ def _text_codes(key: pl.Series) -> tuple[NDArray[np.uint64], int]:
     """As `_codes`. Most rows of a chunk have texts that are one in memory: only what is not is looked at."""
     group, first = kernels.group_texts(key)
     known = Dictionary()
-    numbers = known.numbers(key.gather(first)).astype(np.uint64)
+    numbers = known.numbers(key[first]).astype(np.uint64)
     return numbers[group], len(known) + 1
 
 
 def _codes(key: pl.Series) -> tuple[NDArray[np.uint64], int]:
     """A number below the second result for each value, the same for the same; null has one, too."""
-    values = key.to_physical()
+    values = key.to_physical() if key.dtype.is_temporal() else key
     low, high = values.min(), values.max()
     if not isinstance(low, int) or not isinstance(high, int):
         return np.zeros(len(key), np.uint64), 1  # all null

@@ -1,0 +1,161 @@
+/* Request lines, their targets, and the endpoints of paths, where they are what they mostly are. A column of texts
+   comes in; of each row that is certain, views of it go out. */
+
+#include "kernels.h"
+
+#define LONGEST 256 /* bytes of a segment that names anything, unless it is a number */
+
+static int is_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
+static int is_letter(uint8_t c) { return (uint8_t)((c | 32) - 'a') < 26; }
+
+/* What is between two places of a text: a view of the same buffer. */
+static view part(const view *of, const uint8_t *bytes, uint32_t start, uint32_t end) {
+    view to = {end - start, 0, 0, 0};
+    if (to.size > INLINE) {
+        __builtin_memcpy(&to.head, bytes + start, 4);
+        to.buffer = of->buffer;
+        to.from = of->from + start;
+    } else {
+        uint8_t held[INLINE] = {0};
+        for (uint32_t i = 0; i < to.size; i++)
+            held[i] = bytes[start + i];
+        __builtin_memcpy(&to.head, held, INLINE);
+    }
+    return to;
+}
+
+static const view NOTHING = {0, 0, 0, 0};
+
+/* `METHOD target HTTP/1.1`, 1.0 or 2.0, with a method of letters, _ and -. */
+void request_lines(const column *in, view *methods, view *targets, view *protocols, uint8_t *certain) {
+    for (int64_t row = 0; row < in->rows; row++) {
+        methods[row] = targets[row] = protocols[row] = NOTHING;
+        certain[row] = 0;
+        if (is_null(in, row))
+            continue;
+        const view *text = in->views + row;
+        const uint8_t *bytes = bytes_of(text, in->buffers);
+        uint32_t size = text->size, method = 0, tail = size - 9;
+        while (method < size && method < 32 && (is_letter(bytes[method]) || bytes[method] == '_' || bytes[method] == '-'))
+            method++;
+        if (!method || !is_letter(bytes[0]) || size < method + 11 || bytes[method] != ' ')
+            continue;
+        if (!same(bytes + tail, (const uint8_t *)" HTTP/", 6) || bytes[size - 2] != '.' ||
+            !((bytes[size - 3] == '1' && (bytes[size - 1] | 1) == '1') || (bytes[size - 3] == '2' && bytes[size - 1] == '0')))
+            continue;
+        methods[row] = part(text, bytes, 0, method);
+        targets[row] = part(text, bytes, method + 1, tail);
+        protocols[row] = part(text, bytes, tail + 1, size);
+        certain[row] = 1;
+    }
+}
+
+/* The path before and the query after the first `?` of a target; `has_query` says if there is one. Of an absolute URL
+   nothing is certain. */
+void targets(const column *in, view *paths, view *queries, uint8_t *has_query, uint8_t *certain) {
+    for (int64_t row = 0; row < in->rows; row++) {
+        paths[row] = queries[row] = NOTHING;
+        certain[row] = has_query[row] = 0;
+        if (is_null(in, row))
+            continue;
+        const view *text = in->views + row;
+        const uint8_t *bytes = bytes_of(text, in->buffers);
+        uint32_t size = text->size, path = 0;
+        int absolute = 0;
+        for (; path < size && bytes[path] != '?'; path++)
+            absolute |= bytes[path] == ':' && path + 2 < size && bytes[path + 1] == '/' && bytes[path + 2] == '/';
+        if (absolute)
+            continue;
+        certain[row] = 1;
+        paths[row] = part(text, bytes, 0, path);
+        if (path < size) {
+            has_query[row] = 1;
+            queries[row] = part(text, bytes, path + 1, size);
+        }
+    }
+}
+
+/* The placeholder of a segment that is a number, a UUID or hexadecimal; NULL if it is none of these for certain. */
+static const char *placeholder(const uint8_t *at, int64_t size) {
+    int64_t digits = 0, letters = 0, dashes = 0, uuid = size == 36;
+    for (int64_t i = 0; i < size; i++) {
+        int hex = is_letter(at[i]) && (at[i] | 32) <= 'f';
+        int dash = at[i] == '-';
+        digits += is_digit(at[i]);
+        letters += hex;
+        dashes += dash;
+        uuid &= dash == (i == 8 || i == 13 || i == 18 || i == 23);
+        if (!hex && !dash && !is_digit(at[i]))
+            return 0;
+    }
+    if (digits && !letters && (!dashes || (dashes == 1 && at[0] == '-' && size <= LONGEST)))
+        return "{id}";
+    if (uuid)
+        return "{uuid}";
+    if (!dashes && size <= LONGEST && (size >= 16 || (size >= 8 && digits && letters)))
+        return "{hash}";
+    return 0;
+}
+
+/* Whether a segment that is none of these may name one thing of many all the same. */
+static int is_odd(const uint8_t *at, int64_t size) {
+    int64_t run = 0, hex = 0;
+    for (int64_t i = 0; i < size; i++) {
+        uint8_t c = at[i];
+        run = is_letter(c) || is_digit(c) || c == '_' || c == '-' ? run + 1 : 0;
+        hex = is_letter(c) && (c | 32) <= 'f' ? hex + 1 : 0;
+        if (is_digit(c) || c == '@' || run >= 20 || hex >= 16 || (c == '%' && i + 2 < size && at[i + 1] == '4' && at[i + 2] == '0'))
+            return 1;
+    }
+    return 0;
+}
+
+/* The template of one path, -1 where it is not certain. Of `to`, no more is written than three bytes for each that the
+   path has, and three. */
+static int64_t template(const uint8_t *path, int64_t size, uint8_t *to) {
+    uint8_t *at = to;
+    for (int64_t start = 0, end; start <= size; start = end + 1) {
+        for (end = start; end < size && path[end] != '/';)
+            end++;
+        const char *found = placeholder(path + start, end - start);
+        if (!found && is_odd(path + start, end - start))
+            return -1;
+        if (found)
+            while (*found)
+                *at++ = (uint8_t)*found++;
+        else
+            for (int64_t i = start; i < end; i++)
+                *at++ = path[i];
+        if (end < size)
+            *at++ = '/';
+    }
+    return at - to;
+}
+
+/* How many bytes the texts of a column have. */
+int64_t text_bytes(const column *in) {
+    int64_t size = 0;
+    for (int64_t row = 0; row < in->rows; row++)
+        size += is_null(in, row) ? 0 : in->views[row].size;
+    return size;
+}
+
+/* Templates of paths (`logstats.endpoints` has the definition): views of `to`, as the buffer of this number, in which there
+   is room for three bytes for each of theirs, and four for each path. Returns how many were used. */
+int64_t templates(const column *in, uint32_t buffer, uint8_t *to, view *found, uint8_t *certain) {
+    int64_t used = 0;
+    for (int64_t row = 0; row < in->rows; row++) {
+        found[row] = NOTHING;
+        certain[row] = 0;
+        if (is_null(in, row))
+            continue;
+        int64_t size = template(bytes_of(in->views + row, in->buffers), in->views[row].size, to + used);
+        if (size < 0)
+            continue;
+        view whole = {(uint32_t)size, 0, buffer, (uint32_t)used};
+        found[row] = part(&whole, to + used, 0, (uint32_t)size);
+        certain[row] = 1;
+        used += size > INLINE ? size : 0;
+    }
+    return used;
+}
