@@ -24,7 +24,7 @@ class Dictionary:
     """Grows with what it is asked; not safe to use from several threads at once."""
 
     def __init__(self) -> None:
-        self._texts = np.empty((_FIRST, 2), np.uint64)  # Arrow's string views
+        self._texts = np.zeros((_FIRST, 2), np.uint64)  # Arrow's string views, by number
         self._slots = np.zeros(2 * _FIRST, _SLOT)
         self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # what long ones are views of
         self._table = kernels.Table(seed=int.from_bytes(os.urandom(8), "little"))
@@ -38,7 +38,7 @@ class Dictionary:
         self._addresses = addresses  # kept as long as the table points to it
         table = self._table
         table.slots, table.mask = self._slots.ctypes.data, len(self._slots) - 1
-        table.texts, table.most = self._texts.ctypes.data, len(self._texts)
+        table.texts, table.most = self._texts.ctypes.data, len(self._texts) - 1
         table.segments, table.segment = addresses.ctypes.data, len(self._segments) - 1
         table.room = len(self._segments[-1])
 
@@ -68,13 +68,13 @@ class Dictionary:
 
     def _grow(self, size: int) -> None:
         """Make room for a text of so many bytes."""
-        if self._table.count == len(self._texts):
+        if self._table.count == self._table.most:
             self._texts = np.concatenate([self._texts, np.empty_like(self._texts)])
             self._slots = np.zeros(2 * len(self._slots), _SLOT)
             self._point()
             kernels.place(self._table)
         else:
-            self._segments.append(np.empty(max(size, _SEGMENT), np.uint8))
+            self._segments.append(np.empty(max(size, min(2 * len(self._segments[-1]), _SEGMENT), _FIRST), np.uint8))
             self._table.used = 0
             self._point()
 
@@ -83,15 +83,13 @@ class Dictionary:
         if not kernels.AVAILABLE:
             texts = [*self._by_text]
             return pl.Series([texts[number] for number in numbers.tolist()], dtype=pl.String)
-        views = self._texts.take(numbers - 1, axis=0, mode="wrap")
-        views[numbers == 0] = 0  # whoever reads them does not look first whether they are null
-        return as_texts(views, self._segments, numbers > 0)
+        return as_texts(self._texts.take(numbers, axis=0), self._segments, numbers > 0)
 
     def texts(self, known: int = 0) -> pl.Series:
         """The texts beyond the first so many, in order of their numbers."""
         if not kernels.AVAILABLE:
             return pl.Series([*self._by_text][known + 1 :], dtype=pl.String)
-        return as_texts(self._texts[known : len(self)].copy(), self._segments)
+        return as_texts(self._texts[known + 1 : len(self) + 1].copy(), self._segments)
 
 
 def once(texts: pl.Series) -> pl.Series:

@@ -20,6 +20,7 @@ import polars as pl
 
 from logstats import kernels
 from logstats.errors import RouteError
+from logstats.kernels.columns import as_numbers
 
 REMEMBERED: Final = 100_000  # paths whose endpoint took Python to find out
 
@@ -120,7 +121,7 @@ class Endpoints:
         if certain.all():
             return found
         odd = np.flatnonzero(~certain)
-        return found.scatter(odd, self._by_python(paths[odd]))
+        return found.scatter(odd, self._by_python(paths[as_numbers(odd)]))
 
     def _one(self, path: str) -> str:
         assert self._routes is not None

@@ -48,7 +48,7 @@ def test_it_forgets_when_there_is_too_much(monkeypatch: pytest.MonkeyPatch) -> N
     for start in range(0, 3000, 20):
         texts = [f"/path/{n}" for n in range(start, start + 40)]
         assert memory.of(pl.Series(texts))["size"].to_list() == [len(text) for text in texts]
-    assert memory._table is None or memory._table.height <= 100
+    assert memory._known is None or len(memory._known) <= 100
 
 
 def test_threads_may_ask_at_once() -> None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.archive import layout
+from logstats.kernels.columns import as_numbers
 from logstats.summaries import latency, ranking, traffic, users
 from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Shape
@@ -70,10 +71,10 @@ def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
     counted = pl.DataFrame(
         [
             *groups.keys,
-            pl.Series("number", groups.counts),
+            as_numbers(groups.counts).alias("number"),
             groups.sums(rows["bytes"].fill_null(0).to_numpy()).alias("bytes"),
-            pl.Series("first", groups.minima(times)),
-            pl.Series("last", groups.maxima(times)),
+            as_numbers(groups.minima(times)).alias("first"),
+            as_numbers(groups.maxima(times)).alias("last"),
         ]
     )
     return _as_stored(
@@ -101,7 +102,7 @@ def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
 def _users(requests: pl.DataFrame) -> pl.DataFrame:
     seen = users.summarise(requests, USER_KEY, exact=False)
     groups = Groups([seen["minute"], seen["register"]])
-    rank = pl.Series("rank", groups.maxima(seen["rank"].to_numpy()))
+    rank = as_numbers(groups.maxima(seen["rank"].to_numpy())).alias("rank")
     return pl.DataFrame([*groups.keys, rank]).with_columns(_moment("minute", traffic.MINUTE_US))
 
 

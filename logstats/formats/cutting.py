@@ -17,6 +17,7 @@ import polars as pl
 
 from logstats import kernels
 from logstats.formats.text import Text
+from logstats.kernels.columns import as_numbers
 
 
 class Code(IntEnum):
@@ -72,4 +73,4 @@ class Program:
             return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
         lines, columns = kernels.cut(text.data, text.starts, text.ends, self._steps, self._literals, len(self.names))
         named = zip(self.names, columns, strict=True)
-        return pl.DataFrame([pl.Series("line", lines), *(column.alias(name) for name, column in named)])
+        return pl.DataFrame([as_numbers(lines).alias("line"), *(column.alias(name) for name, column in named)])

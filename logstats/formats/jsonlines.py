@@ -26,6 +26,7 @@ from logstats.formats.model import Field
 from logstats.formats.skeleton import Skeleton, take_apart
 from logstats.formats.text import Text
 from logstats.formats.tokens import REJECTED, Reject, Tokens, in_order, left_of, scan_lines, two_lanes
+from logstats.kernels.columns import as_numbers
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,7 +92,7 @@ class JsonLines:
             return Tokens(read, pl.DataFrame(schema=REJECTED), 0)
         places = left_of(text, read)
         rest = self._odd(text.gather(places))
-        moved = pl.lit(pl.Series(places.astype(np.uint32))).gather(pl.col("line"))
+        moved = pl.lit(as_numbers(places.astype(np.uint32))).gather(pl.col("line"))
         return Tokens(
             in_order(read, rest.fields.with_columns(line=moved)),
             rest.rejected.with_columns(line=moved),

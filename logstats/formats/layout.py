@@ -26,6 +26,7 @@ from logstats.formats.model import Format
 from logstats.formats.text import Text
 from logstats.formats.wrappers import Wrapper
 from logstats.kernels import Places
+from logstats.kernels.columns import as_numbers
 
 MORE: Final = "+"
 _LOG_FORMAT: Final = "log_format:"
@@ -152,7 +153,7 @@ def layout_reader(layouts: Sequence[Layout], reading: Reading) -> LayoutReader:
 
 def _joined(batches: Sequence[Batch], among: Sequence[Places], lines: int) -> Batch:
     """Batches of some lines of a chunk each, `among` being those lines; the last says what nothing could read."""
-    places = [pl.Series(part.astype(np.uint32)) for part in among]
+    places = [as_numbers(part.astype(np.uint32)) for part in among]
     rows = pl.concat(
         (b.rows.with_columns(p.gather(b.rows["line"]).alias("line")) for b, p in zip(batches, places, strict=True)),
         how="diagonal",

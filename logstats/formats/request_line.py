@@ -14,7 +14,7 @@ import polars as pl
 
 from logstats import kernels
 from logstats.kernels import Places
-from logstats.kernels.columns import Mask
+from logstats.kernels.columns import Mask, as_numbers
 
 # RFC 9110 names methods by tokens; every registered one, and every one seen in the wild, is made of these.
 _METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
@@ -34,7 +34,7 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
         return _unusual(requests)
     method, target, protocol, usual = kernels.request_lines(requests)
     parts = pl.DataFrame([method.alias("method"), target.alias("target"), protocol.alias("protocol")])
-    return _completed(parts, usual, lambda odd: _unusual(requests[odd]))
+    return _completed(parts, usual, lambda odd: _unusual(requests[as_numbers(odd)]))
 
 
 def _completed(frame: pl.DataFrame, known: Mask, others: Callable[[Places], pl.DataFrame]) -> pl.DataFrame:
@@ -79,7 +79,7 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
     path, query, usual = kernels.targets(targets)
     authority = pl.Series("authority", [None], pl.String).new_from_index(0, len(targets))
     parts = pl.DataFrame([path.alias("path"), query.alias("query"), authority])
-    return _completed(parts, usual, lambda odd: _absolute(targets[odd]))
+    return _completed(parts, usual, lambda odd: _absolute(targets[as_numbers(odd)]))
 
 
 def _absolute(targets: pl.Series) -> pl.DataFrame:

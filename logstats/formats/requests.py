@@ -12,7 +12,6 @@ from typing import Final, Protocol
 import polars as pl
 
 from logstats import schema
-from logstats.dictionary import once
 from logstats.formats.request_line import split_requests, split_targets
 from logstats.remembered import Remembered
 
@@ -78,8 +77,7 @@ class Requests:
             return pl.DataFrame()
         parts = {part.name: part for part in split_targets(targets)}
         if "endpoint" in self._wanted:
-            endpoints = self._endpoints.of(parts["path"])
-            parts["endpoint"] = once(_filled(endpoints, schema.MALFORMED)).alias("endpoint")
+            parts["endpoint"] = _filled(self._endpoints.of(parts["path"]), schema.MALFORMED).alias("endpoint")
         return pl.DataFrame([parts[name] for name in parts if name in self._wanted])
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from logstats.formats.text import Text
 from logstats.formats.tokens import left_of
+from logstats.kernels.columns import as_numbers
 
 SKELETONS: Final = 12  # how many are learned of one chunk
 
@@ -41,7 +42,7 @@ def take_apart(text: Text, learn: Callable[[str], Skeleton | None], names: Seque
             continue
         if found.height == len(text):
             return found
-        parts.append(found.with_columns(line=pl.Series(places[found["line"].to_numpy()])))
+        parts.append(found.with_columns(line=as_numbers(places[found["line"].to_numpy()])))
         rest = left_of(left, found)
         left, places = left.gather(rest), places[rest]
     if not parts:

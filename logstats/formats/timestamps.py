@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from logstats import kernels
+from logstats.kernels.columns import as_numbers
 
 UTC = pl.Datetime("us", "UTC")
 
@@ -125,7 +126,7 @@ def _strptime(texts: pl.Series, kind: pl.Datetime, form: str) -> pl.Series:
     if not kernels.AVAILABLE:
         return texts.str.strptime(kind, form, strict=False)
     micros, read = kernels.times(texts, form)
-    times = pl.Series(texts.name, micros).cast(kind)
+    times = as_numbers(micros).cast(kind)
     if read.all():
         return times
     left = np.flatnonzero(~read)

@@ -15,6 +15,7 @@ import polars as pl
 
 from logstats.formats.text import Text
 from logstats.kernels import Places
+from logstats.kernels.columns import as_numbers
 
 REJECTED = {"line": pl.UInt32, "reason": pl.String}
 
@@ -102,4 +103,4 @@ def in_order(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     if not other.height:
         return one
     both = pl.concat([one, other])
-    return both[np.argsort(both["line"].to_numpy(), kind="stable")]
+    return both[as_numbers(np.argsort(both["line"].to_numpy(), kind="stable"))]

@@ -51,31 +51,52 @@ class Texts:
 
     def where(self, present: Mask) -> pl.Series:
         """The same texts, null where they are not present."""
-        import polars as pl
         import pyarrow as pa
 
         bits = np.packbits(np.concatenate([np.zeros(self._array.offset, np.bool_), present]), bitorder="little")
         _, *others = self._array.buffers()
         parts = [pa.py_buffer(bits), *others]
-        return pl.Series(pa.Array.from_buffers(pa.string_view(), self.rows, parts, offset=self._array.offset))
+        return _series(pa.Array.from_buffers(pa.string_view(), self.rows, parts, offset=self._array.offset))
 
 
-def as_numbers(values: NDArray[Any], present: Mask) -> pl.Series:
-    """The values, null where they are not present."""
-    import polars as pl
+def as_numbers(values: NDArray[Any], present: Mask | None = None) -> pl.Series:
+    """The values as a column, null where they are not present.
+
+    `pl.Series` and `pyarrow.array` do the same of an array, and load `numpy.ma` to look at it.
+    """
     import pyarrow as pa
 
-    return pl.Series(values) if present.all() else pl.Series(pa.array(values, mask=~present))
+    parts = [_bits(present), pa.py_buffer(np.ascontiguousarray(values))]
+    return _series(pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), parts))
 
 
-def as_texts(views: Views, buffers: Sequence[pa.Buffer | Any], valid: Mask | None = None) -> pl.Series:
-    """The texts (String) that are views of these buffers of UTF-8, which they keep in memory; null where not valid."""
-    import polars as pl
+def as_texts(views: Views, buffers: Sequence[pa.Buffer | Any], present: Mask | None = None) -> pl.Series:
+    """The texts (String) that are views of these buffers of UTF-8, which they keep alive; null where not present."""
     import pyarrow as pa
 
-    bits = None if valid is None or valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    parts = [bits, pa.py_buffer(views), *map(pa.py_buffer, buffers)]
-    return pl.Series(pa.Array.from_buffers(pa.string_view(), len(views), parts))
+    parts = [_bits(present), pa.py_buffer(views), *map(pa.py_buffer, buffers)]
+    return _series(pa.Array.from_buffers(pa.string_view(), len(views), parts))
+
+
+def _bits(present: Mask | None) -> pa.Buffer | None:
+    import pyarrow as pa
+
+    if present is None or present.all():
+        return None
+    return pa.py_buffer(np.packbits(present, bitorder="little"))
+
+
+class _Exported:
+    """An array as any library would hand it over: Polars would load `pyarrow.compute` to look at one of pyarrow's."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self.__arrow_c_array__ = array.__arrow_c_array__
+
+
+def _series(array: pa.Array) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(_Exported(array))
 
 
 def address(array: NDArray[Any]) -> int:

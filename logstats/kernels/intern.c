@@ -12,7 +12,7 @@ typedef struct {
 
 typedef struct {
     slot *slots;            /* twice as many as numbers, or more; all free in the beginning */
-    view *texts;            /* number n at n - 1 */
+    view *texts;            /* by their numbers */
     uint8_t **segments;     /* the bytes of the long ones, by `buffer` */
     uint64_t mask;          /* the number of slots, a power of two, less one */
     uint64_t count, most;   /* of the texts, and the room for them */
@@ -62,12 +62,12 @@ int64_t intern(table *to, const column *in, int64_t row, uint32_t *numbers) {
         }
         for (int64_t i = 0; i < some; i++) {
             uint32_t number = to->slots[hashes[i] & to->mask].number;
-            __builtin_prefetch(to->texts + number - (number > 0));
+            __builtin_prefetch(to->texts + number);
         }
         for (int64_t i = 0; i < some; i++) {
             uint32_t number = to->slots[hashes[i] & to->mask].number;
-            const view *known = to->texts + number - 1;
-            if (number && known->size > INLINE)
+            const view *known = to->texts + number;
+            if (known->size > INLINE)
                 __builtin_prefetch(segments[known->buffer] + known->from);
         }
         for (int64_t i = 0; i < some; i++, row++) {
@@ -79,12 +79,12 @@ int64_t intern(table *to, const column *in, int64_t row, uint32_t *numbers) {
             uint32_t hash = (uint32_t)(hashes[i] >> 32);
             uint64_t at = hashes[i] & to->mask;
             while (to->slots[at].number && !(to->slots[at].hash == hash &&
-                                             is_same(text, buffers, to->texts + to->slots[at].number - 1, segments)))
+                                             is_same(text, buffers, to->texts + to->slots[at].number, segments)))
                 at = (at + 1) & to->mask;
             if (!to->slots[at].number) {
                 if (to->count == to->most)
                     return row;
-                view *new = to->texts + to->count;
+                view *new = to->texts + to->count + 1;
                 *new = *text;
                 if (text->size > INLINE) {
                     if (to->used + text->size > to->room)
@@ -107,11 +107,11 @@ int64_t intern(table *to, const column *in, int64_t row, uint32_t *numbers) {
 /* Fill the slots anew, after there are more of them. */
 void place(table *to) {
     const uint8_t *const *segments = (const uint8_t *const *)to->segments;
-    for (uint64_t n = 0; n < to->count; n++) {
+    for (uint64_t n = 1; n <= to->count; n++) {
         uint64_t hash = hash_of_view(to->texts + n, segments, to->seed), at = hash & to->mask;
         while (to->slots[at].number)
             at = (at + 1) & to->mask;
-        to->slots[at].number = (uint32_t)n + 1;
+        to->slots[at].number = (uint32_t)n;
         to->slots[at].hash = (uint32_t)(hash >> 32);
     }
 }

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from logstats.kernels.columns import as_numbers
 from logstats.remembered import Remembered
 
 PRECISION: Final = 14
@@ -35,7 +36,6 @@ _ENTRY: Final = 160  # bytes that Python needs to hold a minute's bytes
 _BATCH: Final = 1024  # minutes read out at once
 
 Registers = NDArray[np.uint8]
-HASHED: Final = {"register": pl.UInt16, "rank": pl.UInt8}
 
 
 def hash_strings(values: pl.Series) -> pl.DataFrame:
@@ -51,7 +51,9 @@ def _hash(values: pl.Series) -> pl.DataFrame:
     # frexp's exponent of a whole number below 2^53 is its bit length.
     rank = (64 - PRECISION + 1) - np.frexp(rest.astype(np.float64))[1]
     register = hashes & np.uint64(REGISTERS - 1)
-    return pl.DataFrame({"register": register.astype(np.uint16), "rank": rank.astype(np.uint8)}, schema=HASHED)
+    return pl.DataFrame(
+        [as_numbers(register.astype(np.uint16)).alias("register"), as_numbers(rank.astype(np.uint8)).alias("rank")]
+    )
 
 
 def _msgpack_header(size: int) -> bytes:

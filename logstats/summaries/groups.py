@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from logstats import kernels
 from logstats.dictionary import Dictionary, once
+from logstats.kernels.columns import as_numbers
 
 Numbers = NDArray[np.int64]
 
@@ -39,7 +40,8 @@ class Groups:
     @cached_property
     def keys(self) -> list[pl.Series]:
         """The values of each group; texts are copies, which keep no chunk in memory."""
-        found = [key[self._first] for key in self._keys]
+        first = as_numbers(self._first)
+        found = [key[first] for key in self._keys]
         return [once(column) if column.dtype == pl.String else column for column in found]
 
     @cached_property
@@ -50,7 +52,7 @@ class Groups:
     def sums(self, values: Numbers) -> pl.Series:
         """The exact sum of each group (Int128)."""
         if not len(values) or max(int(values.max()), -int(values.min())) * len(values) < _MOST:
-            return pl.Series(self._added(values)).cast(pl.Int128)
+            return as_numbers(self._added(values)).cast(pl.Int128)
         high, low = (self._added(half) for half in (values >> _HALF, values & ((1 << _HALF) - 1)))
         whole = [(a << _HALF) + b for a, b in zip(high.tolist(), low.tolist(), strict=True)]
         return pl.Series(whole, dtype=pl.Int128)
@@ -77,7 +79,7 @@ def _text_codes(key: pl.Series) -> tuple[NDArray[np.uint64], int]:
     """As `_codes`. Most rows of a chunk have texts that are one in memory: only what is not is looked at."""
     group, first = kernels.group_texts(key)
     known = Dictionary()
-    numbers = known.numbers(key[first]).astype(np.uint64)
+    numbers = known.numbers(key[as_numbers(first)]).astype(np.uint64)
     return numbers[group], len(known) + 1
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
 from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Accumulator, Minutes, Shape
@@ -31,8 +32,8 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str] = KEYS) -> pl.DataFrame:
     timed = rows.filter(pl.col("duration_ms").is_not_null())
     bucket = loghist.bucket(pl.col("duration_ms")).alias("bucket")
     groups = Groups(timed.select(*key_columns(keys), bucket).get_columns())
-    first = pl.Series("first", groups.minima(timed["line"].to_numpy()))
-    return pl.DataFrame([*groups.keys, pl.Series("count", groups.counts), first])
+    first = as_numbers(groups.minima(timed["line"].to_numpy())).alias("first")
+    return pl.DataFrame([*groups.keys, as_numbers(groups.counts).alias("count"), first])
 
 
 class LatencyOverTime:

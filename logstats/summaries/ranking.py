@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from logstats import schema
+from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
 from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Accumulator, Keys, Shape
@@ -54,13 +55,13 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
             *(value.cast(pl.String).alias(key) for key, value in zip(keys, values, strict=True)),
             status_class,
             bucket,
-            pl.Series("requests", groups.counts),
+            as_numbers(groups.counts).alias("requests"),
             groups.sums(columns["bytes"].to_numpy()).alias("bytes"),
-            pl.Series("timed", groups.counts * timed.to_numpy()),
-            pl.Series("us_min", groups.minima(micros)).set(~timed, None),
-            pl.Series("us_max", groups.maxima(micros)).set(~timed, None),
+            as_numbers(groups.counts * timed.to_numpy()).alias("timed"),
+            as_numbers(groups.minima(micros)).alias("us_min").set(~timed, None),
+            as_numbers(groups.maxima(micros)).alias("us_max").set(~timed, None),
             groups.sums(micros).alias("us"),
-            pl.Series("first", groups.minima(rows["line"].to_numpy())),
+            as_numbers(groups.minima(rows["line"].to_numpy())).alias("first"),
         ]
     )
 

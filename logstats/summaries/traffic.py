@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from logstats import schema
+from logstats.kernels.columns import as_numbers
 from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Accumulator, Minutes, Shape
 
@@ -62,9 +63,9 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str] = KEYS) -> pl.DataFrame:
     return pl.DataFrame(
         [
             *groups.keys,
-            pl.Series("requests", groups.counts),
+            as_numbers(groups.counts).alias("requests"),
             groups.sums(rows["bytes"].fill_null(0).to_numpy()).alias("bytes"),
-            pl.Series("first", groups.minima(rows["line"].to_numpy())),
+            as_numbers(groups.minima(rows["line"].to_numpy())).alias("first"),
         ]
     )
 
