@@ -31,7 +31,7 @@ from logstats.formats.tokens import BLANK, ignorable
 from logstats.inputs import Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
-CHUNK: Final = 8 << 20
+CHUNK: Final = 12 << 20
 SAMPLES: Final = 3  # rejected lines shown per reason
 SAMPLE_TEXT: Final = 2_000  # characters of each
 UNKNOWN: Final = "unknown_format"

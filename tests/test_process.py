@@ -182,8 +182,9 @@ class InterruptedAt(Silence):
                 signal.raise_signal(signal.SIGINT)
 
 
-def test_what_was_read_until_ctrl_c_is_counted_whole(tmp_path: Path) -> None:
+def test_what_was_read_until_ctrl_c_is_counted_whole(tmp_path: Path, chunks_of: Callable[[int], None]) -> None:
     """Every line carries its number in its size: the sum tells whether exactly the first ones were counted."""
+    chunks_of(1 << 20)
     path = tmp_path / "a.log"
     path.write_bytes(
         b"".join(b"2025-01-17 10:30:00 GET /api/bugs/%d 200 125ms bytes=%d\n" % (i, i) for i in range(400_000))

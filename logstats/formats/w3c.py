@@ -146,7 +146,7 @@ class W3C:
         """The fast lane, for lines without quotes that have one separator between two columns, and just those."""
         sample = next((line for line in text.pick(range(min(20, len(text)))) if line and line[0] != "#"), "")
         spaced = "\t" not in sample
-        separator, never, least = (b" ", b' "\t', 1) if spaced else (b"\t", b'"\t', 0)
+        separator, never, least = (b" ", b' "\t', 1) if spaced or columns.count == 1 else (b"\t", b'"\t', 0)
         wanted = set(columns.places.values())
         steps = [Step(Code.PLAIN), Step(Code.ANY)]
         for place in range(columns.count):
