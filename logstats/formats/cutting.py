@@ -31,12 +31,13 @@ class Code(IntEnum):
     ENDS = 5  # the section must end with a literal
     LITERAL = 6  # must stand here
     UNTIL = 7  # a variable goes up to a literal, which is passed
-    REST = 8  # a variable goes up to the end of the section
-    TEXT = 9  # a variable is the inside of a JSON text without escapes
-    NUMBER = 10  # a variable is a number as everybody writes it in JSON, or true, false, null
-    SPELLED = 11  # the same if it is certain that whoever writes it again spells it so
-    TIME = 12  # the same if it is certain that no exponent appears then
-    PLAIN = 13  # the line is for certain neither blank nor a directive
+    UPTO = 8  # a variable goes up to a byte, or to the end of the section
+    REST = 9  # a variable goes up to the end of the section
+    TEXT = 10  # a variable is the inside of a JSON text without escapes
+    NUMBER = 11  # a variable is a number as everybody writes it in JSON, or true, false, null
+    SPELLED = 12  # the same if it is certain that whoever writes it again spells it so
+    TIME = 13  # the same if it is certain that no exponent appears then
+    PLAIN = 14  # the line is for certain neither blank nor a directive
 
 
 @dataclass(frozen=True, slots=True)

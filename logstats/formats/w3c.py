@@ -143,16 +143,18 @@ class W3C:
         return Tokens(tokens.fields.with_columns(shift), tokens.rejected.with_columns(shift), tokens.ignored)
 
     def _fast(self, text: Text, columns: Columns) -> pl.DataFrame:
-        """The fast lane, for lines without quotes that have one separator between two columns, and just those."""
+        """The fast lane, for lines without quotes that have one separator between two columns."""
+        if not columns.count:
+            return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
         sample = next((line for line in text.pick(range(min(20, len(text)))) if line and line[0] != "#"), "")
-        spaced = "\t" not in sample
-        separator, never, least = (b" ", b' "\t', 1) if spaced or columns.count == 1 else (b"\t", b'"\t', 0)
+        separator, others = (b"\t", b'"') if "\t" in sample and columns.count > 1 else (b" ", b'"\t')
         wanted = set(columns.places.values())
         steps = [Step(Code.PLAIN), Step(Code.ANY)]
         for place in range(columns.count):
-            last = place == columns.count - 1
+            code = Code.UNTIL if place < columns.count - 1 else Code.UPTO
             name = f"c{place}" if place in wanted else None
-            steps.append(Step(Code.REST if last else Code.UNTIL, b"" if last else separator, name, never, least))
+            steps.append(Step(code, separator, name, others, int(separator == b" ")))
+        steps.append(Step(Code.REST, never=others))  # columns that nobody named
         read = Program(steps)(text)
         made = {name: pl.col(f"c{place}") for name, place in columns.places.items()}
         if columns.day and self._date:

@@ -113,6 +113,7 @@ enum {
     ENDS,    /* the section must end with this literal, and does not contain it any more */
     LITERAL, /* must stand here, and is passed */
     UNTIL,   /* a variable goes up to this literal, which is passed */
+    UPTO,    /* a variable goes up to this byte, or to the end of the section */
     REST,    /* a variable goes up to the end of the section */
     TEXT,    /* a variable is the inside of a JSON text without escapes: up to its quote */
     NUMBER,  /* a variable is a number as everybody writes it in JSON, or true, false, null */
@@ -237,6 +238,9 @@ int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int
                 continue;
             case UNTIL:
                 after = find(in, place, limit, literal, s->size);
+                break;
+            case UPTO:
+                after = find_byte(in, place, limit, literal[0]);
                 break;
             case REST:
                 after = limit;
