@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,8 +93,6 @@ def add(
     place = shared.archive_dir(archive)
     talk = Talk(quiet=quiet, progress=progress)
 
-    # Read when Polars is loaded, which is now: memory that is done with goes back to the system soon.
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "background_thread:true,dirty_decay_ms:50,muzzy_decay_ms:0")
     import pyarrow as pa
 
     with contextlib.suppress(NotImplementedError):
