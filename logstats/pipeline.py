@@ -1,7 +1,7 @@
 """The one loop: chunks → batches → summaries.
 
-The main thread takes chunks from the readers, two workers parse and summarise them, the main thread merges what
-they made in the order of the lines. What is held at any moment is a few chunks and the merged summaries.
+The main thread takes chunks from the readers, workers parse and summarise them, the main thread merges what they
+made in the order of the lines. What is held at any moment is a few chunks and the merged summaries.
 """
 
 from __future__ import annotations
@@ -149,6 +149,7 @@ class Job(Generic[Result]):
     keep_rejected: bool = False
     timed: bool = False
     chunk: int = CHUNK
+    workers: int = WORKERS
     counts: Counts = field(default_factory=Counts)
 
 
@@ -192,7 +193,7 @@ def run(
     interrupt = interrupt or Interrupt()
     counts = job.counts
     waiting: deque[Future[Part[Result]]] = deque()
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="logstats") as pool:
+    with ThreadPoolExecutor(job.workers, thread_name_prefix="logstats") as pool:
         tasks = _tasks(sources, job, listener, interrupt, lambda: bool(waiting) and waiting[0].done())
         ended = False
         while not ended or waiting:
@@ -201,7 +202,7 @@ def run(
                     waiting.append(pool.submit(task))
             except StopIteration:
                 ended = True
-            while waiting and (ended or len(waiting) > WORKERS or waiting[0].done()):
+            while waiting and (ended or len(waiting) > job.workers or waiting[0].done()):
                 part = waiting.popleft().result()
                 _account(part, counts)
                 if rejects is not None and part.rejected_lines:

@@ -21,7 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each layer may import of the package, from DESIGN.md: cli → reports, archive, objectives → pipeline → inputs,
 # formats, summaries → sketches, schema, errors. `api` is the library, which the command line is thin over.
-BOTTOM = {"sketches", "schema", "errors", "remembered", "dictionary", "kernels", "logstats"}
+BOTTOM = {"sketches", "schema", "errors", "remembered", "dictionary", "kernels", "memory", "logstats"}
 SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
 TOP = ABOVE | {"reports", "archive", "objectives"}
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "errors": set(),
     "schema": set(),
     "kernels": set(),
+    "memory": set(),
     "dictionary": {"kernels"},
     "remembered": {"dictionary", "kernels"},
     "sketches": {"sketches", "remembered", "kernels"},

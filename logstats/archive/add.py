@@ -16,7 +16,7 @@ from typing import IO, Final, TypeVar
 import polars as pl
 import pyarrow as pa
 
-from logstats import schema
+from logstats import memory, schema
 from logstats.archive import layout, rollups
 from logstats.archive.commits import Advance, Archive, ArchiveError, Commit, Conflict, Counts, End, Snapshot, Source
 from logstats.archive.compact import compact
@@ -34,15 +34,16 @@ from logstats.formats.layout import Layout, parse
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs.compression import Damaged, pieces
-from logstats.pipeline import UNKNOWN, Interrupt, Job, Listener, Part, Silence, run
+from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, Silence, run
 
 Result = TypeVar("Result")
 
 COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
-CHUNK: Final = 4 << 20
+CHUNK: Final = 5 << 20
+_WORKERS: Final = max(1, WORKERS - 1)  # the main thread sorts and writes, which takes as long as reading
 _BUDGETS: Final = {layout.LOGS: 16 << 20, layout.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
-_BUDGET: Final = 4 << 20
+_BUDGET: Final = 2 << 20
 
 
 @dataclass(slots=True)
@@ -392,6 +393,7 @@ class _Adding:
     def _commit(self) -> None:
         """Commit everything since the last time. Raises Conflict."""
         if self._progress:
+            memory.give_back()  # what the chunks took; merging takes pieces of other sizes
             files = [file for table in self._tables.values() for file in table.finish()]
             self._workspace.keep(files)
             advances = tuple(progress.advance(self._how.source_name) for progress in self._progress)
@@ -443,7 +445,17 @@ def _readable(read: Callable[[int], bytes]) -> Iterator[bytes]:
 
 def _job(how: How, work: Callable[[pl.DataFrame, str, int], Result]) -> Job[Result]:
     reading = replace(how.reading, wanted=frozenset(schema.COLUMNS))
-    return Job(reading, Filters(), work, how.format, how.formats_dir, keep_rejected=True, timed=True, chunk=CHUNK)
+    return Job(
+        reading,
+        Filters(),
+        work,
+        how.format,
+        how.formats_dir,
+        keep_rejected=True,
+        timed=True,
+        chunk=CHUNK,
+        workers=_WORKERS,
+    )
 
 
 def _numbered(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from logstats import memory
 from logstats.archive import faults, layout
 from logstats.archive.commits import Archive, ArchiveError, Commit, Conflict, DataFile, Snapshot
 from logstats.archive.partitions import GROUP, Partitions
@@ -22,8 +23,8 @@ SETTLE: Final = timedelta(minutes=15)  # after an hour's end: its last lines are
 OPEN_FILES: Final = 8  # of a partition that is not closed, from which on they are put together all the same
 AT_ONCE: Final = 64  # partitions in one commit
 _RATIO: Final = 4
-_BUDGET: Final = 24 << 20  # bytes in memory of rows, and of rollups, whose merging takes ten times as much again
-_BUDGET_OF_ROLLUPS: Final = 4 << 20
+_BUDGET: Final = 12 << 20  # bytes in memory of rows, and of rollups, whose merging takes ten times as much again
+_BUDGET_OF_ROLLUPS: Final = 2 << 20
 _BATCH: Final = 16_384  # rows
 
 Group = tuple[DataFile, ...]
@@ -73,6 +74,7 @@ def compact(archive: Archive, now: datetime) -> int:
     """
     groups = due(archive.snapshot(), now)
     fewer = 0
+    memory.give_back()
     for start in range(0, len(groups), AT_ONCE):
         with Workspace(archive) as workspace:
             try:

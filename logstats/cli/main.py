@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from logstats import __version__
-from logstats.cli import archive, diff, formats, memory, parse, query, report, slo
+from logstats import __version__, memory
+from logstats.cli import archive, diff, formats, parse, query, report, slo
 from logstats.cli.output import abandon
 from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, LogstatsError
