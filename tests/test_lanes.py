@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logstats import kernels
 from logstats.endpoints import Endpoints
 from logstats.formats.convert import Reading
 from logstats.formats.engine import reader
@@ -109,6 +110,20 @@ def test_lanes_agree(name: str, draw: random.Random) -> None:
     assert fast == slow
     rows, rejected, ignored, _ = fast
     assert len(rows) + len(rejected) + ignored == len(lines)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=4, deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_rows_are_the_same_without_the_kernels(name: str, draw: random.Random) -> None:
+    text = ("\n".join(damaged(name, draw, 40)) + "\n").encode()
+    rows = []
+    for available in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "AVAILABLE", available)
+            batch = reader(builtin()[name], READING)(Text.of(text))
+            rows.append((batch.rows.to_dicts(), batch.rejected.to_dicts(), batch.ignored, batch.invalid_durations))
+    assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize("name", WRAPPERS)

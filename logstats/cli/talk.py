@@ -28,7 +28,7 @@ class Talk:
         self._bar: Any = None
         self._task: Any = None
         self._source: object = None
-        self._hinted = False
+        self._hinted = self._reading = False
         self._began = time.monotonic()
 
     # -- the pipeline's listener
@@ -58,6 +58,9 @@ class Talk:
 
     def progress(self, reader: ChunkReader | None, counts: Counts) -> None:
         """Bytes, lines per second and the time left, on a terminal."""
+        if not self._reading:
+            self._reading = True
+            self._say_if_slow()
         if not self._shows or reader is None or time.monotonic() - self._began < 0.5:
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -100,6 +103,15 @@ class Talk:
             self._bar.start()
         if share >= 0:
             self._bar.update(self._task, completed=share, total=100)
+
+    def _say_if_slow(self) -> None:
+        from logstats import kernels
+
+        if not kernels.AVAILABLE:
+            self.warn(
+                "installed without the part that is compiled: reading takes ten times as long",
+                "install it again with a C compiler at hand, or from a wheel",
+            )
 
     def done(self) -> None:
         """Take the progress away."""

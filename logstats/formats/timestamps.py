@@ -125,12 +125,12 @@ def _strptime(texts: pl.Series, kind: pl.Datetime, form: str) -> pl.Series:
     """`Series.str.strptime`, ten times as fast for what is spelled in full."""
     if not kernels.AVAILABLE:
         return texts.str.strptime(kind, form, strict=False)
-    micros, read = kernels.times(texts, form)
-    times = as_numbers(micros).cast(kind)
-    if read.all():
+    micros, certain = kernels.times(texts, form)
+    times = as_numbers(micros, certain).cast(kind)
+    if certain.all():
         return times
-    left = np.flatnonzero(~read)
-    return times.scatter(left, texts.gather(left).str.strptime(kind, form, strict=False))
+    left = as_numbers(np.flatnonzero(~certain))
+    return times.scatter(left, texts[left].str.strptime(kind, form, strict=False))
 
 
 def _try_zoned(texts: pl.Series, form: str) -> pl.Series:

@@ -114,21 +114,23 @@ static int read_time(const uint8_t *at, const uint8_t *end, const uint8_t *form,
 
 /* Times by a form, in microseconds since 1970, of a column of texts; `read` says which. */
 void times(const column *in, const uint8_t *form, int64_t size, int64_t *micros, uint8_t *read) {
-    const uint8_t *before = 0; /* neighbours mostly are at the same time */
-    int64_t length = 0;
+    const uint8_t *before = 0; /* the last time that was read: neighbours mostly are at the same */
+    int64_t length = 0, last = 0;
     for (int64_t row = 0; row < in->rows; row++) {
         read[row] = 0;
         micros[row] = 0;
         if (is_null(in, row))
             continue;
-        const uint8_t *text = bytes_of(in->views + row, in->buffers);
-        if (row && before && length == in->views[row].size && same(before, text, length)) {
-            micros[row] = micros[row - 1];
-            read[row] = 1;
+        const view *text = in->views + row;
+        const uint8_t *bytes = bytes_of(text, in->buffers);
+        int again = before && length == text->size && same(before, bytes, length);
+        if (!again && !read_time(bytes, bytes + text->size, form, form + size, &last)) {
+            before = 0;
             continue;
         }
-        read[row] = (uint8_t)read_time(text, text + in->views[row].size, form, form + size, micros + row);
-        before = read[row] ? text : 0;
-        length = in->views[row].size;
+        micros[row] = last;
+        read[row] = 1;
+        before = bytes;
+        length = text->size;
     }
 }
