@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from logstats.dictionary import Dictionary, Numbers
 from logstats.kernels.columns import as_numbers
 
-BYTES: Final = 40 << 20
+BYTES: Final = 20 << 20
 _FIRST: Final = 1 << 10
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from logstats import __version__, memory
+from logstats import __version__
 from logstats.cli import archive, diff, formats, parse, query, report, slo
 from logstats.cli.output import abandon
 from logstats.cli.talk import Talk
@@ -51,7 +51,6 @@ def main(
 def run() -> None:
     """Run the program. Whatever a user can cause ends in words and an exit code, never in a traceback."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's algebra, which nobody asks, would start its threads
-    memory.settle()
     gc.set_threshold(50_000)  # importing makes many objects and no garbage: looking for it takes a tenth of the start
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started us

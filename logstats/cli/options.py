@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from logstats import memory
 from logstats.errors import LogstatsError, UsageError
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ def takes(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
         @wraps(command)
         def run(**values: Any) -> int:
             _refuse_empty(values)
+            memory.settle()
             return command(given={name: values.pop(name) for name in shared}, **values)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads

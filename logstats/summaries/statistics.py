@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from logstats import memory
 from logstats.summaries import latency, ranking, selections, traffic, users
 
 _AT_ONCE: Final = 16  # chunks
@@ -108,6 +109,7 @@ class Statistics:
         parts, self._waiting, self._rows = self._waiting, [], 0
         if not parts:
             return
+        memory.give_back()  # what is kept comes to lie between what chunks took, and would hold it for ever
         self.traffic.add(_in_order([part.traffic for part in parts]))
         self.endpoints.add(_in_order([part.endpoints for part in parts]))
         for column, held in self.breakdowns.items():
