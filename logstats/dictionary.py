@@ -24,6 +24,7 @@ class Dictionary:
     """Grows with what it is asked; not safe to use from several threads at once."""
 
     def __init__(self) -> None:
+        self._compiled = kernels.AVAILABLE
         self._texts = np.zeros((_FIRST, 2), np.uint64)  # Arrow's string views, by number
         self._slots = np.zeros(2 * _FIRST, _SLOT)
         self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # what long ones are views of
@@ -43,18 +44,18 @@ class Dictionary:
         table.room = len(self._segments[-1])
 
     def __len__(self) -> int:
-        return len(self._by_text) - 1 if not kernels.AVAILABLE else int(self._table.count)
+        return len(self._by_text) - 1 if not self._compiled else int(self._table.count)
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes, more or less."""
-        if not kernels.AVAILABLE:
+        if not self._compiled:
             return self._long + _ENTRY * len(self._by_text)
         return self._texts.nbytes + self._slots.nbytes + sum(segment.nbytes for segment in self._segments)
 
     def numbers(self, texts: pl.Series) -> Numbers:
         """The number of each text (String), in their order."""
-        if not kernels.AVAILABLE:
+        if not self._compiled:
             known = self._by_text
             for text in texts.drop_nulls():
                 if text not in known:
@@ -80,14 +81,14 @@ class Dictionary:
 
     def column(self, numbers: Numbers) -> pl.Series:
         """The text of each number."""
-        if not kernels.AVAILABLE:
+        if not self._compiled:
             texts = [*self._by_text]
             return pl.Series([texts[number] for number in numbers.tolist()], dtype=pl.String)
         return as_texts(self._texts.take(numbers, axis=0), self._segments, numbers > 0)
 
     def texts(self, known: int = 0) -> pl.Series:
         """The texts beyond the first so many, in order of their numbers."""
-        if not kernels.AVAILABLE:
+        if not self._compiled:
             return pl.Series([*self._by_text][known + 1 :], dtype=pl.String)
         return as_texts(self._texts[known + 1 : len(self) + 1].copy(), self._segments)
 

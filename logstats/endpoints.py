@@ -120,8 +120,8 @@ class Endpoints:
         found, certain = kernels.templates(paths)
         if certain.all():
             return found
-        odd = np.flatnonzero(~certain)
-        return found.scatter(odd, self._by_python(paths[as_numbers(odd)]))
+        odd = as_numbers(np.flatnonzero(~certain))
+        return found.scatter(odd, self._by_python(paths[odd]))
 
     def _one(self, path: str) -> str:
         assert self._routes is not None

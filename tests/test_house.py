@@ -98,6 +98,15 @@ def loaded_by(code: str) -> set[str]:
     return set(ran.stderr.split())
 
 
+def test_a_report_loads_no_more_than_it_needs() -> None:
+    code = f"import logstats; logstats.report({str(ROOT / 'sample_logs' / 'combined.log')!r})"
+    ran = (
+        f"{code}\nimport sys; print(*sorted({{'numpy.ma', 'pyarrow.compute', 'duckdb', 'jinja2'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", ran], capture_output=True, text=True, timeout=60, check=True)
+    assert not done.stdout.split()
+
+
 def test_importing_the_library_loads_nothing_heavy() -> None:
     assert not loaded_by("import logstats; logstats.LogstatsError; logstats.__version__") & (HEAVY | {"rich", "typer"})
 

@@ -129,6 +129,13 @@ def test_programs_are_patterns(pattern: str, lines: list[str]) -> None:
     assert found.drop("line").to_dicts() == [match.groupdict() for _, match in matches]
 
 
+def test_both_sides_have_the_same_steps() -> None:
+    source = (ROOT / "logstats" / "kernels" / "lines.c").read_text()
+    (listed,) = re.findall(r"enum \{\n(.*?)\n\};", source, re.DOTALL)
+    assert re.findall(r"^    ([A-Z]+),", listed, re.MULTILINE) == [code.name for code in Code]
+    assert [code.value for code in Code] == list(range(len(Code)))
+
+
 NUMBERS = st.one_of(
     st.integers(-(10**18), 10**18).map(str),
     st.floats(-1e6, 1e6).map(lambda f: f"{f:.3f}"),

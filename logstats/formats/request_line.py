@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from logstats import kernels
-from logstats.kernels import Places
 from logstats.kernels.columns import Mask, as_numbers
 
 # RFC 9110 names methods by tokens; every registered one, and every one seen in the wild, is made of these.
@@ -34,14 +33,14 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
         return _unusual(requests)
     method, target, protocol, usual = kernels.request_lines(requests)
     parts = pl.DataFrame([method.alias("method"), target.alias("target"), protocol.alias("protocol")])
-    return _completed(parts, usual, lambda odd: _unusual(requests[as_numbers(odd)]))
+    return _completed(parts, usual, lambda odd: _unusual(requests[odd]))
 
 
-def _completed(frame: pl.DataFrame, known: Mask, others: Callable[[Places], pl.DataFrame]) -> pl.DataFrame:
+def _completed(frame: pl.DataFrame, known: Mask, others: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:
     """The frame with the rows that it does not know."""
     if known.all():
         return frame
-    odd = np.flatnonzero(~known)
+    odd = as_numbers(np.flatnonzero(~known))
     found = others(odd)
     return frame.with_columns(frame[name].scatter(odd, found[name]) for name in found.columns)
 
@@ -79,7 +78,7 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
     path, query, usual = kernels.targets(targets)
     authority = pl.Series("authority", [None], pl.String).new_from_index(0, len(targets))
     parts = pl.DataFrame([path.alias("path"), query.alias("query"), authority])
-    return _completed(parts, usual, lambda odd: _absolute(targets[as_numbers(odd)]))
+    return _completed(parts, usual, lambda odd: _absolute(targets[odd]))
 
 
 def _absolute(targets: pl.Series) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +48,8 @@ class Table(ctypes.Structure):
 
 
 def _loaded() -> ctypes.CDLL | None:
+    if sys.byteorder != "little":  # Arrow's views are what the machine's numbers are; `lines.c` knows one kind
+        return None
     try:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError:

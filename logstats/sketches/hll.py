@@ -140,8 +140,7 @@ def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
     places |= table["rank"].to_numpy()
     counts = np.bincount(places, minlength=minutes.height << 6).reshape(-1, 64)
     counts[:, 0] = REGISTERS - counts[:, 1:].sum(axis=1)
-    schema = {"minute": pl.Int64, "users": pl.Int64}
-    return pl.DataFrame({"minute": minutes["value"], "users": estimate_many(counts)}, schema=schema)
+    return pl.DataFrame([minutes["value"].alias("minute"), as_numbers(estimate_many(counts)).alias("users")])
 
 
 class MinuteSketches:
@@ -282,7 +281,7 @@ class MinuteSketches:
         for start in range(0, len(minutes), _BATCH):
             some = minutes[start : start + _BATCH]
             users[start : start + len(some)] = estimate_many(self._count_ranks(some))
-        return pl.DataFrame({"minute": minutes, "users": users}, schema={"minute": pl.Int64, "users": pl.Int64})
+        return pl.DataFrame([pl.Series("minute", minutes, pl.Int64), as_numbers(users).alias("users")])
 
     def per_step(self, step: int) -> pl.DataFrame:
         """(minute Int64, users Int64), in order: the union of each `step` minutes, which begin at its multiples."""

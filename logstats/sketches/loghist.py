@@ -18,6 +18,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from logstats.kernels.columns import as_numbers
+
 ALPHA: Final = 0.01
 GAMMA: Final = (1 + ALPHA) / (1 - ALPHA)
 DECIMALS: Final = 30  # of a percentile; a billion of them would be a number that fills the memory
@@ -131,8 +133,8 @@ def percentiles(
     columns = []
     for name, p in exact.items():
         ranks = np.array([nearest_rank(p, n) for n in distinct.tolist()], dtype=np.int64)[which]
-        held = pl.lit(middles.gather(np.searchsorted(running, before + ranks)))
-        rank = pl.lit(pl.Series(ranks))
+        held = pl.lit(middles[as_numbers(np.searchsorted(running, before + ranks))])
+        rank = pl.lit(as_numbers(ranks))
         estimate = pl.when(rank == 1).then(low).when(rank == pl.col("_n")).then(high).otherwise(held.clip(low, high))
         columns.append(estimate.alias(name))
     return stats.select(keys).join(
