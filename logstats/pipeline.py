@@ -28,7 +28,7 @@ from logstats.formats.layout import Layout, LayoutReader, layout_reader, name_of
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
 from logstats.formats.tokens import BLANK, ignorable
-from logstats.inputs import Chunk, ChunkReader, Digest, Source, Start
+from logstats.inputs import LINES, Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
 CHUNK: Final = 12 << 20
@@ -302,7 +302,7 @@ class _Formats(Generic[Result]):
     def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[LayoutReader | None, bool]:
         """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
         sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
-        enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk
+        enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk or chunk.lines >= LINES
         asked = self._job.format
         if self._detector is None:
             if asked:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logstats.errors import UsageError
-from logstats.inputs import ChunkReader, Source, discover
+from logstats.inputs import ChunkReader, Source, Start, chunks, discover
 from logstats.inputs.chunks import KEPT
 from logstats.inputs.compression import Damaged, pieces
 
@@ -199,3 +199,39 @@ def test_no_real_log_is_taken_for_binary(real_logs: Path) -> None:
         with ChunkReader(Source(name, path, path.stat().st_size)) as reader:
             assert list(reader), name
         assert reader.error is None, name
+
+
+class Sha:
+    """A digest of everything so far, as `Start` takes one."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+
+    def update(self, data: bytes | memoryview) -> None:
+        self.data += bytes(data)
+
+    def copy(self) -> Sha:
+        return Sha(self.data)
+
+
+@pytest.mark.parametrize("most", [1, 7, 1000, 59_999, 60_000])
+@pytest.mark.parametrize("target", [1000, 100_000, 10_000_000])
+def test_a_chunk_has_so_many_lines_at_the_most(
+    most: int, target: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "LINES", most)
+    path = tmp_path / "a.log"
+    data = DATA[: 12_000 if most < 1000 else None] + b"the last line"
+    path.write_bytes(data)
+    with ChunkReader(Source(str(path), path, len(data), start=Start(digest=Sha())), target=target) as reader:
+        found = list(reader)
+    assert b"".join(chunk.data for chunk in found) == data
+    place, line = 0, 1
+    for chunk in found:
+        assert chunk.lines == chunk.data.count(b"\n") + (not chunk.data.endswith(b"\n"))
+        assert 0 < chunk.lines <= most
+        assert (chunk.offset, chunk.first_line) == (place, line)
+        place, line = place + len(chunk.data), line + chunk.lines
+        assert chunk.end == place
+        assert isinstance(chunk.digest, Sha)
+        assert chunk.digest.data == data[:place]

@@ -86,9 +86,11 @@ def two_lanes(text: Text, fast: pl.DataFrame, scan: Scan, names: list[str]) -> T
     numbered = fast if fast.columns == columns else fast.select(columns)
     if numbered.height == len(text):
         return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
-    left = left_of(text, fast).tolist()
+    others = left_of(text, fast)
+    left = others[text.ends[others] > text.starts[others]].tolist()
     slow = scan_lines(zip(left, text.pick(left), strict=True), scan, names)
-    return Tokens(in_order(numbered, slow.fields), slow.rejected, slow.ignored)
+    blank = len(others) - len(left)
+    return Tokens(in_order(numbered, slow.fields), slow.rejected, slow.ignored + blank)
 
 
 def left_of(text: Text, read: pl.DataFrame) -> Places:

@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
-import numpy as np
-
+from logstats import kernels
 from logstats.errors import SourceError
 from logstats.inputs.compression import Damaged, compression, pieces
 from logstats.inputs.discover import Source
 
 TARGET: Final = 8 << 20
 MAX_LINE: Final = 32 << 20
-_NEWLINE: Final = 10
-_BLOCK: Final = 1 << 20
+LINES: Final = 400_000  # of a chunk; a line of a log has 100 bytes and more
 KEPT: Final = 4 << 10  # of a line longer than that
 _F_SETPIPE_SZ: Final = 1031  # Linux: a pipe that holds more takes fewer switches between its ends
 
@@ -285,18 +283,20 @@ class _Lines:
                 self._keep(piece)
             return
         ended: list[bytes | memoryview] = [*pieces[:last], memoryview(pieces[last])[:end]]
-        for part in ended:
-            digest = self._digested(part)
-        cut = {}
         if self._skipped:
+            for part in ended:
+                digest = self._digested(part)
             first, whole = b"".join(self._rest), b"".join(ended)
             ending = whole.index(b"\n")
-            cut[0] = len(first) + self._skipped + ending + 1
-            whole = first + whole[ending:]
+            cut = {0: len(first) + self._skipped + ending + 1}
+            self._rest, self._rest_size, self._skipped = [], 0, 0
+            yield self._chunk(first + whole[ending:], cut, digest)
         else:
-            whole = b"".join([*self._rest, *ended])
-        self._rest, self._rest_size, self._skipped = [], 0, 0
-        yield self._chunk(whole, cut, digest)
+            whole, digested = b"".join([*self._rest, *ended]), self._rest_size
+            self._rest, self._rest_size = [], 0
+            for start, stop in _parts(whole):
+                digest = self._digested(memoryview(whole)[max(start, digested) : stop])
+                yield self._chunk(whole[start:stop], {}, digest)
         for piece in (pieces[last][end:], *pieces[last + 1 :]):
             self._keep(piece)
 
@@ -326,18 +326,24 @@ class _Lines:
         return self._digest.copy()
 
     def _chunk(self, data: bytes, cut: dict[int, int], digest: Digest | None) -> Chunk:
-        # Counting in an array is five times as fast as bytes.count; in blocks, it takes no memory to speak of.
-        array = np.frombuffer(data, np.uint8)
-        newlines = sum(
-            int(np.count_nonzero(array[start : start + _BLOCK] == _NEWLINE)) for start in range(0, len(data), _BLOCK)
-        )
-        lines = newlines + (not data.endswith(b"\n"))
+        lines = kernels.count_lines(data) + (not data.endswith(b"\n"))
         kept = data.index(b"\n") + 1 if cut and b"\n" in data else len(data) if cut else 0
         end = self._offset + len(data) + (cut[0] - kept if cut else 0)
         chunk = Chunk(data, self._line, self._offset, end, lines, cut, digest)
         self._line += lines
         self._offset = end
         return chunk
+
+
+def _parts(whole: bytes) -> Iterator[tuple[int, int]]:
+    """Where to cut whole lines into chunks of so many at the most: what a line costs does not depend on its length."""
+    start = 0
+    if kernels.count_lines(whole) > LINES:
+        for stop in (kernels.line_ends(whole)[LINES - 1 :: LINES] + 1).tolist():
+            yield start, stop
+            start = stop
+    if start < len(whole):
+        yield start, len(whole)
 
 
 _MAGIC: Final = {
