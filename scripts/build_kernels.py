@@ -46,8 +46,8 @@ class KernelsHook(BuildHookInterface[Any]):
         command = compiler() or [sys.executable, "-m", "ziglang", "cc"]
         flags = [*FLAGS, *(WITHOUT_LIBRARY if sys.platform == "linux" else ())]
         sources = sorted(str(path) for path in folder.glob("*.c"))
-        library.unlink(missing_ok=True)
         try:
+            library.unlink(missing_ok=True)
             subprocess.run([*command, *flags, "-o", str(library), *sources], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             self.app.display_warning(f"{FOLDER} was not compiled, logstats will be slow: {error}")
