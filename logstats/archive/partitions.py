@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from logstats import memory
 from logstats.archive import layout, rollups
 from logstats.archive.commits import DataFile
 from logstats.archive.files import cannot_write
@@ -96,6 +97,7 @@ class Partitions:
     def _make_room(self) -> None:
         rows = self._sorted()
         if not self._merges:
+            memory.give_back()  # what chunks and rollups took: encoding takes pieces of other sizes
             small: list[pa.Table] = []
             for hour, part in _each_hour([rows], self._hours):
                 if part.num_rows >= GROUP or part.nbytes >= _HEAVY:
