@@ -33,16 +33,21 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
         return _unusual(requests)
     method, target, protocol, usual = kernels.request_lines(requests)
     parts = pl.DataFrame([method.alias("method"), target.alias("target"), protocol.alias("protocol")])
-    return _completed(parts, usual, lambda odd: _unusual(requests[odd]))
+    return _completed(parts, usual, requests, _unusual)
 
 
-def _completed(frame: pl.DataFrame, known: Mask, others: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:
-    """The frame with the rows that it does not know."""
-    if known.all():
+def _completed(
+    frame: pl.DataFrame, known: Mask, texts: pl.Series, others: Callable[[pl.Series], pl.DataFrame]
+) -> pl.DataFrame:
+    """The frame with the rows that it does not know; that of null is of nulls."""
+    odd = ~known
+    if texts.null_count():
+        odd &= texts.is_not_null().to_numpy()
+    if not odd.any():
         return frame
-    odd = as_numbers(np.flatnonzero(~known))
-    found = others(odd)
-    return frame.with_columns(frame[name].scatter(odd, found[name]) for name in found.columns)
+    places = as_numbers(np.flatnonzero(odd))
+    found = others(texts[places])
+    return frame.with_columns(frame[name].scatter(places, found[name]) for name in found.columns)
 
 
 def _unusual(requests: pl.Series) -> pl.DataFrame:
@@ -78,7 +83,7 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
     path, query, usual = kernels.targets(targets)
     authority = pl.Series("authority", [None], pl.String).new_from_index(0, len(targets))
     parts = pl.DataFrame([path.alias("path"), query.alias("query"), authority])
-    return _completed(parts, usual, lambda odd: _absolute(targets[odd]))
+    return _completed(parts, usual, targets, _absolute)
 
 
 def _absolute(targets: pl.Series) -> pl.DataFrame:
