@@ -213,6 +213,21 @@ def test_ctrl_c_is_pythons_own_without_an_interrupt(tmp_path: Path) -> None:
         logstats.report([path], listener=InterruptedAt(1))
 
 
+def test_ctrl_c_while_the_program_loads_is_quiet() -> None:
+    code = """
+import os, signal, sys
+class AtTyper:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, AtTyper())
+from logstats.__main__ import main
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
+
+
 # ------------------------------------------------------------------ the shell
 
 
