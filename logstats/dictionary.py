@@ -10,9 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats import kernels
-from logstats.kernels.columns import Texts, as_texts
-
-Numbers = NDArray[np.uint32]
+from logstats.kernels import Numbers
+from logstats.kernels.columns import Texts, address, as_texts
 
 _SEGMENT: Final = 1 << 20
 _FIRST: Final = 1 << 10
@@ -35,12 +34,12 @@ class Dictionary:
 
     def _point(self) -> None:
         """Tell the table where everything is."""
-        addresses = np.array([segment.ctypes.data for segment in self._segments], np.uintp)
+        addresses = np.array([address(segment) for segment in self._segments], np.uintp)
         self._addresses = addresses  # kept as long as the table points to it
         table = self._table
-        table.slots, table.mask = self._slots.ctypes.data, len(self._slots) - 1
-        table.texts, table.most = self._texts.ctypes.data, len(self._texts) - 1
-        table.segments, table.segment = addresses.ctypes.data, len(self._segments) - 1
+        table.slots, table.mask = address(self._slots), len(self._slots) - 1
+        table.texts, table.most = address(self._texts), len(self._texts) - 1
+        table.segments, table.segment = address(addresses), len(self._segments) - 1
         table.room = len(self._segments[-1])
 
     def __len__(self) -> int:

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from logstats.dictionary import Dictionary, Numbers
+from logstats.dictionary import Dictionary
+from logstats.kernels import Numbers
 from logstats.kernels.columns import as_numbers
 
 BYTES: Final = 20 << 20

@@ -103,7 +103,7 @@ PROGRAMS = {
         *(Step(Code.SECTION), Step(Code.REST, name="b"), Step(Code.ESCAPED)),
         *(Step(Code.LAST), Step(Code.REST, name="c")),
     ],
-    r"(?P<a>[^: ]+):(?P<b>[^\[: ]*)(?P<c>[^\[].*|)": [
+    r"(?P<a>[^: ]+):(?P<b>[^\[: ]*)(?P<c>(?::.*)?)": [
         *(Step(Code.ANY), Step(Code.UNTIL, b":", "a", b" ", 1), Step(Code.UPTO, b":", "b", b"[ ")),
         Step(Code.REST, name="c"),
     ],
@@ -112,9 +112,6 @@ PROGRAMS = {
         *(Step(Code.ANY), Step(Code.LITERAL, b'"'), Step(Code.TEXT, name="a"), Step(Code.LITERAL, b'"')),
     ],
 }
-PROGRAMS[r"(?P<a>[^: ]+):(?P<b>[^\[: ]*)(?P<c>(?::.*)?)"] = PROGRAMS.pop(
-    r"(?P<a>[^: ]+):(?P<b>[^\[: ]*)(?P<c>[^\[].*|)"
-)
 
 
 @pytest.mark.parametrize("pattern", PROGRAMS)

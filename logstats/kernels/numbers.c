@@ -34,20 +34,24 @@ static int read_number(const uint8_t *text, uint32_t size, int64_t *value, int *
     return digits <= 15 && point > 0 && *decimals > 0;
 }
 
+/* The number of a row, as above. Returns what is known of it. */
+static uint8_t number_of(const column *in, int64_t row, int64_t *value, int *decimals) {
+    const view *text = in->views + row;
+    *value = *decimals = 0;
+    if (is_missing(in, row))
+        return MISSING;
+    return read_number(bytes_of(text, in->buffers), text->size, value, decimals) ? VALUE : UNCERTAIN;
+}
+
 /* Whole numbers from `least` to `most`. Returns whether all rows are certain. */
 int64_t integers(const column *in, int64_t least, int64_t most, int64_t *values, uint8_t *states) {
     int certain = 1;
     for (int64_t row = 0; row < in->rows; row++) {
-        int decimals;
-        values[row] = 0;
-        states[row] = MISSING;
-        if (is_missing(in, row))
-            continue;
-        const view *text = in->views + row;
-        int good = read_number(bytes_of(text, in->buffers), text->size, values + row, &decimals) && !decimals &&
-                   values[row] >= least && values[row] <= most;
-        states[row] = good ? VALUE : UNCERTAIN;
-        certain &= good;
+        int places;
+        states[row] = number_of(in, row, values + row, &places);
+        if (states[row] == VALUE && (places || values[row] < least || values[row] > most))
+            states[row] = UNCERTAIN;
+        certain &= states[row] != UNCERTAIN;
     }
     return certain;
 }
@@ -60,16 +64,9 @@ int64_t decimals(const column *in, const double *factor, double *values, uint8_t
     for (int64_t row = 0; row < in->rows; row++) {
         int64_t number;
         int places;
-        values[row] = 0;
-        states[row] = MISSING;
-        if (is_missing(in, row))
-            continue;
-        const view *text = in->views + row;
-        int good = read_number(bytes_of(text, in->buffers), text->size, &number, &places);
-        states[row] = good ? VALUE : UNCERTAIN;
-        certain &= good;
-        if (good)
-            values[row] = (double)number / POWERS[places] * *factor;
+        states[row] = number_of(in, row, &number, &places);
+        values[row] = states[row] == VALUE ? (double)number / POWERS[places] * *factor : 0;
+        certain &= states[row] != UNCERTAIN;
     }
     return certain;
 }
