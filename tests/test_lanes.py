@@ -210,7 +210,7 @@ for name in sys.argv[1:]:
     if form.wraps:
         wrapper = Wrapper(form)
         wrapper(text)
-        engine = wrapper._tokenise
+        engine = wrapper.tokenise
     else:
         ready = reader(form, READING)
         ready(text)

@@ -17,7 +17,8 @@ from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import explain
 
 if TYPE_CHECKING:
-    from logstats.formats.detect import Candidate, Detected
+    from logstats.formats.candidates import Candidate
+    from logstats.formats.detect import Detected
     from logstats.formats.model import Field
     from logstats.trial import BadLine
 

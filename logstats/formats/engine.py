@@ -38,10 +38,10 @@ class Reader:
         """The first half: the texts of the fields."""
         return self.tokenise(text)
 
-    def fitting(self, text: Text) -> Batch:
+    def fitting(self, text: Text, tokens: Tokens | None = None) -> Batch:
         """The same for lines of which it is not sure that they have this format: of those that it can read, only
         the ones whose fields look as they do in it are in `rows`. The others are not said to be rejected."""
-        tokens = self.tokens(text)
+        tokens = tokens or self.tokens(text)
         batch = self.convert(tokens, text)
         if not self.looks:
             return batch
@@ -58,8 +58,7 @@ class Reader:
 def reader(format: Format, reading: Reading, *, doubtful: bool = False) -> Reader:
     """Make a format ready; what nobody wants is not taken from the lines, unless they are `doubtful` and it tells
     whether they have this format at all (`Reader.fitting`)."""
-    # A structured line may be an event: a level and a message, no request.
-    events = not format.wraps and (format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields)
+    events = may_be_events(format)
     names = wanted_variables(format.fields, reading, events=events)
     looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
     made = engine(format, [*names, *(name for name in looks if name not in names)], extra="extra" in reading.wanted)
@@ -67,10 +66,19 @@ def reader(format: Format, reading: Reading, *, doubtful: bool = False) -> Reade
     return Reader(format, made, meaning, tuple(_looks(name, field) for name, field in looks.items()))
 
 
+def may_be_events(format: Format) -> bool:
+    """Whether lines may be events: a structured line may have a level and a message, and no request."""
+    return not format.wraps and (format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields)
+
+
 def _looks(name: str, field: Field) -> pl.Expr:
-    """Whether a value looks as it should; a value that is not there only matters if nothing else is asked of it."""
-    looks = pl.col(name).str.contains(field.looks or "")
-    return looks.fill_null(field.role != "ignored" and field.looks != "")
+    """Whether a value looks as it should."""
+    return pl.col(name).str.contains(field.looks or "").fill_null(may_be_absent(field))
+
+
+def may_be_absent(field: Field) -> bool:
+    """Whether a field that looks a certain way need not be there."""
+    return field.role != "ignored" and field.looks != ""
 
 
 def engine(format: Format, names: list[str], *, extra: bool = False) -> Tokeniser:

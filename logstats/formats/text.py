@@ -17,6 +17,7 @@ import polars as pl
 
 from logstats import kernels
 from logstats.kernels import Places
+from logstats.kernels.columns import as_numbers
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -69,7 +70,7 @@ class Text:
 
     def gather(self, places: Places) -> Text:
         """Some of the lines."""
-        envelope = None if self.envelope is None else self.envelope[places]
+        envelope = None if self.envelope is None else self.envelope[as_numbers(places)]
         return Text(self.data, self.context, envelope)._with(starts=self.starts[places], ends=self.ends[places])
 
     def slice(self, start: int, end: int) -> Text:

@@ -6,7 +6,7 @@ Month names are English whatever the locale: Polars parses with chrono, which kn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -43,6 +43,7 @@ SHAPES: Final = 256  # that are remembered
 _DIGIT = re.compile("[1-9]")
 _shapes: dict[tuple[str, str], int] = {}
 _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
+_HOPELESS = r"[^0-9A-Za-z/:.,+\s−-]|^[^:]*[^0-9.:][^:]*$"  # no form has such characters, or no `:` if it is no number
 
 
 def parse(texts: pl.Series, zone: str = "UTC") -> pl.Series:
@@ -73,43 +74,50 @@ def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Serie
 
 
 def _parse(texts: pl.Series, zone: str) -> pl.Series:
-    found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
-    left, places = texts, pl.int_range(texts.len(), eager=True)
-    for attempt in _attempts(zone, texts):
-        times = attempt(left)
-        if not times.null_count() and left.len() == texts.len():
-            return times  # one form throughout, as in nearly every log
-        hit = times.is_not_null()
-        if hit.any():
-            found = found.scatter(places.filter(hit), times.filter(hit))
-            left, places = left.filter(~hit), places.filter(~hit)
-        if left.null_count() == left.len():
-            break
-    return found
-
-
-def _attempts(zone: str, texts: pl.Series) -> Iterator[Callable[[pl.Series], pl.Series]]:
-    """All attempts in their order; before them the one that reads the first text, which mostly reads them all."""
     attempts: list[Callable[[pl.Series], pl.Series]] = [
         *(partial(_try_zoned, form=form) for form in _ZONED),
         *(partial(_try_local, form=form, zone=zone) for form in _LOCAL),
         _try_named_zone,
         _try_number,
     ]
+    likely = _likely(texts, attempts, zone)
+    if likely is not None:
+        found = likely(texts)
+        if not found.null_count():
+            return found  # one form throughout, as in nearly every log
+    else:
+        found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
+    left = (found.is_null() & ~texts.str.contains(_HOPELESS)).arg_true()
+    for attempt in attempts:
+        if not left.len():
+            break
+        times = attempt(texts.gather(left))
+        hit = times.is_not_null()
+        if hit.any():
+            found = found.scatter(left.filter(hit), times.filter(hit))
+            left = left.filter(~hit)
+    return found
+
+
+def _likely(
+    texts: pl.Series, attempts: Sequence[Callable[[pl.Series], pl.Series]], zone: str
+) -> Callable[[pl.Series], pl.Series] | None:
+    """What reads the first text mostly reads them all; and what read a text of that shape before reads this one."""
     first = texts.drop_nulls().head(1)
-    if first.len():
-        # What read a text of this shape before reads this one, too; if not, they are all tried.
-        shape = _DIGIT.sub("0", first[0]), zone
-        likely = _shapes.get(shape)
-        if likely is None:
-            likely = next((n for n, attempt in enumerate(attempts) if attempt(first).is_not_null().any()), None)
-            if len(_shapes) >= SHAPES:
-                _shapes.clear()
-            if likely is not None:
-                _shapes[shape] = likely
-        if likely is not None:
-            yield attempts[likely]
-    yield from attempts
+    if not first.len():
+        return None
+    shape = _DIGIT.sub("0", first[0]), zone
+    known = _shapes.get(shape)
+    if known is None:
+        if re.search(_HOPELESS, first[0]):
+            return None
+        known = next((n for n, attempt in enumerate(attempts) if attempt(first).is_not_null().any()), None)
+        if known is None:
+            return None
+        if len(_shapes) >= SHAPES:
+            _shapes.clear()
+        _shapes[shape] = known
+    return attempts[known]
 
 
 def _within_calendar(times: pl.Series) -> pl.Series:

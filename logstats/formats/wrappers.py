@@ -16,7 +16,7 @@ from logstats.formats import timestamps
 from logstats.formats.engine import engine
 from logstats.formats.model import Format
 from logstats.formats.text import Text
-from logstats.formats.tokens import Reject
+from logstats.formats.tokens import Reject, Tokens
 
 _YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}"
 _ANSI = "\x1b\\[[0-9;?]*[A-Za-z]"
@@ -31,18 +31,22 @@ class Wrapper:
         self.partial = "part" in format.roles
         self._zone = zone
         self._role = {field.role: name for name, field in format.fields.items()}
-        self._tokenise = engine(format, list(format.fields))
+        self.tokenise = engine(format, list(format.fields))
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane: the parts of one line. Raises Reject where this wrapper is not around it."""
-        found = self._tokenise.scan(line)
+        found = self.tokenise.scan(line)
         if found.get(self._role["payload"]) is None:
             raise Reject("not_wrapped")
         return found
 
     def __call__(self, text: Text) -> Text:
         """The lines inside; those that the wrapper is not around stay as they are."""
-        found = self._tokenise(text).fields
+        return self.off(text, self.tokenise(text))
+
+    def off(self, text: Text, tokens: Tokens) -> Text:
+        """The same, of the texts of its fields."""
+        found = tokens.fields
         if not found.height:
             return text
         found = found.sort("line").filter(pl.col(self._role["payload"]).is_not_null())
