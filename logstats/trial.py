@@ -62,7 +62,7 @@ def detect(source: Source, formats: Mapping[str, Format]) -> tuple[Detected | No
         if chunks.error is not None and not data:
             raise chunks.error
     lines = sample_lines(data)
-    return Detector(formats.values()).detect(lines, context_of(source)), lines
+    return Detector(formats.values()).detect(lines, context_of(source), thorough=True), lines
 
 
 def first_row(layout: Layout, lines: Sequence[str], zone: str = "UTC") -> dict[str, object]:

@@ -14,7 +14,7 @@ from logstats.errors import FormatError
 from logstats.formats.detect import SURE, Detected, Detector
 from logstats.formats.layout import name_of, parse
 from logstats.formats.registry import builtin, formats
-from logstats.pipeline import Counts, Silence
+from logstats.pipeline import Counts, Silence, sample_lines
 
 COMBINED = [
     f'192.0.2.{i} - - [17/Jan/2025:10:30:{i:02d} +0000] "GET /{i} HTTP/1.1" 200 {i} "-" "curl/8.5.0"' for i in range(40)
@@ -115,6 +115,25 @@ def test_what_is_no_log_is_no_format() -> None:
     prose = [" ".join(draw.choice(words) for _ in range(9)) for _ in range(100)]
     found = Detector(builtin().values()).detect(prose)
     assert found is None or found.share < 0.2
+
+
+def test_trying_all_formats_finds_the_same(real_logs: Path) -> None:
+    """Formats that could not win are not tried: that changes neither who wins nor whether there is a rival."""
+    detector = Detector(builtin().values())
+    samples = []
+    for path in sorted(real_logs.rglob("*")):
+        if path.is_file() and not path.name.endswith((".expected.jsonl", ".tsv", ".md")):
+            samples.append(sample_lines(path.read_bytes()))
+    draw = random.Random(7)
+    for _ in range(30):  # of several files, mixed
+        samples.append([draw.choice(lines) for lines in draw.sample(samples, 3) for _ in range(20) if lines])
+    assert len(samples) > 130
+    for lines in samples:
+        few, all_of_them = detector.detect(lines), detector.detect(lines, thorough=True)
+        if few is None or all_of_them is None:
+            assert few is all_of_them
+            continue
+        assert (few.name, few.share, few.sure) == (all_of_them.name, all_of_them.share, all_of_them.sure)
 
 
 class Told(Silence):

@@ -76,8 +76,9 @@ def test_format_detects_its_own_samples(name: str) -> None:
     lines = [line for s in form.samples if not s.rejected for line in s.line.split("\n")]
     if form.wraps:
         pytest.skip("a wrapper is found around other formats: see test_wrappers")
-    best = Detector(builtin().values()).rank(lines)
-    assert [c.layout.name for c in best][:1] == [name]
+    found = Detector(builtin().values()).detect(lines)
+    assert found is not None
+    assert found.ranking[0].layout.name == name
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,11 @@ def loaded_by(code: str) -> set[str]:
     return set(ran.stderr.split())
 
 
-def test_a_report_loads_no_more_than_it_needs() -> None:
-    code = f"import logstats; logstats.report({str(ROOT / 'sample_logs' / 'combined.log')!r})"
+def test_a_report_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    lines = (ROOT / "sample_logs" / "combined.log").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "wrapped.log").write_text("\n".join(f"web-1  | {line}" for line in lines), encoding="utf-8")
+    sources = [str(ROOT / "sample_logs" / "combined.log"), str(tmp_path / "wrapped.log")]
+    code = f"import logstats; assert logstats.report({sources}).requests"
     ran = (
         f"{code}\nimport sys; print(*sorted({{'numpy.ma', 'pyarrow.compute', 'duckdb', 'jinja2'}} & set(sys.modules)))"
     )

@@ -18,6 +18,7 @@ from logstats.formats.convert import Reading
 from logstats.formats.engine import reader
 from logstats.formats.jsonskeleton import JsonSkeleton
 from logstats.formats.registry import builtin
+from logstats.formats.screen import EVENT, Screen
 from logstats.formats.text import Text
 from logstats.formats.tokens import scan_lines
 from logstats.formats.wrappers import Wrapper
@@ -126,6 +127,24 @@ def test_rows_are_the_same_without_the_kernels(name: str, draw: random.Random) -
     assert rows[0] == rows[1]
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=6, deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_a_screen_gives_up_no_line_that_is_read(name: str, draw: random.Random) -> None:
+    """Lines of this format and of others: what is read in earnest is worth as much as it counts."""
+    lines = [*damaged(name, draw, 60), *(line for other in FORMATS for line in damaged(other, draw, 2))]
+    lines = [line for line in lines if not line.startswith("#")]  # what W3C directives mean, no line says alone
+    screen = Screen(builtin()[name])
+    rows = screen.reader.fitting(Text.of("\n".join(lines).encode())).rows
+    for row in rows.to_dicts():
+        counts = 0.0
+        if row["status"] is not None or (row["method"] is not None and row["timestamp"] is not None):
+            counts = 1.0
+        elif screen.reader.events and row["kind"] == "event":
+            counts = EVENT
+        assert screen(lines[row["line"]]).worth >= counts, lines[row["line"]]
+
+
 @pytest.mark.parametrize("name", WRAPPERS)
 @settings(max_examples=6, deadline=None)
 @given(draw=st.randoms(use_true_random=False))
@@ -199,6 +218,7 @@ HOSTILE = """
 import random, sys
 sys.path.insert(0, {tests!r})
 from logstats.formats.registry import builtin
+from logstats.formats.screen import EVENT, Screen
 from logstats.formats.text import Text
 from logstats.formats.wrappers import Wrapper
 from test_lanes import READING, hostile

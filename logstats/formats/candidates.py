@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,10 +15,11 @@ import polars as pl
 
 from logstats.formats.layout import Layout
 from logstats.formats.model import Format
-from logstats.formats.screen import EVENT, Screen
+from logstats.formats.screen import EVENT, Screen, Screened
 from logstats.formats.text import Context, Text
-from logstats.formats.tokens import ignorable, one_by_one
+from logstats.formats.tokens import Reject, Tokens, ignorable, scan_lines
 from logstats.formats.w3c import FIELDS
+from logstats.formats.wrappers import Wrapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +52,32 @@ class Candidate:
 class Sample:
     """The first lines of a source, or what is inside when wrappers are taken off them."""
 
-    def __init__(self, text: Text, outer: Sample | None = None, wrapper: Format | None = None) -> None:
-        self.text = text
-        self.wrappers: tuple[Format, ...] = (*outer.wrappers, wrapper) if outer and wrapper else ()
-        # Format → line → its screen. Lines that have none of the wrappers that others have are the same inside.
-        self.screened: defaultdict[str, dict[str, float]] = outer.screened if outer else defaultdict(dict)
-        self.lines = text.lines.to_list()
+    def __init__(
+        self, lines: pl.Series, context: Context, around: tuple[Sample, Wrapper, pl.DataFrame] | None = None
+    ) -> None:
+        """Inside of a wrapper `around` has the lines with it, and what was found around them."""
+        self._series, self._context, self._around = lines, context, around
+        outer = around[0] if around else None
+        self.wrappers: tuple[Format, ...] = (*around[0].wrappers, around[1].format) if around else ()
+        # By format and line. Lines that have none of the wrappers that others have are the same inside.
+        self.screened: defaultdict[str, dict[str, Screened]] = outer.screened if outer else defaultdict(dict)
+        self.lines = lines.to_list()
         self.filled = [place for place, line in enumerate(self.lines) if not ignorable(line)]
-        self.directed = FIELDS in text.context.directives or any(line.startswith(FIELDS) for line in self.lines)
+        self.directed = FIELDS in context.directives or any(line.startswith(FIELDS) for line in self.lines)
         self._contenders: dict[str, Contender] = {}
         self._inner: dict[str, Sample | None] = {}
 
-    @classmethod
-    def of(cls, lines: Sequence[str], context: Context) -> Sample:
-        """The lines as they are."""
-        return cls(Text.of("\n".join(lines).encode(), context=context))
+    @cached_property
+    def text(self) -> Text:
+        """The lines, and what their wrappers say of them."""
+        return Text.of_lines(self._series, self._context, self._envelope)
+
+    @cached_property
+    def _envelope(self) -> pl.DataFrame | None:
+        if self._around is None:
+            return None
+        outer, wrapper, found = self._around
+        return wrapper.envelope(found, len(self.lines), self._context, outer._envelope)
 
     def contender(self, screen: Screen) -> Contender:
         """A format on these lines."""
@@ -74,13 +86,15 @@ class Sample:
             self._contenders[name] = Contender(self, screen)
         return self._contenders[name]
 
-    def without(self, wrapper: Screen) -> Sample | None:
+    def without(self, screen: Screen) -> Sample | None:
         """The lines without this wrapper, too; None if it is around none of them."""
-        name = wrapper.format.name
+        name = screen.format.name
         if name not in self._inner:
-            inside = wrapper.wrapper.off(self.text, one_by_one(wrapper.wrapper.tokenise, self.text))
-            same = inside.lines.equals(self.text.lines)
-            self._inner[name] = None if same else Sample(inside, self, wrapper.format)
+            wrapper = screen.wrapper
+            found = wrapper.around(scan_lines(enumerate(self.lines), wrapper.scan, wrapper.tokenise.names))
+            lines = wrapper.inside(found, self._series)
+            same = lines.equals(self._series)
+            self._inner[name] = None if same else Sample(lines, self._context, (self, wrapper, found))
         return self._inner[name]
 
 
@@ -100,18 +114,29 @@ class Contender:
 
     def hope(self, line: int) -> float:
         """What a line counts at the most (`Candidate.weight`)."""
-        if self._blind:
-            return 1.0
-        text = self._sample.lines[line]
-        hope = self._screened.get(text)
-        if hope is None:
-            hope = self._screened[text] = self._screen(text)
-        return hope
+        return 1.0 if self._blind else self._look(self._sample.lines[line]).worth
 
-    def candidate(self, among: Sequence[int] | None = None) -> Candidate:
-        """How well it reads the lines, or some of them."""
-        rows = self._rows if among is None else self._rows.filter(pl.col("line").is_in(among))
-        form = self._screen.format
+    def tokens(self, names: Sequence[str]) -> Tokens:
+        """The fields of lines that are worth anything, by the slow lane: of a hundred lines it is the fast one."""
+        return scan_lines(enumerate(self._sample.lines), self._scan, names)
+
+    def _look(self, line: str) -> Screened:
+        found = self._screened.get(line)
+        if found is None:
+            found = self._screened[line] = self._screen(line)
+        return found
+
+    def _scan(self, line: str) -> Mapping[str, str | None]:
+        found = self._look(line)
+        if not found.worth:
+            raise Reject("no_match")
+        return found.texts
+
+    def candidate(self, lines: Sequence[int]) -> Candidate:
+        """How well it reads some of the lines."""
+        form, rows = self._screen.format, self._rows
+        if not {*lines}.issuperset(rows["line"]):
+            rows = rows.filter(pl.col("line").is_in(lines))
         explained = 2 * sum(column.null_count() < rows.height for column in rows)
         explained += len(re.findall(r"\$\{?\w+", form.pattern)) if form.engine == "delimited" else 0
         requests = int((rows["kind"] == "request").sum())
@@ -121,7 +146,7 @@ class Contender:
     def _rows(self) -> pl.DataFrame:
         """The lines that it reads and whose fields make sense."""
         form, ready, text = self._screen.format, self._screen.reader, self._sample.text
-        tokens = ready.tokens(text) if self._blind else one_by_one(ready.tokenise, text)
+        tokens = ready.tokens(text) if self._blind else self.tokens(ready.tokenise.names)
         rows = ready.fitting(text, tokens).rows
         if ready.looks and ready.events and not (rows["kind"] == "request").any():
             rows = rows.clear()  # events alone do not tell this format from others

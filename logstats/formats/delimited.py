@@ -71,40 +71,55 @@ def check_pattern(pattern: Pattern) -> None:
 
 def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
     """The slow lane: take one line apart. Raises Reject."""
-    return {name: line[start:end] for name, (start, end) in spans(pattern, line).items()}
+    return _texts(_plan(pattern), line)
 
 
-def spans(pattern: Pattern, line: str) -> dict[str, tuple[int, int]]:
+def _texts(plan: _Plan, line: str) -> dict[str, str | None]:
+    return {name: line[start:end] for name, (start, end) in _spans(plan, line).items()}
+
+
+def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
     """Where each variable begins and ends in a line. Raises Reject."""
+    begin, variables = plan
+    if not line.startswith(begin):
+        raise Reject("unexpected_text", 0)
     found: dict[str, tuple[int, int]] = {}
-    place, quotes = 0, 0
-    last = len(pattern) - 1
+    place = len(begin)
+    for name, literal, quoted, at_end in variables:
+        if at_end or quoted:
+            end = _find(line, literal, place, quoted=quoted, at_end=at_end)
+        else:
+            end = line.find(literal, place)
+        if end < 0:
+            if quoted and at_end:
+                end = _find(line, literal, place, quoted=True, at_end=False)
+                if end >= 0:
+                    raise Reject("trailing_text", end + len(literal))
+            reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
+            raise Reject(reason, place)
+        found[name] = place, end
+        place = end + len(literal)
+    return found
+
+
+# The literal that a line begins with; and of each variable its name, the literal behind it, whether it stands between
+# quotes, and whether what is behind it ends the line.
+_Plan = tuple[str, tuple[tuple[str, str, bool, bool], ...]]
+
+
+def _plan(pattern: Pattern) -> _Plan:
+    begin = pattern[0] if isinstance(pattern[0], str) else ""
+    variables: list[tuple[str, str, bool, bool]] = []
+    quotes = 0
     for number, part in enumerate(pattern):
         if isinstance(part, str):
-            if number == 0 and not line.startswith(part):
-                raise Reject("unexpected_text", 0)
-            if number == 0:
-                place = len(part)
             quotes += part.count(QUOTE)
             continue
-        if number == last:
-            end, after = len(line), len(line)
-        else:
-            literal = pattern[number + 1]
-            assert isinstance(literal, str)
-            quoted = quotes % 2 == 1 and literal.startswith(QUOTE)
-            end = _find(line, literal, place, quoted=quoted, at_end=number + 1 == last)
-            if end < 0:
-                if quoted and number + 1 == last:
-                    end = _find(line, literal, place, quoted=True, at_end=False)
-                    if end >= 0:
-                        raise Reject("trailing_text", end + len(literal))
-                reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
-                raise Reject(reason, place)
-            after = end + len(literal)
-        found[part.name] = (place, end)
-        place = after
-    return found
+        literal = pattern[number + 1] if number + 1 < len(pattern) else ""
+        assert isinstance(literal, str)
+        quoted = quotes % 2 == 1 and literal.startswith(QUOTE)
+        variables.append((part.name, literal, quoted, number + 2 >= len(pattern)))
+    return begin, tuple(variables)
 
 
 def _find(line: str, literal: str, place: int, *, quoted: bool, at_end: bool) -> int:
@@ -134,18 +149,18 @@ class Delimited:
     """
 
     def __init__(self, pattern: Pattern, names: Collection[str], never: Mapping[str, bytes] | None = None) -> None:
-        self.pattern = pattern
+        self.pattern, self._plan = pattern, _plan(pattern)
         self._never = never or {}
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane."""
-        return scan(self.pattern, line)
+        return _texts(self._plan, line)
 
     def stop(self, line: str, name: str = "") -> int:
         """Where a line stops to fit, or where the variable of this name begins in one that fits."""
         try:
-            return spans(self.pattern, line).get(name, (0, 0))[0]
+            return _spans(self._plan, line).get(name, (0, 0))[0]
         except Reject as reject:
             return reject.column
 

@@ -7,7 +7,7 @@ explains more of the line. What the winner cannot read is tried again, for sourc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -18,7 +18,7 @@ from logstats.formats.candidates import Candidate, Contender, Sample
 from logstats.formats.layout import Layout, name_of, with_more
 from logstats.formats.model import Format
 from logstats.formats.screen import Screen
-from logstats.formats.text import NO_CONTEXT, Context
+from logstats.formats.text import NO_CONTEXT, Context, Text
 from logstats.formats.tokens import ignorable
 
 SAMPLE_LINES: Final = 100
@@ -71,17 +71,19 @@ class Detector:
         self._formats = [Screen(form) for form in formats if not form.wraps]
         self._wrappers = [Screen(form) for form in formats if form.wraps]
 
-    def detect(self, lines: Iterable[str], context: Context = NO_CONTEXT) -> Detected | None:
-        """How lines are written, or None if no format reads any of them."""
-        sample = sample_of(lines)
-        whole = Sample.of(sample, context)
-        ranking = self._ranking(whole)
+    def detect(self, lines: Iterable[str], context: Context = NO_CONTEXT, *, thorough: bool = False) -> Detected | None:
+        """How lines are written, or None if no format reads any of them.
+
+        The ranking has those that could have won; if `thorough`, every one that reads a line.
+        """
+        sample = Sample(Text.of("\n".join(sample_of(lines)).encode()).lines, context)
+        ranking = self._first(sample, thorough=thorough)
         if not ranking:
             return None
         chosen = [ranking[0]]
-        left = _unread(whole.filled, ranking[0])
+        left = _unread(sample.filled, ranking[0])
         while left and len(chosen) <= MIXED and not self._exact:
-            more = self._further_layout(whole, left, [candidate.layout for candidate in chosen])
+            more = self._further(sample, left, [candidate.layout for candidate in chosen])
             if more is None:
                 break
             chosen.append(more)
@@ -90,37 +92,23 @@ class Detector:
         layouts = tuple(candidate.layout for candidate in chosen)
         return Detected(layouts, 1 - len(left) / ranking[0].lines, tuple(ranking), _rival(ranking))
 
-    def rank(self, lines: Iterable[str], context: Context = NO_CONTEXT) -> list[Candidate]:
+    def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
         """Layouts that read a line of the sample, best first; those with unknown columns if there are no others."""
-        return self._ranking(Sample.of(sample_of(lines), context))
-
-    def _ranking(self, whole: Sample) -> list[Candidate]:
         for formats in self._stages:
-            contenders = self._contenders(whole, whole.filled, formats)
-            found = [candidate for candidate in (contender.candidate() for contender in contenders) if candidate.read]
+            contenders = self._contenders(sample, sample.filled, formats)
+            found = _tried([*contenders], sample.filled, lambda candidate: candidate.read > 0, thorough=thorough)
             if found:
-                return _best_first(found)
+                return found
         return []
 
-    def _further_layout(self, whole: Sample, left: Sequence[int], known: Sequence[Layout]) -> Candidate | None:
+    def _further(self, sample: Sample, left: Sequence[int], known: Sequence[Layout]) -> Candidate | None:
         """What reads most of the lines that are left, for certain."""
         for formats in self._stages:
-            hopes = [
-                (sum(map(contender.hope, left)), contender)
-                for contender in self._contenders(whole, left, formats)
-                if contender.layout not in known and _may_be_certain(contender.layout)
-            ]
-            found: list[Candidate] = []
-            most = 0.0
-            for hope, contender in sorted(hopes, key=lambda one: -one[0]):
-                if hope < PEERS * most:
-                    break  # nor do the others read as much
-                candidate = contender.candidate(left)
-                if _is_certain(candidate):
-                    found.append(candidate)
-                    most = max(most, candidate.weight)
+            contenders = self._contenders(sample, left, formats)
+            new = [c for c in contenders if c.layout not in known and _may_be_certain(c.layout)]
+            found = _tried(new, left, _is_certain)
             if found:
-                return _best_first(found)[0]
+                return found[0]
         return None
 
     @property
@@ -150,9 +138,28 @@ class Detector:
                     yield from self._contenders(inside, lines, formats)
 
 
-def _best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Of those that read about as many lines as the best one, the most special; then by what they read and explain."""
-    most = max(candidate.weight for candidate in candidates)
+def _tried(
+    contenders: Sequence[Contender],
+    lines: Sequence[int],
+    accepted: Callable[[Candidate], bool],
+    *,
+    thorough: bool = False,
+) -> list[Candidate]:
+    """How well formats read some lines, best first: of those that read about as many as the best one, the most special;
+    then by what they read and explain. Those that cannot come so far are not tried, unless it is to be `thorough`."""
+    found: list[Candidate] = []
+    most = 0.0
+
+    def hope(contender: Contender) -> float:
+        return sum(map(contender.hope, lines))
+
+    for contender in sorted(contenders, key=hope, reverse=True):
+        if hope(contender) < PEERS * most and not thorough:
+            break
+        candidate = contender.candidate(lines)
+        if accepted(candidate):
+            found.append(candidate)
+            most = max(most, candidate.weight)
 
     def order(candidate: Candidate) -> tuple[Any, ...]:
         weight = candidate.weight
@@ -166,7 +173,7 @@ def _best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
             candidate.layout.name,
         )
 
-    return sorted(candidates, key=order)
+    return sorted(found, key=order)
 
 
 def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:

@@ -15,7 +15,7 @@ import json
 import re
 import threading
 from collections.abc import Collection, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -41,19 +41,32 @@ class JsonLines:
     """The engine for one table of keys."""
 
     def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
-        self.names = [name for name in fields if name in names]
-        self._keys = {name: [_steps(key) for key in _spellings(fields[name].keys)] for name in self.names}
-        self._objects = {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
-        known = (key for field in fields.values() for key in field.keys if field.role != "ignored")
-        self._known = {key.replace("\\.", ".") for key in known}
-        self._numeric = {n for n in self.names if fields[n].role in ("status", "bytes", "duration", "timestamp")}
-        self._times = {name for name in self.names if fields[name].role == "timestamp"}
+        self._fields, self._wanted = fields, [name for name in fields if name in names]
+        self._numeric = {n for n in self._wanted if fields[n].role in ("status", "bytes", "duration", "timestamp")}
+        self._times = {name for name in self._wanted if fields[name].role == "timestamp"}
+        self.names = [*self._wanted]
         self._extra = extra
         if extra:
             self.names.append("_extra")
         self._connections = threading.local()
         # Making one ready takes as long as a thousand lines do.
         self._reader = lru_cache(READERS)(self._made_ready)
+
+    @cached_property
+    def _keys(self) -> dict[str, list[tuple[str | int, ...]]]:
+        """Each variable's paths, best first."""
+        return {name: [_steps(key) for key in _spellings(self._fields[name].keys)] for name in self._wanted}
+
+    @cached_property
+    def _objects(self) -> set[tuple[str | int, ...]]:
+        """Keys that hold objects."""
+        return {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """Keys that are no part of what else a line says."""
+        known = (key for field in self._fields.values() for key in field.keys if field.role != "ignored")
+        return {key.replace("\\.", ".") for key in known}
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane. Raises Reject."""

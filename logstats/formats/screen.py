@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -38,31 +39,41 @@ _NO_ENDPOINTS: Final[EndpointsOf] = _NoEndpoints()
 _READING: Final = Reading(_NO_ENDPOINTS, wanted=_WANTED)
 
 
+class Screened(NamedTuple):
+    """What a line is worth at the most, 1 as a request, `EVENT` as an event; and the texts of its fields."""
+
+    worth: float
+    texts: Mapping[str, str | None]
+
+
+NOTHING: Final = Screened(0.0, {})
+
+
 class Screen:
     """Looks at lines with the eyes of one format, by its slow lane. Nothing is made ready before it is used."""
 
     def __init__(self, form: Format) -> None:
         self.format = form
 
-    def __call__(self, line: str) -> float:
-        """What a line counts at the most: 1 as a request, `EVENT` as an event, 0 if it is certain that
-        `Reader.fitting` does not find in it what makes a line of this format."""
+    def __call__(self, line: str) -> Screened:
+        """What a line is worth at the most; nothing if it is certain that `Reader.fitting` does not find in it what
+        makes a line of this format."""
         try:
             texts = self._scan(line)
         except Reject:
-            return 0.0
+            return NOTHING
         for name, number, absent in self._numbers:
             text = texts.get(name)
             if text and text != "-" and text not in absent and not number.fullmatch(text):
-                return 0.0
+                return NOTHING
         fields = self.format.fields
         roles = {fields[name].role for name, text in texts.items() if text and text != "-" and name in fields}
         if roles & _REQUEST and all(
             optional if (text := texts.get(name)) is None else looks.search(text)
             for name, looks, optional in self._looks
         ):
-            return 1.0
-        return EVENT if roles & _MESSAGE and may_be_events(self.format) else 0.0
+            return Screened(1.0, texts)
+        return Screened(EVENT, texts) if roles & _MESSAGE and may_be_events(self.format) else NOTHING
 
     @cached_property
     def _scan(self) -> Scan:

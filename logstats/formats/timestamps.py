@@ -167,6 +167,23 @@ def _try_named_zone(texts: pl.Series) -> pl.Series:
 
 
 def _try_number(texts: pl.Series) -> pl.Series:
-    number = texts.set(~texts.str.contains(_NUMBER), None).cast(pl.Float64, strict=False)
-    scale = pl.when(number < 1e11).then(1e6).when(number < 1e14).then(1e3).when(number < 1e17).then(1.0)
-    return pl.select((number * scale.otherwise(1e-3)).round().cast(pl.Int64).cast(UTC)).to_series()
+    number = texts.set(~texts.str.contains(_NUMBER), None)
+    found = _micros(number.cast(pl.Int64, strict=False))
+    if found.null_count() > number.null_count():  # fractions; and 19 digits, which are more than an Int64 holds
+        found = found.fill_null(_micros(number.cast(pl.Float64, strict=False)))
+    return found.cast(UTC)
+
+
+def _micros(number: pl.Series) -> pl.Series:
+    """Microseconds (Int64). Of whole nanoseconds the rest is cut off, as it is of times that are spelled."""
+    whole = number // 1000 if number.dtype.is_integer() else number / 1000
+    micros = (
+        pl.when(number < 10**11)
+        .then(number * 10**6)
+        .when(number < 10**14)
+        .then(number * 10**3)
+        .when(number < 10**17)
+        .then(number)
+        .otherwise(whole)
+    )
+    return pl.select(micros.round().cast(pl.Int64)).to_series()

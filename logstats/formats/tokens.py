@@ -6,7 +6,7 @@ format; `Tokens.rejected` has `line` and `reason`. Every line of the chunk is in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,11 +43,11 @@ class Tokeniser(Protocol):
     names: list[str]
 
     def __call__(self, text: Text) -> Tokens: ...
-    def scan(self, line: str) -> dict[str, str | None]: ...
+    def scan(self, line: str) -> Mapping[str, str | None]: ...
     def stop(self, line: str, name: str = "") -> int: ...
 
 
-Scan = Callable[[str], dict[str, str | None]]  # the slow lane: one line to its fields, or raises Reject
+Scan = Callable[[str], Mapping[str, str | None]]  # the slow lane: one line to its fields, or raises Reject
 
 
 BLANK = " \t\r\v\f"
@@ -78,11 +78,6 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
             column.append(fields.get(name))
     frame = pl.DataFrame({"line": kept, **columns}, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)})
     return Tokens(frame, pl.DataFrame(refused, schema=REJECTED, orient="row"), ignored)
-
-
-def one_by_one(tokenise: Tokeniser, text: Text) -> Tokens:
-    """What an engine makes of lines, by the slow lane alone: of a hundred lines it is the fast one."""
-    return scan_lines(enumerate(text.lines.to_list()), tokenise.scan, tokenise.names)
 
 
 def two_lanes(text: Text, fast: pl.DataFrame, scan: Scan, names: list[str]) -> Tokens:

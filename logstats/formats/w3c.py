@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 import polars as pl
@@ -86,13 +86,17 @@ class W3C:
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The slow lane of one line where no directive is in force. Raises Reject."""
-        return self.scan_with(self.columns_of(""), line)
+        return self.scan_with(self._undirected, line)
+
+    @cached_property
+    def _undirected(self) -> Columns:
+        return self.columns_of("")
 
     def scan_with(self, columns: Columns, line: str) -> dict[str, str | None]:
         """The slow lane of one line. Raises Reject."""
-        values = split(line)
         if not columns.count:
             raise Reject("no_fields_directive")
+        values = split(line)
         if len(values) < columns.count:
             raise Reject("missing_field", len(line))
         fields: dict[str, str | None] = {name: values[place] for name, place in columns.places.items()}

@@ -8,6 +8,7 @@ was last written. A field `part` marks lines that are only a part of one (`P` in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -15,7 +16,7 @@ import polars as pl
 from logstats.formats import timestamps
 from logstats.formats.engine import engine
 from logstats.formats.model import Format
-from logstats.formats.text import Text
+from logstats.formats.text import Context, Text
 from logstats.formats.tokens import Reject, Tokens
 
 _YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}"
@@ -33,7 +34,7 @@ class Wrapper:
         self._role = {field.role: name for name, field in format.fields.items()}
         self.tokenise = engine(format, list(format.fields))
 
-    def scan(self, line: str) -> dict[str, str | None]:
+    def scan(self, line: str) -> Mapping[str, str | None]:
         """The slow lane: the parts of one line. Raises Reject where this wrapper is not around it."""
         found = self.tokenise.scan(line)
         if found.get(self._role["payload"]) is None:
@@ -42,15 +43,18 @@ class Wrapper:
 
     def __call__(self, text: Text) -> Text:
         """The lines inside; those that the wrapper is not around stay as they are."""
-        return self.off(text, self.tokenise(text))
-
-    def off(self, text: Text, tokens: Tokens) -> Text:
-        """The same, of the texts of its fields."""
-        found = tokens.fields
+        found = self.around(self.tokenise(text))
         if not found.height:
             return text
-        found = found.sort("line").filter(pl.col(self._role["payload"]).is_not_null())
-        places = found["line"]
+        envelope = self.envelope(found, len(text), text.context, text.envelope)
+        return Text.of_lines(self.inside(found, text.lines), text.context, envelope)
+
+    def around(self, tokens: Tokens) -> pl.DataFrame:
+        """The texts of the fields, of lines that it is around."""
+        return tokens.fields.sort("line").filter(pl.col(self._role["payload"]).is_not_null())
+
+    def inside(self, found: pl.DataFrame, lines: pl.Series) -> pl.Series:
+        """The lines without it, of what was found around them."""
         inside = found[self._role["payload"]].str.strip_chars_end("\r\n")
         if inside.str.contains("\n", literal=True).any():
             inside = inside.str.replace_all("\n", "\\n", literal=True)
@@ -58,8 +62,23 @@ class Wrapper:
             inside = inside.str.replace_all(_ANSI, "")
         if self.partial:
             inside = self._whole(found, inside)
-        lines = inside if places.len() == len(text) else text.lines.clone().scatter(places, inside)
-        return Text.of_lines(lines, text.context, self._envelope(text, found))
+        return inside if len(inside) == len(lines) else lines.clone().scatter(found["line"], inside)
+
+    def envelope(
+        self, found: pl.DataFrame, lines: int, context: Context, outer: pl.DataFrame | None
+    ) -> pl.DataFrame | None:
+        """What it says of each of so many lines, beside what `outer` ones say; the inner one counts."""
+        columns: dict[str, pl.Series] = {}
+        if "timestamp" in self._role:
+            times = self._times(found[self._role["timestamp"]], context.modified)
+            columns["timestamp"] = _spread(times, found["line"], lines)
+        if "app_name" in self._role:
+            columns["app_name"] = _spread(found[self._role["app_name"]], found["line"], lines)
+        if outer is not None:
+            for name in outer.columns:
+                own = columns.get(name)
+                columns[name] = outer[name] if own is None else own.zip_with(own.is_not_null(), outer[name])
+        return pl.DataFrame(columns) if columns else outer
 
     def _whole(self, found: pl.DataFrame, inside: pl.Series) -> pl.Series:
         """Parts of a line joined where the first of them stands; the others become blank."""
@@ -78,21 +97,6 @@ class Wrapper:
         for parts in begun.values():
             _join(texts, parts)
         return pl.concat([inside.head(start), pl.Series(inside.name, texts, dtype=pl.String)])
-
-    def _envelope(self, text: Text, found: pl.DataFrame) -> pl.DataFrame | None:
-        """What this wrapper and those around it say of each line; the inner one counts."""
-        columns: dict[str, pl.Series] = {}
-        if "timestamp" in self._role:
-            times = self._times(found[self._role["timestamp"]], text.context.modified)
-            columns["timestamp"] = _spread(times, found["line"], len(text))
-        if "app_name" in self._role:
-            columns["app_name"] = _spread(found[self._role["app_name"]], found["line"], len(text))
-        outer = text.envelope
-        if outer is not None:
-            for name in outer.columns:
-                own = columns.get(name)
-                columns[name] = outer[name] if own is None else own.zip_with(own.is_not_null(), outer[name])
-        return pl.DataFrame(columns) if columns else outer
 
     def _times(self, texts: pl.Series, modified: datetime | None) -> pl.Series:
         yearless = texts.str.contains(_YEARLESS).fill_null(value=False)
