@@ -38,6 +38,7 @@ def detect(lines: list[str]) -> Detected:
         (" -", "combined_time"),
         (" 150237", "combined_us"),
         (" 12", "combined_ms"),
+        (" 0", "combined_time"),
         (" 8812 301", "combined_io"),
         (" 0.301 0.100, 0.200", "nginx_upstream"),
         (' rt=0.301 uct="0.000" uht="0.3" urt="0.3"', "nginx_upstream_time"),
@@ -60,19 +61,40 @@ def test_unknown_columns_after_a_known_layout_leave_it_as_it_is(tmp_path: Path) 
     assert one.equals(two)
 
 
-def test_microseconds_or_milliseconds_is_asked() -> None:
-    """Nothing in the lines tells: it says so, and names both."""
-    found = detect([f"{line} 150237" for line in COMBINED])
-    assert found.rival is not None
-    assert (found.name, found.rival.layout.name) == ("combined_us", "combined_ms")
-    assert found.sure < SURE
+def appended(numbers: list[int]) -> Detected:
+    return detect([f"{line} {number}" for line, number in zip(COMBINED, numbers, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name", "rival"),
+    [
+        # Apache's %D. Not all of it could be milliseconds: one request in five took more than a minute, then.
+        ([150, 420, 900, 80_000, 1_200, 310, 250, 95_000, 640, 350], "combined_us", None),
+        # Nothing in the numbers tells.
+        ([150, 420, 900, 800, 1_200, 310, 250, 5_000, 640, 350], "combined_us", "combined_ms"),
+        # Tomcat's %D: hardly a request takes 12 µs, nor does every second one take 12 s.
+        ([0, 12, 3, 410, 25, 7, 0, 2_500, 18, 33], "combined_ms", None),
+        ([0, 1, 0, 0, 2, 1, 0, 0, 1, 0], "combined_ms", "combined_time"),
+        # Apache's %T, or a server that answers within a millisecond.
+        ([0, 0, 0, 1, 0, 0, 0, 0, 0, 0], "combined_time", "combined_ms"),
+        ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "combined_time", "combined_ms"),
+    ],
+)
+def test_a_unit_is_told_by_what_requests_take(numbers: list[int], name: str, rival: str | None) -> None:
+    found = appended(numbers * 4)
+    assert (found.name, found.rival and found.rival.layout.name) == (name, rival)
+    assert found.sure == (0.5 if rival else 1.0)
+    assert found.share == 1.0  # whatever a line says, all of them have one unit
+
+
+def test_there_is_no_rival_where_nothing_is_in_doubt() -> None:
     assert detect(COMBINED).rival is None
-    assert detect(COMBINED).sure == 1.0
+    assert detect(COMBINED).sure == 1.0 > SURE
 
 
 def test_the_user_is_told(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "a.log"
-    path.write_text("\n".join(f"{line} 150237" for line in COMBINED))
+    path.write_text("\n".join(f"{line} 512" for line in COMBINED))
     said = run("report", str(path)).stderr.decode()
     assert "format combined_us" in said
     assert "could also be combined_ms" in said
@@ -247,12 +269,12 @@ def test_list_and_show_every_format(run: Run) -> None:
 
 def test_detect_shows_the_ranking_with_a_row_each(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "a.log"
-    path.write_text("\n".join(f"{line} 150237" for line in COMBINED))
+    path.write_text("\n".join(f"{line} 512" for line in COMBINED))
     shown = run("formats", "detect", str(path)).stdout.decode().splitlines()
     assert shown[0].endswith("a.log: combined_us, 50% sure")
     assert shown[1].split()[:2] == ["combined_us", "100%"]
-    assert "duration_ms=150.237" in shown[1]
-    assert "duration_ms=150237" in shown[2]
+    assert "duration_ms=0.512" in shown[1]
+    assert "duration_ms=512" in shown[2]
     path.write_text("not a log\n" * 9)
     unknown = run("formats", "detect", str(path))
     assert (unknown.returncode, b"no format reads these lines" in unknown.stdout) == (5, True)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import polars as pl
 
@@ -20,6 +21,10 @@ from logstats.formats.text import Context, Text
 from logstats.formats.tokens import Reject, Tokens, ignorable, scan_lines
 from logstats.formats.w3c import FIELDS
 from logstats.formats.wrappers import Wrapper
+
+_SHORT: Final = 0.05  # milliseconds
+_SECOND: Final = 1_000.0
+_LONG: Final = 60_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,21 @@ class Candidate:
     def format(self) -> Format:
         """The format, without its wrappers."""
         return self.layout.format
+
+    def odd_durations(self) -> float:
+        """How much speaks against the unit of the durations, from 0 to 1.
+
+        That is the part of them, zeros aside, that hardly any request takes: less than 50 µs, more than a minute. Where
+        all are 0 nothing measures in microseconds. That many requests take a whole second or more counts a quarter.
+        """
+        unit = next((field.unit for field in self.format.fields.values() if field.role == "duration"), "")
+        durations = self.rows["duration_ms"].drop_nulls()
+        some = durations.filter(durations > 0)
+        if durations.is_empty() or some.is_empty():
+            return float(unit in ("us", "ns") and not durations.is_empty())
+        odd = 1 - some.is_between(_SHORT, _LONG).sum() / some.len()
+        slow = (durations >= _SECOND).sum() / durations.len() if unit == "s" else 0.0
+        return float(max(odd, slow / 4))
 
     @property
     def share(self) -> float:

@@ -7,6 +7,7 @@ explains more of the line. What the winner cannot read is tried again, for sourc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,8 @@ SAMPLE_LINES: Final = 100
 SAMPLE_BYTES: Final = 64 << 10  # of each line this much is looked at, at the most
 SURE: Final = 0.9  # below it the user is told what else it could be
 PEERS: Final = 0.9  # formats that read this part of what the best one reads compete with it
+ODD: Final = 0.05  # of its durations are odd: another unit is likelier,
+RULED_OUT: Final = 0.125  # and this one is out of the question
 MIXED: Final = 3  # further layouts of one source
 _PROBES: Final = 12  # lines by which a format must read one to compete
 _DEEPEST: Final = 3  # wrappers around one another
@@ -107,7 +110,7 @@ class Detector:
             contenders = self._contenders(sample, left, formats)
             new = [c for c in contenders if c.layout not in known and _may_be_certain(c.layout)]
             found = _tried(new, left, _is_certain)
-            if found:
+            if found and (len(found) == 1 or _twins(found[0]) != _twins(found[1]) or found[0].odd_durations() <= ODD):
                 return found[0]
         return None
 
@@ -161,11 +164,15 @@ def _tried(
             found.append(candidate)
             most = max(most, candidate.weight)
 
+    twins = Counter(map(_twins, found))
+
     def order(candidate: Candidate) -> tuple[Any, ...]:
         weight = candidate.weight
         peer = weight >= PEERS * most
+        odd = candidate.odd_durations() if twins[_twins(candidate)] > 1 else 0.0
         return (
             not peer,
+            odd if peer and odd > ODD else 0.0,
             -candidate.format.priority if peer else -weight,
             -candidate.explained,
             -weight,
@@ -174,6 +181,12 @@ def _tried(
         )
 
     return sorted(found, key=order)
+
+
+def _twins(candidate: Candidate) -> tuple[str, ...]:
+    """The same for layouts that differ in nothing but the unit of their durations."""
+    form, wrappers = candidate.format, candidate.layout.wrappers
+    return form.pattern if form.engine == "delimited" else form.name, *(wrapper.name for wrapper in wrappers)
 
 
 def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
@@ -199,7 +212,12 @@ def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
     for other in others:
         if other.read < PEERS * best.read or other.explained < best.explained - 1:
             continue
-        if other.format.priority >= best.format.priority - 1 and not _same(best.rows, other.rows):
+        if other.format.priority < best.format.priority - 1:
+            continue
+        if _twins(other) == _twins(best):  # another unit, even if no line of the sample shows it
+            if other.odd_durations() <= RULED_OUT or best.odd_durations() > RULED_OUT:
+                return other
+        elif not _same(best.rows, other.rows):
             return other
     return None
 
