@@ -64,6 +64,29 @@ def test_wrapped_lines_are_the_lines(tmp_path: Path, name: str) -> None:
         assert {**other, "source": one["source"], "app_name": None} == one
 
 
+@pytest.mark.parametrize("number", [40, 4000])  # of many, those that no skeleton reads are DuckDB's first
+def test_journald_writes_what_it_cannot_print_as_bytes(tmp_path: Path, number: int) -> None:
+    """A field that is not printable text is a list of its bytes (systemd's Journal Export Formats, the JSON format)."""
+
+    def entry(place: int, line: str) -> str:
+        message = [
+            line,
+            [*f"\x1b[32m{line}\x1b[0m".encode()],
+            [*line.replace("é", "\udcff").encode("utf-8", "surrogateescape")],
+        ]
+        return json.dumps({"__REALTIME_TIMESTAMP": "1737109800500000", "MESSAGE": message[place % 3]})
+
+    rows, counts = read(tmp_path / "a.log", [entry(i, COMBINED[i % 40]) for i in range(number)])
+    assert [source.format for source in counts.sources] == ["journal_json/combined"]
+    assert counts.rejected == 0
+    agents = ['a \\"b\\" é', 'a \\"b\\" é', 'a \\"b\\" \\xff']
+    assert [(row["path"], row["user_agent"]) for row in rows] == [(f"/{i % 40}", agents[i % 3]) for i in range(number)]
+    # A list of anything else is no message, and one that is left out (it is too long) none either.
+    odd = ['{"MESSAGE":[1,300]}', '{"MESSAGE":["a","b"]}', '{"MESSAGE":null}', '{"MESSAGE":[]}']
+    _, counts = read(tmp_path / "a.log", [*map(entry, range(40), COMBINED), *odd])
+    assert (counts.requests, counts.rejected + counts.ignored) == (40, len(odd))
+
+
 @pytest.mark.parametrize("name", [name for name in WRAPPED if name != "compose"])
 def test_a_wrapper_says_the_time_that_the_line_does_not(tmp_path: Path, name: str) -> None:
     rows, counts = read(tmp_path / "a.log", [WRAPPED[name](line, i) for i, line in enumerate(UNTIMED)])

@@ -3,7 +3,8 @@
 A field is found under the first of its keys that is there and not null. `request.method` is the key `method`
 inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. Of a key that stands twice
 the first counts. A number or a boolean is taken as its JSON text; an object or a list is no value, and neither is a
-text beginning with a brace under a key that other keys name as an object (`request` beside `request.method`).
+text beginning with a brace under a key that other keys name as an object (`request` beside `request.method`). A field
+that says `decode = "bytes"` may be a list of the bytes of its text.
 
 The fast lane reads lines by their skeletons; what has none is for DuckDB's JSON reader, one pass a line, and what that
 cannot read is decided by Python's.
@@ -44,6 +45,7 @@ class JsonLines:
         self._fields, self._wanted = fields, [name for name in fields if name in names]
         self._numeric = {n for n in self._wanted if fields[n].role in ("status", "bytes", "duration", "timestamp")}
         self._times = {name for name in self._wanted if fields[name].role == "timestamp"}
+        self._bytes = {name for name in self._wanted if fields[name].decode == "bytes"}
         self.names = [*self._wanted]
         self._extra = extra
         if extra:
@@ -63,6 +65,11 @@ class JsonLines:
         return {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
 
     @cached_property
+    def _lists(self) -> set[tuple[str | int, ...]]:
+        """Paths under which a list may be a text."""
+        return {path for name in self._bytes for path in self._keys[name]}
+
+    @cached_property
     def _known(self) -> set[str]:
         """Keys that are no part of what else a line says."""
         known = (key for field in self._fields.values() for key in field.keys if field.role != "ignored")
@@ -76,7 +83,7 @@ class JsonLines:
             raise Reject("not_json") from None
         if not isinstance(tree, dict):
             raise Reject("not_an_object")
-        fields = {name: self._first(tree, paths) for name, paths in self._keys.items()}
+        fields = {name: self._first(tree, paths, name in self._bytes) for name, paths in self._keys.items()}
         if self._extra:
             rest = _without(tree, self._known)
             fields["_extra"] = _encodable(json.dumps(rest, ensure_ascii=False)) if rest else None
@@ -114,7 +121,9 @@ class JsonLines:
 
     def _learn(self, line: str) -> Skeleton | None:
         skeleton = JsonSkeleton.of(line)
-        return self._reader(skeleton) if skeleton else None
+        if skeleton is None or any(leaf.path[:-1] in self._lists for leaf in skeleton.leaves):
+            return None
+        return self._reader(skeleton)
 
     def _made_ready(self, skeleton: JsonSkeleton) -> SkeletonReader:
         return SkeletonReader(skeleton, self._keys, self._objects, self._numeric, self._times)
@@ -148,7 +157,7 @@ class JsonLines:
         good = (found["found"].is_not_null() & lines.str.starts_with("{") & ~odd).fill_null(value=False)
         return values.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32)).filter(good)
 
-    def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]]) -> str | None:
+    def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]], of_bytes: bool) -> str | None:
         for path in paths:
             node: Any = tree
             for step in path:
@@ -156,6 +165,8 @@ class JsonLines:
                     node = node.get(step) if isinstance(node, dict) else None
                 else:
                     node = node[step] if isinstance(node, list) and step < len(node) else None
+            if of_bytes and isinstance(node, list):
+                node = _text_of(node)
             if node is None or isinstance(node, dict | list):
                 continue
             text = node if isinstance(node, str) else json.dumps(node)
@@ -194,6 +205,13 @@ def _steps(key: str) -> tuple[str | int, ...]:
         match = _INDEX.match(part)
         steps += [match[1], int(match[2])] if match else [part.replace("\\.", ".")]
     return tuple(steps)
+
+
+def _text_of(values: list[Any]) -> str | None:
+    try:
+        return bytes(values).decode(errors="backslashreplace")
+    except (TypeError, ValueError, OverflowError):  # that is some other list
+        return None
 
 
 def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

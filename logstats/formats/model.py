@@ -47,7 +47,7 @@ ROLES: Final = frozenset(
 UNITS: Final[Mapping[str, float]] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
-DECODERS: Final = ("percent", "plus")
+DECODERS: Final = ("percent", "plus", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Field:
     is a regular expression that values of this field match in files of this format: it is asked where it is not sure
     that lines have the format (an empty one asks only that there is a value). `extract` is a regular expression whose
     first group is the value; a text that it does not match stands as it is. `absent` are texts that stand for no value,
-    beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`). Of several durations the
-    first that is there counts, unless they say `sum`.
+    beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`), or makes a text of a JSON
+    list of its bytes (`bytes`). Of several durations the first that is there counts, unless they say `sum`.
     """
 
     role: str
