@@ -4,7 +4,8 @@
     scripts/fuzz.py [--seconds 60] [--seed 0] [NAME]...
 
 For each round: the fast lane and the slow lane say the same of every line; every line is a row, rejected or left out; a
-wrapper keeps every line; detection and a report of such a file end. What breaks a promise is printed with its seed.
+wrapper keeps every line; a look at a line gives up none that its format reads; detection ends, and trying all formats
+would say the same; a report of such a file ends. What breaks a promise is printed with its seed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from logstats.formats.wrappers import Wrapper  # noqa: E402
 
 def one_round(name: str, seed: int, folder: Path) -> None:
     """One file of one format. Raises AssertionError, or whatever breaks."""
-    from test_lanes import damaged, lanes
+    from test_lanes import check_screen, damaged, lanes
 
     draw = random.Random(f"{name} {seed}")
     lines = damaged(name, draw, draw.choice((1, 7, 60, 400)))
@@ -38,10 +39,13 @@ def one_round(name: str, seed: int, folder: Path) -> None:
         inside = Wrapper(form)(text)
         assert len(inside) == len(text) == inside.lines.len()
     else:
+        check_screen(name, [line for line in lines if not line.startswith("#")])
         fast, slow = lanes(name, lines)
         assert fast == slow, "the lanes differ"
         assert len(fast[0]) + len(fast[1]) + fast[2] == len(lines), "a line is missing"
-    Detector(builtin().values()).detect(lines)
+    detector = Detector(builtin().values())
+    few, thorough = detector.detect(lines), detector.detect(lines, thorough=True)
+    assert (few and (few.name, few.sure)) == (thorough and (thorough.name, thorough.sure))
     path = folder / "a.log"
     path.write_bytes(("\n".join(lines) + "\n").encode())
     report = logstats.report(path)

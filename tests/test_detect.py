@@ -90,6 +90,7 @@ def test_a_unit_is_told_by_what_requests_take(numbers: list[int], name: str, riv
 def test_there_is_no_rival_where_nothing_is_in_doubt() -> None:
     assert detect(COMBINED).rival is None
     assert detect(COMBINED).sure == 1.0 > SURE
+    assert detect([f"{line} -" for line in COMBINED]).rival is None
 
 
 def test_the_user_is_told(tmp_path: Path, run: Run) -> None:

@@ -134,6 +134,11 @@ def test_a_screen_gives_up_no_line_that_is_read(name: str, draw: random.Random) 
     """Lines of this format and of others: what is read in earnest is worth as much as it counts."""
     lines = [*damaged(name, draw, 60), *(line for other in FORMATS for line in damaged(other, draw, 2))]
     lines = [line for line in lines if not line.startswith("#")]  # what W3C directives mean, no line says alone
+    check_screen(name, lines)
+
+
+def check_screen(name: str, lines: list[str]) -> None:
+    """What a format reads in earnest is worth as much as it counts."""
     screen = Screen(builtin()[name])
     rows = screen.reader.fitting(Text.of("\n".join(lines).encode())).rows
     for row in rows.to_dicts():

@@ -48,6 +48,11 @@ class Candidate:
         """The format, without its wrappers."""
         return self.layout.format
 
+    @property
+    def timed(self) -> bool:
+        """Whether it finds any duration."""
+        return self.rows["duration_ms"].count() > 0
+
     def odd_durations(self) -> float:
         """How much speaks against the unit of the durations, from 0 to 1.
 
@@ -57,8 +62,8 @@ class Candidate:
         unit = next((field.unit for field in self.format.fields.values() if field.role == "duration"), "")
         durations = self.rows["duration_ms"].drop_nulls()
         some = durations.filter(durations > 0)
-        if durations.is_empty() or some.is_empty():
-            return float(unit in ("us", "ns") and not durations.is_empty())
+        if some.is_empty():
+            return float(self.timed and unit in ("us", "ns"))
         odd = 1 - some.is_between(_SHORT, _LONG).sum() / some.len()
         slow = (durations >= _SECOND).sum() / durations.len() if unit == "s" else 0.0
         return float(max(odd, slow / 4))

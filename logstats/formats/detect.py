@@ -110,6 +110,7 @@ class Detector:
             contenders = self._contenders(sample, left, formats)
             new = [c for c in contenders if c.layout not in known and _may_be_certain(c.layout)]
             found = _tried(new, left, _is_certain)
+            # Among units that all are odd there is nothing certain.
             if found and (len(found) == 1 or _twins(found[0]) != _twins(found[1]) or found[0].odd_durations() <= ODD):
                 return found[0]
         return None
@@ -214,7 +215,7 @@ def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
             continue
         if other.format.priority < best.format.priority - 1:
             continue
-        if _twins(other) == _twins(best):  # another unit, even if no line of the sample shows it
+        if _twins(other) == _twins(best) and best.timed:  # another unit, even if no line of the sample shows it
             if other.odd_durations() <= RULED_OUT or best.odd_durations() > RULED_OUT:
                 return other
         elif not _same(best.rows, other.rows):
