@@ -27,6 +27,7 @@ from logstats.formats.cutting import Code, Program, Step
 from logstats.formats.request_line import _absolute, _unusual
 from logstats.formats.text import Text
 from logstats.kernels.columns import Texts, as_numbers, as_texts
+from logstats.sketches import hll
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "sample_logs"
@@ -247,6 +248,24 @@ def test_each_text_lies_in_memory_once() -> None:
     assert once(texts).equals(texts, null_equal=True)
     assert len(kernels.group_texts(texts)[1]) > 8
     assert len(kernels.group_texts(once(texts))[1]) == 8
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 15) | st.integers(0, 16383), st.integers(0, 63)), max_size=60)
+
+
+@settings(deadline=None)
+@given(st.lists(ROWS, min_size=1, max_size=5), st.booleans())
+def test_registers_are_counted_by_their_highest_rank(sketches: list[list[tuple[int, int]]], compiled: bool) -> None:
+    expected = []
+    for rows in sketches:
+        held = [0] * hll.REGISTERS
+        for register, rank in rows:
+            held[register] = max(held[register], rank)
+        expected.append([held.count(rank) for rank in range(64)])
+    packed = [np.array([register << 6 | rank for register, rank in rows], np.uint32).tobytes() for rows in sketches]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "AVAILABLE", compiled)
+        assert hll._ranks_of_rows(packed).tolist() == expected
 
 
 @settings(deadline=None)

@@ -290,13 +290,14 @@ class _Lines:
             ending = whole.index(b"\n")
             cut = {0: len(first) + self._skipped + ending + 1}
             self._rest, self._rest_size, self._skipped = [], 0, 0
-            yield self._chunk(first + whole[ending:], cut, digest)
+            line = first + whole[ending:]
+            yield self._chunk(line, kernels.count_lines(line), cut, digest)
         else:
             whole, digested = b"".join([*self._rest, *ended]), self._rest_size
             self._rest, self._rest_size = [], 0
-            for start, stop in _parts(whole):
+            for start, stop, lines in _parts(whole):
                 digest = self._digested(memoryview(whole)[max(start, digested) : stop])
-                yield self._chunk(whole[start:stop], {}, digest)
+                yield self._chunk(whole[start:stop], lines, {}, digest)
         for piece in (pieces[last][end:], *pieces[last + 1 :]):
             self._keep(piece)
 
@@ -304,7 +305,7 @@ class _Lines:
         """The last line, if it lacks its newline."""
         if self._rest:
             rest = b"".join(self._rest)
-            yield self._chunk(rest, {0: len(rest) + self._skipped} if self._skipped else {}, self._digested(b""))
+            yield self._chunk(rest, 1, {0: len(rest) + self._skipped} if self._skipped else {}, self._digested(b""))
             self._rest, self._rest_size, self._skipped = [], 0, 0
 
     def _keep(self, data: bytes) -> None:
@@ -325,8 +326,7 @@ class _Lines:
         self._digest.update(data)
         return self._digest.copy()
 
-    def _chunk(self, data: bytes, cut: dict[int, int], digest: Digest | None) -> Chunk:
-        lines = kernels.count_lines(data) + (not data.endswith(b"\n"))
+    def _chunk(self, data: bytes, lines: int, cut: dict[int, int], digest: Digest | None) -> Chunk:
         kept = data.index(b"\n") + 1 if cut and b"\n" in data else len(data) if cut else 0
         end = self._offset + len(data) + (cut[0] - kept if cut else 0)
         chunk = Chunk(data, self._line, self._offset, end, lines, cut, digest)
@@ -335,15 +335,16 @@ class _Lines:
         return chunk
 
 
-def _parts(whole: bytes) -> Iterator[tuple[int, int]]:
-    """Where to cut whole lines into chunks of so many at the most: what a line costs does not depend on its length."""
-    start = 0
-    if kernels.count_lines(whole) > LINES:
+def _parts(whole: bytes) -> Iterator[tuple[int, int, int]]:
+    """Where to cut whole lines into chunks of so many at the most, and how many each has: what a line costs does not
+    depend on its length."""
+    start, lines = 0, kernels.count_lines(whole)
+    if lines > LINES:
         for stop in (kernels.line_ends(whole)[LINES - 1 :: LINES] + 1).tolist():
-            yield start, stop
-            start = stop
+            yield start, stop, LINES
+            start, lines = stop, lines - LINES
     if start < len(whole):
-        yield start, len(whole)
+        yield start, len(whole), lines
 
 
 _MAGIC: Final = {

@@ -230,3 +230,12 @@ def _inside(places: Places, data: NDArray[np.uint8]) -> Places:
     if len(places) and not (places.min() >= 0 and places.max() <= len(data)):
         raise IndexError("places outside of the data")
     return places
+
+
+def ranks(rows: Numbers, ends: Places, registers: int) -> NDArray[np.int64]:
+    """How many of its registers, a power of two, hold each rank: (sketches, 64). The rows of sketch i end at `ends[i]`;
+    each is `register << 6 | rank`, and the highest rank of a register counts."""
+    counts = np.zeros((len(ends), 64), np.int64)
+    counts[:, 0] = registers
+    _call("ranks", rows, ends, len(ends), np.zeros(registers, np.uint8), registers - 1, counts)
+    return counts

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from logstats import kernels
 from logstats.kernels.columns import as_numbers
 from logstats.remembered import Remembered
 
@@ -130,6 +131,19 @@ def _unpack(packed: bytes) -> Registers:
 
 def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
     np.maximum.at(registers, rows >> 6, (rows & 63).astype(np.uint8))
+
+
+def _ranks_of_rows(sketches: list[bytes]) -> NDArray[np.int64]:
+    """How many registers hold each rank, of sketches that are rows alone: (sketches, 64)."""
+    sizes = np.array([len(rows) // 4 for rows in sketches])
+    rows = np.frombuffer(b"".join(sketches), np.uint32)
+    if kernels.AVAILABLE:
+        return kernels.ranks(rows, sizes.cumsum(), REGISTERS)
+    ordered = np.sort(rows.astype(np.int64) | np.repeat(np.arange(len(sizes), dtype=np.int64), sizes) << 20)
+    highest = ordered[np.diff(ordered >> 6, append=-1) != 0]
+    ranks = np.bincount(highest >> 20 << 6 | highest & 63, minlength=len(sizes) << 6).reshape(-1, 64)
+    ranks[:, 0] = REGISTERS - ranks[:, 1:].sum(axis=1)
+    return ranks
 
 
 def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
@@ -302,20 +316,15 @@ class MinuteSketches:
     def _count_ranks(self, minutes: list[int]) -> NDArray[np.int64]:
         """How many registers hold each rank: (minutes, 64)."""
         ranks = np.zeros((len(minutes), 64), np.int64)
-        few: dict[int, bytes] = {}  # together, because counting 16 KiB of registers for one user is slow
+        few: dict[int, bytes] = {}  # together, because counting 16 KiB of registers for a few users is slow
         for place, minute in enumerate(minutes):
             held = self._look(minute)
-            if isinstance(held, bytes) and held[:2] == _EMPTY and len(held) < 1024:
+            if isinstance(held, bytes) and held[:2] == _EMPTY and (kernels.AVAILABLE or len(held) < 1024):
                 few[place] = held[2:]
             else:
                 ranks[place] = np.bincount(_unpack(held) if isinstance(held, bytes) else held, minlength=64)
-        sizes = [len(rows) // 4 for rows in few.values()]
-        rows = np.frombuffer(b"".join(few.values()), np.uint32).astype(np.int64)
-        rows |= np.repeat(np.array([*few], np.int64), sizes) << 20
-        rows.sort()
-        highest = rows[np.diff(rows >> 6, append=-1) != 0]
-        ranks += np.bincount(highest >> 20 << 6 | highest & 63, minlength=ranks.size).reshape(ranks.shape)
-        ranks[:, 0] = REGISTERS - ranks[:, 1:].sum(axis=1)
+        if few:
+            ranks[[*few]] = _ranks_of_rows([*few.values()])
         return ranks
 
     def to_table(self) -> Iterator[pl.DataFrame]:
