@@ -74,15 +74,21 @@ def read(path: Path, **more: int) -> list[tuple[bytes, int, int]]:
 
 
 @given(
-    st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\n", b"")), min_size=1, max_size=60), st.integers(1, 200)
+    st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\n", b"")), min_size=1, max_size=60),
+    st.integers(1, 200),
+    st.sampled_from([6, 40, 1 << 20]),
+    st.sampled_from([1, 10, 100]),
 )
 def test_chunks_are_whole_lines_in_order(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], target: int
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], target: int, head: int, soon: int
 ) -> None:
     data = b"start of a log\n" + b"\n".join(b"x" + line for line in lines)
     path = tmp_path_factory.mktemp("chunks") / "a.log"
     path.write_bytes(data)
-    chunks = read(path, target=target)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("logstats.inputs.chunks._HEAD", head)
+        patch.setattr("logstats.inputs.chunks._SOON", soon)
+        chunks = read(path, target=target)
     assert b"".join(chunk for chunk, _, _ in chunks) == data
     line, offset = 1, 0
     for chunk, first_line, start in chunks:

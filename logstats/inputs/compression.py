@@ -21,8 +21,11 @@ class Damaged(Exception):
     """A compressed stream is cut off or corrupt."""
 
 
-def pieces(read: Read, size: int = PIECE) -> Iterator[bytes]:
-    """Plain bytes of a stream, decompressed if its first bytes say that it is compressed. Raises Damaged."""
+def pieces(read: Read, size: int = PIECE, read_plain: Callable[[], bytes] | None = None) -> Iterator[bytes]:
+    """Plain bytes of a stream, decompressed if its first bytes say that it is compressed. Raises Damaged.
+
+    What is not compressed is read on with `read_plain`, if there is one.
+    """
     head = read(size)
     # A pipe may give a byte at a time; but what is no beginning of a compressed stream waits for nothing.
     while len(head) < 6 and any(magic.startswith(head[: len(magic)]) for magic in _MAGICS) and (more := read(size)):
@@ -30,7 +33,7 @@ def pieces(read: Read, size: int = PIECE) -> Iterator[bytes]:
     kind = compression(head)
     if kind is None:
         yield head
-        while piece := read(size):
+        while piece := read_plain() if read_plain else read(size):
             yield piece
     else:
         yield from _decompress(kind, head, read, size)
