@@ -194,7 +194,14 @@ def run(
     counts = job.counts
     waiting: deque[Future[Part[Result]]] = deque()
     with ThreadPoolExecutor(job.workers, thread_name_prefix="logstats") as pool:
-        tasks = _tasks(sources, job, listener, interrupt, lambda: bool(waiting) and waiting[0].done())
+
+        def part_is_done() -> bool:
+            return bool(waiting) and waiting[0].done()
+
+        def idle() -> bool:
+            return sum(not part.done() for part in waiting) < job.workers
+
+        tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle)
         ended = False
         while not ended or waiting:
             try:
@@ -235,6 +242,7 @@ def _tasks(
     listener: Listener,
     interrupt: Interrupt,
     part_is_done: Callable[[], bool],
+    idle: Callable[[], bool],
 ) -> Iterator[Callable[[], Part[Result]] | None]:
     """One task per chunk, made in the main thread: that is where formats are found.
 
@@ -245,7 +253,7 @@ def _tasks(
         if interrupt.asked:
             return
         feed = _Feed(job, source, formats)
-        with ChunkReader(source, target=job.chunk, stop=lambda: interrupt.asked) as chunks:
+        with ChunkReader(source, target=job.chunk, stop=lambda: interrupt.asked, idle=idle) as chunks:
             iterator = iter(chunks)
             while True:
                 while not chunks.wait(part_is_done):

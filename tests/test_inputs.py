@@ -132,6 +132,28 @@ def test_a_pipe_does_not_wait_for_a_full_chunk() -> None:
     os.close(out)
 
 
+def test_nobody_who_is_busy_is_given_small_chunks_of_a_pipe() -> None:
+    out, into = os.pipe()
+    idle: list[bool] = []
+    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")), target=9, idle=lambda: bool(idle))
+    chunks = iter(reader)
+    os.write(into, b"one\n")
+    assert not reader.wait(other=lambda: reader.read_bytes == 4)  # it has arrived, and lies there
+    os.write(into, b"two\nthr")
+    assert next(chunks).data == b"one\ntwo\n"  # now there is enough
+    os.write(into, b"ee\n")
+    assert not reader.wait(other=lambda: reader.read_bytes == 14)
+    idle.append(True)
+    assert next(chunks).data == b"three\n"
+    idle.clear()
+    os.write(into, b"end\n")
+    os.close(into)
+    assert next(chunks).data == b"end\n"
+    assert next(chunks, None) is None
+    reader.close()
+    os.close(out)
+
+
 def test_when_stopped_what_has_arrived_is_the_last_chunk() -> None:
     out, into = os.pipe()
     os.write(into, b"one\n")

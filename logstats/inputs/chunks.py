@@ -86,8 +86,9 @@ class ChunkReader:
     """Iterates over the chunks of a source.
 
     A chunk of a file is about `target` bytes. A chunk of a pipe is the whole lines that have arrived, so nothing
-    waits for a full one. After the last chunk `error` says why a source ended before its end, if it did. Once `stop`
-    says so, the lines that have arrived are the last chunk, and half a line is left.
+    waits for a full one, unless whoever takes them is not `idle` and would only let them lie. After the last chunk
+    `error` says why a source ended before its end, if it did. Once `stop` says so, the lines that have arrived are the
+    last chunk, and half a line is left.
     """
 
     def __init__(
@@ -97,9 +98,10 @@ class ChunkReader:
         target: int = TARGET,
         max_line: int = MAX_LINE,
         stop: Callable[[], bool] = lambda: False,
+        idle: Callable[[], bool] = lambda: True,
     ) -> None:
         self.source = source
-        self._stop = stop
+        self._stop, self._idle = stop, idle
         self.total_bytes = source.size
         self.read_bytes = 0  # compressed bytes, for progress
         self.error: SourceError | None = None
@@ -161,7 +163,7 @@ class ChunkReader:
     def _enough(self) -> bool:
         if self._ended or self._size >= self._target:
             return True
-        return self._eager and self._newlines > 0
+        return self._eager and self._newlines > 0 and self._idle()
 
     def _take(self, *, everything: bool = False) -> list[bytes]:
         taken: list[bytes] = []
