@@ -32,6 +32,7 @@ from logstats.inputs import LINES, Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
 CHUNK: Final = 12 << 20
+PIPED: Final = 9 << 20  # the same of a pipe, of which the pieces are there as well when they are put together
 SAMPLES: Final = 3  # rejected lines shown per reason
 SAMPLE_TEXT: Final = 2_000  # characters of each
 UNKNOWN: Final = "unknown_format"
@@ -253,7 +254,8 @@ def _tasks(
         if interrupt.asked:
             return
         feed = _Feed(job, source, formats)
-        with ChunkReader(source, target=job.chunk, stop=lambda: interrupt.asked, idle=idle) as chunks:
+        target = job.chunk if source.size is not None else min(job.chunk, PIPED)
+        with ChunkReader(source, target=target, stop=lambda: interrupt.asked, idle=idle) as chunks:
             iterator = iter(chunks)
             while True:
                 while not chunks.wait(part_is_done):
