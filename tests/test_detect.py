@@ -276,6 +276,10 @@ def test_detect_shows_the_ranking_with_a_row_each(tmp_path: Path, run: Run) -> N
     assert shown[1].split()[:2] == ["combined_us", "100%"]
     assert "duration_ms=0.512" in shown[1]
     assert "duration_ms=512" in shown[2]
+    path.write_text("\n".join([*COMBINED[:6], *["not a log"] * 4]))
+    unsure = run("formats", "detect", str(path)).stdout.decode()
+    assert "a.log: combined, 60% sure" in unsure
+    assert "logstats formats test combined FILE shows where they stop" in " ".join(unsure.split())
     path.write_text("not a log\n" * 9)
     unknown = run("formats", "detect", str(path))
     assert (unknown.returncode, b"no format reads these lines" in unknown.stdout) == (5, True)

@@ -197,6 +197,7 @@ def _unit(field: Field) -> str:
 
 
 def _show_detected(name: str, detected: Detected, lines: list[str], zone: str) -> None:
+    from logstats.formats.detect import SURE
     from logstats.trial import first_row
 
     print(f"{printable(name)}: {detected.name}, {detected.sure:.0%} sure")
@@ -210,6 +211,12 @@ def _show_detected(name: str, detected: Detected, lines: list[str], zone: str) -
         _print(f"  {candidate.layout.name:{width}}  {candidate.share:>4.0%}  {row}", indent=6)
     if len(detected.layouts) > 1:
         print("  Lines of several layouts are mixed; each is read by the first of them that it fits.")
+    if detected.share < SURE:
+        _print(
+            f"  The other lines fit none of them: logstats formats test {detected.name.split('|')[0]} FILE shows where they "
+            "stop; --format NAME or --log-format '…' says how they are written.",
+            indent=2,
+        )
     if detected.rival is not None:
         one, other = detected.ranking[0].layout, detected.rival.layout
         _print(f"  {one.name} and {other.name} read the same lines otherwise.", indent=2)
