@@ -212,9 +212,10 @@ def _show_detected(name: str, detected: Detected, lines: list[str], zone: str) -
     if len(detected.layouts) > 1:
         print("  Lines of several layouts are mixed; each is read by the first of them that it fits.")
     if detected.share < SURE:
+        first = detected.layouts[0].name
         _print(
-            f"  The other lines fit none of them: logstats formats test {detected.name.split('|')[0]} FILE shows where they "
-            "stop; --format NAME or --log-format '…' says how they are written.",
+            f"  The other lines fit none of them: logstats formats test {first} FILE shows where they stop; "
+            "--format NAME or --log-format '…' says how they are written.",
             indent=2,
         )
     if detected.rival is not None:

@@ -165,15 +165,15 @@ def _tried(
             found.append(candidate)
             most = max(most, candidate.weight)
 
-    twins = Counter(map(_twins, found))
+    twins = Counter(_twins(candidate) for candidate in found if candidate.weight >= PEERS * most)
 
     def order(candidate: Candidate) -> tuple[Any, ...]:
         weight = candidate.weight
         peer = weight >= PEERS * most
-        odd = candidate.odd_durations() if twins[_twins(candidate)] > 1 else 0.0
+        odd = candidate.odd_durations() if peer and twins[_twins(candidate)] > 1 else 0.0
         return (
             not peer,
-            odd if peer and odd > ODD else 0.0,
+            odd if odd > ODD else 0.0,
             -candidate.format.priority if peer else -weight,
             -candidate.explained,
             -weight,
