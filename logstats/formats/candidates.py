@@ -91,6 +91,8 @@ class Sample:
         self.directed = FIELDS in context.directives or any(line.startswith(FIELDS) for line in self.lines)
         self._contenders: dict[str, Contender] = {}
         self._inner: dict[str, Sample | None] = {}
+        # By wrappers in any order: what is inside.
+        self._insides: defaultdict[frozenset[str], list[pl.Series]] = outer._insides if outer else defaultdict(list)
 
     @cached_property
     def text(self) -> Text:
@@ -112,14 +114,17 @@ class Sample:
         return self._contenders[name]
 
     def without(self, screen: Screen) -> Sample | None:
-        """The lines without this wrapper, too; None if it is around none of them."""
+        """The lines without this wrapper, too; None if it is around none of them, or if taking off the same wrappers in
+        another order gave the same lines before."""
         name = screen.format.name
         if name not in self._inner:
             wrapper = screen.wrapper
             found = wrapper.around(scan_lines(enumerate(self.lines), wrapper.scan, wrapper.tokenise.names))
             lines = wrapper.inside(found, self._series)
-            same = lines.equals(self._series)
-            self._inner[name] = None if same else Sample(lines, self._context, (self, wrapper, found))
+            known = self._insides[frozenset([name, *(outer.name for outer in self.wrappers)])]
+            new = not any(map(lines.equals, [self._series, *known]))
+            known.append(lines)
+            self._inner[name] = Sample(lines, self._context, (self, wrapper, found)) if new else None
         return self._inner[name]
 
 
