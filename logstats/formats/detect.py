@@ -210,8 +210,9 @@ def _is_certain(candidate: Candidate) -> bool:
 def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
     """A candidate of which nothing says that the winner is better, and that reads the lines otherwise."""
     best, *others = ranking
+    most = max(candidate.weight for candidate in ranking)
     for other in others:
-        if other.read < PEERS * best.read or other.explained < best.explained - 1:
+        if other.weight < PEERS * most or other.explained < best.explained - 1:
             continue
         if other.format.priority < best.format.priority - 1:
             continue
