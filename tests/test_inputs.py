@@ -8,8 +8,10 @@ import io
 import lzma
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pytest
@@ -115,68 +117,70 @@ def test_a_line_beyond_the_limit_is_cut_counted_and_said(tmp_path: Path) -> None
     assert chunks[-1].first_line + chunks[-1].lines - 1 == 4
 
 
+@contextmanager
+def piped(**options: Any) -> Iterator[tuple[ChunkReader, io.FileIO, threading.Semaphore]]:
+    """A reader of a pipe, what is written into it, and what is released for each piece that has arrived."""
+    out, into = os.pipe()
+    arrived = threading.Semaphore(0)
+    with ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")), **options) as reader, io.FileIO(into, "w") as written:
+        put = reader._put
+
+        def told(piece: bytes) -> bool:
+            done = put(piece)
+            arrived.release()
+            return done
+
+        reader._put = told  # type: ignore[method-assign]
+        yield reader, written, arrived
+    os.close(out)
+
+
 def test_a_pipe_does_not_wait_for_a_full_chunk() -> None:
     """Each step waits for the one before it: no sleeping."""
-    out, into = os.pipe()
-    os.write(into, b"one\ntwo\nthr")
-    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")))
-    chunks = iter(reader)
-    assert next(chunks).data == b"one\ntwo\n"
-    os.write(into, b"ee\n")
-    assert next(chunks).data == b"three\n"
-    os.write(into, b"no newline")
-    os.close(into)
-    assert next(chunks).data == b"no newline"
-    assert next(chunks, None) is None
-    reader.close()
-    os.close(out)
+    with piped() as (reader, written, _):
+        chunks = iter(reader)
+        written.write(b"one\ntwo\nthr")
+        assert next(chunks).data == b"one\ntwo\n"
+        written.write(b"ee\n")
+        assert next(chunks).data == b"three\n"
+        written.write(b"no newline")
+        written.close()
+        assert [chunk.data for chunk in chunks] == [b"no newline"]
 
 
 def test_nobody_who_is_busy_is_given_small_chunks_of_a_pipe() -> None:
-    out, into = os.pipe()
     idle: list[bool] = []
-    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")), target=9, idle=lambda: bool(idle))
-    chunks = iter(reader)
-    os.write(into, b"one\n")
-    assert not reader.wait(other=lambda: reader.read_bytes == 4)  # it has arrived, and lies there
-    os.write(into, b"two\nthr")
-    assert next(chunks).data == b"one\ntwo\n"  # now there is enough
-    os.write(into, b"ee\n")
-    assert not reader.wait(other=lambda: reader.read_bytes == 14)
-    idle.append(True)
-    assert next(chunks).data == b"three\n"
-    idle.clear()
-    os.write(into, b"end\n")
-    os.close(into)
-    assert next(chunks).data == b"end\n"
-    assert next(chunks, None) is None
-    reader.close()
-    os.close(out)
+    with piped(target=9, idle=lambda: bool(idle)) as (reader, written, arrived):
+        chunks = iter(reader)
+        written.write(b"one\n")
+        reader.wait(lambda: True)  # begins to read
+        assert arrived.acquire(timeout=10)
+        assert not reader.wait(lambda: True)  # it is there, and lies there
+        written.write(b"two\nthr")
+        assert next(chunks).data == b"one\ntwo\n"  # now there is enough
+        assert arrived.acquire(timeout=10)
+        written.write(b"ee\n")
+        assert arrived.acquire(timeout=10)
+        assert not reader.wait(lambda: True)
+        idle.append(True)
+        assert next(chunks).data == b"three\n"
+        idle.clear()
+        written.write(b"end\n")
+        written.close()
+        assert [chunk.data for chunk in chunks] == [b"end\n"]
 
 
 def test_when_stopped_what_has_arrived_is_the_last_chunk() -> None:
-    out, into = os.pipe()
-    os.write(into, b"one\n")
     asked: list[bool] = []
-    reader = ChunkReader(Source("pipe", Path(f"/dev/fd/{out}")), stop=lambda: bool(asked))
-    chunks = iter(reader)
-    assert next(chunks).data == b"one\n"
-    arrived = threading.Event()
-    put = reader._put
-
-    def told(piece: bytes) -> bool:
-        done = put(piece)
-        arrived.set()
-        return done
-
-    reader._put = told  # type: ignore[method-assign]
-    os.write(into, b"two\nhalf")
-    assert arrived.wait(10)
-    asked.append(True)
-    assert [chunk.data for chunk in chunks] == [b"two\n"]
-    reader.close()
-    os.close(into)
-    os.close(out)
+    with piped(stop=lambda: bool(asked)) as (reader, written, arrived):
+        chunks = iter(reader)
+        written.write(b"one\n")
+        assert next(chunks).data == b"one\n"
+        assert arrived.acquire(timeout=10)
+        written.write(b"two\nhalf")
+        assert arrived.acquire(timeout=10)
+        asked.append(True)
+        assert [chunk.data for chunk in chunks] == [b"two\n"]
 
 
 def test_folder_oldest_first_and_what_is_no_log(tmp_path: Path) -> None:
