@@ -296,12 +296,14 @@ def test_test_points_at_where_a_line_stops_to_fit(tmp_path: Path, run: Run) -> N
     shown = run("formats", "test", "combined", str(path))
     lines = shown.stdout.decode().splitlines()
     assert shown.returncode == 4
-    assert lines[0] == "4 lines (1 blank lines and directives left out)"
+    assert lines[0] == "4 lines (1 left out: blank lines, directives)"
     assert lines[1].split() == ["1", "accepted"]
     for line, rest in bad.items():
         place = lines.index(f"  {line}")
         assert line[lines[place + 1].index("^") - 2 :].startswith(rest)
     assert run("formats", "test", "combined", str(path), env={"COLUMNS": "60"}).returncode == 4
+    path.write_text(good)
+    assert run("formats", "test", "combined", str(path)).stdout.decode().splitlines()[0] == "1 line"
 
 
 def test_escapes_of_a_log_never_reach_the_terminal(tmp_path: Path, run: Run) -> None:

@@ -15,6 +15,7 @@ from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, SourceError
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import explain
+from logstats.reports.units import counted
 
 if TYPE_CHECKING:
     from logstats.formats.candidates import Candidate
@@ -145,9 +146,8 @@ def test(
     for problem in problems:
         talk.problem(problem)
     result = trial.trial(layouts, found, options.reading(frozenset(_columns())), talk)
-    ignored = f" ({result.ignored:,} blank lines and directives left out)" if result.ignored else ""
-    meant = result.lines - result.ignored
-    print(f"{meant:,} lines{ignored}")
+    ignored = f" ({result.ignored:,} left out: blank lines, directives)" if result.ignored else ""
+    print(f"{counted(result.lines - result.ignored, 'line')}{ignored}")
     print(f"  {result.accepted:>9,} accepted" + (f", {result.events:,} of them events" if result.events else ""))
     for reason, number in result.rejected.items():
         _print(f"  {number:>9,} rejected: {explain(reason)}", indent=12)
