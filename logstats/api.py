@@ -14,21 +14,22 @@ from logstats import schema
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_range, parse_time
-from logstats.formats import layout, registry
-from logstats.formats.convert import Reading
-from logstats.formats.layout import Layout
-from logstats.formats.logformat import compile_log_format
+from logstats.formats import registry
+from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.log_format.compile import compile_log_format
+from logstats.formats.wrappers import stack
+from logstats.formats.wrappers.stack import FormatStack
 from logstats.inputs import discover
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
 from logstats.reports.build import SORTS, build
 from logstats.reports.model import Report
 from logstats.sketches import loghist
 from logstats.summaries import ranking, users
-from logstats.summaries.statistics import Statistics, Wanted, summarise
+from logstats.summaries.statistics import ReportSpec, Statistics, summarise
 from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
-    from logstats.archive.add import Added
+    from logstats.archive.ingest.progress import Added
     from logstats.errors import SourceError
     from logstats.objectives.diff import Comparison
     from logstats.objectives.expressions import Condition
@@ -101,19 +102,19 @@ class Options:
             ) from None
         return self.tz
 
-    def chosen_format(self) -> tuple[Layout, ...] | None:
-        """The format that was asked for, or the layouts. Raises FormatError."""
+    def chosen_format(self) -> tuple[FormatStack, ...] | None:
+        """The format that was asked for, or the stacks. Raises FormatError."""
         if self.format and self.log_format:
             raise UsageError("--format and --log-format exclude each other", "give one of the two")
         if self.log_format:
-            return (Layout(compile_log_format(self.log_format)),)
+            return (FormatStack(compile_log_format(self.log_format)),)
         known = registry.formats(Path(self.formats_dir) if self.formats_dir else None)
-        return tuple(layout.parse(self.format, known)) if self.format else None
+        return tuple(stack.parse(self.format, known)) if self.format else None
 
-    def reading(self, wanted: frozenset[str]) -> Reading:
+    def reading(self, wanted: frozenset[str]) -> ReadOptions:
         """How lines are read. Raises RouteError."""
         routes = [*self.routes, *(load_openapi(self.openapi) if self.openapi else ())]
-        return Reading(
+        return ReadOptions(
             Endpoints(routes, templates=self.templates),
             wanted=wanted,
             zone=self.zone(),
@@ -173,14 +174,14 @@ def report(
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     _check_choices(by, user_key, sort, max_endpoints)
     selected = thresholds.selections(conditions)
-    wanted = Wanted(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time, selected)
+    wanted = ReportSpec(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time, selected)
     filters = options.filters()
     if archive is not None:
         _check_archive_options(sources, options)
-        from logstats.archive import commits
-        from logstats.archive import report as archived
+        from logstats.archive.archive import Archive
+        from logstats.archive.query import report as archived
 
-        opened = commits.Archive.open(archive)
+        opened = Archive.open(archive)
         statistics, counts, note = archived.collect(
             opened, opened.snapshot(), wanted, filters, rows=rows, interrupt=interrupt, progress=progress
         )
@@ -193,7 +194,7 @@ def report(
         statistics.merge()
         counts = job.counts
     made = build(
-        statistics, counts, percentiles=texts, sort=sort, top=top, filters=filters.said(), generated_at=options.now
+        statistics, counts, percentiles=texts, sort=sort, top=top, filters=filters.describe(), generated_at=options.now
     )
     if conditions:
         made = thresholds.judged(made, conditions, statistics)
@@ -246,10 +247,10 @@ def slo(
     notes: list[str] = []
     if archive is not None:
         _check_archive_options(sources, options)
-        from logstats.archive import commits
-        from logstats.archive import objectives as archived_objectives
+        from logstats.archive.archive import Archive
+        from logstats.archive.query import objectives as archived_objectives
 
-        opened = commits.Archive.open(archive)
+        opened = Archive.open(archive)
         held, counts, notes = archived_objectives.collect(
             opened, opened.snapshot(), wanted, filters, policy.window // 60, interrupt=interrupt, progress=progress
         )
@@ -276,7 +277,7 @@ def slo(
         lines=counts.lines,
         rejected=counts.rejected,
         nothing_parsed=bool(counts.rejected) and not counts.read,
-        filters=filters.said(),
+        filters=filters.describe(),
         notes=notes,
         interrupted=counts.interrupted,
     )
@@ -388,14 +389,14 @@ def add(
 
     Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
     """
-    from logstats.archive import commits
-    from logstats.archive.add import How
     from logstats.archive.add import add as add_to
+    from logstats.archive.archive import Archive
+    from logstats.archive.ingest.ingest import IngestOptions
 
     options = _options(options, more)
     if options.filters() != Filters():
         raise UsageError("an archive takes no filters", "what is not stored could never be found again")
-    how = How(
+    how = IngestOptions(
         reading=options.reading(frozenset(schema.COLUMNS)),
         format=options.chosen_format(),
         formats_dir=Path(options.formats_dir) if options.formats_dir else None,
@@ -403,7 +404,7 @@ def add(
         duplicates=allow_duplicates,
         final=final,
     )
-    opened = commits.Archive.open(archive)
+    opened = Archive.open(archive)
     listener = listener or Silence()
     names = [sources] if isinstance(sources, str | Path) else list(sources)
     found, problems = discover([str(name) for name in names])

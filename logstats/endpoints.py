@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from logstats import kernels
 from logstats.errors import RouteError
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
 REMEMBERED: Final = 100_000  # paths whose endpoint took Python to find out
@@ -109,7 +109,7 @@ class Endpoints:
         self._routes = _tree(routes) if routes else None
         self._remembered: dict[str, str] = {}
 
-    def of(self, paths: pl.Series) -> pl.Series:
+    def templates(self, paths: pl.Series) -> pl.Series:
         """Paths (String) → endpoints (String), in the same order; null stays null."""
         if self._routes is not None:
             return self._by_python(paths, self._one)

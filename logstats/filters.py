@@ -61,7 +61,7 @@ class Filters:
                 tests.append(~test(name, unwanted).fill_null(value=False))
         return pl.all_horizontal(*tests).fill_null(value=False) if tests else None
 
-    def said(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """The filters in force, for the report."""
         words = {}
         for field in fields(self):

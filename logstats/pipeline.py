@@ -21,13 +21,14 @@ import polars as pl
 
 from logstats.errors import SourceError
 from logstats.filters import Filters
-from logstats.formats import carry, registry
-from logstats.formats.convert import Reading
-from logstats.formats.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
-from logstats.formats.layout import Layout, LayoutReader, layout_reader, name_of, parse
+from logstats.formats import registry
+from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
+from logstats.formats.engines.scan import BLANK, ignorable
+from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
-from logstats.formats.tokens import BLANK, ignorable
+from logstats.formats.wrappers import partial_lines
+from logstats.formats.wrappers.stack import FormatStack, StackReader, name_of, parse, stack_reader
 from logstats.inputs import LINES, Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
@@ -142,10 +143,10 @@ class Job(Generic[Result]):
     If `timed`, a line without a usable time is rejected.
     """
 
-    reading: Reading
+    reading: ReadOptions
     filters: Filters
     work: Callable[[pl.DataFrame, str, int], Result]
-    format: tuple[Layout, ...] | None = None
+    format: tuple[FormatStack, ...] | None = None
     formats_dir: Path | None = None
     keep_rejected: bool = False
     timed: bool = False
@@ -249,11 +250,11 @@ def _tasks(
 
     None means that a part is done while the next chunk of a slow source is not there yet.
     """
-    formats = _Formats(job, listener)
+    formats = FormatChooser(job, listener)
     for source in sources:
         if interrupt.asked:
             return
-        feed = _Feed(job, source, formats)
+        feed = SourceReader(job, source, formats)
         target = job.chunk if source.size is not None else min(job.chunk, PIPED)
         with ChunkReader(source, target=target, stop=lambda: interrupt.asked, idle=idle) as chunks:
             iterator = iter(chunks)
@@ -279,23 +280,23 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
     return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
 
 
-class _Formats(Generic[Result]):
+class FormatChooser(Generic[Result]):
     """How the sources of one run are written: as was asked for, or found out."""
 
     def __init__(self, job: Job[Result], listener: Listener) -> None:
         self._job, self._listener = job, listener
-        self._readers: dict[str, LayoutReader] = {}
+        self._readers: dict[str, StackReader] = {}
         self._known: Mapping[str, Format] | None = None
         self._detector: Detector | None = None
 
-    def reader(self, layouts: Sequence[Layout]) -> LayoutReader:
+    def reader(self, stacks: Sequence[FormatStack]) -> StackReader:
         """Made ready once for all sources that are written so."""
-        name = name_of(layouts)
+        name = name_of(stacks)
         if name not in self._readers:
-            self._readers[name] = layout_reader(layouts, self._job.reading)
+            self._readers[name] = stack_reader(stacks, self._job.reading)
         return self._readers[name]
 
-    def given(self, source: Source) -> LayoutReader | None:
+    def given(self, source: Source) -> StackReader | None:
         """The reader for a source of which nothing has to be found out."""
         if source.start is not None and source.start.format and not self._job.format:
             return self.reader(parse(source.start.format, self.known()))
@@ -309,7 +310,7 @@ class _Formats(Generic[Result]):
             self._known = registry.formats(self._job.formats_dir)
         return self._known
 
-    def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[LayoutReader | None, bool]:
+    def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[StackReader | None, bool]:
         """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
         sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
         enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk or chunk.lines >= LINES
@@ -323,7 +324,7 @@ class _Formats(Generic[Result]):
         if asked:
             if found is None and not enough:
                 return None, False
-            return self.reader(found.layouts if found else asked), True
+            return self.reader(found.stacks if found else asked), True
         if found is None:
             if enough and not all(map(ignorable, sample)):
                 self._listener.format_unknown(name)
@@ -331,7 +332,7 @@ class _Formats(Generic[Result]):
         if not enough and found.share < SURE:
             return None, False
         self._listener.format_found(name, found)
-        return self.reader(found.layouts), True
+        return self.reader(found.stacks), True
 
 
 def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
@@ -341,7 +342,7 @@ def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
         head = data[:size]
         if len(head) < len(data) and b"\n" in head:
             head = head[: head.rindex(b"\n") + 1]
-        lines = Text.of(head, start_of_source=start_of_source).lines
+        lines = Text.from_bytes(head, start_of_source=start_of_source).lines
         sample = sample_of(lines.head(20 * SAMPLE_LINES).to_list())
         if len(sample) >= SAMPLE_LINES or len(head) == len(data):
             break
@@ -356,10 +357,10 @@ def context_of(source: Source) -> Context:
     return Context(source.start.directives if source.start else "", modified)
 
 
-class _Feed(Generic[Result]):
+class SourceReader(Generic[Result]):
     """Makes tasks of the chunks of one source, in order."""
 
-    def __init__(self, job: Job[Result], source: Source, formats: _Formats[Result]) -> None:
+    def __init__(self, job: Job[Result], source: Source, formats: FormatChooser[Result]) -> None:
         self.state = SourceState(source.name)
         self._job, self._source, self._formats = job, source, formats
         self._number = len(job.counts.sources)
@@ -369,7 +370,7 @@ class _Feed(Generic[Result]):
         self._context = context_of(source)
         self._final = (source.start or Start()).final
 
-    def task(self, chunk: Chunk, *, last: bool = False) -> _Task[Result] | None:
+    def task(self, chunk: Chunk, *, last: bool = False) -> ChunkTask[Result] | None:
         """What to do with a chunk and what was held back; None if more has to come first."""
         if self._held is not None and not last:
             chunk = _join(self._held, chunk)
@@ -379,18 +380,18 @@ class _Feed(Generic[Result]):
             if not sure:
                 self._held = chunk
                 return None
-        if not last and self._reader is not None and self._reader.partial and carry.unfinished(chunk.data):
+        if not last and self._reader is not None and self._reader.partial and partial_lines.unfinished(chunk.data):
             self._held = chunk
             return None
         self.state.format = self._reader.name if self._reader else None
         context = self._context
         if self._reader is not None and self._reader.directed:
-            directives = carry.directives_after(context.directives, chunk.data, self._reader)
+            directives = partial_lines.directives_after(context.directives, chunk.data, self._reader)
             self._context = replace(context, directives=directives)
         name, after = self._source.name, self._context.directives
-        return _Task(self._job, self._reader, chunk, self._number, name, context, after)
+        return ChunkTask(self._job, self._reader, chunk, self._number, name, context, after)
 
-    def last(self) -> _Task[Result] | None:
+    def last(self) -> ChunkTask[Result] | None:
         """What is still held back when the source ends; the parts of a line are left like half a line."""
         if self._held is None:
             return None
@@ -401,11 +402,11 @@ class _Feed(Generic[Result]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Task(Generic[Result]):
+class ChunkTask(Generic[Result]):
     """Reads one chunk; runs in a worker."""
 
     job: Job[Result]
-    reader: LayoutReader | None
+    reader: StackReader | None
     chunk: Chunk
     source: int
     name: str
@@ -414,7 +415,7 @@ class _Task(Generic[Result]):
 
     def __call__(self) -> Part[Result]:
         chunk = self.chunk
-        text = Text.of(chunk.data, start_of_source=chunk.offset == 0, context=self.context)
+        text = Text.from_bytes(chunk.data, start_of_source=chunk.offset == 0, context=self.context)
         if self.reader is None:
             return self._unread(text)
         batch = self.reader(text)

@@ -193,11 +193,11 @@ def stages(folder: Path, lines: int) -> None:
     sys.path.insert(0, str(ROOT))
     from logstats import Options
     from logstats.formats import registry
-    from logstats.formats.engine import reader
+    from logstats.formats.reader import reader
     from logstats.formats.text import Text
-    from logstats.summaries.statistics import Statistics, Wanted, summarise
+    from logstats.summaries.statistics import ReportSpec, Statistics, summarise
 
-    wanted = Wanted()
+    wanted = ReportSpec()
     ready = reader(registry.named("combined_time"), Options().reading(wanted.needs))
     statistics = Statistics(wanted)
     with logs(folder, "combined_time", lines).open("rb") as file:
@@ -213,7 +213,7 @@ def stages(folder: Path, lines: int) -> None:
         began = now
 
     for chunk in chunks:
-        text = Text.of(chunk)
+        text = Text.from_bytes(chunk)
         count += len(text)
         lap("bytes to text")
         tokens = ready.tokens(text)

@@ -133,12 +133,12 @@ def ask(folder: Path, lines: int, days: int, runs: int) -> None:
     ]
     show(f"Asking {days} days of {lines:,} lines", measure(cases, runs), against="report, from rollups")
 
-    from logstats.archive.commits import Archive
-    from logstats.archive.query import connect
+    from logstats.archive.archive import Archive
+    from logstats.archive.query.sql import connect
 
     archive = Archive.open(root)
     snapshot = archive.snapshot()
-    with connect(archive.files, snapshot) as connection:
+    with connect(archive.storage, snapshot) as connection:
         began = time.perf_counter()
         connection.execute("FROM query($sql)", {"sql": ERRORS_BY_APP}).fetchall()
         took = time.perf_counter() - began

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow  # noqa: F401  # which reading loads, so that it is no part of what is measured
 
-from logstats.formats.detect import Detector
+from logstats.formats.detection.detect import Detector
 from logstats.formats.registry import builtin
 from logstats.pipeline import sample_lines
 

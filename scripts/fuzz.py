@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Damage lines of every format, for as long as you like, and hold both lanes and detection to their promises.
+"""Damage lines of every format, for as long as you like, and hold both paths and detection to their promises.
 
     scripts/fuzz.py [--seconds 60] [--seed 0] [NAME]...
 
-For each round: the fast lane and the slow lane say the same of every line; every line is a row, rejected or left out; a
-wrapper keeps every line; a look at a line gives up none that its format reads; detection ends, and trying all formats
-would say the same; a report of such a file ends. What breaks a promise is printed with its seed.
+For each round: the fast path and the reference path say the same of every line; every line is a row, rejected or left
+out; a wrapper keeps every line; the prefilter rules out no line that its format reads; detection ends, and trying all
+formats would say the same; a report of such a file ends. What breaks a promise is printed with its seed.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import logstats  # noqa: E402
-from logstats.formats.detect import Detector  # noqa: E402
+from logstats.formats.detection.detect import Detector  # noqa: E402
 from logstats.formats.registry import builtin  # noqa: E402
 from logstats.formats.text import Text  # noqa: E402
-from logstats.formats.wrappers import Wrapper  # noqa: E402
+from logstats.formats.wrappers.wrapper import Wrapper  # noqa: E402
 
 
 def one_round(name: str, seed: int, folder: Path) -> None:
     """One file of one format. Raises AssertionError, or whatever breaks."""
-    from test_lanes import check_screen, damaged, lanes
+    from test_paths_agree import check_prefilter, damaged, paths
 
     draw = random.Random(f"{name} {seed}")
     lines = damaged(name, draw, draw.choice((1, 7, 60, 400)))
     form = builtin()[name]
     if form.wraps:
-        text = Text.of("\n".join(lines).encode())
+        text = Text.from_bytes("\n".join(lines).encode())
         inside = Wrapper(form)(text)
         assert len(inside) == len(text) == inside.lines.len()
     else:
-        check_screen(name, [line for line in lines if not line.startswith("#")])
-        fast, slow = lanes(name, lines)
-        assert fast == slow, "the lanes differ"
+        check_prefilter(name, [line for line in lines if not line.startswith("#")])
+        fast, slow = paths(name, lines)
+        assert fast == slow, "the two paths differ"
         assert len(fast[0]) + len(fast[1]) + fast[2] == len(lines), "a line is missing"
     detector = Detector(builtin().values())
     few, thorough = detector.detect(lines), detector.detect(lines, thorough=True)

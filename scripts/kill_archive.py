@@ -30,7 +30,7 @@ _CHILD = """
 import sys
 from logstats.cli.main import run
 from logstats import api
-import logstats.archive.tier, logstats.archive.add
+import logstats.archive.tiers.move, logstats.archive.ingest.ingest
 print("ready", flush=True)
 sys.stdin.readline()
 run()

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from logstats import api
-from logstats.archive import lifecycle, tier
-from logstats.archive.commits import Archive, DataFile
-from logstats.archive.init import init
-from logstats.archive.lifecycle import Step
+from logstats.archive.archive import Archive
+from logstats.archive.create import init
+from logstats.archive.log.commit import DataFile
+from logstats.archive.tiers import move as tiers_move
+from logstats.archive.tiers.policy import Step, parse
 from logstats.errors import LogstatsError
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +57,7 @@ def logs_of_three_days(folder: Path) -> list[Path]:
 def move(archive: Archive, now: datetime = MOVED, policy: str = POLICY) -> list[Step]:
     """What `archive tier` does."""
     listener = Loud()
-    tier.apply(archive, lifecycle.parse(policy), now, listener)
+    tiers_move.apply(archive, parse(policy), now, listener)
     return listener.steps
 
 

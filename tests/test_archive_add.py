@@ -21,13 +21,13 @@ from numbered import line, log, numbers, once
 
 import logstats
 from logstats import api
-from logstats.archive import faults, layout
-from logstats.archive.add import Added
-from logstats.archive.commits import Archive
-from logstats.archive.init import init
-from logstats.archive.sources import LARGEST_BLOCK, BlockDigest, block_end, block_start
-from logstats.archive.sweep import sweep
-from logstats.archive.workspace import Workspace
+from logstats.archive.archive import Archive
+from logstats.archive.create import init
+from logstats.archive.ingest.known_sources import LARGEST_BLOCK, BlockDigest, block_end, block_start
+from logstats.archive.ingest.progress import Added
+from logstats.archive.log import faults, tables
+from logstats.archive.log.orphans import sweep
+from logstats.archive.log.writer import Workspace
 from logstats.errors import UsageError
 
 Add = Callable[..., Added]
@@ -237,7 +237,7 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path, add: Add, monkeypat
     def opened(*_: object) -> None:
         raise AssertionError("the file is read")
 
-    monkeypatch.setattr("logstats.archive.add.OpenFile", opened)
+    monkeypatch.setattr("logstats.archive.ingest.ingest.OpenFile", opened)
     monkeypatch.setattr("logstats.inputs.chunks.OpenFile", opened)
     assert lines_added(add(tmp_path / "a.log", tmp_path / "b.log.gz")) == [0, 0]
 
@@ -247,7 +247,7 @@ def test_a_copy_is_read_only_once_to_be_known(tmp_path: Path, add: Add, monkeypa
     add(tmp_path / "a.log")
     shutil.copy(tmp_path / "a.log", tmp_path / "b.log")
     add(tmp_path / "b.log")
-    monkeypatch.delattr("logstats.archive.add.OpenFile")
+    monkeypatch.delattr("logstats.archive.ingest.ingest.OpenFile")
     assert lines_added(add(tmp_path / "b.log")) == [0]
 
 
@@ -276,9 +276,9 @@ def test_rejected_lines_are_kept_whole(tmp_path: Path, root: Path, add: Add) -> 
 def test_times_spread_over_thousands_of_hours(
     tmp_path: Path, root: Path, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("logstats.archive.add._BUDGETS", {layout.LOGS: 100_000})
-    monkeypatch.setattr("logstats.archive.add._BUDGET", 20_000)
-    monkeypatch.setattr("logstats.archive.partitions.OPEN", 4)
+    monkeypatch.setattr("logstats.archive.ingest.ingest._BUDGETS", {tables.LOGS: 100_000})
+    monkeypatch.setattr("logstats.archive.ingest.ingest._BUDGET", 20_000)
+    monkeypatch.setattr("logstats.archive.ingest.partition_writer.OPEN", 4)
     hours = [(number * 7_919) % 300 for number in range(3_000)]
     (tmp_path / "access.log").write_bytes(
         b"".join(line(number, second=hour * 3_600 + number % 3_600) for number, hour in enumerate(hours))
@@ -435,7 +435,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from logstats.archive import faults
+from logstats.archive.log import faults
 from test_archive_add import grown
 wanted, number = sys.argv[1], int(sys.argv[2])
 def hook(step):

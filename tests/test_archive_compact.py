@@ -13,22 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logstats import api, pipeline
-from logstats.archive import compact, layout
-from logstats.archive.add import COMMIT_SECONDS, How
 from logstats.archive.add import add as add_to
-from logstats.archive.commits import Archive, DataFile, Snapshot
-from logstats.archive.init import init
-from logstats.archive.sweep import sweep
-from logstats.archive.workspace import Workspace, Writer
+from logstats.archive.archive import Archive
+from logstats.archive.create import init
+from logstats.archive.ingest.ingest import COMMIT_SECONDS, IngestOptions
+from logstats.archive.log import paths, tables
+from logstats.archive.log.commit import DataFile
+from logstats.archive.log.orphans import sweep
+from logstats.archive.log.parquet_writer import Writer
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.log.writer import Workspace
+from logstats.archive.tiers import compact
 from logstats.inputs import discover
 
 HOUR = (2025, 1, 17, 10)
 END = datetime(2025, 1, 17, 11, tzinfo=UTC)
 
 
-def file(number: int, rows: int, partition: layout.Partition = HOUR, table: str = layout.LOGS) -> DataFile:
-    path = f"{layout.folder(table, layout.tier_of(table), partition)}/writer-{number}.parquet"
-    return DataFile(path, table, layout.tier_of(table), rows, rows * 10, "", END, END)
+def file(number: int, rows: int, partition: paths.Partition = HOUR, table: str = tables.LOGS) -> DataFile:
+    path = f"{paths.folder(table, tables.tier_of(table), partition)}/writer-{number}.parquet"
+    return DataFile(path, table, tables.tier_of(table), rows, rows * 10, "", END, END)
 
 
 def snapshot(*files: DataFile) -> Snapshot:
@@ -90,10 +94,10 @@ def test_compaction_keeps_every_row_and_figure(tmp_path: Path) -> None:
     api.add(tmp_path / "whole.log", whole)
     held = numbered.files(small).values()
     assert [commit["what"] for commit in numbered.commits(small)].count("compact") >= 2
-    assert {table: sum(f["table"] == table for f in held) for table in layout.TABLES} == {
-        **dict.fromkeys(layout.TABLES, 1), layout.LOGS: 2, layout.LATENCY: 0, layout.REJECTS: 0,
+    assert {table: sum(f["table"] == table for f in held) for table in tables.TABLES} == {
+        **dict.fromkeys(tables.TABLES, 1), tables.LOGS: 2, tables.LATENCY: 0, tables.REJECTS: 0,
     }  # fmt: skip
-    for table in layout.TABLES:
+    for table in tables.TABLES:
         one, other = (sorted(numbered.rows(root, table), key=str) for root in (small, whole))
         for row in (*one, *other):
             row.pop("source", None)
@@ -121,8 +125,8 @@ def test_what_a_live_writer_has_begun_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "access.log").write_bytes(numbered.log(0, 10))
     archive = Archive.open(root)
     with Workspace(archive) as workspace:
-        writer = Writer(workspace, layout.REJECTS, (2025, 1, 17))
-        begun = root / (writer.path + layout.TEMPORARY)
+        writer = Writer(workspace, tables.REJECTS, (2025, 1, 17))
+        begun = root / (writer.path + paths.TEMPORARY)
         assert sweep(archive, datetime.now(UTC)).left_over == 0
         assert begun.exists()
         writer.abandon()
@@ -131,10 +135,10 @@ def test_what_a_live_writer_has_begun_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_long_source_is_committed_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logstats.archive.add.CHUNK", 1 << 20)
+    monkeypatch.setattr("logstats.archive.ingest.ingest.CHUNK", 1 << 20)
     root = init(tmp_path / "archive").root
     (tmp_path / "access.log").write_bytes(numbered.log(0, 60_000))
-    how = How(reading=api.Options().reading(frozenset()), commit_rows=15_000)
+    how = IngestOptions(reading=api.Options().reading(frozenset()), commit_rows=15_000)
     added = add_to(Archive.open(root), discover([str(tmp_path / "access.log")])[0], how, pipeline.Silence())
     assert [outcome.counts.lines for outcome in added.outcomes] == [60_000]
     assert len(added.commits) > 2
@@ -166,7 +170,7 @@ def test_a_pipe_is_committed_as_time_passes(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    how = How(reading=api.Options().reading(frozenset()), clock=clock)
+    how = IngestOptions(reading=api.Options().reading(frozenset()), clock=clock)
     added = add_to(Archive.open(root), discover([str(pipe)])[0], how, pipeline.Silence())
     writer.join()
     lines = [commit["counts"]["lines"] for commit in numbered.commits(root) if commit["what"] == "add"]

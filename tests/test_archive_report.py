@@ -12,14 +12,15 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from logstats.archive.archive import Archive
 
 from logstats import api, schema
-from logstats.archive import layout, reading
-from logstats.archive.commits import Archive
-from logstats.archive.report import Plan, plan
+from logstats.archive.log import tables
+from logstats.archive.query import rows
+from logstats.archive.query.report import Plan, plan
 from logstats.errors import UsageError
 from logstats.filters import Filters
-from logstats.summaries.statistics import Wanted
+from logstats.summaries.statistics import ReportSpec
 
 NOW = datetime(2025, 2, 1, tzinfo=UTC)
 Made = tuple[Archive, list[Path]]
@@ -146,7 +147,7 @@ def test_a_plan_covers_its_range_once(since: datetime, length: timedelta) -> Non
     if since > datetime.max.replace(tzinfo=UTC) - length:
         return
     until = since + length
-    made = plan(Wanted(), Filters(since, until))
+    made = plan(ReportSpec(), Filters(since, until))
     spans = sorted([*made.rows, *([made.rollups] if made.rollups else [])])  # type: ignore[type-var]
     assert spans[0][0] == since and spans[-1][1] == until
     assert all(
@@ -160,7 +161,7 @@ def test_a_plan_covers_its_range_once(since: datetime, length: timedelta) -> Non
 
 
 def test_a_plan_without_bounds() -> None:
-    assert plan(Wanted(), Filters()) == Plan((None, None), ())
+    assert plan(ReportSpec(), Filters()) == Plan((None, None), ())
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -183,7 +184,7 @@ def test_the_same_from_every_tier(tmp_path: Path) -> None:
             lines, held, _ = reports((archive, sources), **options)  # type: ignore[arg-type]
             assert rejected(held) == rejected(lines)
         archives.move(archive)
-    assert {file.tier for file in archive.snapshot().select(layout.LOGS)} == {"hot", "warm", "cold"}
+    assert {file.tier for file in archive.snapshot().select(tables.LOGS)} == {"hot", "warm", "cold"}
 
 
 GONE = archives.POLICY + '[delete]\nafter = "40d"\n'
@@ -218,7 +219,7 @@ def test_rollups_outlive_the_rows(expired: Made) -> None:
     ],
 )
 def test_what_is_gone_is_said(expired: Made, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(reading.Gone, match=said):
+    with pytest.raises(rows.Gone, match=said):
         api.report(archive=expired[0].root, **options)
 
 
@@ -273,17 +274,17 @@ def test_rows_of_a_range(made: Made) -> None:
     archive, sources = made
     since, until = datetime(2025, 1, 18, 3, 10, tzinfo=UTC), datetime(2025, 1, 19, 10, 30, tzinfo=UTC)
     lines = pl.concat(api.read(sources, since=since, until=until)).drop("source", "line")
-    held = pl.concat(reading.rows(archive, since, until))
+    held = pl.concat(rows.rows(archive, since, until))
     key = [column for column in schema.COLUMNS if column != "extra"]
     assert held.sort(key, nulls_last=True).equals(lines.sort(key, nulls_last=True))
-    some = pl.concat(reading.rows(archive.root, since, until, ["status", "path"]))
+    some = pl.concat(rows.rows(archive.root, since, until, ["status", "path"]))
     assert some.columns == ["status", "path"]
     assert some.height == lines.height
 
 
 def test_rows_of_nothing(tmp_path: Path) -> None:
     archive = archives.make(tmp_path / "archive", [])
-    assert list(reading.rows(archive)) == []
+    assert list(rows.rows(archive)) == []
     assert api.report(archive=archive.root).requests == 0
     with pytest.raises(UsageError):
         api.report(archive=archive.root, since="2025-01-18", until="2025-01-17")

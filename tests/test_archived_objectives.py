@@ -9,12 +9,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from logstats.archive.archive import Archive
 
 from logstats import api
-from logstats.archive.commits import Archive
-from logstats.archive.init import init
-from logstats.archive.lifecycle import Policy as Lifecycle
-from logstats.archive.tier import apply
+from logstats.archive.create import init
+from logstats.archive.tiers.move import apply
+from logstats.archive.tiers.policy import Policy as Lifecycle
 from logstats.errors import LogstatsError, UsageError
 from logstats.filters import parse_range
 from logstats.objectives.policy import parse

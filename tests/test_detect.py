@@ -11,9 +11,9 @@ from conftest import Run
 
 import logstats
 from logstats.errors import FormatError
-from logstats.formats.detect import SURE, Detected, Detector
-from logstats.formats.layout import name_of, parse
+from logstats.formats.detection.detect import SURE, Detected, Detector
 from logstats.formats.registry import builtin, formats
+from logstats.formats.wrappers.stack import name_of, parse
 from logstats.pipeline import Counts, Silence, sample_lines
 
 COMBINED = [
@@ -28,7 +28,7 @@ def detect(lines: list[str]) -> Detected:
 
 
 @pytest.mark.parametrize(
-    ("tail", "layout"),
+    ("tail", "stack"),
     [
         ("", "combined"),
         (' "-"', "nginx_main"),
@@ -48,9 +48,9 @@ def detect(lines: list[str]) -> Detected:
         (" upstream=10.0.0.1", "combined+"),
     ],
 )
-def test_what_is_appended_to_combined(tail: str, layout: str) -> None:
+def test_what_is_appended_to_combined(tail: str, stack: str) -> None:
     found = detect([line + tail for line in COMBINED])
-    assert (found.name, found.share) == (layout, 1.0)
+    assert (found.name, found.share) == (stack, 1.0)
 
 
 def test_unknown_columns_after_a_known_layout_leave_it_as_it_is(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def appended(numbers: list[int]) -> Detected:
 )
 def test_a_unit_is_told_by_what_requests_take(numbers: list[int], name: str, rival: str | None) -> None:
     found = appended(numbers * 4)
-    assert (found.name, found.rival and found.rival.layout.name) == (name, rival)
+    assert (found.name, found.rival and found.rival.stack.name) == (name, rival)
     assert found.sure == (0.5 if rival else 1.0)
     assert found.share == 1.0  # whatever a line says, all of them have one unit
 

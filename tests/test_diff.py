@@ -116,13 +116,14 @@ def found(log: Path, changed: Path) -> Comparison:
 
 
 def names(found: Comparison, kind: str) -> set[str | None]:
-    return {change.name for change in found.of(kind)}
+    return {change.name for change in found.changes_of(kind)}
 
 
 def test_what_was_changed_is_found(found: Comparison) -> None:
     assert {"GET /api/bugs/{id}", "GET /api/users/me"} <= names(found, "slower")
     typical, tail = (
-        next(c for c in found.of("slower") if c.name == name) for name in ("GET /api/bugs/{id}", "GET /api/users/me")
+        next(c for c in found.changes_of("slower") if c.name == name)
+        for name in ("GET /api/bugs/{id}", "GET /api/users/me")
     )
     assert typical.measure == "p50" and typical.change == pytest.approx(0.3, abs=0.06)
     assert tail.measure == "p95" and tail.after == pytest.approx(900, rel=0.01)
@@ -138,7 +139,7 @@ def test_nothing_else_is_found(found: Comparison) -> None:
     allowed = {"GET /api/bugs/{id}", "GET /api/users/me", "POST /login", "GET /favicon.svg", "GET /favicon.ico"}
     allowed |= {"GET /bugs/{id}", "GET /api/bugs/{id}/comments", "GET /api/bugs/{id}/attachments/{uuid}"}
     assert {change.name for change in found.changes if change.name and "/" in change.name} <= allowed
-    assert not found.of("faster") and not found.of("fewer_errors")
+    assert not found.changes_of("faster") and not found.changes_of("fewer_errors")
 
 
 def test_the_other_way_round_is_the_opposite(log: Path, changed: Path, found: Comparison) -> None:
@@ -150,9 +151,9 @@ def test_the_other_way_round_is_the_opposite(log: Path, changed: Path, found: Co
 
 def test_changes_are_ranked_by_impact(found: Comparison) -> None:
     for kind in diff.KINDS:
-        impacts = [abs(change.impact) for change in found.of(kind) if change.name]
+        impacts = [abs(change.impact) for change in found.changes_of(kind) if change.name]
         assert impacts == sorted(impacts, reverse=True)
-    worse = next(change for change in found.of("more_errors") if change.name == "POST /login")
+    worse = next(change for change in found.changes_of("more_errors") if change.name == "POST /login")
     after, before = worse.figures_after, worse.figures_before
     assert worse.impact == pytest.approx(after.errors - after.requests * before.errors / before.requests)
 

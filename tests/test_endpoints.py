@@ -81,7 +81,7 @@ def test_template(path: str, endpoint: str) -> None:
 
 def test_templates_in_columns_are_those() -> None:
     paths = pl.Series([*EXPECTED, None], dtype=pl.String)
-    assert Endpoints().of(paths).to_list() == [*EXPECTED.values(), None]
+    assert Endpoints().templates(paths).to_list() == [*EXPECTED.values(), None]
 
 
 DIGITS, HEX = string.digits, string.hexdigits
@@ -112,7 +112,7 @@ PATH = st.builds(
 @settings(max_examples=300)
 @given(st.lists(PATH, min_size=1, max_size=30))
 def test_columns_equal_the_definition(paths: list[str]) -> None:
-    assert Endpoints().of(pl.Series(paths)).to_list() == [template(path) for path in paths]
+    assert Endpoints().templates(pl.Series(paths)).to_list() == [template(path) for path in paths]
 
 
 @given(PATH)
@@ -125,14 +125,14 @@ def test_an_endpoint_does_not_depend_on_what_came_before() -> None:
     """Past the cap of what is remembered, too."""
     endpoints = Endpoints()
     paths = pl.Series([f"/x/{i:x}-{i}-z/9" for i in range(REMEMBERED + 10)])
-    first = endpoints.of(paths)
-    assert endpoints.of(paths.reverse()).reverse().equals(first)
+    first = endpoints.templates(paths)
+    assert endpoints.templates(paths.reverse()).reverse().equals(first)
     assert first[5] == "/x/5-5-z/{id}"
 
 
 def test_templates_can_be_left_out() -> None:
     paths = pl.Series(list(EXPECTED))
-    assert Endpoints(templates=False).of(paths).to_list() == list(EXPECTED)
+    assert Endpoints(templates=False).templates(paths).to_list() == list(EXPECTED)
 
 
 # ------------------------------------------------------------------ routes
@@ -172,16 +172,16 @@ ROUTED = {
 
 @pytest.mark.parametrize(("path", "endpoint"), ROUTED.items())
 def test_routes_come_first(path: str, endpoint: str) -> None:
-    assert Endpoints(ROUTES).of(pl.Series([path])).to_list() == [endpoint]
+    assert Endpoints(ROUTES).templates(pl.Series([path])).to_list() == [endpoint]
 
 
 def test_routes_in_any_order_are_the_same() -> None:
     paths = pl.Series(list(ROUTED))
-    assert Endpoints(ROUTES[::-1]).of(paths).to_list() == list(ROUTED.values())
+    assert Endpoints(ROUTES[::-1]).templates(paths).to_list() == list(ROUTED.values())
 
 
 def test_routes_alone() -> None:
-    found = Endpoints(["/users/{name}"], templates=False).of(pl.Series(["/users/5", "/x/5"]))
+    found = Endpoints(["/users/{name}"], templates=False).templates(pl.Series(["/users/5", "/x/5"]))
     assert found.to_list() == ["/users/{name}", "/x/5"]
 
 
@@ -189,7 +189,7 @@ def test_many_parameters_do_not_take_for_ever() -> None:
     """A backtracking matcher would try 2^40 ways."""
     routes = [f"/{'/'.join('{x}' if (i >> n) & 1 else 'a' for n in range(8))}/end{i}" for i in range(256)]
     paths = pl.Series(["/" + "/".join("a" * 8) + "/nowhere"])
-    assert Endpoints(routes).of(paths).to_list() == paths.to_list()
+    assert Endpoints(routes).templates(paths).to_list() == paths.to_list()
 
 
 # ------------------------------------------------------------------ OpenAPI

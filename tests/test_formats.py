@@ -1,4 +1,4 @@
-"""Formats: their samples, the agreement of the two lanes, the server's own definitions, detection."""
+"""Formats: their samples, the agreement of the two paths, the server's own definitions, detection."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 
 from logstats.endpoints import Endpoints
 from logstats.errors import FormatError
-from logstats.formats.convert import Reading, _auto_micros
-from logstats.formats.delimited import Delimited, parse_pattern, scan
-from logstats.formats.detect import Detector
-from logstats.formats.engine import reader
-from logstats.formats.jsonlines import JsonLines
-from logstats.formats.logformat import compile_log_format
-from logstats.formats.pairs import Pairs
+from logstats.formats.detection.detect import Detector
+from logstats.formats.engines.delimited import Delimited, parse_pattern, scan
+from logstats.formats.engines.json import JsonLines
+from logstats.formats.engines.keyvalue import Pairs
+from logstats.formats.engines.scan import Reject, Tokens, scan_lines
+from logstats.formats.fields.columns import ReadOptions, _auto_micros
+from logstats.formats.log_format.compile import compile_log_format
+from logstats.formats.reader import reader
 from logstats.formats.registry import builtin, load, named
 from logstats.formats.text import Text
-from logstats.formats.tokens import Reject, Tokens, scan_lines
-from logstats.formats.wrappers import Wrapper
+from logstats.formats.wrappers.wrapper import Wrapper
 
-READING = Reading(Endpoints(templates=False))
+READING = ReadOptions(Endpoints(templates=False))
 SAMPLES = [(f.name, i) for f in builtin().values() for i in range(len(f.samples))]
 DERIVED = {"kind", "level", "endpoint", "extra"}  # compared only where the sample names them
 
@@ -52,11 +52,11 @@ def test_sample(name: str, number: int) -> None:
     form = builtin()[name]
     sample = form.samples[number]
     if form.wraps:
-        text = Wrapper(form)(Text.of(sample.line.encode()))
+        text = Wrapper(form)(Text.from_bytes(sample.line.encode()))
         about = text.envelope.row(0, named=True) if text.envelope is not None else {}
         assert {"payload": text.lines[0], **about} == {**dict.fromkeys(about), **sample.expect}
         return
-    batch = reader(form, READING)(Text.of(sample.line.encode()))
+    batch = reader(form, READING)(Text.from_bytes(sample.line.encode()))
     if sample.rejected:
         assert batch.rejected["reason"].to_list() == [sample.rejected]
         return
@@ -78,7 +78,7 @@ def test_format_detects_its_own_samples(name: str) -> None:
         pytest.skip("a wrapper is found around other formats: see test_wrappers")
     found = Detector(builtin().values()).detect(lines)
     assert found is not None
-    assert found.ranking[0].layout.name == name
+    assert found.ranking[0].stack.name == name
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_unknown_name_suggests_near_ones() -> None:
     assert "combined" in caught.value.hint
 
 
-# ------------------------------------------------------------------ the two lanes
+# ------------------------------------------------------------------ the two paths
 
 
-def lanes_agree(engine: Any, lines: list[str]) -> None:
-    """Both lanes give the same fields, or the same rejection, for every line of a chunk."""
-    text = Text.of(("\n".join(lines) + "\n").encode())
+def paths_agree(engine: Any, lines: list[str]) -> None:
+    """Both paths give the same fields, or the same rejection, for every line of a chunk."""
+    text = Text.from_bytes(("\n".join(lines) + "\n").encode())
     fast: Tokens = engine(text)
     slow = scan_lines(enumerate(text.lines.to_list()), engine.scan, engine.names)
     assert fast.fields.sort("line").to_dicts() == slow.fields.to_dicts()
@@ -133,7 +133,7 @@ ALPHABET = ' "\\[]-=:;|!xab/\t\u00e9\x00\x0b\x85\u2028'
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(PATTERNS), st.lists(st.text(ALPHABET, max_size=40), min_size=1, max_size=12), st.randoms())
-def test_lanes_agree_on_anything(pattern: str, texts: list[str], draw: random.Random) -> None:
+def test_paths_agree_on_anything(pattern: str, texts: list[str], draw: random.Random) -> None:
     parts = parse_pattern(pattern)
     lines = []
     for text in texts:
@@ -143,7 +143,7 @@ def test_lanes_agree_on_anything(pattern: str, texts: list[str], draw: random.Ra
                 line = line.replace(f"${part.name}", draw.choice(["", "a", "a b", "-", '\\"', "\\\\", text[:5]]), 1)
         lines.append(draw.choice([line, text, line + text, text + line, line[: len(line) // 2], mutated(line, draw)]))
     names = [part.name for part in parts if not isinstance(part, str)]
-    lanes_agree(Delimited(parts, names), lines)
+    paths_agree(Delimited(parts, names), lines)
 
 
 def mutated(line: str, draw: random.Random) -> str:
@@ -170,7 +170,7 @@ def mutated(line: str, draw: random.Random) -> str:
     return line.replace("\n", " ").replace("\r", " ")
 
 
-def test_lanes_agree_on_mutated_real_lines(real_logs: Path) -> None:
+def test_paths_agree_on_mutated_real_lines(real_logs: Path) -> None:
     draw = random.Random(3)
     for kind, name in (("apache_combined", "combined"), ("nginx_combined", "combined"), ("apache_common", "common")):
         lines: list[str] = []
@@ -180,7 +180,7 @@ def test_lanes_agree_on_mutated_real_lines(real_logs: Path) -> None:
         assert len(lines) > 20
         lines = [mutated(line, draw) if draw.random() < 0.7 else line.replace("\n", " ") for line in lines * 2]
         parts = parse_pattern(builtin()[name].pattern)
-        lanes_agree(Delimited(parts, [p.name for p in parts if not isinstance(p, str)]), lines)
+        paths_agree(Delimited(parts, [p.name for p in parts if not isinstance(p, str)]), lines)
 
 
 JSON_VALUES = st.recursive(
@@ -204,7 +204,7 @@ JSON_KEYS = st.sampled_from(
 @given(
     st.lists(st.dictionaries(JSON_KEYS, JSON_VALUES, max_size=6) | JSON_VALUES, min_size=1, max_size=8), st.booleans()
 )
-def test_json_lanes_agree(values: list[Any], ascii_only: bool) -> None:
+def test_json_paths_agree(values: list[Any], ascii_only: bool) -> None:
     form = builtin()["json"]
     engine = JsonLines(form.fields, list(form.fields))
     lines = pl.Series([json.dumps(value, ensure_ascii=ascii_only) for value in values], dtype=pl.String)
@@ -247,7 +247,7 @@ PAIR_TEXTS = st.lists(
 def test_pairs_by_layout_are_the_pairs(texts: list[str]) -> None:
     form = builtin()["logfmt"]
     engine = Pairs(form.fields, list(form.fields))
-    lanes_agree(engine, [text for text in texts for _ in range(2)])
+    paths_agree(engine, [text for text in texts for _ in range(2)])
 
 
 def test_one_bad_line_changes_no_other() -> None:
@@ -263,7 +263,7 @@ def test_one_bad_line_changes_no_other() -> None:
     ]
     for broken in bad:
         lines = [*good[:25], broken, *good[25:]]
-        batch = reader(builtin()["combined"], READING)(Text.of("\n".join(lines).encode()))
+        batch = reader(builtin()["combined"], READING)(Text.from_bytes("\n".join(lines).encode()))
         assert batch.rows.sort("line")["path"].to_list() == [f"/{i}" for i in range(50)]
         assert batch.rejected["line"].to_list() == [25]
 
@@ -301,7 +301,7 @@ PREFIX = "1.2.3.4 - - [17/Jan/2025:10:30:00 +0000] "
     ],
 )
 def test_accepted(line: str, expect: dict[str, Any]) -> None:
-    batch = reader(builtin()["common"], READING)(Text.of(line.encode()))
+    batch = reader(builtin()["common"], READING)(Text.from_bytes(line.encode()))
     assert batch.rejected.is_empty(), batch.rejected
     row = batch.rows.row(0, named=True)
     assert {column: row[column] for column in expect} == expect
@@ -316,20 +316,22 @@ def test_accepted(line: str, expect: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_durations(text: str, invalid: int, rejected: int, milliseconds: float | None) -> None:
     line = PREFIX + f'"GET / HTTP/1.1" 200 1 "-" "-" {text}'
-    batch = reader(builtin()["combined_time"], READING)(Text.of(line.encode()))
+    batch = reader(builtin()["combined_time"], READING)(Text.from_bytes(line.encode()))
     assert (batch.invalid_durations, batch.rejected.height) == (invalid, rejected)
     if not rejected:
         assert batch.rows["duration_ms"].to_list() == [milliseconds]
 
 
 def test_bytes_that_are_not_utf8_become_text() -> None:
-    batch = reader(builtin()["common"], READING)(Text.of(PREFIX.encode() + b'"GET /\xff\xc3\xa9 HTTP/1.1" 200 1'))
+    batch = reader(builtin()["common"], READING)(
+        Text.from_bytes(PREFIX.encode() + b'"GET /\xff\xc3\xa9 HTTP/1.1" 200 1')
+    )
     assert batch.rows["path"].to_list() == ["/\\xffé"]
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"\n\n", b"\r\n", b"a\r\n", b"\xef\xbb\xbfa\n", b"a\x00b\r\r\n\nlast"])
 def test_text_has_the_lines(data: bytes) -> None:
-    text = Text.of(data, start_of_source=True)
+    text = Text.from_bytes(data, start_of_source=True)
     shown = data.removeprefix(b"\xef\xbb\xbf").decode()
     expected = (shown + ("" if shown.endswith("\n") else "\n")).replace("\r\n", "\n").split("\n")[:-1]
     assert [line.rstrip("\r") for line in text.lines.to_list()] == [line.rstrip("\r") for line in expected]
@@ -355,7 +357,7 @@ LINE = '203.0.113.7 - bob [17/Jan/2025:10:30:00 +0100] "GET /x?y HTTP/1.1" 200 5
     ],
 )
 def test_log_format(definition: str, line: str, milliseconds: float | None) -> None:
-    batch = reader(compile_log_format(definition), READING)(Text.of(line.encode()))
+    batch = reader(compile_log_format(definition), READING)(Text.from_bytes(line.encode()))
     row = batch.rows.row(0, named=True)
     assert row["client_ip"] == "203.0.113.7"
     assert row["user_id"] == "bob"
@@ -369,7 +371,9 @@ def test_log_format_of_json() -> None:
         'log_format j escape=json \'{"t":"$time_iso8601","m":"$request_method",\' '
         '\'"u":"$request_uri","s":$status,"rt":$request_time}\';'
     )
-    batch = reader(form, READING)(Text.of(b'{"t":"2025-01-17T10:30:00+01:00","m":"PUT","u":"/a?b","s":200,"rt":0.25}'))
+    batch = reader(form, READING)(
+        Text.from_bytes(b'{"t":"2025-01-17T10:30:00+01:00","m":"PUT","u":"/a?b","s":200,"rt":0.25}')
+    )
     row = batch.rows.row(0, named=True)
     assert (row["method"], row["path"], row["status"], row["duration_ms"]) == ("PUT", "/a", 200, 250.0)
 

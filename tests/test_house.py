@@ -19,74 +19,166 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "logstats"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# What each layer may import of the package, from DESIGN.md: cli → reports, archive, objectives → pipeline → inputs,
-# formats, summaries → sketches, schema, errors. `api` is the library, which the command line is thin over.
-BOTTOM = {"sketches", "schema", "errors", "remembered", "dictionary", "kernels", "memory", "logstats"}
+# What each room may import of the package, from DESIGN.md: cli → api → reports, archive, objectives → pipeline →
+# inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
+BOTTOM = {"sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
 TOP = ABOVE | {"reports", "archive", "objectives"}
 MAY_IMPORT = {
-    "errors": set(),
-    "schema": set(),
-    "kernels": set(),
-    "memory": set(),
-    "dictionary": {"kernels"},
-    "remembered": {"dictionary", "kernels"},
-    "sketches": {"sketches", "remembered", "kernels"},
-    "endpoints": BOTTOM,
-    "filters": BOTTOM,
-    "inputs": BOTTOM | {"inputs"},
-    "formats": BOTTOM | {"formats"},
-    "summaries": BOTTOM | {"summaries"},
-    "pipeline": SIDE,
-    "reports": ABOVE | {"reports", "archive"},  # how an archive is shown; the three stand side by side
-    "archive": TOP,
-    "objectives": TOP,
-    "trial": TOP,
-    "api": TOP | {"trial"},
-    "cli": TOP | {"cli", "api", "trial"},
-    "logstats": {"errors", "api", "reports", "archive", "objectives"},  # __init__ hands on what they define
-    "__main__": {"cli"},
+    "": {
+        "errors": set(),
+        "schema": set(),
+        "allocators": set(),
+        "kernels": set(),
+        "cache": {"kernels"},
+        "sketches": {"cache", "kernels"},
+        "endpoints": BOTTOM,
+        "filters": BOTTOM,
+        "inputs": BOTTOM,
+        "formats": BOTTOM,
+        "summaries": BOTTOM,
+        "pipeline": SIDE,
+        "archive": ABOVE,
+        "reports": ABOVE | {"archive"},  # how an archive is shown
+        "objectives": ABOVE | {"archive", "reports"},
+        "explain": ABOVE,
+        "api": TOP | {"explain"},
+        "cli": TOP | {"api", "explain"},
+        "logstats": {"errors", "api", "reports"},  # __init__ hands on what they define
+        "__main__": {"cli"},
+    },
+    "formats": {
+        "model": set(),
+        "text": set(),
+        "engines": {"model", "text"},
+        "fields": {"model", "engines"},
+        "log_format": {"model", "engines"},
+        "registry": {"model", "engines"},
+        "reader": {"model", "text", "engines", "fields"},
+        "wrappers": {"model", "text", "engines", "fields", "log_format", "registry", "reader"},
+        "detection": {"model", "text", "engines", "fields", "reader", "wrappers"},
+    },
+    "archive": {
+        "log": set(),
+        "publish": {"log"},
+        "archive": {"log", "publish"},
+        "ingest": {"log", "archive"},
+        "tiers": {"log", "archive", "publish", "ingest"},
+        "query": {"log", "archive", "publish", "ingest"},
+        "create": {"log", "archive", "tiers"},
+        "add": {"log", "archive", "ingest", "tiers"},
+        "status": {"log", "archive", "tiers"},
+        "verify": {"log", "archive", "publish", "ingest", "tiers", "query"},
+    },
+    "reports": {"html": {"grids", "model", "units", "printable", "terminal"}},
 }
 
 
+def place(path: Path) -> tuple[str, ...]:
+    """The names on the way to a module: ("formats", "engines", "delimited"); a room's `__init__` is the room."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return (parts[:-1] or ("logstats",)) if parts[-1] == "__init__" else parts
+
+
+PLACES = {place(path) for path in MODULES}
+ROOMS = {place(path) for path in MODULES if path.name == "__init__.py"} - {("logstats",)}
+
+
 def layer(path: Path) -> str:
-    first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "logstats" if first == "__init__" else first
+    return place(path)[0]
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Layers of the package that a module imports, wherever in it, with the line."""
+def imports(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The places of the package that a module imports from, wherever in it, with the line."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
-            names = [
-                f"{node.module}.{alias.name}" if node.module == "logstats" else node.module for alias in node.names
-            ]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
         for name in names:
-            parts = (name or "").split(".")
-            if parts[0] == "logstats":
-                known = len(parts) > 1 and ((PACKAGE / parts[1]).is_dir() or (PACKAGE / f"{parts[1]}.py").exists())
-                yield node.lineno, parts[1] if known else "logstats"
+            package, *parts = name.split(".")
+            if package == "logstats":
+                while parts and tuple(parts) not in PLACES:
+                    parts.pop()
+                yield node.lineno, tuple(parts) or ("logstats",)
 
 
-def test_layers_import_downwards() -> None:
+def doors(room: tuple[str, ...]) -> set[str]:
+    """What others may import from a room: the names in its `__all__`."""
+    tree = ast.parse((PACKAGE.joinpath(*room) / "__init__.py").read_text(encoding="utf-8"))
+    named = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    assert named, f"{'/'.join(room)}/__init__.py has no __all__"
+    return set(named[0])
+
+
+def wrong_turn(here: tuple[str, ...], there: tuple[str, ...]) -> str | None:
+    """Why a module in one place may not import from another."""
+    shared = 0
+    while shared < min(len(here), len(there)) and here[shared] == there[shared]:
+        shared += 1
+    if shared == len(there) or (shared == len(here) and here in ROOMS):
+        return None  # the room that it is in, or a room's own files
+    rules = MAY_IMPORT.get("/".join(here[:shared]), {})
+    if shared < len(here) and here[shared] in rules and there[shared] not in rules[here[shared]]:
+        return f"{here[shared]} does not build on {there[shared]}"
+    for depth in range(shared + 1, len(there)):
+        if there[:depth] in ROOMS and there[depth] not in doors(there[:depth]):
+            return f"{there[depth]} is inside {'/'.join(there[:depth])}: not in its __all__"
+    return None
+
+
+def test_rooms_import_downwards_and_through_doors() -> None:
     wrong = [
-        f"{path.relative_to(ROOT)}:{line}: {layer(path)} imports {name}"
+        f"{path.relative_to(ROOT)}:{line}: {why}"
         for path in MODULES
-        for line, name in imports(path)
-        if name not in MAY_IMPORT[layer(path)] | {layer(path)}
+        for line, there in imports(path)
+        if (why := wrong_turn(place(path), there))
     ]
     assert not wrong, "\n".join(wrong)
     assert sum(1 for path in MODULES for _ in imports(path)) > 200, "a parser that finds nothing proves nothing"
+    assert wrong_turn(("formats", "engines", "scan"), ("formats", "fields", "columns"))
+    assert wrong_turn(("api",), ("formats", "engines", "program"))
+    assert wrong_turn(("cache",), ("formats", "text"))
 
 
-def test_every_layer_is_known() -> None:
-    assert {layer(path) for path in MODULES} == set(MAY_IMPORT)
+def test_every_room_is_known() -> None:
+    assert {layer(path) for path in MODULES} == set(MAY_IMPORT[""])
+    for room in ("formats", "archive"):
+        assert {there[1] for there in PLACES if there[0] == room and len(there) > 1} == set(MAY_IMPORT[room])
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Not at any distance: what a file builds on never builds on it."""
+    builds_on: dict[tuple[str, ...], set[tuple[str, ...]]] = {
+        place(path): {there for _, there in imports(path)} - {place(path)} - ROOMS for path in MODULES
+    }
+    builds_on.pop(("logstats",))  # hands on what others define
+    done: set[tuple[str, ...]] = set()
+
+    def visit(here: tuple[str, ...], way: tuple[tuple[str, ...], ...]) -> None:
+        assert here not in way, " → ".join("/".join(there) for there in (*way[way.index(here) :], here))
+        if here not in done:
+            for there in builds_on.get(here, ()):
+                visit(there, (*way, here))
+            done.add(here)
+
+    for here in builds_on:
+        visit(here, ())
+
+
+def test_rooms_say_what_is_in_them() -> None:
+    for room in ROOMS:
+        text = ast.get_docstring(ast.parse((PACKAGE.joinpath(*room) / "__init__.py").read_text(encoding="utf-8")))
+        assert text, room
+        doors(room)
 
 
 HEAVY = {"polars", "pyarrow", "duckdb", "numpy", "yaml", "hyperloglog", "isal", "jinja2", "jsonschema"}

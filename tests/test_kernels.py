@@ -20,13 +20,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logstats
-from logstats import kernels
-from logstats.dictionary import Dictionary, once
 from logstats.endpoints import template
-from logstats.formats.cutting import Code, Program, Step
-from logstats.formats.request_line import _absolute, _unusual
+from logstats.formats.engines.program import Code, Program, Step
+from logstats.formats.fields.request_line import _absolute, _unusual
 from logstats.formats.text import Text
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import Texts, as_numbers, as_texts
+from logstats.kernels.interning import Dictionary, once
 from logstats.sketches import hll
 
 ROOT = Path(__file__).parent.parent
@@ -60,7 +60,7 @@ def test_a_report_without_them_is_the_same(without_kernels: Callable[[], None]) 
 
 def test_the_program_says_that_it_has_none(tmp_path: Path) -> None:
     code = (
-        "import sys; from logstats import kernels; kernels.AVAILABLE = False;"
+        "import sys; from logstats.kernels import library; library.AVAILABLE = False;"
         f"sys.argv = ['logstats', 'report', {str(SAMPLES / 'app.log')!r}];"
         "from logstats.cli.main import run; run()"
     )

@@ -26,8 +26,12 @@ from hyperloglog import HyperLogLog
 from reference import percentile
 
 from logstats import api
-from logstats.archive import catalog, layout, query
-from logstats.archive.commits import Archive, Snapshot
+from logstats.archive.archive import Archive
+from logstats.archive.log import tables
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.publish import catalog
+from logstats.archive.query.sql import connect
+from logstats.archive.query.sql import session as open_session
 from logstats.errors import QueryError
 from logstats.sketches import hll, loghist
 
@@ -49,7 +53,7 @@ def tiered(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 @pytest.fixture
 def ask(tiered: Archive) -> object:
     with ExitStack() as stack:
-        session = stack.enter_context(query.session(tiered.files, tiered.snapshot()))
+        session = stack.enter_context(open_session(tiered.storage, tiered.snapshot()))
         yield lambda sql: [row for frame in session.run(sql) for row in frame.rows()]
 
 
@@ -57,9 +61,9 @@ def ask(tiered: Archive) -> object:
 
 
 def test_views_have_every_column(tiered: Archive) -> None:
-    with query.session(tiered.files, tiered.snapshot()) as session:
+    with open_session(tiered.storage, tiered.snapshot()) as session:
         logs = dict(session.columns("FROM logs"))
-        assert list(logs) == ["tier", *layout.columns(layout.LOGS), "year", "month", "day", "hour"]
+        assert list(logs) == ["tier", *tables.columns(tables.LOGS), "year", "month", "day", "hour"]
         assert logs["timestamp"] == "TIMESTAMP WITH TIME ZONE" and logs["status"] == "USMALLINT"
         assert dict(session.columns("SELECT minute, registers FROM users"))["registers"] == "UINTEGER[]"
         assert session.columns("SHOW TABLES") and len(list(session.run("SHOW TABLES"))[1]) == 5
@@ -68,10 +72,10 @@ def test_views_have_every_column(tiered: Archive) -> None:
 def test_an_empty_archive_has_the_same_views(tmp_path: Path, tiered: Archive) -> None:
     empty = archives.make(tmp_path / "archive", [])
     with (
-        query.session(empty.files, empty.snapshot()) as session,
-        query.session(tiered.files, tiered.snapshot()) as full,
+        open_session(empty.storage, empty.snapshot()) as session,
+        open_session(tiered.storage, tiered.snapshot()) as full,
     ):
-        for view in ("logs", *layout.ROLLUPS):
+        for view in ("logs", *tables.ROLLUPS):
             assert session.columns(f"FROM {view}") == full.columns(f"FROM {view}")
             assert sum(frame.height for frame in session.run(f"FROM {view}")) == 0
 
@@ -127,10 +131,10 @@ def _only(archive: Archive, folder: Path, keep: Callable[[str], bool]) -> Archiv
 def test_only_the_files_needed_are_opened(
     tiered: Archive, tmp_path: Path, where: str, files: str, rows: int | None
 ) -> None:
-    sql = f"SELECT count(*), count(path) FROM logs WHERE {where}"
+    query = f"SELECT count(*), count(path) FROM logs WHERE {where}"
     copy = _only(tiered, tmp_path / "copy", lambda path: re.match(files, path) is not None)
-    with query.session(tiered.files, tiered.snapshot()) as whole, query.session(copy.files, copy.snapshot()) as part:
-        (expected,), (found,) = ([r for f in s.run(sql) for r in f.rows()] for s in (whole, part))
+    with open_session(tiered.storage, tiered.snapshot()) as whole, open_session(copy.storage, copy.snapshot()) as part:
+        (expected,), (found,) = ([r for f in s.run(query) for r in f.rows()] for s in (whole, part))
         assert found == expected
         assert rows is None or found[0] == rows
         with pytest.raises(Exception, match=r"(?i)parquet"):  # and what is opened is noticed
@@ -146,11 +150,11 @@ def test_a_range_of_time_reads_some_row_groups(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("".join(lines))
     archive = archives.make(tmp_path / "archive", [tmp_path / "a.log"])
     archives.move(archive, policy='[warm]\nafter = "1d"')
-    with query.connect(archive.files, archive.snapshot()) as connection:
-        sql = "SELECT count(*) FROM logs WHERE timestamp < '2025-01-17T01:00:00Z' AND path <> ''"
-        plan = str(connection.execute("EXPLAIN ANALYZE FROM query($sql)", {"sql": sql}).fetchall()[0][1])
+    with connect(archive.storage, archive.snapshot()) as connection:
+        query = "SELECT count(*) FROM logs WHERE timestamp < '2025-01-17T01:00:00Z' AND path <> ''"
+        plan = str(connection.execute("EXPLAIN ANALYZE FROM query($sql)", {"sql": query}).fetchall()[0][1])
         assert re.search(r"Row Groups Scanned: 1 / 2", plan), plan
-        assert connection.execute("FROM query($sql)", {"sql": sql}).fetchall() == [(14_400,)]
+        assert connection.execute("FROM query($sql)", {"sql": query}).fetchall() == [(14_400,)]
 
 
 # -- read-only
@@ -218,12 +222,12 @@ def test_read_only(tiered: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     snapshot = tiered.snapshot()
     places = {
         "out": tmp_path / "out",
-        "file": tiered.files.at(next(iter(snapshot.files))),
+        "file": tiered.storage.at(next(iter(snapshot.files))),
         "lifecycle": tiered.root / "lifecycle.toml",
         "folder": tiered.root,
     }
     text = sql.format(**places) if "{" in sql else sql
-    with query.session(tiered.files, snapshot) as session, pytest.raises(Exception) as failed:
+    with open_session(tiered.storage, snapshot) as session, pytest.raises(Exception) as failed:
         list(session.run(text))
     assert failed.type.__module__.startswith("logstats."), failed
     assert archives.contents(tiered.root) == before
@@ -254,7 +258,10 @@ def test_only_files_of_the_snapshot_can_be_read(tiered: Archive, tmp_path: Path)
     stray = tiered.root / "stray.parquet"
     pl.DataFrame({"a": [1]}).write_parquet(stray)
     try:
-        with query.session(tiered.files, tiered.snapshot()) as session, pytest.raises(Exception, match="Cannot access"):
+        with (
+            open_session(tiered.storage, tiered.snapshot()) as session,
+            pytest.raises(Exception, match="Cannot access"),
+        ):
             list(session.run(f"FROM read_parquet('{stray}')"))
     finally:
         stray.unlink()
@@ -299,10 +306,12 @@ def test_long_lines_are_cut_around_the_place(ask: Ask) -> None:
 
 
 def test_outputs_agree(run: object, tiered: Archive, tmp_path: Path) -> None:
-    sql = "SELECT endpoint, status, count(*) n, max(timestamp) AS last FROM logs WHERE day=17 GROUP BY ALL ORDER BY ALL"
+    query = (
+        "SELECT endpoint, status, count(*) n, max(timestamp) AS last FROM logs WHERE day=17 GROUP BY ALL ORDER BY ALL"
+    )
 
     def output(kind: str, *more: str) -> bytes:
-        done = run("query", sql, "--archive", str(tiered.root), "-o", kind, *more)  # type: ignore[operator]
+        done = run("query", query, "--archive", str(tiered.root), "-o", kind, *more)  # type: ignore[operator]
         assert done.returncode == 0, done.stderr
         return done.stdout  # type: ignore[no-any-return]
 
@@ -327,7 +336,7 @@ def test_values_that_polars_has_no_type_for(ask: Ask, tiered: Archive) -> None:
         "  'infinity'::TIMESTAMPTZ AS t, 'nan'::DOUBLE AS f,"
         " '\\xAB'::BLOB AS o, TIME '10:00' AS c, 1.50::DECIMAL(9, 2) AS d, '{\"a\": 1}'::JSON AS j"
     )
-    with query.session(tiered.files, tiered.snapshot()) as session:
+    with open_session(tiered.storage, tiered.snapshot()) as session:
         assert sum(frame.height for frame in session.run(sql, "values")) == 1
         (texts,) = [row for frame in session.run(sql, "text") for row in frame.rows(named=True)]
         (made,) = [json.loads(row[0]) for frame in session.run(sql, "json") for row in frame.rows()]
@@ -347,9 +356,9 @@ def test_the_same_name_twice(run: object, tiered: Archive) -> None:
 
 
 def test_control_characters_do_not_reach_a_terminal(run: object, tiered: Archive) -> None:
-    sql = "SELECT chr(27) || '[31m' || chr(8238) AS \"a\x1b\", '=1+1' AS formula"
+    query = "SELECT chr(27) || '[31m' || chr(8238) AS \"a\x1b\", '=1+1' AS formula"
     for kind in ("table", "csv", "jsonl"):
-        done = run("query", sql, "--archive", str(tiered.root), "-o", kind)  # type: ignore[operator]
+        done = run("query", query, "--archive", str(tiered.root), "-o", kind)  # type: ignore[operator]
         text = done.stdout.decode()
         assert done.returncode == 0
         assert "\x1b" not in text, kind
@@ -370,8 +379,8 @@ def test_explain_says_how_many_files(run: object, tiered: Archive) -> None:
 
 
 def test_ctrl_c_cancels(tiered: Archive) -> None:
-    sql = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE (a.range * 7 + b.range) % 13 = 5"
-    command = [sys.executable, "-m", "logstats", "query", sql, "--archive", str(tiered.root)]
+    query = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE (a.range * 7 + b.range) % 13 = 5"
+    command = [sys.executable, "-m", "logstats", "query", query, "--archive", str(tiered.root)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=archives.ROOT, start_new_session=True
     ) as process:
@@ -423,7 +432,7 @@ def test_unique_users_is_the_packages_estimate(tiered: Archive, count: int) -> N
     hashed = hll.hash_strings(pl.Series(texts, dtype=pl.String))
     values = hashed.select(value=pl.col("register").cast(pl.UInt32) * 64 + pl.col("rank"))["value"].to_list()
     parts = [values[: count // 2 + 10], values[count // 3 :], []]
-    with query.connect(tiered.files, tiered.snapshot()) as connection:
+    with connect(tiered.storage, tiered.snapshot()) as connection:
         found = connection.execute("SELECT unique_users($1::UINTEGER[][])", [parts]).fetchone()
     assert found == (round(sketch.card()),)
 
@@ -492,7 +501,7 @@ def test_catalog_in_duckdbs_own_shell(tiered: Archive, tmp_path: Path) -> None:
     )
     command = [shell, "-init", str(tiered.root / "catalog.sql"), "-json", "-c", sql]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-    with query.session(tiered.files, tiered.snapshot()) as session:
+    with open_session(tiered.storage, tiered.snapshot()) as session:
         (expected,) = [row for frame in session.run(sql) for row in frame.rows()]
     (row,) = json.loads(done.stdout)
     assert tuple(row.values()) == expected
@@ -511,7 +520,7 @@ def test_catalog_is_rewritten_at_each_commit(tmp_path: Path) -> None:
 
 def test_names_that_need_quoting(tmp_path: Path) -> None:
     archive = archives.make(tmp_path / 'it\'s\n"here"', [archives.SAMPLES / "combined.log"])
-    with query.session(archive.files, archive.snapshot()) as session:
+    with open_session(archive.storage, archive.snapshot()) as session:
         assert [row for frame in session.run("SELECT count(*) FROM logs") for row in frame.rows()] == [(897,)]
     with duckdb.connect() as connection:
         connection.execute((archive.root / "catalog.sql").read_text())
@@ -525,5 +534,5 @@ def test_a_snapshot_stays_what_it_was(tmp_path: Path) -> None:
     before: Snapshot = archive.snapshot()
     api.add([second], archive.root)
     archives.move(archive)
-    with query.session(archive.files, before) as session:
+    with open_session(archive.storage, before) as session:
         assert [row for frame in session.run("SELECT count(*) FROM logs") for row in frame.rows()] == [(897,)]

@@ -201,7 +201,7 @@ CHECKS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "layout"),
+    ("name", "stack"),
     [
         ("apache_combined/elastic_examples__apache_logs.log", "combined"),
         ("apache_combined/tstack_lnav__logfile_shop_access_log.0", "nginx_main"),
@@ -230,5 +230,5 @@ CHECKS: dict[str, Any] = {
         ("traefik_json/crowdsecurity_hub__traefik_base-http-scenario.log", "traefik_json"),
     ],
 )
-def test_layout_is_found(real_logs: Path, name: str, layout: str) -> None:
-    assert [source.format for source in logstats.report(real_logs / name).sources] == [layout]
+def test_layout_is_found(real_logs: Path, name: str, stack: str) -> None:
+    assert [source.format for source in logstats.report(real_logs / name).sources] == [stack]

@@ -14,8 +14,9 @@ from conftest import Run
 
 import logstats
 from logstats.reports.model import Report
-from logstats.reports.renderers import RENDERERS, TABLES, TABLES_OVER_TIME, View
+from logstats.reports.renderers import RENDERERS
 from logstats.reports.tables import Table, table, to_csv, to_parquet
+from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
 
 SAMPLE = Path(__file__).parent.parent / "sample_logs" / "combined_time.log"
 

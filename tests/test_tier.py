@@ -21,10 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logstats import api
-from logstats.archive import faults, layout, lifecycle, reading, tier
-from logstats.archive.commits import Archive, ArchiveError, DataFile, Snapshot
-from logstats.archive.lifecycle import Policy, Tier, parse, plan
-from logstats.archive.sweep import sweep
+from logstats.archive.archive import Archive
+from logstats.archive.log import faults, paths, tables
+from logstats.archive.log.commit import ArchiveError, DataFile
+from logstats.archive.log.orphans import sweep
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.query import rows
+from logstats.archive.tiers import move, policy
+from logstats.archive.tiers.policy import Policy, Tier, parse, plan
 from logstats.archive.verify import verify
 from logstats.errors import PolicyError
 
@@ -36,14 +40,14 @@ ROW = {"timestamp": pl.Datetime("us", "UTC"), "path": pl.String(), "status": pl.
 
 def rows_of(archive: Archive, snapshot: Snapshot | None = None) -> pl.DataFrame:
     """Every row, with columns that all tiers keep, in an order of its own."""
-    held = pl.concat([pl.DataFrame(schema=ROW), *reading.rows(archive, columns=list(ROW), snapshot=snapshot)])
+    held = pl.concat([pl.DataFrame(schema=ROW), *rows.rows(archive, columns=list(ROW), snapshot=snapshot)])
     return held.sort(held.columns, nulls_last=True)
 
 
 def tiers_of(archive: Archive) -> dict[int, set[str]]:
     """Day of January → the tiers that its rows are in."""
     found: dict[int, set[str]] = {}
-    for file in archive.snapshot().select(layout.LOGS):
+    for file in archive.snapshot().select(tables.LOGS):
         found.setdefault(file.partition[2], set()).add(file.tier)
     return found
 
@@ -64,19 +68,19 @@ def archive(tmp_path: Path) -> Archive:
 
 def test_the_template_is_the_documented_policy() -> None:
     """30 days, 90 days, never delete; and with its example in force, a year."""
-    policy = parse(lifecycle.TEMPLATE)
-    assert [(one.name, one.after) for one in policy.tiers] == [("warm", 30 * DAY), ("cold", 90 * DAY)]
-    assert policy.delete_after is None
-    assert policy.tiers[0].columns is None
-    assert 128e6 <= policy.tiers[0].file_size <= 256e6
-    assert parse(re.sub(r'# (after = "365d")', r"\1", lifecycle.TEMPLATE)).delete_after == 365 * DAY
-    assert set(tomllib.loads(lifecycle.TEMPLATE)) == {"warm", "cold", "delete"}
+    written = parse(policy.TEMPLATE)
+    assert [(one.name, one.after) for one in written.tiers] == [("warm", 30 * DAY), ("cold", 90 * DAY)]
+    assert written.delete_after is None
+    assert written.tiers[0].columns is None
+    assert 128e6 <= written.tiers[0].file_size <= 256e6
+    assert parse(re.sub(r'# (after = "365d")', r"\1", policy.TEMPLATE)).delete_after == 365 * DAY
+    assert set(tomllib.loads(policy.TEMPLATE)) == {"warm", "cold", "delete"}
 
 
 def test_init_writes_it(tmp_path: Path) -> None:
     made = archives.make(tmp_path / "archive", [])
-    assert lifecycle.load(made.root / "lifecycle.toml") == parse(lifecycle.TEMPLATE)
-    assert lifecycle.load(made.root / "nothing.toml") is None
+    assert policy.load(made.root / "lifecycle.toml") == parse(policy.TEMPLATE)
+    assert policy.load(made.root / "nothing.toml") is None
 
 
 @pytest.mark.parametrize(
@@ -114,15 +118,15 @@ def test_a_wrong_policy_is_named(text: str, said: str) -> None:
 
 def _file(day: datetime, tier: str, number: int = 0) -> DataFile:
     partition = (day.year, day.month, day.day, *([number % 24] if tier == "hot" else []))
-    path = f"{layout.folder(layout.LOGS, tier, partition)}/{number}.parquet"
-    return DataFile(path, layout.LOGS, tier, 1, 1, "", day, day)
+    path = f"{paths.folder(tables.LOGS, tier, partition)}/{number}.parquet"
+    return DataFile(path, tables.LOGS, tier, 1, 1, "", day, day)
 
 
 THREE = Policy((Tier("warm", 30 * DAY), Tier("cold", 90 * DAY)), 365 * DAY)
 days = st.datetimes(datetime(2020, 1, 1), datetime(2025, 1, 1), timezones=st.just(UTC)).map(
     lambda time: time.replace(hour=0, minute=0, second=0, microsecond=0)
 )
-held = st.lists(st.tuples(days, st.sampled_from(layout.TIERS), st.integers(0, 30)), max_size=12)
+held = st.lists(st.tuples(days, st.sampled_from(tables.TIERS), st.integers(0, 30)), max_size=12)
 policies = st.sampled_from([THREE, Policy(), Policy(THREE.tiers[:1]), Policy(THREE.tiers[1:]), Policy((), 9 * DAY)])
 
 
@@ -141,7 +145,7 @@ def test_a_plan_once_carried_out_leaves_nothing(
         assert {f.path for f in step.files} == {f.path for f in files.values() if f.partition[:3] == step.day}
         assert step.tier is None or any(f.tier != step.tier.name for f in step.files)
         # Nothing goes back to where it was.
-        order = layout.TIERS.index
+        order = tables.TIERS.index
         assert step.tier is None or all(order(f.tier) <= order(step.tier.name) for f in step.files)
         for file in step.files:
             del files[file.path]
@@ -157,8 +161,8 @@ def test_the_age_of_a_day_counts_from_its_end(archive: Archive) -> None:
     assert plan(archive.snapshot(), policy, due - timedelta(microseconds=1)) == []
     (step,) = plan(archive.snapshot(), policy, due)
     assert (step.day, step.rows, step.tier) == ((2025, 1, 17), 897, policy.tiers[0])
-    assert step.said().startswith("2025-01-17: 897 rows in 24 files (0.")
-    assert step.said().endswith("MB) hot → warm")
+    assert step.describe().startswith("2025-01-17: 897 rows in 24 files (0.")
+    assert step.describe().endswith("MB) hot → warm")
 
 
 # -- moving
@@ -176,22 +180,22 @@ def test_days_move_and_nothing_is_lost(archive: Archive) -> None:
 
 def test_what_a_tier_is_like(archive: Archive) -> None:
     archives.move(archive, policy='[warm]\nafter = "1d"\nsort = ["status", "path"]\ncompression = "brotli"\nlevel = 5')
-    for file in archive.snapshot().select(layout.LOGS, tier="warm"):
-        table = pl.read_parquet(archive.files.at(file.path), hive_partitioning=False)
-        assert table.columns == list(layout.columns(layout.LOGS))
+    for file in archive.snapshot().select(tables.LOGS, tier="warm"):
+        table = pl.read_parquet(archive.storage.at(file.path), hive_partitioning=False)
+        assert table.columns == list(tables.columns(tables.LOGS))
         assert table.select("status", "path", "timestamp").equals(
             table.select("status", "path", "timestamp").sort("status", "path", "timestamp", nulls_last=False)
         )
-        metadata = pq.ParquetFile(archive.files.at(file.path)).metadata
+        metadata = pq.ParquetFile(archive.storage.at(file.path)).metadata
         assert metadata.row_group(0).column(0).compression == "BROTLI"
         assert file.path == f"warm/year=2025/month=1/day={file.partition[2]}/{Path(file.path).name}"
 
 
 def test_cold_keeps_the_columns_of_the_policy(archive: Archive) -> None:
     archives.move(archive)
-    (file,) = archive.snapshot().select(layout.LOGS, tier="cold")
+    (file,) = archive.snapshot().select(tables.LOGS, tier="cold")
     assert file.columns == parse(archives.POLICY).tiers[1].columns
-    assert tuple(pq.read_schema(archive.files.at(file.path)).names) == file.columns
+    assert tuple(pq.read_schema(archive.storage.at(file.path)).names) == file.columns
 
 
 def test_a_tier_on_another_disk(archive: Archive, tmp_path: Path) -> None:
@@ -204,7 +208,7 @@ def test_a_tier_on_another_disk(archive: Archive, tmp_path: Path) -> None:
     other.mkdir()
     before = rows_of(archive)
     archives.move(archive, policy=policy)
-    files = archive.snapshot().select(layout.LOGS)
+    files = archive.snapshot().select(tables.LOGS)
     assert all(file.path.startswith(f"{other}/warm/year=2025/month=1/day=") for file in files)
     assert rows_of(archive).equals(before)
     assert damage(archive) == []
@@ -223,7 +227,7 @@ def test_late_lines_of_a_day_that_has_moved(archive: Archive, tmp_path: Path) ->
     assert tiers_of(archive) == {17: {"cold", "hot"}, 18: {"warm", "hot"}, 19: {"hot"}}
     before = rows_of(archive)
     steps = archives.move(archive)
-    assert [step.said().split("MB) ")[1] for step in steps] == ["hot + cold → cold", "hot + warm → warm"]
+    assert [step.describe().split("MB) ")[1] for step in steps] == ["hot + cold → cold", "hot + warm → warm"]
     assert tiers_of(archive) == {17: {"cold"}, 18: {"warm"}, 19: {"hot"}}
     assert rows_of(archive).equals(before)
     assert damage(archive) == []
@@ -237,8 +241,8 @@ def test_cold_files_of_two_policies(archive: Archive, tmp_path: Path) -> None:
     api.add([late], archive.root)
     keeps = '[cold]\nafter = "31d"\ncolumns = ["kind", "timestamp", "path", "user_agent"]'
     archives.move(archive, policy=keeps)
-    (file,) = archive.snapshot().select(layout.LOGS, tier="cold")
-    table = pl.read_parquet(archive.files.at(file.path), hive_partitioning=False)
+    (file,) = archive.snapshot().select(tables.LOGS, tier="cold")
+    table = pl.read_parquet(archive.storage.at(file.path), hive_partitioning=False)
     assert table.columns == ["kind", "timestamp", "path", "user_agent"]
     assert table.height == 898
     assert table["user_agent"].drop_nulls().to_list() == ["curl/8"]
@@ -246,7 +250,7 @@ def test_cold_files_of_two_policies(archive: Archive, tmp_path: Path) -> None:
 
 
 def test_files_are_about_as_large_as_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tier, "ROW_GROUP", 20_000)
+    monkeypatch.setattr(move, "ROW_GROUP", 20_000)
     lines = [
         f"10.{i % 251}.{i % 83}.{i % 7} - - [17/Jan/2025:{i // 6000:02}:{i // 100 % 60:02}:{i % 60:02} +0000] "
         f'"GET /{i * 7919 % 1_000_003:x}/{i * 104_729 % 999_983:x} HTTP/1.1" 200 {i}\n'
@@ -256,7 +260,7 @@ def test_files_are_about_as_large_as_asked_for(tmp_path: Path, monkeypatch: pyte
     archive = archives.make(tmp_path / "archive", [tmp_path / "a.log"])
     before = rows_of(archive)
     archives.move(archive, policy='[warm]\nafter = "1d"\nfile_size = "1MB"\nlevel = 1')
-    files = archive.snapshot().select(layout.LOGS)
+    files = archive.snapshot().select(tables.LOGS)
     assert len(files) > 1
     sizes = [file.bytes for file in files]
     assert all(1e6 <= size < 2e6 for size in sizes[:-1]), sizes
@@ -273,16 +277,16 @@ def test_a_day_that_does_not_fit_into_memory(tmp_path: Path, monkeypatch: pytest
     ]
     (tmp_path / "a.log").write_text("".join(lines))
     archive = archives.make(tmp_path / "archive", [tmp_path / "a.log"])
-    monkeypatch.setattr(tier, "MEMORY", "165MB")
+    monkeypatch.setattr(move, "MEMORY", "165MB")
     seen: list[str] = []
-    monkeypatch.setattr(tier, "_groups", _watched(tier._groups, archive.root / layout.WORK, seen))
+    monkeypatch.setattr(move, "_groups", _watched(move._groups, archive.root / paths.WORK, seen))
     archives.move(archive, policy='[warm]\nafter = "1d"\nsort = ["path"]\nlevel = 1')
     assert any("sort/" in path for path in seen)
-    (file,) = archive.snapshot().select(layout.LOGS)
-    paths = pl.read_parquet(archive.files.at(file.path), columns=["path"], hive_partitioning=False)["path"]
-    assert paths.len() == 250_000
-    assert paths.is_sorted()
-    assert not list((archive.root / layout.WORK).iterdir())
+    (file,) = archive.snapshot().select(tables.LOGS)
+    stored = pl.read_parquet(archive.storage.at(file.path), columns=["path"], hive_partitioning=False)["path"]
+    assert stored.len() == 250_000
+    assert stored.is_sorted()
+    assert not list((archive.root / paths.WORK).iterdir())
 
 
 def _watched(groups: Callable[..., Any], folder: Path, seen: list[str]) -> Callable[..., Any]:
@@ -300,7 +304,7 @@ def _watched(groups: Callable[..., Any], folder: Path, seen: list[str]) -> Calla
 def test_rows_go_and_their_rollups_stay(archive: Archive, tmp_path: Path) -> None:
     before = api.report(archive=archive.root).to_dict()
     steps = archives.move(archive, policy='[delete]\nafter = "30d"')
-    assert [step.said().split("MB) ")[1] for step in steps] == ["hot → deleted, rollups stay"] * 2
+    assert [step.describe().split("MB) ")[1] for step in steps] == ["hot → deleted, rollups stay"] * 2
     assert set(tiers_of(archive)) == {19}
     after = api.report(archive=archive.root).to_dict()
     assert {**after, "generated_at": 0} == {**before, "generated_at": 0}
@@ -324,7 +328,7 @@ def test_replaced_files_stay_for_the_grace(archive: Archive) -> None:
     assert rows_of(archive, old).equals(before)
     assert damage(archive) == []
     assert sweep(archive, now + 25 * HOUR).removed >= 72
-    assert not any((archive.root / file.path).exists() for file in old.select(layout.LOGS) if file.partition[2] != 19)
+    assert not any((archive.root / file.path).exists() for file in old.select(tables.LOGS) if file.partition[2] != 19)
     assert rows_of(archive).equals(before)
     assert damage(archive) == []
 
@@ -353,7 +357,7 @@ def test_what_was_written_is_read_back(archive: Archive, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("wrong", ["DISTINCT ON (path)", ""])
 def test_other_rows_are_noticed(archive: Archive, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     """Rows that get lost, or change, between reading and writing."""
-    right = tier._rows
+    right = move._rows
 
     def rows(*arguments: Any) -> str:
         sql = right(*arguments)
@@ -363,15 +367,15 @@ def test_other_rows_are_noticed(archive: Archive, monkeypatch: pytest.MonkeyPatc
             else f"SELECT * REPLACE (bytes + 1 AS bytes) FROM ({sql})"
         )
 
-    digest = tier._digest
-    monkeypatch.setattr(tier, "_rows", rows)
+    digest = move._digest
+    monkeypatch.setattr(move, "_rows", rows)
 
     def honest(*arguments: Any) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(tier, "_rows", right)
+            patch.setattr(move, "_rows", right)
             return digest(*arguments)
 
-    monkeypatch.setattr(tier, "_digest", honest)
+    monkeypatch.setattr(move, "_digest", honest)
     before = archive.snapshot()
     with pytest.raises(ArchiveError, match="rows came out"):
         archives.move(archive)
@@ -379,7 +383,7 @@ def test_other_rows_are_noticed(archive: Archive, monkeypatch: pytest.MonkeyPatc
 
 
 def test_one_day_that_fails_does_not_stop_the_others(archive: Archive, run: Any) -> None:
-    (first, *_) = archive.snapshot().select(layout.LOGS)
+    (first, *_) = archive.snapshot().select(tables.LOGS)
     (archive.root / first.path).write_bytes(b"garbage")
     (archive.root / "lifecycle.toml").write_text(archives.POLICY)
     done = run("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18")
@@ -445,8 +449,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 import archives
-from logstats.archive import faults
-from logstats.archive.commits import Archive
+from logstats.archive.log import faults
+from logstats.archive.archive import Archive
 
 def cut(step):
     if step == sys.argv[2]:
@@ -471,7 +475,7 @@ def test_killed_at_a_step_nothing_is_lost(archive: Archive, step: str) -> None:
     sweep(archive, datetime.now(UTC) + HOUR, timedelta(0))
     assert rows_of(archive).equals(before)
     assert damage(archive) == []
-    assert not list((archive.root / layout.WORK).iterdir())
+    assert not list((archive.root / paths.WORK).iterdir())
 
 
 # -- the command line
@@ -487,7 +491,7 @@ def test_dry_run_changes_nothing(archive: Archive, run: Any) -> None:
 
 
 def test_tier_says_what_it_did(archive: Archive, run: Any, tmp_path: Path) -> None:
-    policy = tmp_path / "policy.toml"
+    policy = tmp_path / "lifecycle.toml"
     policy.write_text(archives.POLICY)
     arguments = ("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18", "--policy", str(policy))
     done = run(*arguments)
@@ -533,8 +537,8 @@ def test_status(archive: Archive, run: Any) -> None:
     told = json.loads(run(*arguments, "-o", "json").stdout)
     assert (told["lines"], told["requests"] + told["events"], told["rejected"]) == (3600, 4 * 897, 12)
     parts = {one["name"]: one for one in told["held"]}
-    assert [parts[tier]["rows"] for tier in layout.TIERS] == [897, 2 * 897, 897]
-    assert [parts[tier]["days"] for tier in layout.TIERS] == [1, 1, 1]
+    assert [parts[tier]["rows"] for tier in tables.TIERS] == [897, 2 * 897, 897]
+    assert [parts[tier]["days"] for tier in tables.TIERS] == [1, 1, 1]
     assert parts["hot"]["files"] == 24
     on_disk = sum(path.stat().st_size for path in (archive.root / "hot").glob("*/*/day=19/*/*.parquet"))
     assert parts["hot"]["bytes"] == on_disk

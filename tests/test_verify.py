@@ -14,12 +14,14 @@ from typing import Any
 import archives
 import polars as pl
 import pytest
+from logstats.archive.archive import Archive
 
 from logstats import api
-from logstats.archive import layout
-from logstats.archive.commits import Archive, Commit
+from logstats.archive.log import paths, tables
+from logstats.archive.log.commit import Commit
+from logstats.archive.log.parquet_writer import Writer
+from logstats.archive.log.writer import Workspace
 from logstats.archive.verify import Finding, verify
-from logstats.archive.workspace import Workspace, Writer
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -65,7 +67,7 @@ def test_deep_says_what_cannot_be_shown(sound: Archive) -> None:
     assert [finding.what for finding in verify(sound, deep=True) if finding.note] == []
 
 
-@pytest.mark.parametrize("table", layout.TABLES)
+@pytest.mark.parametrize("table", tables.TABLES)
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
 def test_a_flipped_byte(archive: Archive, table: str, place: float) -> None:
     file = archive.snapshot().select(table)[-1]
@@ -76,7 +78,7 @@ def test_a_flipped_byte(archive: Archive, table: str, place: float) -> None:
 
 
 def test_a_file_that_is_cut_off(archive: Archive) -> None:
-    file = archive.snapshot().select(layout.LOGS)[0]
+    file = archive.snapshot().select(tables.LOGS)[0]
     path = archive.root / file.path
     path.write_bytes(path.read_bytes()[:-7])
     (finding,) = found(archive)
@@ -86,7 +88,7 @@ def test_a_file_that_is_cut_off(archive: Archive) -> None:
 
 def test_missing_files_are_named_and_the_rest_is_read(archive: Archive, run: Run) -> None:
     """A whole day."""
-    (file,) = archive.snapshot().select(layout.LOGS, tier="warm")
+    (file,) = archive.snapshot().select(tables.LOGS, tier="warm")
     (archive.root / file.path).unlink()
     done = run("archive", "verify", "--archive", str(archive.root))
     assert done.returncode == 1
@@ -99,7 +101,7 @@ def test_missing_files_are_named_and_the_rest_is_read(archive: Archive, run: Run
 
 
 def test_a_damaged_file_does_not_stop_queries_of_others(archive: Archive, run: Run) -> None:
-    (file,) = archive.snapshot().select(layout.LOGS, tier="warm")
+    (file,) = archive.snapshot().select(tables.LOGS, tier="warm")
     (archive.root / file.path).write_bytes(b"garbage")
     sql = "SELECT count(*), count(path) FROM logs WHERE day={}"
     good = run("query", sql.format(17), "--archive", str(archive.root), "-o", "csv")
@@ -131,7 +133,7 @@ def test_a_foreign_file(archive: Archive, path: str) -> None:
 def test_a_torn_commit(archive: Archive, run: Run, how: str) -> None:
     last = archive.snapshot().number
     number = last if how == "cut off" else 3
-    path = archive.root / layout.commit_path(number)
+    path = archive.root / paths.commit_path(number)
     if how == "cut off":
         path.write_bytes(path.read_bytes()[:-20])
     elif how == "flipped":
@@ -139,24 +141,24 @@ def test_a_torn_commit(archive: Archive, run: Run, how: str) -> None:
     elif how == "empty":
         path.write_bytes(b"")
     else:
-        shutil.copy(archive.root / layout.commit_path(2), path)
-    assert layout.commit_path(number) in {finding.path for finding in found(archive)}
+        shutil.copy(archive.root / paths.commit_path(2), path)
+    assert paths.commit_path(number) in {finding.path for finding in found(archive)}
     if how != "cut off":
         return
     asked = run("query", "SELECT count(*) AS n FROM logs", "--archive", str(archive.root), "-o", "csv")
     assert asked.returncode == 1
     assert asked.stdout.startswith(b"n\r\n")
     assert int(asked.stdout.split()[1]) > 0
-    assert layout.commit_path(number) in asked.stderr.decode()
+    assert paths.commit_path(number) in asked.stderr.decode()
     report = run("report", "--archive", str(archive.root))
     assert report.returncode == 1  # a report says so instead of answering in part
     assert report.stdout == b""
-    assert layout.commit_path(number) in report.stderr.decode()
+    assert paths.commit_path(number) in report.stderr.decode()
 
 
 def test_a_missing_commit(archive: Archive) -> None:
-    (archive.root / layout.commit_path(3)).unlink()
-    assert any(finding.path == layout.commit_path(3) and "missing" in finding.what for finding in found(archive))
+    (archive.root / paths.commit_path(3)).unlink()
+    assert any(finding.path == paths.commit_path(3) and "missing" in finding.what for finding in found(archive))
 
 
 def test_a_damaged_checkpoint_is_named_and_does_no_harm(archive: Archive) -> None:
@@ -164,16 +166,16 @@ def test_a_damaged_checkpoint_is_named_and_does_no_harm(archive: Archive) -> Non
     with Workspace(archive) as workspace:
         archive.write_checkpoint(before, workspace.folder)
     assert found(archive) == []
-    checkpoint = archive.root / layout.CHECKPOINT
+    checkpoint = archive.root / paths.CHECKPOINT
     whole = checkpoint.read_bytes()
     flip(checkpoint)
-    assert [finding.path for finding in found(archive)] == [layout.CHECKPOINT]
+    assert [finding.path for finding in found(archive)] == [paths.CHECKPOINT]
     assert archive.snapshot() == before
     # One that is whole, but of other commits.
     with Workspace(archive) as workspace:
         files = dict(list(before.files.items())[1:])
         archive.write_checkpoint(replace(before, files=files), workspace.folder)
-    assert layout.CHECKPOINT in {finding.path for finding in found(archive)}
+    assert paths.CHECKPOINT in {finding.path for finding in found(archive)}
     checkpoint.write_bytes(whole)
     assert found(archive) == []
 
@@ -186,10 +188,10 @@ def test_what_is_derived_or_edited(archive: Archive, sound: Archive) -> None:
 
 def test_left_over_files_are_no_damage(archive: Archive) -> None:
     """A writer that died, and one that is at work."""
-    place = archive.root / layout.WORK
+    place = archive.root / paths.WORK
     with Workspace(archive) as workspace:
-        writer = Writer(workspace, layout.LOGS, (2025, 1, 21, 3))
-        begun = archive.root / f"{writer.path}{layout.TEMPORARY}"
+        writer = Writer(workspace, tables.LOGS, (2025, 1, 21, 3))
+        begun = archive.root / f"{writer.path}{paths.TEMPORARY}"
         assert begun.exists()
         assert list(verify(archive)) == []  # it is at work
         shutil.copytree(workspace.path, place / "dead")
@@ -217,13 +219,13 @@ def _forge(archive: Archive, table: str, change: Callable[[pl.DataFrame], pl.Dat
 
 
 FORGED: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame], bool, str]] = [
-    (layout.TRAFFIC, lambda t: t.with_columns(pl.col("requests") + 1), False, "the rollups count"),
-    (layout.TRAFFIC, lambda t: t.with_columns(pl.col("bytes") + 1), True, "not what the rows"),
-    (layout.ENDPOINTS, lambda t: t.slice(1), False, "endpoints"),
-    (layout.ENDPOINTS, lambda t: t.with_columns(pl.col("us") + 1), True, "not what the rows"),
-    (layout.LATENCY, lambda t: t.slice(1), False, "latency"),
-    (layout.LATENCY, lambda t: t.with_columns(pl.col("bucket") + 1), True, "not what the rows"),
-    (layout.USERS, lambda t: t.slice(1), True, "not what the rows"),
+    (tables.TRAFFIC, lambda t: t.with_columns(pl.col("requests") + 1), False, "the rollups count"),
+    (tables.TRAFFIC, lambda t: t.with_columns(pl.col("bytes") + 1), True, "not what the rows"),
+    (tables.ENDPOINTS, lambda t: t.slice(1), False, "endpoints"),
+    (tables.ENDPOINTS, lambda t: t.with_columns(pl.col("us") + 1), True, "not what the rows"),
+    (tables.LATENCY, lambda t: t.slice(1), False, "latency"),
+    (tables.LATENCY, lambda t: t.with_columns(pl.col("bucket") + 1), True, "not what the rows"),
+    (tables.USERS, lambda t: t.slice(1), True, "not what the rows"),
 ]
 
 

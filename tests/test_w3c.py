@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import logstats
 from logstats import api
-from logstats.archive.init import init as make
+from logstats.archive.create import init as make
+from logstats.formats.engines.w3c import W3C
 from logstats.formats.registry import builtin
 from logstats.formats.text import Context, Text
-from logstats.formats.w3c import W3C
 from logstats.pipeline import Counts
 
 NAMES = ["c-ip", "cs-method", "cs-uri-stem", "sc-status", "time-taken", "x-other"]
@@ -57,7 +57,7 @@ def test_columns_are_those_of_the_directive(lines: list[str], begun: bool) -> No
     form = builtin()["iis"]
     engine = W3C("", form.fields, list(keys.values()))
     directives = "#Fields: c-ip sc-status" if begun else ""
-    tokens = engine(Text.of("\n".join(lines).encode(), context=Context(directives)))
+    tokens = engine(Text.from_bytes("\n".join(lines).encode(), context=Context(directives)))
     expected = [
         {role: row.get(name) for name, role in keys.items()}
         for row in reference(lines, ["c-ip", "sc-status"] if begun else [])

@@ -64,7 +64,7 @@ def test_wrapped_lines_are_the_lines(tmp_path: Path, name: str) -> None:
         assert {**other, "source": one["source"], "app_name": None} == one
 
 
-@pytest.mark.parametrize("number", [40, 4000])  # of many, those that no skeleton reads are DuckDB's first
+@pytest.mark.parametrize("number", [40, 4000])  # of many, those that no template reads are DuckDB's first
 def test_journald_writes_what_it_cannot_print_as_bytes(tmp_path: Path, number: int) -> None:
     """A field that is not printable text is a list of its bytes (systemd's Journal Export Formats, the JSON format)."""
 

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from logstats.archive import layout
-from logstats.archive.commits import Archive, Counts, DataFile, Snapshot, Source
-from logstats.archive.lifecycle import Policy, Step, plan
+from logstats.archive.archive import Archive
+from logstats.archive.log import tables
+from logstats.archive.log.commit import Counts, DataFile, Source
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.tiers.policy import Policy, Step, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Status:
                 }
                 for source in self.sources
             ],
-            "due": None if self.due is None else [step.said() for step in self.due],
+            "due": None if self.due is None else [step.describe() for step in self.due],
         }
 
 
@@ -78,9 +80,9 @@ def status(archive: Archive, snapshot: Snapshot, policy: Policy | None, now: dat
     total = Counts()
     for source in snapshot.sources.values():
         total += source.counts
-    parts = [(tier, snapshot.select(layout.LOGS, tier=tier)) for tier in layout.TIERS]
-    parts.append(("rollups", [file for table in layout.ROLLUPS for file in snapshot.select(table)]))
-    parts.append((layout.REJECTS, snapshot.select(layout.REJECTS)))
+    parts = [(tier, snapshot.select(tables.LOGS, tier=tier)) for tier in tables.TIERS]
+    parts.append(("rollups", [file for table in tables.ROLLUPS for file in snapshot.select(table)]))
+    parts.append((tables.REJECTS, snapshot.select(tables.REJECTS)))
     return Status(
         str(archive.root),
         snapshot.number,

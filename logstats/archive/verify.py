@@ -12,11 +12,17 @@ from typing import Any, Final
 import polars as pl
 
 from logstats import schema
-from logstats.archive import catalog, layout, lifecycle, reading, rollups, workspace
-from logstats.archive.commits import Archive, Commit, DataFile, Snapshot, Torn
+from logstats.archive.archive import Archive
+from logstats.archive.ingest import rollups
+from logstats.archive.log import paths, tables, writer
+from logstats.archive.log.commit import Commit, CorruptCommit, DataFile
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.publish import catalog
+from logstats.archive.query import rows
+from logstats.archive.tiers import policy
 from logstats.errors import LogstatsError
 
-_OURS: Final = (layout.COMMITS, *layout.TIERS, "rollups", layout.REJECTS)  # folders of an archive
+_OURS: Final = (paths.COMMITS, *tables.TIERS, "rollups", tables.REJECTS)  # folders of an archive
 _ANEW: Final = "nothing is lost: the next commit writes it anew"
 _RESTORE: Final = "bring it back from a backup; queries of other files still work"
 
@@ -38,11 +44,11 @@ def verify(
 
     With `deep`, rollups are computed again from the rows. Whatever is damaged, the rest is still checked.
     """
-    torn: list[Torn] = []
+    torn: list[CorruptCommit] = []
     commits = list(archive.commits(torn=torn))
     snapshot = archive.snapshot(lenient=True)
     for one in torn:
-        yield Finding(layout.commit_path(one.number), one.what.partition(": ")[2], one.hint)
+        yield Finding(paths.commit_path(one.number), one.what.partition(": ")[2], one.hint)
     yield from _derived(archive, snapshot, commits, whole=not torn)
     whole: dict[str, DataFile] = {}
     total = sum(file.bytes for file in snapshot.files.values())
@@ -63,34 +69,34 @@ def verify(
 def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, whole: bool) -> Iterator[Finding]:
     """Whether the commits go on without a gap, and what is written of them is what they say."""
     last = snapshot.number
-    for path in archive.files.listing(layout.COMMITS):
-        number = layout.commit_number(path)
+    for path in archive.storage.listing(paths.COMMITS):
+        number = paths.commit_number(path)
         if number is not None and number > last + 1:
             yield Finding(
-                layout.commit_path(last + 1), "the commit is missing, and so is all that came after it", _RESTORE
+                paths.commit_path(last + 1), "the commit is missing, and so is all that came after it", _RESTORE
             )
             break
     checkpoint = archive.checkpoint()
     if checkpoint is None:
-        if archive.files.size(layout.CHECKPOINT) is not None:
-            yield Finding(layout.CHECKPOINT, "it is damaged", _ANEW)
+        if archive.storage.size(paths.CHECKPOINT) is not None:
+            yield Finding(paths.CHECKPOINT, "it is damaged", _ANEW)
     elif len(commits) >= checkpoint.number:
         folded = Snapshot().after(commit for commit in commits if commit.number <= checkpoint.number)
         if folded.to_json() != checkpoint.to_json():
-            yield Finding(layout.CHECKPOINT, "it is not what the commits say", _ANEW)
+            yield Finding(paths.CHECKPOINT, "it is not what the commits say", _ANEW)
     elif whole:
-        missing = next(n for n in range(1, checkpoint.number + 1) if archive.files.size(layout.commit_path(n)) is None)
-        yield Finding(layout.commit_path(missing), "the commit is missing; the checkpoint stands in for it", _RESTORE)
-    written = archive.files.read(layout.CATALOG)
-    expected = catalog.script(archive.files, snapshot).encode()
+        missing = next(n for n in range(1, checkpoint.number + 1) if archive.storage.size(paths.commit_path(n)) is None)
+        yield Finding(paths.commit_path(missing), "the commit is missing; the checkpoint stands in for it", _RESTORE)
+    written = archive.storage.read(paths.CATALOG)
+    expected = catalog.script(archive.storage, snapshot).encode()
     if written is not None and written != expected and whole:
         same = written.split(b"\n", 1)[0] == expected.split(b"\n", 1)[0]
         what = "it was changed" if same else "it is of another commit than the last, or of another version"
-        yield Finding(layout.CATALOG, what, _ANEW, note=not same)
+        yield Finding(paths.CATALOG, what, _ANEW, note=not same)
     try:
-        lifecycle.load(archive.root / layout.LIFECYCLE)
+        policy.load(archive.root / paths.LIFECYCLE)
     except LogstatsError as error:
-        yield Finding(layout.LIFECYCLE, error.what.removeprefix(f"{archive.root / layout.LIFECYCLE}: "), error.hint)
+        yield Finding(paths.LIFECYCLE, error.what.removeprefix(f"{archive.root / paths.LIFECYCLE}: "), error.hint)
 
 
 def _damage(archive: Archive, file: DataFile) -> str | None:
@@ -99,20 +105,20 @@ def _damage(archive: Archive, file: DataFile) -> str | None:
     import pyarrow.parquet as pq
 
     try:
-        size = archive.files.size(file.path)
+        size = archive.storage.size(file.path)
         if size is None:
             return "the file is missing"
         if size != file.bytes:
             return f"it has {size:,} bytes, and had {file.bytes:,}"
-        if archive.files.sha256(file.path) != file.sha256:
+        if archive.storage.sha256(file.path) != file.sha256:
             return "its content was changed (another SHA-256 than when it was written)"
-        with pq.ParquetFile(archive.files.at(file.path), filesystem=archive.files.filesystem) as parquet:
+        with pq.ParquetFile(archive.storage.at(file.path), filesystem=archive.storage.filesystem) as parquet:
             metadata, names = parquet.metadata, tuple(parquet.schema_arrow.names)
             if metadata.num_rows != file.rows:
                 return f"it has {metadata.num_rows:,} rows, and the commit says {file.rows:,}"
-            if names != (file.columns or tuple(layout.columns(file.table))):
+            if names != (file.columns or tuple(tables.columns(file.table))):
                 return "it has other columns than the commit says"
-            first, last = _range(metadata, names.index(layout.time_column(file.table)))
+            first, last = _range(metadata, names.index(tables.time_column(file.table)))
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
     except pa.ArrowException as error:
@@ -131,7 +137,7 @@ def _range(metadata: Any, column: int) -> tuple[datetime, datetime]:
     return min(one.min for one in found), max(one.max for one in found)
 
 
-def _span(partition: layout.Partition) -> tuple[datetime, datetime]:
+def _span(partition: paths.Partition) -> tuple[datetime, datetime]:
     year, month, day = partition[:3]
     begin = datetime(year, month, day, tzinfo=UTC) + timedelta(hours=sum(partition[3:]))
     try:
@@ -144,44 +150,44 @@ def _rollups(
     archive: Archive,
     snapshot: Snapshot,
     whole: dict[str, DataFile],
-    gone: set[layout.Partition],
+    gone: set[paths.Partition],
     *,
     deep: bool,
 ) -> Iterator[Finding]:
     """Day by day: rollups against one another, and against the rows, but for the days whose rows are `gone`."""
     files = sorted(
-        (file for file in snapshot.files.values() if file.table != layout.REJECTS), key=lambda file: file.partition[:3]
+        (file for file in snapshot.files.values() if file.table != tables.REJECTS), key=lambda file: file.partition[:3]
     )
     for day, some in groupby(files, key=lambda file: file.partition[:3]):
-        tables: dict[str, list[DataFile]] = {table: [] for table in layout.TABLES}
+        by_table: dict[str, list[DataFile]] = {table: [] for table in tables.TABLES}
         for file in some:
-            tables[file.table].append(file)
-        path = layout.folder(layout.TRAFFIC, "rollups", day).replace(f"/{layout.TRAFFIC}", "")
-        if any(file.path not in whole for held in tables.values() for file in held):
+            by_table[file.table].append(file)
+        path = paths.folder(tables.TRAFFIC, "rollups", day).replace(f"/{tables.TRAFFIC}", "")
+        if any(file.path not in whole for held in by_table.values() for file in held):
             yield Finding(path, "this day's rollups cannot be compared with its rows, as files are damaged", note=True)
             continue
-        stored = {table: _stored(archive, tables[table], table) for table in layout.ROLLUPS}
-        requests = int(stored[layout.TRAFFIC]["requests"].sum())
-        counted = requests + int(stored[layout.TRAFFIC]["events"].sum())
-        rows = sum(file.rows for file in tables[layout.LOGS])
+        stored = {table: _stored(archive, by_table[table], table) for table in tables.ROLLUPS}
+        requests = int(stored[tables.TRAFFIC]["requests"].sum())
+        counted = requests + int(stored[tables.TRAFFIC]["events"].sum())
+        rows = sum(file.rows for file in by_table[tables.LOGS])
         if rows > counted or (rows < counted and day not in gone):
             yield Finding(path, f"the rollups count {counted:,} rows, and there are {rows:,}")
-        ranked = stored[layout.ENDPOINTS]
+        ranked = stored[tables.ENDPOINTS]
         if int(ranked["requests"].sum()) != requests:
             yield Finding(path, f"traffic counts {requests:,} requests, endpoints {int(ranked['requests'].sum()):,}")
-        timed, measured = int(ranked["timed"].sum()), int(stored[layout.LATENCY]["count"].sum())
+        timed, measured = int(ranked["timed"].sum()), int(stored[tables.LATENCY]["count"].sum())
         if timed != measured:
             yield Finding(path, f"endpoints count {timed:,} durations, latency {measured:,}")
         if deep:
             if rows < counted:
                 yield Finding(path, f"{counted - rows:,} rows were deleted, so nothing shows their rollups", note=True)
             else:
-                yield from _recomputed(archive, tables[layout.LOGS], stored, path)
+                yield from _recomputed(archive, by_table[tables.LOGS], stored, path)
 
 
 def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:
-    parts = [reading.read(archive, [file], list(layout.columns(table))) for file in files]
-    return rollups.merged([*parts, pl.DataFrame(schema=layout.columns(table))], table)
+    parts = [rows.read(archive, [file], list(tables.columns(table))) for file in files]
+    return rollups.merged([*parts, pl.DataFrame(schema=tables.columns(table))], table)
 
 
 def _recomputed(
@@ -193,9 +199,9 @@ def _recomputed(
         columns = ", ".join(sorted(lacking))
         yield Finding(path, f"its rollups cannot be computed again without {columns}", note=True)
         return
-    parts: dict[str, list[pl.DataFrame]] = {table: [] for table in layout.ROLLUPS}
+    parts: dict[str, list[pl.DataFrame]] = {table: [] for table in tables.ROLLUPS}
     for file in files:
-        for frame in reading.batches(archive, file, sorted(_NEEDED)):
+        for frame in rows.batches(archive, file, sorted(_NEEDED)):
             for table, part in rollups.summarise(frame.with_row_index("line")).items():
                 parts[table].append(part)
         if max(map(len, parts.values())) > _PARTS:
@@ -229,9 +235,9 @@ _NEEDED: Final = frozenset(
 _PARTS: Final = 64  # rollups of chunks, before they are merged
 
 
-def _deleted(commits: Iterable[Commit]) -> set[layout.Partition]:
+def _deleted(commits: Iterable[Commit]) -> set[paths.Partition]:
     """The days whose rows a policy has deleted."""
-    days: set[layout.Partition] = set()
+    days: set[paths.Partition] = set()
     for commit in commits:
         if commit.what == "tier" and commit.note.get("to") == "deleted":
             year, month, day = map(int, str(commit.note["day"]).split("-"))
@@ -243,15 +249,15 @@ def _others(archive: Archive) -> Iterator[Finding]:
     """Files that no commit names: of a writer at work, left by one that died, or foreign."""
     lying = list(_lying(archive))
     # In this order: whoever is at work now may have committed by then, and what it has not is in its journal.
-    begun = {path: alive for alive, paths in workspace.writers(archive) for path in paths}
+    begun = {path: alive for alive, paths in writer.writers(archive) for path in paths}
     snapshot = archive.snapshot(lenient=True)
     for path in lying:
-        plain = path.removesuffix(layout.TEMPORARY)
-        if path in snapshot.files or path in snapshot.removed or begun.get(plain) or archive.files.size(path) is None:
+        plain = path.removesuffix(paths.TEMPORARY)
+        if path in snapshot.files or path in snapshot.removed or begun.get(plain) or archive.storage.size(path) is None:
             continue
         if plain in begun:
             yield Finding(path, "left by a run that died; `logstats archive tier` deletes it", note=True)
-        elif path.startswith(f"{layout.COMMITS}/") and layout.commit_number(path) is not None:
+        elif path.startswith(f"{paths.COMMITS}/") and paths.commit_number(path) is not None:
             continue  # it was looked at
         else:
             yield Finding(path, "no commit names this file", "if it is not yours, delete it: nothing reads it")
@@ -261,8 +267,8 @@ def _lying(archive: Archive) -> Iterator[str]:
     """Every file in the folders of an archive, and of tiers that lie elsewhere, but for the few known ones."""
     held = archive.snapshot(lenient=True).files.values()
     elsewhere = {file.path.rpartition(f"/{file.tier}/")[0] for file in held if Path(file.path).is_absolute()}
-    tiers = [f"{base}/{tier}" for base in sorted(elsewhere) for tier in layout.TIERS]
+    tiers = [f"{base}/{tier}" for base in sorted(elsewhere) for tier in tables.TIERS]
     for folder in (*_OURS, *tiers):
-        yield from (path for path in archive.files.listing(folder) if path != layout.CHECKPOINT)
-    known = (*_OURS, layout.WORK, layout.LIFECYCLE, layout.CATALOG)
+        yield from (path for path in archive.storage.listing(folder) if path != paths.CHECKPOINT)
+    known = (*_OURS, paths.WORK, paths.LIFECYCLE, paths.CATALOG)
     yield from (place.name for place in sorted(archive.root.iterdir()) if place.name not in known)

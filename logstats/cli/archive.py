@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logstats.cli import options as shared
-from logstats.cli.talk import Talk
+from logstats.cli.messages import Messages
 from logstats.errors import ExitCode, LogstatsError, UnknownFormatError, UsageError
 
 if TYPE_CHECKING:
-    from logstats.archive.add import Added, Outcome
-    from logstats.archive.commits import DataFile
-    from logstats.archive.lifecycle import Step
+    from logstats.archive.ingest.progress import Added, Outcome
+    from logstats.archive.log.commit import DataFile
+    from logstats.archive.tiers.policy import Step
 
 app = typer.Typer(
     help="Every log line kept once, in Parquet files that move from tier to tier.",
@@ -41,17 +41,17 @@ def init(
     if folder and archive and folder != archive:
         raise UsageError("two folders are named", "an archive has one")
     place = shared.archive_dir(folder or archive)
-    from logstats.archive.init import init as make
+    from logstats.archive.create import init as make
 
     made = make(place)
-    talk = Talk(quiet=quiet)
-    talk.say(f"{made.root}: an archive; its lifecycle.toml says when days move from tier to tier")
-    talk.say(f"add logs: logstats archive add /var/log/nginx/access.log* --archive {place}")
+    messages = Messages(quiet=quiet)
+    messages.say(f"{made.root}: an archive; its lifecycle.toml says when days move from tier to tier")
+    messages.say(f"add logs: logstats archive add /var/log/nginx/access.log* --archive {place}")
     return int(ExitCode.DONE)
 
 
 @app.command()
-@shared.takes(shared.READING)
+@shared.shared_options(shared.READING)
 def add(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
@@ -75,7 +75,7 @@ def add(
             "--allow-duplicates", help="Add everything, even what is in the archive already.", rich_help_panel=_KNOWN
         ),
     ] = False,
-    given: shared.Given = shared.GIVEN,
+    given: shared.SharedOptions = shared.SHARED,
     filters: Annotated[list[str] | None, typer.Option(*_FILTERS, *_EXCLUDED, hidden=True)] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
@@ -91,7 +91,7 @@ def add(
             "add everything, and filter when you ask: logstats report --archive DIR --since …",
         )
     place = shared.archive_dir(archive)
-    talk = Talk(quiet=quiet, progress=progress)
+    messages = Messages(quiet=quiet, progress=progress)
 
     import pyarrow as pa
 
@@ -110,36 +110,36 @@ def add(
                 source_name=source_name,
                 allow_duplicates=allow_duplicates,
                 final=final,
-                listener=talk,
+                listener=messages,
                 interrupt=interrupt,
             )
         finally:
-            talk.done()
-    _tell(added, talk)
+            messages.done()
+    _tell(added, messages)
     if added.interrupted:
-        talk.codes.add(ExitCode.INTERRUPTED)
+        messages.codes.add(ExitCode.INTERRUPTED)
     counts = added.counts
     unread = sum(isinstance(outcome.problem, UnknownFormatError) for outcome in added.outcomes)
     if unread == len(added.outcomes) > 0 or (counts.rejected and not counts.requests + counts.events):
-        talk.codes.add(ExitCode.NOTHING_PARSED)
+        messages.codes.add(ExitCode.NOTHING_PARSED)
     elif unread:
-        talk.codes.add(ExitCode.FAILED)
-    return int(talk.exit_code)
+        messages.codes.add(ExitCode.FAILED)
+    return int(messages.exit_code)
 
 
-def _tell(added: Added, talk: Talk) -> None:
+def _tell(added: Added, messages: Messages) -> None:
     for outcome in added.outcomes:
-        talk.say(_said(outcome))
+        messages.say(_said(outcome))
         if outcome.left and not added.interrupted:  # which ends in the middle of some line
-            talk.say(
+            messages.say(
                 f"{outcome.name}: its last line ({outcome.left:,} bytes) has no newline yet and waits for it; "
                 "--final takes it as it is"
             )
     if len(added.outcomes) > 1:
         counts = added.counts
-        talk.say(f"{counts.lines:,} lines of {len(added.outcomes)} sources added")
+        messages.say(f"{counts.lines:,} lines of {len(added.outcomes)} sources added")
     if added.interrupted:
-        talk.warn("interrupted", "what is said to be added is in the archive; run it again to add the rest")
+        messages.warn("interrupted", "what is said to be added is in the archive; run it again to add the rest")
 
 
 def _said(outcome: Outcome) -> str:
@@ -187,53 +187,54 @@ def tier(
     by a later run, after the grace. Running it again, or going on after it was interrupted, does what is still due.
     """
     place = shared.archive_dir(archive)
-    talk = Talk(quiet=quiet)
+    messages = Messages(quiet=quiet)
 
-    from logstats.archive import lifecycle, tier
-    from logstats.archive.commits import Archive
-    from logstats.archive.compact import compact
-    from logstats.archive.sweep import sweep
+    from logstats.archive.archive import Archive
+    from logstats.archive.log.orphans import sweep
+    from logstats.archive.tiers import move
+    from logstats.archive.tiers.compact import compact
+    from logstats.archive.tiers.policy import Policy, age, load, plan
     from logstats.filters import parse_time
 
     opened = Archive.open(place)
     clock = datetime.now(UTC)
     moment = parse_time(now, "UTC", clock) if now else clock
     try:
-        keep = lifecycle.age(grace)
+        keep = age(grace)
     except ValueError as error:
         raise UsageError(f"--grace: {error}", "write 24h, 7d or 2w") from None
     path = Path(policy) if policy else opened.root / LIFECYCLE
-    rules = lifecycle.load(path)
+    rules = load(path)
     if rules is None:
         if policy:
             raise UsageError(f"{policy}: there is no such file")
-        talk.say(f"{path}: there is no such file, so nothing moves and nothing is deleted")
-        rules = lifecycle.Policy()
+        messages.say(f"{path}: there is no such file, so nothing moves and nothing is deleted")
+        rules = Policy()
     if dry_run:
-        for step in lifecycle.plan(opened.snapshot(), rules, moment):
-            print(step.said())
+        for step in plan(opened.snapshot(), rules, moment):
+            print(step.describe())
         return int(ExitCode.DONE)
-    tier.apply(opened, rules, moment, _Moved(talk))
+    move.apply(opened, rules, moment, _Moved(messages))
     fewer = compact(opened, clock)
     if fewer:
-        talk.say(f"{fewer:,} fewer files, by putting small ones together")
+        messages.say(f"{fewer:,} fewer files, by putting small ones together")
     swept = sweep(opened, clock, keep)  # by the clock, whatever --now says: somebody may be reading
     if swept.removed or swept.left_over:
         left = f", and {swept.left_over:,} that a run which died had left" if swept.left_over else ""
-        talk.say(f"{swept.removed:,} replaced files deleted{left}")
-    return int(talk.exit_code)
+        messages.say(f"{swept.removed:,} replaced files deleted{left}")
+    return int(messages.exit_code)
 
 
 class _Moved:
     """Tells what becomes of each day."""
 
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
+    def __init__(self, messages: Messages) -> None:
+        self._talk = messages
 
     def finished(self, step: Step, made: tuple[DataFile, ...]) -> None:
         size = sum(file.bytes for file in made)
         files = f"{len(made):,} file{'s' if len(made) != 1 else ''}"
-        self._talk.say(step.said() + (f", {files} ({size / 1e6:,.1f} MB)" if made else ""))
+        self._talk.say(step.describe() + (f", {files} ({size / 1e6:,.1f} MB)" if made else ""))
 
     def failed(self, step: Step, error: LogstatsError) -> None:
         self._talk.codes.add(error.exit_code)
@@ -253,14 +254,14 @@ def status(
     shared.choice("--output", output, ("table", "json"))
     place = shared.archive_dir(archive)
 
-    from logstats.archive import lifecycle
-    from logstats.archive.commits import Archive
+    from logstats.archive.archive import Archive
     from logstats.archive.status import status as look
+    from logstats.archive.tiers.policy import load
     from logstats.filters import parse_time
 
     opened = Archive.open(place)
     moment = parse_time(now, "UTC", datetime.now(UTC)) if now else datetime.now(UTC)
-    found = look(opened, opened.snapshot(), lifecycle.load(opened.root / LIFECYCLE), moment)
+    found = look(opened, opened.snapshot(), load(opened.root / LIFECYCLE), moment)
     if output == "json":
         print(json.dumps(found.to_dict()))
         return int(ExitCode.DONE)
@@ -282,26 +283,26 @@ def verify(
     What is damaged is named, and makes it exit with 1.
     """
     place = shared.archive_dir(archive)
-    talk = Talk(quiet=quiet, progress=progress)
+    messages = Messages(quiet=quiet, progress=progress)
 
-    from logstats.archive.commits import Archive
+    from logstats.archive.archive import Archive
     from logstats.archive.verify import verify as findings
     from logstats.reports.printable import printable
 
     opened = Archive.open(place)
     damage = notes = 0
     try:
-        for finding in findings(opened, deep=deep, progress=talk.percent):
+        for finding in findings(opened, deep=deep, progress=messages.percent):
             damage, notes = damage + (not finding.note), notes + finding.note
             hint = f" ({finding.hint})" if finding.hint else ""
-            talk.done()
+            messages.done()
             print(printable(f"{'note: ' if finding.note else ''}{finding.path}: {finding.what}{hint}"))
     finally:
-        talk.done()
+        messages.done()
     snapshot = opened.snapshot(lenient=True)
     size = sum(file.bytes for file in snapshot.files.values())
-    talk.say(
+    messages.say(
         f"{snapshot.number:,} commits and {len(snapshot.files):,} files ({size / 1e6:,.1f} MB) checked: "
         + (f"{damage:,} damaged" if damage else "all as it should be")
     )
-    return int(ExitCode.FAILED if damage else talk.exit_code)
+    return int(ExitCode.FAILED if damage else messages.exit_code)

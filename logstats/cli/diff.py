@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from logstats.cli import options as shared
+from logstats.cli.messages import Messages
 from logstats.cli.output import destination, rendered
-from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, UsageError
 
 OUTPUTS = ("table", "json", "markdown")
 
 
-@shared.takes(shared.READING, shared.FILTERS)
+@shared.shared_options(shared.READING, shared.FILTERS)
 def diff(
     sides: Annotated[
         list[str] | None,
@@ -46,7 +46,7 @@ def diff(
         ),
     ] = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Rows of each table (JSON carries all).")] = 10,
-    given: shared.Given = shared.GIVEN,
+    given: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
@@ -61,7 +61,7 @@ def diff(
     """
     shared.choice("--output", output, OUTPUTS)
     limit = _percent(fail_if_slower) if fail_if_slower is not None else None
-    talk = Talk(quiet=quiet, progress=progress)
+    messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
     from logstats.objectives.diff_text import said, sections
@@ -71,21 +71,23 @@ def diff(
     place, two = _sides(sides or [], archive, before, after)
     with Interrupt() as interrupt:
         try:
-            made = api.diff(*two, chosen, archive=place, listener=talk, interrupt=interrupt, progress=talk.percent)
+            made = api.diff(
+                *two, chosen, archive=place, listener=messages, interrupt=interrupt, progress=messages.percent
+            )
         finally:
-            talk.done()
+            messages.done()
     with destination(out, shared.moment(chosen)) as file:
         file.write(rendered(sections(made, top), made.to_dict(), output, to_file=out is not None))
     if limit is not None:
         for change in made.slower_than(limit):
-            talk.missed(said(change))
+            messages.missed(said(change))
         if not made.measurable:
-            talk.missed("no data: there are no durations to compare on both sides")
+            messages.missed("no data: there are no durations to compare on both sides")
     if made.before.nothing_parsed or made.after.nothing_parsed:
-        talk.codes.add(ExitCode.NOTHING_PARSED)
+        messages.codes.add(ExitCode.NOTHING_PARSED)
     if interrupt.asked:
-        talk.codes.add(ExitCode.INTERRUPTED)
-    return int(talk.exit_code)
+        messages.codes.add(ExitCode.INTERRUPTED)
+    return int(messages.exit_code)
 
 
 def _sides(

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logstats.cli import options as shared
-from logstats.cli.talk import Talk
+from logstats.cli.messages import Messages
 from logstats.errors import ExitCode, SourceError
 from logstats.reports.printable import printable, shortened
-from logstats.reports.reasons import explain
+from logstats.reports.reasons import describe_reason
 from logstats.reports.units import counted
 
 if TYPE_CHECKING:
-    from logstats.formats.candidates import Candidate
-    from logstats.formats.detect import Detected
+    from logstats.explain import BadLine
+    from logstats.formats.detection.candidates import Candidate
+    from logstats.formats.detection.detect import Detected
     from logstats.formats.model import Field
-    from logstats.trial import BadLine
 
 app = typer.Typer(
     help="The formats that logs can have: those that are known, which one a log has, how well one reads it.",
@@ -92,33 +92,33 @@ def detect(
     tz: shared.Zone = "UTC",
 ) -> int:
     """Which format a log has: all that can read its first lines, best first, with what each makes of a line."""
-    from logstats import trial
+    from logstats import explain
     from logstats.api import Options
     from logstats.inputs import discover
 
     zone = Options(tz=tz).zone()
     known = _known(formats_dir)
-    talk = Talk()
+    messages = Messages()
     found, problems = discover(sources or [])
     for problem in problems:
-        talk.problem(problem)
+        messages.problem(problem)
     for number, source in enumerate(found):
         if number:
             print()
         try:
-            detected, lines = trial.detect(source, known)
+            detected, lines = explain.detect(source, known)
         except SourceError as problem:
-            talk.problem(problem)
+            messages.problem(problem)
             continue
         if detected is None:
-            talk.codes.add(ExitCode.NOTHING_PARSED)
+            messages.codes.add(ExitCode.NOTHING_PARSED)
             words = "nothing to go by" if not lines else "no format reads these lines"
             print(f"{printable(source.name)}: {words}")
             if lines:
                 print("  name one with --format, or paste the server's own definition: --log-format '…'")
             continue
         _show_detected(source.name, detected, lines, zone)
-    return int(talk.exit_code)
+    return int(messages.exit_code)
 
 
 @app.command()
@@ -134,23 +134,23 @@ def test(
 
     Exits with 4 if a line was rejected, with 5 if none could be read.
     """
-    from logstats import trial
+    from logstats import explain
     from logstats.api import Options
-    from logstats.formats.layout import parse
+    from logstats.formats.wrappers.stack import parse
     from logstats.inputs import discover
 
     options = Options(tz=tz)
-    layouts = parse(name, _known(formats_dir))
-    talk = Talk()
+    stacks = parse(name, _known(formats_dir))
+    messages = Messages()
     found, problems = discover(sources or [])
     for problem in problems:
-        talk.problem(problem)
-    result = trial.trial(layouts, found, options.reading(frozenset(_columns())), talk)
+        messages.problem(problem)
+    result = explain.trial(stacks, found, options.reading(frozenset(_columns())), messages)
     ignored = f" ({result.ignored:,} left out: blank lines, directives)" if result.ignored else ""
     print(f"{counted(result.lines - result.ignored, 'line')}{ignored}")
     print(f"  {result.accepted:>9,} accepted" + (f", {result.events:,} of them events" if result.events else ""))
     for reason, number in result.rejected.items():
-        _print(f"  {number:>9,} rejected: {explain(reason)}", indent=12)
+        _print(f"  {number:>9,} rejected: {describe_reason(reason)}", indent=12)
     if result.example:
         print(f"\nThe first row\n  {_row(result.example)}")
     for bad in result.bad:
@@ -158,8 +158,8 @@ def test(
         for line in _pointed(bad):
             print(line)
     if result.rejected:
-        talk.codes.add(ExitCode.REJECTED if result.accepted else ExitCode.NOTHING_PARSED)
-    return int(talk.exit_code)
+        messages.codes.add(ExitCode.REJECTED if result.accepted else ExitCode.NOTHING_PARSED)
+    return int(messages.exit_code)
 
 
 def _known(formats_dir: str | None) -> Any:
@@ -197,29 +197,29 @@ def _unit(field: Field) -> str:
 
 
 def _show_detected(name: str, detected: Detected, lines: list[str], zone: str) -> None:
-    from logstats.formats.detect import SURE
-    from logstats.trial import first_row
+    from logstats.explain import first_row
+    from logstats.formats.detection.detect import SURE
 
     print(f"{printable(name)}: {detected.name}, {detected.sure:.0%} sure")
     shown: list[Candidate] = []
     for candidate in detected.ranking:
-        if all(candidate.layout.name != other.layout.name for other in shown):
+        if all(candidate.stack.name != other.stack.name for other in shown):
             shown.append(candidate)
-    width = max(len(candidate.layout.name) for candidate in shown)
+    width = max(len(candidate.stack.name) for candidate in shown)
     for candidate in shown[:8]:
-        row = _row(first_row(candidate.layout, lines, zone))
-        _print(f"  {candidate.layout.name:{width}}  {candidate.share:>4.0%}  {row}", indent=6)
-    if len(detected.layouts) > 1:
+        row = _row(first_row(candidate.stack, lines, zone))
+        _print(f"  {candidate.stack.name:{width}}  {candidate.share:>4.0%}  {row}", indent=6)
+    if len(detected.stacks) > 1:
         print("  Lines of several layouts are mixed; each is read by the first of them that it fits.")
     if detected.share < SURE:
-        first = detected.layouts[0].name
+        first = detected.stacks[0].name
         _print(
             f"  The other lines fit none of them: logstats formats test {first} FILE shows where they stop; "
             "--format NAME or --log-format '…' says how they are written.",
             indent=2,
         )
     if detected.rival is not None:
-        one, other = detected.ranking[0].layout, detected.rival.layout
+        one, other = detected.ranking[0].stack, detected.rival.stack
         _print(f"  {one.name} and {other.name} read the same lines otherwise.", indent=2)
         _print(f"  {one.name}: {one.format.title}", indent=4)
         _print(f"  {other.name}: {other.format.title}", indent=4)
@@ -244,7 +244,7 @@ def _pointed(bad: BadLine) -> Iterator[str]:
     start = max(0, bad.column - width * 2 // 3)
     before, after = printable(bad.text[start : bad.column]), printable(bad.text[bad.column : start + width])
     lead = "…" if start else ""
-    yield f"{printable(bad.source)}, line {bad.number:,}: {explain(bad.reason)}"
+    yield f"{printable(bad.source)}, line {bad.number:,}: {describe_reason(bad.reason)}"
     yield f"  {shortened_end(lead + before + after, width)}"
     yield f"  {' ' * (len(lead) + len(before))}^"
 

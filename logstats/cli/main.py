@@ -13,8 +13,8 @@ import typer
 
 from logstats import __version__
 from logstats.cli import archive, diff, formats, parse, query, report, slo
+from logstats.cli.messages import Messages
 from logstats.cli.output import abandon
-from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, LogstatsError
 
 app = typer.Typer(
@@ -58,7 +58,7 @@ def run() -> None:
     try:
         code = app(prog_name="logstats", standalone_mode=False)
     except LogstatsError as error:
-        Talk().error(error)
+        Messages().error(error)
         code = error.exit_code
     except SystemExit as exit:  # so Typer ends when a pipe breaks
         if not isinstance(exit.__context__, BrokenPipeError):
@@ -69,7 +69,7 @@ def run() -> None:
         abandon(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
         hint = "make room for it" if error.errno == errno.ENOSPC else ""
-        Talk().error(LogstatsError(where + (error.strerror or str(error)).lower(), hint))
+        Messages().error(LogstatsError(where + (error.strerror or str(error)).lower(), hint))
         code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED

@@ -15,15 +15,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from logstats import memory
+from logstats import allocators
 from logstats.errors import LogstatsError, UsageError
 
 if TYPE_CHECKING:
     from logstats.api import Options
 
 Group = Mapping[str, tuple[Any, Any]]  # parameter → how Typer reads it, and its default
-Given = Mapping[str, Any]
-GIVEN: Final[Given] = MappingProxyType({})  # stands where `takes` puts the shared options
+SharedOptions = Mapping[str, Any]
+SHARED: Final[SharedOptions] = MappingProxyType({})  # stands where `shared_options` puts the shared options
 
 _READING, _FILTERS, _OUTPUT = "How lines are read", "Which lines count", "Output"
 
@@ -213,7 +213,7 @@ Quiet = Annotated[
 ]
 
 
-def takes(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def shared_options(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A command that has the options of these groups where its signature says `given`, and gets their values in it.
 
     What is given but empty is a UsageError, whichever option it is.
@@ -232,7 +232,7 @@ def takes(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
         @wraps(command)
         def run(**values: Any) -> int:
             _refuse_empty(values)
-            memory.settle()
+            allocators.configure()
             return command(given={name: values.pop(name) for name in shared}, **values)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
@@ -254,7 +254,7 @@ def words(values: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def reading_options(given: Mapping[str, Any]) -> Options:
-    """The library's options from those that a command `takes`."""
+    """The library's options from those that a command `shared_options`."""
     from logstats.api import Options
 
     listed = ("status", "method", "exclude_status", "exclude_method")

@@ -70,7 +70,7 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
 
 
 @dataclass(frozen=True, slots=True)
-class Screen:
+class Prefilter:
     """What there is to show a text on."""
 
     width: int
@@ -83,9 +83,9 @@ class Screen:
         return self.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
-def screen(*, to_file: bool) -> Screen:
+def screen(*, to_file: bool) -> Prefilter:
     """The terminal, or what stands for it."""
-    return Screen(
+    return Prefilter(
         shutil.get_terminal_size((80, 24)).columns,
         not to_file and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
         "utf-8" if to_file else sys.stdout.encoding or "utf-8",

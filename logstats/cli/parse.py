@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from logstats.cli import options as shared
+from logstats.cli.messages import Messages
 from logstats.cli.output import destination
-from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, UsageError
 
 _OUTPUT = "Output"
 
 
-@shared.takes(shared.READING, shared.FILTERS)
+@shared.shared_options(shared.READING, shared.FILTERS)
 def parse(
     sources: shared.Sources = None,
-    given: shared.Given = shared.GIVEN,
+    given: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT),
@@ -38,7 +38,7 @@ def parse(
     shared.choice("--output", output, tuple(WRITERS))
     if output == "parquet" and out is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
-    talk = Talk(quiet=quiet, progress=progress)
+    messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
     from logstats.pipeline import Counts, Interrupt
@@ -52,24 +52,24 @@ def parse(
         destination(out, shared.moment(chosen)) as file,
     ):
         frames = api.read(
-            sources or [], chosen, listener=talk, interrupt=interrupt, rejects=write_rejects, counts=counts
+            sources or [], chosen, listener=messages, interrupt=interrupt, rejects=write_rejects, counts=counts
         )
         try:
             with WRITERS[output](file) as write:
                 for frame in frames:
                     write(frame)
         finally:
-            talk.done()
+            messages.done()
     if counts.rejected:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(counts.reasons.items()))
-        talk.warn(
+        messages.warn(
             f"{counts.rejected:,} of {counts.lines:,} lines could not be read: {reasons}",
             "--rejects FILE keeps them",
         )
     if counts.interrupted:
-        talk.codes.add(ExitCode.INTERRUPTED)
+        messages.codes.add(ExitCode.INTERRUPTED)
     if counts.rejected and not counts.requests + counts.events + counts.filtered:
-        talk.codes.add(ExitCode.NOTHING_PARSED)
+        messages.codes.add(ExitCode.NOTHING_PARSED)
     if strict and counts.rejected:
-        talk.codes.add(ExitCode.REJECTED)
-    return int(talk.exit_code)
+        messages.codes.add(ExitCode.REJECTED)
+    return int(messages.exit_code)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from logstats.cli import options as shared
+from logstats.cli.messages import Messages
 from logstats.cli.output import destination
-from logstats.cli.talk import Talk
 from logstats.errors import UsageError
 
 _OUTPUT = "Output"
@@ -44,24 +44,25 @@ def query(
         sql = sys.stdin.buffer.read().decode("utf-8", "replace")
     if not sql.strip():
         raise UsageError("there is no SQL", "write one SELECT, such as 'FROM logs LIMIT 10'")
-    talk = Talk(quiet=quiet, progress=progress)
+    messages = Messages(quiet=quiet, progress=progress)
 
-    from logstats.archive.commits import Archive, ArchiveError
-    from logstats.archive.query import present, session
+    from logstats.archive.archive import Archive
+    from logstats.archive.log.commit import ArchiveError
+    from logstats.archive.query.sql import present, session
     from logstats.reports import results
 
     opened = Archive.open(place)
-    snapshot, missing = present(opened.files, opened.snapshot(lenient=True))
+    snapshot, missing = present(opened.storage, opened.snapshot(lenient=True))
     for problem in (*snapshot.torn, *(ArchiveError(f"{path}: the file is missing") for path in missing)):
-        talk.codes.add(problem.exit_code)
-        talk.error(ArchiveError(problem.what, "the answer is without what it held; see logstats archive verify"))
-    with session(opened.files, snapshot) as asked:
+        messages.codes.add(problem.exit_code)
+        messages.error(ArchiveError(problem.what, "the answer is without what it held; see logstats archive verify"))
+    with session(opened.storage, snapshot) as asked:
         try:
             if explain:
                 with destination(out, datetime.now(UTC)) as file:
                     file.write(asked.explain(sql).encode())
-                return int(talk.exit_code)
-            frames = asked.run(sql, results.FORMS[output], progress=talk.percent)
+                return int(messages.exit_code)
+            frames = asked.run(sql, results.FORMS[output], progress=messages.percent)
             with destination(out, datetime.now(UTC)) as file:
                 if output == "table":
                     terminal = out is None and sys.stdout.isatty()
@@ -71,14 +72,16 @@ def query(
                         width=shutil.get_terminal_size((80, 24)).columns if terminal else None,
                         unicode=encoding.lower().startswith("utf"),
                     )
-                    talk.done()
+                    messages.done()
                     file.write(text.encode(encoding, "backslashreplace"))
                     if rows > results.MAX_ROWS:
-                        talk.warn(f"only the first {results.MAX_ROWS:,} rows are shown", "-o csv and -o jsonl give all")
+                        messages.warn(
+                            f"only the first {results.MAX_ROWS:,} rows are shown", "-o csv and -o jsonl give all"
+                        )
                 else:
                     with results.WRITERS[output](file) as write:
                         for frame in frames:
                             write(frame)
         finally:
-            talk.done()
-    return int(talk.exit_code)
+            messages.done()
+    return int(messages.exit_code)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from logstats.cli import options as shared
+from logstats.cli.messages import Messages
 from logstats.cli.output import destination
-from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, UsageError
-from logstats.reports.renderers import RENDERERS, TABLES, TABLES_OVER_TIME, Renderer, View
+from logstats.reports.renderers import RENDERERS, Renderer
+from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
 
 if TYPE_CHECKING:
     from logstats.reports.model import Report
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _STATISTICS, _OUTPUT = "Statistics", "Output"
 
 
-@shared.takes(shared.READING, shared.FILTERS)
+@shared.shared_options(shared.READING, shared.FILTERS)
 def report(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
@@ -30,7 +31,7 @@ def report(
         bool,
         typer.Option("--rows", help="With --archive: from its rows, even where rollups would do.", show_default=False),
     ] = False,
-    given: shared.Given = shared.GIVEN,
+    given: shared.SharedOptions = shared.SHARED,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -160,7 +161,7 @@ def report(
         sender=email_from or "",
         subject=email_subject or "",
     )
-    talk = Talk(quiet=quiet, progress=progress)
+    messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
     from logstats.pipeline import Interrupt
@@ -192,16 +193,16 @@ def report(
                 sort=sort,
                 fail_if=fail_if or (),
                 top=None if renderer.cuts else top,
-                listener=talk,
+                listener=messages,
                 interrupt=interrupt,
                 rejects=write_rejects,
-                progress=talk.percent,
+                progress=messages.percent,
             )
         finally:
-            talk.done()
+            messages.done()
     with destination(out, shared.moment(chosen)) as file:
         file.write(renderer.render(made, view))
-    return int(_exit_code(made, talk, strict=strict))
+    return int(_exit_code(made, messages, strict=strict))
 
 
 def _view(renderer: Renderer, *, to_file: bool) -> View:
@@ -216,14 +217,14 @@ def _view(renderer: Renderer, *, to_file: bool) -> View:
     )
 
 
-def _exit_code(made: Report, talk: Talk, *, strict: bool) -> ExitCode:
+def _exit_code(made: Report, messages: Messages, *, strict: bool) -> ExitCode:
     for threshold in made.thresholds:
         if threshold.failed is not False:
-            talk.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
+            messages.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
     if made.interrupted:
-        talk.codes.add(ExitCode.INTERRUPTED)
+        messages.codes.add(ExitCode.INTERRUPTED)
     if made.rejected and not made.requests + made.events + made.filtered:
-        talk.codes.add(ExitCode.NOTHING_PARSED)
+        messages.codes.add(ExitCode.NOTHING_PARSED)
     if strict and made.rejected:
-        talk.codes.add(ExitCode.REJECTED)
-    return talk.exit_code
+        messages.codes.add(ExitCode.REJECTED)
+    return messages.exit_code

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from logstats.cli import options as shared
+from logstats.cli.messages import Messages
 from logstats.cli.output import destination, rendered
-from logstats.cli.talk import Talk
 from logstats.errors import ExitCode, UsageError
 
 OUTPUTS = ("table", "json", "markdown")
 
 
-@shared.takes(shared.READING, shared.FILTERS)
+@shared.shared_options(shared.READING, shared.FILTERS)
 def slo(
     sources: shared.Sources = None,
     policy: Annotated[
@@ -22,7 +22,7 @@ def slo(
         typer.Option("--policy", metavar="FILE", help="The objectives (TOML).", show_default=False),
     ] = ...,  # type: ignore[assignment]
     archive: shared.ArchiveDir = None,
-    given: shared.Given = shared.GIVEN,
+    given: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
         typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
@@ -39,7 +39,7 @@ def slo(
     its last line), or at --until.
     """
     shared.choice("--output", output, OUTPUTS)
-    talk = Talk(quiet=quiet, progress=progress)
+    messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
     from logstats.objectives.slo_text import said, sections
@@ -57,22 +57,22 @@ def slo(
                 policy,
                 chosen,
                 archive=place,
-                listener=talk,
+                listener=messages,
                 interrupt=interrupt,
                 rejects=write_rejects,
-                progress=talk.percent,
+                progress=messages.percent,
             )
         finally:
-            talk.done()
+            messages.done()
     with destination(out, shared.moment(chosen)) as file:
         file.write(rendered(sections(made), made.to_dict(), output, to_file=out is not None))
     for result in made.results:
         if result.met is not True:
-            talk.missed(said(result))
+            messages.missed(said(result))
     if made.interrupted:
-        talk.codes.add(ExitCode.INTERRUPTED)
+        messages.codes.add(ExitCode.INTERRUPTED)
     if made.nothing_parsed:
-        talk.codes.add(ExitCode.NOTHING_PARSED)
+        messages.codes.add(ExitCode.NOTHING_PARSED)
     if strict and made.rejected:
-        talk.codes.add(ExitCode.REJECTED)
-    return int(talk.exit_code)
+        messages.codes.add(ExitCode.REJECTED)
+    return int(messages.exit_code)

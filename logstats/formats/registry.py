@@ -166,7 +166,7 @@ def _texts(value: Any) -> bool:
 
 def _with_pattern(place: str, pattern: str, fields: dict[str, Field]) -> dict[str, Field]:
     """The variables of a pattern that are named like a role need no entry of their own."""
-    from logstats.formats.delimited import Variable, parse_pattern
+    from logstats.formats.engines.delimited import Variable, parse_pattern
 
     try:
         names = [part.name for part in parse_pattern(pattern) if isinstance(part, Variable)]

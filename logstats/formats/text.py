@@ -1,6 +1,6 @@
 """Bytes of a chunk → text lines.
 
-The text that both lanes of every format read: UTF-8, lines ended by a single newline, no byte order mark.
+The text that both paths of every format read: UTF-8, lines ended by a single newline, no byte order mark.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from logstats import kernels
-from logstats.kernels import Places
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
+from logstats.kernels.library import Places
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -49,7 +49,7 @@ class Text:
     envelope: pl.DataFrame | None = None
 
     @classmethod
-    def of(cls, data: bytes, *, start_of_source: bool = False, context: Context = NO_CONTEXT) -> Text:
+    def from_bytes(cls, data: bytes, *, start_of_source: bool = False, context: Context = NO_CONTEXT) -> Text:
         """Decode a run of whole lines; bytes that are not UTF-8 become `\\xNN`."""
         if start_of_source and data.startswith(_BOM):
             data = data[len(_BOM) :]
@@ -62,7 +62,7 @@ class Text:
         return cls(data, context)
 
     @classmethod
-    def of_lines(cls, lines: pl.Series, context: Context = NO_CONTEXT, envelope: pl.DataFrame | None = None) -> Text:
+    def from_lines(cls, lines: pl.Series, context: Context = NO_CONTEXT, envelope: pl.DataFrame | None = None) -> Text:
         """Lines (String, no nulls) that are text already and hold no newline."""
         data = io.BytesIO()
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
-from logstats import kernels
 from logstats.errors import SourceError
 from logstats.inputs.compression import Damaged, compression, pieces
-from logstats.inputs.discover import Source
+from logstats.inputs.source import Digest, Source, Start
+from logstats.kernels import library as kernels
 
 TARGET: Final = 8 << 20
 MAX_LINE: Final = 32 << 20
@@ -26,42 +26,6 @@ _PIPE: Final = 1 << 20  # bytes that are read at once of a pipe,
 _HEAD: Final = 2 << 20  # of the beginning of a file, and of a compressed one
 _SOON: Final = 64 << 10  # behind a chunk of a file, in which the end of a line is looked for
 _F_SETPIPE_SZ: Final = 1031  # Linux: a pipe that holds more takes fewer switches between its ends
-
-
-class Digest(Protocol):
-    """What follows the bytes of a source, as they come, decompressed."""
-
-    def update(self, data: bytes | memoryview) -> None: ...
-    def copy(self) -> Self: ...
-
-
-class Opened(Protocol):
-    """A source that is open: a file, or what somebody has put in its place."""
-
-    @property
-    def pipe(self) -> bool: ...
-    @property
-    def read_bytes(self) -> int: ...
-    def read(self, size: int) -> bytes: ...
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where reading begins: `offset` (in the decompressed source) is that of line number `line`.
-
-    `digest` is that of everything before, and goes on; the last line is left if it lacks its newline, unless `final`.
-    `format` is how the source is written, as `--format` takes it, if that is known, `directives` are the W3C directives
-    in force. `opened` is read instead of opening the source, from its beginning.
-    """
-
-    offset: int = 0
-    line: int = 1
-    digest: Digest | None = None
-    final: bool = True
-    format: str | None = None
-    directives: str = ""
-    opened: Opened | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,35 +9,19 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logstats.errors import SourceError, UsageError
+from logstats.inputs.source import Source
 
 if TYPE_CHECKING:
-    from logstats.inputs.chunks import Start
+    pass
 
 _LEFTOVER = re.compile(r"^\.|(\.tmp|\.sw[a-p]|~)$")
 _COMPRESSED = re.compile(r"\.(gz|zst|bz2|xz)$")
 _NUMBERED = re.compile(r"\.(\d{1,5})$")
 _DATED = re.compile(r"[-._](\d{4}-?\d\d-?\d\d[-_.T\d]*)$")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Something to read lines from: a file, a named pipe, or standard input."""
-
-    name: str
-    """As the user gave it, `-` for standard input; always text that can be printed."""
-    path: Path | None
-    """None for standard input."""
-    size: int | None = None
-    """Bytes on disk (compressed, if it is); None for a pipe."""
-    modified: float | None = None
-    """Seconds since 1970; None for a pipe."""
-    start: Start | None = None
-    """Where to begin, if not at its beginning."""
 
 
 def discover(arguments: Sequence[str]) -> tuple[list[Source], list[SourceError]]:

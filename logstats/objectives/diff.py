@@ -121,13 +121,13 @@ class Comparison:
     untested: int
     notes: list[str]
 
-    def of(self, kind: str) -> list[Change]:
+    def changes_of(self, kind: str) -> list[Change]:
         """The changes of one kind, by impact."""
         return [change for change in self.changes if change.kind == kind]
 
     def slower_than(self, limit: float) -> list[Change]:
         """What became slower by more than `limit` (0.2 is 20 %)."""
-        return [change for change in self.of("slower") if change.change is not None and change.change > limit]
+        return [change for change in self.changes_of("slower") if change.change is not None and change.change > limit]
 
     @property
     def measurable(self) -> bool:

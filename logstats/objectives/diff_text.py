@@ -35,7 +35,7 @@ def sections(comparison: Comparison, top: int = 10) -> list[Section]:
     """Both sides, then every kind of change by impact, at most `top` of each."""
     found = [_overall(comparison)]
     for kind in KINDS:
-        changes = comparison.of(kind)
+        changes = comparison.changes_of(kind)
         if changes:
             more = f"{top} of {count(len(changes))}" if len(changes) > top else ""
             heads, row = _TABLES[KINDS[kind]]

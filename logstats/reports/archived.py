@@ -46,7 +46,7 @@ def render(status: Status) -> str:
         lines.append("Nothing is due.")
     else:
         lines.append("Due, by logstats archive tier:")
-        lines += [f"  {step.said()}" for step in status.due]
+        lines += [f"  {step.describe()}" for step in status.due]
     return "\n".join(lines) + "\n"
 
 

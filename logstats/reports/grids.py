@@ -12,7 +12,7 @@ from logstats.reports.html import charts
 from logstats.reports.model import BreakdownRow, EndpointRow, Interval, Latency, OverTime, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
-from logstats.reports.reasons import explain
+from logstats.reports.reasons import describe_reason
 from logstats.reports.units import count, duration, share, size
 
 NAME: Final = 120  # characters of a text from the log
@@ -177,7 +177,7 @@ def rejects(report: Report, rows: int) -> Grid:
         place = f"{shortened(printable(sample.source), NAME)}:{sample.line}" if sample else ""
         text = printable(sample.text) if sample else ""
         shown = text if len(text) <= SAMPLE else f"{text[:SAMPLE]}…"
-        lines.append([_text(f"{reason}: {explain(reason)}"), _count(n), Cell(place), Cell(shown)])
+        lines.append([_text(f"{reason}: {describe_reason(reason)}"), _count(n), Cell(place), Cell(shown)])
     heads = ["Reason", "Lines", "First", "Line"]
     return Grid("rejected", "Rejected lines", heads, lines, len(held))
 

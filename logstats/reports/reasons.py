@@ -23,6 +23,6 @@ _REASONS: Final = {
 }
 
 
-def explain(reason: str) -> str:
+def describe_reason(reason: str) -> str:
     """What a reason means."""
     return _REASONS.get(reason, "it cannot be read")

@@ -15,7 +15,7 @@ from typing import Any, Final
 from logstats.errors import UsageError
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, iso
 from logstats.reports.printable import printable
-from logstats.reports.renderers import TABLES
+from logstats.reports.view import TABLES
 from logstats.sketches import loghist
 
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")

@@ -16,7 +16,7 @@ from logstats.reports.document import draw_table, plain_console
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
-from logstats.reports.reasons import explain
+from logstats.reports.reasons import describe_reason
 from logstats.reports.units import count, counted, duration, share, size
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
@@ -318,7 +318,7 @@ class _Screen:
         for reason, number in sorted(report.rejects.by_reason.items(), key=lambda pair: (-pair[1], pair[0])):
             line = Text(f"{count(number)} × " if self._glyphs is _UNICODE else f"{count(number)} x ")
             line.append(reason, "yellow")
-            line.append(f": {explain(reason)}", "dim")
+            line.append(f": {describe_reason(reason)}", "dim")
             self._print(line)
             sample = next((s for s in report.rejects.samples if s.reason == reason), None)
             if sample:

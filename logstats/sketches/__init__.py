@@ -1,4 +1,6 @@
-"""Sketches: small summaries of long columns that merge, with a stated error. Maths only, nothing of logstats imported.
+"""The sketches: pure maths, no input or output, nothing of the rest.
 
-`loghist` is a histogram of latencies, `hll` counts distinct strings. Import the one that is needed: both load polars.
+`loghist` is the latency histogram (after DDSketch), `hll` HyperLogLog. May use: cache, kernels. Begin with `loghist`.
 """
+
+__all__ = ["hll", "loghist"]

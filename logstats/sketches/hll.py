@@ -21,9 +21,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from logstats import kernels
+from logstats.cache import BoundedCache
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
-from logstats.remembered import Remembered
 
 PRECISION: Final = 14
 REGISTERS: Final = 1 << PRECISION
@@ -41,7 +41,7 @@ Registers = NDArray[np.uint8]
 
 def hash_strings(values: pl.Series) -> pl.DataFrame:
     """Strings → (register UInt16, rank UInt8), in their order; those of a null are null."""
-    return _known.of(values)
+    return _known.lookup(values)
 
 
 def _hash(values: pl.Series) -> pl.DataFrame:
@@ -68,7 +68,7 @@ def _msgpack_header(size: int) -> bytes:
 
 
 _SHORT: Final = [bytes([0xA0 | size]) for size in range(32)]
-_known: Final = Remembered(_hash)
+_known: Final = BoundedCache(_hash)
 
 
 @cache

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from logstats import kernels
-from logstats.dictionary import Dictionary, once
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
+from logstats.kernels.interning import Dictionary, once
 
 Numbers = NDArray[np.int64]
 

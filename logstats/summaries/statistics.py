@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from logstats import memory
+from logstats import allocators
 from logstats.summaries import latency, ranking, selections, traffic, users
 
 _AT_ONCE: Final = 16  # chunks
@@ -16,7 +16,7 @@ _ROWS_AT_ONCE: Final = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReportSpec:
     """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute."""
 
     by: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Summaries:
     selections: selections.Part | None = None
 
 
-def summarise(rows: pl.DataFrame, wanted: Wanted) -> Summaries:
+def summarise(rows: pl.DataFrame, wanted: ReportSpec) -> Summaries:
     """Rows of one chunk to small tables.
 
     They have `line`, the columns of `wanted.needs`, and `kind` and `level` where there may be events.
@@ -83,7 +83,7 @@ class Statistics:
     What comes is merged some chunks at a time: one merge of many small tables costs little more than one of two.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: ReportSpec) -> None:
         self.wanted = wanted
         self.traffic = traffic.Traffic()
         self.endpoints = ranking.Ranking(ranking.ENDPOINT_KEYS, wanted.max_endpoints)
@@ -109,7 +109,7 @@ class Statistics:
         parts, self._waiting, self._rows = self._waiting, [], 0
         if not parts:
             return
-        memory.give_back()  # what is kept comes to lie between what chunks took, and would hold it for ever
+        allocators.trim()  # what is kept comes to lie between what chunks took, and would hold it for ever
         self.traffic.add(_in_order([part.traffic for part in parts]))
         self.endpoints.add(_in_order([part.endpoints for part in parts]))
         for column, held in self.breakdowns.items():

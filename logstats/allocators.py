@@ -1,0 +1,43 @@
+"""How the allocators keep the memory that is given back, for programs that go through logs.
+
+Every chunk takes and gives back the same few dozens of arrays, in whichever thread reads it. What one chunk gave
+back should be what the next one takes: neither another heap for each thread, nor a page from the system each time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Final
+
+# mallopt(3): one heap for all threads, in which also arrays of megabytes are, and at whose end so much is kept.
+_ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
+_LARGEST: Final = 32 << 20  # the most that glibc allows
+_KEPT: Final = 32 << 20
+# The same for Polars, whose allocator is jemalloc; it reads this when it is loaded.
+_JEMALLOC: Final = "narenas:1,tcache_max:4096,background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0"
+
+
+def configure() -> None:
+    """To be called before Polars is loaded. Where the C library is not glibc it is left as it is."""
+    os.environ.setdefault("_RJEM_MALLOC_CONF", _JEMALLOC)
+    mallopt = _glibc("mallopt")
+    if mallopt is not None and not any(name.startswith("MALLOC_") for name in os.environ):
+        for parameter, value in ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, _LARGEST), (_TRIM_THRESHOLD, _KEPT)):
+            mallopt(parameter, value)
+
+
+def trim() -> None:
+    """Hand what is free to the system: something else is about to be done, that takes memory of another kind."""
+    malloc_trim = _glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _glibc(name: str) -> Any:
+    """A function that only glibc has."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), name, None)

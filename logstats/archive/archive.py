@@ -1,0 +1,18 @@
+"""The archive in a folder: its commit log, and what is published from it."""
+
+from __future__ import annotations
+
+from logstats.archive.log import paths
+from logstats.archive.log.log import CommitLog
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.publish import catalog
+
+
+class Archive(CommitLog):
+    """An archive on disk. Open one with `Archive.open`."""
+
+    def publish(self, snapshot: Snapshot, within: str) -> None:
+        """Write what is derived from a snapshot: the checkpoint, now and then, and `catalog.sql`. Raises
+        LogstatsError."""
+        super().publish(snapshot, within)
+        self.storage.replace(paths.CATALOG, catalog.script(self.storage, snapshot).encode(), within)

@@ -1,0 +1,371 @@
+"""Sources → rows, rejects and rollups, in commits that say options far each source was read."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+import polars as pl
+import pyarrow as pa
+
+from logstats import allocators, schema
+from logstats.archive.archive import Archive
+from logstats.archive.ingest import rollups
+from logstats.archive.ingest.known_sources import (
+    BlockDigest,
+    Known,
+    Place,
+    Records,
+    block_start,
+    by_content,
+    by_place,
+    last_lines,
+)
+from logstats.archive.ingest.overlap import are_stored
+from logstats.archive.ingest.partition_writer import Partitions, to_arrow
+from logstats.archive.ingest.progress import Added, Outcome, SourceProgress
+from logstats.archive.ingest.replay import InMemory, Replay, readable
+from logstats.archive.log import tables
+from logstats.archive.log.commit import ArchiveError, Commit, Conflict, Counts, End, Source
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.log.writer import Workspace
+from logstats.errors import FormatError, UnknownFormatError
+from logstats.filters import Filters
+from logstats.formats import registry
+from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.wrappers.stack import FormatStack, parse
+from logstats.inputs import OpenFile, Start
+from logstats.inputs import Source as Input
+from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, Silence, run
+
+Result = TypeVar("Result")
+COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
+COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
+CHUNK: Final = 5 << 20
+_WORKERS: Final = max(1, WORKERS - 1)  # the main thread sorts and writes, which takes as long as reading
+_BUDGETS: Final = {tables.LOGS: 16 << 20, tables.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
+_BUDGET: Final = 2 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedChunk:
+    """What a worker makes of a chunk."""
+
+    logs: pa.Table
+    rollups: dict[str, pa.Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestOptions:
+    """How sources are read and recognised. `source_name` tells sources of one content apart; `duplicates` adds what is
+    known once more; `final` takes a last line without its newline; `format` is given, or found out."""
+
+    reading: ReadOptions
+    format: tuple[FormatStack, ...] | None = None
+    formats_dir: Path | None = None
+    source_name: str | None = None
+    duplicates: bool = False
+    final: bool = False
+    commit_rows: int = COMMIT_ROWS
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def _parse_chunk(rows: pl.DataFrame, source: str, first_line: int) -> ParsedChunk:
+    if not rows["line"].is_sorted():
+        rows = rows.sort("line")
+    place = (pl.col("line").cast(pl.Int64) + first_line).alias("line")
+    logs = rows.select(*schema.COLUMNS, pl.lit(source).alias("source"), place)
+    small = {table: to_arrow(rollup, table) for table, rollup in rollups.summarise(rows).items()}
+    return ParsedChunk(to_arrow(logs, tables.LOGS), small)
+
+
+class Ingest:
+    """An `add` at work."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        workspace: Workspace,
+        sources: Sequence[Input],
+        options: IngestOptions,
+        listener: Listener,
+        interrupt: Interrupt,
+    ) -> None:
+        self._archive, self._workspace, self._options = archive, workspace, options
+        self._listener, self._interrupt = listener, interrupt
+        self._sources = list(sources)
+        self._tables = {t: Partitions(workspace, t, _BUDGETS.get(t, _BUDGET)) for t in tables.TABLES}
+        self._job = _job(options, _parse_chunk)
+        self._outcomes: dict[int, Outcome] = {}
+        self._commits: list[int] = []
+        self._progress: list[SourceProgress] = []
+        self._begun: list[int] = []  # sources, since the last commit
+        self._rows = self._ids = 0
+        self._since = options.clock()
+        self._look(archive.snapshot())
+
+    def all(self) -> Added:
+        """Add all sources."""
+        left = deque(range(len(self._sources)))
+        while True:
+            try:
+                while left and not self._interrupt.asked:
+                    self._begun.append(left.popleft())
+                    self._read(self._begun[-1])
+                self._commit()
+            except Conflict:
+                left.extendleft(reversed(self._begun))
+                self._forget()
+            except BaseException:
+                for table in self._tables.values():
+                    table.abandon()
+                raise
+            else:
+                outcomes = [self._outcomes[number] for number in sorted(self._outcomes)]
+                return Added(outcomes, self._commits, self._interrupt.asked)
+
+    def _look(self, snapshot: Snapshot) -> None:
+        self._base = snapshot
+        self._records = Records(snapshot.sources.values(), self._options.source_name)
+
+    def _forget(self) -> None:
+        """Drop what is not committed, as another `add` was faster, and look again."""
+        pipe = next((self._sources[n] for n in self._begun if self._sources[n].size is None), None)
+        for table in self._tables.values():
+            table.abandon()
+        self._workspace.discard()
+        if pipe is not None:
+            raise ArchiveError(
+                f"{pipe.name}: another `archive add` took in what may be the same lines at the same time",
+                "nothing was added from this pipe since the last commit: pipe it in again",
+            )
+        self._progress, self._begun, self._rows = [], [], 0
+        self._look(self._archive.snapshot())
+
+    # -- one source
+
+    def _read(self, number: int) -> None:
+        source = self._sources[number]
+        outcome = self._outcomes.setdefault(number, Outcome(source.name))
+        outcome.problem = None
+        known, place, opened = self._identify(source)
+        if known.within is not None and self._is_within(number, known, known.within, opened):
+            known = Known(known.within, known.within.end, whole=True)
+        outcome.known = known.end.lines - outcome.counts.lines
+        if known.source is not None:
+            outcome.format = known.source.format
+        if known.whole and known.source is not None:
+            self._seen(known.source, outcome, place)
+            return
+        progress = self._begin(known, outcome, place)
+        start = Start(
+            known.end.bytes,
+            known.end.lines + 1,
+            known.digest or BlockDigest(),
+            self._options.final,
+            self._format(outcome.format),
+            known.end.directives,
+            opened,
+        )
+        parts = run([replace(source, start=start)], self._job, self._listener, interrupt=self._interrupt)
+        for part, read in parts:
+            outcome.format = read.sources[-1].format
+            if UNKNOWN in part.reasons:
+                outcome.problem = UnknownFormatError(
+                    f"{source.name}: no format reads these lines, nothing was added",
+                    "name one with --format, or paste the server's own definition: --log-format '…'",
+                )
+                parts.close()
+                self._progress.remove(progress)
+                return
+            self._take(part, progress)
+            if self._rows >= self._options.commit_rows or (source.size is None and self._waited()):
+                self._commit()
+                self._begun = [number]
+                progress = self._begin(self._continued(progress), outcome, place)
+        state = self._job.counts.sources[-1]
+        outcome.left = state.unfinished
+        outcome.problem = state.problem
+        if not progress.moved:
+            self._progress.remove(progress)
+            if progress.known.source is not None and not progress.known.branches:
+                self._seen(progress.known.source, outcome, place)
+            return
+        self._records.put(self._applied(progress))
+
+    def _begin(self, known: Known, outcome: Outcome, place: Place | None) -> SourceProgress:
+        if known.source is not None and not known.branches:
+            id = known.source.id
+        else:
+            id = f"{self._workspace.id}-{self._ids}"
+            self._ids += 1
+        progress = SourceProgress(id, outcome, known, known.end, known.digest or BlockDigest(), place)
+        self._progress.append(progress)
+        return progress
+
+    def _continued(self, progress: SourceProgress) -> Known:
+        """What is known of a source after a commit in its middle."""
+        return Known(self._base.sources[progress.id], progress.end, progress.digest)
+
+    def _seen(self, source: Source, outcome: Outcome, place: Place | None) -> None:
+        """Remember where a source that is known lies, so that it need not be read again to be known."""
+        if place is not None and source.places.get(place.key) != (place.size, place.last):
+            digest = BlockDigest(source.blocks, block_start(source.end.bytes))
+            progress = SourceProgress(source.id, outcome, Known(source, source.end, digest), source.end, digest, place)
+            self._progress.append(progress)
+            self._records.put(self._applied(progress))
+
+    def _applied(self, progress: SourceProgress) -> Source:
+        return progress.advance(self._options.source_name).applied(self._records.by_id)
+
+    def _format(self, name: str | None) -> str | None:
+        """How a source was read before, if formats of these names are still there."""
+        try:
+            return name if name and parse(name, registry.formats(self._options.formats_dir)) else None
+        except FormatError:
+            return None
+
+    def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
+        """What is known of a source, where it lies, and a pipe as it was before anybody looked into it."""
+        place = Place.locate(source.path) if source.size is not None else None
+        if self._options.duplicates:
+            return Known(), place, None
+        if place is not None and source.path is not None:
+            known = by_place(source.path, place, self._records, final=self._options.final)
+            if known is not None:
+                return known, place, None
+        try:
+            opened = OpenFile(source)
+        except OSError:  # whoever reads it says so
+            return Known(), place, None
+        if source.size is None:
+            replay = Replay(opened, self._workspace.path)
+            known = by_content(readable(replay.read), self._records)
+            replay.rewind()
+            return known, place, replay
+        with contextlib.closing(opened):
+            return by_content(readable(opened.read), self._records), place, None
+
+    def _is_within(self, number: int, known: Known, longer: Source, opened: Replay | None) -> bool:
+        """Whether the last lines of a source, which end within a block of a longer record, are those of the record."""
+        if self._progress:  # the record may be of this very run, whose rows are to be compared
+            self._commit()
+            self._begun = [number]
+        file = opened or OpenFile(self._sources[number])
+        try:
+            lines, first = last_lines(readable(file.read), known.alike, final=self._options.final)
+        finally:
+            if opened is not None:
+                opened.rewind()
+            else:
+                file.close()
+        format = self._format(longer.format)
+        if not lines or not (format or self._options.format):
+            return True
+        before = [end for end in longer.ends if end.bytes <= known.alike] or longer.ends[:1]
+        start = Start(line=first, format=format, directives=before[-1].directives, opened=InMemory(lines))
+        job = _job(self._options, _numbered)
+        parts = [part for part, _ in run([Input(longer.name, None, start=start)], job, Silence())]
+        rows = [part.result for part in parts if part.result is not None]
+        rejected = [(line, raw) for part in parts for line, _, raw in part.rejected_lines]
+        return are_stored(self._archive, self._base, rows, rejected)
+
+    def _take(self, part: Part[ParsedChunk], progress: SourceProgress) -> None:
+        if part.result is not None:
+            self._tables[tables.LOGS].add(part.result.logs)
+            for table, rows in part.result.rollups.items():
+                self._tables[table].add(rows)
+        if part.rejected_lines:
+            self._tables[tables.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, self._options.now()))
+        assert isinstance(part.end.digest, BlockDigest)
+        progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail, part.end.directives)
+        progress.digest = part.end.digest
+        rejected = sum(part.reasons.values())
+        progress.counts += Counts(
+            part.chunk_lines,
+            part.chunk_bytes,
+            part.requests,
+            part.rows - part.requests,
+            rejected,
+            part.ignored,
+            part.invalid_durations,
+            part.reasons,
+        )
+        self._rows += part.rows + rejected
+
+    # -- commits
+
+    def _waited(self) -> bool:
+        return self._options.clock() - self._since >= COMMIT_SECONDS
+
+    def _commit(self) -> None:
+        """Commit everything since the last time. Raises Conflict."""
+        if self._progress:
+            allocators.trim()  # what the chunks took; merging takes pieces of other sizes
+            files = [file for table in self._tables.values() for file in table.finish()]
+            self._workspace.keep(files)
+            advances = tuple(progress.advance(self._options.source_name) for progress in self._progress)
+
+            def made(snapshot: Snapshot) -> Commit:
+                self._check(snapshot)
+                return Commit(what="add", added=tuple(files), sources=advances)
+
+            snapshot = self._archive.commit(made, self._workspace.folder)
+            self._workspace.committed()
+            for progress in self._progress:
+                progress.outcome.counts += progress.counts
+            self._commits.append(snapshot.number)
+            self._look(snapshot)
+        self._progress, self._begun, self._rows = [], [], 0
+        self._since = self._options.clock()
+
+    def _check(self, snapshot: Snapshot) -> None:
+        """Raises Conflict if somebody else has read on one of our sources, or one that may be the same."""
+        if snapshot.number == self._base.number or self._options.duplicates:
+            return
+        for theirs in snapshot.sources.values():
+            before = self._base.sources.get(theirs.id)
+            if theirs.label != self._options.source_name or (before is not None and before.ends == theirs.ends):
+                continue
+            for ours in self._progress:
+                first = ours.digest.blocks[:1]
+                if ours.id == theirs.id or not first or not theirs.blocks or first[0] == theirs.blocks[0]:
+                    raise Conflict
+
+
+def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime) -> pa.Table:
+    numbers, reasons, raw = zip(*lines, strict=True)
+    columns = {
+        "added": [now] * len(lines),
+        "source": [source] * len(lines),
+        "line": numbers,
+        "reason": reasons,
+        "raw": [line.removesuffix(b"\r") for line in raw],
+    }
+    return pa.table(columns, schema=tables.arrow_schema(tables.REJECTS))
+
+
+def _job(options: IngestOptions, work: Callable[[pl.DataFrame, str, int], Result]) -> Job[Result]:
+    reading = replace(options.reading, wanted=frozenset(schema.COLUMNS))
+    return Job(
+        reading,
+        Filters(),
+        work,
+        options.format,
+        options.formats_dir,
+        keep_rejected=True,
+        timed=True,
+        chunk=CHUNK,
+        workers=_WORKERS,
+    )
+
+
+def _numbered(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
+    return rows.with_columns(pl.col("line").cast(pl.Int64) + first_line)

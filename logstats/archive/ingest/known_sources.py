@@ -1,0 +1,279 @@
+"""Which part of a source the archive has already: known by content, whatever its name and place.
+
+A source's decompressed bytes are cut into blocks at fixed offsets (256 bytes, then doubling up to 8 MiB), each with
+its digest. A commit records the blocks that it read past and an *end*: how far it read, and the digest of what lies
+between the last whole block and there. To know a source again, its blocks are compared with those on record, and at
+every recorded end its bytes up to there. It goes on from the longest recorded end that matches; one whose content
+lies wholly within a longer record is known already. That a file with the same inode still begins as it did is
+confirmed by its last recorded bytes alone, which takes no reading of the rest.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Final, Self
+
+from logstats.archive.log.commit import End, Source
+from logstats.inputs.compression import compression
+
+NOTHING: Final = End(0, 0, "")
+FIRST_BLOCK: Final = 256
+LARGEST_BLOCK: Final = 8 << 20
+LAST_BYTES: Final = 64 << 10  # of a file, that confirm its inode
+
+
+def block_end(offset: int) -> int:
+    """The end of the block that the byte at an offset lies in: 256, 512, 1024, … 8 Mi, 16 Mi, 24 Mi, …"""
+    if offset < FIRST_BLOCK:
+        return FIRST_BLOCK
+    if offset < LARGEST_BLOCK:
+        return 1 << offset.bit_length()
+    return (offset // LARGEST_BLOCK + 1) * LARGEST_BLOCK
+
+
+def block_start(offset: int) -> int:
+    """The end of the last whole block at or before an offset."""
+    if offset < FIRST_BLOCK:
+        return 0
+    if offset < LARGEST_BLOCK:
+        return 1 << (offset.bit_length() - 1)
+    return offset // LARGEST_BLOCK * LARGEST_BLOCK
+
+
+class BlockDigest:
+    """The digests of what was read so far: `blocks` of whole blocks, `tail` of the rest; 96 bits of SHA-256 each.
+
+    `heads` are those of everything up to each line's end in the first block, if that was read.
+    """
+
+    def __init__(self, blocks: Iterable[str] = (), offset: int = 0) -> None:
+        self.blocks = list(blocks)
+        self.heads: list[str] = []
+        self.offset = offset
+        self._end = block_end(offset)
+        self._open = hashlib.sha256()
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Go on reading."""
+        view = memoryview(data)
+        while self.offset < FIRST_BLOCK and (line := bytes(view[: FIRST_BLOCK - self.offset]).find(b"\n") + 1):
+            self._add(view[:line])
+            view = view[line:]
+            self.heads.append(self.tail if self.offset < FIRST_BLOCK else self.blocks[0])
+        self._add(view)
+
+    def _add(self, view: memoryview) -> None:
+        while len(view) >= (room := self._end - self.offset):
+            self._open.update(view[:room])
+            self.blocks.append(self.tail)
+            self.offset, view = self._end, view[room:]
+            self._end, self._open = block_end(self.offset), hashlib.sha256()
+        self._open.update(view)
+        self.offset += len(view)
+
+    def copy(self) -> Self:
+        """As it is now, to go on from or to keep."""
+        other = object.__new__(type(self))
+        other.blocks, other.heads = self.blocks.copy(), self.heads.copy()
+        other.offset, other._end = self.offset, self._end
+        other._open = self._open.copy()
+        return other
+
+    @property
+    def tail(self) -> str:
+        """The digest of what follows the last whole block."""
+        return _digest(self._open.digest())
+
+
+def _digest(sha256: bytes) -> str:
+    return base64.b64encode(sha256[:12], b"-_").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the archive has of a source: everything up to `end` of `source`, whose digest is `digest`.
+
+    Without a `source` it has nothing. If `whole`, nothing follows. If it ends `within` a longer record, they are
+    alike up to the offset `alike`, where the last block ends that could be compared.
+    """
+
+    source: Source | None = None
+    end: End = NOTHING
+    digest: BlockDigest | None = None
+    whole: bool = False
+    within: Source | None = None
+    alike: int = 0
+
+    @property
+    def branches(self) -> bool:
+        """Whether what follows is not what follows there on record: another log, that begins alike."""
+        return self.source is not None and self.end != self.source.end
+
+
+class Records:
+    """The sources on record with one label, to find others among."""
+
+    def __init__(self, sources: Iterable[Source], label: str | None) -> None:
+        self.by_id: dict[str, Source] = {}
+        self._by_first: dict[str, dict[str, Source]] = {}
+        self._by_head: dict[str, str] = {}
+        self._by_place: dict[str, dict[str, Source]] = {}
+        for source in sources:
+            if source.label == label:
+                self.put(source)
+
+    def put(self, source: Source) -> None:
+        """Add a source, or put it in the place of what it was."""
+        self.by_id[source.id] = source
+        for first in _firsts(source):
+            self._by_first.setdefault(first, {})[source.id] = source
+        self._by_head.update(dict.fromkeys(source.heads, source.id))
+        for place in source.places:
+            self._by_place.setdefault(place, {})[source.id] = source
+
+    def starting(self, first_block: str) -> list[Source]:
+        """Those that begin with a block; with an empty one, those that have an end before that of the first block."""
+        return list(self._by_first.get(first_block, {}).values())
+
+    def headed(self, head: str) -> Source | None:
+        """One that has these first lines."""
+        return self.by_id.get(self._by_head.get(head, ""))
+
+    def at(self, place: str) -> list[Source]:
+        """Those that were found in a file."""
+        return [self.by_id[id] for id in self._by_place.get(place, {})]
+
+
+def _firsts(source: Source) -> list[str]:
+    early = source.ends and source.ends[0].bytes < FIRST_BLOCK
+    return [*source.blocks[:1], *([""] if early else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, to be known again without reading it: `device:inode`, its size and the digest of its last bytes."""
+
+    key: str
+    size: int
+    last: str
+
+    @classmethod
+    def locate(cls, path: Path | None) -> Self | None:
+        """The place of a regular file, None for anything else."""
+        if path is None:
+            return None
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    return None
+                return cls(f"{status.st_dev}:{status.st_ino}", status.st_size, _last_bytes(file, status.st_size))
+        except OSError:
+            return None
+
+
+def _last_bytes(file: IO[bytes], size: int) -> str:
+    """The digest of the bytes before an offset of a file."""
+    start = max(0, size - LAST_BYTES)
+    file.seek(start)
+    return _digest(hashlib.sha256(file.read(size - start)).digest())
+
+
+def by_content(content: Iterable[bytes], records: Records) -> Known:
+    """What is known of a source, by reading it as far as any record reaches that begins alike."""
+    digest = BlockDigest()
+    best = Known()
+    alive = {source.id: source for source in records.starting("")}
+    for piece in content:
+        rest = memoryview(piece)
+        while rest:
+            stop = min([block_end(digest.offset), *(_next_end(source, digest.offset) for source in alive.values())])
+            step = rest[: stop - digest.offset]
+            blocks = len(digest.blocks)
+            digest.update(step)
+            rest = rest[len(step) :]
+            if len(digest.blocks) > blocks:
+                whole = digest.blocks[blocks]
+                beginning = records.starting(whole) if blocks == 0 else alive.values()
+                alive = {s.id: s for s in beginning if len(s.blocks) > blocks and s.blocks[blocks] == whole}
+            best = _better(best, digest, alive.values())
+            if digest.offset >= FIRST_BLOCK and all(source.end.bytes <= digest.offset for source in alive.values()):
+                return best
+    if best.source is not None and best.end.bytes == digest.offset:
+        return replace(best, whole=True)
+    if digest.offset < FIRST_BLOCK:
+        longer = records.headed(digest.heads[-1]) if digest.heads else None
+        return Known(longer, longer.end, whole=True) if longer else best
+    if longer := next((source for source in alive.values() if source.end.bytes > digest.offset), None):
+        return replace(best, within=longer, alike=max(block_start(digest.offset), best.end.bytes))
+    return best
+
+
+def _next_end(source: Source, offset: int) -> int:
+    return next((end.bytes for end in source.ends if end.bytes > offset), block_end(offset))
+
+
+def _better(best: Known, digest: BlockDigest, alive: Iterable[Source]) -> Known:
+    """The end here that is on record, if there is one; of several, one after which nothing else is on record."""
+    for source in alive:
+        for end in source.ends:
+            if end.bytes == digest.offset and end.tail == digest.tail:
+                known = Known(source, end, digest.copy())
+                if best.end.bytes < end.bytes or best.branches:
+                    best = known
+    return best
+
+
+def by_place(path: Path, place: Place, records: Records, *, final: bool) -> Known | None:
+    """What is known of a file that was seen before, by its inode; None if it was not, or is another file by now.
+
+    If `final`, a last line without its newline counts, which may follow what is known even of a file that is as it was.
+    """
+    for source in sorted(records.at(place.key), key=lambda source: -source.end.bytes):
+        size, last = source.places[place.key]
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if size > place.size or _last_bytes(file, size) != last:
+                continue
+            file.seek(0)
+            compressed = compression(file.read(6)) is not None
+            digest = None if compressed else _resumed(file, source)
+            if digest is not None:
+                return Known(source, source.end, digest, whole=place.size == source.end.bytes)
+            if size == place.size and not (compressed and final):
+                return Known(source, source.end, whole=True)
+    return None
+
+
+def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:
+    """The digest at a source's end, if the last whole block of a plain file and what follows are as on record."""
+    start = block_start(source.end.bytes)
+    if start:
+        before = block_start(start - 1)
+        file.seek(before)
+        if _digest(hashlib.sha256(file.read(start - before)).digest()) != source.blocks[-1]:
+            return None
+    digest = BlockDigest(source.blocks, start)
+    file.seek(start)
+    digest.update(file.read(source.end.bytes - start))
+    return digest if digest.offset == source.end.bytes and digest.tail == source.end.tail else None
+
+
+def last_lines(content: Iterable[bytes], offset: int, *, final: bool) -> tuple[bytes, int]:
+    """The lines that end after an offset, and the number of the first (from 1); a last one without its newline only
+    if `final`."""
+    number, position, rest = 1, 0, b""
+    for piece in content:
+        rest += piece
+        position += len(piece)
+        before = len(rest) - max(0, position - offset)  # bytes of `rest` before the offset
+        if line := rest.rfind(b"\n", 0, max(0, before)) + 1:
+            number += rest.count(b"\n", 0, line)
+            rest = rest[line:]
+    return (rest if final else rest[: rest.rfind(b"\n") + 1]), number

@@ -1,0 +1,213 @@
+"""Rows and rollups of any spread of times → a file or a few for each partition, in bounded memory.
+
+What comes is buffered. When the buffer is full, partitions that have enough for a row group are written to their
+files, and what is left, if it is much, goes to disk as a *run*: sorted by partition, so that all runs can be read
+side by side in the end, a partition at a time. Lines in the order of time never need one; a log whose lines jump
+over thousands of hours takes as many runs as it has buffers, and still one file for each hour.
+
+Everything here is Arrow tables: a Polars frame of a chunk keeps the whole chunk in memory, whatever its columns need.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from logstats import allocators
+from logstats.archive.ingest import rollups
+from logstats.archive.log import paths, tables
+from logstats.archive.log.commit import DataFile
+from logstats.archive.log.parquet_writer import Writer
+from logstats.archive.log.storage import cannot_write
+from logstats.archive.log.writer import Workspace
+
+OPEN: Final = 24  # files being written at any time
+GROUP: Final = 16_384  # rows worth a row group, when memory is short …
+_HEAVY: Final = 8 << 20  # … or bytes
+_RUN_ROWS: Final = 4_096  # of a piece of a run, of which one of each run is in memory
+_HOUR_US: Final = 3_600_000_000
+
+Hours = NDArray[np.int64]
+
+
+class Partitions:
+    """The rows of one table for one commit. Rollups are merged on the way."""
+
+    def __init__(self, workspace: Workspace, table: str, budget: int) -> None:
+        self.table = table
+        self._workspace, self._budget = workspace, budget
+        self._merges = table in tables.ROLLUPS
+        self._waiting: list[pa.Table] = []
+        self._bytes = 0
+        self._open: OrderedDict[int, Writer] = OrderedDict()
+        self._done: list[DataFile] = []
+        self._runs: list[Path] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Add rows, which have the schema of the table."""
+        if not rows.num_rows:
+            return
+        self._waiting.append(rows)
+        self._bytes += rows.nbytes
+        if self._bytes > self._budget:
+            self._make_room()
+
+    def finish(self) -> list[DataFile]:
+        """Everything as files, under their temporary names still."""
+        runs = [_pieces(path) for path in self._runs]
+        for hour, rows in self._gathered(_side_by_side([*runs, iter([self._sorted()])], self._hours)):
+            self._write(hour, rows)
+        for key in list(self._open):
+            self._close(key)
+        for run in self._runs:
+            run.unlink()
+        self._runs.clear()
+        done, self._done = self._done, []
+        return done
+
+    def abandon(self) -> None:
+        """Forget everything."""
+        for writer in self._open.values():
+            writer.abandon()
+        for run in self._runs:
+            run.unlink(missing_ok=True)
+        self._waiting, self._bytes, self._done, self._runs = [], 0, [], []
+        self._open.clear()
+
+    def _hours(self, rows: pa.Table) -> Hours:
+        """The hour of each row, since 1970."""
+        times = rows[tables.time_column(self.table)].cast(pa.int64()).to_numpy()
+        hours: Hours = times // _HOUR_US
+        return hours
+
+    def _sorted(self) -> pa.Table:
+        """What waits, taken out, by partition and within one in the order in which it came."""
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        rows = pa.concat_tables(waiting) if waiting else tables.arrow_schema(self.table).empty_table()
+        if self._merges and rows.num_rows:
+            frame = _frame(rows)
+            rows = to_arrow(rollups.shape(self.table).merge([frame, frame.clear()]), self.table)
+        return _by_hour(rows, self._hours(rows))
+
+    def _make_room(self) -> None:
+        rows = self._sorted()
+        if not self._merges:
+            allocators.trim()  # what chunks and rollups took: encoding takes pieces of other sizes
+            small: list[pa.Table] = []
+            for hour, part in _each_hour([rows], self._hours):
+                if part.num_rows >= GROUP or part.nbytes >= _HEAVY:
+                    self._write(hour, part)
+                else:
+                    small.append(part)
+            rows = pa.concat_tables(small).combine_chunks() if small else rows.slice(0, 0)
+        size = rows.nbytes
+        if size > self._budget // 2:
+            self._spill(rows)
+        elif rows.num_rows:
+            self._waiting, self._bytes = [rows], size
+
+    def _spill(self, rows: pa.Table) -> None:
+        path = self._workspace.path / f"{self.table}-{len(self._runs)}.run"
+        self._runs.append(path)
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        try:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema, options=options) as run:
+                run.write_table(rows.combine_chunks(), max_chunksize=_RUN_ROWS)
+        except OSError as error:
+            raise cannot_write(error, path) from None
+
+    def _gathered(self, pieces: Iterator[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
+        """Rows of one hour after another: rollups whole, rows a row group at a time."""
+        held: list[pa.Table] = []
+        current, count = 0, 0
+        for hour, part in _each_hour(pieces, self._hours):
+            if held and (hour != current or (not self._merges and count >= tables.ROW_GROUP)):
+                yield current, self._together(held)
+                held, count = [], 0
+            current = hour
+            held.append(part)
+            count += part.num_rows
+        if held:
+            yield current, self._together(held)
+
+    def _together(self, parts: list[pa.Table]) -> pa.Table:
+        if self._merges:
+            return to_arrow(rollups.merged([_frame(part) for part in parts], self.table), self.table)
+        return pa.concat_tables(parts)
+
+    def _write(self, hour: int, rows: pa.Table) -> None:
+        key = hour if self.table == tables.LOGS else hour // 24
+        writer = self._open.get(key)
+        if writer is None:
+            if len(self._open) >= OPEN:
+                self._close(next(iter(self._open)))
+            moment = pl.Series([hour * _HOUR_US]).cast(pl.Datetime("us", "UTC")).item()
+            writer = Writer(self._workspace, self.table, paths.partition_of(moment, self.table))
+            self._open[key] = writer
+        self._open.move_to_end(key)
+        writer.write(rows)
+
+    def _close(self, key: int) -> None:
+        self._done.append(self._open.pop(key).close())
+
+
+def to_arrow(rows: pl.DataFrame, table: str) -> pa.Table:
+    """Rows of a table as Arrow: compact, and without what else was in the memory of the frame."""
+    schema = tables.arrow_schema(table)
+    return rows.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+
+
+def _frame(rows: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _by_hour(rows: pa.Table, hours: Hours) -> pa.Table:
+    if bool(np.all(hours[1:] >= hours[:-1])):
+        return rows
+    return rows.combine_chunks().take(np.argsort(hours, kind="stable"))
+
+
+def _each_hour(pieces: Iterable[pa.Table], hours_of: Any) -> Iterator[tuple[int, pa.Table]]:
+    """Pieces that are sorted by hour → (hour, its rows); an hour may come again."""
+    for piece in pieces:
+        hours = hours_of(piece)
+        if not len(hours):
+            continue
+        starts = [0, *(np.flatnonzero(hours[1:] != hours[:-1]) + 1).tolist(), len(hours)]
+        for start, end in zip(starts, starts[1:], strict=False):
+            yield int(hours[start]), piece.slice(start, end - start)
+
+
+def _side_by_side(runs: Sequence[Iterator[pa.Table]], hours_of: Any) -> Iterator[pa.Table]:
+    """Runs, each sorted by hour → pieces that follow one another in that order; of one hour, run by run."""
+    heads = [(piece, run) for run in runs if (piece := next(run, None)) is not None and piece.num_rows]
+    while heads:
+        hours = [hours_of(piece) for piece, _ in heads]
+        bound = min(of_piece[-1] for of_piece in hours)
+        taken: list[pa.Table] = []
+        left: list[tuple[pa.Table, Iterator[pa.Table]]] = []
+        for (piece, run), of_piece in zip(heads, hours, strict=True):
+            cut = int(np.searchsorted(of_piece, bound, side="right"))
+            taken.append(piece.slice(0, cut))
+            rest = piece.slice(cut) if cut < piece.num_rows else next(run, None)
+            if rest is not None:
+                left.append((rest, run))
+        heads = left
+        together = pa.concat_tables(taken)
+        yield _by_hour(together, hours_of(together))
+
+
+def _pieces(path: Path) -> Iterator[pa.Table]:
+    """A run, a piece at a time."""
+    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as run:
+        for number in range(run.num_record_batches):
+            yield pa.Table.from_batches([run.get_batch(number)])

@@ -1,0 +1,85 @@
+"""How far each source of an `add` was read, since the last commit and in all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from logstats.archive.ingest.known_sources import (
+    BlockDigest,
+    Known,
+    Place,
+)
+from logstats.archive.log.commit import Advance, Counts, End
+from logstats.errors import LogstatsError, SourceError
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one source: `counts` of what was added, after `known` lines that the archive had already.
+
+    `left` are bytes of a last line that waits for its newline; `problem` is why it was not read, or not to its end.
+    """
+
+    name: str
+    format: str | None = None
+    known: int = 0
+    counts: Counts = field(default_factory=Counts)
+    left: int = 0
+    problem: LogstatsError | None = None
+
+
+@dataclass(slots=True)
+class Added:
+    """What an `add` did."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    commits: list[int] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def counts(self) -> Counts:
+        """What was added of all sources."""
+        total = Counts()
+        for outcome in self.outcomes:
+            total += outcome.counts
+        return total
+
+    def failed(self, problems: Iterable[SourceError]) -> None:
+        """Remember sources that could not even be opened."""
+        self.outcomes += [Outcome(problem.source, problem=problem) for problem in problems]
+
+
+@dataclass(slots=True)
+class SourceProgress:
+    """One source, since the last commit: from `known` to `end`."""
+
+    id: str
+    outcome: Outcome
+    known: Known
+    end: End
+    digest: BlockDigest
+    place: Place | None
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything was read."""
+        return self.end.bytes > self.known.end.bytes
+
+    def advance(self, label: str | None) -> Advance:
+        """As a commit says it."""
+        source, begun = self.known.source, len(self.known.digest.blocks) if self.known.digest else 0
+        return Advance(
+            id=self.id,
+            name=self.outcome.name,
+            label=label,
+            format=self.outcome.format,
+            parent=source.id if source is not None and source.id != self.id else None,
+            start=(begun, self.known.end.bytes, self.known.end.lines),
+            blocks=tuple(self.digest.blocks[begun:]),
+            end=self.end,
+            counts=self.counts,
+            heads=tuple(self.digest.heads),
+            places={self.place.key: (self.place.size, self.place.last)} if self.place else {},
+        )

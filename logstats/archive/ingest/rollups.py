@@ -1,0 +1,143 @@
+"""The summaries that stay when the rows are gone, made from the rows by the same functions as a report.
+
+What a chunk gives, what a commit writes and what a report reads have one `shape(table)`: several tables of a kind
+are merged by `shape(table).merge(frames)`, whether they are of chunks, of files or of days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.archive.log import tables
+from logstats.kernels.columns import as_numbers
+from logstats.summaries import latency, ranking, traffic, users
+from logstats.summaries.groups import Groups
+from logstats.summaries.tables import Shape
+
+MAX_VALUES: Final = 1_000  # levels, methods, hosts and apps, each, that one commit tells apart in one day …
+MAX_ENDPOINTS: Final = 10_000  # … and endpoints
+USER_KEY: Final = "auto"
+
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    tables.TRAFFIC: ("minute", "kind", "status", "level", "method", "host", "app_name"),
+    tables.LATENCY: ("minute", "bucket"),
+    tables.ENDPOINTS: ("hour", "method", "endpoint", "status_class", "bucket"),
+    tables.USERS: ("minute", "register"),
+}
+_MINIMA: Final = ("us_min", "first")
+_MAXIMA: Final = ("us_max", "last", "rank")
+_HOUR_US: Final = 3_600_000_000
+UTC: Final = pl.Datetime("us", "UTC")
+
+
+@cache
+def shape(table: str) -> Shape:
+    """How tables of a kind merge; the columns are those of `tables.columns`."""
+    columns = tables.columns(table)
+    keys = {name: columns[name] for name in _KEYS[table] if name in columns}
+    figures = {name: kind for name, kind in columns.items() if name not in keys}
+    return Shape(
+        keys,
+        {name: kind for name, kind in figures.items() if name not in (*_MINIMA, *_MAXIMA)},
+        {name: kind for name, kind in figures.items() if name in _MINIMA},
+        {name: kind for name, kind in figures.items() if name in _MAXIMA},
+    )
+
+
+def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Rows of one chunk, all of whose columns are there and all of which have a time → the rollups, by table.
+
+    Their keys may repeat, as those of several tables do: `merged` makes one of them.
+    """
+    is_request = rows["kind"] == "request"
+    requests = rows if is_request.all() else rows.filter(is_request)
+    return {
+        tables.TRAFFIC: _traffic(rows),
+        tables.LATENCY: latency.summarise(requests).select(_moment("minute", traffic.MINUTE_US), "bucket", "count"),
+        tables.ENDPOINTS: _endpoints(requests),
+        tables.USERS: _users(requests),
+    }
+
+
+def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
+    groups = Groups(rows.select(traffic.key_columns(_KEYS[tables.TRAFFIC])).get_columns())
+    times = rows["timestamp"].to_physical().to_numpy()
+    number, is_event = pl.col("number"), pl.col("kind") == "event"
+    counted = pl.DataFrame(
+        [
+            *groups.keys,
+            as_numbers(groups.counts).alias("number"),
+            groups.sums(rows["bytes"].fill_null(0).to_numpy()).alias("bytes"),
+            as_numbers(groups.minima(times)).alias("first"),
+            as_numbers(groups.maxima(times)).alias("last"),
+        ]
+    )
+    return _as_stored(
+        counted.with_columns(
+            _moment("minute", traffic.MINUTE_US),
+            pl.col("first").min().over("minute"),
+            pl.col("last").max().over("minute"),
+            pl.when(is_event).then(0).otherwise(number).alias("requests"),
+            pl.when(is_event).then(number).otherwise(0).alias("events"),
+        ).with_columns(pl.col("first", "last").cast(UTC)),
+        tables.TRAFFIC,
+    )
+
+
+def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
+    hours = requests.with_columns((pl.col("timestamp").to_physical() // _HOUR_US).alias("hour"))
+    ranked = ranking.summarise(hours, ("hour", *ranking.ENDPOINT_KEYS))
+    bucket = pl.col("bucket")
+    # In a chunk, what took no time and what has no duration are apart; here `timed` says how many took none.
+    known = pl.when(~bucket.is_in([ranking.ZERO, ranking.NO_DURATION])).then(bucket)
+    table = ranked.with_columns(_moment(pl.col("hour").cast(pl.Int64), _HOUR_US).alias("hour"), known.alias("bucket"))
+    return _as_stored(table, tables.ENDPOINTS)
+
+
+def _users(requests: pl.DataFrame) -> pl.DataFrame:
+    seen = users.summarise(requests, USER_KEY, exact=False)
+    groups = Groups([seen["minute"], seen["register"]])
+    rank = as_numbers(groups.maxima(seen["rank"].to_numpy())).alias("rank")
+    return pl.DataFrame([*groups.keys, rank]).with_columns(_moment("minute", traffic.MINUTE_US))
+
+
+def _moment(number: str | pl.Expr, unit_us: int) -> pl.Expr:
+    """Minutes or hours since 1970 → a time."""
+    column = pl.col(number) if isinstance(number, str) else number
+    return (column * unit_us).cast(UTC)
+
+
+def _as_stored(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    return table.select(pl.col(column).cast(kind) for column, kind in tables.columns(name).items())
+
+
+def merged(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
+    """One table of several, in order, with what lies beyond the caps folded into `(other)`.
+
+    What has the most requests is kept: a stranger chooses the methods, hosts and paths, but hardly that.
+    """
+    whole = shape(table).merge([*frames, shape(table).empty()])
+    if table == tables.TRAFFIC:
+        for column in ("level", "method", "host", "app_name"):
+            whole = _capped(whole, table, [column], MAX_VALUES, pl.col("requests") + pl.col("events"))
+    if table == tables.ENDPOINTS:
+        whole = _capped(whole, table, ["method", "endpoint"], MAX_ENDPOINTS, pl.col("requests"))
+    return whole.sort(*shape(table).keys, nulls_last=False)
+
+
+def _capped(whole: pl.DataFrame, table: str, columns: list[str], cap: int, weight: pl.Expr) -> pl.DataFrame:
+    values = whole.group_by(columns).agg(weight.sum().alias("_weight"))
+    if values.height <= cap:
+        return whole
+    kept = values.sort("_weight", *columns, descending=[True, *[False] * len(columns)]).head(cap)
+    held = whole.join(kept, on=columns, how="semi", nulls_equal=True)
+    over = whole.join(kept, on=columns, how="anti", nulls_equal=True)
+    *emptied, last = columns
+    nothing = pl.lit(None, pl.String)
+    over = over.with_columns(*(nothing.alias(name) for name in emptied), pl.lit(schema.OTHER).alias(last))
+    return shape(table).merge([held, over])

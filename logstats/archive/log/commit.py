@@ -1,0 +1,277 @@
+"""One change of an archive: which files come and go, and how far each source was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+from logstats import __version__
+from logstats.archive.log import paths
+from logstats.archive.log.paths import Partition
+from logstats.errors import LogstatsError
+
+VERSION: Final = 1  # of what the commits say
+
+
+class ArchiveError(LogstatsError):
+    """An archive that is not there, or not as its commits say."""
+
+
+class CorruptCommit(ArchiveError):
+    """A commit file that is cut off or was changed."""
+
+    def __init__(self, number: int, what: str) -> None:
+        path = paths.commit_path(number)
+        super().__init__(
+            f"{path}: {what}", "bring this file back from a backup; `logstats archive verify` says what is left"
+        )
+        self.number = number
+
+
+class Conflict(Exception):
+    """What was made for a commit is no longer right: somebody else's came first. Look again, make it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Parquet file. `path` is relative to the archive, or absolute in a tier that lies elsewhere.
+
+    `first` and `last` are the least and greatest value of the table's time column (`tables.time_column`). `columns`
+    are those that the policy kept of a row in the cold tier; None is all of the table's.
+    """
+
+    path: str
+    table: str
+    tier: str
+    rows: int
+    bytes: int
+    sha256: str
+    first: datetime
+    last: datetime
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def partition(self) -> Partition:
+        """(year, month, day), or with the hour."""
+        return paths.partition_in(self.path)
+
+    def to_json(self) -> dict[str, Any]:
+        """As in a commit."""
+        value = {name: getattr(self, name) for name in self.__slots__ if name != "columns" or self.columns is not None}
+        return {**value, **_times(first=self.first, last=self.last)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """As in a commit."""
+        columns = tuple(value["columns"]) if "columns" in value else None
+        return cls(**{**value, "first": _time(value["first"]), "last": _time(value["last"]), "columns": columns})
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How far a source was once read: so many decompressed bytes and lines, the digest of what follows the last whole
+    block before it (see `sources`), and the W3C directives in force there."""
+
+    bytes: int
+    lines: int
+    tail: str
+    directives: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Lines, accounted for: lines = requests + events + rejected + ignored."""
+
+    lines: int = 0
+    bytes: int = 0
+    requests: int = 0
+    events: int = 0
+    rejected: int = 0
+    ignored: int = 0
+    invalid_durations: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Counts) -> Counts:
+        numbers = {n: getattr(self, n) + getattr(other, n) for n in self.__slots__ if n != "reasons"}
+        names = sorted({*self.reasons, *other.reasons})
+        return Counts(**numbers, reasons={n: self.reasons.get(n, 0) + other.reasons.get(n, 0) for n in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A log that was read, known by its content.
+
+    `blocks` are the digests of its whole blocks up to the last end, `heads` those of its first lines, `ends` where
+    earlier commits and the last one stopped, `places` the files that hold it: `device:inode` to (size, digest of the
+    last bytes), a shortcut that spares reading it again. `label` is its --source-name: sources of different labels are
+    never taken for one another. `counts` is what this archive took of it.
+    """
+
+    id: str
+    name: str
+    label: str | None
+    format: str | None
+    blocks: tuple[str, ...]
+    ends: tuple[End, ...]
+    counts: Counts
+    heads: tuple[str, ...] = ()
+    places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def end(self) -> End:
+        """How far it was read."""
+        return self.ends[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """As in a checkpoint."""
+        return cls(
+            **{
+                **value,
+                "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
+                "ends": tuple(End(**end) for end in value["ends"]),
+                "counts": Counts(**value["counts"]),
+                "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A source, read further, in one commit: `blocks` are those after the known ones, `counts` what was added.
+
+    `start` is the end that it went on from: the number of blocks known there, and its bytes and lines. A source that
+    is new has started at 0, or at an end of another (`parent`) that begins alike.
+    """
+
+    id: str
+    name: str
+    label: str | None
+    format: str | None
+    parent: str | None
+    start: tuple[int, int, int]  # blocks, bytes, lines
+    blocks: tuple[str, ...]
+    end: End
+    counts: Counts
+    heads: tuple[str, ...] = ()
+    places: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    to_json = asdict
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """As in a commit."""
+        return cls(
+            **{
+                **value,
+                "start": tuple(value["start"]),
+                "blocks": tuple(value["blocks"]),
+                "heads": tuple(value["heads"]),
+                "end": End(**value["end"]),
+                "counts": Counts(**value["counts"]),
+                "places": {place: (size, tail) for place, (size, tail) in value["places"].items()},
+            }
+        )
+
+    def applied(self, sources: Mapping[str, Source]) -> Source:
+        """The source as it is after this commit."""
+        before = sources.get(self.id)
+        if before is None:
+            origin = sources[self.parent] if self.parent else None
+            known = origin.blocks[: self.start[0]] if origin else ()
+            ends = tuple(end for end in origin.ends if end.bytes <= self.start[1]) if origin else ()
+            before = Source(self.id, self.name, self.label, self.format, known, ends, Counts())
+        moved = before.ends if before.ends and before.end.bytes == self.end.bytes else (*before.ends, self.end)
+        return replace(
+            before,
+            name=self.name,
+            format=self.format or before.format,
+            blocks=before.blocks[: self.start[0]] + self.blocks,
+            ends=moved,
+            counts=before.counts + self.counts,
+            heads=self.heads or before.heads,
+            places={**before.places, **self.places},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One change. `what` ran: `init`, `add`, `compact`, `tier`, `sweep`; `note` says more about it to people.
+
+    `removed` are paths that stop being part of the archive, `deleted` removed ones whose files are gone by now.
+    """
+
+    what: str
+    number: int = 0
+    at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    version: int = VERSION
+    by: str = f"logstats {__version__}"
+    note: Mapping[str, Any] = field(default_factory=dict)
+    added: tuple[DataFile, ...] = ()
+    removed: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    sources: tuple[Advance, ...] = ()
+
+    @property
+    def counts(self) -> Counts:
+        """What it added of all sources."""
+        total = Counts()
+        for source in self.sources:
+            total += source.counts
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """As in its file."""
+        return {
+            "number": self.number,
+            "version": self.version,
+            "at": _text(self.at),
+            "what": self.what,
+            "by": self.by,
+            "note": dict(self.note),
+            "counts": asdict(self.counts),
+            "added": [file.to_json() for file in self.added],
+            "removed": list(self.removed),
+            "deleted": list(self.deleted),
+            "sources": [source.to_json() for source in self.sources],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """As in its file."""
+        if value["version"] > VERSION:
+            raise ArchiveError(
+                f"commit {value['number']} was written by {value['by']}, which is newer than this program",
+                "use that version, or a newer one",
+            )
+        return cls(
+            what=value["what"],
+            number=value["number"],
+            at=_time(value["at"]),
+            version=value["version"],
+            by=value["by"],
+            note=value["note"],
+            added=tuple(DataFile.from_json(file) for file in value["added"]),
+            removed=tuple(value["removed"]),
+            deleted=tuple(value["deleted"]),
+            sources=tuple(Advance.from_json(source) for source in value["sources"]),
+        )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _times(**moments: datetime) -> dict[str, str]:
+    return {name: _text(moment) for name, moment in moments.items()}
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,85 @@
+"""Deleting what nothing needs any more: what dead writers left, and files that stopped being part of the archive."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from logstats.archive.log import faults, paths
+from logstats.archive.log.commit import Commit
+from logstats.archive.log.log import CommitLog
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.log.storage import cannot_write
+from logstats.archive.log.writer import Workspace, abandoned, journal, lock_of
+
+GRACE: Final = timedelta(hours=24)  # what a reader of an older snapshot has at least to finish
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was deleted: files of dead writers, and files that a commit had removed."""
+
+    left_over: int
+    removed: int
+
+
+def sweep(archive: CommitLog, now: datetime, grace: timedelta = GRACE) -> Swept:
+    """Delete what dead writers left, and files removed at least `grace` ago. Safe beside anybody who reads or writes.
+
+    Raises LogstatsError if a file cannot be deleted.
+    """
+    left_over = _abandoned(archive)
+    with Workspace(archive) as workspace:
+        return Swept(left_over, _removed(archive, workspace, now - grace))
+
+
+def _abandoned(archive: CommitLog) -> int:
+    """Finish what writers that died had begun: none of it is part of the archive, unless a commit says so."""
+    deleted = 0
+    for lock in sorted((archive.root / paths.WORK).glob("*.lock")):
+        place = lock.with_suffix("")
+        with abandoned(place) as dead:
+            if not dead:
+                continue
+            # Read after the lock was free: the dead commit no more, so what no commit names now none ever will.
+            snapshot = archive.snapshot(lenient=True)
+            if snapshot.torn:
+                continue
+            try:
+                for path in journal(place):
+                    if path not in snapshot.files and path not in snapshot.removed:
+                        deleted += archive.storage.delete(path + paths.TEMPORARY) or archive.storage.delete(path)
+                faults.reach("workspace.abandoned")
+                shutil.rmtree(place, ignore_errors=True)
+                lock_of(place).unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(error, place) from None
+    return deleted
+
+
+def _removed(archive: CommitLog, workspace: Workspace, before: datetime) -> int:
+    def due(snapshot: Snapshot) -> list[str]:
+        return [path for path, gone in snapshot.removed.items() if gone.at <= before]
+
+    snapshot = archive.snapshot()
+    paths = due(snapshot)
+    if not paths:
+        return 0
+    archive.publish(snapshot, workspace.folder)  # the catalog must not name what is deleted now
+    faults.reach("sweep.begin")
+    for path in paths:
+        try:
+            archive.storage.delete(path)
+        except OSError as error:
+            raise cannot_write(error, archive.root / path) from None
+        faults.reach("sweep.file")
+    faults.reach("sweep.deleted")
+
+    def made(latest: Snapshot) -> Commit | None:
+        deleted = tuple(path for path in paths if path in latest.removed)
+        return Commit(what="sweep", deleted=deleted) if deleted else None
+
+    archive.commit(made, workspace.folder)
+    return len(paths)

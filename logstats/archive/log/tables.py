@@ -1,0 +1,107 @@
+"""The tables of an archive: their columns, tiers and Arrow schemas."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from logstats import schema
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+LOGS: Final = "logs"
+TRAFFIC: Final = "traffic"
+LATENCY: Final = "latency"
+ENDPOINTS: Final = "endpoints"
+USERS: Final = "users"
+REJECTS: Final = "rejects"
+ROLLUPS: Final = (TRAFFIC, LATENCY, ENDPOINTS, USERS)
+TABLES: Final = (LOGS, *ROLLUPS, REJECTS)
+HOT, WARM, COLD = "hot", "warm", "cold"
+TIERS: Final = (HOT, WARM, COLD)  # of logs; rollups and rejects have one place each
+ROW_GROUP: Final = 122_880  # rows: as DuckDB reads them, a thread per group
+
+
+def columns(table: str) -> dict[str, pl.DataType]:
+    """Column name to Polars type of a table, in order, without the partition's columns.
+
+    `logs`       the request schema, then `source` (its name when the line was added) and `line` (from 1): where a row
+                 came from. Both are runs, and cost next to nothing.
+    `traffic`    (minute, kind, status, level, method, host, app_name) → requests, events, bytes, first, last
+                 (the first and last time in the minute, whatever the other keys)
+    `latency`    (minute, bucket) → count, of requests with a duration; bucket null is exactly 0
+    `endpoints`  (hour, method, endpoint, status_class, bucket) → requests, timed, bytes, us, us_min, us_max. Requests
+                 without a duration have timed 0, and bucket null as well; status_class 0 is no status.
+    `users`      (minute, register) → rank: HyperLogLog registers of the users (user_id, else client_ip)
+    `rejects`    added (when), source, line, reason, raw (the line's bytes, without its newline)
+
+    us, us_min, us_max are whole microseconds. Method, host, app_name and endpoint may be `(other)`: what lay beyond
+    the caps of one commit.
+    """
+    import polars as pl
+
+    moment, text, whole, big = pl.Datetime("us", "UTC"), pl.String(), pl.Int64(), pl.Decimal(38, 0)
+    tables: dict[str, dict[str, pl.DataType]] = {
+        LOGS: {**schema.dtypes(), "source": text, "line": whole},
+        TRAFFIC: {
+            "minute": moment,
+            "kind": text,
+            "status": pl.UInt16(),
+            **dict.fromkeys(("level", "method", "host", "app_name"), text),
+            "requests": whole,
+            "events": whole,
+            "bytes": big,
+            "first": moment,
+            "last": moment,
+        },
+        LATENCY: {"minute": moment, "bucket": pl.Int32(), "count": whole},
+        ENDPOINTS: {
+            "hour": moment,
+            "method": text,
+            "endpoint": text,
+            "status_class": pl.UInt8(),
+            "bucket": pl.Int32(),
+            "requests": whole,
+            "timed": whole,
+            "bytes": big,
+            "us": big,
+            "us_min": whole,
+            "us_max": whole,
+        },
+        USERS: {"minute": moment, "register": pl.UInt16(), "rank": pl.UInt8()},
+        REJECTS: {"added": moment, "source": text, "line": whole, "reason": text, "raw": pl.Binary()},
+    }
+    return tables[table]
+
+
+@cache
+def arrow_schema(table: str) -> pa.Schema:
+    """The same, as a Parquet file of the hot tier, of rollups and of rejects has it."""
+    import polars as pl
+    import pyarrow as pa
+
+    plain = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    ids = [{"PARQUET:field_id": str(field_id(table, name))} for name in plain.names]
+    return pa.schema([field.with_metadata(number) for field, number in zip(plain, ids, strict=True)])
+
+
+def field_id(table: str, column: str) -> int:
+    """The number by which a column is known in every file, whatever other columns there are: it never changes.
+
+    A column that comes to the request schema comes at its end. Others of `logs` count from 1001.
+    """
+    if table != LOGS or column in schema.COLUMNS:
+        return list(columns(table)).index(column) + 1
+    return 1001 + ("source", "line").index(column)
+
+
+def time_column(table: str) -> str:
+    """The column whose range a file's `first` and `last` are."""
+    return {LOGS: "timestamp", ENDPOINTS: "hour", REJECTS: "added"}.get(table, "minute")
+
+
+def tier_of(table: str) -> str:
+    """The tier that new files of a table go to: `hot`, `rollups` or `rejects`."""
+    return HOT if table == LOGS else REJECTS if table == REJECTS else "rollups"

@@ -1,0 +1,7 @@
+"""What is derived from a snapshot for other programs, and can be made again at any time.
+
+`catalog` writes `catalog.sql`: DuckDB views over the files of a snapshot, and the macros of `macros.sql`.
+May use: archive.log, sketches. Begin with `catalog.script`.
+"""
+
+__all__ = ["catalog"]

@@ -1,0 +1,255 @@
+"""What a report is made of, from an archive: whole hours from rollups, the rest from rows.
+
+The rollups are what `summarise` made of the rows when they were added, so both merge into the same `Statistics`. What
+rollups do not tell apart (a filter, a breakdown, another idea of a user) comes from rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from logstats.archive.archive import Archive
+from logstats.archive.ingest import rollups
+from logstats.archive.log import paths, tables
+from logstats.archive.log.commit import Counts as ParsedChunk
+from logstats.archive.log.commit import DataFile
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.query.rows import batches, unreadable
+from logstats.archive.query.rows import rows as read_rows
+from logstats.filters import Filters
+from logstats.formats.text import Text
+from logstats.pipeline import SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
+from logstats.summaries import ranking, traffic
+from logstats.summaries.statistics import ReportSpec, Statistics, Summaries, summarise
+from logstats.summaries.users import SketchedUsers
+
+AT_ONCE: Final = 8_000_000  # rows of rollups in memory
+_HOUR: Final = timedelta(hours=1)
+_LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
+_RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "us_min", "us_max", "us", "first")
+
+Span = tuple[datetime | None, datetime | None]  # since ≤ t < until; None is no bound
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which stretch of time comes from rollups (None: none), and which from rows."""
+
+    rollups: Span | None
+    rows: tuple[Span, ...]
+
+    def describe(self) -> str:
+        """For the report's notes."""
+        spans = ", ".join(_said(span) for span in self.rows)
+        if self.rollups is None:
+            return "from an archive: all from rows"
+        return f"from an archive: {_said(self.rollups)} from rollups" + (f"; from rows: {spans}" if spans else "")
+
+
+def plan(wanted: ReportSpec, filters: Filters, *, rows: bool = False) -> Plan:
+    """Where a report comes from; a pure function of what is asked for."""
+    since, until = filters.since, filters.until
+    told_apart = (
+        not wanted.by
+        and not wanted.selections
+        and wanted.user_key == rollups.USER_KEY
+        and not wanted.exact_users
+        and wanted.max_endpoints <= rollups.MAX_ENDPOINTS
+        and filters == Filters(since, until)
+    )
+    first = None if since is None else since - (since - datetime.min.replace(tzinfo=since.tzinfo)) % _HOUR
+    last = None if until is None else until - (until - datetime.min.replace(tzinfo=until.tzinfo)) % _HOUR
+    if first is not None and first != since:
+        first = first + _HOUR if first < _LAST_HOUR else None
+        told_apart = told_apart and first is not None
+    if rows or not told_apart or (first is not None and last is not None and first >= last):
+        return Plan(None, ((since, until),))
+    edges = [(since, first)] if since != first else []
+    edges += [(last, until)] if until != last else []
+    return Plan((first, last), tuple(edges))
+
+
+def collect(
+    archive: Archive,
+    snapshot: Snapshot,
+    wanted: ReportSpec,
+    filters: Filters,
+    *,
+    rows: bool = False,
+    interrupt: Interrupt | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Statistics, Counts, str]:
+    """The statistics of since ≤ t < until, every line of the archive accounted for, and where it comes from.
+
+    Raises Gone if rows or columns that are needed are not there any more.
+    """
+    where = plan(wanted, filters, rows=rows)
+    columns = wanted.needs | filters.needs | {"kind", "level", "timestamp"}
+    frames = [read_rows(archive, *span, sorted(columns), snapshot=snapshot) for span in where.rows]
+    statistics = Statistics(wanted)
+    counts = counts_of(archive, snapshot)
+    total = counts.requests + counts.events
+    counts.requests = counts.events = 0
+    if where.rollups is not None:
+        for parts in _batches(snapshot, *where.rollups):
+            _add_rollups(archive, parts, where.rollups, statistics, counts)
+    keep = filters.expression()
+    read = 0
+    for frame in (frame for some in frames for frame in some):
+        if interrupt is not None and interrupt.asked:
+            counts.interrupted = True
+            break
+        read += frame.height
+        held = frame if keep is None else frame.filter(keep)
+        statistics.add(summarise(held.with_row_index("line"), wanted))
+        events = int((held["kind"] == "event").sum())
+        counts.events += events
+        counts.requests += held.height - events
+        if progress is not None:
+            progress(100 * read / max(total, 1))
+    statistics.merge()
+    counts.filtered = total - counts.requests - counts.events
+    return statistics, counts, where.describe()
+
+
+def _batches(snapshot: Snapshot, since: datetime | None, until: datetime | None) -> Iterator[dict[str, list[DataFile]]]:
+    """The files of the rollups, some days at a time, so that a year takes no more memory than a month."""
+    days: dict[paths.Partition, dict[str, list[DataFile]]] = {}
+    for table in tables.ROLLUPS:
+        for file in snapshot.select(table, since=since, until=until):
+            days.setdefault(file.partition, {}).setdefault(table, []).append(file)
+    held: dict[str, list[DataFile]] = {}
+    size = 0
+    for day in sorted(days):
+        more = sum(file.rows for files in days[day].values() for file in files)
+        if held and size + more > AT_ONCE:
+            yield held
+            held, size = {}, 0
+        for table, files in days[day].items():
+            held.setdefault(table, []).extend(files)
+        size += more
+    if held:
+        yield held
+
+
+def _add_rollups(
+    archive: Archive, parts: dict[str, list[DataFile]], span: Span, statistics: Statistics, counts: Counts
+) -> None:
+    def scan(table: str) -> pl.LazyFrame:
+        """The rows of a rollup that lie in the span; its time column also as `minute`, minutes since 1970."""
+        files = parts.get(table, [])
+        time = pl.col(tables.time_column(table))
+        if not files:
+            return pl.LazyFrame(schema=tables.columns(table)).with_columns(minute=_minute(time))
+        lazy = pl.scan_parquet([archive.storage.at(file.path) for file in files], hive_partitioning=False)
+        since, until = span
+        if since is not None:
+            lazy = lazy.filter(time >= since)
+        if until is not None:
+            lazy = lazy.filter(time < until)
+        return lazy.with_columns(minute=_minute(time))
+
+    try:
+        by_status, levels, ends = pl.collect_all(_traffic(scan(tables.TRAFFIC)))
+        endpoints = _endpoints(scan(tables.ENDPOINTS)).collect()
+        over_time = _latency(scan(tables.LATENCY)).collect() if statistics.wanted.over_time else None
+        users = scan(tables.USERS)
+        if len({file.partition for file in parts.get(tables.USERS, [])}) < len(parts.get(tables.USERS, [])):
+            users = users.group_by("minute", "register").agg(pl.col("rank").max()).sort("minute")
+        registers = users.select("minute", "register", "rank").collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise unreadable(error) from None
+    counts.requests += int(by_status["requests"].sum())
+    for level, events in levels.iter_rows():
+        counts.events += events
+        statistics.levels.add_counted(level, events)
+    first, last = ends.row(0)
+    statistics.add(Summaries(by_status, endpoints, {}, registers.clear(), None, over_time, first, last))
+    users_held = statistics.users
+    if isinstance(users_held, SketchedUsers) and not statistics.wanted.over_time:
+        users_held.add_whole(registers)
+    else:
+        users_held.add(registers)
+
+
+def _minute(time: pl.Expr) -> pl.Expr:
+    return time.to_physical().floordiv(traffic.MINUTE_US)
+
+
+def _traffic(rollup: pl.LazyFrame) -> list[pl.LazyFrame]:
+    """→ (minute, status, requests, bytes, first); (level, events); (first, last)."""
+    requests = (
+        rollup.filter(pl.col("kind") == "request")
+        .group_by("minute", "status")
+        .agg(pl.col("requests").sum(), pl.col("bytes").cast(pl.Int128).sum())
+        .with_columns(first=pl.col("minute").rank("dense"))
+    )
+    events = rollup.filter(pl.col("kind") == "event").group_by("level").agg(pl.col("events").sum()).sort("level")
+    return [requests, events, rollup.select(pl.col("first").min(), pl.col("last").max())]
+
+
+def _endpoints(rollup: pl.LazyFrame) -> pl.LazyFrame:
+    """→ what `ranking.summarise` makes of rows, of all hours together."""
+    none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
+    return (
+        rollup.group_by("method", "endpoint", "status_class", "bucket")
+        .agg(
+            pl.col("requests", "timed").sum(),
+            pl.col("bytes", "us").cast(pl.Int128).sum(),
+            pl.col("us_min").min(),
+            pl.col("us_max").max(),
+            pl.col("minute").min().alias("first"),
+        )
+        .with_columns(pl.col("bucket").fill_null(none), first=pl.col("first").rank("dense"))
+        .select(*ranking.ENDPOINT_KEYS, *_RANKED)
+    )
+
+
+def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
+    """→ what `latency.summarise` makes of rows."""
+    return (
+        rollup.group_by("minute", "bucket")
+        .agg(pl.col("count").sum())
+        .with_columns(first=pl.col("minute").rank("dense"))
+    )
+
+
+def counts_of(archive: Archive, snapshot: Snapshot) -> Counts:
+    """Every line of every source, and the first rejected ones of each reason."""
+    counts, taken = Counts(), ParsedChunk()
+    for source in snapshot.sources.values():
+        lines, size = source.counts.lines, source.counts.bytes
+        counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
+        taken += source.counts
+    for name in ("lines", "requests", "events", "rejected", "ignored", "invalid_durations"):
+        setattr(counts, name, getattr(taken, name))
+    counts.reasons = dict(taken.reasons)
+    counts.samples = _samples(archive, snapshot, counts.reasons)
+    return counts
+
+
+def _samples(archive: Archive, snapshot: Snapshot, reasons: dict[str, int]) -> list[tuple[str, int, str, str]]:
+    """The first rejected lines of each reason: (source, line, reason, text)."""
+    lacking = {reason: min(SAMPLES, number) for reason, number in reasons.items()}
+    found: list[tuple[str, int, str, str]] = []
+    for file in snapshot.select(tables.REJECTS):
+        if not any(lacking.values()):
+            break
+        for frame in batches(archive, file, ["source", "line", "reason", "raw"]):
+            few = frame.with_row_index("place").group_by("reason").head(SAMPLES).sort("place")
+            for source, line, reason, raw in few.select(frame.columns).iter_rows():
+                if lacking.get(reason, 0) > 0:
+                    lacking[reason] -= 1
+                    text = Text.from_bytes(raw).pick([0])[0]
+                    found.append((source, line, reason, text[:SAMPLE_TEXT] + "…" * (len(text) > SAMPLE_TEXT)))
+    return found
+
+
+def _said(span: Span) -> str:
+    since, until = (time.isoformat().replace("+00:00", "Z") if time else "" for time in span)
+    return f"{since} to {until}".strip() if since or until else "everything"

@@ -1,0 +1,153 @@
+"""Rows of an archive, of any stretch of time, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.archive.archive import Archive
+from logstats.archive.log import paths, tables
+from logstats.archive.log.commit import ArchiveError, DataFile
+from logstats.archive.log.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+BATCH: Final = 262_144  # rows, at the most, of a frame
+
+
+class Gone(ArchiveError):
+    """Rows, or columns of them, that the archive no longer holds."""
+
+
+def rows(
+    archive: Archive | str | Path,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    columns: Sequence[str] = schema.COLUMNS,
+    *,
+    snapshot: Snapshot | None = None,
+) -> Iterator[pl.DataFrame]:
+    """The rows of since ≤ timestamp < until, hour by hour (of the warm and cold tiers day by day, sorted as the policy
+    says), as frames of at most `BATCH` rows with `columns`: those of the request schema, `source`, `line`.
+
+    Raises Gone, before the first frame, if rows of the range were deleted or a column was not kept; ArchiveError
+    for a file that cannot be read.
+    """
+    opened = archive if isinstance(archive, Archive) else Archive.open(archive)
+    snapshot = snapshot or opened.snapshot()
+    files = snapshot.select(tables.LOGS, since=since, until=until)
+    check(opened, snapshot, since, until, columns)
+    return _frames(opened, files, since, until, list(columns))
+
+
+def check(
+    archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None, columns: Iterable[str]
+) -> None:
+    """Raise Gone if rows of the range, or one of the columns, are not there any more.
+
+    Days go as a whole, so a day that has fewer rows than its rollups counted has lost them.
+    """
+    wanted = set(columns)
+    for file in snapshot.select(tables.LOGS, since=since, until=until):
+        if file.columns is not None and not wanted <= set(file.columns):
+            lacking = ", ".join(sorted(wanted - set(file.columns)))
+            raise Gone(
+                f"{_day(file.partition)}: the {file.tier} tier does not keep {lacking}",
+                "ask for later days, or for what needs no such column",
+            )
+    held: dict[paths.Partition, int] = {}
+    for file in snapshot.select(tables.LOGS):
+        held[file.partition[:3]] = held.get(file.partition[:3], 0) + file.rows
+    for day, counted in _counted(archive, snapshot, since, until):
+        if held.get(day, 0) < counted:
+            raise Gone(
+                f"{_day(day)}: {counted - held.get(day, 0):,} of {counted:,} rows were deleted, as the policy says",
+                "rollups answer whole hours without filters: --since and --until on the hour, no --by, no --rows",
+            )
+
+
+def _counted(
+    archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None
+) -> Iterator[tuple[paths.Partition, int]]:
+    """How many rows each day of the range had when it was added."""
+    asked = {file.partition for file in snapshot.select(tables.TRAFFIC, since=since, until=until)}
+    whole = [file for file in snapshot.select(tables.TRAFFIC) if file.partition in asked]
+    for day, some in groupby(whole, key=lambda file: file.partition):
+        table = read(archive, some, ["requests", "events"])
+        yield day, int(table["requests"].sum()) + int(table["events"].sum())
+
+
+def read(archive: Archive, files: Iterable[DataFile], columns: Sequence[str]) -> pl.DataFrame:
+    """Some columns of whole files, such as rollups of a day. Raises ArchiveError."""
+    paths = [archive.storage.at(file.path) for file in files]
+    try:
+        return pl.read_parquet(paths, columns=list(columns), hive_partitioning=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise unreadable(error) from None
+
+
+def _frames(
+    archive: Archive, files: Iterable[DataFile], since: datetime | None, until: datetime | None, columns: list[str]
+) -> Iterator[pl.DataFrame]:
+    wanted = list(dict.fromkeys([*columns, "timestamp"]))
+    time = pl.col("timestamp")
+    for file in files:
+        inside = (since is None or file.first >= since) and (until is None or file.last < until)
+        for frame in batches(archive, file, wanted, since, until):
+            if not inside:
+                kept = frame.filter(time.is_between(since or file.first, until or file.last, closed="left"))
+                frame = kept if until else frame.filter(time >= since)
+            if frame.height:
+                yield frame.select(columns)
+
+
+def batches(
+    archive: Archive, file: DataFile, columns: list[str], since: datetime | None = None, until: datetime | None = None
+) -> Iterator[pl.DataFrame]:
+    """The row groups of a file that may hold rows of the range. Raises ArchiveError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = archive.storage.at(file.path)
+    try:
+        with pq.ParquetFile(place, filesystem=archive.storage.filesystem) as parquet:
+            groups = [
+                number for number in range(parquet.num_row_groups) if _overlaps(parquet, number, file, since, until)
+            ]
+            for batch in parquet.iter_batches(BATCH, row_groups=groups, columns=columns):
+                yield pl.DataFrame(pl.from_arrow(batch))
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(error, place) from None
+
+
+def _overlaps(
+    parquet: pq.ParquetFile, number: int, file: DataFile, since: datetime | None, until: datetime | None
+) -> bool:
+    if since is None and until is None:
+        return True
+    group = parquet.metadata.row_group(number)
+    place = parquet.schema_arrow.names.index(tables.time_column(file.table))
+    statistics: Any = group.column(place).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return (since is None or statistics.max >= since) and (until is None or statistics.min < until)
+
+
+def unreadable(error: Exception, place: str = "") -> ArchiveError:
+    """What it means to people that a file of the archive cannot be read."""
+    what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return ArchiveError(
+        f"{place}: {what}" if place and place not in what else what,
+        "logstats archive verify says what is damaged and what is not",
+    )
+
+
+def _day(partition: paths.Partition) -> str:
+    return "{:04}-{:02}-{:02}".format(*partition[:3])

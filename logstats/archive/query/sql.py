@@ -1,0 +1,220 @@
+"""SQL over one snapshot of an archive: DuckDB, shut in.
+
+The connection holds views over the files of the snapshot and can open no other file. It is read-only because the
+text is never run as a statement: it is the argument of DuckDB's table function `query()`, which takes one SELECT.
+(Switching external access off is not enough: `COPY` could still overwrite a file that may be read.) What COPY,
+ATTACH, SET, PRAGMA or a second statement would do is therefore not forbidden one by one; there is no place for it.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import duckdb
+import polars as pl
+
+from logstats.archive.log.commit import ArchiveError
+from logstats.archive.publish import catalog
+from logstats.errors import LogstatsError, QueryError
+
+if TYPE_CHECKING:
+    from logstats.archive.log.snapshot import Snapshot
+    from logstats.archive.log.storage import LocalStorage
+
+Form = Literal["values", "text", "json"]
+
+_BATCH: Final = 1 << 16  # rows
+_TICK: Final = 0.1  # seconds between looks at the progress
+_ISO: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+_NUMBERS: Final = re.compile(r"boolean|u?(tinyint|smallint|integer|bigint)|hugeint|float|double|decimal")
+# What Polars has no type for becomes the text that DuckDB writes for it.
+_STRANGE: Final = re.compile(r"\b(INTERVAL|BIT|MAP|UNION|VARIANT|UHUGEINT|BIGNUM|TIME WITH TIME ZONE)\b")
+_SETTINGS: Final = {
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "errors_as_json": "true",
+}
+
+
+class Session:
+    """A snapshot that can be asked. Use `session`, which closes it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def columns(self, sql: str) -> list[tuple[str, str]]:
+        """(name, DuckDB type) of each column that the query gives. Raises QueryError."""
+        try:
+            rows = self._connection.execute("DESCRIBE FROM query($sql)", {"sql": sql}).fetchall()
+        except duckdb.Error as error:
+            raise _said(error, sql) from None
+        return [(row[0], row[1]) for row in rows]
+
+    def explain(self, sql: str) -> str:
+        """DuckDB's plan. Raises QueryError."""
+        try:
+            rows = self._connection.execute("EXPLAIN FROM query($sql)", {"sql": sql}).fetchall()
+        except duckdb.Error as error:
+            raise _said(error, sql) from None
+        return "\n".join(str(text).rstrip() for _, text in rows) + "\n"
+
+    def run(
+        self, sql: str, form: Form = "values", *, progress: Callable[[float], None] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """The rows, a frame at a time; at least one frame, which may be empty.
+
+        `values` are typed columns (what Polars has no type for, such as an interval, is text); `text` are numbers
+        and texts, times in ISO 8601; `json` is one column of JSON objects. `progress` is told per cent now and then.
+        Leaving the iterator, or Ctrl-C, cancels the query. Raises QueryError.
+        """
+        yield from self._frames(_projected(self.columns(sql), form), sql, progress)
+
+    def _frames(self, text: str, sql: str, progress: Callable[[float], None] | None) -> Iterator[pl.DataFrame]:
+        """Run in a thread of its own, so that this one can look at the progress and be interrupted."""
+        frames: queue.Queue[pl.DataFrame | BaseException | None] = queue.Queue(maxsize=4)
+        stop = threading.Event()
+
+        def put(item: pl.DataFrame | BaseException | None) -> None:
+            while not stop.is_set():
+                with suppress(queue.Full):
+                    frames.put(item, timeout=_TICK)
+                    return
+
+        def work() -> None:
+            try:
+                reader = self._connection.sql(text, params={"sql": sql}).to_arrow_reader(_BATCH)
+                empty = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
+                put(empty)
+                for batch in reader:
+                    if stop.is_set():
+                        return
+                    put(empty.vstack(pl.DataFrame(pl.from_arrow(batch))))
+                put(None)
+            except BaseException as error:
+                put(error)
+
+        worker = threading.Thread(target=work, name="logstats-query", daemon=True)
+        worker.start()
+        try:
+            while True:
+                try:
+                    item = frames.get(timeout=_TICK)
+                except queue.Empty:
+                    if progress is not None:
+                        progress(self._connection.query_progress())
+                    continue
+                if item is None:
+                    return
+                if isinstance(item, duckdb.Error):
+                    raise _said(item, sql)
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stop.set()
+            while worker.is_alive():
+                self._connection.interrupt()
+                worker.join(_TICK)
+
+
+def present(files: LocalStorage, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
+    """A snapshot without the files that are not there, and their paths: what is left can still be asked."""
+    missing = [path for path in snapshot.files if files.size(path) is None]
+    left = {path: file for path, file in snapshot.files.items() if path not in missing}
+    return replace(snapshot, files=left), missing
+
+
+@contextmanager
+def session(files: LocalStorage, snapshot: Snapshot) -> Iterator[Session]:
+    """Open a snapshot for queries."""
+    with connect(files, snapshot) as connection:
+        yield Session(connection)
+
+
+@contextmanager
+def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the views and macros over a snapshot's files, which can open no other file.
+
+    What does not fit into memory goes to a temporary folder of its own.
+    """
+    spill = tempfile.mkdtemp(prefix="logstats-query-")
+    connection = duckdb.connect(config={**_SETTINGS, "temp_directory": spill})
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(catalog.macros())
+        for view in catalog.views(files, snapshot):
+            connection.execute(view)
+        paths = ", ".join(catalog.quoted(path) for path in catalog.data_paths(files, snapshot))
+        connection.execute(f"SET allowed_paths = [{paths}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def _projected(columns: Sequence[tuple[str, str]], form: Form) -> str:
+    """`FROM query($sql)` with its columns as `form` has them."""
+    listed = ", ".join(f"{_column(name, kind, form)} AS {catalog.name(name)}" for name, kind in columns)
+    rows = f"SELECT {listed} FROM query($sql)"
+    return f"SELECT to_json(object)::VARCHAR AS json FROM ({rows}) AS object" if form == "json" else rows
+
+
+def _column(column: str, kind: str, form: Form) -> str:
+    column = catalog.name(column)
+    base = kind.partition("(")[0].lower()
+    nested = kind.endswith("]") or base in ("struct", "map", "union", "variant")
+    if form == "values":
+        return f"{column}::VARCHAR" if _STRANGE.search(kind) else column
+    if not nested and base in ("timestamp", "timestamp with time zone"):
+        # `%f` always writes six digits; a time on the second has none.
+        iso = f"replace(strftime({column}, '{_ISO}'), '.000000Z', 'Z')"
+        return f"CASE WHEN isfinite({column}) THEN {iso} ELSE {column}::VARCHAR END"
+    if form == "json":
+        return f"CASE WHEN isfinite({column}) THEN {column} END" if base in ("float", "double") else column
+    return column if _NUMBERS.fullmatch(base) and not nested else f"{column}::VARCHAR"
+
+
+def _said(error: duckdb.Error, sql: str) -> LogstatsError:
+    """DuckDB's error, about the text that the user wrote."""
+    raw = str(error)
+    try:
+        told: dict[str, Any] = json.loads(raw[raw.index("{") :])
+    except ValueError:
+        return ArchiveError(raw.partition("\n\nLINE ")[0])
+    what = str(told.get("exception_message", raw))
+    kind = str(told.get("exception_type", "DuckDB"))
+    if what == "Expected a single SELECT statement":
+        return QueryError(
+            "only one SELECT can be run: an archive is read-only",
+            "WITH, FROM, VALUES, DESCRIBE and SUMMARIZE are fine too; --out FILE writes what a query gives",
+        )
+    if kind in ("IO", "Permission", "HTTP", "Out of Memory", "INTERNAL") or ".parquet" in what:
+        return ArchiveError(what)
+    if "location" in told and what.find("\nLINE ") < 0:
+        what += _caret(sql, *json.loads(told["location"]))
+    return QueryError(f"{kind} Error: {what}")
+
+
+def _caret(sql: str, position: int, length: int) -> str:
+    """The line of a place (in bytes) of a text, and carets below it."""
+    raw = sql.encode()
+    start = raw.rfind(b"\n", 0, position) + 1
+    number = raw.count(b"\n", 0, position) + 1
+    line = raw[start:].split(b"\n")[0].decode(errors="replace").rstrip()
+    before = len(raw[start:position].decode(errors="replace"))
+    wide = max(1, len(raw[position : position + length].split(b"\n")[0].decode(errors="replace")))
+    cut = max(0, before - 50)
+    label = f"LINE {number}: {'…' if cut else ''}"
+    return f"\n\n{label}{line[cut : cut + 90]}\n{' ' * (len(label) + before - cut)}{'^' * wide}"

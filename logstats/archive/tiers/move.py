@@ -1,0 +1,222 @@
+"""Carrying a plan out: days move from tier to tier, or go.
+
+A step is one commit. Its new files are sorted (on disk, where the day does not fit into memory), durable, and read
+back: as many rows, with the same content, as the files that they replace. Those stay on disk until a sweep, at least
+the grace later, so that whoever is reading them can finish. A step that is interrupted has done nothing; the same
+step again does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import duckdb
+
+from logstats.archive.archive import Archive
+from logstats.archive.log import faults, tables
+from logstats.archive.log.commit import ArchiveError, Commit, Conflict, DataFile
+from logstats.archive.log.log import CommitLog
+from logstats.archive.log.parquet_writer import Writer
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.log.writer import Workspace
+from logstats.archive.publish import catalog
+from logstats.archive.tiers.policy import Policy, Step, Tier, plan
+from logstats.errors import LogstatsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MEMORY: Final = "512MB"  # for sorting; what a day needs beyond it goes to the writer's folder
+ROW_GROUP: Final = 262_144  # rows: larger than in hot, since fewer and larger dictionaries take less
+_BATCH: Final = 16_384  # rows
+_BYTES: Final = 128 << 20  # of a row group in memory, however long its texts
+_TRIES: Final = 3
+
+
+class Listener(Protocol):
+    """Whoever wants to know how it goes."""
+
+    def finished(self, step: Step, made: tuple[DataFile, ...]) -> None: ...
+    def failed(self, step: Step, error: LogstatsError) -> None: ...
+
+
+def apply(archive: Archive, policy: Policy, now: datetime, listener: Listener) -> None:
+    """Do what is due. A day that cannot be moved is told to the listener, the others still are.
+
+    A day that is added to meanwhile is looked at anew; what came too late for this run is for the next.
+    """
+    for day in [step.day for step in plan(archive.snapshot(), policy, now)]:
+        for _ in range(_TRIES):
+            step = next((step for step in plan(archive.snapshot(), policy, now) if step.day == day), None)
+            if step is None:
+                break
+            try:
+                made = _carry_out(archive, step)
+            except Conflict:
+                continue
+            except LogstatsError as error:
+                listener.failed(step, error)
+            else:
+                listener.finished(step, made)
+            break
+
+
+def _carry_out(archive: Archive, step: Step) -> tuple[DataFile, ...]:
+    """One step, as one commit. Raises Conflict if its files are no longer those of the day."""
+    with Workspace(archive) as workspace:
+        made: tuple[DataFile, ...] = ()
+        if step.tier is not None:
+            made = tuple(_rewritten(workspace, step, step.tier))
+            workspace.keep(made)
+            _verify(workspace, step, step.tier, made)
+            faults.reach("tier.verified")
+
+        def commit(snapshot: Snapshot) -> Commit:
+            if any(file.path not in snapshot.files for file in step.files):
+                raise Conflict
+            return Commit(
+                what="tier",
+                added=made,
+                removed=tuple(file.path for file in step.files),
+                note={"day": "-".join(map(str, step.day)), "to": step.tier.name if step.tier else "deleted"},
+            )
+
+        archive.commit(commit, workspace.folder)
+        workspace.committed()
+        return made
+
+
+def _rewritten(workspace: Workspace, step: Step, tier: Tier) -> Iterator[DataFile]:
+    """The rows of a step's files, sorted, as files of about the size that the policy asks for."""
+    base = _base(tier)
+    kept = tier.columns or tuple(tables.columns(tables.LOGS))
+    full = tables.arrow_schema(tables.LOGS)
+    schema = _subset(full, kept)
+    arrival = [column for column in ("timestamp", "source", "line") if column in kept]
+    order = ", ".join(f"{catalog.name(column)} NULLS FIRST" for column in dict.fromkeys([*tier.sort, *arrival]))
+    writer: Writer | None = None
+    with _connection(workspace) as connection:
+        sorted_rows = connection.sql(f"{_rows(workspace.archive, step.files, kept)} ORDER BY {order}")
+        for group in _groups(sorted_rows.to_arrow_reader(_BATCH)):
+            if writer is None:
+                writer = Writer(
+                    workspace,
+                    tables.LOGS,
+                    step.day,
+                    schema,
+                    tier=tier.name,
+                    base=base,
+                    compression=tier.compression,
+                    level=tier.level,
+                    row_group=ROW_GROUP,
+                )
+            try:
+                writer.write(group)
+                if writer.bytes >= tier.file_size:
+                    yield _closed(writer, tier)
+                    writer = None
+            except BaseException:
+                if writer is not None:
+                    writer.abandon()
+                raise
+    if writer is not None:
+        yield _closed(writer, tier)
+
+
+def _closed(writer: Writer, tier: Tier) -> DataFile:
+    return replace(writer.close(), columns=tier.columns)
+
+
+def _base(tier: Tier) -> str:
+    """The folder that a tier lies in, if not the archive's. A disk that is not mounted must not be made up for."""
+    if tier.path is None:
+        return ""
+    if not Path(tier.path).is_dir():
+        raise ArchiveError(f"{tier.path}: the folder of the {tier.name} tier is not there", "is its disk mounted?")
+    return tier.path.rstrip("/")
+
+
+def _subset(full: pa.Schema, kept: Iterable[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([full.field(column) for column in kept])
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches put together to row groups."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= ROW_GROUP or size >= _BYTES:
+            yield pa.Table.from_batches(held)
+            held, rows, size = [], 0, 0
+    if rows:
+        yield pa.Table.from_batches(held)
+
+
+def _verify(workspace: Workspace, step: Step, tier: Tier, made: tuple[DataFile, ...]) -> None:
+    """Read what was written back from the disk. Raises ArchiveError if it is not what it replaces."""
+    archive = workspace.archive
+    for file in made:
+        if archive.storage.sha256(file.path) != file.sha256:
+            raise ArchiveError(f"{file.path}: the disk gives back other bytes than were written", _NOTHING_LOST)
+    kept = tier.columns or tuple(tables.columns(tables.LOGS))
+    with _connection(workspace) as connection:
+        before, after = (_digest(connection, archive, files, kept) for files in (step.files, made))
+    if before != after:
+        raise ArchiveError(
+            f"{step.describe()}: {before[0]:,} rows were read, and {after[0]:,} rows came out"
+            + ("" if before[0] != after[0] else ", with other content"),
+            _NOTHING_LOST,
+        )
+
+
+_NOTHING_LOST: Final = "the archive is as it was: check the disk and run it again"
+
+
+def _digest(
+    connection: duckdb.DuckDBPyConnection, archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]
+) -> tuple[int, int]:
+    """How many rows, and the sum of their hashes, which does not depend on their order."""
+    columns = ", ".join(map(catalog.name, kept))
+    found = connection.execute(
+        f"SELECT count(*), coalesce(sum(hash({columns})), 0) FROM ({_rows(archive, files, kept)})"
+    ).fetchone()
+    assert found is not None
+    return int(found[0]), int(found[1])
+
+
+def _rows(archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]) -> str:
+    """SELECT of the columns to keep from files, some of which may lack one."""
+    kinds: dict[tuple[str, ...] | None, list[str]] = {}
+    for file in files:
+        kinds.setdefault(file.columns, []).append(archive.storage.at(file.path))
+    everything = tuple(tables.columns(tables.LOGS))
+    scans = []
+    for held, paths in kinds.items():
+        columns = [catalog.name(c) if c in (held or everything) else f"NULL AS {catalog.name(c)}" for c in kept]
+        listed = ", ".join(map(catalog.quoted, paths))
+        scans.append(f"SELECT {', '.join(columns)} FROM read_parquet([{listed}], hive_partitioning = false)")
+    return " UNION ALL ".join(scans)
+
+
+@contextmanager
+def _connection(workspace: Workspace) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB with little memory, which spills into the writer's folder. Its errors are ours."""
+    connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(workspace.path / "sort")})
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    except duckdb.Error as error:
+        raise ArchiveError(str(error).partition("\n\nLINE ")[0], _NOTHING_LOST) from None
+    finally:
+        connection.close()

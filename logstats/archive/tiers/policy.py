@@ -1,0 +1,255 @@
+"""When rows move, where to, and when they go: the policy (`lifecycle.toml`), and the plan that follows from it.
+
+A plan is a pure function of a snapshot, a policy and the time. Applying it is `tier.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from logstats.archive.log import paths, tables
+from logstats.errors import PolicyError
+
+if TYPE_CHECKING:
+    from logstats.archive.log.commit import DataFile
+    from logstats.archive.log.snapshot import Snapshot
+
+TEMPLATE: Final = """\
+# When the rows of this archive move, where to, and when they go. Read by `logstats archive tier`, which does what is
+# due; `--dry-run` shows it. Without this file nothing moves and nothing is deleted.
+#
+# The age of a day counts from its end, in UTC: "30d" is due when the day has been over for 30 days (also: h, w).
+# A change is for days that move from then on; what has moved stays as it is.
+
+[warm]                    # large files, sorted
+after = "30d"
+# path = "/mnt/disk2/logs"  # a folder on another disk; without it, the archive's own
+sort = ["timestamp"]      # by time, a range of time reads a part of each file
+compression = "zstd"      # zstd, gzip, brotli, lz4, snappy or none
+level = 9                 # more is smaller and slower to write
+file_size = "192MB"       # about; a day that is smaller is one file
+
+[cold]                    # the columns that are worth keeping for long
+after = "90d"
+# path = "/mnt/disk3/logs"
+columns = ["kind", "timestamp", "method", "path", "query", "endpoint", "status", "duration_ms", "bytes", "user_id",
+           "client_ip", "host", "level", "app_name"]
+sort = ["timestamp"]
+compression = "zstd"
+level = 15
+file_size = "256MB"
+
+[delete]                  # rows go; the rollups, and so reports by the hour, stay
+# after = "365d"          # never, unless this line has no # before it
+"""
+
+_AGE: Final = re.compile(r"^(\d{1,6})\s*(h|d|w)$")
+_SIZE: Final = re.compile(r"^(\d{1,6})\s*(kB|KB|MB|GB|KiB|MiB|GiB)$")
+_UNITS: Final = {"kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_LEVELS: Final = {"zstd": (1, 22), "gzip": (1, 9), "brotli": (1, 11), "lz4": None, "snappy": None, "none": None}
+_KEYS: Final = ("after", "path", "columns", "sort", "compression", "level", "file_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """What becomes of rows that reach a tier. `columns` None keeps all; `path` None is the archive's own folder."""
+
+    name: str
+    after: timedelta
+    path: str | None = None
+    columns: tuple[str, ...] | None = None
+    sort: tuple[str, ...] = ("timestamp",)
+    compression: str = "zstd"
+    level: int | None = 9
+    file_size: int = 192_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which tiers there are beyond hot, in order, and when rows are deleted (None: never)."""
+
+    tiers: tuple[Tier, ...] = ()
+    delete_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is due for one day: its `files` are to become files of `tier`, or, with None, to go."""
+
+    day: paths.Partition
+    tier: Tier | None
+    files: tuple[DataFile, ...] = field(repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.bytes for file in self.files)
+
+    def describe(self) -> str:
+        """`2025-01-17: 1,000,000 rows in 24 files (120.1 MB) hot → warm`."""
+        origins = " + ".join(tier for tier in tables.TIERS if any(file.tier == tier for file in self.files))
+        year, month, day = self.day
+        files = f"{len(self.files):,} file{'s' if len(self.files) != 1 else ''}"
+        target = self.tier.name if self.tier else "deleted, rollups stay"
+        held = f"{self.rows:,} rows in {files} ({self.bytes / 1e6:,.1f} MB)"
+        return f"{year:04}-{month:02}-{day:02}: {held} {origins} → {target}"
+
+
+def plan(snapshot: Snapshot, policy: Policy, now: datetime) -> list[Step]:
+    """What is due, the oldest day first.
+
+    A day whose rows are all where they belong has no step, so a plan that was carried out leaves nothing to do. Late
+    lines of a day that has moved lie in its hot files: they are moved along, together with what is there already.
+    """
+    days: dict[paths.Partition, list[DataFile]] = {}
+    for file in snapshot.select(tables.LOGS):
+        days.setdefault(file.partition[:3], []).append(file)
+    steps = []
+    for day in sorted(days):
+        files = days[day]
+        age = now - _end_of(day)
+        if policy.delete_after is not None and age >= policy.delete_after:
+            steps.append(Step(day, None, tuple(files)))
+            continue
+        due = [tier for tier in policy.tiers if age >= tier.after]
+        # Rows never move back, even if a policy has become slower.
+        reached = max(tables.TIERS.index(file.tier) for file in files)
+        if due and tables.TIERS.index(due[-1].name) >= reached and any(file.tier != due[-1].name for file in files):
+            steps.append(Step(day, due[-1], tuple(files)))
+    return steps
+
+
+def _end_of(day: paths.Partition) -> datetime:
+    try:
+        return datetime(day[0], day[1], day[2], tzinfo=UTC) + timedelta(days=1)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def load(path: Path) -> Policy | None:
+    """The policy in a file; None without one. Raises PolicyError."""
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: cannot be read: {error}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str = paths.LIFECYCLE) -> Policy:
+    """The policy that a text is. Raises PolicyError, which says where."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{name}: {error}") from None
+    at = _Place(name)
+    at.known(document, (tables.WARM, tables.COLD, "delete"))
+    tiers = [_tier(word, at.table(document, word), at.within(word)) for word in tables.TIERS[1:] if word in document]
+    after: timedelta | None = None
+    if "delete" in document:
+        table, within = at.table(document, "delete"), at.within("delete")
+        within.known(table, ("after",))
+        after = within.age(table["after"]) if "after" in table else None
+    ages = [(tier.name, tier.after) for tier in tiers] + ([("delete", after)] if after is not None else [])
+    for (former, sooner), (latter, later) in zip(ages, ages[1:], strict=False):
+        if later <= sooner:
+            raise PolicyError(f"{name}: [{latter}] is not after [{former}]", "each step needs a greater age")
+    return Policy(tuple(tiers), after)
+
+
+def _tier(word: str, table: Mapping[str, Any], at: _Place) -> Tier:
+    at.known(table, _KEYS)
+    if "after" not in table:
+        raise at.wrong("has no `after`", 'write when a day comes here: after = "30d"')
+    compression = at.one_of("compression", table.get("compression", "zstd"), tuple(_LEVELS))
+    levels = _LEVELS[compression]
+    level = table.get("level", 9 if levels else None)
+    if level is not None and (
+        levels is None or isinstance(level, bool) or not isinstance(level, int) or not levels[0] <= level <= levels[1]
+    ):
+        allowed = f"{compression} takes {levels[0]} to {levels[1]}" if levels else f"{compression} has no levels"
+        raise at.wrong(f"level = {level!r}", allowed)
+    columns = at.columns("columns", table["columns"]) if "columns" in table else None
+    if columns is not None and not {"kind", "timestamp"} <= set(columns):
+        raise at.wrong(
+            "columns: `kind` and `timestamp` are not among them", "what is left must still be requests of a time"
+        )
+    sort = at.columns("sort", table.get("sort", ["timestamp"]))
+    if columns is not None and not set(sort) <= set(columns):
+        raise at.wrong("sort: by a column that is not kept", "keep it, or sort by another")
+    path = table.get("path")
+    if path is not None and not (isinstance(path, str) and Path(path).is_absolute()):
+        raise at.wrong(f"path = {path!r} is not an absolute path", 'write path = "/mnt/disk2/logs"')
+    return Tier(
+        word, at.age(table["after"]), path, columns, sort, compression, level, at.size(table.get("file_size", "192MB"))
+    )
+
+
+def age(text: object) -> timedelta:
+    """`12h`, `30d`, `8w`. Raises ValueError."""
+    match = _AGE.match(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"{text!r} is not an age")
+    return timedelta(**{{"h": "hours", "d": "days", "w": "weeks"}[match[2]]: int(match[1])})
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the file something is, for whoever has to mend it."""
+
+    where: str
+
+    def within(self, word: str) -> _Place:
+        return _Place(f"{self.where}: [{word}]")
+
+    def wrong(self, what: str, hint: str = "") -> PolicyError:
+        return PolicyError(f"{self.where} {what}", hint)
+
+    def known(self, table: Mapping[str, Any], words: tuple[str, ...]) -> None:
+        for word in table:
+            if word not in words:
+                raise self.wrong(f"{word!r} is not known", f"there are {', '.join(words)}")
+
+    def table(self, document: Mapping[str, Any], word: str) -> Mapping[str, Any]:
+        value = document[word]
+        if not isinstance(value, Mapping):
+            raise self.wrong(f"{word!r} is not a table", f"write [{word}] on a line of its own")
+        return value
+
+    def one_of(self, key: str, value: object, words: tuple[str, ...]) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise self.wrong(f"{key} = {value!r} is not known", f"choose among {', '.join(words)}")
+        return value
+
+    def age(self, value: object) -> timedelta:
+        try:
+            return age(value)
+        except ValueError:
+            raise self.wrong(f"after = {value!r} is not an age", 'write "12h", "30d" or "8w"') from None
+
+    def size(self, value: object) -> int:
+        match = _SIZE.match(value) if isinstance(value, str) else None
+        if not match or int(match[1]) * _UNITS[match[2]] < 1e6:
+            raise self.wrong(f"file_size = {value!r} is not a size", 'write "192MB" or "1GB"; at least 1MB')
+        return int(int(match[1]) * _UNITS[match[2]])
+
+    def columns(self, key: str, value: object) -> tuple[str, ...]:
+        known = tuple(tables.columns(tables.LOGS))
+        if not isinstance(value, list) or not value:
+            raise self.wrong(f"{key} is not a list of columns", f"there are {', '.join(known)}")
+        for column in value:
+            if column not in known:
+                raise self.wrong(f"{key}: no column is called {column!r}", f"there are {', '.join(known)}")
+        return tuple(dict.fromkeys(value))

@@ -1,0 +1,191 @@
+"""What may have written a sample of lines: formats, on what is inside when wrappers are taken off.
+
+What is found out is kept, so that it is cheap to ask about some of the lines again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import polars as pl
+
+from logstats.formats.detection.prefilter import EVENT, Estimate, Prefilter
+from logstats.formats.engines.scan import Reject, Tokens, ignorable, scan_lines
+from logstats.formats.engines.w3c import FIELDS
+from logstats.formats.model import Format
+from logstats.formats.text import Context, Text
+from logstats.formats.wrappers.stack import FormatStack
+from logstats.formats.wrappers.wrapper import Wrapper
+
+_SHORT: Final = 0.05  # milliseconds
+_SECOND: Final = 1_000.0
+_LONG: Final = 60_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """How well a stack reads the sample."""
+
+    stack: FormatStack
+    read: int  # lines read whose fields make sense
+    requests: int  # those of them that are requests, not events
+    lines: int  # lines in the sample, without blank ones and directives
+    explained: int  # how many fields it finds
+    rows: pl.DataFrame = field(repr=False)  # of the lines read; `line` is the index in the sample
+
+    @property
+    def weight(self) -> float:
+        """How many requests it reads; of events, what they are worth."""
+        return self.requests + (self.read - self.requests) * EVENT
+
+    @property
+    def format(self) -> Format:
+        """The format, without its wrappers."""
+        return self.stack.format
+
+    @property
+    def timed(self) -> bool:
+        """Whether it finds any duration."""
+        return self.rows["duration_ms"].count() > 0
+
+    def odd_durations(self) -> float:
+        """How much speaks against the unit of the durations, from 0 to 1.
+
+        That is the part of them, zeros aside, that hardly any request takes: less than 50 µs, more than a minute. Where
+        all are 0 nothing measures in microseconds. That many requests take a whole second or more counts a quarter.
+        """
+        unit = next((field.unit for field in self.format.fields.values() if field.role == "duration"), "")
+        durations = self.rows["duration_ms"].drop_nulls()
+        some = durations.filter(durations > 0)
+        if some.is_empty():
+            return float(self.timed and unit in ("us", "ns"))
+        odd = 1 - some.is_between(_SHORT, _LONG).sum() / some.len()
+        slow = (durations >= _SECOND).sum() / durations.len() if unit == "s" else 0.0
+        return float(max(odd, slow / 4))
+
+    @property
+    def share(self) -> float:
+        """The part of the sample that it reads, from 0 to 1."""
+        return self.read / self.lines if self.lines else 0.0
+
+
+class Sample:
+    """The first lines of a source, or what is inside when wrappers are taken off them."""
+
+    def __init__(
+        self, lines: pl.Series, context: Context, around: tuple[Sample, Wrapper, pl.DataFrame] | None = None
+    ) -> None:
+        """Inside of a wrapper `around` has the lines with it, and what was found around them."""
+        self._series, self._context, self._around = lines, context, around
+        outer = around[0] if around else None
+        self.wrappers: tuple[Format, ...] = (*around[0].wrappers, around[1].format) if around else ()
+        # By format and line. Lines that have none of the wrappers that others have are the same inside.
+        self.estimates: defaultdict[str, dict[str, Estimate]] = outer.estimates if outer else defaultdict(dict)
+        self.lines = lines.to_list()
+        self.filled = [place for place, line in enumerate(self.lines) if not ignorable(line)]
+        self.directed = FIELDS in context.directives or any(line.startswith(FIELDS) for line in self.lines)
+        self._contenders: dict[str, Contender] = {}
+        self._inner: dict[str, Sample | None] = {}
+        # By wrappers in any order: what is inside.
+        self._insides: defaultdict[frozenset[str], list[pl.Series]] = outer._insides if outer else defaultdict(list)
+
+    @cached_property
+    def text(self) -> Text:
+        """The lines, and what their wrappers say of them."""
+        return Text.from_lines(self._series, self._context, self._envelope)
+
+    @cached_property
+    def _envelope(self) -> pl.DataFrame | None:
+        if self._around is None:
+            return None
+        outer, wrapper, found = self._around
+        return wrapper.envelope(found, len(self.lines), self._context, outer._envelope)
+
+    def contender(self, prefilter: Prefilter) -> Contender:
+        """A format on these lines."""
+        name = prefilter.format.name
+        if name not in self._contenders:
+            self._contenders[name] = Contender(self, prefilter)
+        return self._contenders[name]
+
+    def without(self, prefilter: Prefilter) -> Sample | None:
+        """The lines without this wrapper, too; None if it is around none of them, or if taking off the same wrappers in
+        another order gave the same lines before."""
+        name = prefilter.format.name
+        if name not in self._inner:
+            wrapper = prefilter.wrapper
+            found = wrapper.around(scan_lines(enumerate(self.lines), wrapper.scan, wrapper.tokenise.names))
+            lines = wrapper.inside(found, self._series)
+            known = self._insides[frozenset([name, *(outer.name for outer in self.wrappers)])]
+            new = not any(map(lines.equals, [self._series, *known]))
+            known.append(lines)
+            self._inner[name] = Sample(lines, self._context, (self, wrapper, found)) if new else None
+        return self._inner[name]
+
+
+class Contender:
+    """A format on the lines of a sample."""
+
+    def __init__(self, sample: Sample, prefilter: Prefilter) -> None:
+        self._sample, self._screen = sample, prefilter
+        self._screened = sample.estimates[prefilter.format.name]
+        # Whose columns are named among the lines, of that no line alone says what it means.
+        self._blind = sample.directed and prefilter.format.engine == "w3c"
+
+    @property
+    def stack(self) -> FormatStack:
+        """The format, and the wrappers that were taken off."""
+        return FormatStack(self._screen.format, self._sample.wrappers)
+
+    def upper_bound(self, line: int) -> float:
+        """What a line counts at the most (`Candidate.weight`)."""
+        return 1.0 if self._blind else self._look(self._sample.lines[line]).worth
+
+    def tokens(self, names: Sequence[str]) -> Tokens:
+        """The fields of lines that are worth anything, by the reference path: of a hundred lines it is the fast one."""
+        return scan_lines(enumerate(self._sample.lines), self._scan, names)
+
+    def _look(self, line: str) -> Estimate:
+        found = self._screened.get(line)
+        if found is None:
+            found = self._screened[line] = self._screen(line)
+        return found
+
+    def _scan(self, line: str) -> Mapping[str, str | None]:
+        found = self._look(line)
+        if not found.worth:
+            raise Reject("no_match")
+        return found.texts
+
+    def candidate(self, lines: Sequence[int]) -> Candidate:
+        """How well it reads some of the lines."""
+        form, rows = self._screen.format, self._rows
+        if not {*lines}.issuperset(rows["line"]):
+            rows = rows.filter(pl.col("line").is_in(lines))
+        explained = 2 * sum(column.null_count() < rows.height for column in rows)
+        explained += len(re.findall(r"\$\{?\w+", form.pattern)) if form.engine == "delimited" else 0
+        requests = int((rows["kind"] == "request").sum())
+        return Candidate(self.stack, rows.height, requests, len(self._sample.filled), explained, rows)
+
+    @cached_property
+    def _rows(self) -> pl.DataFrame:
+        """The lines that it reads and whose fields make sense."""
+        form, ready, text = self._screen.format, self._screen.reader, self._sample.text
+        tokens = ready.tokens(text) if self._blind else self.tokens(ready.tokenise.names)
+        rows = ready.fitting(text, tokens).rows
+        if ready.looks and ready.events and not (rows["kind"] == "request").any():
+            rows = rows.clear()  # events alone do not tell this format from others
+        good = rows.filter(
+            (pl.col("kind") == "event" if ready.events else pl.lit(value=False))
+            | pl.col("status").is_not_null()
+            | (pl.col("method").is_not_null() & pl.col("timestamp").is_not_null())
+        )
+        if {"timestamp", "date"} & form.roles:
+            timed = good.filter(pl.col("timestamp").is_not_null())
+            good = timed if timed.height else good.clear() if form.engine == "regex" else good
+        return good

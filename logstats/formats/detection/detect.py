@@ -1,0 +1,235 @@
+"""How a source is written: every format tries its first lines, inside wrappers too; what makes most sense wins.
+
+A format competes if a cheap look at a few lines does not rule it out (`prefilter`); then it reads the whole sample
+(`candidates`). Of formats that read about as many lines, the more special one wins (`priority`), then the one that
+explains more of the line. What the winner cannot read is tried again, for sources in which two stacks are mixed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import polars as pl
+
+from logstats.formats.detection.candidates import Candidate, Contender, Sample
+from logstats.formats.detection.prefilter import Prefilter
+from logstats.formats.engines.scan import ignorable
+from logstats.formats.model import Format
+from logstats.formats.text import NO_CONTEXT, Context, Text
+from logstats.formats.wrappers.stack import FormatStack, name_of, with_more
+
+SAMPLE_LINES: Final = 100
+SAMPLE_BYTES: Final = 64 << 10  # of each line this much is looked at, at the most
+SURE: Final = 0.9  # below it the user is told what else it could be
+PEERS: Final = 0.9  # formats that read this part of what the best one reads compete with it
+ODD: Final = 0.05  # of its durations are odd: another unit is likelier,
+RULED_OUT: Final = 0.125  # and this one is out of the question
+MIXED: Final = 3  # further stacks of one source
+_PROBES: Final = 12  # lines by which a format must read one to compete
+_DEEPEST: Final = 3  # wrappers around one another
+
+_MEANING: Final = ("timestamp", "method", "status", "path", "client_ip", "duration_ms", "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """How a source is written, as far as its first lines tell."""
+
+    stacks: tuple[FormatStack, ...]
+    share: float  # the part of the sample that the stacks read together
+    ranking: tuple[Candidate, ...]  # best first
+    rival: Candidate | None = None  # reads as many lines as the winner, and reads them otherwise
+
+    @property
+    def name(self) -> str:
+        """The stacks as `--format` takes them."""
+        return name_of(self.stacks)
+
+    @property
+    def sure(self) -> float:
+        """How sure that is, from 0 to 1: the part of the sample that is read, at most a half if there is a rival."""
+        return min(self.share, 0.5) if self.rival else self.share
+
+
+def sample_of(lines: Iterable[str]) -> list[str]:
+    """The lines that detection looks at: the first that are not blank, and W3C directives among them."""
+    sample: list[str] = []
+    for line in lines:
+        if len(line) <= SAMPLE_BYTES and (not ignorable(line) or line.startswith("#")):
+            sample.append(line)
+            if len(sample) == SAMPLE_LINES:
+                break
+    return sample
+
+
+class Detector:
+    """Finds out how sources are written, among these formats (and wrappers); `exact` allows no further columns."""
+
+    def __init__(self, formats: Collection[Format], *, exact: bool = False) -> None:
+        self._exact = exact
+        self._formats = [Prefilter(form) for form in formats if not form.wraps]
+        self._wrappers = [Prefilter(form) for form in formats if form.wraps]
+
+    def detect(self, lines: Iterable[str], context: Context = NO_CONTEXT, *, thorough: bool = False) -> Detected | None:
+        """How lines are written, or None if no format reads any of them.
+
+        The ranking has those that could have won; if `thorough`, every one that reads a line.
+        """
+        sample = Sample(Text.from_bytes("\n".join(sample_of(lines)).encode()).lines, context)
+        ranking = self._first(sample, thorough=thorough)
+        if not ranking:
+            return None
+        chosen = [ranking[0]]
+        left = _unread(sample.filled, ranking[0])
+        while left and len(chosen) <= MIXED and not self._exact:
+            more = self._further(sample, left, [candidate.stack for candidate in chosen])
+            if more is None:
+                break
+            chosen.append(more)
+            left = _unread(left, more)
+        chosen.sort(key=lambda candidate: -candidate.weight)
+        stacks = tuple(candidate.stack for candidate in chosen)
+        return Detected(stacks, 1 - len(left) / ranking[0].lines, tuple(ranking), _rival(ranking))
+
+    def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
+        """Layouts that read a line of the sample, best first; those with unknown columns if there are no others."""
+        for formats in self._stages:
+            contenders = self._contenders(sample, sample.filled, formats)
+            found = _tried([*contenders], sample.filled, lambda candidate: candidate.read > 0, thorough=thorough)
+            if found:
+                return found
+        return []
+
+    def _further(self, sample: Sample, left: Sequence[int], known: Sequence[FormatStack]) -> Candidate | None:
+        """What reads most of the lines that are left, for certain."""
+        for formats in self._stages:
+            contenders = self._contenders(sample, left, formats)
+            new = [c for c in contenders if c.stack not in known and _may_be_certain(c.stack)]
+            found = _tried(new, left, _is_certain)
+            # Among units that all are odd there is nothing certain.
+            if found and (len(found) == 1 or _twins(found[0]) != _twins(found[1]) or found[0].odd_durations() <= ODD):
+                return found[0]
+        return None
+
+    @property
+    def _stages(self) -> Iterator[list[Prefilter]]:
+        """The formats; then, for lines that none of them reads, those with unknown columns after them."""
+        yield self._formats
+        if not self._exact:
+            yield self._with_more
+
+    @cached_property
+    def _with_more(self) -> list[Prefilter]:
+        formats = (prefilter.format for prefilter in self._formats)
+        return [Prefilter(with_more(f)) for f in formats if f.engine == "delimited" and not f.pattern.endswith("_more")]
+
+    def _contenders(self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter]) -> Iterator[Contender]:
+        """Formats that may read one of these lines, on what is left when wrappers are taken off."""
+        filled = sorted({*lines} & {*sample.filled})
+        probes = filled[:: max(1, len(filled) // _PROBES)][:_PROBES]
+        for prefilter in formats:
+            contender = sample.contender(prefilter)
+            if any(map(contender.upper_bound, probes)):
+                yield contender
+        for wrapper in self._wrappers if len(sample.wrappers) < _DEEPEST else ():
+            if wrapper.format not in sample.wrappers and any(map(sample.contender(wrapper).upper_bound, probes)):
+                inside = sample.without(wrapper)
+                if inside is not None:
+                    yield from self._contenders(inside, lines, formats)
+
+
+def _tried(
+    contenders: Sequence[Contender],
+    lines: Sequence[int],
+    accepted: Callable[[Candidate], bool],
+    *,
+    thorough: bool = False,
+) -> list[Candidate]:
+    """How well formats read some lines, best first: of those that read about as many as the best one, the most special;
+    then by what they read and explain. Those that cannot come so far are not tried, unless it is to be `thorough`."""
+    found: list[Candidate] = []
+    most = 0.0
+
+    def upper_bound(contender: Contender) -> float:
+        return sum(map(contender.upper_bound, lines))
+
+    for contender in sorted(contenders, key=upper_bound, reverse=True):
+        if upper_bound(contender) < PEERS * most and not thorough:
+            break
+        candidate = contender.candidate(lines)
+        if accepted(candidate):
+            found.append(candidate)
+            most = max(most, candidate.weight)
+
+    twins = Counter(_twins(candidate) for candidate in found if candidate.weight >= PEERS * most)
+
+    def order(candidate: Candidate) -> tuple[Any, ...]:
+        weight = candidate.weight
+        peer = weight >= PEERS * most
+        odd = candidate.odd_durations() if peer and twins[_twins(candidate)] > 1 else 0.0
+        return (
+            not peer,
+            odd if odd > ODD else 0.0,
+            -candidate.format.priority if peer else -weight,
+            -candidate.explained,
+            -weight,
+            len(candidate.stack.wrappers),
+            candidate.stack.name,
+        )
+
+    return sorted(found, key=order)
+
+
+def _twins(candidate: Candidate) -> tuple[str, ...]:
+    """The same for stacks that differ in nothing but the unit of their durations."""
+    form, wrappers = candidate.format, candidate.stack.wrappers
+    return form.pattern if form.engine == "delimited" else form.name, *(wrapper.name for wrapper in wrappers)
+
+
+def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
+    read = set(candidate.rows["line"].to_list())
+    return [line for line in lines if line not in read]
+
+
+def _may_be_certain(stack: FormatStack) -> bool:
+    """Whether a further stack could be taken for lines that the first does not read: its rows must be complete."""
+    roles = stack.format.roles
+    timed = roles.union(*(wrapper.roles for wrapper in stack.wrappers)) & {"timestamp", "date"}
+    return stack.format.priority >= 0 and roles >= {"status", "client_ip"} and bool(timed)
+
+
+def _is_certain(candidate: Candidate) -> bool:
+    """Whether it is taken, then."""
+    return not candidate.rows.select("timestamp", "status", "client_ip").drop_nulls().is_empty()
+
+
+def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
+    """A candidate of which nothing says that the winner is better, and that reads the lines otherwise."""
+    best, *others = ranking
+    most = max(candidate.weight for candidate in ranking)
+    for other in others:
+        if other.weight < PEERS * most or other.explained < best.explained - 1:
+            continue
+        if other.format.priority < best.format.priority - 1:
+            continue
+        if _twins(other) == _twins(best) and best.timed:  # another unit, even if no line of the sample shows it
+            if other.odd_durations() <= RULED_OUT or best.odd_durations() > RULED_OUT:
+                return other
+        elif not _same(best.rows, other.rows):
+            return other
+    return None
+
+
+def _same(one: pl.DataFrame, two: pl.DataFrame) -> bool:
+    shared = ["line", *(name for name in _MEANING if name in one.columns and name in two.columns)]
+    both = one.select("line").join(two.select("line"), on="line")
+    return (
+        one.join(both, on="line")
+        .select(shared)
+        .sort("line")
+        .equals(two.join(both, on="line").select(shared).sort("line"))
+    )

@@ -1,0 +1,24 @@
+"""The engine of a format: what takes its lines apart into the texts of their fields."""
+
+from __future__ import annotations
+
+from logstats.formats.engines.delimited import Delimited, parse_pattern
+from logstats.formats.engines.json import JsonLines
+from logstats.formats.engines.keyvalue import GRAMMARS, Pairs
+from logstats.formats.engines.regex import Regexes
+from logstats.formats.engines.scan import Tokeniser
+from logstats.formats.engines.w3c import W3C
+from logstats.formats.model import Format
+
+
+def engine(format: Format, names: list[str], *, extra: bool = False) -> Tokeniser:
+    """What takes lines of this format apart into the texts of these variables."""
+    if format.engine == "delimited":
+        return Delimited(parse_pattern(format.pattern), names)
+    if format.engine == "regex":
+        return Regexes(format.pattern, format.fields, names, extra=extra)
+    if format.engine == "json":
+        return JsonLines(format.fields, names, extra=extra)
+    if format.engine == "w3c":
+        return W3C(format.pattern, format.fields, names)
+    return Pairs(format.fields, names, GRAMMARS[format.engine], extra=extra)

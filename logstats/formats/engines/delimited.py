@@ -1,0 +1,224 @@
+"""The delimited engine: a line is literal text with variables in between.
+
+    $client_ip $ident $user_id [$timestamp] "$request" $status $bytes
+
+A variable extends to the first occurrence of the literal that follows it; between quotes, to the first such
+occurrence whose quote is not escaped by a backslash; the last literal of all stands at the end of the line.
+That is the whole definition, and `scan` is it. The fast path does the same in columns for the lines of which
+it can show that every quote is where the pattern has one and none is escaped; it copies nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import polars as pl
+
+from logstats.errors import FormatError
+from logstats.formats.engines.program import Code, Program, Step
+from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference
+from logstats.formats.text import Text
+
+QUOTE = '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A named part of a line; a name beginning with `_` is read and kept out."""
+
+    name: str
+
+
+Pattern = tuple[str | Variable, ...]  # literals and variables in turn, no two of a kind side by side
+
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+@cache
+def parse_pattern(text: str) -> Pattern:
+    """`$name` or `${name}` is a variable, the rest is literal. Raises FormatError where two variables touch."""
+    parts: list[str | Variable] = []
+    place = 0
+    for match in _VARIABLE.finditer(text):
+        if match.start() > place:
+            parts.append(text[place : match.start()])
+        parts.append(Variable(match[1] or match[2]))
+        place = match.end()
+    if place < len(text):
+        parts.append(text[place:])
+    check_pattern(tuple(parts))
+    return tuple(parts)
+
+
+def check_pattern(pattern: Pattern) -> None:
+    """Raise FormatError for a pattern that no reader could take apart."""
+    for left, right in zip(pattern, pattern[1:], strict=False):
+        if isinstance(left, Variable) and isinstance(right, Variable):
+            raise FormatError(
+                f"nothing separates {left.name} from {right.name}",
+                "put a space or another character between the two",
+            )
+    names = [part.name for part in pattern if isinstance(part, Variable)]
+    if not names:
+        raise FormatError("the pattern has no variable in it")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FormatError(f"{twice} stands in the pattern twice", "give each variable a name of its own")
+
+
+def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
+    """The reference path: take one line apart. Raises Reject."""
+    return _texts(_plan(pattern), line)
+
+
+def _texts(plan: _Plan, line: str) -> dict[str, str | None]:
+    return {name: line[start:end] for name, (start, end) in _spans(plan, line).items()}
+
+
+def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
+    """Where each variable begins and ends in a line. Raises Reject."""
+    begin, variables = plan
+    if not line.startswith(begin):
+        raise Reject("unexpected_text", 0)
+    found: dict[str, tuple[int, int]] = {}
+    place = len(begin)
+    for name, literal, quoted, at_end in variables:
+        if at_end or quoted:
+            end = _find(line, literal, place, quoted=quoted, at_end=at_end)
+        else:
+            end = line.find(literal, place)
+        if end < 0:
+            if quoted and at_end:
+                end = _find(line, literal, place, quoted=True, at_end=False)
+                if end >= 0:
+                    raise Reject("trailing_text", end + len(literal))
+            reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
+            raise Reject(reason, place)
+        found[name] = place, end
+        place = end + len(literal)
+    return found
+
+
+# The literal that a line begins with; and of each variable its name, the literal behind it, whether it stands between
+# quotes, and whether what is behind it ends the line.
+_Plan = tuple[str, tuple[tuple[str, str, bool, bool], ...]]
+
+
+def _plan(pattern: Pattern) -> _Plan:
+    begin = pattern[0] if isinstance(pattern[0], str) else ""
+    variables: list[tuple[str, str, bool, bool]] = []
+    quotes = 0
+    for number, part in enumerate(pattern):
+        if isinstance(part, str):
+            quotes += part.count(QUOTE)
+            continue
+        literal = pattern[number + 1] if number + 1 < len(pattern) else ""
+        assert isinstance(literal, str)
+        quoted = quotes % 2 == 1 and literal.startswith(QUOTE)
+        variables.append((part.name, literal, quoted, number + 2 >= len(pattern)))
+    return begin, tuple(variables)
+
+
+def _find(line: str, literal: str, place: int, *, quoted: bool, at_end: bool) -> int:
+    """Where the literal that ends a variable begins, or -1."""
+    if at_end:
+        end = len(line) - len(literal)
+        found = end >= place and line.endswith(literal)
+        return end if found and not (quoted and _escaped(line, place, end)) else -1
+    end = line.find(literal, place)
+    while quoted and end >= 0 and _escaped(line, place, end):
+        end = line.find(literal, end + 1)
+    return end
+
+
+def _escaped(line: str, start: int, place: int) -> bool:
+    """Whether an odd number of backslashes stands directly before `place`."""
+    before = place
+    while before > start and line[before - 1] == "\\":
+        before -= 1
+    return (place - before) % 2 == 1
+
+
+class Delimited:
+    """The engine for one pattern; `names` are the variables to keep.
+
+    The fast path does not vouch for a line whose variable holds any byte that it has in `never`.
+    """
+
+    def __init__(self, pattern: Pattern, names: Collection[str], never: Mapping[str, bytes] | None = None) -> None:
+        self.pattern, self._plan = pattern, _plan(pattern)
+        self._never = never or {}
+        self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The reference path."""
+        return _texts(self._plan, line)
+
+    def stop(self, line: str, name: str = "") -> int:
+        """Where a line stops to fit, or where the variable of this name begins in one that fits."""
+        try:
+            return _spans(self._plan, line).get(name, (0, 0))[0]
+        except Reject as reject:
+            return reject.column
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both paths."""
+        return fast_then_reference(text, self.fast(text), self.scan, self.names)
+
+    def fast(self, text: Text) -> pl.DataFrame:
+        """The fast path: the lines that it vouches for (`line`), and their variables."""
+        return self._program(text)
+
+    @cached_property
+    def _program(self) -> Program:
+        """The line is cut at its quotes first: with as many as the pattern has, and none of them escaped, each is
+        where the pattern has one."""
+        sections = self._sections
+        count = len(sections) - 1
+        last = self.pattern[-1]
+        # What stands behind the last literal may hold quotes if nobody wants to know what it is.
+        loose = count == 0 or (isinstance(last, Variable) and last.name not in self.names)
+        steps = [Step(Code.PLAIN)]
+        for number, section in enumerate(sections):
+            if number < count:
+                steps.append(Step(Code.SECTION))
+            else:
+                steps.append(Step(Code.ANY if loose else Code.LAST))
+            steps += self._cut(section)
+            if number < count:
+                steps.append(Step(Code.ESCAPED if number % 2 else Code.CLOSE))
+        return Program(steps)
+
+    def _cut(self, section: Pattern) -> Iterator[Step]:
+        """What stands between two quotes."""
+        parts = list(section)
+        if parts and isinstance(parts[-1], str):
+            yield Step(Code.ENDS, str(parts.pop()).encode())
+        for number, part in enumerate(parts):
+            if isinstance(part, str):
+                if number == 0:
+                    yield Step(Code.LITERAL, part.encode())
+                continue
+            name, never = part.name if part.name in self.names else None, self._never.get(part.name, b"")
+            if number == len(parts) - 1:
+                yield Step(Code.REST, name=name, never=never)
+            else:
+                yield Step(Code.UNTIL, str(parts[number + 1]).encode(), name, never)
+
+    @cached_property
+    def _sections(self) -> list[Pattern]:
+        """The pattern split at each quote, as a line will be."""
+        sections: list[list[str | Variable]] = [[]]
+        for part in self.pattern:
+            if isinstance(part, Variable):
+                sections[-1].append(part)
+                continue
+            first, *others = part.split(QUOTE)
+            if first:
+                sections[-1].append(first)
+            for other in others:
+                sections.append([other] if other else [])
+        return [tuple(section) for section in sections]

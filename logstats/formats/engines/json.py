@@ -1,0 +1,238 @@
+"""JSON lines: one object a line, flat or nested.
+
+A field is found under the first of its keys that is there and not null. `request.method` is the key `method`
+inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. Of a key that stands twice
+the first counts. A number or a boolean is taken as its JSON text; an object or a list is no value, and neither is a
+text beginning with a brace under a key that other keys name as an object (`request` beside `request.method`). A field
+that says `decode = "bytes"` may be a list of the bytes of its text.
+
+The fast path reads lines by their templates; what has none is for DuckDB's JSON reader, one pass a line, and what that
+cannot read is decided by Python's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Collection, Mapping
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from logstats.formats.engines.json_template import JsonTemplate, TemplateReader
+from logstats.formats.engines.scan import REJECTED, Reject, Tokens, fast_then_reference, in_order, left_of, scan_lines
+from logstats.formats.engines.template import Template, take_apart
+from logstats.formats.model import Field
+from logstats.formats.text import Text
+from logstats.kernels.columns import as_numbers
+
+if TYPE_CHECKING:
+    import duckdb
+
+READERS: Final = 64  # templates that are kept ready
+FEW: Final = 3000  # lines below which loading DuckDB costs more than it saves
+_DOT = re.compile(r"(?<!\\)\.")  # between the keys of objects in one another; `\.` belongs to a key
+_INDEX = re.compile(r"^(.*)\[(\d+)\]$")
+
+
+class JsonLines:
+    """The engine for one table of keys."""
+
+    def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
+        self._fields, self._wanted = fields, [name for name in fields if name in names]
+        self._numeric = {n for n in self._wanted if fields[n].role in ("status", "bytes", "duration", "timestamp")}
+        self._times = {name for name in self._wanted if fields[name].role == "timestamp"}
+        self._bytes = {name for name in self._wanted if fields[name].decode == "bytes"}
+        self.names = [*self._wanted]
+        self._extra = extra
+        if extra:
+            self.names.append("_extra")
+        self._connections = threading.local()
+        # Making one ready takes as long as a thousand lines do.
+        self._reader = lru_cache(READERS)(self._made_ready)
+
+    @cached_property
+    def _keys(self) -> dict[str, list[tuple[str | int, ...]]]:
+        """Each variable's paths, best first."""
+        return {name: [_steps(key) for key in _spellings(self._fields[name].keys)] for name in self._wanted}
+
+    @cached_property
+    def _objects(self) -> set[tuple[str | int, ...]]:
+        """Keys that hold objects."""
+        return {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
+
+    @cached_property
+    def _lists(self) -> set[tuple[str | int, ...]]:
+        """Paths under which a list may be a text."""
+        return {path for name in self._bytes for path in self._keys[name]}
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """Keys that are no part of what else a line says."""
+        known = (key for field in self._fields.values() for key in field.keys if field.role != "ignored")
+        return {key.replace("\\.", ".") for key in known}
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The reference path. Raises Reject."""
+        try:
+            tree = json.loads(line, object_pairs_hook=_first_of_each)
+        except (ValueError, RecursionError):
+            raise Reject("not_json") from None
+        if not isinstance(tree, dict):
+            raise Reject("not_an_object")
+        fields = {name: self._first(tree, paths, name in self._bytes) for name, paths in self._keys.items()}
+        if self._extra:
+            rest = _without(tree, self._known)
+            fields["_extra"] = _encodable(json.dumps(rest, ensure_ascii=False)) if rest else None
+        return fields
+
+    def stop(self, line: str, name: str = "") -> int:
+        """Where a line stops being JSON, or where the value of this name stands in one that is."""
+        try:
+            value = self.scan(line).get(name)
+        except Reject:
+            try:
+                json.loads(line)
+            except json.JSONDecodeError as error:
+                return error.pos
+            except (ValueError, RecursionError):
+                pass
+            return 0
+        return max(line.find(value), 0) if value else 0
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both paths."""
+        if self._extra:
+            return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
+        read = take_apart(text, self._learn, self.names)
+        if read.height == len(text):
+            return Tokens(read, pl.DataFrame(schema=REJECTED), 0)
+        places = left_of(text, read)
+        rest = self._odd(text.gather(places))
+        moved = pl.lit(as_numbers(places.astype(np.uint32))).gather(pl.col("line"))
+        return Tokens(
+            in_order(read, rest.fields.with_columns(line=moved)),
+            rest.rejected.with_columns(line=moved),
+            rest.ignored,
+        )
+
+    def _learn(self, line: str) -> Template | None:
+        template = JsonTemplate.from_line(line)
+        if template is None or any(leaf.path[:-1] in self._lists for leaf in template.leaves):
+            return None
+        return self._reader(template)
+
+    def _made_ready(self, template: JsonTemplate) -> TemplateReader:
+        return TemplateReader(template, self._keys, self._objects, self._numeric, self._times)
+
+    def _odd(self, text: Text) -> Tokens:
+        """Lines that have no template."""
+        if len(text) < FEW:
+            return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
+        return fast_then_reference(text, self.fast(text.lines), self.scan, self.names)
+
+    def fast(self, lines: pl.Series) -> pl.DataFrame:
+        """The fast path: which lines it vouches for (`line`), and the fields of those."""
+        paths, places = self._paths()
+        table = lines.alias("line").to_frame().to_arrow()
+        connection = self._connection()
+        connection.register("lines", table)
+        query = "SELECT try(json_extract_string(line, $paths)) AS found FROM lines"
+        found = pl.from_arrow(connection.sql(query, params={"paths": paths}).to_arrow_table())
+        connection.unregister("lines")
+        assert isinstance(found, pl.DataFrame)
+        columns = {n: [pl.col("found").list.get(i, null_on_oob=True) for i in places[n]] for n in self.names}
+        values = found.select(
+            pl.coalesce(
+                pl.when(~value.str.starts_with("{")).then(value) if steps in self._objects else value
+                for steps, value in zip(self._keys[name], values, strict=True)
+            ).alias(name)
+            for name, values in columns.items()
+        )
+        # A text that begins like an object or a list may be one: the other path can tell.
+        odd = values.select(pl.any_horizontal(pl.all().str.contains(r"^[\[{]").fill_null(value=False))).to_series()
+        good = (found["found"].is_not_null() & lines.str.starts_with("{") & ~odd).fill_null(value=False)
+        return values.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32)).filter(good)
+
+    def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]], of_bytes: bool) -> str | None:
+        for path in paths:
+            node: Any = tree
+            for step in path:
+                if isinstance(step, str):
+                    node = node.get(step) if isinstance(node, dict) else None
+                else:
+                    node = node[step] if isinstance(node, list) and step < len(node) else None
+            if of_bytes and isinstance(node, list):
+                node = _text_of(node)
+            if node is None or isinstance(node, dict | list):
+                continue
+            text = node if isinstance(node, str) else json.dumps(node)
+            if not (text.startswith("{") and path in self._objects):
+                return _encodable(text)
+        return None
+
+    def _paths(self) -> tuple[list[str], dict[str, list[int]]]:
+        paths: list[str] = []
+        places: dict[str, list[int]] = {}
+        for name, alternatives in self._keys.items():
+            places[name] = []
+            for steps in alternatives:
+                places[name].append(len(paths))
+                paths.append("$" + "".join(f"[{s}]" if isinstance(s, int) else f'."{s}"' for s in steps))
+        return paths, places
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        connection: duckdb.DuckDBPyConnection | None = getattr(self._connections, "one", None)
+        if connection is None:
+            import duckdb
+
+            connection = duckdb.connect(config={"threads": 1})
+            self._connections.one = connection
+        return connection
+
+
+def _spellings(keys: Collection[str]) -> list[str]:
+    """Each key, and the one key with dots in it (`a\\.b`) that some loggers write instead of an object."""
+    return [spelling for key in keys for spelling in dict.fromkeys((key, _DOT.sub(r"\\.", key)))]
+
+
+def _steps(key: str) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    for part in _DOT.split(key):
+        match = _INDEX.match(part)
+        steps += [match[1], int(match[2])] if match else [part.replace("\\.", ".")]
+    return tuple(steps)
+
+
+def _text_of(values: list[Any]) -> str | None:
+    try:
+        return bytes(values).decode(errors="backslashreplace")
+    except (TypeError, ValueError, OverflowError):  # that is some other list
+        return None
+
+
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in pairs:
+        tree.setdefault(key, value)
+    return tree
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 can hold, become the text of their escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _without(tree: dict[str, Any], known: Collection[str], prefix: str = "") -> dict[str, Any]:
+    rest: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if path in known and not (isinstance(value, dict) and not prefix):
+            continue
+        inner = _without(value, known, f"{path}.") if isinstance(value, dict) else value
+        if not (isinstance(value, dict) and value and not inner):
+            rest[key] = inner
+    return rest

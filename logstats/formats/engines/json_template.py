@@ -1,0 +1,150 @@
+"""The template of a JSON line: everything but the texts and numbers in it.
+
+    {"time":"…","request":{"method":"…"},"status":…}
+
+Lines which are the same but for these, texts without escapes and numbers as everybody writes them, say what their
+template says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from logstats.formats.engines.program import Code, Program, Step
+from logstats.formats.text import Text
+
+Path = tuple[str | int, ...]
+
+LONGEST: Final = 500_000  # characters of a line,
+VALUES: Final = 200  # values in it, and
+LITERALS: Final = 8_000  # characters between them; a line with more has no template
+
+_TOKEN = re.compile(r'[ \t]*(?:"([^"\\\x00-\x1f]*)"|(-?[0-9][0-9.]*|true|false|null)|([\[\]{},:]))[ \t]*')
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value of a line: where it stands in the object, and whether in quotes."""
+
+    path: Path
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JsonTemplate:
+    """Lines that are the same but for their values: texts, and values in between."""
+
+    literals: tuple[str, ...]
+    leaves: tuple[Leaf, ...]
+
+    @classmethod
+    def from_line(cls, line: str) -> JsonTemplate | None:
+        """What a line looks like, or None if that is not certain."""
+        if len(line) > LONGEST or not _is_json(line):
+            return None
+        literals = [""]
+        leaves: list[Leaf] = []
+        stack: list[str | int | None] = []  # the key or the index that each open object or list is at
+        seen: list[set[str]] = []  # the keys of each
+        is_key, place = False, 0
+        while place < len(line):
+            match = _TOKEN.match(line, place)
+            if match is None or len(leaves) > VALUES:
+                return None
+            text, bare, mark = match.groups()
+            place = match.end()
+            if text is not None and is_key:
+                if text in seen[-1]:
+                    return None  # which of the two counts is not for a template to say
+                seen[-1].add(text)
+                stack[-1], is_key = text, False
+                literals[-1] += match[0]
+            elif mark is not None:
+                literals[-1] += match[0]
+                if mark in "{[":
+                    seen.append(set())
+                    stack.append(None if mark == "{" else 0)
+                elif mark in "}]":
+                    if not stack:
+                        return None
+                    stack.pop()
+                    seen.pop()
+                elif mark == ",":
+                    if not stack:
+                        return None
+                    stack[-1] = stack[-1] + 1 if isinstance(stack[-1], int) else None
+                is_key = mark == "{" or (mark == "," and stack[-1] is None)
+            else:
+                path = tuple(step for step in stack if step is not None)
+                if not path or len(path) != len(stack):
+                    return None
+                leaves.append(Leaf(path, text is not None))
+                before, _, after = match[0].partition(f'"{text}"' if text is not None else bare)
+                quote = '"' if text is not None else ""
+                literals[-1] += before + quote
+                literals.append(quote + after)
+        if stack or not leaves or sum(map(len, literals)) > LITERALS:
+            return None
+        return cls(tuple(literals), tuple(leaves))
+
+
+class TemplateReader:
+    """Takes variables out of lines of one template: of each the first of its paths that is there and not null.
+
+    Under a path of `objects` a text that begins with a brace is no value. `numeric` variables are read as numbers,
+    those of them that are `times` by how they are spelled.
+    """
+
+    def __init__(
+        self,
+        template: JsonTemplate,
+        keys: Mapping[str, Sequence[Path]],
+        objects: Collection[Path],
+        numeric: Collection[str],
+        times: Collection[str],
+    ) -> None:
+        places = {leaf.path: number for number, leaf in enumerate(template.leaves)}
+        codes = [Code.TEXT if leaf.quoted else Code.NUMBER for leaf in template.leaves]
+        shown: set[int] = set()
+        self._values: list[pl.Expr] = []
+        for name, paths in keys.items():
+            values = []
+            for path in paths:
+                if path not in places:
+                    continue
+                place = places[path]
+                shown.add(place)
+                value = pl.col(f"v{place}")
+                if not template.leaves[place].quoted:
+                    if name not in numeric:
+                        codes[place] = Code.SPELLED
+                    elif name in times and codes[place] is Code.NUMBER:
+                        codes[place] = Code.TIME
+                    value = pl.when(value != "null").then(value)
+                elif path in objects:
+                    value = pl.when(~value.str.starts_with("{")).then(value)
+                values.append(value)
+            self._values.append((pl.coalesce(values) if values else pl.lit(None, pl.String)).alias(name))
+        steps = [Step(Code.LITERAL, template.literals[0].encode())]
+        for number, (code, bone) in enumerate(zip(codes, template.literals[1:], strict=True)):
+            steps.append(Step(code, name=f"v{number}" if number in shown else None))
+            steps.append(Step(Code.LITERAL, bone.encode()))
+        self._program = Program(steps)
+
+    def columns(self, text: Text) -> pl.DataFrame:
+        """Which lines certainly have this template (`line`), and one column per variable of those."""
+        return self._program(text).select("line", *self._values)
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,183 @@
+"""key=value pairs, as in logfmt: `method=GET path=/a msg="two words" status=200`.
+
+A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to
+the next space. Other words are passed over; of a key that stands twice the first counts. `pairs_of` is that
+definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no quotes: `labels_of` is its
+definition. The columns are made by layout: lines that write the same keys in the same order, as a program's lines do,
+are taken apart together by the delimited engine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import Final
+
+import polars as pl
+
+from logstats.formats.engines.delimited import Delimited, Variable
+from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference
+from logstats.formats.engines.template import take_apart
+from logstats.formats.model import Field
+from logstats.formats.text import Text
+
+MOST: Final = 200  # pairs of a line whose layout is learned, and characters of each key
+LAYOUTS: Final = 64  # that are kept ready
+
+_PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One key=value as it stands in a text."""
+
+    key: str
+    value: str
+    quoted: bool
+    plain: bool  # without escapes
+
+
+def pairs_of(text: str) -> list[Pair]:
+    """The pairs of a text, in order."""
+    found = []
+    for match in _PAIR.finditer(text):
+        key, quoted, bare = match.groups()
+        if quoted is None:
+            found.append(Pair(key, bare, False, '"' not in bare))
+        else:
+            value = _ESCAPE.sub(lambda m: _UNESCAPED.get(m[1], m[1]), quoted)
+            found.append(Pair(key, value, True, "\\" not in quoted))
+    return found
+
+
+def labels_of(text: str) -> list[Pair]:
+    """The labelled values of an LTSV line, in order; what has no label is passed over."""
+    parts = (part.partition(":") for part in text.split("\t"))
+    return [Pair(key, value, False, True) for key, colon, value in parts if colon and key and " " not in key]
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How pairs are written: what separates two, what stands between key and value, what no bare value holds."""
+
+    find: Callable[[str], list[Pair]]
+    between: str
+    assign: str
+    never: bytes  # in a bare value
+
+
+GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' "'), "ltsv": Grammar(labels_of, "\t", ":", b"\t")}
+
+
+class Pairs:
+    """Takes the wanted variables out of texts of key=value pairs; also the engine for lines that are nothing else."""
+
+    def __init__(
+        self,
+        fields: Mapping[str, Field],
+        names: Collection[str],
+        grammar: Grammar = GRAMMARS["keyvalue"],
+        *,
+        extra: bool = False,
+    ) -> None:
+        self.find = grammar.find
+        self._grammar = grammar
+        self.names = [name for name in fields if name in names and fields[name].keys]
+        self._keys = {key: (rank, name) for name in self.names for rank, key in enumerate(fields[name].keys)}
+        self._known = set(chain.from_iterable(field.keys for field in fields.values() if field.role != "ignored"))
+        self._extra = extra
+        self._made_ready = lru_cache(LAYOUTS)(self._new_layout)
+        if extra:
+            self.names.append("_extra")
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The reference path of a line of pairs. Raises Reject."""
+        found = self.find(line)
+        if not found:
+            raise Reject("no_pairs")
+        return self.choose(found)
+
+    def stop(self, line: str, name: str = "") -> int:
+        """Where the value of this name stands in a line."""
+        found = self.find(line)
+        value = self.choose(found).get(name) if found else None
+        return max(line.find(value), 0) if value else 0
+
+    def choose(self, found: list[Pair]) -> dict[str, str | None]:
+        """Each variable from the best of its keys that is there."""
+        best: dict[str, tuple[int, str]] = {}
+        for pair in found:
+            rank, name = self._keys.get(pair.key, (0, ""))
+            if name and (name not in best or rank < best[name][0]):
+                best[name] = (rank, pair.value)
+        values: dict[str, str | None] = {name: value for name, (_, value) in best.items()}
+        if self._extra:
+            rest = {p.key: p.value for p in reversed(found) if p.key not in self._known}
+            values["_extra"] = json.dumps(rest, ensure_ascii=False) if rest else None
+        return values
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both paths, as the engine for whole lines."""
+        return fast_then_reference(text, self._columns(text), self.scan, self.names)
+
+    def columns(self, texts: pl.Series) -> pl.DataFrame:
+        """Which texts were read (`line`), and one column per variable of those; the others are for `scan`."""
+        return self._columns(Text.from_lines(texts.fill_null("")))
+
+    def _columns(self, text: Text) -> pl.DataFrame:
+        if self._extra:
+            return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
+        return take_apart(text, self._layout, self.names)
+
+    def _layout(self, text: str | None) -> _Layout | None:
+        found = self.find(text or "")
+        quotes = {True: '"', False: ""}
+        words = [f"{p.key}{self._grammar.assign}{quotes[p.quoted]}{p.value}{quotes[p.quoted]}" for p in found]
+        if not 0 < len(found) <= MOST or any('"' in p.key or len(p.key) > MOST for p in found):
+            return None
+        if self._grammar.between.join(words) != text or not all(p.plain for p in found):
+            return None
+        pairs = tuple((p.key, p.quoted) for p in found)
+        return self._made_ready(pairs)
+
+    def _new_layout(self, pairs: tuple[tuple[str, bool], ...]) -> _Layout:
+        return _Layout(pairs, self._grammar, self._chosen(tuple(key for key, _ in pairs)))
+
+    def _chosen(self, keys: tuple[str, ...]) -> list[pl.Expr]:
+        """Each variable from the best of the keys of a layout."""
+        chosen: dict[str, tuple[int, int]] = {}
+        for number, key in enumerate(keys):
+            rank, name = self._keys.get(key, (0, ""))
+            if name and (name not in chosen or rank < chosen[name][0]):
+                chosen[name] = (rank, number)
+        return [
+            (pl.col(f"v{chosen[name][1]}") if name in chosen else pl.lit(None, pl.String)).alias(name)
+            for name in self.names
+        ]
+
+
+class _Layout:
+    """The same keys in the same order, quoted in the same places."""
+
+    def __init__(self, pairs: tuple[tuple[str, bool], ...], grammar: Grammar, chosen: list[pl.Expr]) -> None:
+        self._chosen = chosen
+        pattern: list[str | Variable] = []
+        literal = ""
+        for number, (key, quoted) in enumerate(pairs):
+            pattern += [f"{literal}{key}{grammar.assign}" + ('"' if quoted else ""), Variable(f"v{number}")]
+            literal = '"' * quoted + grammar.between
+        if pairs[-1][1]:
+            pattern.append('"')
+        wanted = {name for expression in chosen for name in expression.meta.root_names()}
+        never = {f"v{n}": b"\\" if quoted else grammar.never for n, (_, quoted) in enumerate(pairs)}
+        self._engine = Delimited(tuple(pattern), wanted, never)
+
+    def columns(self, text: Text) -> pl.DataFrame:
+        """Which texts have this layout and nothing that the definition sees otherwise, and the variables of those."""
+        return self._engine.fast(text).select("line", *self._chosen)

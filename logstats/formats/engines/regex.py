@@ -1,0 +1,121 @@
+"""The regex engine: named groups of a regular expression, and key=value pairs in the group `fields` if it has one.
+
+Rust's regular expressions take linear time whatever the line, so one path does it all. `scan` says the same of one
+line with Python's, which tell where a line stopped to fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from logstats.formats.engines.keyvalue import Pairs, pairs_of
+from logstats.formats.engines.scan import REJECTED, Reject, Tokens, ignorable
+from logstats.formats.model import Field
+from logstats.formats.text import Text
+
+TAIL = "fields"
+
+
+class Regexes:
+    """The engine for one regular expression, anchored at both ends."""
+
+    def __init__(
+        self, pattern: str, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False
+    ) -> None:
+        self._pattern = pattern
+        self._pairs = Pairs(fields, names, extra=extra)
+        self._names = [name for name in fields if name in names or name == TAIL]
+        self.names = list(dict.fromkeys([*(n for n in self._names if n != TAIL), *self._pairs.names]))
+
+    @cached_property
+    def _python(self) -> re.Pattern[str]:
+        return re.compile(self._pattern)
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The reference path. Raises Reject."""
+        match = self._python.fullmatch(line)
+        if match is None or not any(value is not None for value in match.groups()):
+            raise Reject("no_match")
+        groups = match.groupdict()
+        pairs = self._pairs.choose(self._pairs.find(groups.get(TAIL) or "")) if TAIL in groups else {}
+        found = {name: groups[name] for name in self._names if name in groups and name != TAIL}
+        return {**pairs, **{name: value if value is not None else pairs.get(name) for name, value in found.items()}}
+
+    def stop(self, line: str, name: str = "") -> int:
+        """Where a line stops to fit: the end of the longest run of parts of the pattern that it begins with; or where
+        the group of this name begins in one that fits."""
+        if whole := self._python.fullmatch(line):
+            return max(whole.start(name), 0) if name in whole.groupdict() else 0
+        for part in _beginnings(self._pattern):
+            if match := re.match(part, line):
+                return match.end()
+        return 0
+
+    def __call__(self, text: Text) -> Tokens:
+        groups = text.lines.to_frame("line").select(pl.col("line").str.extract_groups(self._pattern)).to_series()
+        whole = groups.struct.unnest()
+        matched = ~pl.select(pl.all_horizontal(column.is_null() for column in whole.get_columns())).to_series()
+        numbered = whole.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32))
+        rejected = pl.DataFrame(schema=REJECTED)
+        ignored = 0
+        if not matched.all():
+            left = (~matched).arg_true()
+            blank = [ignorable(line) for line in text.lines.gather(left).to_list()]
+            ignored = sum(blank)
+            refused = left.filter(~pl.Series(blank, dtype=pl.Boolean))
+            rejected = pl.DataFrame({"line": refused, "reason": "no_match"}, schema=REJECTED)
+            numbered = numbered.filter(matched)
+        return Tokens(self._with_pairs(numbered), rejected, ignored)
+
+    def _with_pairs(self, frame: pl.DataFrame) -> pl.DataFrame:
+        own = [name for name in self._names if name in frame.columns and name != TAIL]
+        if TAIL not in frame.columns:
+            return frame.select("line", *own)
+        read = self._tail(frame[TAIL])
+        both = [name for name in own if name in read.columns]
+        frame = frame.select(*("line", *own)).with_columns(read.drop(both))
+        return frame.with_columns(pl.coalesce(name, read[name]).alias(name) for name in both)
+
+    def _tail(self, tails: pl.Series) -> pl.DataFrame:
+        read = self._pairs.columns(tails)
+        easy = read["line"].to_numpy()
+        hard = np.setdiff1d(np.flatnonzero((tails.fill_null("") != "").to_numpy()), easy)
+        slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(hard).to_list()]
+        found = pl.DataFrame(schema=dict.fromkeys(self._pairs.names, pl.String)).clear(tails.len())
+        for places, columns in (
+            (easy, read),
+            (hard, pl.DataFrame(slow, schema=found.schema, orient="row")),
+        ):
+            if len(places):
+                found = found.with_columns(found[name].scatter(places, columns[name]) for name in found.columns)
+        return found
+
+
+def _beginnings(pattern: str) -> Iterator[str]:
+    """The pattern up to the end of each of its outermost groups, longest first."""
+    depth, in_class, place = 0, False, 0
+    ends = []
+    while place < len(pattern):
+        letter = pattern[place]
+        if letter == "\\":
+            place += 1
+        elif in_class:
+            in_class = letter != "]"
+        elif letter == "[":
+            in_class = True
+        elif letter == "(":
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+            if depth == 0:
+                end = place + 1
+                while pattern[end : end + 1] in ("?", "*", "+"):
+                    end += 1
+                ends.append(end)
+        place += 1
+    return (pattern[:end] for end in reversed(ends))

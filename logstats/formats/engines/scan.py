@@ -1,0 +1,108 @@
+"""What an engine makes of lines before anything is interpreted: the texts of their fields.
+
+`Tokens.fields` has the columns `line` (UInt32, index in the chunk) and one String column per variable of the
+format; `Tokens.rejected` has `line` and `reason`. Every line of the chunk is in one of the two, or ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from logstats.formats.text import Text
+from logstats.kernels.columns import as_numbers
+from logstats.kernels.library import Places
+
+REJECTED = {"line": pl.UInt32, "reason": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Reject(Exception):
+    """Why a line cannot be read, and at which character of it that showed."""
+
+    reason: str
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The fields of the lines that have the format's shape, and the lines that do not."""
+
+    fields: pl.DataFrame
+    rejected: pl.DataFrame
+    ignored: int
+
+
+class Tokeniser(Protocol):
+    """An engine, made ready for one format and for the variables that are wanted."""
+
+    names: list[str]
+
+    def __call__(self, text: Text) -> Tokens: ...
+    def scan(self, line: str) -> Mapping[str, str | None]: ...
+    def stop(self, line: str, name: str = "") -> int: ...
+
+
+Scan = Callable[[str], Mapping[str, str | None]]  # the reference path: one line to its fields, or raises Reject
+
+
+BLANK = " \t\r\v\f"
+
+
+def ignorable(line: str) -> bool:
+    """Blank lines and `#` directives are neither requests nor mistakes."""
+    return line.startswith("#") or not line.strip(BLANK)
+
+
+def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[str]) -> Tokens:
+    """The reference path over (index, line) pairs."""
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    kept: list[int] = []
+    refused: list[tuple[int, str]] = []
+    ignored = 0
+    for index, line in lines:
+        if ignorable(line):
+            ignored += 1
+            continue
+        try:
+            fields = scan(line)
+        except Reject as reject:
+            refused.append((index, reject.reason))
+            continue
+        kept.append(index)
+        for name, column in columns.items():
+            column.append(fields.get(name))
+    frame = pl.DataFrame({"line": kept, **columns}, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)})
+    return Tokens(frame, pl.DataFrame(refused, schema=REJECTED, orient="row"), ignored)
+
+
+def fast_then_reference(text: Text, fast: pl.DataFrame, scan: Scan, names: list[str]) -> Tokens:
+    """Join the two paths: `fast` has the lines that the fast path vouches for, the reference path reads the others."""
+    columns = ["line", *names]
+    numbered = fast if fast.columns == columns else fast.select(columns)
+    if numbered.height == len(text):
+        return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
+    others = left_of(text, fast)
+    left = others[text.ends[others] > text.starts[others]].tolist()
+    slow = scan_lines(zip(left, text.pick(left), strict=True), scan, names)
+    blank = len(others) - len(left)
+    return Tokens(in_order(numbered, slow.fields), slow.rejected, slow.ignored + blank)
+
+
+def left_of(text: Text, read: pl.DataFrame) -> Places:
+    """The lines that are not among those (`line`) that were read."""
+    left = np.ones(len(text), np.bool_)
+    left[read["line"].to_numpy()] = False
+    return np.flatnonzero(left)
+
+
+def in_order(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The rows of both, by line."""
+    if not other.height:
+        return one
+    both = pl.concat([one, other])
+    return both[as_numbers(np.argsort(both["line"].to_numpy(), kind="stable"))]

@@ -1,0 +1,167 @@
+"""The W3C extended log file format: a `#Fields` line says which columns the lines after it have.
+
+    #Date: 2025-01-17 00:00:00
+    #Fields: date time c-ip cs-method cs-uri-stem sc-status time-taken
+    2025-01-17 10:30:00 203.0.113.9 GET /api/bugs 200 125
+
+Columns are separated by tabs if a line has one, else by spaces; a value in quotes may hold spaces, and two quotes
+stand for one. Columns beyond those that were named are passed over; a line with fewer is rejected. A line
+before any `#Fields` is read by the format's own default, if it has one. Where no column holds the date, the last
+`#Date` says it. `columns_of` and `split` are that definition (https://www.w3.org/TR/WD-logfile.html).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Final
+
+import polars as pl
+
+from logstats.formats.engines.program import Code, Program, Step
+from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference, scan_lines
+from logstats.formats.model import Field
+from logstats.formats.text import Text
+
+FIELDS: Final = "#Fields:"
+DATE: Final = "#Date:"
+_VALUE = re.compile(r'"((?:[^"]|"")*)"(?![^ ])|([^ ]+)')
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def in_force(directives: str, lines: str) -> str:
+    """The directives in force after these lines, of which only `#Fields` and `#Date` count."""
+    found = dict.fromkeys((DATE, FIELDS), "")
+    for line in [*directives.split("\n"), *lines.split("\n")]:
+        for name in found:
+            if line.startswith(name):
+                found[name] = line.rstrip("\r")
+    return "\n".join(line for line in found.values() if line)
+
+
+def split(line: str) -> list[str]:
+    """The reference path: the values of one line."""
+    if "\t" in line:
+        return [_unquoted(value) for value in line.split("\t")]
+    return [match[2] if match[1] is None else match[1].replace('""', '"') for match in _VALUE.finditer(line)]
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return value[1:-1].replace('""', '"')
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that the directives name: variable → place in the line; how many there are; the day, if no column."""
+
+    places: Mapping[str, int]
+    count: int
+    day: str | None
+
+
+class W3C:
+    """The engine for one mapping of column names."""
+
+    def __init__(self, default: str, fields: Mapping[str, Field], names: Collection[str]) -> None:
+        self.names = [name for name in fields if name in names]
+        self._default = default
+        self._keys = {name: [key.lower() for key in fields[name].keys] for name in self.names}
+        self._date = next((name for name in self.names if fields[name].role == "date"), None)
+
+    def columns_of(self, directives: str) -> Columns:
+        """What the directives in force say of the lines after them."""
+        lines = dict(line.split(":", 1) for line in directives.split("\n") if ":" in line)
+        named = (lines.get("#Fields") or self._default.removeprefix(FIELDS)).lower().split()
+        places = {}
+        for name, keys in self._keys.items():
+            place = next((named.index(key) for key in keys if key in named), None)
+            if place is not None:
+                places[name] = place
+        day = _DAY.search(lines.get("#Date", "")) if self._date and self._date not in places else None
+        return Columns(places, len(named), day[0] if day else None)
+
+    def scan(self, line: str) -> dict[str, str | None]:
+        """The reference path of one line where no directive is in force. Raises Reject."""
+        return self.scan_with(self._undirected, line)
+
+    @cached_property
+    def _undirected(self) -> Columns:
+        return self.columns_of("")
+
+    def scan_with(self, columns: Columns, line: str) -> dict[str, str | None]:
+        """The reference path of one line. Raises Reject."""
+        if not columns.count:
+            raise Reject("no_fields_directive")
+        values = split(line)
+        if len(values) < columns.count:
+            raise Reject("missing_field", len(line))
+        fields: dict[str, str | None] = {name: values[place] for name, place in columns.places.items()}
+        if columns.day and self._date:
+            fields[self._date] = columns.day
+        return fields
+
+    def stop(self, line: str, name: str = "") -> int:
+        """Where the value of this name stands in a line, or its end, where more was expected."""
+        try:
+            value = self.scan(line).get(name)
+        except Reject as reject:
+            return reject.column
+        return max(line.find(value), 0) if value else 0
+
+    def __call__(self, text: Text) -> Tokens:
+        """Both paths."""
+        changes = text.lines.str.contains(f"^(?:{FIELDS}|{DATE})").arg_true().to_list()
+        directives = text.context.directives
+        runs = [(0, self.columns_of(directives))]
+        for place in changes:
+            directives = in_force(directives, text.lines[place])
+            columns = self.columns_of(directives)
+            if columns != runs[-1][1]:  # mostly they are said again as they were
+                runs.append((place, columns))
+        ends = [*(start for start, _ in runs[1:]), len(text)]
+        parts = [
+            self._run(text.slice(start, end), start, columns)
+            for (start, columns), end in zip(runs, ends, strict=True)
+            if end > start
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return scan_lines((), self.scan, self.names)
+        return Tokens(
+            pl.concat(part.fields for part in parts),
+            pl.concat(part.rejected for part in parts),
+            sum(part.ignored for part in parts),
+        )
+
+    def _run(self, text: Text, start: int, columns: Columns) -> Tokens:
+        """The lines between two directives."""
+        tokens = fast_then_reference(text, self._fast(text, columns), partial(self.scan_with, columns), self.names)
+        if not start:
+            return tokens
+        shift = (pl.col("line") + start).cast(pl.UInt32)
+        return Tokens(tokens.fields.with_columns(shift), tokens.rejected.with_columns(shift), tokens.ignored)
+
+    def _fast(self, text: Text, columns: Columns) -> pl.DataFrame:
+        """The fast path, for lines without quotes that have one separator between two columns."""
+        if not columns.count:
+            return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
+        sample = next((line for line in text.pick(range(min(20, len(text)))) if line and line[0] != "#"), "")
+        separator, others = (b"\t", b'"') if "\t" in sample and columns.count > 1 else (b" ", b'"\t')
+        wanted = set(columns.places.values())
+        steps = [Step(Code.PLAIN), Step(Code.ANY)]
+        for place in range(columns.count):
+            code = Code.UNTIL if place < columns.count - 1 else Code.UPTO
+            name = f"c{place}" if place in wanted else None
+            steps.append(Step(code, separator, name, others, int(separator == b" ")))
+        steps.append(Step(Code.REST, never=others))  # columns that nobody named
+        read = Program(steps)(text)
+        made = {name: pl.col(f"c{place}") for name, place in columns.places.items()}
+        if columns.day and self._date:
+            made[self._date] = pl.lit(columns.day)
+        none = pl.lit(None, pl.String)
+        return read.select("line", *(made.get(name, none).alias(name) for name in self.names))

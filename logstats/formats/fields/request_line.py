@@ -1,0 +1,100 @@
+"""The request line, `GET /path?query HTTP/1.1`, as RFC 9112 section 3 has it and as servers log it.
+
+Accepted: a method and a target, with or without a protocol (HTTP/0.9 has none), spaces in the target. A
+request line that is anything else (empty, `-`, the bytes of a TLS hello) is malformed: it has no method and no
+path, its request still counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from logstats.kernels import library as kernels
+from logstats.kernels.columns import Mask, as_numbers
+
+# RFC 9110 names methods by tokens; every registered one, and every one seen in the wild, is made of these.
+_METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
+_PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
+_TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
+_METHOD_AND_TARGET = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
+_AUTHORITY = r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)"
+
+
+def split_requests(requests: pl.Series) -> pl.DataFrame:
+    """Request lines → (method, target, protocol), String; all null where the request line is malformed.
+
+    Without a protocol the target must have one of the four forms of RFC 9112, so that a stray sentence is
+    not taken for a request.
+    """
+    if not kernels.AVAILABLE:
+        return _unusual(requests)
+    method, target, protocol, usual = kernels.request_lines(requests)
+    parts = pl.DataFrame([method.alias("method"), target.alias("target"), protocol.alias("protocol")])
+    return _completed(parts, usual, requests, _unusual)
+
+
+def _completed(
+    frame: pl.DataFrame, known: Mask, texts: pl.Series, others: Callable[[pl.Series], pl.DataFrame]
+) -> pl.DataFrame:
+    """The frame with the rows that it does not know; that of null is of nulls."""
+    odd = ~known
+    if texts.null_count():
+        odd &= texts.is_not_null().to_numpy()
+    if not odd.any():
+        return frame
+    places = as_numbers(np.flatnonzero(odd))
+    found = others(texts[places])
+    return frame.with_columns(frame[name].scatter(places, found[name]) for name in found.columns)
+
+
+def _unusual(requests: pl.Series) -> pl.DataFrame:
+    """The same, whatever protocol they end with, or none."""
+    split = pl.col("").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest()
+    # The longest protocol that _PROTOCOL allows has 16 characters; a short text is searched fast.
+    tail = (" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL)
+    cut = pl.col("rest").str.head(-pl.col("tail").str.len_bytes().cast(pl.Int64))
+    has_form = pl.col("protocol").is_not_null() | pl.col("target").str.contains(_TARGET)
+    good = (_METHOD_AND_TARGET & has_form).fill_null(value=False)
+    return (
+        requests.to_frame("")
+        .lazy()
+        .select(split)
+        .with_columns(tail=tail)
+        .select(
+            "method",
+            target=pl.when(pl.col("tail").is_null()).then("rest").otherwise(cut),
+            protocol=pl.col("tail").str.slice(1),
+        )
+        .select(pl.when(good).then(pl.all()))
+        .collect()
+    )
+
+
+def split_targets(targets: pl.Series) -> pl.DataFrame:
+    """Request targets → (path, query, authority), String: split at the first `?`.
+
+    Of an absolute URL, `http://host:8080/path`, the authority is set apart and the path starts at `/`.
+    """
+    if not kernels.AVAILABLE:
+        return _absolute(targets)
+    path, query, usual = kernels.targets(targets)
+    authority = pl.Series("authority", [None], pl.String).new_from_index(0, len(targets))
+    parts = pl.DataFrame([path.alias("path"), query.alias("query"), authority])
+    return _completed(parts, usual, targets, _absolute)
+
+
+def _absolute(targets: pl.Series) -> pl.DataFrame:
+    """The same, where any target may be an absolute URL."""
+    rest = pl.col("path").str.replace(_AUTHORITY, "")
+    rest = pl.when(rest == "").then(pl.lit("/")).otherwise(rest)
+    return (
+        targets.to_frame("target")
+        .lazy()
+        .select(pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"]).struct.unnest())
+        .with_columns(authority=pl.col("path").str.extract(_AUTHORITY))
+        .with_columns(path=pl.when(pl.col("authority").is_null()).then("path").otherwise(rest))
+        .collect()
+    )

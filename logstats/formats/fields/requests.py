@@ -1,0 +1,85 @@
+"""What the lines of a chunk ask for: method, protocol, path, query, host, endpoint.
+
+A format has the request line whole, or its parts, or either. Whatever is decided is decided once for each distinct
+text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import polars as pl
+
+from logstats import schema
+from logstats.cache import BoundedCache
+from logstats.formats.fields.request_line import split_requests, split_targets
+
+TARGET_COLUMNS: Final = frozenset({"path", "query", "endpoint", "host"})
+_COLUMNS: Final = ("method", "protocol", "path", "query", "authority", "endpoint")
+
+
+class PathTemplates(Protocol):
+    """Paths to endpoints; `logstats.endpoints.Endpoints` is one."""
+
+    def templates(self, paths: pl.Series) -> pl.Series: ...
+
+
+class Requests:
+    """Reads the columns of a request; safe to use from several threads."""
+
+    def __init__(self, endpoints: PathTemplates, wanted: frozenset[str], *, mixed: bool) -> None:
+        """`mixed` says that a line may have its request whole or in parts."""
+        self._endpoints, self._mixed = endpoints, mixed
+        # The authority of an absolute URL is the host where nothing else says it.
+        self._wanted = (wanted - {"host"}) | ({"authority"} if "host" in wanted else frozenset())
+        self._any = bool(self._wanted & {*_COLUMNS} - {"authority"})
+        self._of_lines = BoundedCache(self._split_lines)
+        self._of_targets = BoundedCache(self._split_targets)
+
+    def split(self, frame: pl.DataFrame, role: Mapping[str, str]) -> list[pl.Series]:
+        """`_method`, `_protocol`, `_path`, `_query`, `_authority`, `_endpoint` of every row, as far as wanted.
+
+        `role` says which column of texts has the request, or which of its parts.
+        """
+        own = {part: frame[role[part]] for part in ("method", "target", "path", "protocol", "query") if part in role}
+        if not self._any or not ("request" in role or own):
+            return []
+        found: dict[str, pl.Series] = {}
+        targets = [own.pop(part) for part in ("target", "path") if part in own]
+        if "request" in role:
+            found = {column.name: column for column in self._of_lines.lookup(frame[role["request"]])}
+        if targets:
+            if "target" in found:
+                targets.append(found["target"])
+            texts = targets[0]
+            for other in targets[1:]:
+                texts = texts.fill_null(other)
+            found |= {column.name: column for column in self._of_targets.lookup(texts)}
+        for part, column in own.items():
+            if part == "query":
+                column = column.str.strip_prefix("?")
+                found[part] = found[part].fill_null(column) if part in found else column
+            else:
+                found[part] = column.fill_null(found[part]) if part in found else column
+        if "endpoint" in found:
+            found["endpoint"] = _filled(found["endpoint"], schema.MALFORMED)
+        return [found[name].alias(f"_{name}") for name in _COLUMNS if name in found and name in self._wanted]
+
+    def _split_lines(self, lines: pl.Series) -> pl.DataFrame:
+        parts = split_requests(lines)
+        kept = self._wanted | ({"target"} if self._mixed else set())
+        own = [parts[name] for name in ("method", "protocol", "target") if name in kept]
+        return pl.DataFrame([*own, *self._split_targets(parts["target"])])
+
+    def _split_targets(self, targets: pl.Series) -> pl.DataFrame:
+        if not self._wanted & {"path", "query", "authority", "endpoint"}:
+            return pl.DataFrame()
+        parts = {part.name: part for part in split_targets(targets)}
+        if "endpoint" in self._wanted:
+            parts["endpoint"] = _filled(self._endpoints.templates(parts["path"]), schema.MALFORMED).alias("endpoint")
+        return pl.DataFrame([parts[name] for name in parts if name in self._wanted])
+
+
+def _filled(texts: pl.Series, text: str) -> pl.Series:
+    return texts.fill_null(text) if texts.null_count() else texts

@@ -1,0 +1,78 @@
+"""A format, made ready to read chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from logstats.formats.engines.base import engine
+from logstats.formats.engines.regex import TAIL
+from logstats.formats.engines.scan import Tokeniser, Tokens
+from logstats.formats.fields.columns import Batch, FieldReader, ReadOptions, needed_variables
+from logstats.formats.model import Field, Format
+from logstats.formats.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads chunks of one format into batches; safe to call from several threads."""
+
+    format: Format
+    tokenise: Tokeniser
+    field_reader: FieldReader
+    looks: tuple[pl.Expr, ...] = ()
+
+    @property
+    def events(self) -> bool:
+        """Whether its lines may be events, too."""
+        return self.field_reader.events
+
+    def __call__(self, text: Text) -> Batch:
+        return self.convert(self.tokens(text), text)
+
+    def tokens(self, text: Text) -> Tokens:
+        """The first half: the texts of the fields."""
+        return self.tokenise(text)
+
+    def fitting(self, text: Text, tokens: Tokens | None = None) -> Batch:
+        """The same for lines of which it is not sure that they have this format: of those that it can read, only
+        the ones whose fields look as they do in it are in `rows`. The others are not said to be rejected."""
+        tokens = tokens or self.tokens(text)
+        batch = self.convert(tokens, text)
+        if not self.looks:
+            return batch
+        places = tokens.fields.filter(*self.looks)["line"]
+        rows = batch.rows
+        is_event = pl.col("kind") == "event" if self.events else pl.lit(value=False)
+        return replace(batch, rows=rows.filter(is_event | pl.col("line").is_in(places.implode())))
+
+    def convert(self, tokens: Tokens, text: Text) -> Batch:
+        """The second half: what the fields of a chunk mean."""
+        return self.field_reader.convert(tokens, len(text), text.envelope)
+
+
+def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False) -> Reader:
+    """Make a format ready; what nobody wants is not taken from the lines, unless they are `doubtful` and it tells
+    whether they have this format at all (`Reader.fitting`)."""
+    events = may_be_events(format)
+    names = needed_variables(format.fields, reading, events=events)
+    looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
+    made = engine(format, [*names, *(name for name in looks if name not in names)], extra="extra" in reading.wanted)
+    field_reader = FieldReader(format.fields, reading, events)
+    return Reader(format, made, field_reader, tuple(_looks(name, field) for name, field in looks.items()))
+
+
+def may_be_events(format: Format) -> bool:
+    """Whether lines may be events: a structured line may have a level and a message, and no request."""
+    return not format.wraps and (format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields)
+
+
+def _looks(name: str, field: Field) -> pl.Expr:
+    """Whether a value looks as it should."""
+    return pl.col(name).str.contains(field.looks or "").fill_null(may_be_absent(field))
+
+
+def may_be_absent(field: Field) -> bool:
+    """Whether a field that looks a certain way need not be there."""
+    return field.role != "ignored" and field.looks != ""

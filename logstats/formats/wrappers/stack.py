@@ -1,0 +1,165 @@
+"""A stack is how the lines of a source are written: wrappers around a format, and further stacks mixed in.
+
+    docker_json/combined       combined lines, each in an object of Docker's json-file
+    common|combined            common lines, with combined ones among them
+    combined+                  combined, then further columns that nobody named
+
+A wrapper is a format with a field `payload` (Docker's json-file, a syslog prefix). It is taken off where a line has it,
+and a line that does not is left as it is. A line that the first stack of a source cannot read is tried by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from logstats.errors import FormatError
+from logstats.formats import registry
+from logstats.formats.fields.columns import Batch, ReadOptions
+from logstats.formats.log_format.compile import compile_log_format
+from logstats.formats.model import Format
+from logstats.formats.reader import Reader, reader
+from logstats.formats.text import Text
+from logstats.formats.wrappers.wrapper import Wrapper
+from logstats.kernels.columns import as_numbers
+from logstats.kernels.library import Places
+
+MORE: Final = "+"
+_LOG_FORMAT: Final = "log_format:"
+
+
+@dataclass(frozen=True, slots=True)
+class FormatStack:
+    """A format, and the wrappers around it from the outside in."""
+
+    format: Format
+    wrappers: tuple[Format, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As `--format` takes it."""
+        return "/".join([*(wrapper.name for wrapper in self.wrappers), self.format.name])
+
+
+def name_of(stacks: Sequence[FormatStack]) -> str:
+    """All stacks of a source in one word, as `--format` takes it."""
+    return "|".join(stack.name for stack in stacks)
+
+
+def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
+    """The stacks that a name spells. Raises FormatError."""
+    if _LOG_FORMAT in name:
+        head, _, text = name.partition(_LOG_FORMAT)
+        wrappers = [_wrapper(part, known) for part in head.split("/") if part]
+        return [FormatStack(compile_log_format(text), tuple(wrappers))]
+    stacks = []
+    for one in name.split("|"):
+        *outer, last = one.strip().split("/")
+        form = with_more(registry.find(last[:-1], known)) if last.endswith(MORE) else registry.find(last, known)
+        if form.wraps:
+            raise FormatError(f"{form.name} is a wrapper", f"say what is in it: {form.name}/combined, or leave it out")
+        stacks.append(FormatStack(form, tuple(_wrapper(part, known) for part in outer)))
+    return stacks
+
+
+def _wrapper(name: str, known: Mapping[str, Format]) -> Format:
+    form = registry.find(name, known)
+    if not form.wraps:
+        wrappers = ", ".join(sorted(f.name for f in known.values() if f.wraps))
+        raise FormatError(f"{name} is no wrapper", f"before a / stands one of {wrappers}")
+    return form
+
+
+def with_more(form: Format) -> Format:
+    """The format with unknown columns after it. Raises FormatError for one that ends otherwise."""
+    if form.engine != "delimited":
+        raise FormatError(f"{form.name}{MORE} means nothing", "only a delimited format can have more columns after it")
+    return replace(form, name=f"{form.name}{MORE}", pattern=f"{form.pattern} ${{_more}}", samples=())
+
+
+@dataclass(frozen=True, slots=True)
+class StackReader:
+    """Reads the chunks of one source into batches; safe to call from several threads."""
+
+    stacks: tuple[FormatStack, ...]
+    readers: tuple[tuple[tuple[Wrapper, ...], Reader], ...]
+
+    @property
+    def name(self) -> str:
+        """The stacks, as `--format` takes them."""
+        return name_of(self.stacks)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a line may be written in parts, so that a chunk may end in the middle of one."""
+        return any(wrapper.partial for wrappers, _ in self.readers for wrapper in wrappers)
+
+    @property
+    def directed(self) -> bool:
+        """Whether directives say what the lines after them mean."""
+        return any(stack.format.engine == "w3c" for stack in self.stacks)
+
+    def __call__(self, text: Text) -> Batch:
+        wrappers, first = self.readers[0]
+        if len(self.readers) == 1:
+            return first(unwrapped(text, wrappers))
+        # Each stack takes the lines that fit it; what is left is the first one's, whatever it looks like.
+        left = np.arange(len(text))
+        batches, places = [], []
+        for wrappers, ready in self.readers:
+            batches.append(ready.fitting(unwrapped(text.gather(left), wrappers)))
+            places.append(left)
+            left = np.delete(left, batches[-1].rows["line"].to_numpy())
+        wrappers, _ = self.readers[0]
+        batches.append(first(unwrapped(text.gather(left), wrappers)))
+        places.append(left)
+        return _joined(batches, places, len(text))
+
+    def stop(self, line: str, reason: str) -> tuple[str, int]:
+        """A rejected line without its wrappers, and the character at which its first stack cannot go on."""
+        inside = self.unwrap_line(line)
+        ready = self.readers[0][1]
+        role = reason.removeprefix("bad_")
+        name = next((name for name, field in ready.format.fields.items() if field.role == role), "")
+        return inside, min(ready.tokenise.stop(inside, name), len(inside))
+
+    def unwrap_line(self, line: str) -> str:
+        """One line without its wrappers, as the first stack has them."""
+        return str(unwrapped(Text.from_lines(pl.Series([line])), self.readers[0][0]).lines[0])
+
+
+def unwrapped(text: Text, wrappers: Sequence[Wrapper]) -> Text:
+    """The lines without their wrappers, which may say the time and the program of each."""
+    for wrapper in wrappers:
+        text = wrapper(text)
+    return text
+
+
+def stack_reader(stacks: Sequence[FormatStack], reading: ReadOptions) -> StackReader:
+    """Make stacks ready to read."""
+    ready = [
+        (
+            tuple(Wrapper(wrapper, reading.zone) for wrapper in one.wrappers),
+            reader(one.format, reading, doubtful=len(stacks) > 1),
+        )
+        for one in stacks
+    ]
+    return StackReader(tuple(stacks), tuple(ready))
+
+
+def _joined(batches: Sequence[Batch], among: Sequence[Places], lines: int) -> Batch:
+    """Batches of some lines of a chunk each, `among` being those lines; the last says what nothing could read."""
+    places = [as_numbers(part.astype(np.uint32)) for part in among]
+    rows = pl.concat(
+        (b.rows.with_columns(p.gather(b.rows["line"]).alias("line")) for b, p in zip(batches, places, strict=True)),
+        how="diagonal",
+    )
+    if "kind" in rows.columns:
+        rows = rows.with_columns(pl.col("kind").fill_null("request"))
+    last = batches[-1]
+    rejected = last.rejected.with_columns(places[-1].gather(last.rejected["line"]).alias("line"))
+    return Batch(rows, rejected, last.ignored, lines, sum(batch.invalid_durations for batch in batches))

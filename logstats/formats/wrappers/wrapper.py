@@ -1,0 +1,125 @@
+"""Wrappers: what stands around the lines of another format, taken off in columns.
+
+A wrapper is a format like others, with a field `payload`: the line inside. Its `timestamp` and `app_name` count for
+lines that do not say them. Times without a year (RFC 3164) take the latest year in which they are not after the source
+was last written. A field `part` marks lines that are only a part of one (`P` in Kubernetes' logs, then `F`), each
+`stream` for itself. Escape sequences for colour and cursor are taken out of the lines inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from logstats.formats.engines.base import engine
+from logstats.formats.engines.scan import Reject, Tokens
+from logstats.formats.fields import times
+from logstats.formats.model import Format
+from logstats.formats.text import Context, Text
+
+_YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}"
+_ANSI = "\x1b\\[[0-9;?]*[A-Za-z]"
+_LEEWAY = timedelta(days=1)  # clocks differ, and the zone of a time without one is a guess
+
+
+class Wrapper:
+    """Takes one wrapper off."""
+
+    def __init__(self, format: Format, zone: str = "UTC") -> None:
+        self.format = format
+        self.partial = "part" in format.roles
+        self._zone = zone
+        self._role = {field.role: name for name, field in format.fields.items()}
+        self.tokenise = engine(format, list(format.fields))
+
+    def scan(self, line: str) -> Mapping[str, str | None]:
+        """The reference path: the parts of one line. Raises Reject where this wrapper is not around it."""
+        found = self.tokenise.scan(line)
+        if found.get(self._role["payload"]) is None:
+            raise Reject("not_wrapped")
+        return found
+
+    def __call__(self, text: Text) -> Text:
+        """The lines inside; those that the wrapper is not around stay as they are."""
+        found = self.around(self.tokenise(text))
+        if not found.height:
+            return text
+        envelope = self.envelope(found, len(text), text.context, text.envelope)
+        return Text.from_lines(self.inside(found, text.lines), text.context, envelope)
+
+    def around(self, tokens: Tokens) -> pl.DataFrame:
+        """The texts of the fields, of lines that it is around."""
+        return tokens.fields.sort("line").filter(pl.col(self._role["payload"]).is_not_null())
+
+    def inside(self, found: pl.DataFrame, lines: pl.Series) -> pl.Series:
+        """The lines without it, of what was found around them."""
+        inside = found[self._role["payload"]].str.strip_chars_end("\r\n")
+        if inside.str.contains("\n", literal=True).any():
+            inside = inside.str.replace_all("\n", "\\n", literal=True)
+        if inside.str.contains("\x1b", literal=True).any():
+            inside = inside.str.replace_all(_ANSI, "")
+        if self.partial:
+            inside = self._whole(found, inside)
+        return inside if len(inside) == len(lines) else lines.clone().scatter(found["line"], inside)
+
+    def envelope(
+        self, found: pl.DataFrame, lines: int, context: Context, outer: pl.DataFrame | None
+    ) -> pl.DataFrame | None:
+        """What it says of each of so many lines, beside what `outer` ones say; the inner one counts."""
+        columns: dict[str, pl.Series] = {}
+        if "timestamp" in self._role:
+            logged = self._times(found[self._role["timestamp"]], context.modified)
+            columns["timestamp"] = _spread(logged, found["line"], lines)
+        if "app_name" in self._role:
+            columns["app_name"] = _spread(found[self._role["app_name"]], found["line"], lines)
+        if outer is not None:
+            for name in outer.columns:
+                own = columns.get(name)
+                columns[name] = outer[name] if own is None else own.zip_with(own.is_not_null(), outer[name])
+        return pl.DataFrame(columns) if columns else outer
+
+    def _whole(self, found: pl.DataFrame, inside: pl.Series) -> pl.Series:
+        """Parts of a line joined where the first of them stands; the others become blank."""
+        partial = found[self._role["part"]].str.starts_with("P").fill_null(value=False)
+        if not partial.any():
+            return inside
+        start = partial.arg_max() or 0
+        texts, marks = inside.slice(start).to_list(), partial.slice(start).to_list()
+        streams = found[self._role["stream"]].slice(start).to_list()
+        begun: dict[str, list[int]] = {}  # by stream: the places of the parts so far
+        for place, (stream, mark) in enumerate(zip(streams, marks, strict=True)):
+            parts = begun.setdefault(stream, [])
+            parts.append(place)
+            if not mark:
+                _join(texts, begun.pop(stream))
+        for parts in begun.values():
+            _join(texts, parts)
+        return pl.concat([inside.head(start), pl.Series(inside.name, texts, dtype=pl.String)])
+
+    def _times(self, texts: pl.Series, modified: datetime | None) -> pl.Series:
+        yearless = texts.str.contains(_YEARLESS).fill_null(value=False)
+        if not yearless.any():
+            return times.parse(texts, self._zone)
+        latest = (modified or datetime.now(UTC)) + _LEEWAY
+        dated = times.with_year(texts.set(~yearless, None), latest, self._zone)
+        if yearless.all():
+            return dated
+        return dated.zip_with(yearless, times.parse(texts.set(yearless, None), self._zone))
+
+
+def _join(texts: list[str], parts: list[int]) -> None:
+    """The parts of a line become one where the first stands."""
+    first, *others = parts
+    if others:
+        texts[first] = "".join(texts[place] for place in parts)
+        for place in others:
+            texts[place] = ""
+
+
+def _spread(values: pl.Series, places: pl.Series, length: int) -> pl.Series:
+    """The values at their places among nulls."""
+    if values.len() == length:
+        return values
+    return pl.Series([None], dtype=values.dtype).new_from_index(0, length).scatter(places, values)

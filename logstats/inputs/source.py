@@ -1,0 +1,59 @@
+"""Something to read lines from, and where in it to begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to read lines from: a file, a named pipe, or standard input."""
+
+    name: str
+    """As the user gave it, `-` for standard input; always text that can be printed."""
+    path: Path | None
+    """None for standard input."""
+    size: int | None = None
+    """Bytes on disk (compressed, if it is); None for a pipe."""
+    modified: float | None = None
+    """Seconds since 1970; None for a pipe."""
+    start: Start | None = None
+    """Where to begin, if not at its beginning."""
+
+
+class Digest(Protocol):
+    """What follows the bytes of a source, as they come, decompressed."""
+
+    def update(self, data: bytes | memoryview) -> None: ...
+    def copy(self) -> Self: ...
+
+
+class Opened(Protocol):
+    """A source that is open: a file, or what somebody has put in its place."""
+
+    @property
+    def pipe(self) -> bool: ...
+    @property
+    def read_bytes(self) -> int: ...
+    def read(self, size: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where reading begins: `offset` (in the decompressed source) is that of line number `line`.
+
+    `digest` is that of everything before, and goes on; the last line is left if it lacks its newline, unless `final`.
+    `format` is how the source is written, as `--format` takes it, if that is known, `directives` are the W3C directives
+    in force. `opened` is read instead of opening the source, from its beginning.
+    """
+
+    offset: int = 0
+    line: int = 1
+    digest: Digest | None = None
+    final: bool = True
+    format: str | None = None
+    directives: str = ""
+    opened: Opened | None = None

@@ -1,0 +1,98 @@
+"""Texts and their numbers: 1, 2, 3 in the order in which they first come, 0 for null."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from logstats.kernels import library as kernels
+from logstats.kernels.columns import Texts, address, as_texts
+from logstats.kernels.library import Numbers
+
+_SEGMENT: Final = 1 << 20
+_FIRST: Final = 1 << 10
+_ENTRY: Final = 150  # bytes of a short text in a dict
+_SLOT: Final = np.dtype([("number", np.uint32), ("hash", np.uint32)])
+
+
+class Dictionary:
+    """Grows with what it is asked; not safe to use from several threads at once."""
+
+    def __init__(self) -> None:
+        self._compiled = kernels.AVAILABLE
+        self._texts = np.zeros((_FIRST, 2), np.uint64)  # Arrow's string views, by number
+        self._slots = np.zeros(2 * _FIRST, _SLOT)
+        self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # what long ones are views of
+        self._table = kernels.Table(seed=int.from_bytes(os.urandom(8), "little"))
+        self._by_text: dict[str | None, int] = {None: 0}  # without the kernels,
+        self._long = 0  # and the characters in it
+        self._point()
+
+    def _point(self) -> None:
+        """Tell the table where everything is."""
+        addresses = np.array([address(segment) for segment in self._segments], np.uintp)
+        self._addresses = addresses  # kept as long as the table points to it
+        table = self._table
+        table.slots, table.mask = address(self._slots), len(self._slots) - 1
+        table.texts, table.most = address(self._texts), len(self._texts) - 1
+        table.segments, table.segment = address(addresses), len(self._segments) - 1
+        table.room = len(self._segments[-1])
+
+    def __len__(self) -> int:
+        return len(self._by_text) - 1 if not self._compiled else int(self._table.count)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes, more or less."""
+        if not self._compiled:
+            return self._long + _ENTRY * len(self._by_text)
+        return self._texts.nbytes + self._slots.nbytes + sum(segment.nbytes for segment in self._segments)
+
+    def numbers(self, texts: pl.Series) -> Numbers:
+        """The number of each text (String), in their order."""
+        if not self._compiled:
+            known = self._by_text
+            for text in texts.drop_nulls():
+                if text not in known:
+                    known[text] = len(known)
+                    self._long += len(text)
+            return np.array([known[text] for text in texts.to_list()], np.uint32)
+        column, numbers, row = Texts(texts), np.empty(len(texts), np.uint32), 0
+        while (row := kernels.intern(self._table, column, row, numbers)) < len(texts):
+            self._grow(len(texts[row].encode()))
+        return numbers
+
+    def _grow(self, size: int) -> None:
+        """Make room for a text of so many bytes."""
+        if self._table.count == self._table.most:
+            self._texts = np.concatenate([self._texts, np.empty_like(self._texts)])
+            self._slots = np.zeros(2 * len(self._slots), _SLOT)
+            self._point()
+            kernels.place(self._table)
+        else:
+            self._segments.append(np.empty(max(size, min(2 * len(self._segments[-1]), _SEGMENT), _FIRST), np.uint8))
+            self._table.used = 0
+            self._point()
+
+    def column(self, numbers: Numbers) -> pl.Series:
+        """The text of each number."""
+        if not self._compiled:
+            texts = [*self._by_text]
+            return pl.Series([texts[number] for number in numbers.tolist()], dtype=pl.String)
+        return as_texts(self._texts.take(numbers, axis=0), self._segments, numbers > 0)
+
+    def texts(self, known: int = 0) -> pl.Series:
+        """The texts beyond the first so many, in order of their numbers."""
+        if not self._compiled:
+            return pl.Series([*self._by_text][known + 1 :], dtype=pl.String)
+        return as_texts(self._texts[known + 1 : len(self) + 1].copy(), self._segments)
+
+
+def once(texts: pl.Series) -> pl.Series:
+    """The same texts (String), copied, each of which lies in memory once: rows of them are grouped faster."""
+    known = Dictionary()
+    return known.column(known.numbers(texts)).alias(texts.name)

@@ -1,0 +1,243 @@
+"""The few functions that look at the bytes of every line and the texts of every row, in C.
+
+They run beside Python: while one thread is in them, others go on. `scripts/build_kernels.py` compiles them where
+logstats is installed. If that failed `AVAILABLE` is false: the reference path of every format then reads every line.
+It says the same, and takes ten times as long. A value that is `certain` here is what the slower ways would give;
+the others are left to them.
+
+`columns` shares Polars columns with C; `interning` numbers texts. May use: nothing of the package.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logstats.kernels.columns import Mask, Texts, address, as_numbers, as_texts
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Places = NDArray[np.int64]
+Numbers = NDArray[np.uint32]
+
+_BLOCK: Final = 1 << 20
+_VALUE: Final = 1  # in `numbers.c`, of a row that has a number
+
+LIBRARY: Final = Path(__file__).with_name("kernels.so")
+STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
+
+
+# The functions that return a number.
+_COUNTING: Final = (
+    *("count_lines", "cut", "intern", "group", "group_texts"),
+    *("text_bytes", "templates", "integers", "decimals", "present"),
+)
+
+
+class Table(ctypes.Structure):
+    """The hash table of `intern.c`."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("slots", "texts", "segments")),
+        *((name, ctypes.c_uint64) for name in ("mask", "count", "most", "segment", "used", "room", "seed")),
+    ]
+
+
+def _loaded() -> ctypes.CDLL | None:
+    if sys.byteorder != "little":  # Arrow's views are what the machine's numbers are; `lines.c` knows one kind
+        return None
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+    except OSError:
+        return None
+    for name in _COUNTING:
+        getattr(library, name).restype = ctypes.c_int64
+    return library
+
+
+_library: Final[Any] = _loaded()
+AVAILABLE: Final = _library is not None
+
+
+def _call(name: str, *arguments: int | NDArray[Any] | Texts | ctypes.Structure) -> int:
+    """Call a function with numbers (64 bits), and pointers to everything else."""
+    passed = []
+    for argument in arguments:
+        if isinstance(argument, int):
+            passed.append(ctypes.c_uint64(argument))
+        elif isinstance(argument, np.ndarray):
+            passed.append(ctypes.c_uint64(address(argument)))
+        elif isinstance(argument, Texts):
+            passed.append(ctypes.c_uint64(argument.pointer))
+        else:
+            passed.append(ctypes.c_uint64(ctypes.addressof(argument)))
+    return int(getattr(_library, name)(*passed) or 0)
+
+
+def count_lines(data: bytes | memoryview) -> int:
+    """How many newlines there are."""
+    array = np.frombuffer(data, np.uint8)
+    if not AVAILABLE:
+        blocks = range(0, len(array), _BLOCK)  # in blocks, it takes no memory to speak of
+        return sum(int(np.count_nonzero(array[start : start + _BLOCK] == ord("\n"))) for start in blocks)
+    return _call("count_lines", array, len(array))
+
+
+def line_ends(data: bytes | memoryview) -> Places:
+    """Where the newlines of a text stand."""
+    array = np.frombuffer(data, np.uint8)
+    if not AVAILABLE:
+        return np.flatnonzero(array == ord("\n"))
+    ends = np.empty(count_lines(data), np.int64)
+    _call("line_ends", array, len(array), ends)
+    return ends
+
+
+def texts(data: bytes | memoryview, starts: Places, ends: Places) -> pl.Series:
+    """What stands between each start and end of some UTF-8 below 2 GiB (String), as views of it."""
+    array, views = np.frombuffer(data, np.uint8), np.empty((len(starts), 2), np.uint64)
+    _call("texts", array, len(array), _inside(starts, array), _inside(ends, array), len(starts), views)
+    return as_texts(views, [data])
+
+
+def cut(
+    data: bytes | memoryview, starts: Places, ends: Places, steps: NDArray[Any], literals: bytes, columns: int
+) -> tuple[Numbers, list[pl.Series]]:
+    """Run a program (`steps`, of the type `STEP`; see `lines.c`) on every line of some UTF-8 below 2 GiB: which lines
+    it fits, and of those so many columns of texts, views of the data."""
+    array, lines = np.frombuffer(data, np.uint8), np.empty(len(starts), np.uint32)
+    views = [np.empty((len(starts), 2), np.uint64) for _ in range(columns)]
+    places = np.array([address(column) for column in views] or [0], np.uintp)
+    words = np.frombuffer(literals or b"\0", np.uint8)
+    found = _call(
+        "cut",
+        array,
+        len(array),
+        _inside(starts, array),
+        _inside(ends, array),
+        len(starts),
+        steps,
+        len(steps),
+        words,
+        places,
+        lines,
+    )
+    return lines[:found], [as_texts(column[:found], [data]) for column in views]
+
+
+def intern(table: Table, texts: Texts, row: int, numbers: Numbers) -> int:
+    """Number texts from a row on; the row at which there was no more room, or how many there are."""
+    return _call("intern", table, texts, row, numbers)
+
+
+def place(table: Table) -> None:
+    """Fill the slots of a table anew."""
+    _call("place", table)
+
+
+def group(keys: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
+    """The group of each key, numbered from 0 on in the order in which they first come, and the first row of each."""
+    if not AVAILABLE:
+        _, first, groups = np.unique(keys, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        rank = np.empty(len(order), np.uint32)
+        rank[order] = np.arange(len(order), dtype=np.uint32)
+        return rank[groups], first[order].astype(np.uint32)
+    return _grouped("group", len(keys), keys, len(keys))
+
+
+def group_texts(texts: pl.Series) -> tuple[Numbers, Numbers]:
+    """The same of texts (String), alike if they are the same bytes of memory: one text may be several groups."""
+    if not AVAILABLE:
+        every = np.arange(len(texts), dtype=np.uint32)
+        return every, every
+    return _grouped("group_texts", len(texts), Texts(texts))
+
+
+def _grouped(name: str, rows: int, *keys: Any) -> tuple[Numbers, Numbers]:
+    slots = np.zeros(1 << (2 * rows).bit_length(), np.uint32)
+    groups, firsts = np.empty(rows, np.uint32), np.empty(rows, np.uint32)
+    seed = int.from_bytes(os.urandom(8), "little")
+    found = _call(name, *keys, slots, len(slots) - 1, seed, groups, firsts)
+    return groups, firsts[:found]
+
+
+def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
+    """Texts as `strptime` reads them, microseconds since 1970 in UTC or whatever zone is meant, and which are certain.
+
+    Of the form's variables it knows %Y %m %b %d %H %M %S %.f %z %#z.
+    """
+    spelled = np.frombuffer(form.encode(), np.uint8)
+    micros, certain = np.empty(len(texts), np.int64), np.empty(len(texts), np.bool_)
+    _call("times", Texts(texts), spelled, len(spelled), micros, certain)
+    return micros, certain
+
+
+def integers(texts: pl.Series, least: int, most: int) -> pl.Series | None:
+    """Whole numbers in some range (Int64), null of `-`, an empty text and null; None if not all of it is certain."""
+    values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
+    certain = _call("integers", Texts(texts), least, most, values, states)
+    return as_numbers(values, states == _VALUE) if certain else None
+
+
+def decimals(texts: pl.Series, factor: float, most: float) -> pl.Series | None:
+    """Numbers that are not negative, times a factor, up to some value (Float64); as `integers` does."""
+    values, states = np.empty(len(texts), np.float64), np.empty(len(texts), np.uint8)
+    certain = _call("decimals", Texts(texts), np.array([factor]), values, states)
+    return as_numbers(values, states == _VALUE) if certain and not (len(values) and values.max() > most) else None
+
+
+def present(texts: pl.Series) -> pl.Series:
+    """The texts (String), null where they are `-` or empty."""
+    column, states = Texts(texts), np.empty(len(texts), np.bool_)
+    return texts if _call("present", column, states) else column.where(states).alias(texts.name)
+
+
+def request_lines(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series, Mask]:
+    """Method, target and protocol (String) of request lines, and which are certain; the others are null."""
+    column, certain = Texts(texts), np.empty(len(texts), np.bool_)
+    methods, targets, protocols = (np.empty((len(texts), 2), np.uint64) for _ in range(3))
+    _call("request_lines", column, methods, targets, protocols, certain)
+    method, target, protocol = (as_texts(views, column.buffers, certain) for views in (methods, targets, protocols))
+    return method, target, protocol, certain
+
+
+def targets(texts: pl.Series) -> tuple[pl.Series, pl.Series, Mask]:
+    """Path and query (String) of request targets, and which are certain; the others are null."""
+    column, certain, has_query = Texts(texts), np.empty(len(texts), np.bool_), np.empty(len(texts), np.bool_)
+    paths, queries = np.empty((len(texts), 2), np.uint64), np.empty((len(texts), 2), np.uint64)
+    _call("targets", column, paths, queries, has_query, certain)
+    return as_texts(paths, column.buffers, certain), as_texts(queries, column.buffers, has_query), certain
+
+
+def templates(paths: pl.Series) -> tuple[pl.Series, Mask]:
+    """Endpoints (String) of paths, and which are certain; the others are null."""
+    column, certain = Texts(paths), np.empty(len(paths), np.bool_)
+    room = np.empty(3 * _call("text_bytes", column) + 4 * len(paths), np.uint8)
+    views = np.empty((len(paths), 2), np.uint64)
+    used = _call("templates", column, 0, room, views, certain)
+    return as_texts(views, [room[:used].copy()], certain), certain
+
+
+def _inside(places: Places, data: NDArray[np.uint8]) -> Places:
+    """The places as the functions take them: C does not look whether they are in the data."""
+    places = np.ascontiguousarray(places, np.int64)
+    if len(places) and not (places.min() >= 0 and places.max() <= len(data)):
+        raise IndexError("places outside of the data")
+    return places
+
+
+def ranks(rows: Numbers, ends: Places, registers: int) -> NDArray[np.int64]:
+    """How many of its registers, a power of two, hold each rank: (sketches, 64). The rows of sketch i end at `ends[i]`;
+    each is `register << 6 | rank`, and the highest rank of a register counts."""
+    counts = np.zeros((len(ends), 64), np.int64)
+    counts[:, 0] = registers
+    _call("ranks", rows, ends, len(ends), np.zeros(registers, np.uint8), registers - 1, counts)
+    return counts

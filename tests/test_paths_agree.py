@@ -1,0 +1,288 @@
+"""Every format, fast path and slow: the same rows and the same rejections on samples that were damaged in every way."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logstats.endpoints import Endpoints
+from logstats.formats.detection.prefilter import EVENT, Prefilter
+from logstats.formats.engines.json_template import JsonTemplate
+from logstats.formats.engines.scan import scan_lines
+from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.reader import reader
+from logstats.formats.registry import builtin
+from logstats.formats.text import Text
+from logstats.formats.wrappers.wrapper import Wrapper
+from logstats.kernels import library as kernels
+from logstats.schema import COLUMNS
+
+READING = ReadOptions(Endpoints(), wanted=frozenset(COLUMNS) - {"extra"})
+FORMATS = [name for name, form in builtin().items() if not form.wraps]
+WRAPPERS = [name for name, form in builtin().items() if form.wraps]
+INSERTED = [
+    '"',
+    "\\",
+    " ",
+    "  ",
+    "\t",
+    "=",
+    "|",
+    ",",
+    "{",
+    "}",
+    "[",
+    "]",
+    "-",
+    "+",
+    "%20",
+    "é",
+    "\x00",
+    "\x1b[0m",
+    "\u2028",
+    "1e9",
+    "null",
+    ":",
+]
+
+
+def mutated(line: str, draw: random.Random) -> str:
+    """Something put in, taken out, said twice, exchanged or cut off; at times several of these."""
+    for _ in range(draw.choice((0, 1, 1, 2, 3))):
+        place, end = sorted((draw.randrange(len(line) + 1), draw.randrange(len(line) + 1)))
+        change = draw.randrange(6)
+        if change == 0:
+            line = line[:place] + draw.choice(INSERTED) + line[place:]
+        elif change == 1:
+            line = line[:place] + line[min(end, place + 8) :]
+        elif change == 2:
+            line = line[:end] + line[place:]
+        elif change == 3:
+            line = line[:place]
+        elif change == 4:
+            words = line.split(" ")
+            draw.shuffle(words) if draw.random() < 0.2 else words.pop(draw.randrange(len(words)))
+            line = " ".join(words)
+        else:
+            line = line[:place] + chr(draw.randrange(1, 0x250)) + line[place + 1 :]
+    return line.replace("\n", " ").replace("\r", " ")
+
+
+def damaged(name: str, draw: random.Random, number: int) -> list[str]:
+    """Lines of a format, good ones and others, in an order that varies."""
+    form = builtin()[name]
+    samples = [line for sample in form.samples for line in sample.line.split("\n") if line]
+    return [mutated(draw.choice(samples), draw) for _ in range(number)]
+
+
+def paths(name: str, lines: list[str]) -> tuple[Any, Any]:
+    """What both paths make of some lines: rows, rejections, and lines left out."""
+    form = builtin()[name]
+    ready = reader(form, READING)
+    text = Text.from_bytes(("\n".join(lines) + "\n").encode())
+    fast = ready.tokenise(text)
+    slow = fast
+    if form.engine != "w3c":
+        slow = scan_lines(enumerate(text.lines.to_list()), ready.tokenise.scan, fast.fields.columns[1:])
+    return tuple(
+        (
+            (batch := ready.convert(tokens, text)).rows.sort("line").to_dicts(),
+            batch.rejected.sort("line").to_dicts(),
+            batch.ignored,
+            batch.invalid_durations,
+        )
+        for tokens in (fast, slow)
+    )  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=6, deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_paths_agree(name: str, draw: random.Random) -> None:
+    lines = damaged(name, draw, 40)
+    fast, slow = paths(name, lines)
+    assert fast == slow
+    rows, rejected, ignored, _ = fast
+    assert len(rows) + len(rejected) + ignored == len(lines)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=4, deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_rows_are_the_same_without_the_kernels(name: str, draw: random.Random) -> None:
+    text = ("\n".join(damaged(name, draw, 40)) + "\n").encode()
+    rows = []
+    for available in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "AVAILABLE", available)
+            batch = reader(builtin()[name], READING)(Text.from_bytes(text))
+            rows.append((batch.rows.to_dicts(), batch.rejected.to_dicts(), batch.ignored, batch.invalid_durations))
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=6, deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_a_screen_gives_up_no_line_that_is_read(name: str, draw: random.Random) -> None:
+    """Lines of this format and of others: what is read in earnest is worth as much as it counts."""
+    lines = [*damaged(name, draw, 60), *(line for other in FORMATS for line in damaged(other, draw, 2))]
+    lines = [line for line in lines if not line.startswith("#")]  # what W3C directives mean, no line says alone
+    check_prefilter(name, lines)
+
+
+def check_prefilter(name: str, lines: list[str]) -> None:
+    """What a format reads in earnest is worth as much as it counts."""
+    prefilter = Prefilter(builtin()[name])
+    rows = prefilter.reader.fitting(Text.from_bytes("\n".join(lines).encode())).rows
+    for row in rows.to_dicts():
+        counts = 0.0
+        if row["status"] is not None or (row["method"] is not None and row["timestamp"] is not None):
+            counts = 1.0
+        elif prefilter.reader.events and row["kind"] == "event":
+            counts = EVENT
+        assert prefilter(lines[row["line"]]).worth >= counts, lines[row["line"]]
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+@settings(max_examples=6, deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_wrappers_keep_every_line(name: str, draw: random.Random) -> None:
+    lines = damaged(name, draw, 40)
+    text = Text.from_bytes(("\n".join(lines) + "\n").encode())
+    inside = Wrapper(builtin()[name])(text)
+    assert len(inside) == len(text) == inside.lines.len()
+    assert inside.envelope is None or inside.envelope.height == len(text)
+    assert Text.from_bytes(inside.data).lines.to_list() == inside.lines.to_list()
+
+
+VALUE = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**18), 10**18)
+    | st.text(max_size=6)
+    | st.floats(-1e6, 1e6).map(lambda number: round(number, 3))
+)
+TREE = st.recursive(
+    VALUE,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    ["status", "request", "method", "user", "level", "ip", "time", "x", "duration_ms", "msg", "path"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(KEYS, TREE, max_size=5),
+    st.lists(st.dictionaries(KEYS, VALUE, max_size=5), max_size=3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_skeletons_say_what_the_objects_say(tree: Any, others: list[Any], ascii_only: bool, compact: bool) -> None:
+    separators = (",", ":") if compact else (", ", ": ")
+    values = [tree, tree, *others, tree]
+    lines = [json.dumps(value, ensure_ascii=ascii_only, separators=separators) for value in values]
+    fast, slow = paths("json", lines)
+    assert fast == slow
+
+
+def test_a_skeleton_is_not_made_of_everything() -> None:
+    for line in (
+        "",
+        "{}",
+        "[]",
+        "5",
+        '{"a":1',
+        '{"a":1}}',
+        '{"a":"\\n"}',
+        '{"a":1,"a":2}',
+        '{"a":1} x',
+        '{"a" 1}',
+        "nul",
+    ):
+        template = JsonTemplate.from_line(line)
+        assert template is None, line
+    many = json.dumps({f"k{i}": i for i in range(5_000)})
+    long = json.dumps({"k" * 9_000: 1})
+    assert JsonTemplate.from_line(many) is None
+    assert JsonTemplate.from_line(long) is None
+    found = JsonTemplate.from_line('{"a":"x","b":{"c":[1,"y"]}}')
+    assert found is not None
+    assert [leaf.path for leaf in found.leaves] == [("a",), ("b", "c", 0), ("b", "c", 1)]
+
+
+HOSTILE = """
+import random, sys
+sys.path.insert(0, {tests!r})
+from logstats.formats.registry import builtin
+from logstats.formats.detection.prefilter import EVENT, Prefilter
+from logstats.formats.text import Text
+from logstats.formats.wrappers.wrapper import Wrapper
+from test_paths_agree import READING, hostile
+from logstats.formats.reader import reader
+for name in sys.argv[1:]:
+    form = builtin()[name]
+    lines = list(hostile(form, 1 << 16))
+    text = Text.from_bytes("\\n".join(lines).encode())
+    if form.wraps:
+        wrapper = Wrapper(form)
+        wrapper(text)
+        engine = wrapper.tokenise
+    else:
+        ready = reader(form, READING)
+        ready(text)
+        engine = ready.tokenise
+    for line in lines:
+        try:
+            engine.scan(line)
+        except Exception as error:
+            assert type(error).__name__ == "Reject", (name, error)
+        engine.stop(line)
+"""
+
+
+def hostile(form: Any, size: int) -> Any:
+    """Long lines that make a pattern which backtracks do so: each sample with something in it very often."""
+    for sample in form.samples[:2]:
+        line = sample.line.split("\n")[-1]
+        for piece in (
+            " ",
+            "a",
+            "0",
+            '"',
+            "\\",
+            '\\"',
+            "=",
+            "a=b ",
+            ".",
+            "-",
+            "[",
+            "/",
+            "200 ",
+            "\t",
+            "{",
+            '{"a":',
+            "1.",
+            ": ",
+            "] ",
+        ):
+            run = piece * (size // len(piece))
+            for place in (0, len(line) // 3, len(line) * 2 // 3, len(line)):
+                yield line[:place] + run + line[place:]
+        yield line * (size // len(line))
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_no_line_takes_more_than_linear_time(part: int) -> None:
+    """Lines of 64 KiB, 150 for each format, in a process that is killed if some take quadratic time."""
+    names = list(builtin())[part::2]
+    code = HOSTILE.format(tests=str(__file__).rsplit("/", 1)[0])
+    subprocess.run([sys.executable, "-c", code, *names], check=True, timeout=120)
