@@ -198,7 +198,7 @@ def report(
     )
     if conditions:
         made = thresholds.judged(made, conditions, statistics)
-    return replace(made, notes=[*made.notes, note]) if note else made
+    return replace(made, notes=[*made.notes, *([note] if note else ())], zone=options.zone())
 
 
 def _check_archive_options(sources: Any, options: Options) -> None:

@@ -132,7 +132,7 @@ def _following(midnight: datetime) -> datetime:
 def _status(name: str, wanted: Sequence[str]) -> pl.Expr:
     tests = []
     for word in wanted:
-        if re.fullmatch(r"[1-9]xx", word.lower()):
+        if re.fullmatch(r"[1-5]xx", word.lower()):
             low = int(word[0]) * 100
             tests.append(pl.col(name).is_between(low, low + 99))
         elif re.fullmatch(r"[1-9][0-9]{2}", word):

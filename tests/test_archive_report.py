@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from logstats.archive.archive import Archive
 
 from logstats import api, schema
+from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.query import rows
 from logstats.archive.query.report import Plan, plan

@@ -9,9 +9,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from logstats.archive.archive import Archive
 
 from logstats import api
+from logstats.archive.archive import Archive
 from logstats.archive.create import init
 from logstats.archive.tiers.move import apply
 from logstats.archive.tiers.policy import Policy as Lifecycle

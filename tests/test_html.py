@@ -6,11 +6,13 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hostile import ATTACKS, hostile_log
@@ -231,7 +233,7 @@ def test_tables_sort_and_search(opened: Any, report: Report) -> None:
         heads = [text.strip() for text in table.locator("thead th").all_text_contents()]
         return table.locator(f"tbody tr:visible > :nth-child({heads.index(name) + 1})").all_text_contents()
 
-    timed = [row for row in report.endpoints if row.latency]
+    timed = [row for row in report.endpoints if row.latency and row.endpoint != "(malformed)"]
     expected = sorted((row.requests for row in timed), reverse=True)
     table.get_by_role("button", name="Requests").click()
     assert [int(text.replace(",", "")) for text in column("Requests")] == expected
@@ -308,7 +310,9 @@ def test_without_script_and_on_paper(opened: Any, report: Report) -> None:
     page = opened(to_html(report), java_script_enabled=False)
     assert page.locator("svg.chart:visible").count() == 6
     assert page.locator("canvas, button, input, .live:visible").count() == 0
-    assert page.locator("#slowest tbody tr").count() == len([row for row in report.endpoints if row.latency])
+    assert page.locator("#slowest tbody tr").count() == len(
+        [row for row in report.endpoints if row.latency and row.endpoint != "(malformed)"]
+    )
     page = opened(to_html(report))
     assert page.locator("svg.chart:visible").count() == 0
     page.emulate_media(media="print", color_scheme="dark")
@@ -365,3 +369,16 @@ def test_empty_and_latency_free_reports(opened: Any, tmp_path: Path) -> None:
     page = opened(to_html(logstats.report(log, over_time=True)))
     assert page.locator(".live canvas").count() == 3
     assert "No request has a duration." in page.locator("#made").inner_text()
+
+
+def test_charts_are_read_in_the_zone(opened: Any, report: Report) -> None:
+    """Kolkata is 5 h 30 min ahead of UTC: hours begin at the half hour of UTC."""
+    page = opened(to_html(replace(report, zone="Asia/Kolkata")))
+    assert report.over_time is not None
+    first = report.over_time.intervals[0].start.astimezone(ZoneInfo("Asia/Kolkata"))
+    chart = page.locator("#requests .live")
+    chart.press("Home")
+    assert page.locator("#readout").inner_text().startswith(f"{first:%Y-%m-%d %H:%M}: ")
+    assert "Asia/Kolkata" in page.locator("#requests .u-legend").inner_text()
+    drawn = opened(to_html(replace(report, zone="Asia/Kolkata")), java_script_enabled=False)
+    assert "06:00" in drawn.locator("#requests svg.chart text").all_text_contents()

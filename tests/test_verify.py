@@ -14,9 +14,9 @@ from typing import Any
 import archives
 import polars as pl
 import pytest
-from logstats.archive.archive import Archive
 
 from logstats import api
+from logstats.archive.archive import Archive
 from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import Commit
 from logstats.archive.log.parquet_writer import Writer

@@ -66,6 +66,7 @@ def diff(
     from logstats import api
     from logstats.objectives.diff_text import said, sections
     from logstats.pipeline import Interrupt
+    from logstats.reports.clock import Clock
 
     chosen = shared.reading_options(given)
     place, two = _sides(sides or [], archive, before, after)
@@ -77,7 +78,7 @@ def diff(
         finally:
             messages.done()
     with destination(out, shared.moment(chosen)) as file:
-        file.write(rendered(sections(made, top), made.to_dict(), output, to_file=out is not None))
+        file.write(rendered(sections(made, top, Clock(chosen.zone())), made.to_dict(), output, to_file=out is not None))
     if limit is not None:
         for change in made.slower_than(limit):
             messages.missed(said(change))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -69,8 +71,36 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
             Path(temporary).unlink()
 
 
+def show(text: bytes, *, pager: bool = True) -> None:
+    """Write what is meant to be read to standard output; through a pager if it is a terminal with fewer lines.
+
+    As git does it: `LOGSTATS_PAGER`, else `PAGER`, else `less`, which gets `LESS=FRX` if nothing says otherwise; an
+    empty name or `cat` means none. Without `pager`, or where it cannot be started, the text is written as it is.
+    """
+    program = os.environ.get("LOGSTATS_PAGER", os.environ.get("PAGER", "less")).strip()
+    rows = shutil.get_terminal_size((80, 24)).lines
+    needed = pager and sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and text.count(b"\n") >= rows
+    if needed and program not in ("", "cat") and _paged(program, text):
+        return
+    with destination(None, datetime.now(UTC)) as file:
+        file.write(text)
+
+
+def _paged(program: str, text: bytes) -> bool:
+    """Show a text in a pager; whether that could be started."""
+    environment = {"LESS": "FRX", "LV": "-c", **os.environ}
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the pager's
+    try:
+        done = subprocess.run(["/bin/sh", "-c", program], input=text, env=environment, check=False)
+        return done.returncode not in (126, 127)  # the shell's word for "there is no such program"
+    except OSError:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass(frozen=True, slots=True)
-class Prefilter:
+class Screen:
     """What there is to show a text on."""
 
     width: int
@@ -83,9 +113,9 @@ class Prefilter:
         return self.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
-def screen(*, to_file: bool) -> Prefilter:
+def screen(*, to_file: bool) -> Screen:
     """The terminal, or what stands for it."""
-    return Prefilter(
+    return Screen(
         shutil.get_terminal_size((80, 24)).columns,
         not to_file and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
         "utf-8" if to_file else sys.stdout.encoding or "utf-8",

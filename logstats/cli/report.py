@@ -12,7 +12,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination
+from logstats.cli.output import destination, show
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
 from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
@@ -127,6 +127,25 @@ def report(
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            "--title",
+            metavar="TEXT",
+            help="What it is about, such as a host: for headings and the subject.",
+            show_default=False,
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    pager: Annotated[
+        bool,
+        typer.Option(
+            "--pager/--no-pager",
+            help="A report that is taller than the terminal goes through a pager, as in git.",
+            show_default=False,
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = True,
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
     strict: shared.Strict = False,
@@ -200,8 +219,12 @@ def report(
             )
         finally:
             messages.done()
-    with destination(out, shared.moment(chosen)) as file:
-        file.write(renderer.render(made, view))
+    made = replace(made, title=title or "")
+    if out is None and output == "table":
+        show(renderer.render(made, view), pager=pager)
+    else:
+        with destination(out, shared.moment(chosen)) as file:
+            file.write(renderer.render(made, view))
     return int(_exit_code(made, messages, strict=strict))
 
 

@@ -44,6 +44,7 @@ def slo(
     from logstats import api
     from logstats.objectives.slo_text import said, sections
     from logstats.pipeline import Interrupt
+    from logstats.reports.clock import Clock
 
     chosen = shared.reading_options(given)
     place = shared.archive_or_none(archive, sources)
@@ -65,7 +66,7 @@ def slo(
         finally:
             messages.done()
     with destination(out, shared.moment(chosen)) as file:
-        file.write(rendered(sections(made), made.to_dict(), output, to_file=out is not None))
+        file.write(rendered(sections(made, Clock(chosen.zone())), made.to_dict(), output, to_file=out is not None))
     for result in made.results:
         if result.met is not True:
             messages.missed(said(result))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from logstats.objectives.diff import ALPHA, KINDS, LEAST, Change, Comparison, Figures, Side, overall
+from logstats.reports.clock import Clock
 from logstats.reports.document import Cell, Section
 from logstats.reports.units import count, duration, percent, share
 
@@ -29,11 +30,12 @@ _WORSE: Final = frozenset({"slower", "more_errors", "more_client_errors"})
 _BETTER: Final = frozenset({"faster", "fewer_errors", "fewer_client_errors"})
 _NONE: Final = Cell("–", "dim")
 ALL: Final = "(all requests)"
+_UTC: Final = Clock()
 
 
-def sections(comparison: Comparison, top: int = 10) -> list[Section]:
+def sections(comparison: Comparison, top: int = 10, clock: Clock = _UTC) -> list[Section]:
     """Both sides, then every kind of change by impact, at most `top` of each."""
-    found = [_overall(comparison)]
+    found = [_overall(comparison, clock)]
     for kind in KINDS:
         changes = comparison.changes_of(kind)
         if changes:
@@ -57,7 +59,7 @@ def said(change: Change) -> str:
     return f"slower: {name}: {_relative(change.change)} {what}, {change.measure} {times}"
 
 
-def _overall(comparison: Comparison) -> Section:
+def _overall(comparison: Comparison, clock: Clock) -> Section:
     before, after = overall(comparison)
     significant = {(change.kind, change.measure) for change in comparison.changes if change.name is None}
     rows = [_figure_row("requests", before.requests, after.requests)]
@@ -77,17 +79,19 @@ def _overall(comparison: Comparison) -> Section:
             )
     return Section(
         "What changed",
-        lines=[Cell(f"before  {_span(comparison.before)}", "dim"), Cell(f"after   {_span(comparison.after)}", "dim")],
+        lines=[
+            Cell(f"before  {_span(comparison.before, clock)}", "dim"),
+            Cell(f"after   {_span(comparison.after, clock)}", "dim"),
+        ],
         heads=["all requests", "before", "after", "change"],
         rows=rows,
     )
 
 
-def _span(side: Side) -> str:
+def _span(side: Side, clock: Clock) -> str:
     if side.first is None or side.last is None:
         return side.name
-    first, last = (time.replace(tzinfo=None, microsecond=0).isoformat(" ") for time in (side.first, side.last))
-    return f"{side.name}: {first} – {last} UTC"
+    return f"{side.name}: {clock.span(side.first, side.last)}"
 
 
 def _figure_row(name: str, before: int, after: int) -> list[Cell]:

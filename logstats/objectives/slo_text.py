@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from logstats.objectives.slo import Budget, Burn, Outcome, Result, span
+from logstats.reports.clock import Clock
 from logstats.reports.document import Cell, Section
 from logstats.reports.units import count, duration, percent
 
 _VERDICTS = {True: Cell("met", "green"), False: Cell("missed", "bold red"), None: Cell("no data", "bold red")}
 _NONE = Cell("–", "dim")
+_UTC = Clock()
 
 
-def sections(outcome: Outcome) -> list[Section]:
+def sections(outcome: Outcome, clock: Clock = _UTC) -> list[Section]:
     """What became of the objectives, of their budgets, how fast these are spent, and which alerts fire."""
     with_budget = [result for result in outcome.results if result.budget_minutes]
-    found = [_objectives(outcome)]
+    found = [_objectives(outcome, clock)]
     if with_budget:
         found += [_budgets(with_budget), _burning(with_budget)]
         if any(result.alerts for result in with_budget):
@@ -47,7 +49,7 @@ def figure(value: float, unit: str) -> str:
     return f"{value:,.4g}{unit}" if unit or value != int(value) else count(int(value))
 
 
-def _objectives(outcome: Outcome) -> Section:
+def _objectives(outcome: Outcome, clock: Clock) -> Section:
     rows = []
     for result in outcome.results:
         shown = _NONE if result.indicator is None else Cell(_indicator(result))
@@ -63,7 +65,8 @@ def _objectives(outcome: Outcome) -> Section:
         )
     note = "no requests"
     if outcome.end:
-        note = f"the {span(outcome.window_minutes)} until {outcome.end.replace(tzinfo=None).isoformat(' ')[:16]} UTC"
+        until = f"{clock.moment(outcome.end, seconds=False)} {clock.offset(outcome.end)}"
+        note = f"the {span(outcome.window_minutes)} until {until}"
     return Section(
         "Objectives",
         note,

@@ -8,6 +8,7 @@ Begin with `model.Report`.
 __all__ = [
     "archived",
     "build",
+    "clock",
     "document",
     "load",
     "model",

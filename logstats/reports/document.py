@@ -18,6 +18,7 @@ from rich.text import Text
 from logstats.reports.markdown import code, escaped
 from logstats.reports.printable import printable, shortened
 
+_LEAST_NAME: Final = 12  # columns of a name, whatever else there is
 _ASCII: Final = str.maketrans(
     {"–": "-", "·": "-", "…": "~", "×": "x", "≥": ">=", "≤": "<=", "→": "->", "≈": "~", "−": "-", "∞": "inf", "µ": "u"}
 )
@@ -80,22 +81,36 @@ def to_terminal(sections: Sequence[Section], *, width: int = 80, colour: bool = 
     return text if unicode else text.translate(_ASCII)
 
 
-def draw_table(console: Console, heads: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> None:
-    """A table whose first column gives way: what the others leave of the width is its own."""
+def draw_table(
+    console: Console,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    width: int,
+    *,
+    keep: Sequence[str] | None = None,
+    lines: int = 1,
+) -> None:
+    """A table whose first column is a name and whose others are figures, in at most `width` columns.
+
+    `keep` names the figures, most important first: where there is no room, the last of them go, so that no figure is
+    ever cut and names keep a third of the width. A name takes up to so many `lines`, then it is shortened.
+    """
     widths = [max([len(head), *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
-    room = width - sum(widths[1:]) - 2 * (len(heads) - 1)
+    wanted = min(widths[0], max(_LEAST_NAME, width // (3 if lines == 1 else 2)))
+    shown = list(range(1, len(heads)))
+    going = [heads.index(name) for name in reversed(keep or heads[1:]) if name in heads[1:]]
+    while going and wanted + sum(widths[i] + 2 for i in shown) > width:
+        shown.remove(going.pop(0))
+    first = max(_LEAST_NAME, min(widths[0], width - sum(widths[i] + 2 for i in shown)))
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
-    first = max(12, min(widths[0], room))
-    for number, head in enumerate(heads):
-        if number == 0:
-            table.add_column(head, width=first, no_wrap=True)
-        else:
-            table.add_column(head, justify="right", no_wrap=True, width=widths[number])
+    table.add_column(heads[0], width=first, no_wrap=lines == 1, overflow="fold")
+    for i in shown:
+        table.add_column(heads[i], justify="right", no_wrap=True, width=widths[i])
     for row in rows:
-        name = Text(shortened(row[0].plain, first), row[0].style)
-        if name.cell_len > first:  # wide characters
-            name.truncate(first, overflow="ellipsis")
-        table.add_row(name, *row[1:])
+        name = Text(shortened(row[0].plain, first * lines), row[0].style)
+        if name.cell_len > first * lines:  # wide characters
+            name.truncate(first * lines, overflow="ellipsis")
+        table.add_row(name, *(row[i] for i in shown))
     console.print(table)
 
 

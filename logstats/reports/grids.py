@@ -8,6 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from logstats import schema
 from logstats.reports.html import charts
 from logstats.reports.model import BreakdownRow, EndpointRow, Interval, Latency, OverTime, Report
 from logstats.reports.over_time import step_for
@@ -50,7 +51,7 @@ class Grid:
 def endpoints(report: Report, rows: int, sort: str, *, sparks: bool = True) -> list[Grid]:
     """The slowest, the busiest and the failing endpoints, as many as there are up to `rows`."""
     held = report.endpoints
-    timed = [row for row in held if row.latency]
+    timed = [row for row in held if row.latency and row.endpoint != schema.MALFORMED]
     busiest = sorted(held, key=lambda row: (-row.requests, row.name))
     failing = sorted((row for row in held if row.errors), key=lambda row: (-row.errors, row.name))
     found = []
@@ -63,6 +64,9 @@ def endpoints(report: Report, rows: int, sort: str, *, sparks: bool = True) -> l
     found.append(_busiest(report, busiest, rows, sparks=sparks))
     if failing:
         found.append(_failing(report, failing, rows))
+    refused = [row for row in held if row.status_classes.get("4xx")]
+    if refused:
+        found.append(_refused(sorted(refused, key=lambda row: (-row.status_classes["4xx"], row.name)), rows))
     return [grid for grid in found if grid.rows]
 
 
@@ -132,12 +136,27 @@ def _failing(report: Report, held: list[EndpointRow], rows: int) -> Grid:
         ]
         for row in held[:rows]
     ]
-    return Grid("failing", "Endpoints with errors", heads, lines, len(held), "Errors are answers with 5xx.")
+    return Grid("failing", "Errors (5xx)", heads, lines, len(held), "Errors are answers with 5xx.")
+
+
+def _refused(held: list[EndpointRow], rows: int) -> Grid:
+    lines = [
+        [
+            _text(row.name),
+            _count(row.status_classes["4xx"]),
+            Cell(share(row.status_classes["4xx"], row.requests), row.status_classes["4xx"] / row.requests),
+            _count(row.errors),
+            _count(row.requests),
+        ]
+        for row in held[:rows]
+    ]
+    heads = ["Endpoint", "4xx", "Refused", "5xx", "Requests"]
+    return Grid("refused", "Client errors (4xx)", heads, lines, len(held), "Refused is the part answered with 4xx.")
 
 
 def breakdown(report: Report, column: str, rows: int) -> Grid:
     """The ranking of one `--by` column."""
-    held = report.breakdowns[column]
+    held = sorted(report.breakdowns[column], key=lambda row: (-row.requests, row.value))
     timed = [*(["avg"] if report.latency else []), *_percentiles(report), *(["max"] if report.latency else [])]
     lines = [
         [
@@ -212,10 +231,10 @@ def figures(report: Report, over: OverTime, most: int = 48) -> Grid:
     for group in groups.values():
         classes = [sum(i.status_classes.get(name, 0) for i in group) for name in (*others, *_CLASSES)]
         worst = [max((i.percentiles[p] for i in group if i.percentiles), default=None) for p in _percentiles(report)]
-        begin = group[0].start.replace(tzinfo=None)
+        begin = report.clock.moment(group[0].start, seconds=False)
         lines.append(
             [
-                Cell(begin.isoformat(" ")[:16]),
+                Cell(begin),
                 _count(sum(i.requests for i in group)),
                 *map(_count, classes),
                 _count(max(i.users for i in group)),
@@ -224,7 +243,7 @@ def figures(report: Report, over: OverTime, most: int = 48) -> Grid:
         )
     unit = span(over.step_minutes)
     heads = [
-        "From (UTC)",
+        f"From ({report.zone})",
         "Requests",
         *others,
         *_CLASSES,

@@ -93,13 +93,14 @@ def from_dict(found: Mapping[str, Any], place: str) -> Report:
 def _report(found: Mapping[str, Any]) -> Report:
     overall = _latency(found["latency_ms"])
     users = found["unique_users"]
+    totals: dict[str, Any] = {
+        key: int(found[key])
+        for key in ("lines", "requests", "events", "rejected", "filtered", "ignored", "untimed", "bytes")
+    }
     return Report(
         generated_at=_time(found["generated_at"]),
         sources=[SourceInfo(**source) for source in found["sources"]],
-        **{
-            key: int(found[key])
-            for key in ("lines", "requests", "events", "rejected", "filtered", "ignored", "untimed", "bytes")
-        },
+        **totals,
         first=_time(found["time"]["first"]) if found["time"]["first"] else None,
         last=_time(found["time"]["last"]) if found["time"]["last"] else None,
         status=_counts(found["status"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logstats.reports import grids
-from logstats.reports.model import Report, iso
+from logstats.reports.model import Report
 from logstats.reports.printable import printable
 from logstats.reports.units import count, duration, size
 
@@ -27,8 +27,9 @@ def code(text: str) -> str:
 
 def to_markdown(report: Report, top: int = 10, sort: str = "avg") -> str:
     """Totals, then endpoints, breakdowns and rejected lines, for chats and tickets."""
-    lines = ["# Access log report", ""]
-    span = f"{iso(report.first)} – {iso(report.last)}" if report.first and report.last else "no times"
+    lines = [f"# {escaped(report.heading)}", ""]
+    show = report.clock.iso
+    span = f"{show(report.first)} – {show(report.last)}" if report.first and report.last else "no times"
     lines += [
         f"- **Requests** {count(report.requests)} ({span}), {size(report.bytes)}",
         f"- **Status** {', '.join(f'{k} {count(v)}' for k, v in report.status_classes.items()) or 'none'}",

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from logstats.reports.clock import Clock
+
 SCHEMA_VERSION: Final = 1
 
 
@@ -228,6 +230,27 @@ class Report:
     filters: dict[str, str] = field(default_factory=dict)
     over_time: OverTime | None = None
     thresholds: list[Threshold] = field(default_factory=list)
+    zone: str = "UTC"
+    """In which people read its times; those of `to_dict` are UTC."""
+    title: str = ""
+    """What it is about (`--title`): a host, a service."""
+
+    @property
+    def clock(self) -> Clock:
+        """What shows its times to people."""
+        return Clock(self.zone)
+
+    @property
+    def heading(self) -> str:
+        """What it is called: `Access log report`, and of what."""
+        return f"Access log report: {self.title}" if self.title else "Access log report"
+
+    @property
+    def day(self) -> str:
+        """`2025-01-17`, the day on the clock that it begins at: that of `--since`, else of the first request; or ""."""
+        since = self.filters.get("since")
+        begin = datetime.fromisoformat(since) if since else self.first
+        return self.clock.moment(begin)[:10] if begin else ""
 
     @property
     def errors(self) -> int:

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text
 
+from logstats import schema
 from logstats.reports.document import draw_table, plain_console
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
@@ -21,6 +22,12 @@ from logstats.reports.units import count, counted, duration, share, size
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _TITLES = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
+# Figures of a table, the most important first: where a terminal is narrow, the last ones go.
+_KEEP = (
+    *("requests", "p95", "errors", "4xx", "5xx", "p99", "avg", "share", "max", "p50", "bytes", "time"),
+    *("2xx", "3xx"),
+)
+_LONG = ("user_agent", "referer")  # columns whose values differ in their middle: shown over several lines
 _MORE_FORMATS_HINT = "another format? name it: --format NAME, or --log-format 'the line from the server configuration'"
 
 
@@ -102,12 +109,14 @@ class _Screen:
         if users.total:  # otherwise the format logs none
             about = "" if users.exact else self._glyphs.about + " "
             first.append(f"{about}{counted(users.total, 'unique user')}")
+        if report.title:
+            self._print(Text(self._shown(report.title), "bold"))
         heading = Text(dot.join(first), "bold")
         self._print(heading)
         second = []
         if report.first and report.last:
             seconds = (report.last - report.first).total_seconds()
-            second.append(f"{_moment(report.first)} {self._glyphs.dash} {_moment(report.last)} UTC")
+            second.append(report.clock.span(report.first, report.last, self._glyphs.dash))
             if seconds >= 1:
                 second.append(f"{_span(seconds)}, {_rate(report.requests / seconds)}")
         if report.untimed:
@@ -203,9 +212,8 @@ class _Screen:
             line.append(_sparkline(values, self._glyphs.bars), style)
             line.append(f"  peak {_compact(peak)}{unit}", "dim")
             self._print(line)
-        first, last = _moment(times[0], seconds=False), _moment(times[-1], seconds=False)
-        same_day = times[0].date() == times[-1].date()
-        left, right = (first[11:], last[11:]) if same_day else (first, last)
+        first, last = (report.clock.moment(time, seconds=False) for time in (times[0], times[-1]))
+        left, right = (first[11:], last[11:]) if first[:10] == last[:10] else (first, last)
         gap = cells.count - len(left) - len(right)
         if gap > 0:
             self._print(Text(f"{'':<{label}}{left}{' ' * gap}{right}", "dim"))
@@ -220,7 +228,11 @@ class _Screen:
         busiest = sorted(rows, key=lambda row: (-row.requests, row.name))
         failing = sorted((row for row in rows if row.errors), key=lambda row: (-row.errors, row.name))
         title = _TITLES.get(self._sort, f"Endpoints by {self._sort}")
-        timed = [row for row in rows if row.latency]
+        refused = sorted(
+            (row for row in rows if row.status_classes.get("4xx")),
+            key=lambda row: (-row.status_classes["4xx"], row.name),
+        )
+        timed = [row for row in rows if row.latency and row.endpoint != schema.MALFORMED]
         if timed and self._sort not in ("requests", "errors"):
             heads = ["endpoint", "requests", "avg", "p50", "p95", "p99", "max", "time"]
             self._endpoint_table(title, timed, heads)
@@ -229,7 +241,9 @@ class _Screen:
             "Busiest endpoints", busiest, ["endpoint", "requests", "share", "errors", *middle, "bytes"]
         )
         if failing:
-            self._endpoint_table("Errors", failing, ["endpoint", "5xx", "errors", "4xx", "requests", *middle])
+            self._endpoint_table("Errors (5xx)", failing, ["endpoint", "5xx", "errors", "4xx", "requests", *middle])
+        if refused:
+            self._endpoint_table("Client errors (4xx)", refused, ["endpoint", "4xx", "refused", "5xx", "requests"])
 
     def _endpoint_table(self, title: str, rows: list[EndpointRow], heads: list[str]) -> None:
         more = len(rows) - self._top
@@ -254,7 +268,8 @@ class _Screen:
             latency = ("avg", "p50", "p95", "p99", "max", "time")
             heads = [*heads, *(head for head in wide if head not in heads and (timed or head not in latency))]
         cells = [self._endpoint_cells(row, heads) for row in rows[: self._top]]
-        self._table(heads, cells)
+        ranked = (self._sort, *_KEEP) if title == _TITLES.get(self._sort, f"Endpoints by {self._sort}") else _KEEP
+        self._table(heads, cells, keep=list(dict.fromkeys((*heads[1:2], *ranked, "refused"))))
 
     def _endpoint_cells(self, row: EndpointRow, heads: list[str]) -> list[Text]:
         cells = []
@@ -266,6 +281,8 @@ class _Screen:
             elif head == "errors":
                 style = "red" if row.errors else "dim"
                 cells.append(Text(share(row.errors, row.requests) if row.errors else self._glyphs.dash, style))
+            elif head == "refused":
+                cells.append(Text(share(row.status_classes.get("4xx", 0), row.requests)))
             elif head == "bytes":
                 cells.append(Text(size(row.bytes)))
             elif head == "share":
@@ -282,27 +299,27 @@ class _Screen:
     def _breakdown(self, column: str, rows: list[BreakdownRow]) -> None:
         if not rows:
             return
-        rows = sorted(rows, key=lambda row: (-row.requests, row.value)) if not self._report.latency else rows
+        rows = sorted(rows, key=lambda row: (-row.requests, row.value))
         more = len(rows) - self._top
         self._heading(f"By {column}", f"{self._top} of {count(len(rows))}" if more > 0 else "")
         timed = any(row.latency for row in rows)
-        heads = [column, "requests", "errors", *(["avg", "p50", "p95", "p99", "max"] if timed else ["bytes"])]
+        figures = ["avg", "p50", "p95", "p99", "max"] if timed else []
+        heads = [column, "requests", "share", "errors", *figures, "bytes"]
         cells = []
         for row in rows[: self._top]:
-            line = [Text(self._shown(row.value)), Text(count(row.requests))]
-            line.append(
-                Text(
-                    share(row.errors, row.requests) if row.errors else self._glyphs.dash,
-                    "red" if row.errors else "dim",
-                )
+            failed = share(row.errors, row.requests) if row.errors else self._glyphs.dash
+            cells.append(
+                [
+                    Text(self._shown(row.value)),
+                    Text(count(row.requests)),
+                    Text(share(row.requests, self._report.requests)),
+                    Text(failed, "red" if row.errors else "dim"),
+                    *(Text(_latency_figure(row.latency, figure, self._glyphs.dash)) for figure in figures),
+                    Text(size(row.bytes)),
+                ]
             )
-            line += (
-                [Text(_latency_figure(row.latency, head, self._glyphs.dash)) for head in heads[3:]]
-                if timed
-                else [Text(size(row.bytes))]
-            )
-            cells.append(line)
-        self._table(heads, cells)
+        keep = ("requests", "share", "errors", "p95", "bytes", *_KEEP)
+        self._table(heads, cells, keep=list(dict.fromkeys(keep)), lines=3 if column in _LONG else 1)
 
     def _events(self) -> None:
         self._heading("Events", "application lines that are not requests")
@@ -368,8 +385,8 @@ class _Screen:
             line.append(f"  {note}", Style(dim=True))
         self._print(line)
 
-    def _table(self, heads: Sequence[str], rows: list[list[Text]]) -> None:
-        draw_table(self._console, heads, rows, self._width)
+    def _table(self, heads: Sequence[str], rows: list[list[Text]], *, keep: Sequence[str], lines: int = 1) -> None:
+        draw_table(self._console, heads, rows, self._width, keep=keep, lines=lines)
 
 
 class _Cells:
@@ -433,11 +450,6 @@ def _latency_figure(latency: Latency | None, name: str, absent: str) -> str:
         return duration(getattr(latency, name))
     value = latency.percentiles.get(name[1:])
     return absent if value is None else duration(value)
-
-
-def _moment(time: datetime, *, seconds: bool = True) -> str:
-    text = time.replace(tzinfo=None, microsecond=0).isoformat(" ")
-    return text if seconds else text[:16]
 
 
 def _span(seconds: float) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
 from markupsafe import Markup
 
+from logstats.reports.clock import Clock
 from logstats.reports.html.series import Heat, Series
 from logstats.reports.units import count, duration
 from logstats.summaries.traffic import EPOCH
@@ -44,7 +45,7 @@ def _stack(series: Series, layers: dict[str, list[int]], height: int) -> Markup:
         tops.append((name, sums))
     axis = _Linear(max(sums, default=0), height)
     areas = [f'<path class="area c{name}" d="{_stairs(values, axis)}"/>' for name, values in reversed(tops)]
-    return _svg(series.start, series.step * series.count, height, axis.lines(), areas)
+    return _svg(series.clock, series.start, series.step * series.count, height, axis.lines(), areas)
 
 
 def users(series: Series, height: int = 110) -> Markup:
@@ -61,7 +62,7 @@ def _users(series: Series, start: int, span: int, values: list[int], name: str, 
     """On the time axis of all charts."""
     axis, whole = _Linear(max(values), height), series.step * series.count
     return _svg(
-        series.start, whole, height, axis.lines(),
+        series.clock, series.start, whole, height, axis.lines(),
         [f'<path class="area c{name}" d="{_stairs(values, axis, (start - series.start) / whole, span / whole)}"/>'],
     )  # fmt: skip
 
@@ -99,7 +100,7 @@ def percentiles(series: Series, height: int = 220) -> Markup:
                 path.append(f"{'L' if before else 'M'}{x:.1f} {axis.at(value)}{'' if before else 'h.1'}")
             before = value is not None
         shapes.append(f'<path class="line p{number % 6}" d="{"".join(path)}"/>')
-    return _svg(series.start, series.step * series.count, height, axis.lines(), shapes)
+    return _svg(series.clock, series.start, series.step * series.count, height, axis.lines(), shapes)
 
 
 def heat(series: Series, chart: Heat, height: int = 220) -> Markup:
@@ -114,7 +115,7 @@ def heat(series: Series, chart: Heat, height: int = 220) -> Markup:
         x, y = _LEFT + column * wide, _TOP + (rows - 1 - row) * tall
         levels.setdefault(level, []).append(f"M{x:.1f} {y:.1f}h{wide:.2f}v{tall:.2f}h-{wide:.2f}z")
     shapes = [f'<path class="heat{level}" d="{"".join(paths)}"/>' for level, paths in sorted(levels.items())]
-    return _svg(series.start, chart.step * chart.columns, height, axis.lines(), shapes)
+    return _svg(series.clock, series.start, chart.step * chart.columns, height, axis.lines(), shapes)
 
 
 def distribution(buckets: Sequence[tuple[int | None, int]], lowest: int, highest: int) -> Markup:
@@ -208,12 +209,14 @@ def _across(part: float) -> str:
     return f"{_LEFT + _PLOT * min(max(part, 0), 1):.1f}"
 
 
-def _svg(start: int, span: int, height: int, lines: Iterator[tuple[str, str]], shapes: Sequence[str]) -> Markup:
+def _svg(
+    clock: Clock, start: int, span: int, height: int, lines: Iterator[tuple[str, str]], shapes: Sequence[str]
+) -> Markup:
     grid, labels = [], []
     for y, text in lines:
         grid.append(f"M{_LEFT} {y}h{_PLOT}")
         labels.append(f'<text x="{_LEFT - 6}" y="{y}" dy=".32em" text-anchor="end">{text}</text>')
-    for second, text in _times(start, span):
+    for second, text in _times(clock, start, span):
         x = f"{_LEFT + _PLOT * (second - start) / span:.1f}"
         grid.append(f"M{x} {_TOP}V{height - _BOTTOM + 4}")
         labels.append(f'<text x="{x}" y="{height - 6}" text-anchor="middle">{text}</text>')
@@ -224,30 +227,23 @@ def _svg(start: int, span: int, height: int, lines: Iterator[tuple[str, str]], s
     )
 
 
-def _times(start: int, span: int) -> Iterator[tuple[int, str]]:
-    """Some eight round times within a span, with what is to be read at each."""
+def _times(clock: Clock, start: int, span: int) -> Iterator[tuple[int, str]]:
+    """Some eight times within a span that are round on the clock, with what is to be read at each."""
     minute, hour, day = 60, 3600, 86400
     steps = [minute * n for n in (1, 2, 5, 10, 15, 30)] + [hour * n for n in (1, 2, 3, 6, 12)]
     step = next((s for s in steps if span / s <= 9), None)
     if step is None:
         step = day * next(n for n in _nice() if span / (n * day) <= 9)
-    shown: Callable[[int], str] = _clock if step < day else _date
-    first = -(-start // step) * step
+    east = clock.seconds_east(start)
+    first = -(-(start + east) // step) * step - east
     for second in range(first, start + span, step):
         if (second - start) / span <= 0.97:
-            yield second, shown(second)
-
-
-def _clock(second: int) -> str:
-    return _moment(second)[11:16] if second % 86400 else _moment(second)[5:10]
-
-
-def _date(second: int) -> str:
-    return _moment(second)[:10]
+            shown = _moment(second + clock.seconds_east(second))
+            yield second, shown[:10] if step >= day else shown[5:10] if shown.endswith("00:00:00") else shown[11:16]
 
 
 def _moment(second: int) -> str:
     try:
         return (EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat(" ")
     except OverflowError:  # an interval that begins before the year 1
-        return "0001-01-01 00:00"
+        return "0001-01-01 00:00:00"

@@ -47,7 +47,7 @@ def to_email(report: Report, recipients: str, sender: str = "", subject: str = "
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it
         message.set_content(render(report, width=80, sort=sort), cte="quoted-printable")
         message.add_alternative(to_body(report, sort), subtype="html", cte="quoted-printable")
-        name = f"report-{report.first:%Y-%m-%d}.html" if report.first else "report.html"
+        name = f"report-{report.day}.html" if report.day else "report.html"
         attached = page.to_html(report, sort=sort).encode()
         message.add_attachment(attached, maintype="text", subtype="html", filename=name, params={"charset": "utf-8"})
         return message.as_bytes()
@@ -59,11 +59,13 @@ def summary(report: Report) -> str:
     """What a reader of subjects needs to know: first of all, whether a threshold was missed."""
     missed = [threshold for threshold in report.thresholds if threshold.failed is not False]
     verdict = f"{missed[0].verdict.upper()}: " if missed else "OK: " if report.thresholds else ""
-    day = f" {report.first:%Y-%m-%d}" if report.first else ""
+    about = " ".join(["Access log", *([report.title] if report.title else []), *([report.day] if report.day else [])])
+    if not report.requests:
+        return f"NO DATA: {about}: no requests"
     parts = [f"{count(report.requests)} requests", f"{share(report.errors, report.requests)} errors"]
     if report.latency and (p99 := report.latency.percentiles.get("99")) is not None:
         parts.append(f"p99 {duration(p99)}")
-    return f"{verdict}Access log{day}: {', '.join(parts)}"
+    return f"{verdict}{about}: {', '.join(parts)}"
 
 
 def to_body(report: Report, sort: str = "avg") -> str:
@@ -76,6 +78,7 @@ def to_body(report: Report, sort: str = "avg") -> str:
         .get_template("mail.html")
         .render(
             title=page.title(report),
+            heading=report.heading,
             period=page.period(report),
             warnings=page.warnings(report),
             thresholds=report.thresholds,
@@ -84,7 +87,7 @@ def to_body(report: Report, sort: str = "avg") -> str:
             bars_note=_note(drawn) if drawn else "",
             grids=shown,
             version=__version__,
-            generated=page.moment(report.generated_at),
+            generated=report.clock.zoned(report.generated_at),
         )
     )
 

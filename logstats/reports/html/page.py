@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -77,7 +76,7 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str) -> str:
                 ]
             ),
             version=__version__,
-            generated=moment(report.generated_at),
+            generated=report.clock.zoned(report.generated_at),
             # These are our own files, and numbers: they stand as they are.
             style=Markup(style),
             script=Markup(script),
@@ -113,15 +112,14 @@ def tables(report: Report, rows: int, sort: str) -> list[grids.Grid]:
 
 def title(report: Report) -> str:
     """What the window is called."""
-    return f"Access log report, {period(report)}"
+    return f"{report.heading}, {period(report)}"
 
 
 def period(report: Report) -> str:
     """From when to when."""
     if not report.first or not report.last:
-        return "no times"
-    first, last = moment(report.first), moment(report.last)
-    return f"{first} – {last[11:] if first[:10] == last[:10] else last} UTC"
+        return f"{report.day}: no times" if report.day else "no times"
+    return report.clock.span(report.first, report.last)
 
 
 def warnings(report: Report) -> list[str]:
@@ -197,7 +195,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
         found.append(("Without a time", f"{count(report.untimed)} requests, in all figures but those over time."))
     if report.endpoints_folded:
         found.append(("(other)", f"{count(report.endpoints_folded)} requests to endpoints beyond those that are held."))
-    found.append(("Times", "UTC."))
+    found.append(("Times", f"{report.zone}."))
     return found
 
 
@@ -209,11 +207,6 @@ def _rate(report: Report) -> str:
         if rate >= 1:
             return f"{rate:,.1f} per {unit}"
     return ""
-
-
-def moment(time: datetime) -> str:
-    """2025-01-17 10:30:00."""
-    return time.replace(tzinfo=None, microsecond=0).isoformat(" ")
 
 
 def _hash(text: str) -> str:

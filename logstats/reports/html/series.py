@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from logstats.reports.clock import Clock
 from logstats.reports.model import OverTime, Report
 from logstats.sketches import loghist
 from logstats.summaries.traffic import EPOCH
@@ -54,6 +55,16 @@ class Series:
     hours_start: int
     users_per_hour: list[int]
     heat: Heat | None
+    clock: Clock = field(default_factory=Clock)
+
+    def _offsets(self) -> list[tuple[int, int]]:
+        """(second, offset from UTC in seconds that holds from there on), as far as intervals tell."""
+        found = [(self.start, self.clock.seconds_east(self.start))]
+        if self.clock.zone != "UTC":
+            for second in range(self.start, self.start + self.step * self.count, self.step):
+                if (offset := self.clock.seconds_east(second)) != found[-1][1]:
+                    found.append((second, offset))
+        return found
 
     def to_json(self) -> str:
         """As the page's script reads it, safe within `<script>`."""
@@ -68,6 +79,8 @@ class Series:
             }
         return script_json(
             {
+                "zone": self.clock.zone,
+                "offsets": self._offsets(),
                 "start": self.start,
                 "step": self.step,
                 "count": self.count,
@@ -118,7 +131,9 @@ def series(report: Report) -> Series | None:
         classes[OTHER_CLASSES] = others
     hours_start, hours = _hours(over)
     heat = _heat(over, first, count)
-    return Series(first * step, step, count, classes, requests, errors, users, percentiles, hours_start, hours, heat)
+    return Series(
+        first * step, step, count, classes, requests, errors, users, percentiles, hours_start, hours, heat, report.clock
+    )
 
 
 def _hours(over: OverTime) -> tuple[int, list[int]]:

@@ -4,7 +4,7 @@
 const number = new Intl.NumberFormat("en-US");
 
 function duration(ms) {
-  const three = (v) => (v < 9.995 ? v.toFixed(2) : v < 99.95 ? v.toFixed(1) : v.toFixed(0)).replace(/\.0+$/, "");
+  const three = (v) => (v < 9.995 ? v.toFixed(2) : v < 99.95 ? v.toFixed(1) : v.toFixed(0));
   if (ms === 0) return "0";
   if (ms < 1) return ms >= 0.01 ? `${+ms.toFixed(2)}ms` : `${+(ms * 1000).toPrecision(3)}µs`;
   if (ms < 999.5) return `${three(ms)}ms`;
@@ -13,8 +13,27 @@ function duration(ms) {
   return `${number.format(Math.floor(ms / 3600000))}h${String(Math.floor(ms / 60000) % 60).padStart(2, "0")}m`;
 }
 
+// Offsets from UTC that hold from a second on, in the zone of the report.
+let offsets = [[0, 0]];
+let zone = "UTC";
+
+function east(seconds) {
+  let found = offsets[0][1];
+  for (const [from, offset] of offsets) {
+    if (from > seconds) break;
+    found = offset;
+  }
+  return found;
+}
+
+// What a clock on the wall shows, as if it were UTC.
+const wall = (seconds) => new Date((seconds + east(seconds)) * 1000);
+
+// The same on an axis: 1ms, not 1.00ms.
+const mark = (ms) => duration(ms).replace(/\.0+(?=\D)/, "");
+
 function moment(seconds) {
-  return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+  return wall(seconds).toISOString().slice(0, 16).replace("T", " ");
 }
 
 // Labels of a time axis: times of the day, or days (with the year when there are several).
@@ -25,7 +44,7 @@ function clock(plot, splits) {
   return splits.map((second) => {
     const text = moment(second);
     if (days) return text.slice(max - min > YEARS ? 0 : 5, 10);
-    return second % 86400 ? text.slice(11) : text.slice(5, 10);
+    return text.endsWith("00:00") ? text.slice(5, 10) : text.slice(11);
   });
 }
 const room = (plot, axis, min, max) => (max - min > YEARS ? 100 : 70);
@@ -88,6 +107,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
 // ---------------------------------------------------------------- charts
 
 function charts(data) {
+  ({ zone, offsets } = data);
   const end = data.start + data.step * data.count;
   const view = { min: data.start, max: end };
   const made = []; // { plot, figure, describe, rows }
@@ -121,10 +141,10 @@ function charts(data) {
       {
         width: Math.max(place.clientWidth, 200),
         height,
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        tzDate: (seconds) => uPlot.tzDate(wall(seconds), "Etc/UTC"),
         padding: [10, 22, 0, 0],
         scales: { x: { time: true, auto: false, min: view.min, max: view.max }, y },
-        series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
+        series: [{ label: zone, value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
         axes: [
           { stroke, grid, ticks: grid, font, size: 30, space: room, values: clock },
           { stroke, grid, ticks: grid, font, size: 62, ...axis },
@@ -238,7 +258,7 @@ function charts(data) {
       })),
       values: [middles, ...names.map((name) => data.percentiles[name].map((v) => (v === null ? null : Math.max(v, floor))))],
       y: { distr: 3, log: 10 },
-      axis: { values: (u, splits) => splits.map((v) => (v === null ? "" : duration(v))) },
+      axis: { values: (u, splits) => splits.map((v) => (v === null ? "" : mark(v))) },
       describe: (i) => `${moment(edges[i])}: ${names.map((name) => (data.percentiles[name][i] === null ? "" : `p${name} ${duration(data.percentiles[name][i])}`)).filter(Boolean).join(", ") || "no durations"}`,
     });
   }
@@ -314,7 +334,7 @@ function charts(data) {
       series: [{ label: "Requests", paths: () => null, points: { show: false } }],
       values: [centres, centres.map(() => null)],
       y: { auto: false, min: 0, max: rows },
-      axis: { splits: () => marks.map(([row]) => row), values: () => marks.map(([, ms]) => duration(ms)) },
+      axis: { splits: () => marks.map(([row]) => row), values: () => marks.map(([, ms]) => mark(ms)) },
       cursor: { y: true, points: { show: false } },
       legend: { show: false },
       hooks: { drawAxes: [draw], setCursor: [hover] },
