@@ -1,0 +1,186 @@
+"""Inputs made from public reports of other log tools, read where they lie, with the rows that each must become.
+
+A case names the options, the input, and of every line the fields that matter, or that it must be rejected. What is
+compared: the rows of `logstats parse`, and how many lines `logstats report` rejects. OPEN lists the cases that are not
+read as wanted yet; a case that is mended must leave it (the test says so). DIFFERENT lists those of which a
+specification says otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from program import invoke
+
+CASES = ROOT.parent / "shared" / "cases"
+
+LOG_FORMAT = "the server's own definition is not compiled to what it means"
+NOT_QUITE = "lines that are not quite the format in force"
+NOT_KNOWN = "the format, or what is around it, is not known"
+VALUE = "the value, or the key that has it, is not read as it is meant"
+
+OPEN: dict[str, str] = {
+    "beats4322_lf": LOG_FORMAT,
+    "ga1518_pipes": LOG_FORMAT,
+    "hub_avoid_json": LOG_FORMAT,
+    "k3_tomcat_D": LOG_FORMAT,
+    "k6_spring": LOG_FORMAT,
+    "lf_T_D_sp": LOG_FORMAT,
+    "lf_cfip": LOG_FORMAT,
+    "lf_hex": LOG_FORMAT,
+    "lf_json_hex": LOG_FORMAT,
+    "lf_pipe_req": LOG_FORMAT,
+    "lf_q_first": LOG_FORMAT,
+    "lf_q_ua": LOG_FORMAT,
+    "lf_realip": LOG_FORMAT,
+    "lf_schemeuri": LOG_FORMAT,
+    "lf_t_usecfrac": LOG_FORMAT,
+    "lf_tabs": LOG_FORMAT,
+    "lf_uri_isargs": LOG_FORMAT,
+    "lf_xff_only_ap": LOG_FORMAT,
+    "nlp31_408": LOG_FORMAT,
+    "f5_usec": LOG_FORMAT,
+    "f6_xff_h": LOG_FORMAT,
+    "f7_port6": LOG_FORMAT,
+    "f8_TD": LOG_FORMAT,
+    "alias24": NOT_QUITE,
+    "alias_traefik": NOT_QUITE,
+    "beats4322_xff": NOT_QUITE,
+    "ga2002": NOT_QUITE,
+    "ga2301_det": NOT_QUITE,
+    "ga931": NOT_QUITE,
+    "httpd_mix1": NOT_QUITE,
+    "k1_ev100_rq1000": NOT_QUITE,
+    "k1_event_keys": NOT_QUITE,
+    "k1s_ecs": NOT_QUITE,
+    "k1s_otel": NOT_QUITE,
+    "k2_echo": NOT_QUITE,
+    "levels": NOT_QUITE,
+    "loose_pri": NOT_QUITE,
+    "loose_xff": NOT_QUITE,
+    "nixvis7": NOT_QUITE,
+    "f1_port_three": NOT_QUITE,
+    "f2_list2": NOT_QUITE,
+    "f3_xff": NOT_QUITE,
+    "g3_leading_space": NOT_QUITE,
+    "apisix": NOT_KNOWN,
+    "apisix_text": NOT_KNOWN,
+    "awslogs_tail": NOT_KNOWN,
+    "bunyan": NOT_KNOWN,
+    "cf_v2_json": NOT_KNOWN,
+    "es_export": NOT_KNOWN,
+    "ga1166_gin": NOT_KNOWN,
+    "ga1181_gunicorn": NOT_KNOWN,
+    "ga1376_beego": NOT_KNOWN,
+    "ga2604_haproxyjson": NOT_KNOWN,
+    "kestrel": NOT_KNOWN,
+    "localised": NOT_KNOWN,
+    "otel_1": NOT_KNOWN,
+    "phoenix": NOT_KNOWN,
+    "phpfpm": NOT_KNOWN,
+    "rfc5424_octet": NOT_KNOWN,
+    "spring_jetty": NOT_KNOWN,
+    "stern": NOT_KNOWN,
+    "uvicorn": NOT_KNOWN,
+    "uvicorn_b": NOT_KNOWN,
+    "f9_traefik15": NOT_KNOWN,
+    "avito10_dash": VALUE,
+    "avito10_empty": VALUE,
+    "az42034_v1": VALUE,
+    "caddy_durstr": VALUE,
+    "contour1053": VALUE,
+    "cri_empty": VALUE,
+    "docker_partial": VALUE,
+    "fb9469": VALUE,
+    "ga1376_beego_json": VALUE,
+    "ga1747_json": VALUE,
+    "ga2754_caddy_ns": VALUE,
+    "journal_null": VALUE,
+    "json_hexescape": VALUE,
+    "k2_jsondur_ms": VALUE,
+    "k2v_bytes_big": VALUE,
+    "k2v_bytes_kib": VALUE,
+    "k2v_bytes_neg": VALUE,
+    "k2v_bytes_thou": VALUE,
+    "k2v_dur_bool": VALUE,
+    "k2v_dur_list": VALUE,
+    "k2v_dur_suffix": VALUE,
+    "k2v_dur_ts": VALUE,
+    "k2v_st_float": VALUE,
+    "k2v_st_ok": VALUE,
+    "k2v_ts_am": VALUE,
+    "k2v_ts_date": VALUE,
+    "k2v_ts_rfc1123": VALUE,
+    "k2v_ts_space": VALUE,
+    "k2v_ts_us_": VALUE,
+    "k3_envoy33640": VALUE,
+    "k3_kube2iam": VALUE,
+    "traefik_ns": VALUE,
+    "f4_nginx_response_status": VALUE,
+    "f10_csuri": VALUE,
+    "f11_iis_plus": VALUE,
+    "g1_s3_batch": VALUE,
+    "g6_squid_uri": VALUE,
+}  # fmt: skip
+
+DIFFERENT: dict[str, str] = {}
+
+
+def cases() -> Iterator[Any]:
+    for file in sorted(CASES.glob("*.jsonl")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            case = json.loads(line)
+            name = case["name"]
+            mark: tuple[pytest.MarkDecorator, ...] = ()
+            if why := OPEN.get(name) or DIFFERENT.get(name):
+                mark = (pytest.mark.xfail(reason=why, strict=True, raises=AssertionError),)
+            yield pytest.param(case, id=name, marks=mark)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="no shared cases here: they lie in a folder beside the project")
+@pytest.mark.parametrize("case", [*cases()])
+def test_case_is_read_as_wanted(case: dict[str, Any], tmp_path: Path) -> None:
+    log = tmp_path / "input.log"
+    log.write_bytes(base64.b64decode(case["base64"]) if "base64" in case else case["text"].encode())
+    parsed = invoke("parse", "-q", *case["args"], str(log))
+    rows = [json.loads(line) for line in parsed.stdout.decode(errors="replace").splitlines()]
+    wanted = [row for row in case["want"] if row is not None]
+    assert len(rows) == len(wanted), parsed.stderr.decode(errors="replace")
+    for number, (row, want) in enumerate(zip(rows, wanted, strict=True)):
+        wrong = {key: (row.get(key), value) for key, value in want.items() if not same(row.get(key), value)}
+        assert not wrong, f"row {number}: (found, wanted)"
+    report = json.loads(invoke("report", "-q", "-o", "json", *case["args"], str(log)).stdout)
+    assert report["rejected"] == case["want"].count(None)
+
+
+def test_lists_name_only_cases_that_exist() -> None:
+    if CASES.is_dir():
+        assert {*OPEN, *DIFFERENT} <= {case.id for case in cases()}
+    assert not {*OPEN} & {*DIFFERENT}
+
+
+def same(found: object, wanted: object) -> bool:
+    """Whether a value is the one that is wanted; "ANY" wants some value, a duration may differ by a millionth."""
+    if wanted == "ANY":
+        return found is not None
+    if isinstance(found, str) and isinstance(wanted, str):
+        return timestamp(found) == timestamp(wanted)
+    if isinstance(wanted, float) or isinstance(found, float):
+        numbers = (int, float)
+        if not (isinstance(found, numbers) and isinstance(wanted, numbers)):
+            return False
+        return abs(found - wanted) <= 1e-6 * max(1, abs(wanted))
+    return found == wanted
+
+
+def timestamp(text: str) -> str:
+    """A timestamp without the zeros that end its fraction; another text as it is."""
+    if text[4:5] == "-" and text[10:11] == "T" and "." in text:
+        return text.rstrip("Z").rstrip("0").rstrip(".") + "Z"
+    return text
