@@ -1,12 +1,43 @@
-"""The program: what `logstats` and `python -m logstats` start."""
+"""The program: what `logstats` and `python -m logstats` start.
+
+Ctrl-C, SIGTERM and SIGHUP end it at any instant, also while it loads: by an exception, so that temporary files go, and
+without a traceback. Only the first of them raises; then cleaning up is left in peace.
+"""
+
+import signal
+from types import FrameType
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Terminated(BaseException):
+    """SIGTERM, or SIGHUP."""
+
+
+def _heed_none() -> None:
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    _heed_none()
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def main() -> None:
-    """Load the command line and run it; Ctrl-C while it loads is an interruption like any other."""
+    """Load the command line and run it."""
     try:
+        for each in _SIGNALS:
+            if signal.getsignal(each) != signal.SIG_IGN:  # nohup, or a job in the background
+                signal.signal(each, _stop)
         from logstats.cli.main import run
 
-        run()
+        try:
+            run()
+        finally:
+            _heed_none()  # it is over, and only Python has to end
+    except Terminated:
+        raise SystemExit(143) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

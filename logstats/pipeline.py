@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import polars as pl
@@ -172,8 +173,10 @@ class Interrupt:
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
 
-    def _handle(self, *_: object) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
+            if callable(self._before):
+                self._before(number, frame)
             raise KeyboardInterrupt
         self.asked = True
 

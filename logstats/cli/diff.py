@@ -9,7 +9,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, rendered
+from logstats.cli.output import destination, reachable, rendered
 from logstats.errors import ExitCode, UsageError
 
 OUTPUTS = ("table", "json", "markdown")
@@ -69,6 +69,7 @@ def diff(
     from logstats.reports.clock import Clock
 
     chosen = shared.reading_options(given)
+    reachable(out, shared.moment(chosen))
     place, two = _sides(sides or [], archive, before, after)
     with Interrupt() as interrupt:
         try:
@@ -77,6 +78,9 @@ def diff(
             )
         finally:
             messages.done()
+    if interrupt.asked:
+        messages.warn("interrupted: a comparison is about all lines, so there is none")
+        return int(ExitCode.INTERRUPTED)
     with destination(out, shared.moment(chosen)) as file:
         file.write(rendered(sections(made, top, Clock(chosen.zone())), made.to_dict(), output, to_file=out is not None))
     if limit is not None:
@@ -86,8 +90,6 @@ def diff(
             messages.missed("no data: there are no durations to compare on both sides")
     if made.before.nothing_parsed or made.after.nothing_parsed:
         messages.codes.add(ExitCode.NOTHING_PARSED)
-    if interrupt.asked:
-        messages.codes.add(ExitCode.INTERRUPTED)
     return int(messages.exit_code)
 
 

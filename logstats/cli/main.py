@@ -71,8 +71,6 @@ def run() -> None:
         hint = "make room for it" if error.errno == errno.ENOSPC else ""
         Messages().error(LogstatsError(where + (error.strerror or str(error)).lower(), hint))
         code = ExitCode.FAILED
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
     except typer.Abort:
         code = ExitCode.INTERRUPTED
     except Exception as error:

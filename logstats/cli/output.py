@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from logstats.errors import LogstatsError
@@ -49,13 +51,15 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
             yield stream
         return
     target = path.resolve()  # what a symbolic link points to, not the link, is replaced
+    temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".tmp")
-    except OSError as error:
-        raise LogstatsError(
-            f"{path}: {(error.strerror or str(error)).lower()}", "--out needs a folder that is there"
-        ) from None
-    try:
+        try:
+            with uninterrupted():
+                handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".tmp")
+        except OSError as error:
+            raise LogstatsError(
+                f"{path}: {(error.strerror or str(error)).lower()}", "--out needs a folder that is there"
+            ) from None
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
@@ -67,8 +71,37 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
     except OSError as error:
         raise LogstatsError(f"{path}: {(error.strerror or str(error)).lower()}", "nothing was written") from None
     finally:
-        with suppress(FileNotFoundError):
-            Path(temporary).unlink()
+        if temporary is not None:
+            with suppress(FileNotFoundError):
+                Path(temporary).unlink()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals that arrive meanwhile take effect at the end. Use this where what was made must become known first."""
+    arrived: list[tuple[int, FrameType | None]] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and callable(signal.getsignal(number)):
+                before[number] = signal.signal(number, lambda got, frame: arrived.append((got, frame)))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number, frame in arrived[:1]:
+            before[number](number, frame)
+
+
+def reachable(out: str | None, moment: datetime) -> None:
+    """Raise LogstatsError if the folder of `--out` is not there: before anything is read, not after."""
+    if out is None:
+        return
+    path = Path(moment.strftime(out) if "%" in out else out)
+    if not path.resolve().parent.is_dir():
+        raise LogstatsError(f"{path}: no such file or directory", "--out needs a folder that is there")
 
 
 def show(text: bytes, *, pager: bool = True) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, show
+from logstats.cli.output import destination, reachable, show
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
 from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
@@ -169,6 +170,9 @@ def report(
     renderer = RENDERERS[shared.choice("--output", output, tuple(RENDERERS))]
     if table and not renderer.one_table:
         raise UsageError(f"-o {output} has no --table", "it is for csv and parquet")
+    for address in email_to or ():
+        if not re.fullmatch(r"[^@<>]*<[^@\s<>]+@[^@\s<>]+>|[^@\s<>,]+@[^@\s<>,]+", address.strip()):
+            raise UsageError(f"{address!r} is not an address", "--email-to ops@example.com")
     if (output == "email") != bool(email_to) or (email and output != "email"):
         raise UsageError("--email and --email-to go together, without another -o", "--email --email-to ops@example.com")
     view = replace(
@@ -189,6 +193,7 @@ def report(
     shared.choice("--table", view.table, (*TABLES, *BREAKDOWNS))
     columns = (*shared.words(by), *((view.table,) if view.table in BREAKDOWNS else ()))
     chosen = shared.reading_options(given)
+    reachable(out, shared.moment(chosen))
     place = shared.archive_or_none(archive, sources)
     if place is None and rows:
         raise UsageError("--rows is about an archive", "name it with --archive DIR")

@@ -8,7 +8,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, rendered
+from logstats.cli.output import destination, reachable, rendered
 from logstats.errors import ExitCode, UsageError
 
 OUTPUTS = ("table", "json", "markdown")
@@ -47,6 +47,7 @@ def slo(
     from logstats.reports.clock import Clock
 
     chosen = shared.reading_options(given)
+    reachable(out, shared.moment(chosen))
     place = shared.archive_or_none(archive, sources)
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
@@ -65,13 +66,14 @@ def slo(
             )
         finally:
             messages.done()
+    if made.interrupted:
+        messages.warn("interrupted: an objective is about all lines, so there is no verdict")
+        return int(ExitCode.INTERRUPTED)
     with destination(out, shared.moment(chosen)) as file:
         file.write(rendered(sections(made, Clock(chosen.zone())), made.to_dict(), output, to_file=out is not None))
     for result in made.results:
         if result.met is not True:
             messages.missed(said(result))
-    if made.interrupted:
-        messages.codes.add(ExitCode.INTERRUPTED)
     if made.nothing_parsed:
         messages.codes.add(ExitCode.NOTHING_PARSED)
     if strict and made.rejected:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import queue
 import re
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -147,9 +146,11 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
 
     What does not fit into memory goes to a temporary folder of its own.
     """
-    spill = tempfile.mkdtemp(prefix="logstats-query-")
-    connection = duckdb.connect(config={**_SETTINGS, "temp_directory": spill})
-    try:
+    with ExitStack() as stack:
+        # An object that also deletes the folder when nobody closes it: a signal may end all of this at any instant.
+        folder = tempfile.TemporaryDirectory(prefix="logstats-query-", ignore_cleanup_errors=True)
+        spill = stack.enter_context(folder)
+        connection = stack.enter_context(duckdb.connect(config={**_SETTINGS, "temp_directory": spill}))
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(catalog.macros())
         for view in catalog.views(files, snapshot):
@@ -159,9 +160,6 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection
-    finally:
-        connection.close()
-        shutil.rmtree(spill, ignore_errors=True)
 
 
 def _projected(columns: Sequence[tuple[str, str]], form: Form) -> str:

@@ -1,0 +1,143 @@
+"""Ctrl-C, SIGTERM and SIGHUP at any instant: an exit code, no traceback, nothing half-written, nothing left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import archives
+import pytest
+
+SAMPLES = Path(__file__).parent.parent / "sample_logs"
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The instant is counted from when the program's own code begins: before that it is Python's own start-up.
+BEGUN = "import os; from logstats.__main__ import main; os.write(3, b'x'); os.close(3); main()"
+COMMANDS = {
+    "report": ["report", "{logs}", "--out", "{out}/report.json", "-o", "json"],
+    "page": ["report", "{logs}", "--out", "{out}/report.html", "-o", "html"],
+    "pipe": ["report", "-", "-o", "json", "--out", "{out}/pipe.json"],
+    "parse": ["parse", "{logs}", "--out", "{out}/rows.jsonl"],
+    "parquet": ["parse", "{logs}", "-o", "parquet", "--out", "{out}/rows.parquet"],
+    "slo": ["slo", "--policy", "{samples}/slo.toml", "{logs}", "--out", "{out}/slo.txt"],
+    "diff": ["diff", "{samples}/combined.log", "{samples}/combined_us.log", "--out", "{out}/diff.txt"],
+    "add": ["archive", "add", "{logs}", "--archive", "{archive}"],
+    "tier": ["archive", "tier", "--archive", "{archive}"],
+    "verify": ["archive", "verify", "--archive", "{archive}"],
+    "query": [
+        "query",
+        "SELECT * FROM logs ORDER BY path",
+        "--archive",
+        "{archive}",
+        "--out",
+        "{out}/q.csv",
+        "-o",
+        "csv",
+    ],
+    "detect": ["formats", "detect", "{samples}/combined.log"],
+    "help": ["report", "--help"],
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of some chunks, and an archive of it."""
+    folder = tmp_path_factory.mktemp("signals")
+    text = (SAMPLES / "combined_us.log").read_bytes()
+    (folder / "a.log").write_bytes(text * 20)
+    archives.make(folder / "archive", [SAMPLES / "combined_us.log"])
+    return folder
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_random_signals(made: Path, tmp_path: Path, part: int) -> None:
+    """25 of 200: any command, any of the signals, anywhere within a second of its beginning."""
+    draw = random.Random(f"signals {part}")
+    for number in range(25):
+        name = draw.choice(list(COMMANDS))
+        folder = tmp_path / str(number)
+        (folder / "out").mkdir(parents=True)
+        (folder / "tmp").mkdir()
+        shutil.copytree(made / "archive", folder / "archive")
+        places = {"logs": made / "a.log", "out": folder / "out", "samples": SAMPLES, "archive": folder / "archive"}
+        arguments = [word.format(**places) for word in COMMANDS[name]]
+        sent, code, said = interrupted(arguments, made / "a.log", folder / "tmp", draw)
+        case = f"{name} {sent!r} {code} {said}"
+        assert b"Traceback" not in said, case
+        assert code in (0, 143 if sent != signal.SIGINT else 130), case
+        assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")], case
+        assert not list((folder / "tmp").iterdir()), case
+        for path in (folder / "out").iterdir():
+            assert code != 143 or path.stat().st_size, case
+            if path.suffix == ".json":
+                assert json.loads(path.read_text())["schema_version"] == 1, case
+            assert path.name not in ("rows.jsonl", "rows.parquet", "slo.txt", "diff.txt") or code == 0, case
+        shutil.rmtree(folder)
+
+
+def interrupted(arguments: list[str], stdin: Path, tmp: Path, draw: random.Random) -> tuple[int, int, bytes]:
+    """Run the program and send it a signal somewhere in its first second: (signal, exit code, standard error)."""
+    ours, theirs = os.pipe()
+    number = draw.choice(NUMBERS)
+    environment = {**os.environ, "TMPDIR": str(tmp), "COLUMNS": "80"}
+
+    def third() -> None:
+        os.dup2(theirs, 3)
+
+    with stdin.open("rb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", BEGUN, *arguments],
+            stdin=file,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            preexec_fn=third,
+            pass_fds=(3, theirs),
+        )
+    os.close(theirs)
+    assert process.stderr is not None
+    assert os.read(ours, 1) == b"x"
+    os.close(ours)
+    select.select(
+        [process.stderr], [], [], draw.random() ** 2
+    )  # it may say something first; that is as good an instant
+    process.send_signal(number)
+    said = process.stderr.read()
+    process.stderr.close()
+    return number, process.wait(60), said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_pipe_that_says_nothing_is_left(tmp_path: Path, number: int) -> None:
+    ours, theirs = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-m", "logstats", "report", "-"], stdin=ours, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        os.write(theirs, b"2025-01-17 10:30:00 GET /api/bugs 200 125ms\n" * 3)
+        assert process.stderr is not None and process.stdout is not None
+        assert process.stderr.readline() == b"logstats: -: format app\n"
+        process.send_signal(number)
+        assert process.wait(60) == 143
+        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_nohup_is_heeded(tmp_path: Path) -> None:
+    """A signal that is ignored when the program starts stays so."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "logstats", "report", "-q", str(fifo)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        with fifo.open("wb") as file:
+            process.send_signal(signal.SIGHUP)
+            file.write(b"2025-01-17 10:30:00 GET /api/bugs 200 125ms\n")
+        assert b"1 request" in process.stdout.read()
+    assert process.returncode == 0
