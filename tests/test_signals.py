@@ -18,7 +18,7 @@ import pytest
 SAMPLES = Path(__file__).parent.parent / "sample_logs"
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The instant is counted from when the program's own code begins: before that it is Python's own start-up.
-BEGUN = "import os; from logstats.__main__ import main; os.write(3, b'x'); os.close(3); main()"
+BEGUN = "import os; from logstats.__main__ import main; os.write({0}, b'x'); os.close({0}); main()"
 COMMANDS = {
     "report": ["report", "{logs}", "--out", "{out}/report.json", "-o", "json"],
     "page": ["report", "{logs}", "--out", "{out}/report.html", "-o", "html"],
@@ -29,7 +29,7 @@ COMMANDS = {
     "diff": ["diff", "{samples}/combined.log", "{samples}/combined_us.log", "--out", "{out}/diff.txt"],
     "add": ["archive", "add", "{logs}", "--archive", "{archive}"],
     "tier": ["archive", "tier", "--archive", "{archive}"],
-    "verify": ["archive", "verify", "--archive", "{archive}"],
+    "verify": ["archive", "verify", "--archive", "{made}/archive"],
     "query": [
         "query",
         "SELECT * FROM logs ORDER BY path",
@@ -65,7 +65,13 @@ def test_random_signals(made: Path, tmp_path: Path, part: int) -> None:
         (folder / "out").mkdir(parents=True)
         (folder / "tmp").mkdir()
         shutil.copytree(made / "archive", folder / "archive")
-        places = {"logs": made / "a.log", "out": folder / "out", "samples": SAMPLES, "archive": folder / "archive"}
+        places = {
+            "made": made,
+            "logs": made / "a.log",
+            "out": folder / "out",
+            "samples": SAMPLES,
+            "archive": folder / "archive",
+        }
         arguments = [word.format(**places) for word in COMMANDS[name]]
         sent, code, said = interrupted(arguments, made / "a.log", folder / "tmp", draw)
         case = f"{name} {sent!r} {code} {said}"
@@ -87,18 +93,14 @@ def interrupted(arguments: list[str], stdin: Path, tmp: Path, draw: random.Rando
     number = draw.choice(NUMBERS)
     environment = {**os.environ, "TMPDIR": str(tmp), "COLUMNS": "80"}
 
-    def third() -> None:
-        os.dup2(theirs, 3)
-
     with stdin.open("rb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-c", BEGUN, *arguments],
+            [sys.executable, "-c", BEGUN.format(theirs), *arguments],
             stdin=file,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=environment,
-            preexec_fn=third,
-            pass_fds=(3, theirs),
+            pass_fds=(theirs,),
         )
     os.close(theirs)
     assert process.stderr is not None
