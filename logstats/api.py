@@ -21,10 +21,10 @@ from logstats.formats.wrappers import stack
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.inputs import discover
 from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
-from logstats.reports.build import SORTS, build
+from logstats.reports.build import build
 from logstats.reports.model import Report
 from logstats.sketches import loghist
-from logstats.summaries import ranking, users
+from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
 from logstats.summaries.statistics import ReportSpec, Statistics, summarise
 from logstats.summaries.traffic import EPOCH
 
@@ -452,10 +452,10 @@ def _condition(text: str) -> Condition:
 
 def _check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: int) -> None:
     for column in by:
-        if column not in ranking.BREAKDOWNS:
-            raise UsageError(f"cannot rank by {column!r}", f"choose among {', '.join(ranking.BREAKDOWNS)}")
-    if user_key not in users.USER_KEYS:
-        raise UsageError(f"no user key is called {user_key!r}", f"choose among {', '.join(users.USER_KEYS)}")
+        if column not in BREAKDOWNS:
+            raise UsageError(f"cannot rank by {column!r}", f"choose among {', '.join(BREAKDOWNS)}")
+    if user_key not in USER_KEYS:
+        raise UsageError(f"no user key is called {user_key!r}", f"choose among {', '.join(USER_KEYS)}")
     if sort not in SORTS:
         raise UsageError(f"cannot sort by {sort!r}", f"choose among {', '.join(SORTS)}")
     if max_endpoints < 1:

@@ -32,6 +32,7 @@ _EXCLUDED = ("--exclude-status", "--exclude-method", "--exclude-path", "--exclud
 
 
 @app.command()
+@shared.command()
 def init(
     folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="The folder.", show_default=False)] = None,
     archive: shared.ArchiveDir = None,
@@ -51,29 +52,26 @@ def init(
 
 
 @app.command()
-@shared.shared_options(shared.READING)
+@shared.command(shared.READING)
 def add(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
     source_name: Annotated[
         str | None,
-        typer.Option(
-            "--source-name",
-            metavar="NAME",
-            help="Tells sources apart whose lines may be the same, such as a log of each host. Lines are known "
+        shared.Option(
+            "--source-name NAME",
+            "Tells sources apart whose lines may be the same, such as a log of each host. Lines are known "
             "again only under the same name.",
-            rich_help_panel=_KNOWN,
+            _KNOWN,
         ),
     ] = None,
     final: Annotated[
         bool,
-        typer.Option("--final", help="Take a last line that lacks its newline.", rich_help_panel=_KNOWN),
+        shared.Option("--final", "Take a last line that lacks its newline.", _KNOWN),
     ] = False,
     allow_duplicates: Annotated[
         bool,
-        typer.Option(
-            "--allow-duplicates", help="Add everything, even what is in the archive already.", rich_help_panel=_KNOWN
-        ),
+        shared.Option("--allow-duplicates", "Add everything, even what is in the archive already.", _KNOWN),
     ] = False,
     given: shared.SharedOptions = shared.SHARED,
     filters: Annotated[list[str] | None, typer.Option(*_FILTERS, *_EXCLUDED, hidden=True)] = None,
@@ -164,20 +162,21 @@ def _said(outcome: Outcome) -> str:
 
 
 @app.command()
+@shared.command()
 def tier(
     archive: shared.ArchiveDir = None,
     policy: Annotated[
         str | None,
-        typer.Option("--policy", metavar="FILE", help="Instead of the archive's lifecycle.toml.", show_default=False),
+        shared.Option("--policy FILE", "Instead of the archive's lifecycle.toml."),
     ] = None,
     now: Annotated[
         str | None,
-        typer.Option("--now", metavar="T", help="As if it were this time.", show_default=False),
+        shared.Option("--now T", "As if it were this time."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and change nothing.")] = False,
+    dry_run: Annotated[bool, shared.Option("--dry-run", "Say what is due, and change nothing.")] = False,
     grace: Annotated[
         str,
-        typer.Option("--grace", metavar="AGE", help="How long replaced files stay for those who read them."),
+        shared.Option("--grace AGE", "How long replaced files stay for those who read them."),
     ] = "24h",
     quiet: shared.Quiet = False,
 ) -> int:
@@ -242,16 +241,16 @@ class _Moved:
 
 
 @app.command()
+@shared.command()
 def status(
     archive: shared.ArchiveDir = None,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="KIND", help="table or json.")] = "table",
+    output: Annotated[str, shared.output_option("table", "json")] = "table",
     now: Annotated[
         str | None,
-        typer.Option("--now", metavar="T", help="What is due as if it were this time.", show_default=False),
+        shared.Option("--now T", "What is due as if it were this time."),
     ] = None,
 ) -> int:
     """What an archive holds, by tier; how far each source was read; what `tier` would do next."""
-    shared.choice("--output", output, ("table", "json"))
     place = shared.archive_dir(archive)
 
     from logstats.archive.archive import Archive
@@ -272,9 +271,10 @@ def status(
 
 
 @app.command()
+@shared.command()
 def verify(
     archive: shared.ArchiveDir = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Compute the rollups again from the rows.")] = False,
+    deep: Annotated[bool, shared.Option("--deep", "Compute the rollups again from the rows.")] = False,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:

@@ -15,7 +15,7 @@ from logstats.errors import ExitCode, UsageError
 OUTPUTS = ("table", "json", "markdown")
 
 
-@shared.shared_options(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS)
 def diff(
     sides: Annotated[
         list[str] | None,
@@ -26,30 +26,24 @@ def diff(
     archive: shared.ArchiveDir = None,
     before: Annotated[
         str | None,
-        typer.Option(
-            "--before",
-            metavar="RANGE",
-            help="With --archive: the time before, yesterday, 2025-01-17, 2h, or FROM..TO.",
-            show_default=False,
-        ),
+        shared.Option("--before RANGE", "With --archive: the time before, yesterday, 2025-01-17, 2h, or FROM..TO."),
     ] = None,
     after: Annotated[
         str | None,
-        typer.Option("--after", metavar="RANGE", help="With --archive: the time after.", show_default=False),
+        shared.Option("--after RANGE", "With --archive: the time after."),
     ] = None,
     fail_if_slower: Annotated[
         str | None,
-        typer.Option(
-            "--fail-if-slower",
-            metavar="PERCENT",
-            help="Exit with 3 if an endpoint, or all requests together, became slower by more than this: 20%.",
+        shared.Option(
+            "--fail-if-slower PERCENT",
+            "Exit with 3 if an endpoint, or all requests together, became slower by more than this: 20%.",
         ),
     ] = None,
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Rows of each table (JSON carries all).")] = 10,
+    top: Annotated[int, shared.Option("--top N", "Rows of each table (JSON carries all).", least=1)] = 10,
     given: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
+        shared.output_option(*OUTPUTS),
     ] = "table",
     out: shared.Out = None,
     progress: shared.Progress = None,
@@ -59,7 +53,6 @@ def diff(
 
     Only what is more than chance is shown, ranked by impact: requests × change.
     """
-    shared.choice("--output", output, OUTPUTS)
     limit = _percent(fail_if_slower) if fail_if_slower is not None else None
     messages = Messages(quiet=quiet, progress=progress)
 

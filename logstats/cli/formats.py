@@ -31,7 +31,12 @@ _ORDER = ("timestamp", "status", "method", "path", "query", "duration_ms", "byte
 _VALUE = 40  # characters of a value in a row
 
 
+def _names(incomplete: str) -> list[str]:
+    return [name for name in shared.formats() if name.startswith(incomplete)]
+
+
 @app.command("list")
+@shared.command()
 def list_(formats_dir: shared.FormatsDir = None) -> int:
     """All formats and wrappers, those of your own among them."""
     known = _known(formats_dir)
@@ -53,8 +58,10 @@ def list_(formats_dir: shared.FormatsDir = None) -> int:
 
 
 @app.command()
+@shared.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The format.")], formats_dir: shared.FormatsDir = None
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The format.", autocompletion=_names)],
+    formats_dir: shared.FormatsDir = None,
 ) -> int:
     """A format: its fields and their units, how lines look, the row that becomes of one, its specification."""
     from logstats.formats.registry import find
@@ -86,6 +93,7 @@ def show(
 
 
 @app.command()
+@shared.command()
 def detect(
     sources: shared.Sources = None,
     formats_dir: shared.FormatsDir = None,
@@ -122,9 +130,13 @@ def detect(
 
 
 @app.command()
+@shared.command()
 def test(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The format; docker_json/combined says what is around it.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="The format; docker_json/combined says what is around it.", autocompletion=_names
+        ),
     ],
     sources: shared.Sources = None,
     formats_dir: shared.FormatsDir = None,

@@ -1,19 +1,27 @@
-"""The options that commands share: one definition of each."""
+"""What an option is, and those that commands share: each is declared once.
+
+A command takes the groups `READING` and `FILTERS` by `command`, and names others in its signature as
+`Annotated[TYPE, Option(SPELLING, WORDS)]`. Nothing else of an option is written anywhere.
+"""
 
 from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
+from operator import getitem
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 from zoneinfo import ZoneInfo
 
 import typer
+from typer.models import OptionInfo
 
 from logstats import allocators
 from logstats.errors import LogstatsError, UsageError
@@ -21,12 +29,147 @@ from logstats.errors import LogstatsError, UsageError
 if TYPE_CHECKING:
     from logstats.api import Options
 
-Group = Mapping[str, tuple[Any, Any]]  # parameter → how Typer reads it, and its default
 SharedOptions = Mapping[str, Any]
-SHARED: Final[SharedOptions] = MappingProxyType({})  # stands where `shared_options` puts the shared options
+SHARED: Final[SharedOptions] = MappingProxyType({})  # stands where `command` puts the shared options
 
-_READING, _FILTERS, _OUTPUT = "How lines are read", "Which lines count", "Output"
+Words = Sequence[str] | Callable[[], Sequence[str]]  # what a value may be, or what finds that out
 
+
+class Option(OptionInfo):
+    """The declaration of an option: parsing, `--help`, completion, the configuration file, the man page and the README
+    are all made from it.
+
+    `spelling` is what one types: "--format NAME", "-o, --output KIND", "--progress/--no-progress". `values` are the
+    words it takes, which completion offers; if they are `closed`, any other is a UsageError. `least` is the smallest
+    number.
+    """
+
+    def __init__(
+        self,
+        spelling: str,
+        words: str,
+        panel: str | None = None,
+        *,
+        values: Words | None = None,
+        closed: bool = False,
+        least: int | None = None,
+        hidden: bool = False,
+    ) -> None:
+        match = re.fullmatch(r"([^ ,]+(?:, [^ ,]+)*)(?: (.+))?", spelling)
+        assert match, spelling
+        self.values, self.closed = values, closed
+        super().__init__(
+            default=...,
+            param_decls=match[1].split(", "),
+            metavar=match[2],
+            help=words,
+            min=least,
+            hidden=hidden,
+            rich_help_panel=panel,
+            autocompletion=None if values is None else self.complete,
+        )
+
+    @property
+    def name(self) -> str:
+        """How it is spelled in full: `--log-format`."""
+        return max(self.param_decls or (), key=len).partition("/")[0]
+
+    def check(self, value: Any) -> None:
+        """Raise UsageError for what is given but empty, and for a word that is none of its own."""
+        if value == "" or (isinstance(value, list) and not all(each.strip(" ,") for each in value)):
+            raise UsageError(f"{self.name} is given, but empty", "is a shell variable unset?")
+        if self.closed and value is not None:
+            choice(self.name, value, self.words())
+
+    def words(self) -> Sequence[str]:
+        """The values that it takes, or those that are known."""
+        return self.values() if callable(self.values) else self.values or ()
+
+    def complete(self, incomplete: str) -> list[str]:
+        """The values that begin like this; of a list such as `5xx,404`, its last one."""
+        before, comma, last = incomplete.rpartition(",")
+        return [before + comma + word for word in self.words() if word.startswith(last)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An option that many commands have: its type as Typer reads it, and what it is if it is not given."""
+
+    kind: Any
+    option: Option
+    default: Any = None
+
+    @property
+    def name(self) -> str:
+        """As a parameter: `--log-format` is `log_format`."""
+        return self.option.name.lstrip("-").replace("-", "_")
+
+
+Group = Sequence[Shared]
+
+
+def formats() -> Sequence[str]:
+    from logstats.formats.registry import builtin_names
+
+    return builtin_names()
+
+
+def _zones() -> Sequence[str]:
+    from zoneinfo import available_timezones
+
+    return sorted(available_timezones())
+
+
+# How options are grouped in --help, the man page and `logstats help options`.
+READING_PANEL: Final = "How lines are read"
+FILTERS_PANEL: Final = "Which lines count"
+STATISTICS_PANEL: Final = "Statistics"
+OUTPUT_PANEL: Final = "Output"
+_TIMES = ("today", "yesterday", "15m", "2h", "7d")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE")
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+def _reading(kind: Any, spelling: str, words: str, default: Any = None, *, values: Words | None = None) -> Shared:
+    return Shared(kind, Option(spelling, words, READING_PANEL, values=values), default)
+
+
+def _filter(spelling: str, words: str, *, kind: Any = list[str], values: Words | None = None) -> Shared:
+    return Shared(kind | None, Option(spelling, words, FILTERS_PANEL, values=values))
+
+
+READING: Final[Group] = (
+    _reading(str | None, "--format NAME", "The format of the lines; found out if not given.", values=formats),
+    _reading(
+        str | None,
+        "--log-format STRING",
+        "The server's own definition: an nginx log_format or an Apache LogFormat.",
+    ),
+    _reading(str | None, "--formats-dir DIR", "A folder of formats of your own (.toml)."),
+    _reading(str, "--tz ZONE", "The zone of times without one, and where a day begins.", "UTC", values=_zones),
+    _reading(str | None, "--app NAME", "app_name of lines that name none."),
+    _reading(
+        bool, "--trust-forwarded", "The client is the first address of X-Forwarded-For, where it is logged.", False
+    ),
+    _reading(list[str] | None, "--route ROUTE", "An endpoint such as '/users/{id}'; repeatable."),
+    _reading(str | None, "--routes FILE", "Endpoints from an OpenAPI or Swagger document."),
+    _reading(bool, "--no-templates", "Paths are endpoints as they are.", False),
+)
+FILTERS: Final[Group] = (
+    _filter("--since T", "From this time: 2025-01-17T10:30, 15m, 2h, 7d, today, yesterday.", kind=str, values=_TIMES),
+    _filter("--until T", "Before this time.", kind=str, values=_TIMES),
+    _filter("--status 5xx,404", "Only these statuses.", values=_CLASSES),
+    _filter("--method GET", "Only these methods.", values=_METHODS),
+    _filter("--path GLOB", "Only these paths (* matches / too)."),
+    _filter("--host GLOB", "Only these hosts."),
+    _filter("--exclude-status 5xx,404", "Not these statuses.", values=_CLASSES),
+    _filter("--exclude-method GET", "Not these methods.", values=_METHODS),
+    _filter("--exclude-path GLOB", "Not these paths."),
+    _filter("--exclude-host GLOB", "Not these hosts."),
+)
+_BY_NAME: Final = {shared.name: shared.option for shared in (*READING, *FILTERS)}
+
+# Those that commands name in their signatures, where the default stands, too.
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
@@ -36,204 +179,75 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
-FormatName = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="The format of the lines; found out if not given.",
-        rich_help_panel=_READING,
-    ),
-]
-LogFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--log-format",
-        metavar="STRING",
-        help="The server's own definition: an nginx log_format or an Apache LogFormat.",
-        rich_help_panel=_READING,
-    ),
-]
-FormatsDir = Annotated[
-    str | None,
-    typer.Option(
-        "--formats-dir",
-        metavar="DIR",
-        help="A folder of formats of your own (.toml).",
-        rich_help_panel=_READING,
-    ),
-]
-Zone = Annotated[
-    str,
-    typer.Option(
-        "--tz",
-        metavar="ZONE",
-        help="The zone of times without one, and where a day begins.",
-        rich_help_panel=_READING,
-    ),
-]
-App = Annotated[
-    str | None,
-    typer.Option("--app", metavar="NAME", help="app_name of lines that name none.", rich_help_panel=_READING),
-]
-TrustForwarded = Annotated[
-    bool,
-    typer.Option(
-        "--trust-forwarded",
-        help="The client is the first address of X-Forwarded-For, where it is logged.",
-        rich_help_panel=_READING,
-    ),
-]
-Route = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--route",
-        metavar="ROUTE",
-        help="An endpoint such as '/users/{id}'; repeatable.",
-        show_default=False,
-        rich_help_panel=_READING,
-    ),
-]
-Routes = Annotated[
-    str | None,
-    typer.Option(
-        "--routes",
-        metavar="FILE",
-        help="Endpoints from an OpenAPI or Swagger document.",
-        rich_help_panel=_READING,
-    ),
-]
-NoTemplates = Annotated[
-    bool, typer.Option("--no-templates", help="Paths are endpoints as they are.", rich_help_panel=_READING)
-]
-
-Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        metavar="T",
-        help="From this time: 2025-01-17T10:30, 15m, 2h, 7d, today, yesterday.",
-        rich_help_panel=_FILTERS,
-    ),
-]
-Until = Annotated[str | None, typer.Option("--until", metavar="T", help="Before this time.", rich_help_panel=_FILTERS)]
-
-
-def _listed(name: str, metavar: str, words: str) -> Any:
-    return typer.Option(name, metavar=metavar, help=words, show_default=False, rich_help_panel=_FILTERS)
-
-
-Words = list[str] | None
-Status = Annotated[Words, _listed("--status", "5xx,404", "Only these statuses.")]
-Method = Annotated[Words, _listed("--method", "GET", "Only these methods.")]
-PathGlob = Annotated[Words, _listed("--path", "GLOB", "Only these paths (* matches / too).")]
-HostGlob = Annotated[Words, _listed("--host", "GLOB", "Only these hosts.")]
-ExcludeStatus = Annotated[Words, _listed("--exclude-status", "5xx,404", "Not these statuses.")]
-ExcludeMethod = Annotated[Words, _listed("--exclude-method", "GET", "Not these methods.")]
-ExcludePath = Annotated[Words, _listed("--exclude-path", "GLOB", "Not these paths.")]
-ExcludeHost = Annotated[Words, _listed("--exclude-host", "GLOB", "Not these hosts.")]
-
-ArchiveDir = Annotated[
-    str | None,
-    typer.Option(
-        "--archive",
-        metavar="DIR",
-        help="An archive's folder; LOGSTATS_ARCHIVE stands in for it.",
-        show_default=False,
-    ),
-]
+FormatsDir = Annotated[str | None, _BY_NAME["formats_dir"]]
+Zone = Annotated[str, _BY_NAME["tz"]]
+ArchiveDir = Annotated[str | None, Option("--archive DIR", "An archive's folder; LOGSTATS_ARCHIVE stands in for it.")]
 FailIf = Annotated[
     list[str] | None,
-    typer.Option(
-        "--fail-if",
-        metavar="CONDITION",
-        help="Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",
-        show_default=False,
-        rich_help_panel="Thresholds",
+    Option(
+        "--fail-if CONDITION",
+        "Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",
+        "Thresholds",
     ),
 ]
-
-READING: Final[Group] = {
-    "format": (FormatName, None),
-    "log_format": (LogFormat, None),
-    "formats_dir": (FormatsDir, None),
-    "tz": (Zone, "UTC"),
-    "app": (App, None),
-    "trust_forwarded": (TrustForwarded, False),
-    "route": (Route, None),
-    "routes": (Routes, None),
-    "no_templates": (NoTemplates, False),
-}
-FILTERS: Final[Group] = {
-    "since": (Since, None),
-    "until": (Until, None),
-    "status": (Status, None),
-    "method": (Method, None),
-    "path": (PathGlob, None),
-    "host": (HostGlob, None),
-    "exclude_status": (ExcludeStatus, None),
-    "exclude_method": (ExcludeMethod, None),
-    "exclude_path": (ExcludePath, None),
-    "exclude_host": (ExcludeHost, None),
-}
-
 Out = Annotated[
     str | None,
-    typer.Option(
-        "--out",
-        metavar="FILE",
-        help="Write to a file, whole or not at all; %Y-%m-%d is the day of --since, or today.",
-        rich_help_panel=_OUTPUT,
+    Option(
+        "--out FILE",
+        "Write to a file, whole or not at all; %Y-%m-%d is the day of --since, or today.",
+        OUTPUT_PANEL,
     ),
 ]
 RejectsFile = Annotated[
     str | None,
-    typer.Option(
-        "--rejects",
-        metavar="FILE",
-        help="Write the lines that could not be read here, as they came.",
-        rich_help_panel=_OUTPUT,
-    ),
+    Option("--rejects FILE", "Write the lines that could not be read here, as they came.", OUTPUT_PANEL),
 ]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit with 4 if a line could not be read.", rich_help_panel=_OUTPUT)
-]
+Strict = Annotated[bool, Option("--strict", "Exit with 4 if a line could not be read.", OUTPUT_PANEL)]
 Progress = Annotated[
     bool | None,
-    typer.Option(
-        "--progress/--no-progress",
-        help="Show progress on standard error; only ever on a terminal.",
-        show_default=False,
-        rich_help_panel=_OUTPUT,
-    ),
+    Option("--progress/--no-progress", "Show progress on standard error; only ever on a terminal.", OUTPUT_PANEL),
 ]
-Quiet = Annotated[
-    bool,
-    typer.Option("-q", "--quiet", help="Say nothing but errors on standard error.", rich_help_panel=_OUTPUT),
-]
+Quiet = Annotated[bool, Option("-q, --quiet", "Say nothing but errors on standard error.", OUTPUT_PANEL)]
 
 
-def shared_options(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def output_option(*kinds: str) -> Option:
+    """`-o` of a command with these kinds of output."""
+    listed = f"{', '.join(kinds[:-1])} or {kinds[-1]}." if len(kinds) < 5 else f"{', '.join(kinds)}."
+    return Option("-o, --output KIND", listed, OUTPUT_PANEL, values=kinds, closed=True)
+
+
+def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A command that has the options of these groups where its signature says `given`, and gets their values in it.
 
     What is given but empty is a UsageError, whichever option it is.
     """
-    shared = {name: option for group in groups for name, option in group.items()}
+    shared = {option.name: option for group in groups for option in group}
 
     def join(command: Callable[..., int]) -> Callable[..., int]:
         parameters: list[inspect.Parameter] = []
-        for own in inspect.signature(command, eval_str=True).parameters.values():
+        own_parameters = inspect.signature(command, eval_str=True).parameters
+        for own in own_parameters.values():
             if own.name != "given":
                 parameters.append(own)
                 continue
-            for name, (kind, default) in shared.items():
-                parameters.append(inspect.Parameter(name, own.kind, default=default, annotation=kind))
+            for name, option in shared.items():
+                kind = getitem(Annotated, (option.kind, option.option))
+                parameters.append(inspect.Parameter(name, own.kind, default=option.default, annotation=kind))
+        options = {
+            parameter.name: option
+            for parameter in parameters
+            for option in get_args(parameter.annotation)[1:]
+            if isinstance(option, Option)
+        }
 
         @wraps(command)
         def run(**values: Any) -> int:
-            _refuse_empty(values)
+            for name, option in options.items():
+                option.check(values[name])
             allocators.configure()
-            return command(given={name: values.pop(name) for name in shared}, **values)
+            if "given" in own_parameters:
+                values["given"] = {name: values.pop(name) for name in shared}
+            return command(**values)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -242,19 +256,13 @@ def shared_options(*groups: Group) -> Callable[[Callable[..., int]], Callable[..
     return join
 
 
-def _refuse_empty(values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        if name != "sources" and (value == "" or (isinstance(value, list) and not all(v.strip(" ,") for v in value))):
-            raise UsageError(f"--{name.replace('_', '-')} is given, but empty", "is a shell variable unset?")
-
-
 def words(values: Sequence[str] | None) -> tuple[str, ...]:
     """`--status 5xx,404 --status 301` → ("5xx", "404", "301")."""
     return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
 
 
 def reading_options(given: Mapping[str, Any]) -> Options:
-    """The library's options from those that a command `shared_options`."""
+    """The library's options from those that a command `command`."""
     from logstats.api import Options
 
     listed = ("status", "method", "exclude_status", "exclude_method")

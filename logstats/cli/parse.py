@@ -5,23 +5,19 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination
 from logstats.errors import ExitCode, UsageError
 
-_OUTPUT = "Output"
 
-
-@shared.shared_options(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS)
 def parse(
     sources: shared.Sources = None,
     given: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="KIND", help="jsonl, csv or parquet.", rich_help_panel=_OUTPUT),
+        shared.output_option("jsonl", "csv", "parquet"),
     ] = "jsonl",
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
@@ -35,7 +31,6 @@ def parse(
     """
     from logstats.reports.rows import WRITERS
 
-    shared.choice("--output", output, tuple(WRITERS))
     if output == "parquet" and out is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
     messages = Messages(quiet=quiet, progress=progress)

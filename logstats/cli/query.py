@@ -14,19 +14,18 @@ from logstats.cli.messages import Messages
 from logstats.cli.output import destination
 from logstats.errors import UsageError
 
-_OUTPUT = "Output"
 
-
+@shared.command()
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; - reads it from standard input.")],
     archive: shared.ArchiveDir = None,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="KIND", help="table, csv, jsonl or parquet.", rich_help_panel=_OUTPUT),
+        shared.output_option("table", "csv", "jsonl", "parquet"),
     ] = "table",
     out: shared.Out = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show DuckDB's plan instead of running it.", rich_help_panel=_OUTPUT)
+        bool, shared.Option("--explain", "Show DuckDB's plan instead of running it.", shared.OUTPUT_PANEL)
     ] = False,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
@@ -36,7 +35,6 @@ def query(
     Views: logs (tier, year, month, day, hour and the columns of parse), traffic, latency, endpoints, users. A condition
     on year, month, day and hour opens only those files. All times are UTC.
     """
-    shared.choice("--output", output, ("table", "csv", "jsonl", "parquet"))
     place = shared.archive_dir(archive)
     if output == "parquet" and out is None and not explain and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")

@@ -9,142 +9,119 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable, show
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
 from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
+from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
 
 if TYPE_CHECKING:
     from logstats.reports.model import Report
 
-_STATISTICS, _OUTPUT = "Statistics", "Output"
 
-
-@shared.shared_options(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS)
 def report(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
     rows: Annotated[
         bool,
-        typer.Option("--rows", help="With --archive: from its rows, even where rollups would do.", show_default=False),
+        shared.Option("--rows", "With --archive: from its rows, even where rollups would do."),
     ] = False,
     given: shared.SharedOptions = shared.SHARED,
     by: Annotated[
         list[str] | None,
-        typer.Option(
-            "--by",
-            metavar="COLUMN",
-            help="The same ranking for a column: client_ip, host, user_agent, referer, status, method, "
-            "app_name, user_id; repeatable.",
-            show_default=False,
-            rich_help_panel=_STATISTICS,
+        shared.Option(
+            "--by COLUMN",
+            f"The same ranking for a column: {', '.join(BREAKDOWNS)}; repeatable.",
+            shared.STATISTICS_PANEL,
+            values=BREAKDOWNS,
         ),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(
-            "--top",
-            metavar="N",
-            min=1,
-            help="Rows of each ranking (10; JSON and CSV carry all).",
-            show_default=False,
-            rich_help_panel=_STATISTICS,
+        shared.Option(
+            "--top N", "Rows of each ranking (10; JSON and CSV carry all).", shared.STATISTICS_PANEL, least=1
         ),
     ] = None,
     sort: Annotated[
         str,
-        typer.Option(
-            "--sort",
-            metavar="KEY",
-            help="What endpoints are ranked by: avg, p50, p95, p99, max, total, requests, errors.",
-            rich_help_panel=_STATISTICS,
+        shared.Option(
+            "--sort KEY",
+            f"What endpoints are ranked by: {', '.join(SORTS)}.",
+            shared.STATISTICS_PANEL,
+            values=SORTS,
         ),
     ] = "avg",
     percentiles: Annotated[
         str,
-        typer.Option("--percentiles", metavar="P,P,…", help="Which percentiles.", rich_help_panel=_STATISTICS),
+        shared.Option("--percentiles P,P,…", "Which percentiles.", shared.STATISTICS_PANEL),
     ] = "50,90,95,99,99.9",
     user_key: Annotated[
         str,
-        typer.Option(
-            "--user-key",
-            metavar="KEY",
-            help="Who is one user: auto (user_id, else client_ip), user_id, client_ip, ip+agent.",
-            rich_help_panel=_STATISTICS,
+        shared.Option(
+            "--user-key KEY",
+            "Who is one user: auto (user_id, else client_ip), user_id, client_ip, ip+agent.",
+            shared.STATISTICS_PANEL,
+            values=tuple(USER_KEYS),
         ),
     ] = "auto",
     exact_users: Annotated[
         bool,
-        typer.Option("--exact-users", help="Count users exactly; memory grows with them.", rich_help_panel=_STATISTICS),
+        shared.Option("--exact-users", "Count users exactly; memory grows with them.", shared.STATISTICS_PANEL),
     ] = False,
     max_endpoints: Annotated[
         int,
-        typer.Option(
-            "--max-endpoints",
-            metavar="N",
-            min=1,
-            help="Endpoints (and values of --by) held; further ones are (other).",
-            rich_help_panel=_STATISTICS,
+        shared.Option(
+            "--max-endpoints N",
+            "Endpoints (and values of --by) held; further ones are (other).",
+            shared.STATISTICS_PANEL,
+            least=1,
         ),
     ] = 10_000,
     fail_if: shared.FailIf = None,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="KIND", help=f"{', '.join(RENDERERS)}.", rich_help_panel=_OUTPUT),
+        shared.output_option(*RENDERERS),
     ] = "table",
     table: Annotated[
         str | None,
-        typer.Option(
-            "--table",
-            metavar="NAME",
-            help=f"What csv and parquet hold: {', '.join(TABLES)}, or a column as in --by (endpoints).",
-            show_default=False,
-            rich_help_panel=_OUTPUT,
+        shared.Option(
+            "--table NAME",
+            f"What csv and parquet hold: {', '.join(TABLES)}, or a column as in --by (endpoints).",
+            shared.OUTPUT_PANEL,
+            values=(*TABLES, *BREAKDOWNS),
+            closed=True,
         ),
     ] = None,
     email: Annotated[
-        bool, typer.Option("--email", help="The same as -o email: a message for sendmail -t.", rich_help_panel=_OUTPUT)
+        bool, shared.Option("--email", "The same as -o email: a message for sendmail -t.", shared.OUTPUT_PANEL)
     ] = False,
     email_to: Annotated[
         list[str] | None,
-        typer.Option(
-            "--email-to", metavar="ADDRESS", help="Whom to; repeatable.", show_default=False, rich_help_panel=_OUTPUT
-        ),
+        shared.Option("--email-to ADDRESS", "Whom to; repeatable.", shared.OUTPUT_PANEL),
     ] = None,
     email_from: Annotated[
         str | None,
-        typer.Option("--email-from", metavar="ADDRESS", help="Whom from.", rich_help_panel=_OUTPUT),
+        shared.Option("--email-from ADDRESS", "Whom from.", shared.OUTPUT_PANEL),
     ] = None,
     email_subject: Annotated[
         str | None,
-        typer.Option(
-            "--email-subject",
-            metavar="TEXT",
-            help="Its subject; the main figures if not given.",
-            rich_help_panel=_OUTPUT,
-        ),
+        shared.Option("--email-subject TEXT", "Its subject; the main figures if not given.", shared.OUTPUT_PANEL),
     ] = None,
     title: Annotated[
         str | None,
-        typer.Option(
-            "--title",
-            metavar="TEXT",
-            help="What it is about, such as a host: for headings and the subject.",
-            show_default=False,
-            rich_help_panel=_OUTPUT,
+        shared.Option(
+            "--title TEXT", "What it is about, such as a host: for headings and the subject.", shared.OUTPUT_PANEL
         ),
     ] = None,
     pager: Annotated[
         bool,
-        typer.Option(
+        shared.Option(
             "--pager/--no-pager",
-            help="A report that is taller than the terminal goes through a pager, as in git.",
-            show_default=False,
-            rich_help_panel=_OUTPUT,
+            "A report that is taller than the terminal goes through a pager, as in git.",
+            shared.OUTPUT_PANEL,
         ),
     ] = True,
     out: shared.Out = None,
@@ -153,7 +130,7 @@ def report(
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of -o json.", rich_help_panel=_OUTPUT)
+        bool, shared.Option("--schema", "Print the JSON Schema of -o json.", shared.OUTPUT_PANEL)
     ] = False,
 ) -> int:
     """Statistics of logs: status codes, latency percentiles, slowest endpoints, unique users.
@@ -167,7 +144,7 @@ def report(
         return 0
     if email:
         output = "email" if output == "table" else output
-    renderer = RENDERERS[shared.choice("--output", output, tuple(RENDERERS))]
+    renderer = RENDERERS[output]
     if table and not renderer.one_table:
         raise UsageError(f"-o {output} has no --table", "it is for csv and parquet")
     for address in email_to or ():
@@ -188,9 +165,7 @@ def report(
 
     from logstats import api
     from logstats.pipeline import Interrupt
-    from logstats.summaries.ranking import BREAKDOWNS
 
-    shared.choice("--table", view.table, (*TABLES, *BREAKDOWNS))
     columns = (*shared.words(by), *((view.table,) if view.table in BREAKDOWNS else ()))
     chosen = shared.reading_options(given)
     reachable(out, shared.moment(chosen))

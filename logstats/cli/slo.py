@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable, rendered
@@ -14,18 +12,18 @@ from logstats.errors import ExitCode, UsageError
 OUTPUTS = ("table", "json", "markdown")
 
 
-@shared.shared_options(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS)
 def slo(
     sources: shared.Sources = None,
     policy: Annotated[
         str,
-        typer.Option("--policy", metavar="FILE", help="The objectives (TOML).", show_default=False),
+        shared.Option("--policy FILE", "The objectives (TOML)."),
     ] = ...,  # type: ignore[assignment]
     archive: shared.ArchiveDir = None,
     given: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="KIND", help="table, json or markdown.", rich_help_panel="Output"),
+        shared.output_option(*OUTPUTS),
     ] = "table",
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
@@ -38,7 +36,6 @@ def slo(
     Exits with 3 if an objective is missed or has no data. The windows end with the last request (of an archive
     its last line), or at --until.
     """
-    shared.choice("--output", output, OUTPUTS)
     messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api

@@ -40,6 +40,12 @@ def builtin() -> Mapping[str, Format]:
     return dict(_load_all(resources.files("logstats.formats") / "builtin"))
 
 
+def builtin_names() -> list[str]:
+    """Their names alone, in order: no file is read."""
+    folder = resources.files("logstats.formats") / "builtin"
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
 def user_folder() -> Path:
     """Where a user's own formats are looked for: `~/.config/logstats/formats`, as XDG has it."""
     config = os.environ.get("XDG_CONFIG_HOME", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
@@ -26,8 +26,6 @@ from logstats.sketches import loghist
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.statistics import Statistics
 from logstats.summaries.traffic import moment
-
-SORTS: Final = ("avg", "p99", "p95", "p50", "max", "total", "requests", "errors")
 
 
 def build(

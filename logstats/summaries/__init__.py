@@ -4,4 +4,15 @@
 May use: sketches, schema, kernels. Begin with `traffic`, then `statistics`.
 """
 
-__all__ = ["groups", "indicators", "latency", "ranking", "selections", "statistics", "tables", "traffic", "users"]
+__all__ = [
+    "groups",
+    "indicators",
+    "latency",
+    "names",
+    "ranking",
+    "selections",
+    "statistics",
+    "tables",
+    "traffic",
+    "users",
+]

@@ -11,7 +11,6 @@ from typing import Final
 
 import polars as pl
 
-from logstats import schema
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
 from logstats.summaries.groups import Groups
@@ -93,14 +92,3 @@ class Ranking:
 
 
 ENDPOINT_KEYS: Final = ("method", "endpoint")
-BREAKDOWNS: Final = (
-    "client_ip",
-    "host",
-    "user_agent",
-    "referer",
-    "status",
-    "method",
-    "app_name",
-    "user_id",
-)
-assert set(BREAKDOWNS) <= set(schema.COLUMNS)

@@ -10,6 +10,7 @@ import polars as pl
 
 from logstats import allocators
 from logstats.summaries import latency, ranking, selections, traffic, users
+from logstats.summaries.names import USER_KEYS
 
 _AT_ONCE: Final = 16  # chunks
 _ROWS_AT_ONCE: Final = 500_000
@@ -30,7 +31,7 @@ class ReportSpec:
     def needs(self) -> frozenset[str]:
         """The schema columns that have to be read."""
         rankings = [ranking.ENDPOINT_KEYS, *((column,) for column in self.by)]
-        columns = traffic.NEEDS | users.USER_KEYS[self.user_key] | selections.needs(self.selections)
+        columns = traffic.NEEDS | USER_KEYS[self.user_key] | selections.needs(self.selections)
         if self.over_time:
             columns |= latency.NEEDS
         return columns.union(*(ranking.needs(keys) for keys in rankings))

@@ -5,20 +5,11 @@ A range's users are the union of its minutes, never their sum.
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from logstats import schema
 from logstats.sketches import hll
 from logstats.summaries.traffic import minute
-
-USER_KEYS: Final = {
-    "auto": frozenset({"user_id", "client_ip"}),
-    "user_id": frozenset({"user_id"}),
-    "client_ip": frozenset({"client_ip"}),
-    "ip+agent": frozenset({"client_ip", "user_agent"}),
-}
 
 
 def user(key: str) -> pl.Expr:
