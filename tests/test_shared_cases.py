@@ -20,35 +20,11 @@ from program import invoke
 
 CASES = ROOT.parent / "shared" / "cases"
 
-LOG_FORMAT = "the server's own definition is not compiled to what it means"
 NOT_QUITE = "lines that are not quite the format in force"
 NOT_KNOWN = "the format, or what is around it, is not known"
 VALUE = "the value, or the key that has it, is not read as it is meant"
 
 OPEN: dict[str, str] = {
-    "beats4322_lf": LOG_FORMAT,
-    "ga1518_pipes": LOG_FORMAT,
-    "hub_avoid_json": LOG_FORMAT,
-    "k3_tomcat_D": LOG_FORMAT,
-    "k6_spring": LOG_FORMAT,
-    "lf_T_D_sp": LOG_FORMAT,
-    "lf_cfip": LOG_FORMAT,
-    "lf_hex": LOG_FORMAT,
-    "lf_json_hex": LOG_FORMAT,
-    "lf_pipe_req": LOG_FORMAT,
-    "lf_q_first": LOG_FORMAT,
-    "lf_q_ua": LOG_FORMAT,
-    "lf_realip": LOG_FORMAT,
-    "lf_schemeuri": LOG_FORMAT,
-    "lf_t_usecfrac": LOG_FORMAT,
-    "lf_tabs": LOG_FORMAT,
-    "lf_uri_isargs": LOG_FORMAT,
-    "lf_xff_only_ap": LOG_FORMAT,
-    "nlp31_408": LOG_FORMAT,
-    "f5_usec": LOG_FORMAT,
-    "f6_xff_h": LOG_FORMAT,
-    "f7_port6": LOG_FORMAT,
-    "f8_TD": LOG_FORMAT,
     "alias24": NOT_QUITE,
     "alias_traefik": NOT_QUITE,
     "beats4322_xff": NOT_QUITE,

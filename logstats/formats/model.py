@@ -47,7 +47,7 @@ ROLES: Final = frozenset(
 UNITS: Final[Mapping[str, float]] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
-DECODERS: Final = ("percent", "plus", "bytes")
+DECODERS: Final = ("percent", "plus", "bytes", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ class Field:
     that lines have the format (an empty one asks only that there is a value). `extract` is a regular expression whose
     first group is the value; a text that it does not match stands as it is. `absent` are texts that stand for no value,
     beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`), or makes a text of a JSON
-    list of its bytes (`bytes`). Of several durations the first that is there counts, unless they say `sum`.
+    list of its bytes (`bytes`), or undoes the escapes of a JSON text (`json`). `form` is how a time, or a part of
+    one, is written, as Polars parses it (empty: any form that servers write). Of several durations the first that is
+    there counts, unless they say `sum`.
     """
 
     role: str
@@ -72,6 +74,7 @@ class Field:
     absent: tuple[str, ...] = ()
     decode: str = ""
     sum: bool = False
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -199,7 +200,8 @@ class FieldReader:
             found["_level"] = self._levels.lookup(frame[role["level"]]).to_series()
         timed = "timestamp" in self.reading.wanted
         if timed and ("timestamp" in role or "date" in role):
-            found["_timestamp"] = times.parse(_time_text(frame, role), self.reading.zone)
+            form = " ".join(self.fields[name].form for name in _time_parts(role)).strip()
+            found["_timestamp"] = times.parse(_time_text(frame, role), self.reading.zone, form)
         for name in frame.columns:
             field = self.fields.get(name)
             if field is not None and field.role == "duration" and field.unit == "auto":
@@ -314,6 +316,8 @@ class FieldReader:
 def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
     """Distinct texts as they are interpreted: what a field's `extract`, `absent` and `decode` make of them."""
     text = pl.col("")
+    if field.decode == "json":
+        texts = _json_decoded(texts)
     if field.extract:
         text = pl.coalesce(text.str.extract(field.extract, 1), text)
     if field.absent:
@@ -322,6 +326,20 @@ def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
         text = text.str.replace_all("+", " ", literal=True)
     made = texts.to_frame("").select(text)
     return _percent_decoded(made.to_series()).to_frame() if field.decode == "percent" else made
+
+
+def _json_decoded(texts: pl.Series) -> pl.Series:
+    """Escapes of JSON texts undone; a text with others in it (`\\x22`) stands as it is."""
+    if not texts.str.contains("\\", literal=True).any():
+        return texts
+    decoded = []
+    for text in texts.to_list():
+        try:
+            whole = json.loads(f'"{text}"', strict=False) if text and "\\" in text else text
+            decoded.append(whole and whole.encode("utf-8", "backslashreplace").decode())
+        except ValueError:
+            decoded.append(text)
+    return pl.Series("", decoded, pl.String)
 
 
 def _percent_decoded(texts: pl.Series) -> pl.Series:
@@ -342,10 +360,15 @@ def _present(texts: pl.Series) -> pl.Series:
 
 def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
     """The time as one text, also where the line has date, time and zone apart."""
-    parts = [role[part] for part in ("timestamp", "date", "time", "zone") if part in role]
+    parts = _time_parts(role)
     if len(parts) == 1:
         return frame[parts[0]]
     return frame.select(pl.concat_str(parts, separator=" ")).to_series()
+
+
+def _time_parts(role: Mapping[str, str]) -> list[str]:
+    """The columns that make the time, in the order in which they are put together."""
+    return [role[part] for part in ("timestamp", "date", "time", "zone") if part in role]
 
 
 def _status(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

@@ -46,14 +46,28 @@ _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
 _HOPELESS = r"[^0-9A-Za-z/:.,+\s−-]|^[^:]*[^0-9.:][^:]*$"  # no form has such characters, or no `:` if it is no number
 
 
-def parse(texts: pl.Series, zone: str = "UTC") -> pl.Series:
+def parse(texts: pl.Series, zone: str = "UTC", form: str = "") -> pl.Series:
     """Times of any form that servers write → Datetime(µs, UTC), null where there is none.
 
     A time without a zone is read in `zone` (an hour that a zone skips or repeats when clocks change is read
     as the earlier possibility, or null). A number is seconds, milliseconds, microseconds or nanoseconds
-    since 1970 by its size: below 1e11, 1e14, 1e17.
+    since 1970 by its size: below 1e11, 1e14, 1e17. With a `form` (chrono's, of %Y, %b and so on) nothing else is read.
     """
-    return _within_calendar(_parse(texts, zone))
+    return _within_calendar(_by_form(texts, form, zone) if form else _parse(texts, zone))
+
+
+def _by_form(texts: pl.Series, form: str, zone: str) -> pl.Series:
+    """Times of one form. A zone's name is UTC's, or that of the zone in which times without one are read."""
+    if "%e" in form or "%k" in form or "%l" in form:  # padded by a space
+        texts, form = texts.str.replace_all(" +", " "), re.sub(" +", " ", form)
+    if "%z" in form or "%#z" in form or "%:z" in form:
+        return _strptime(texts, UTC, form)
+    if "%s" in form:
+        return _strptime(texts, pl.Datetime("us"), form).dt.replace_time_zone("UTC")
+    if "%Z" not in form:
+        return _try_local(texts, form, zone)
+    named = texts.str.replace(r"\b(?:UTC|GMT|Z)\b", "+0000")
+    return _strptime(named, UTC, form.replace("%Z", "%z")).fill_null(_try_local(texts, form, zone))
 
 
 def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Series:

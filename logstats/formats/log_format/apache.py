@@ -1,0 +1,211 @@
+"""Apache's `LogFormat` and its relatives (Tomcat, Jetty, Undertow, gunicorn, aiohttp): directives → parts.
+
+mod_log_config: https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats
+mod_logio: https://httpd.apache.org/docs/2.4/mod/mod_logio.html
+Tomcat: https://tomcat.apache.org/tomcat-9.0-doc/config/valve.html#Access_Logging
+gunicorn: https://docs.gunicorn.org/en/stable/settings.html#access-log-format
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from logstats.errors import FormatError
+from logstats.formats.log_format import shapes, strftime
+from logstats.formats.log_format.nginx import CLF_SHAPE, CLF_TIME
+from logstats.formats.log_format.pointer import pointer
+from logstats.formats.log_format.shapes import Part, Shape, Slot
+from logstats.formats.model import Field
+
+_DIRECTIVE: Final = re.compile(
+    r"%(?P<modifiers>[!<>,0-9]*)(?:\{(?P<argument>[^}]*)\})?(?P<last>[<>]*)(?P<letter>\^[A-Za-z]{2}|[A-Za-z%])"
+)
+_EMPTY_USER: Final = ('""',)  # what Apache writes for a user whose name is empty
+
+# letter → (shape, what it becomes, which of several for one role is better: the lower number)
+_KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
+    "a": (shapes.ADDRESS, Field("client_ip"), 0),
+    "h": (shapes.ADDRESS, Field("client_ip"), 1),
+    "u": (shapes.WORD, Field("user_id", absent=_EMPTY_USER), 0),
+    "r": (shapes.REQUEST, Field("request"), 0),
+    "m": (shapes.METHOD, Field("method"), 0),
+    "U": (shapes.PATH, Field("path"), 0),
+    "q": (shapes.QUESTION, Field("query"), 0),
+    "H": (shapes.PROTOCOL, Field("protocol"), 0),
+    "s": (shapes.STATUS, Field("status"), 1),
+    "b": (shapes.NUMBER, Field("bytes"), 0),
+    "B": (shapes.NUMBER, Field("bytes"), 1),
+    "O": (shapes.NUMBER, Field("bytes"), 2),
+    "D": (shapes.NUMBER, Field("duration", "us"), 1),
+    "T": (shapes.NUMBER, Field("duration", "s"), 3),
+    "V": (shapes.HOST, Field("host"), 1),
+    "v": (shapes.HOST, Field("host"), 2),
+    "L": (shapes.WORD, Field("trace_id"), 1),
+    "A": (shapes.ADDRESS, None, 0),
+    "f": (shapes.TEXT, None, 0),
+    "k": (shapes.NUMBER, None, 0),
+    "l": (shapes.WORD, None, 0),
+    "p": (shapes.PORT, None, 0),
+    "P": (shapes.NUMBER, None, 0),
+    "R": (shapes.WORD, None, 0),
+    "X": (Shape("[-+X]", "+X-"), None, 0),
+    "I": (shapes.NUMBER, None, 0),
+    "S": (shapes.NUMBER, None, 0),
+    "^FB": (shapes.NUMBER, None, 0),
+    "^FU": (shapes.NUMBER, None, 0),
+}
+_WITH_ARGUMENT: Final = frozenset({*"aCceinopPtTxhruUs", "^ti", "^to"})
+_PARTS: Final = {"a": "address", "h": "address", "A": "address", "p": "port", "v": "host", "V": "host"} | {
+    "m": "method",
+    "U": "path",
+    "q": "question",
+    "H": "protocol",
+}
+_HEADERS: Final[dict[str, tuple[Shape, Field, int]]] = {
+    "referer": (shapes.TEXT, Field("referer"), 0),
+    "user-agent": (shapes.TEXT, Field("user_agent"), 0),
+    "host": (shapes.HOST, Field("host"), 0),
+    "x-request-id": (shapes.WORD, Field("trace_id"), 2),
+    "x-correlation-id": (shapes.WORD, Field("trace_id"), 3),
+    "x-amzn-trace-id": (shapes.WORD, Field("trace_id"), 4),
+    "x-b3-traceid": (shapes.WORD, Field("trace_id"), 5),
+    "traceparent": (shapes.WORD, Field("trace_id"), 6),
+    "x-forwarded-for": (shapes.ADDRESSES, Field("forwarded_for"), 0),
+    "x-original-forwarded-for": (shapes.ADDRESSES, Field("forwarded_for"), 2),
+    "cf-connecting-ip": (shapes.ADDRESS, Field("forwarded_for"), 3),
+    "true-client-ip": (shapes.ADDRESS, Field("forwarded_for"), 4),
+    "x-real-ip": (shapes.ADDRESS, Field("forwarded_for"), 5),
+    "x-client-ip": (shapes.ADDRESS, Field("forwarded_for"), 6),
+    "x-cluster-client-ip": (shapes.ADDRESS, Field("forwarded_for"), 7),
+    "fastly-client-ip": (shapes.ADDRESS, Field("forwarded_for"), 8),
+}
+# What %{…}T takes → (unit, rank); Tomcat writes fractions of a second for the last ones.
+_UNITS: Final = {"ns": ("ns", 0), "us": ("us", 1), "ms": ("ms", 2), "s": ("s", 3), "fracsec": ("s", 1)}
+
+# gunicorn's atoms, `%(h)s`, and Apache's names of the same.
+_GUNICORN: Final = {"f": "%{Referer}i", "a": "%{User-Agent}i", "p": "%P", "M": "%{ms}T", "L": "%{fracsec}T"} | {
+    "q": "%{bare}q"
+}
+_TOMCAT: Final = re.compile(r"%\{[^}]*\}[rs]|%F(?![A-Za-z])")
+_JAVA_TIME: Final = re.compile(r"%\{(?:begin:|end:)?([^%}]*[yMdHms][^%}]*)\}t")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Which server's it is: `milliseconds` says that `%D` is in them, `java` that times are SimpleDateFormat's."""
+
+    name: str
+    milliseconds: bool = False
+    note: str = ""
+
+
+_TOMCAT_NOTE: Final = "%D is read as milliseconds, as Tomcat before 10 writes it; from Tomcat 10 on it is microseconds"
+
+
+def dialect(body: str, *, xml: bool) -> tuple[Dialect, str]:
+    """Whose string it is, and the same string in Apache's terms."""
+    if re.search(r"%\((?:\w|\{[^}]*\}[ioe])\)s", body):
+        return Dialect("gunicorn"), re.sub(r"%\((\w|\{[^}]*\}[ioe])\)s", _from_gunicorn, body)
+    if re.search(r"%\{[ioc],", body):
+        body = re.sub(r"%\{([ioc]),\s*([^}]+)\}", r"%{\2}\1", body)
+        return Dialect("Undertow", milliseconds=True), body
+    if re.search(r"%\{(?:client|server|local)\}a|%\{[^}]*\|[^}]*\}t", body):
+        return Dialect("Jetty"), body
+    java = any(match[1] not in ("sec", "msec", "usec", "msec_frac", "usec_frac") for match in _JAVA_TIME.finditer(body))
+    if xml or java or _TOMCAT.search(body):
+        return Dialect("Tomcat", milliseconds=True, note=_TOMCAT_NOTE if re.search("%D", body) else ""), body
+    return Dialect("Apache"), body.replace("%Tf", "%{fracsec}T")  # aiohttp's
+
+
+def _from_gunicorn(match: re.Match[str]) -> str:
+    return _GUNICORN.get(match[1], f"%{match[1]}")
+
+
+def parts_of(body: str, whose: Dialect) -> list[Part]:
+    """Literal text and variables of a `LogFormat` string, in turn. Raises FormatError."""
+    parts: list[Part] = []
+    place = 0
+    for match in _DIRECTIVE.finditer(body):
+        parts.append(_literal(body, place, match.start()))
+        place = match.end()
+        if match["letter"] == "%":
+            parts.append("%")
+            continue
+        slot = _slot(match, whose, body)
+        parts += ["[", slot, "]"] if match["letter"] == "t" and match["argument"] is None else [slot]
+    parts.append(_literal(body, place, len(body)))
+    return parts
+
+
+def _literal(body: str, start: int, end: int) -> str:
+    literal = body[start:end]
+    if "%" in literal:
+        raise FormatError(
+            f"not an Apache directive:\n{pointer(body, start + literal.index('%'))}", "see Apache's mod_log_config"
+        )
+    # https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats: \n and \t are control characters, a
+    # backslash before a quote or another one is dropped.
+    return re.sub(r'\\([nt"\\])', lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), literal)
+
+
+def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
+    letter, argument, place = match["letter"], match["argument"], match.start()
+    written = match[0]
+    where = pointer(body, place)
+    name = re.sub(r"\W", "_", f"{argument}_{letter}" if argument and letter != "t" else letter).strip("_") or "x"
+    name = {"s": "status", "t": "time", "r": "request"}.get(name, name)
+    part = _PARTS.get(letter, "")
+
+    def slot(shape: Shape, field: Field | None = None, rank: int = 0, **more: object) -> Slot:
+        return Slot(name, written, place, shape, field, rank, **{"part": part, **more})  # type: ignore[arg-type]
+
+    if letter == "t":
+        if argument is None:
+            return slot(CLF_SHAPE, Field("timestamp"), 2, time=CLF_TIME)
+        moment = "end" if argument.startswith("end:") else "begin"
+        form = argument.removeprefix("begin:").removeprefix("end:")
+        if whose.name in ("Tomcat", "Jetty") and "%" not in form and form not in strftime.NUMBERS:
+            form = strftime.from_java(form.partition("|")[0], where)
+        time, shape = strftime.time_of(form, moment, where)
+        return slot(shape, Field("timestamp"), 1, time=time)
+    if argument is None:
+        shape, field, rank = _KNOWN.get(letter, (shapes.TEXT, None, 0))
+        if whose.name == "Tomcat" and letter in "IS":
+            shape = shapes.TEXT if letter == "I" else shapes.WORD  # a thread, a session
+        if letter == "D" and whose.milliseconds and field:
+            field = Field("duration", "ms")
+        if letter == "s" and ">" in match["modifiers"] + match["last"]:
+            rank = 0
+        return slot(shape, field, rank)
+    if letter == "i":
+        header = _HEADERS.get(argument.lower())
+        return slot(*header, part="host" if argument.lower() == "host" else "") if header else slot(shapes.TEXT)
+    if letter == "T":
+        unit = argument.lower() if not argument.startswith("fracsec") else "fracsec"
+        if unit not in _UNITS:
+            raise FormatError(f"%T is in s, ms or us:\n{where}", "write %{ms}T")
+        return slot(shapes.NUMBER, Field("duration", _UNITS[unit][0]), _UNITS[unit][1])
+    if letter in "ah":
+        if argument in ("local", "server"):
+            return slot(shapes.ADDRESS)
+        return slot(shapes.ADDRESS, Field("client_ip"), 5 if argument == "c" else 0)
+    if letter == "p":
+        return slot(shapes.PORT)
+    if letter == "q" and argument == "bare":
+        return slot(shapes.QUERY, Field("query"), part="query")
+    if letter == "e" and argument == "UNIQUE_ID":
+        return slot(shapes.WORD, Field("trace_id"), 0)
+    return slot(shapes.NUMBER if letter == "P" else shapes.TEXT, part="")
+
+
+def known(slot: Slot) -> bool:
+    """Whether Apache, or a server that writes strings as it does, has such a directive."""
+    match = _DIRECTIVE.fullmatch(slot.written)
+    if match is None:
+        return True
+    letter = match["letter"]
+    if match["argument"] is not None:
+        return letter in _WITH_ARGUMENT or letter == "q"
+    return letter in _KNOWN or letter in "tF"

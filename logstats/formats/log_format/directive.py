@@ -1,0 +1,127 @@
+"""What an administrator pastes → the string that the server compiles.
+
+    log_format main '$remote_addr - $remote_user [$time_local] "$request" '
+                    '$status $body_bytes_sent "$http_referer"';                      (nginx)
+    LogFormat "%h %l %u %t \\"%r\\" %>s %b %D" timed                                 (Apache)
+    CustomLog logs/access.log "%h %l %u %t \\"%r\\" %>s %b"                          (Apache)
+    <Valve className="…AccessLogValve" pattern="%h %l %u %t &quot;%r&quot; %s %b"/>  (Tomcat)
+
+The directive may be there whole, or the string in its quotes, or the bare string.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from logstats.errors import FormatError
+
+_QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_WORD: Final = re.compile(rf"(?:{_QUOTED.pattern}|[^\s'\";]|;(?!\s*$))+", re.DOTALL)
+_ENTITY: Final = re.compile(r"&(?:quot|apos|lt|gt|amp|#\d{1,4}|#x[0-9A-Fa-f]{1,4});")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The string itself; nginx's `escape=` (empty: not said); whether it came from XML."""
+
+    body: str
+    escape: str = ""
+    xml: bool = False
+
+
+def definition(text: str) -> Definition:
+    """The string that a server would compile, out of what was pasted. Raises FormatError."""
+    text = text.strip()
+    xml = bool(_ENTITY.search(text))
+    if valve := re.search(r"\bpattern\s*=\s*(\"[^\"]*\"|'[^']*')", text):
+        return Definition(html.unescape(valve[1][1:-1]), xml=True)
+    if xml:
+        text = html.unescape(text)
+    directive = re.match(
+        r"(?i)(log_format|LogFormat|CustomLog|GlobalLog|TransferLog|ErrorLogFormat|access_log)\s+", text
+    )
+    if directive is None:
+        bare = _unwrapped(text)
+        return Definition(_nginx_escapes(bare) if re.search(r"\$\{?\w", bare) else bare, xml=xml)
+    rest = text[directive.end() :]
+    match directive[1].lower():
+        case "log_format":
+            return _nginx(rest)
+        case "logformat":
+            return Definition(_apache_argument(rest, 0), xml=xml)
+        case "customlog" | "globallog":
+            return Definition(_apache_argument(rest, 1), xml=xml)
+    raise FormatError(
+        f"{directive[1]} does not define how requests are logged",
+        "paste the log_format directive that it names" if directive[1] == "access_log" else "paste the LogFormat",
+    )
+
+
+def _nginx(rest: str) -> Definition:
+    """The rest of a `log_format` directive: a name, an option, and strings that nginx puts together."""
+    words = [match[0] for match in _WORD.finditer(rest.rstrip().removesuffix(";"))]
+    if words and not words[0].startswith(("'", '"')):
+        words.pop(0)  # the name
+    escape = ""
+    if words and (option := re.fullmatch(r"escape=(\w+)", words[0])):
+        escape = option[1]
+        if escape not in ("default", "json", "none"):
+            raise FormatError(f"nginx knows no escape={escape}", "it is default, json or none")
+        words.pop(0)
+    return Definition("".join(map(_nginx_word, words)), escape)
+
+
+def _nginx_word(word: str) -> str:
+    """A word without its quotes, and what is behind its backslashes (ngx_conf_read_token)."""
+    if word[:1] in ("'", '"'):
+        word = word[1:-1]
+    return _nginx_escapes(word)
+
+
+def _nginx_escapes(word: str) -> str:
+    return re.sub(r"\\([\"'\\trn])", lambda m: {"t": "\t", "r": "\r", "n": "\n"}.get(m[1], m[1]), word)
+
+
+def _apache_argument(rest: str, number: int) -> str:
+    """One argument of an Apache directive, without its quotes."""
+    rest = re.sub(r"\\\r?\n\s*", "", rest)
+    arguments = [match[0] for match in re.finditer(rf"(?:{_QUOTED.pattern})|\S+", rest)]
+    if len(arguments) <= number:
+        raise FormatError(
+            "the directive ends before its format", 'paste all of it: LogFormat "%h %l %u %t \\"%r\\" %>s %b" common'
+        )
+    argument = arguments[number]
+    if "%" not in argument:
+        raise FormatError(f"{argument} is a nickname", "paste the LogFormat directive that defines it")
+    return _unquoted(argument)
+
+
+def _unquoted(text: str) -> str:
+    """A quoted text without its quotes; inside, a backslash is dropped before a quote or another one."""
+    if text[:1] not in ("'", '"'):
+        return text
+    return re.sub(r"\\(['\"])", r"\1", text[1:-1])
+
+
+def _unwrapped(text: str) -> str:
+    """A string that was pasted in its quotes, without them: they are around all of it, in one piece or in some.
+
+    Quotes that a string begins with are its own if there is anything outside of them, or if they are double and
+    around several of its words: `"%h" "%r" %>s`.
+    """
+    ended = text.removesuffix(";").rstrip()
+    pieces = list(_QUOTED.finditer(ended))
+    between = _QUOTED.sub("", ended)
+    if not pieces or between.strip():
+        # The end of a directive whose beginning was not copied.
+        return ended[:-1] if re.search(r"['\"];$", text) and ended.count(ended[-1]) % 2 else text
+    whole = len(pieces) == 1 and (text.startswith("'") or not re.fullmatch(r"\"(?:[$%]\S+)\"", ended))
+    several = len(pieces) > 1 and (
+        "\n" in between or text.endswith(";") or all(piece[0].startswith("'") for piece in pieces)
+    )
+    if not (whole or several):
+        return text
+    return "".join(_unquoted(piece[0]) for piece in pieces)
