@@ -5,6 +5,7 @@
     │   ├── FormatError               a format, or a format string, that cannot be read
     │   ├── RouteError                a route, or an OpenAPI document, that cannot be read
     │   ├── QueryError                SQL that cannot be run
+    │   ├── ConfigError               a configuration file that cannot be read
     │   ├── PolicyError               a lifecycle.toml that cannot be read
     │   ├── ExpressionError           a condition, with the place in it that cannot be read
     │   └── ObjectiveError            a policy of objectives that cannot be read
@@ -78,6 +79,10 @@ class QueryError(UsageError):
 
 class PolicyError(UsageError):
     """A lifecycle.toml that cannot be read."""
+
+
+class ConfigError(UsageError):
+    """A configuration file that cannot be read; says which key, and why."""
 
 
 class ExpressionError(UsageError):

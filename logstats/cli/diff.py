@@ -26,11 +26,15 @@ def diff(
     archive: shared.ArchiveDir = None,
     before: Annotated[
         str | None,
-        shared.Option("--before RANGE", "With --archive: the time before, yesterday, 2025-01-17, 2h, or FROM..TO."),
+        shared.Option(
+            "--before RANGE",
+            "With --archive: the time before, yesterday, 2025-01-17, 2h, or FROM..TO.",
+            yields_to=("sides",),
+        ),
     ] = None,
     after: Annotated[
         str | None,
-        shared.Option("--after RANGE", "With --archive: the time after."),
+        shared.Option("--after RANGE", "With --archive: the time after.", yields_to=("sides",)),
     ] = None,
     fail_if_slower: Annotated[
         str | None,

@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from logstats import __version__
-from logstats.cli import archive, diff, formats, parse, query, report, slo
+from logstats.cli import archive, config, diff, formats, parse, query, report, slo
 from logstats.cli.messages import Messages
 from logstats.cli.output import abandon
-from logstats.errors import ExitCode, LogstatsError
+from logstats.errors import ExitCode, LogstatsError, UsageError
 
 app = typer.Typer(
     name="logstats",
@@ -29,6 +29,7 @@ app.command("parse")(parse.parse)
 app.command("slo")(slo.slo)
 app.command("diff")(diff.diff)
 app.command("query")(query.query)
+app.command("config")(config.config)
 app.add_typer(archive.app, name="archive")
 app.add_typer(formats.app, name="formats")
 
@@ -41,11 +42,13 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def main(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Ask an access log a question: status codes, latency percentiles, slowest endpoints, unique users."""
+    context.default_map = config.load(context.command).tree()
 
 
 def run() -> None:
@@ -80,9 +83,17 @@ def run() -> None:
 
 
 def _usage(error: Exception) -> int:
-    """Typer's own errors show themselves; anything else is a fault of ours and keeps its traceback."""
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
-    if show is None or code is None:
+    """Say Typer's own errors as we say ours; anything else is a fault of ours and keeps its traceback."""
+    code, context = getattr(error, "exit_code", None), getattr(error, "ctx", None)
+    if code is None or not hasattr(error, "format_message"):
         raise error
-    show()
+    if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command is asked what it can do
+        error.show()  # type: ignore[attr-defined]
+        return int(code)
+    words = error.format_message().rstrip(".").replace("is not a valid int range", "is not a whole number")
+    below = getattr(getattr(context, "command", None), "commands", {})
+    hint = f"{context.command_path if context else 'logstats'} --help" + (
+        f"; its commands are {', '.join(below)}" if below else ""
+    )
+    Messages().error(UsageError(words[:1].lower() + words[1:], hint))
     return int(code)

@@ -41,7 +41,9 @@ class Option(OptionInfo):
 
     `spelling` is what one types: "--format NAME", "-o, --output KIND", "--progress/--no-progress". `values` are the
     words it takes, which completion offers; if they are `closed`, any other is a UsageError. `least` is the smallest
-    number.
+    number. Two things are about defaults from the configuration file: `outputs` are the kinds of `-o` that the option
+    is for, and `yields_to` names options and arguments that exclude it; with another output, or when one of these is
+    typed, a default is left alone.
     """
 
     def __init__(
@@ -54,10 +56,13 @@ class Option(OptionInfo):
         closed: bool = False,
         least: int | None = None,
         hidden: bool = False,
+        outputs: Sequence[str] = (),
+        yields_to: Sequence[str] = (),
     ) -> None:
         match = re.fullmatch(r"([^ ,]+(?:, [^ ,]+)*)(?: (.+))?", spelling)
         assert match, spelling
         self.values, self.closed = values, closed
+        self.outputs, self.yields_to = frozenset(outputs), frozenset(yields_to)
         super().__init__(
             default=...,
             param_decls=match[1].split(", "),
@@ -130,8 +135,10 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
-def _reading(kind: Any, spelling: str, words: str, default: Any = None, *, values: Words | None = None) -> Shared:
-    return Shared(kind, Option(spelling, words, READING_PANEL, values=values), default)
+def _reading(
+    kind: Any, spelling: str, words: str, default: Any = None, *, values: Words | None = None, instead_of: str = ""
+) -> Shared:
+    return Shared(kind, Option(spelling, words, READING_PANEL, values=values, yields_to=[instead_of]), default)
 
 
 def _filter(spelling: str, words: str, *, kind: Any = list[str], values: Words | None = None) -> Shared:
@@ -139,11 +146,18 @@ def _filter(spelling: str, words: str, *, kind: Any = list[str], values: Words |
 
 
 READING: Final[Group] = (
-    _reading(str | None, "--format NAME", "The format of the lines; found out if not given.", values=formats),
+    _reading(
+        str | None,
+        "--format NAME",
+        "The format of the lines; found out if not given.",
+        values=formats,
+        instead_of="log_format",
+    ),
     _reading(
         str | None,
         "--log-format STRING",
         "The server's own definition: an nginx log_format or an Apache LogFormat.",
+        instead_of="format",
     ),
     _reading(str | None, "--formats-dir DIR", "A folder of formats of your own (.toml)."),
     _reading(str, "--tz ZONE", "The zone of times without one, and where a day begins.", "UTC", values=_zones),
@@ -200,7 +214,12 @@ Out = Annotated[
 ]
 RejectsFile = Annotated[
     str | None,
-    Option("--rejects FILE", "Write the lines that could not be read here, as they came.", OUTPUT_PANEL),
+    Option(
+        "--rejects FILE",
+        "Write the lines that could not be read here, as they came.",
+        OUTPUT_PANEL,
+        yields_to=("archive",),
+    ),
 ]
 Strict = Annotated[bool, Option("--strict", "Exit with 4 if a line could not be read.", OUTPUT_PANEL)]
 Progress = Annotated[
@@ -210,10 +229,10 @@ Progress = Annotated[
 Quiet = Annotated[bool, Option("-q, --quiet", "Say nothing but errors on standard error.", OUTPUT_PANEL)]
 
 
-def output_option(*kinds: str) -> Option:
+def output_option(*kinds: str, yields_to: Sequence[str] = ()) -> Option:
     """`-o` of a command with these kinds of output."""
     listed = f"{', '.join(kinds[:-1])} or {kinds[-1]}." if len(kinds) < 5 else f"{', '.join(kinds)}."
-    return Option("-o, --output KIND", listed, OUTPUT_PANEL, values=kinds, closed=True)
+    return Option("-o, --output KIND", listed, OUTPUT_PANEL, values=kinds, closed=True, yields_to=yields_to)
 
 
 def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -240,8 +259,15 @@ def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
             if isinstance(option, Option)
         }
 
+        builtin = {parameter.name: parameter.default for parameter in parameters}
+        context_name = next((p.name for p in parameters if p.annotation is typer.Context), None)
+        if context_name is None:
+            parameters.append(inspect.Parameter("context", parameters[0].kind, annotation=typer.Context))
+
         @wraps(command)
         def run(**values: Any) -> int:
+            context = values[context_name] if context_name else values.pop("context")
+            _settle(context, options, builtin, values)
             for name, option in options.items():
                 option.check(values[name])
             allocators.configure()
@@ -249,11 +275,36 @@ def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
                 values["given"] = {name: values.pop(name) for name in shared}
             return command(**values)
 
+        parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)  # as Python wants it
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+        run.options = options  # type: ignore[attr-defined]  # what the configuration file is checked with
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 
     return join
+
+
+def _settle(
+    context: typer.Context, options: Mapping[str, Option], builtin: Mapping[str, Any], values: dict[str, Any]
+) -> None:
+    """Make defaults from the configuration file give way to what was typed, and to the environment."""
+    sources = {name: getattr(context.get_parameter_source(name), "name", "") for name in values}
+    from_file = [name for name in options if sources.get(name) == "DEFAULT_MAP"]
+    if not from_file:
+        return
+    typed = {name for name, source in sources.items() if source == "COMMANDLINE"}
+    if "archive" in from_file:  # it stands in for --archive as LOGSTATS_ARCHIVE does, which comes first
+        os.environ["LOGSTATS_ARCHIVE"] = os.environ.get("LOGSTATS_ARCHIVE") or values["archive"]
+        values["archive"] = None
+    if "archive" in values and archive_or_none(values["archive"], values.get("sources")):
+        typed.add("archive")
+    for name in from_file:
+        if options[name].yields_to & typed:
+            values[name] = builtin[name]
+    output = "email" if values.get("email") else values.get("output")
+    for name in from_file:
+        if options[name].outputs and output not in options[name].outputs:
+            values[name] = builtin[name]
 
 
 def words(values: Sequence[str] | None) -> tuple[str, ...]:

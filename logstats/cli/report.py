@@ -27,7 +27,7 @@ def report(
     archive: shared.ArchiveDir = None,
     rows: Annotated[
         bool,
-        shared.Option("--rows", "With --archive: from its rows, even where rollups would do."),
+        shared.Option("--rows", "With --archive: from its rows, even where rollups would do.", yields_to=("sources",)),
     ] = False,
     given: shared.SharedOptions = shared.SHARED,
     by: Annotated[
@@ -83,7 +83,7 @@ def report(
     fail_if: shared.FailIf = None,
     output: Annotated[
         str,
-        shared.output_option(*RENDERERS),
+        shared.output_option(*RENDERERS, yields_to=("email",)),
     ] = "table",
     table: Annotated[
         str | None,
@@ -93,22 +93,31 @@ def report(
             shared.OUTPUT_PANEL,
             values=(*TABLES, *BREAKDOWNS),
             closed=True,
+            outputs=("csv", "parquet"),
         ),
     ] = None,
     email: Annotated[
-        bool, shared.Option("--email", "The same as -o email: a message for sendmail -t.", shared.OUTPUT_PANEL)
+        bool,
+        shared.Option(
+            "--email", "The same as -o email: a message for sendmail -t.", shared.OUTPUT_PANEL, yields_to=("output",)
+        ),
     ] = False,
     email_to: Annotated[
         list[str] | None,
-        shared.Option("--email-to ADDRESS", "Whom to; repeatable.", shared.OUTPUT_PANEL),
+        shared.Option("--email-to ADDRESS", "Whom to; repeatable.", shared.OUTPUT_PANEL, outputs=("email",)),
     ] = None,
     email_from: Annotated[
         str | None,
-        shared.Option("--email-from ADDRESS", "Whom from.", shared.OUTPUT_PANEL),
+        shared.Option("--email-from ADDRESS", "Whom from.", shared.OUTPUT_PANEL, outputs=("email",)),
     ] = None,
     email_subject: Annotated[
         str | None,
-        shared.Option("--email-subject TEXT", "Its subject; the main figures if not given.", shared.OUTPUT_PANEL),
+        shared.Option(
+            "--email-subject TEXT",
+            "Its subject; the main figures if not given.",
+            shared.OUTPUT_PANEL,
+            outputs=("email",),
+        ),
     ] = None,
     title: Annotated[
         str | None,

@@ -5,7 +5,6 @@ A file that is broken, or has no sample, does not load; the error says which key
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from logstats.errors import FormatError
 from logstats.formats.model import DECODERS, ENGINES, ROLES, UNITS, Field, Format, Sample
+from logstats.home import user_path
 
 _KEYS: Final = {"title", "link", "engine", "pattern", "fields", "sample", "priority", "aliases"}
 _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
@@ -46,17 +46,11 @@ def builtin_names() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
-def user_folder() -> Path:
-    """Where a user's own formats are looked for: `~/.config/logstats/formats`, as XDG has it."""
-    config = os.environ.get("XDG_CONFIG_HOME", "")
-    return (Path(config) if Path(config).is_absolute() else Path.home() / ".config") / "logstats" / "formats"
-
-
 def formats(extra_dir: Path | None = None) -> Mapping[str, Format]:
     """Built-in formats, the user's, and those of a folder; the later wins where names meet. Raises FormatError."""
     found = dict(builtin())
-    own = user_folder()
-    if own.is_dir():
+    own = user_path("formats")
+    if own is not None and own.is_dir():
         found |= _load_all(own, check=True)
     if extra_dir is not None:
         if not extra_dir.is_dir():
