@@ -70,7 +70,7 @@ def first_row(stack: FormatStack, lines: Sequence[str], zone: str = "UTC") -> di
     from logstats.formats.text import Text
 
     reading = ReadOptions(Endpoints(), zone=zone)
-    batch = stack_reader([stack], reading)(Text.from_bytes("\n".join(lines).encode()))
+    batch = stack_reader([stack], reading, named=True)(Text.from_bytes("\n".join(lines).encode()))
     rows = batch.rows.sort("line").head(1).drop("line")
     return {name: value for name, value in (rows.to_dicts() or [{}])[0].items() if value is not None}
 
@@ -80,7 +80,7 @@ def trial(
 ) -> Trial:
     """Read all lines of some sources with these stacks. A source that cannot be read is told to the listener."""
     found = Trial()
-    ready = stack_reader(stacks, reading)
+    ready = stack_reader(stacks, reading, named=True)
     seen: dict[str, int] = {}
 
     def first(rows: pl.DataFrame, _source: str, _line: int) -> pl.DataFrame:

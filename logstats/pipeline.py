@@ -296,7 +296,7 @@ class FormatChooser(Generic[Result]):
         """Made ready once for all sources that are written so."""
         name = name_of(stacks)
         if name not in self._readers:
-            self._readers[name] = stack_reader(stacks, self._job.reading)
+            self._readers[name] = stack_reader(stacks, self._job.reading, named=bool(self._job.format))
         return self._readers[name]
 
     def given(self, source: Source) -> StackReader | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -249,7 +250,7 @@ def test_the_shipped_formats_pass_the_same_checks(tmp_path: Path) -> None:
 
     for name, form in builtin().items():
         text = (resources.files("logstats.formats") / "builtin" / f"{name}.toml").read_text(encoding="utf-8")
-        assert load(name, text, name, check=True) == form
+        assert load(name, text, name, check=True) == replace(form, foreign=())
         assert form.link.startswith("http"), name
     names = [*builtin(), *(alias for form in builtin().values() for alias in form.aliases)]
     assert len(set(names)) == len(names)
@@ -311,3 +312,27 @@ def test_escapes_of_a_log_never_reach_the_terminal(tmp_path: Path, run: Run) -> 
     path.write_text("\n".join([COMBINED[0].replace("curl", "\x1b[31mred"), "\x1b[2Jbad"]) + "\n")
     for arguments in (["detect"], ["test", "combined"]):
         assert b"\x1b" not in run("formats", *arguments, str(path)).stdout
+
+
+# ------------------------------------------------------------------ fingerprints
+
+ECHO = '{"time":"2025-01-17T10:30:00Z","level":"info","msg":"","method":"GET","uri":"/a","status":200,"bytes_out":5}'
+
+
+@pytest.mark.parametrize("name", [name for name, form in builtin().items() if form.fingerprint])
+def test_a_line_without_a_fingerprint_is_of_no_special_format(name: str) -> None:
+    form = builtin()[name]
+    requests = [sample.line for sample in form.samples if {"status", "method"} & {*sample.expect}]
+    assert all(detect([line] * 3).name == name for line in requests)
+    if form.engine == "json":
+        assert detect([ECHO] * 3).name == "json"
+
+
+def test_the_generic_format_leaves_lines_with_a_fingerprint_to_their_format(tmp_path: Path) -> None:
+    traefik = builtin()["traefik_json"].samples[0].line
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*[ECHO] * 30, *[traefik] * 20]))
+    report = logstats.report(path)
+    assert (report.sources[0].format, report.requests, report.events) == ("json|traefik_json", 50, 0)
+    # Whoever names the generic format gets what it reads.
+    assert logstats.report(path, format="json").events == 20

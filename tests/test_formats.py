@@ -56,7 +56,7 @@ def test_sample(name: str, number: int) -> None:
         about = text.envelope.row(0, named=True) if text.envelope is not None else {}
         assert {"payload": text.lines[0], **about} == {**dict.fromkeys(about), **sample.expect}
         return
-    batch = reader(form, READING)(Text.from_bytes(sample.line.encode()))
+    batch = reader(form, READING, named=True)(Text.from_bytes(sample.line.encode()))
     if sample.rejected:
         assert batch.rejected["reason"].to_list() == [sample.rejected]
         return

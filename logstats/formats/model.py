@@ -47,6 +47,7 @@ ROLES: Final = frozenset(
 UNITS: Final[Mapping[str, float]] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
+KEYED: Final = ("json", "keyvalue", "ltsv")  # engines that find values by their keys
 DECODERS: Final = ("percent", "plus", "bytes", "json")
 
 
@@ -95,6 +96,10 @@ class Format:
     w3c engine the `#Fields` line that holds where a file has none. `fields` says what each variable, group or key
     means; what has no entry is read and kept out. Of formats that read the same lines the one of the higher
     `priority` is detected. `aliases` are further names that it goes by.
+
+    `fingerprint` are keys of which a line has at least one if it is of this format, and that hardly any other format
+    has. Unless a user names the format, a line without any of them is not read by it. `foreign` are the fingerprints
+    of other formats, for the generic format of an engine: a line that has any of those keys is another format's.
     """
 
     name: str
@@ -106,6 +111,8 @@ class Format:
     samples: tuple[Sample, ...] = field(default=(), repr=False)
     priority: int = 0
     aliases: tuple[str, ...] = ()
+    fingerprint: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
     @property
     def wraps(self) -> bool:

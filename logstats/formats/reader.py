@@ -9,7 +9,7 @@ import polars as pl
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.regex import TAIL
 from logstats.formats.engines.scan import Tokeniser, Tokens
-from logstats.formats.fields.columns import Batch, FieldReader, ReadOptions, needed_variables
+from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
 from logstats.formats.model import Field, Format
 from logstats.formats.text import Text
 
@@ -52,15 +52,25 @@ class Reader:
         return self.field_reader.convert(tokens, len(text), text.envelope)
 
 
-def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False) -> Reader:
+def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, named: bool = False) -> Reader:
     """Make a format ready; what nobody wants is not taken from the lines, unless they are `doubtful` and it tells
-    whether they have this format at all (`Reader.fitting`)."""
+    whether they have this format at all (`Reader.fitting`). Of a format that a user `named` no fingerprint is asked."""
+    if not named:
+        format = with_marks(format)
     events = may_be_events(format)
     names = needed_variables(format.fields, reading, events=events)
     looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
-    made = engine(format, [*names, *(name for name in looks if name not in names)], extra="extra" in reading.wanted)
+    more = (name for name in (*looks, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
+    made = engine(format, [*names, *more], extra="extra" in reading.wanted)
     field_reader = FieldReader(format.fields, reading, events)
     return Reader(format, made, field_reader, tuple(_looks(name, field) for name, field in looks.items()))
+
+
+def with_marks(format: Format) -> Format:
+    """The format with what tells its lines from those of other formats as two more fields, if it has that."""
+    marks = {FINGERPRINT: format.fingerprint, FOREIGN: format.foreign}
+    more = {name: Field("ignored", keys=keys) for name, keys in marks.items() if keys}
+    return replace(format, fields={**format.fields, **more}) if more else format
 
 
 def may_be_events(format: Format) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstats.errors import FormatError
-from logstats.formats.model import DECODERS, ENGINES, ROLES, UNITS, Field, Format, Sample
+from logstats.formats.model import DECODERS, ENGINES, KEYED, ROLES, UNITS, Field, Format, Sample
 from logstats.home import user_path
 
-_KEYS: Final = {"title", "link", "engine", "pattern", "fields", "sample", "priority", "aliases"}
+_KEYS: Final = {"title", "link", "engine", "pattern", "fields", "sample", "priority", "aliases", "fingerprint"}
 _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "role": (str, "a text"),
     "unit": (str, "a text"),
@@ -37,7 +38,7 @@ _HINT: Final = "see the built-in formats for examples: logstats formats show NAM
 @cache
 def builtin() -> Mapping[str, Format]:
     """The formats that ship with logstats, by name."""
-    return dict(_load_all(resources.files("logstats.formats") / "builtin"))
+    return _with_foreign(dict(_load_all(resources.files("logstats.formats") / "builtin")))
 
 
 def builtin_names() -> list[str]:
@@ -56,7 +57,21 @@ def formats(extra_dir: Path | None = None) -> Mapping[str, Format]:
         if not extra_dir.is_dir():
             raise FormatError(f"{extra_dir}: no such folder", "--formats-dir takes a folder of .toml files")
         found |= _load_all(extra_dir, check=True)
-    return found
+    return found if found == builtin() else _with_foreign(found)
+
+
+def _with_foreign(known: dict[str, Format]) -> dict[str, Format]:
+    """The formats; the generic ones (a priority below 0, no fingerprint) know the fingerprints of all others that
+    their engine reads."""
+    marks: dict[str, list[str]] = {}
+    for form in known.values():
+        marks.setdefault(form.engine, []).extend(form.fingerprint)
+    return {
+        name: replace(form, foreign=tuple(dict.fromkeys(marks[form.engine])))
+        if form.priority < 0 and not form.fingerprint and form.engine in KEYED
+        else form
+        for name, form in known.items()
+    }
 
 
 def named(name: str, extra_dir: Path | None = None) -> Format:
@@ -117,6 +132,9 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     )
     demand(isinstance(priority, int) and not isinstance(priority, bool), "priority", "must be a whole number")
     demand(_texts(aliases), "aliases", "must be a list of texts")
+    fingerprint = data.get("fingerprint", [])
+    demand(_texts(fingerprint), "fingerprint", "must be a list of keys")
+    demand(not fingerprint or engine in KEYED, "fingerprint", f"only {', '.join(KEYED)} lines have keys")
     demand(isinstance(data.get("fields", {}), dict), "fields", "must be a table of fields")
     fields = {}
     for key, value in data.get("fields", {}).items():
@@ -135,7 +153,18 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     demand(bool(data.get("sample")), "sample", "a format without samples does not load: add a line and its row")
     demand(isinstance(data["sample"], list), "sample", "is written [[sample]], in double brackets")
     samples = tuple(_sample(entry, place) for entry in data["sample"])
-    return Format(name, data["title"], data["link"], engine, pattern, fields, samples, priority, tuple(aliases))
+    return Format(
+        name,
+        data["title"],
+        data["link"],
+        engine,
+        pattern,
+        fields,
+        samples,
+        priority,
+        tuple(aliases),
+        tuple(fingerprint),
+    )
 
 
 def _field(key: str, value: dict[str, Any], demand: Any) -> Field:

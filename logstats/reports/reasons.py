@@ -14,6 +14,7 @@ _REASONS: Final = {
     "bad_status": "the status is not a number of three digits",
     "bad_bytes": "the size is not a number",
     "bad_duration": "the duration is not a number",
+    "other_format": "its keys are those of another format",
     "not_json": "it is not JSON",
     "not_an_object": "it is JSON, but not an object",
     "no_pairs": "it has no key=value",

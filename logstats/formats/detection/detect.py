@@ -71,7 +71,7 @@ class Detector:
 
     def __init__(self, formats: Collection[Format], *, exact: bool = False) -> None:
         self._exact = exact
-        self._formats = [Prefilter(form) for form in formats if not form.wraps]
+        self._formats = [Prefilter(form, named=exact) for form in formats if not form.wraps]
         self._wrappers = [Prefilter(form) for form in formats if form.wraps]
 
     def detect(self, lines: Iterable[str], context: Context = NO_CONTEXT, *, thorough: bool = False) -> Detected | None:
@@ -125,7 +125,11 @@ class Detector:
     @cached_property
     def _with_more(self) -> list[Prefilter]:
         formats = (prefilter.format for prefilter in self._formats)
-        return [Prefilter(with_more(f)) for f in formats if f.engine == "delimited" and not f.pattern.endswith("_more")]
+        return [
+            Prefilter(with_more(f), named=self._exact)
+            for f in formats
+            if f.engine == "delimited" and not f.pattern.endswith("_more")
+        ]
 
     def _contenders(self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter]) -> Iterator[Contender]:
         """Formats that may read one of these lines, on what is left when wrappers are taken off."""
@@ -198,13 +202,16 @@ def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
 def _may_be_certain(stack: FormatStack) -> bool:
     """Whether a further stack could be taken for lines that the first does not read: its rows must be complete."""
     roles = stack.format.roles
+    if stack.format.engine == "json":  # that a line is an object is certain enough
+        return True
     timed = roles.union(*(wrapper.roles for wrapper in stack.wrappers)) & {"timestamp", "date"}
     return stack.format.priority >= 0 and roles >= {"status", "client_ip"} and bool(timed)
 
 
 def _is_certain(candidate: Candidate) -> bool:
     """Whether it is taken, then."""
-    return not candidate.rows.select("timestamp", "status", "client_ip").drop_nulls().is_empty()
+    columns = ("timestamp",) if candidate.format.engine == "json" else ("timestamp", "status", "client_ip")
+    return not candidate.rows.select(columns).drop_nulls().is_empty()
 
 
 def _rival(ranking: Sequence[Candidate]) -> Candidate | None:

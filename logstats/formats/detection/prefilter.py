@@ -11,10 +11,10 @@ import polars as pl
 
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Scan
-from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
 from logstats.formats.fields.requests import PathTemplates
 from logstats.formats.model import Format
-from logstats.formats.reader import Reader, may_be_absent, may_be_events, reader
+from logstats.formats.reader import Reader, may_be_absent, may_be_events, reader, with_marks
 from logstats.formats.wrappers.wrapper import Wrapper
 
 EVENT: Final = 0.25  # of what a request is worth: a wrapper around access lines can look like an application's line
@@ -53,8 +53,10 @@ NOTHING: Final = Estimate(0.0, {})
 class Prefilter:
     """Looks at lines with the eyes of one format, by its reference path. Nothing is made ready before it is used."""
 
-    def __init__(self, form: Format) -> None:
-        self.format = form
+    def __init__(self, form: Format, *, named: bool = False) -> None:
+        """Of a format that a user `named` no fingerprint is asked."""
+        self.format = form if named else with_marks(form)
+        self._named = named
 
     def __call__(self, line: str) -> Estimate:
         """What a line is worth at the most; nothing if it is certain that `Reader.fitting` does not find in it what
@@ -68,6 +70,8 @@ class Prefilter:
             if text and text != "-" and text not in absent and not number.fullmatch(text):
                 return NOTHING
         fields = self.format.fields
+        if (FINGERPRINT in fields and texts.get(FINGERPRINT) is None) or texts.get(FOREIGN) is not None:
+            return NOTHING
         roles = {fields[name].role for name, text in texts.items() if text and text != "-" and name in fields}
         if roles & _REQUEST and all(
             optional if (text := texts.get(name)) is None else looks.search(text)
@@ -101,7 +105,7 @@ class Prefilter:
     @cached_property
     def reader(self) -> Reader:
         """What reads lines of the format in earnest, as far as it tells how well they fit."""
-        return reader(self.format, _READING, doubtful=True)
+        return reader(self.format, _READING, doubtful=True, named=self._named)
 
     @cached_property
     def wrapper(self) -> Wrapper:

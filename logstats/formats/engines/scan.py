@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from logstats.formats.text import Text
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
-from logstats.kernels.library import Places
 
 REJECTED = {"line": pl.UInt32, "reason": pl.String}
 
@@ -93,7 +93,7 @@ def fast_then_reference(text: Text, fast: pl.DataFrame, scan: Scan, names: list[
     return Tokens(in_order(numbered, slow.fields), slow.rejected, slow.ignored + blank)
 
 
-def left_of(text: Text, read: pl.DataFrame) -> Places:
+def left_of(text: Text, read: pl.DataFrame) -> kernels.Places:
     """The lines that are not among those (`line`) that were read."""
     left = np.ones(len(text), np.bool_)
     left[read["line"].to_numpy()] = False

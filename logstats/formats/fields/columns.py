@@ -23,6 +23,9 @@ from logstats.kernels import library as kernels
 
 # Durations are kept to the microsecond, and a Float64 of milliseconds holds that up to here (285 years).
 LONGEST_US: Final = float(2**53)
+FINGERPRINT: Final = "_fingerprint"  # a variable that a line must have to be of its format,
+FOREIGN: Final = "_foreign"  # and one that it must not have
+MARKS: Final = frozenset({FINGERPRINT, FOREIGN})
 PLANS: Final = 64  # sets of columns whose expressions are kept
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
@@ -178,7 +181,7 @@ class FieldReader:
                 memory = self._prepared.get(column.name)
                 if memory is not None:
                     column = memory.lookup(column).to_series().alias(column.name)
-                made.append(_present(column) if column.dtype == pl.String else column)
+                made.append(_present(column) if column.dtype == pl.String and column.name not in MARKS else column)
         return pl.DataFrame(made)
 
     def _roles(self, columns: Sequence[str]) -> dict[str, str]:
@@ -310,6 +313,10 @@ class FieldReader:
         always = {"line", "_invalid", *(("kind", "level") if self.events else ())}
         keep = {name: columns[name] for name in columns if name in wanted or name in always}
         nulls = {n: pl.lit(None, t) for n, t in schema.dtypes().items() if n in wanted and n not in keep}
+        if FINGERPRINT in fields:
+            bad["other_format"] = pl.col(FINGERPRINT).is_null() if FINGERPRINT in given else pl.lit(value=True)
+        elif FOREIGN in given:
+            bad["other_format"] = pl.col(FOREIGN).is_not_null()
         return _Plan(micros, keep | nulls, {reason: flag.fill_null(value=False) for reason, flag in bad.items()})
 
 

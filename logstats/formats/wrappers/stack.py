@@ -25,8 +25,8 @@ from logstats.formats.model import Format
 from logstats.formats.reader import Reader, reader
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
-from logstats.kernels.library import Places
 
 MORE: Final = "+"
 _LOG_FORMAT: Final = "log_format:"
@@ -139,19 +139,19 @@ def unwrapped(text: Text, wrappers: Sequence[Wrapper]) -> Text:
     return text
 
 
-def stack_reader(stacks: Sequence[FormatStack], reading: ReadOptions) -> StackReader:
-    """Make stacks ready to read."""
+def stack_reader(stacks: Sequence[FormatStack], reading: ReadOptions, *, named: bool = False) -> StackReader:
+    """Make stacks ready to read; `named` says that a user asked for them."""
     ready = [
         (
             tuple(Wrapper(wrapper, reading.zone) for wrapper in one.wrappers),
-            reader(one.format, reading, doubtful=len(stacks) > 1),
+            reader(one.format, reading, doubtful=len(stacks) > 1, named=named),
         )
         for one in stacks
     ]
     return StackReader(tuple(stacks), tuple(ready))
 
 
-def _joined(batches: Sequence[Batch], among: Sequence[Places], lines: int) -> Batch:
+def _joined(batches: Sequence[Batch], among: Sequence[kernels.Places], lines: int) -> Batch:
     """Batches of some lines of a chunk each, `among` being those lines; the last says what nothing could read."""
     places = [as_numbers(part.astype(np.uint32)) for part in among]
     rows = pl.concat(
