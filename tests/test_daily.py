@@ -79,6 +79,9 @@ def test_metrics_mail_and_a_missed_threshold(tmp_path: Path, logs: Path) -> None
     assert "logstats_request_duration_seconds_count 897" in metrics
     message = message_from_bytes((tmp_path / "sent.eml").read_bytes(), policy=default)
     assert message["Subject"].startswith("FAILED: Access log")
+    assert (tmp_path / "logstats.prom").stat().st_mode & 0o777 == 0o644  # node_exporter is another user
+    text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "Against the day before" in text and "Against a week before" in text
     assert message["To"] == "ops@example.com"
 
 
@@ -87,3 +90,25 @@ def test_a_step_that_fails_does_not_stop_the_next(tmp_path: Path, logs: Path) ->
     assert ran.returncode == 1
     assert "gone" in ran.stderr and "such.prom" in ran.stderr
     assert "<dd>897</dd>" in next((tmp_path / "reports").iterdir()).read_text()
+
+
+def test_a_day_without_data_is_not_fine(tmp_path: Path, logs: Path) -> None:
+    """The log of the day before yesterday alone: yesterday has no requests."""
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text(f"#!/bin/sh\nexec /bin/cat > {tmp_path}/sent.eml\n")
+    sendmail.chmod(0o755)
+    settings = {
+        "LOGSTATS_LOGS": f"{logs}/access.log.1",
+        "LOGSTATS_MAIL_TO": "ops@example.com",
+        "LOGSTATS_SENDMAIL": str(sendmail),
+        "LOGSTATS_TITLE": "web-1",
+        "PATH": "/usr/bin:/bin",
+    }
+    ran = daily(tmp_path, **settings)
+    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    assert ran.returncode == 3
+    message = message_from_bytes((tmp_path / "sent.eml").read_bytes(), policy=default)
+    assert message["Subject"] == f"NO DATA: Access log web-1 {yesterday}: no requests"
+    page = (tmp_path / "reports" / f"report-{yesterday}.html").read_text()
+    assert "web-1" in page and yesterday in page
+    assert daily(tmp_path, **settings, LOGSTATS_NO_DATA="ok").returncode == 0

@@ -72,7 +72,7 @@ MAY_IMPORT = {
         "status": {"log", "archive", "tiers"},
         "verify": {"log", "archive", "publish", "ingest", "tiers", "query"},
     },
-    "reports": {"html": {"clock", "grids", "model", "units", "printable", "terminal"}},
+    "reports": {"html": {"clock", "grids", "model", "units", "printable", "terminal", "view"}},
 }
 
 

@@ -91,7 +91,7 @@ def test_the_command_writes_any_table(run: Run, tmp_path: Path) -> None:
         (["--email"], b"--email and --email-to go together"),
         (["--email-to", "a@example.com"], b"--email and --email-to go together"),
         (["--email", "-o", "json", "--email-to", "a@example.com"], b"--email and --email-to go together"),
-        (["--email", "--email-to", "a@example.com\r\nBcc: x@example.com"], b"the message's head means nothing"),
+        (["--email", "--email-to", "a@example.com\r\nBcc: x@example.com"], b"is not an address"),
     ],
 )
 def test_what_means_nothing_is_refused(run: Run, arguments: list[str], said: bytes) -> None:

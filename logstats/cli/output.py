@@ -111,7 +111,7 @@ def show(text: bytes, *, pager: bool = True) -> None:
     empty name or `cat` means none. Without `pager`, or where it cannot be started, the text is written as it is.
     """
     program = os.environ.get("LOGSTATS_PAGER", os.environ.get("PAGER", "less")).strip()
-    rows = shutil.get_terminal_size((80, 24)).lines
+    rows = shutil.get_terminal_size((80, 0)).lines or sys.maxsize  # of a terminal that does not say, nobody knows
     needed = pager and sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and text.count(b"\n") >= rows
     if needed and program not in ("", "cat") and _paged(program, text):
         return

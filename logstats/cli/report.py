@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from logstats.cli import options as shared
@@ -14,10 +15,12 @@ from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable, show
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
-from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
+from logstats.reports.view import TABLES, TABLES_OVER_TIME, Compared, View
 from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
 
 if TYPE_CHECKING:
+    from logstats.api import Options
+    from logstats.pipeline import Interrupt
     from logstats.reports.model import Report
 
 
@@ -119,6 +122,14 @@ def report(
             outputs=("email",),
         ),
     ] = None,
+    compare: Annotated[
+        list[str] | None,
+        shared.Option(
+            "--compare AGE",
+            "With --archive, --since and --until: also what changed against 1d, 1w, … before; repeatable.",
+            shared.STATISTICS_PANEL,
+        ),
+    ] = None,
     title: Annotated[
         str | None,
         shared.Option(
@@ -183,6 +194,12 @@ def report(
         raise UsageError("--rows is about an archive", "name it with --archive DIR")
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
+    if compare and not renderer.compares:
+        raise UsageError(f"-o {output} has no room for --compare", "it is for table, markdown, html, email and json")
+    if compare and not (place and chosen.since and chosen.until):
+        raise UsageError("--compare takes a stretch of an archive's time", "add --archive DIR --since T --until T")
+    for age in shared.words(compare):
+        _days(age)
     shared.spare(out, sources, "--out")
     percentile_texts = shared.words([percentiles])
     with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
@@ -208,6 +225,8 @@ def report(
             )
         finally:
             messages.done()
+        compared = [_compared(made, age, chosen, place, interrupt) for age in shared.words(compare)]
+    view = replace(view, compared=compared)
     made = replace(made, title=title or "")
     if out is None and output == "table":
         show(renderer.render(made, view), pager=pager)
@@ -215,6 +234,41 @@ def report(
         with destination(out, shared.moment(chosen)) as file:
             file.write(renderer.render(made, view))
     return int(_exit_code(made, messages, strict=strict))
+
+
+def _days(age: str) -> int:
+    """`1d` → 1, `2w` → 14. Raises UsageError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,3})([dw])", age)
+    if not match:
+        raise UsageError(f"--compare {age!r} is no number of days", "write 1d for the day before, 1w for a week ago")
+    return int(match[1]) * (7 if match[2] == "w" else 1)
+
+
+def _compared(made: Report, age: str, chosen: Options, archive: str | None, interrupt: Interrupt) -> Compared:
+    """The report against the same stretch of time so many days before, by the clock on the wall."""
+    from logstats import api
+    from logstats.objectives.diff import compare, side
+    from logstats.objectives.diff_text import sections
+    from logstats.reports.clock import Clock
+
+    clock, filters = Clock(chosen.zone()), chosen.filters()
+    earlier = timedelta(days=_days(age))
+    try:
+        since, until = (clock.local(time) - earlier for time in (filters.since, filters.until) if time is not None)
+    except OverflowError:
+        raise UsageError(f"--compare {age}: that is before the year 1") from None
+    before = api.report(
+        [],
+        replace(chosen, since=since.astimezone(UTC), until=until.astimezone(UTC)),
+        archive=archive,
+        percentiles=("50",),
+        sort="requests",
+        interrupt=interrupt,
+    )
+    day = clock.moment(since)[:10]
+    words = {1: "the day before", 7: "a week before"}.get(earlier.days, f"{earlier.days} days before")
+    found = compare(side(before, words), side(made, "this report"))
+    return Compared(f"Against {words} ({day})", sections(found, 5, clock), found.to_dict())
 
 
 def _view(renderer: Renderer, *, to_file: bool) -> View:

@@ -114,11 +114,11 @@ def draw_table(
     console.print(table)
 
 
-def to_markdown(sections: Sequence[Section]) -> str:
-    """The first title is the document's, the others are of sections; lines are a list."""
+def to_markdown(sections: Sequence[Section], level: int = 1) -> str:
+    """The first title is the document's, a heading of this level; the others are of sections; lines are a list."""
     lines = []
     for number, section in enumerate(sections):
-        lines += [f"{'##' if number else '#'} {section.title}", ""]
+        lines += [f"{'#' * (level + bool(number))} {section.title}", ""]
         if section.note:
             lines += [section.note, ""]
         lines += [f"- {escaped(line.text)}" for line in section.lines]

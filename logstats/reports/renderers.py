@@ -21,7 +21,7 @@ class Renderer:
 
     `over_time` says that it shows latency and users over time, which are only computed then. `cuts` says that
     it shows so many rows by itself and must be given all; the others carry all rows, or the `--top` first. `one_table`
-    says that `View.table` chooses what is in it.
+    says that `View.table` chooses what is in it. `compares` says that it shows `View.compared`.
     """
 
     what: str
@@ -30,17 +30,31 @@ class Renderer:
     over_time: bool = False
     cuts: bool = False
     one_table: bool = False
+    compares: bool = False
 
 
 def _table(report: Report, view: View) -> bytes:
     from logstats.reports.terminal import render
 
     unicode = view.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
-    text = render(report, width=view.width, colour=view.colour, top=view.top or 10, sort=view.sort, unicode=unicode)
+    text = render(
+        report,
+        width=view.width,
+        colour=view.colour,
+        top=view.top or 10,
+        sort=view.sort,
+        unicode=unicode,
+        compared=view.compared,
+    )
     return text.encode(view.encoding, "backslashreplace")
 
 
-def _json(report: Report, _: View) -> bytes:
+def _json(report: Report, view: View) -> bytes:
+    if view.compared:
+        import json
+
+        made = {**report.to_dict(), "compared": [{"against": one.title, **one.data} for one in view.compared]}
+        return (json.dumps(made, allow_nan=False) + "\n").encode()
     return (report.to_json() + "\n").encode()
 
 
@@ -59,19 +73,25 @@ def _parquet(report: Report, view: View) -> bytes:
 def _markdown(report: Report, view: View) -> bytes:
     from logstats.reports.markdown import to_markdown
 
-    return to_markdown(report, view.top or 10, view.sort).encode()
+    text = to_markdown(report, view.top or 10, view.sort)
+    if view.compared:
+        from logstats.reports.document import to_markdown as sections_to_markdown
+
+        for one in view.compared:
+            text += f"\n## {one.title}\n\n" + sections_to_markdown(one.sections, level=3)
+    return text.encode()
 
 
 def _html(report: Report, view: View) -> bytes:
     from logstats.reports.html.page import to_html
 
-    return to_html(report, view.top, view.sort).encode()
+    return to_html(report, view.top, view.sort, view.compared).encode()
 
 
 def _email(report: Report, view: View) -> bytes:
     from logstats.reports.html.mail import to_email
 
-    return to_email(report, view.to, view.sender, view.subject, sort=view.sort)
+    return to_email(report, view.to, view.sender, view.subject, sort=view.sort, compared=view.compared)
 
 
 def _openmetrics(report: Report, view: View) -> bytes:
@@ -81,12 +101,12 @@ def _openmetrics(report: Report, view: View) -> bytes:
 
 
 RENDERERS: Final = {
-    "table": Renderer("for a terminal", _table, cuts=True),
-    "json": Renderer("everything, for programs", _json),
+    "table": Renderer("for a terminal", _table, cuts=True, compares=True),
+    "json": Renderer("everything, for programs", _json, compares=True),
     "csv": Renderer("one table (--table), for spreadsheets", _csv, one_table=True),
     "parquet": Renderer("one table (--table), for data frames", _parquet, binary=True, one_table=True),
-    "markdown": Renderer("for chats and tickets", _markdown, cuts=True),
-    "html": Renderer("one page that opens offline, with charts", _html, over_time=True, cuts=True),
-    "email": Renderer("a message for sendmail -t (--email-to)", _email, over_time=True, cuts=True),
+    "markdown": Renderer("for chats and tickets", _markdown, cuts=True, compares=True),
+    "html": Renderer("one page that opens offline, with charts", _html, over_time=True, cuts=True, compares=True),
+    "email": Renderer("a message for sendmail -t (--email-to)", _email, over_time=True, cuts=True, compares=True),
     "openmetrics": Renderer("for Prometheus", _openmetrics, cuts=True),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rich.console import Console
@@ -13,12 +13,13 @@ from rich.style import Style
 from rich.text import Text
 
 from logstats import schema
-from logstats.reports.document import draw_table, plain_console
+from logstats.reports.document import draw_table, plain_console, to_terminal
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import describe_reason
 from logstats.reports.units import count, counted, duration, share, size
+from logstats.reports.view import Compared
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _TITLES = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
@@ -54,6 +55,7 @@ def render(
     top: int = 10,
     sort: str = "avg",
     unicode: bool = True,
+    compared: Sequence[Compared] = (),
 ) -> str:
     """The report as lines of at most `width` columns; without `colour` there is no escape sequence in it.
 
@@ -64,6 +66,9 @@ def render(
     console = plain_console(out, width, colour=colour)
     _Screen(console, report, width, top, sort, _UNICODE if unicode else _ASCII).draw()
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    for one in compared:
+        sections = [replace(one.sections[0], title=one.title), *one.sections[1:]]
+        text += "\n" + to_terminal(sections, width=width, colour=colour, unicode=unicode)
     return text if unicode else text.translate(_TO_ASCII)
 
 

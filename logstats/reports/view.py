@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    pass
+    from logstats.reports.document import Section
 
 TABLES: Final = ("endpoints", "minutes", "hours", "over_time", "buckets", "rejects", "sources")  # of `tables.table`
 TABLES_OVER_TIME: Final = ("hours", "over_time")  # need what is only computed when it is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The report against an earlier one: `title` says which, `sections` say it to people, `data` to programs."""
+
+    title: str
+    sections: Sequence[Section]
+    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +28,8 @@ class View:
 
     `top` is the number of rows of each ranking, None what the kind does by itself; `sort` is what the report was
     ranked by; `table` names one of `TABLES` or of the report's breakdowns. `width`, `colour` and `encoding` are
-    those of the terminal, `to`, `sender` and `subject` those of an e-mail.
+    those of the terminal, `to`, `sender` and `subject` those of an e-mail. `compared` are earlier reports that this one
+    is held against, for renderers that say so.
     """
 
     top: int | None = None
@@ -30,3 +41,4 @@ class View:
     to: str = ""
     sender: str = ""
     subject: str = ""
+    compared: Sequence[Compared] = ()

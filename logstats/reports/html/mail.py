@@ -5,6 +5,7 @@ Mail programs show neither script nor SVG, and clip a body of more than some 100
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -19,6 +20,7 @@ from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.terminal import render
 from logstats.reports.units import count, duration, share
+from logstats.reports.view import Compared
 
 ROWS: Final = 10
 _BARS: Final = 48
@@ -35,7 +37,15 @@ class Bar:
     others: int
 
 
-def to_email(report: Report, recipients: str, sender: str = "", subject: str = "", *, sort: str = "avg") -> bytes:
+def to_email(
+    report: Report,
+    recipients: str,
+    sender: str = "",
+    subject: str = "",
+    *,
+    sort: str = "avg",
+    compared: Sequence[Compared] = (),
+) -> bytes:
     """A MIME message for `sendmail -t`. Raises UsageError for addresses that are none."""
     message = EmailMessage(_POLICY)
     try:
@@ -45,10 +55,10 @@ def to_email(report: Report, recipients: str, sender: str = "", subject: str = "
         message["Subject"] = subject or summary(report)
         message["Date"] = report.generated_at
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it
-        message.set_content(render(report, width=80, sort=sort), cte="quoted-printable")
-        message.add_alternative(to_body(report, sort), subtype="html", cte="quoted-printable")
+        message.set_content(render(report, width=80, sort=sort, compared=compared), cte="quoted-printable")
+        message.add_alternative(to_body(report, sort, compared), subtype="html", cte="quoted-printable")
         name = f"report-{report.day}.html" if report.day else "report.html"
-        attached = page.to_html(report, sort=sort).encode()
+        attached = page.to_html(report, sort=sort, compared=compared).encode()
         message.add_attachment(attached, maintype="text", subtype="html", filename=name, params={"charset": "utf-8"})
         return message.as_bytes()
     except (MessageError, ValueError) as error:
@@ -68,7 +78,7 @@ def summary(report: Report) -> str:
     return f"{verdict}{about}: {', '.join(parts)}"
 
 
-def to_body(report: Report, sort: str = "avg") -> str:
+def to_body(report: Report, sort: str = "avg", compared: Sequence[Compared] = ()) -> str:
     """The HTML that mail programs show."""
     drawn = series(report)
     shown = [*grids.endpoints(report, ROWS, sort, sparks=False)]
@@ -86,6 +96,7 @@ def to_body(report: Report, sort: str = "avg") -> str:
             bars=_bars(drawn) if drawn else [],
             bars_note=_note(drawn) if drawn else "",
             grids=shown,
+            changes=compared,
             version=__version__,
             generated=report.clock.zoned(report.generated_at),
         )

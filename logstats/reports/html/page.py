@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -24,6 +25,7 @@ from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
 from logstats.reports.units import count, duration, share, size
+from logstats.reports.view import Compared
 
 ROWS: Final = 200  # of each table, unless --top says how many
 LIMIT: Final = 1_000_000  # bytes of a page: if it is larger, its tables get shorter
@@ -41,23 +43,28 @@ class Tile:
     bad: bool = False
 
 
-def to_html(report: Report, top: int | None = None, sort: str = "avg") -> str:
+def to_html(report: Report, top: int | None = None, sort: str = "avg", compared: Sequence[Compared] = ()) -> str:
     """The page. It has at most `LIMIT` bytes unless `top` rows of each table were asked for."""
     drawn = series(report)
     rows = top or ROWS
     while True:
-        page = _page(report, drawn, rows, sort)
+        page = _page(report, drawn, rows, sort, compared)
         if top or rows <= _FEWEST or len(page.encode()) <= LIMIT:
             return page
         rows //= 2
 
 
-def _page(report: Report, drawn: Series | None, rows: int, sort: str) -> str:
+def _page(report: Report, drawn: Series | None, rows: int, sort: str, compared: Sequence[Compared]) -> str:
     style = _asset("uplot/uPlot.min.css") + "\n" + _asset("assets/page.css")
     licence = _asset("uplot/LICENSE")
     script, uplot = _asset("assets/page.js"), f"/*\n{licence}\n*/\n{_asset('uplot/uPlot.iife.min.js')}"
     shown = tables(report, rows, sort)
-    sections = [*([("time", "Over time")] if drawn else []), *((grid.id, grid.title) for grid in shown)]
+    changes = [(f"compared-{number}", one) for number, one in enumerate(compared, 1)]
+    sections = [
+        *((id, one.title) for id, one in changes),
+        *([("time", "Over time")] if drawn else []),
+        *((grid.id, grid.title) for grid in shown),
+    ]
     return (
         environment()
         .get_template("page.html")
@@ -91,6 +98,7 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str) -> str:
             tiles=tiles(report),
             sections=[*sections, ("made", "How the figures were made")],
             grids=shown,
+            changes=changes,
             facts=facts(report),
         )
     )
