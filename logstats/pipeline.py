@@ -57,7 +57,7 @@ class Part(Generic[Result]):
     rejected_lines: list[tuple[int, str, bytes]]  # (line number, reason, the line whole), only if somebody keeps them
     filtered: int
     ignored: int
-    invalid_durations: int
+    invalid: Mapping[str, int]
     result: Result | None
     end: End
 
@@ -95,7 +95,7 @@ class Counts:
     rejected: int = 0
     filtered: int = 0
     ignored: int = 0
-    invalid_durations: int = 0
+    invalid: dict[str, int] = field(default_factory=dict)  # values without meaning, by field
     reasons: dict[str, int] = field(default_factory=dict)
     samples: list[tuple[str, int, str, str]] = field(default_factory=list)  # (source, line, reason, text)
     sources: list[SourceState] = field(default_factory=list)
@@ -232,7 +232,8 @@ def _account(part: Part[Result], counts: Counts) -> None:
     counts.events += part.rows - part.requests
     counts.filtered += part.filtered
     counts.ignored += part.ignored
-    counts.invalid_durations += part.invalid_durations
+    for name, count in part.invalid.items():
+        counts.invalid[name] = counts.invalid.get(name, 0) + count
     for reason, count in part.reasons.items():
         counts.rejected += count
         counts.reasons[reason] = counts.reasons.get(reason, 0) + count
@@ -450,7 +451,7 @@ class ChunkTask(Generic[Result]):
             *self._rejects(text, rejected),
             before - rows.height,
             batch.ignored,
-            batch.invalid_durations,
+            {name: len(odd) for name, odd in batch.invalid.items() if len(odd)},
             result,
             self._end(),
         )
@@ -467,7 +468,7 @@ class ChunkTask(Generic[Result]):
             {"line": left.cast(pl.UInt32), "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String}
         )
         counts = (len(text), self.chunk.end - self.chunk.offset, 0, 0)
-        return Part(self.source, *counts, *self._rejects(text, rejected), 0, int(blank.sum()), 0, None, self._end())
+        return Part(self.source, *counts, *self._rejects(text, rejected), 0, int(blank.sum()), {}, None, self._end())
 
     def _rejects(
         self, text: Text, rejected: pl.DataFrame

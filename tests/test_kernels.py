@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -408,28 +408,42 @@ def test_usual_paths_are_certain() -> None:
 def test_numbers_are_what_they_say(texts: list[str | None]) -> None:
     column = pl.Series(texts, dtype=pl.String)
     missing = [text in (None, "", "-") for text in texts]
-    found = kernels.integers(column, 5, 10**14)
-    if found is None:
-        good = [
-            re.fullmatch(r"0|[1-9][0-9]*", text or "", re.ASCII) and 5 <= int(text or "") <= 10**14 for text in texts
-        ]
-        assert any(not m and not g for m, g in zip(missing, good, strict=True))
-    else:
-        assert found.to_list() == [None if m else int(text or "") for m, text in zip(missing, texts, strict=True)]
-    for factor in (1.0, 1e3, 1e6):
-        micros = kernels.decimals(column, factor, 2.0**53)
-        if micros is not None:
-            true = [None if m else float(text or "") * factor for m, text in zip(missing, texts, strict=True)]
-            assert micros.to_list() == true
-            assert all(value is None or 0 <= value <= 2.0**53 for value in true)
+    values, odd = kernels.integers(column, 5, 10**14)
+    unsure = odd.tolist() or [False] * len(texts)
+    for text, absent, value, other in zip(texts, missing, values, unsure, strict=True):
+        good = re.fullmatch(r"0|[1-9][0-9]*", text or "", re.ASCII) and 5 <= int(text or "") <= 10**14
+        assert (value, other) == ((None, False) if absent else (int(text or ""), False) if good else (None, True))
+
+
+DURATIONS = st.tuples(NUMBERS, st.sampled_from(["", "", " "]), st.sampled_from(["", "s", "ms", "us", "µs", "ns", "m"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.none() | DURATIONS.map("".join) | st.sampled_from(["", "-", "0.0000000005", "5.5ns"]), max_size=12))
+def test_durations_are_what_they_say(texts: list[str | None]) -> None:
+    """To the nanosecond, by decimal arithmetic, halves up; and what C is not sure of it does not read."""
+    sizes = {"s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}
+    column = pl.Series(texts, dtype=pl.String)
+    for unit, power in (("s", 9), ("ms", 6), ("us", 3), ("ns", 0)):
+        values, odd = kernels.durations(column, power, 10**16)
+        unsure = odd.tolist() or [False] * len(texts)
+        for text, value, other in zip(texts, values, unsure, strict=True):
+            if text in (None, "", "-") or other:
+                assert value is None
+                continue
+            assert text is not None
+            match = re.fullmatch(r"([0-9.]+) ?(.*)", text)
+            assert match is not None
+            exact = Decimal(match[1]) * sizes[match[2] or unit]
+            assert value == exact.to_integral_value(ROUND_HALF_UP) <= 10**16
 
 
 def test_usual_numbers_are_certain() -> None:
-    assert kernels.integers(pl.Series(["200", "-", None, "404"]), 100, 999) is not None
-    found = kernels.decimals(pl.Series(["0.125", "12", "123456.789012", None]), 1e6, 2.0**53)
-    assert found is not None
-    assert found.to_list() == [125_000.0, 12e6, float(Decimal("123456.789012")) * 1e6, None]
-    assert kernels.decimals(pl.Series(["9999999999999.9"]), 1e6, 2.0**53) is None
+    assert not kernels.integers(pl.Series(["200", "-", None, "404"]), 100, 999)[1].any()
+    found, odd = kernels.durations(pl.Series(["0.125", "12", "123456.789012", "1.5ms", "24.3µs", None]), 9, 2**60)
+    assert not odd.any()
+    assert found.to_list() == [125_000_000, 12 * 10**9, 123_456_789_012_000, 1_500_000, 24_300, None]
+    assert kernels.durations(pl.Series(["9999999999999.9"]), 9, 2**60)[1].all()
 
 
 @settings(deadline=None)

@@ -44,11 +44,11 @@ ROLES: Final = frozenset(
     }
 )
 
-UNITS: Final[Mapping[str, float]] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # in microseconds
+UNITS: Final[Mapping[str, int]] = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}  # in nanoseconds
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
 KEYED: Final = ("json", "keyvalue", "ltsv")  # engines that find values by their keys
-DECODERS: Final = ("percent", "plus", "bytes", "json")
+DECODERS: Final = ("percent", "plus", "bytes", "json", "syslog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,10 @@ class Field:
     that lines have the format (an empty one asks only that there is a value). `extract` is a regular expression whose
     first group is the value; a text that it does not match stands as it is. `absent` are texts that stand for no value,
     beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`), or makes a text of a JSON
-    list of its bytes (`bytes`), or undoes the escapes of a JSON text (`json`). `form` is how a time, or a part of
-    one, is written, as Polars parses it (empty: any form that servers write). Of several durations the first that is
-    there counts, unless they say `sum`.
+    list of its bytes (`bytes`), or undoes the escapes of a JSON text (`json`), or makes a level of a severity of syslog
+    (`syslog`). `form` is how a time, or a part of one, is written, as Polars parses it (empty: any form that servers
+    write). Of several durations the first that is there counts, unless they say `sum`; `listed` says that the value may
+    be a list of durations, to be added up.
     """
 
     role: str
@@ -76,6 +77,7 @@ class Field:
     decode: str = ""
     sum: bool = False
     form: str = ""
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,17 @@ class Reader:
         the ones whose fields look as they do in it are in `rows`. The others are not said to be rejected."""
         tokens = tokens or self.tokens(text)
         batch = self.convert(tokens, text)
+        if not self.events and batch.invalid:  # where a number should stand there is none: these are other columns
+            odd = pl.concat(batch.invalid.values())
+            batch = replace(batch, rows=batch.rows.filter(~pl.col("line").is_in(odd.implode())), invalid={})
         if not self.looks:
             return batch
         places = tokens.fields.filter(*self.looks)["line"]
         rows = batch.rows
         is_event = pl.col("kind") == "event" if self.events else pl.lit(value=False)
-        return replace(batch, rows=rows.filter(is_event | pl.col("line").is_in(places.implode())))
+        rows = rows.filter(is_event | pl.col("line").is_in(places.implode()))
+        invalid = {name: odd.filter(odd.is_in(rows["line"].implode())) for name, odd in batch.invalid.items()}
+        return replace(batch, rows=rows, invalid=invalid)
 
     def convert(self, tokens: Tokens, text: Text) -> Batch:
         """The second half: what the fields of a chunk mean."""

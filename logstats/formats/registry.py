@@ -30,6 +30,7 @@ _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "absent": (list, "a list of texts"),
     "decode": (str, "a text"),
     "sum": (bool, "true or false"),
+    "listed": (bool, "true or false"),
 }
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HINT: Final = "see the built-in formats for examples: logstats formats show NAME"

@@ -28,7 +28,8 @@ Places = NDArray[np.int64]
 Numbers = NDArray[np.uint32]
 
 _BLOCK: Final = 1 << 20
-_VALUE: Final = 1  # in `numbers.c`, of a row that has a number
+_UNCERTAIN: Final = 0  # in `numbers.c`, of a row whose text another has to read,
+_VALUE: Final = 1  # and of one that has a number
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
@@ -37,7 +38,7 @@ STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal
 # The functions that return a number.
 _COUNTING: Final = (
     *("count_lines", "cut", "intern", "group", "group_texts"),
-    *("text_bytes", "templates", "integers", "decimals", "present"),
+    *("text_bytes", "templates", "integers", "durations", "present"),
 )
 
 
@@ -180,18 +181,23 @@ def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
     return micros, certain
 
 
-def integers(texts: pl.Series, least: int, most: int) -> pl.Series | None:
-    """Whole numbers in some range (Int64), null of `-`, an empty text and null; None if not all of it is certain."""
+def integers(texts: pl.Series, least: int, most: int) -> tuple[pl.Series, Mask]:
+    """Whole numbers in some range (Int64), null of `-`, an empty text and null; and of which rows it is not certain."""
     values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
     certain = _call("integers", Texts(texts), least, most, values, states)
-    return as_numbers(values, states == _VALUE) if certain else None
+    return _known(values, states, bool(certain))
 
 
-def decimals(texts: pl.Series, factor: float, most: float) -> pl.Series | None:
-    """Numbers that are not negative, times a factor, up to some value (Float64); as `integers` does."""
-    values, states = np.empty(len(texts), np.float64), np.empty(len(texts), np.uint8)
-    certain = _call("decimals", Texts(texts), np.array([factor]), values, states)
-    return as_numbers(values, states == _VALUE) if certain and not (len(values) and values.max() > most) else None
+def durations(texts: pl.Series, power: int, most: int) -> tuple[pl.Series, Mask]:
+    """Durations in nanoseconds (Int64) up to some value; a number without a unit is in units of ten to that power
+    nanoseconds. As `integers` does."""
+    values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
+    certain = _call("durations", Texts(texts), power, most, values, states)
+    return _known(values, states, bool(certain))
+
+
+def _known(values: NDArray[np.int64], states: NDArray[np.uint8], certain: bool) -> tuple[pl.Series, Mask]:
+    return as_numbers(values, states == _VALUE), np.zeros(0, np.bool_) if certain else states == _UNCERTAIN
 
 
 def present(texts: pl.Series) -> pl.Series:

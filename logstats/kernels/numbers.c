@@ -43,30 +43,67 @@ static uint8_t number_of(const column *in, int64_t row, int64_t *value, int *dec
     return read_number(bytes_of(text, in->buffers), text->size, value, decimals) ? VALUE : UNCERTAIN;
 }
 
-/* Whole numbers from `least` to `most`. Returns whether all rows are certain. */
+/* Whole numbers from `least` to `most`; those that are uncertain are 0. Returns whether all rows are certain. */
 int64_t integers(const column *in, int64_t least, int64_t most, int64_t *values, uint8_t *states) {
     int certain = 1;
     for (int64_t row = 0; row < in->rows; row++) {
         int places;
         states[row] = number_of(in, row, values + row, &places);
-        if (states[row] == VALUE && (places || values[row] < least || values[row] > most))
+        if (states[row] == VALUE && (places || values[row] < least || values[row] > most)) {
             states[row] = UNCERTAIN;
+            values[row] = 0;
+        }
         certain &= states[row] != UNCERTAIN;
     }
     return certain;
 }
 
-/* Numbers of any unit as those of another: both the number and the product are rounded as IEEE 754 says, which is what a
-   correct reader of decimals gives. Returns whether all rows are certain. */
-int64_t decimals(const column *in, const double *factor, double *values, uint8_t *states) {
-    static const double POWERS[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+/* What a unit is in nanoseconds, as a power of ten; -1 if it is none of these. */
+static int power_of(const uint8_t *unit, uint32_t size) {
+    if (size == 1)
+        return *unit == 's' ? 9 : -1;
+    if (size == 2 && unit[1] == 's')
+        return *unit == 'm' ? 6 : *unit == 'u' ? 3 : *unit == 'n' ? 0 : -1;
+    if (size == 3 && unit[2] == 's') /* the micro sign, and the Greek letter */
+        return (unit[0] == 0xc2 && unit[1] == 0xb5) || (unit[0] == 0xce && unit[1] == 0xbc) ? 3 : -1;
+    return -1;
+}
+
+/* Durations in whole nanoseconds, up to `most`: a number, and perhaps its unit; without one it is in units of ten to
+   the power of `power` nanoseconds. What is finer than a nanosecond is rounded, halves up. Returns whether all rows are
+   certain. */
+int64_t durations(const column *in, int64_t power, int64_t most, int64_t *values, uint8_t *states) {
+    static const int64_t POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
+                                     100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000};
     int certain = 1;
     for (int64_t row = 0; row < in->rows; row++) {
-        int64_t number;
-        int places;
-        states[row] = number_of(in, row, &number, &places);
-        values[row] = states[row] == VALUE ? (double)number / POWERS[places] * *factor : 0;
-        certain &= states[row] != UNCERTAIN;
+        const view *text = in->views + row;
+        int64_t number = 0;
+        int places = 0, scale = (int)power;
+        values[row] = 0;
+        states[row] = MISSING;
+        if (is_missing(in, row))
+            continue;
+        const uint8_t *bytes = bytes_of(text, in->buffers);
+        uint32_t size = text->size;
+        while (size && (uint8_t)(bytes[size - 1] - '0') > 9)
+            size--;
+        if (size < text->size) {
+            uint32_t unit = size + (bytes[size] == ' ');
+            scale = power_of(bytes + unit, text->size - unit);
+        }
+        int good = scale >= 0 && read_number(bytes, size, &number, &places);
+        int shift = scale - places;
+        if (good && shift >= 0) {
+            good = number <= most / POWERS[shift];
+            number *= good ? POWERS[shift] : 0;
+        } else if (good) {
+            int64_t divisor = POWERS[-shift];
+            number = number / divisor + (number % divisor >= divisor - number % divisor);
+        }
+        states[row] = good ? VALUE : UNCERTAIN;
+        values[row] = good ? number : 0;
+        certain &= good;
     }
     return certain;
 }

@@ -41,7 +41,7 @@ def build(
     """Read the statistics out. `top` cuts every ranking; None carries all that is held."""
     minutes = statistics.traffic.by_class()
     statuses = [(status, n) for status, n in statistics.traffic.statuses().iter_rows() if status is not None]
-    overall = _overall(statistics.endpoints, percentiles, counts.invalid_durations)
+    overall = _overall(statistics.endpoints, percentiles, counts.invalid.get("duration", 0))
     # The columns that a sort needs are computed whether or not they are shown.
     ps = tuple(dict.fromkeys([*percentiles, *([sort[1:]] if sort.startswith("p") else [])]))
     rows = _ranked(statistics.endpoints, ps, sort)
@@ -76,6 +76,7 @@ def build(
         filtered=counts.filtered,
         ignored=counts.ignored,
         untimed=untimed,
+        invalid=dict(sorted(counts.invalid.items())),
         bytes=int(minutes["bytes"].sum()) + statistics.traffic.folded_bytes,
         first=statistics.first,
         last=statistics.last,

@@ -101,6 +101,7 @@ def _report(found: Mapping[str, Any]) -> Report:
         generated_at=_time(found["generated_at"]),
         sources=[SourceInfo(**source) for source in found["sources"]],
         **totals,
+        invalid=_counts(found.get("invalid", {})),
         first=_time(found["time"]["first"]) if found["time"]["first"] else None,
         last=_time(found["time"]["last"]) if found["time"]["last"] else None,
         status=_counts(found["status"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from logstats.reports import grids
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
+from logstats.reports.reasons import said_invalid
 from logstats.reports.units import count, duration, size
 
 _MARKUP = {character: f"&#{ord(character)};" for character in "\\`*_{}[]<>()#+!|&~$^:@"}
@@ -35,6 +36,7 @@ def to_markdown(report: Report, top: int = 10, sort: str = "avg") -> str:
         f"- **Status** {', '.join(f'{k} {count(v)}' for k, v in report.status_classes.items()) or 'none'}",
         f"- **Lines** {count(report.lines)}: {count(report.rejected)} rejected, {count(report.filtered)} filtered, "
         f"{count(report.events)} events, {count(report.ignored)} ignored",
+        *([f"- **Left out** {left_out}"] if (left_out := said_invalid(report.invalid)) else []),
         f"- **Unique users** {'' if report.unique_users.exact else '≈ '}{count(report.unique_users.total)}",
     ]
     if report.latency:

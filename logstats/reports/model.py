@@ -200,7 +200,11 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that was counted. lines = requests + events + rejected + filtered + ignored."""
+    """Everything that was counted. lines = requests + events + rejected + filtered + ignored.
+
+    `invalid` says by field (`duration`, `bytes`) of how many requests the log has a value without meaning, which was left
+    out.
+    """
 
     generated_at: datetime
     sources: list[SourceInfo]
@@ -230,6 +234,7 @@ class Report:
     filters: dict[str, str] = field(default_factory=dict)
     over_time: OverTime | None = None
     thresholds: list[Threshold] = field(default_factory=list)
+    invalid: dict[str, int] = field(default_factory=dict)
     zone: str = "UTC"
     """In which people read its times; those of `to_dict` are UTC."""
     title: str = ""
@@ -274,6 +279,7 @@ class Report:
             "filtered": self.filtered,
             "ignored": self.ignored,
             "untimed": self.untimed,
+            "invalid": self.invalid,
             "bytes": self.bytes,
             "time": {"first": self.first and iso(self.first), "last": self.last and iso(self.last)},
             "status": self.status,

@@ -85,6 +85,10 @@ def _families(report: Report, top: int) -> Iterator[Iterator[str]]:
         [("_total", {}, report.untimed)],
     )  # fmt: skip
     yield _family(
+        "invalid_values", "counter", "Values without meaning that were left out, by field",
+        [("_total", {"field": name}, n) for name, n in report.invalid.items()],
+    )  # fmt: skip
+    yield _family(
         "events", "counter", "Application lines that are not requests, by level",
         [("_total", {"level": level}, n) for level, n in _merged(report.levels).items()],
     )  # fmt: skip

@@ -1,8 +1,11 @@
-"""Why a line could not be read, in words."""
+"""Why a line, or a value of one, could not be read, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
+
+from logstats.reports.units import count
 
 _REASONS: Final = {
     "unbalanced_quote": "a quote is not closed",
@@ -12,8 +15,6 @@ _REASONS: Final = {
     "unexpected_text": "it is of another format",
     "no_match": "it is of another format",
     "bad_status": "the status is not a number of three digits",
-    "bad_bytes": "the size is not a number",
-    "bad_duration": "the duration is not a number",
     "other_format": "its keys are those of another format",
     "not_json": "it is not JSON",
     "not_an_object": "it is JSON, but not an object",
@@ -22,6 +23,15 @@ _REASONS: Final = {
     "too_long": "it is longer than 32 MiB",
     "unknown_format": "no format reads it",
 }
+
+
+_FIELDS: Final = {"duration": "durations", "bytes": "sizes"}
+
+
+def said_invalid(invalid: Mapping[str, int]) -> str:
+    """How many values of which fields were left out because they have no meaning; nothing if there are none."""
+    parts = [f"{count(number)} {_FIELDS.get(field, field)}" for field, number in invalid.items() if number]
+    return f"{' and '.join(parts)} left out: negative, impossible, or no number" if parts else ""
 
 
 def describe_reason(reason: str) -> str:

@@ -17,7 +17,7 @@ from logstats.reports.document import draw_table, plain_console, to_terminal
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
-from logstats.reports.reasons import describe_reason
+from logstats.reports.reasons import describe_reason, said_invalid
 from logstats.reports.units import count, counted, duration, share, size
 from logstats.reports.view import Compared
 
@@ -139,6 +139,8 @@ class _Screen:
         if report.filters:
             words = ", ".join(f"{name} {self._shown(value)}" for name, value in report.filters.items())
             self._print(Text(f"filters: {words}", "dim"))
+        if left_out := said_invalid(report.invalid):
+            self._print(Text(left_out, "yellow"))
         if report.interrupted:
             self._print(Text("interrupted: this is what had arrived until then", "yellow"))
 
@@ -191,8 +193,6 @@ class _Screen:
             text.append(f"{name} ", "dim")
             text.append(duration(value), "bold" if name == "p99" else "")
         self._console.print(text)
-        if latency.invalid:
-            self._print(Text(f"{count(latency.invalid)} negative or impossible durations are left out", "yellow"))
 
     def _time(self) -> None:
         report = self._report

@@ -295,8 +295,9 @@ class Ingest:
             part.rows - part.requests,
             rejected,
             part.ignored,
-            part.invalid_durations,
+            part.invalid.get("duration", 0),
             part.reasons,
+            part.invalid,
         )
         self._rows += part.rows + rejected
 

@@ -82,7 +82,8 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Lines, accounted for: lines = requests + events + rejected + ignored."""
+    """Lines, accounted for: lines = requests + events + rejected + ignored. `invalid` are values without meaning, by
+    field; `invalid_durations` are those of durations, which older commits have alone."""
 
     lines: int = 0
     bytes: int = 0
@@ -92,11 +93,16 @@ class Counts:
     ignored: int = 0
     invalid_durations: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    invalid: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Counts) -> Counts:
-        numbers = {n: getattr(self, n) + getattr(other, n) for n in self.__slots__ if n != "reasons"}
-        names = sorted({*self.reasons, *other.reasons})
-        return Counts(**numbers, reasons={n: self.reasons.get(n, 0) + other.reasons.get(n, 0) for n in names})
+        by_name = ("reasons", "invalid")
+        numbers = {n: getattr(self, n) + getattr(other, n) for n in self.__slots__ if n not in by_name}
+        return Counts(**numbers, **{n: _added(getattr(self, n), getattr(other, n)) for n in by_name})
+
+
+def _added(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + two.get(name, 0) for name in sorted({*one, *two})}
 
 
 @dataclass(frozen=True, slots=True)

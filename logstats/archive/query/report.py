@@ -226,9 +226,11 @@ def counts_of(archive: Archive, snapshot: Snapshot) -> Counts:
         lines, size = source.counts.lines, source.counts.bytes
         counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
         taken += source.counts
-    for name in ("lines", "requests", "events", "rejected", "ignored", "invalid_durations"):
+    for name in ("lines", "requests", "events", "rejected", "ignored"):
         setattr(counts, name, getattr(taken, name))
     counts.reasons = dict(taken.reasons)
+    counts.invalid = dict(taken.invalid)
+    counts.invalid |= {"duration": taken.invalid_durations} if taken.invalid_durations else {}
     counts.samples = _samples(archive, snapshot, counts.reasons)
     return counts
 

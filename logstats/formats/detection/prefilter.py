@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import Final, NamedTuple
 
 import polars as pl
 
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Scan
+from logstats.formats.fields import numbers
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
 from logstats.formats.fields.requests import PathTemplates
 from logstats.formats.model import Format
@@ -19,9 +20,11 @@ from logstats.formats.wrappers.wrapper import Wrapper
 
 EVENT: Final = 0.25  # of what a request is worth: a wrapper around access lines can look like an application's line
 
-_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9.]+(?:e[+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE)
-_NUMBERS: Final = {"status": _INTEGER, "bytes": _INTEGER, "duration": _DECIMAL}
+_NUMBERS: Final[Mapping[str, Callable[[str], int | None]]] = {
+    "status": numbers.status_code,
+    "bytes": numbers.size,
+    "duration": partial(numbers.nanoseconds, unit="ms", listed=True),
+}
 _REQUEST: Final = frozenset({"method", "status", "request", "payload"})  # a line without them is no request
 _MESSAGE: Final = frozenset({"level", "message"})  # a line without them is no event
 
@@ -67,7 +70,7 @@ class Prefilter:
             return NOTHING
         for name, number, absent in self._numbers:
             text = texts.get(name)
-            if text and text != "-" and text not in absent and not number.fullmatch(text):
+            if text and text != "-" and text not in absent and number(text) is None:
                 return NOTHING
         fields = self.format.fields
         if (FINGERPRINT in fields and texts.get(FINGERPRINT) is None) or texts.get(FOREIGN) is not None:
@@ -85,12 +88,13 @@ class Prefilter:
         return engine(self.format, list(self.format.fields)).scan
 
     @cached_property
-    def _numbers(self) -> list[tuple[str, re.Pattern[str], tuple[str, ...]]]:
-        """Variables that a line is rejected for if they are no numbers, and texts that stand for none."""
+    def _numbers(self) -> list[tuple[str, Callable[[str], int | None], tuple[str, ...]]]:
+        """Variables by which it shows that a line has another shape if they are no numbers, and texts that stand for
+        none. Where keys tell what a value is, an odd one says nothing of the shape."""
         return [
             (name, _NUMBERS[field.role], field.absent)
             for name, field in self.format.fields.items()
-            if field.role in _NUMBERS and not field.extract and not field.decode and field.unit != "auto"
+            if field.role in _NUMBERS and not field.extract and not field.decode and not may_be_events(self.format)
         ]
 
     @cached_property

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
-import numpy as np
 import polars as pl
 
 from logstats import schema
 from logstats.cache import BoundedCache
 from logstats.formats.engines.scan import Tokens
-from logstats.formats.fields import times
+from logstats.formats.fields import numbers, times
+from logstats.formats.fields.addresses import first_addresses, without_ports
+from logstats.formats.fields.levels import known_levels, level_of, of_syslog
 from logstats.formats.fields.requests import TARGET_COLUMNS, PathTemplates, Requests
 from logstats.formats.model import UNITS, Field
 from logstats.kernels import library as kernels
 
-# Durations are kept to the microsecond, and a Float64 of milliseconds holds that up to here (285 years).
-LONGEST_US: Final = float(2**53)
 FINGERPRINT: Final = "_fingerprint"  # a variable that a line must have to be of its format,
 FOREIGN: Final = "_foreign"  # and one that it must not have
 MARKS: Final = frozenset({FINGERPRINT, FOREIGN})
 PLANS: Final = 64  # sets of columns whose expressions are kept
+_INVALID: Final = "_invalid_"  # of a field: which rows have a text in it that has no meaning
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     # role → the schema columns that it helps to fill
@@ -40,33 +39,6 @@ _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     "host": frozenset({"host", "app_name"}),
     "app_name": frozenset({"app_name"}),
     **dict.fromkeys(("date", "time", "zone"), frozenset({"timestamp"})),
-}
-_LEVELS = {
-    "WARNING": "WARN",
-    "ERR": "ERROR",
-    "CRIT": "CRITICAL",
-    "INFORMATION": "INFO",
-    "10": "TRACE",
-    "20": "DEBUG",
-    "30": "INFO",
-    "40": "WARN",
-    "50": "ERROR",
-    "60": "FATAL",  # pino, bunyan
-}
-_HAS_PORT = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|\[.*)$"
-_SUFFIXES = r"^([0-9.eE+-]+|[0-9.]+) ?(ns|us|µs|μs|micros|ms|msecs|s|sec|secs|m|min|h)?$"
-_SUFFIXED = re.compile(_SUFFIXES)
-_SCALES: Final = {
-    **UNITS,
-    "µs": 1.0,
-    "μs": 1.0,
-    "micros": 1.0,
-    "msecs": 1e3,
-    "sec": 1e6,
-    "secs": 1e6,
-    "m": 6e7,
-    "min": 6e7,
-    "h": 3.6e9,
 }
 
 
@@ -84,25 +56,26 @@ class ReadOptions:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A chunk that was read: `rows` has `line` (UInt32, index in the chunk) and the wanted columns; those of formats
-    that mix in events also `kind` and `level`."""
+    that mix in events also `kind` and `level`. `invalid` says in which lines a field (`duration`, `bytes`) of a request
+    is a text without meaning, which is null in their rows."""
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
     ignored: int
     lines: int
-    invalid_durations: int
+    invalid: Mapping[str, pl.Series]
 
 
 def needed_variables(fields: Mapping[str, Field], reading: ReadOptions, *, events: bool) -> list[str]:
     """Which variables of a format have to be taken from the line."""
     wanted = set(reading.wanted)
     if events:  # telling events from requests takes these
-        wanted |= {"method", "status", "path", "level", "message"}
+        wanted |= {"method", "status", "path", "level", "message", "duration_ms"}
     return [
         name
         for name, field in fields.items()
         if (_NEEDS.get(field.role) or {field.role}) & wanted
-        or field.role in ("status", "bytes", "duration", "fields")  # a line with nonsense in these is rejected
+        or field.role in ("status", "fields")  # a line with nonsense in the status is rejected
         if field.role != "forwarded_for" or reading.trust_forwarded
     ]
 
@@ -111,7 +84,6 @@ def needed_variables(fields: Mapping[str, Field], reading: ReadOptions, *, event
 class _Plan:
     """The expressions that make rows of the columns of a chunk."""
 
-    micros: list[pl.Expr]  # durations in microseconds, which the others build on
     columns: dict[str, pl.Expr]
     bad: dict[str, pl.Expr]  # reason → whether a line is rejected for it
 
@@ -130,9 +102,9 @@ class FieldReader:
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
     _requests: Requests = field(init=False, repr=False, compare=False)
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _clients: BoundedCache = field(default_factory=lambda: BoundedCache(_without_ports), init=False, compare=False)
-    _forwarded: BoundedCache = field(default_factory=lambda: BoundedCache(_first_addresses), init=False, compare=False)
-    _levels: BoundedCache = field(default_factory=lambda: BoundedCache(_known_levels), init=False, compare=False)
+    _clients: BoundedCache = field(default_factory=lambda: BoundedCache(without_ports), init=False, compare=False)
+    _forwarded: BoundedCache = field(default_factory=lambda: BoundedCache(first_addresses), init=False, compare=False)
+    _levels: BoundedCache = field(default_factory=lambda: BoundedCache(known_levels), init=False, compare=False)
 
     def __post_init__(self) -> None:
         roles = {field.role for field in self.fields.values()}
@@ -146,9 +118,8 @@ class FieldReader:
         """Interpret the fields of a chunk of so many lines.
 
         `envelope` has what wrappers say of each line of the chunk, `timestamp` and `app_name`, for lines that do not
-        say so themselves. Lines whose status, size or duration is not a number are rejected as `bad_status`,
-        `bad_bytes`, `bad_duration`; in formats that mix in events, a line with nothing known in it as
-        `no_known_fields`.
+        say so themselves. Lines whose status is none are rejected as `bad_status`; in formats that mix in events, a line
+        with nothing known in it as `no_known_fields`.
         """
         frame = self._texts(tokens.fields)
         role = self._roles(frame.columns)
@@ -158,8 +129,6 @@ class FieldReader:
             if len(self._plans) >= PLANS:  # a stranger chooses which columns hold anything
                 self._plans.clear()
             plan = self._plans[tuple(frame.columns)] = self._plan(frame.columns)
-        if plan.micros:
-            frame = frame.with_columns(plan.micros)
         flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
         rows = frame.select(**plan.columns, **flags)
         rejected = tokens.rejected
@@ -170,7 +139,10 @@ class FieldReader:
             rows = rows.filter(~pl.any_horizontal(*flags))
         for flag in flags:
             rows.drop_in_place(flag)
-        invalid = int(rows.drop_in_place("_invalid").sum()) if "_invalid" in plan.columns else 0
+        invalid = {}
+        for name in plan.columns:
+            if name.startswith(_INVALID):
+                invalid[name.removeprefix(_INVALID)] = rows["line"].filter(rows.drop_in_place(name))
         return Batch(rows, rejected, tokens.ignored, lines, invalid)
 
     def _texts(self, fields: pl.DataFrame) -> pl.DataFrame:
@@ -192,7 +164,7 @@ class FieldReader:
         self, frame: pl.DataFrame, role: Mapping[str, str], envelope: pl.DataFrame | None
     ) -> list[pl.Series]:
         """What takes more than an expression, or is found once for each distinct text: `_timestamp`, `_client`,
-        `_forwarded`, `_level`; `_us_…`, durations that say their unit; and `_app_of_wrapper`."""
+        `_forwarded`, `_level`, `_app_of_wrapper`; and what `_numbers` finds."""
         found: dict[str, pl.Series] = {}
         client = role.get("client_ip", "")
         if client and self.fields[client].port and "client_ip" in self.reading.wanted:
@@ -205,11 +177,7 @@ class FieldReader:
         if timed and ("timestamp" in role or "date" in role):
             form = " ".join(self.fields[name].form for name in _time_parts(role)).strip()
             found["_timestamp"] = times.parse(_time_text(frame, role), self.reading.zone, form)
-        for name in frame.columns:
-            field = self.fields.get(name)
-            if field is not None and field.role == "duration" and field.unit == "auto":
-                found[f"_us_{name}"] = _auto_micros(frame[name])
-        found |= self._certain(frame, role)
+        found |= self._numbers(frame, role)
         if envelope is not None:
             about = envelope[frame["line"]]
             if timed and "timestamp" in about.columns:
@@ -220,60 +188,70 @@ class FieldReader:
                 found["_app_of_wrapper"] = _present(about["app_name"])
         return [series.alias(name) for name, series in found.items()]
 
-    def _certain(self, frame: pl.DataFrame, role: Mapping[str, str]) -> dict[str, pl.Series]:
-        """`_status`, `_bytes` and `_ms_…`, durations in milliseconds, as far as no line has anything odd in them."""
-        if not kernels.AVAILABLE:
-            return {}
-        found: dict[str, pl.Series | None] = {}
+    def _numbers(self, frame: pl.DataFrame, role: Mapping[str, str]) -> dict[str, pl.Series]:
+        """`_status`, `_bytes` and `_ns_…`, durations in nanoseconds; and where any text of these has no meaning, which
+        ones: `_bad_…`."""
+        found: dict[str, pl.Series] = {}
+        texts: dict[str, str] = {}
         if "status" in role:
-            found["_status"] = kernels.integers(frame[role["status"]], 100, 999)
+            texts["status"], found["_status"] = role["status"], numbers.statuses(frame[role["status"]])
         if "bytes" in role:
-            found["_bytes"] = kernels.integers(frame[role["bytes"]], 0, 2**53)
-        for name in frame.columns:
-            field = self.fields.get(name)
-            if field is not None and field.role == "duration" and field.unit != "auto" and not field.sum:
-                micros = kernels.decimals(frame[name], UNITS[field.unit], LONGEST_US)
-                found[f"_ms_{name}"] = None if micros is None else micros.round() / 1000
-        return {name: column for name, column in found.items() if column is not None}
+            texts["bytes"], found["_bytes"] = role["bytes"], numbers.sizes(frame[role["bytes"]])
+        for name in self._durations(frame.columns):
+            one = self.fields[name]
+            unit = "ms" if one.unit == "auto" else one.unit
+            texts[f"ns_{name}"], found[f"_ns_{name}"] = name, numbers.durations(frame[name], unit, listed=one.listed)
+        for key, column in texts.items():
+            value = found[f"_{key}"]
+            if value.null_count() > frame[column].null_count():
+                found[f"_bad_{key}"] = value.is_null() & frame[column].is_not_null()
+        return found
+
+    def _durations(self, columns: Sequence[str]) -> list[str]:
+        """Which of the columns are durations."""
+        return [name for name in columns if name in self.fields and self.fields[name].role == "duration"]
+
+    def _duration(self, given: Sequence[str], durations: Sequence[str]) -> pl.Expr:
+        """The duration of a request in nanoseconds: what several parts are together, or the first that is there. Where
+        two say the same in different units (`%T` beside `%D`) it is the finer one."""
+        parts = [f"_ns_{name}" for name in durations if self.fields[name].sum]
+        others = [name for name in durations if not self.fields[name].sum]
+        whole = [pl.sum_horizontal(parts, ignore_nulls=False)] if parts else []
+        spans = {name: pl.col(f"_ns_{name}") for name in others}
+        for coarse in others if len(others) > 1 else ():
+            step = UNITS.get(self.fields[coarse].unit, 0)
+            finer = [pl.col(f"_ns_{name}") for name in others if UNITS.get(self.fields[name].unit, 0) < step]
+            for other in finer:
+                same = (other - pl.col(f"_ns_{coarse}")).abs() < step
+                same &= ~pl.col(coarse).str.contains(r"[^0-9]")
+                spans[coarse] = pl.when(~same.fill_null(value=False)).then(spans[coarse])
+        return pl.coalesce([*whole, *spans.values()])
 
     def _plan(self, given: Sequence[str]) -> _Plan:
         fields, reading, wanted = self.fields, self.reading, self.reading.wanted
         role = self._roles(given)
         columns: dict[str, pl.Expr] = {"line": pl.col("line")}
-        micros: list[pl.Expr] = []
         bad: dict[str, pl.Expr] = {}
+        invalid: dict[str, pl.Expr] = {}
 
         def text(of: str) -> pl.Expr:
             return pl.col(role[of]) if of in role else pl.lit(None, pl.String)
 
         if "_status" in given:
-            columns["status"] = pl.col("_status").cast(pl.UInt16)
-        elif "status" in role:
-            columns["status"], bad["bad_status"] = _status(pl.col(role["status"]))
+            columns["status"] = pl.when(pl.col("_status") > 0).then("_status").cast(pl.UInt16)
+        if "_bad_status" in given:
+            bad["bad_status"] = pl.col("_bad_status")
         if "_bytes" in given:
             columns["bytes"] = pl.col("_bytes")
-        elif "bytes" in role:
-            columns["bytes"], bad["bad_bytes"] = _bytes(pl.col(role["bytes"]))
-        durations = [name for name in given if name in fields and fields[name].role == "duration"]
-        if durations and all(f"_ms_{name}" in given for name in durations):
-            columns["duration_ms"] = pl.coalesce(f"_ms_{name}" for name in durations)
-        elif durations:
-            micros = [
-                _micros(pl.col(n), fields[n].unit).alias(f"_us_{n}") for n in durations if fields[n].unit != "auto"
-            ]
-            read = [_duration(pl.col(n), pl.col(f"_us_{n}")) for n in durations]
-            spans, not_numbers, invalid = zip(*read, strict=True)
-            if any(fields[n].sum for n in durations):
-                parts = [
-                    pl.when(time.is_not_null()).then(f"_us_{n}")
-                    for n, time in zip(durations, spans, strict=True)
-                    if fields[n].sum
-                ]
-                whole = pl.sum_horizontal(parts, ignore_nulls=False) / 1000
-                spans = (whole, *(t for n, t in zip(durations, spans, strict=True) if not fields[n].sum))
-            columns["duration_ms"] = pl.coalesce(spans)
-            bad["bad_duration"] = pl.any_horizontal(not_numbers)
-            columns["_invalid"] = pl.any_horizontal(invalid) & pl.coalesce(spans).is_null()
+        if "_bad_bytes" in given:
+            invalid["bytes"] = pl.col("_bad_bytes")
+        durations = self._durations(given)
+        if durations:
+            span = self._duration(given, durations)
+            columns["duration_ms"] = span / 1_000_000
+            odd = [f"_bad_ns_{name}" for name in durations if f"_bad_ns_{name}" in given]
+            if odd:
+                invalid["duration"] = pl.any_horizontal(odd) & span.is_null()
         if "_timestamp" in given:
             columns["timestamp"] = pl.col("_timestamp")
         if "client_ip" in wanted:
@@ -291,13 +269,20 @@ class FieldReader:
                 columns[name] = text(name)
         level = pl.col("_level") if "_level" in given else pl.lit(None, pl.String)
         if "level" in wanted:
-            columns["level"] = _level(level, columns.get("status"))
+            columns["level"] = level_of(level, columns.get("status"))
         if self.events:
-            is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "status", "request")))
-            is_request |= text("target").is_not_null() & ("duration" in role and text("duration").is_not_null())
+            is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "request")))
+            is_request |= text("target").is_not_null() & (text("duration").is_not_null())
+            if "_status" in given:
+                is_request |= pl.col("_status").is_not_null()
+            if "_bad_status" in given:  # of an event it says something else: `status=started`
+                asked = text("request").is_not_null() | text("target").is_not_null()
+                bad["bad_status"] &= asked | (level.is_null() & text("message").is_null())
+                is_request &= ~pl.col("_bad_status")
             is_event = level.is_not_null() | text("message").is_not_null()
             columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
-            columns["level"] = _level(level, columns.get("status"))
+            columns["level"] = level_of(level, columns.get("status"))
+            invalid = {name: flag & is_request for name, flag in invalid.items()}
             bad["no_known_fields"] = ~is_request & ~is_event
             if "endpoint" in columns:
                 columns["endpoint"] = pl.when(is_request).then("_endpoint")
@@ -310,14 +295,15 @@ class FieldReader:
             columns["extra"] = pl.when(malformed).then(
                 pl.struct(pl.col(role["request"]).alias("request")).struct.json_encode()
             )
-        always = {"line", "_invalid", *(("kind", "level") if self.events else ())}
+        columns |= {f"{_INVALID}{name}": flag.fill_null(value=False) for name, flag in invalid.items()}
+        always = {"line", *(f"{_INVALID}{name}" for name in invalid), *(("kind", "level") if self.events else ())}
         keep = {name: columns[name] for name in columns if name in wanted or name in always}
         nulls = {n: pl.lit(None, t) for n, t in schema.dtypes().items() if n in wanted and n not in keep}
-        if FINGERPRINT in fields:
+        if FINGERPRINT in self.fields:
             bad["other_format"] = pl.col(FINGERPRINT).is_null() if FINGERPRINT in given else pl.lit(value=True)
         elif FOREIGN in given:
             bad["other_format"] = pl.col(FOREIGN).is_not_null()
-        return _Plan(micros, keep | nulls, {reason: flag.fill_null(value=False) for reason, flag in bad.items()})
+        return _Plan(keep | nulls, {reason: flag.fill_null(value=False) for reason, flag in bad.items()})
 
 
 def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
@@ -329,8 +315,10 @@ def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
         text = pl.coalesce(text.str.extract(field.extract, 1), text)
     if field.absent:
         text = pl.when(~text.is_in(field.absent)).then(text)
-    if field.decode == "plus":
-        text = text.str.replace_all("+", " ", literal=True)
+    if field.decode == "plus":  # IIS writes a space as a plus, and a plus as it is: `;++http` is a space and a plus
+        text = text.str.replace_all("+", " ", literal=True).str.replace_all("  ", " +", literal=True)
+    if field.decode == "syslog":
+        text = of_syslog(text)
     made = texts.to_frame("").select(text)
     return _percent_decoded(made.to_series()).to_frame() if field.decode == "percent" else made
 
@@ -376,74 +364,3 @@ def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
 def _time_parts(role: Mapping[str, str]) -> list[str]:
     """The columns that make the time, in the order in which they are put together."""
     return [role[part] for part in ("timestamp", "date", "time", "zone") if part in role]
-
-
-def _status(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    value = text.cast(pl.UInt16, strict=False)
-    good = (text.str.len_bytes() == 3) & value.is_between(100, 999)
-    absent = (text == "000") | (text == "0")
-    return pl.when(good).then(value), ~good.fill_null(value=False) & ~absent
-
-
-def _bytes(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    value = text.cast(pl.Int64, strict=False)
-    good = value >= 0
-    return pl.when(good).then(value), ~good.fill_null(value=False) & text.is_not_null()
-
-
-def _micros(text: pl.Expr, unit: str) -> pl.Expr:
-    """A duration in whole microseconds as Float64, null where the text is no number."""
-    return (text.cast(pl.Float64, strict=False) * UNITS[unit]).round()
-
-
-def _auto_micros(texts: pl.Series) -> pl.Series:
-    """The same of durations that say their unit; milliseconds if one does not."""
-    first = texts.drop_nulls().head(1)
-    match = _SUFFIXED.match(first[0]) if first.len() else None
-    found = texts.clear(texts.len()).cast(pl.Float64)
-    if match is not None and match[2]:  # mostly all have the same
-        number = pl.col("").str.strip_suffix(match[2]).cast(pl.Float64, strict=False)
-        good = pl.col("").str.ends_with(match[2]) & number.is_finite()
-        found = texts.to_frame("").select(pl.when(good).then((number * _SCALES[match[2]]).round())).to_series()
-    left = np.flatnonzero((found.is_null() & texts.is_not_null()).to_numpy())
-    if not len(left):
-        return found
-    text = pl.col("")
-    number = text.str.extract(_SUFFIXES, 1).cast(pl.Float64, strict=False)
-    scale = text.str.extract(_SUFFIXES, 2).replace_strict(_SCALES, default=1e3, return_dtype=pl.Float64)
-    return found.scatter(left, texts.gather(left).to_frame("").select((number * scale).round()).to_series())
-
-
-def _duration(text: pl.Expr, micros: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    """(milliseconds or null, whether the text is no number, whether the number is no duration)."""
-    good = micros.is_between(0, LONGEST_US)
-    milliseconds = pl.when(good).then(micros / 1000)
-    return milliseconds, micros.is_null() & text.is_not_null(), ~good
-
-
-def _known_levels(texts: pl.Series) -> pl.DataFrame:
-    """Levels as everybody calls them; null for what says none."""
-    return texts.to_frame("").select(pl.col("").str.to_uppercase().replace(_LEVELS))
-
-
-def _level(logged: pl.Expr, status: pl.Expr | None) -> pl.Expr:
-    if status is None:
-        return pl.coalesce(logged, pl.lit("INFO"))
-    derived = pl.when(status >= 500).then(pl.lit("ERROR")).when(status >= 400).then(pl.lit("WARN"))
-    return pl.coalesce(logged, derived.otherwise(pl.lit("INFO")))
-
-
-def _without_ports(texts: pl.Series) -> pl.DataFrame:
-    """Addresses without their ports; null for what says none."""
-    return texts.to_frame("").select(_without_port(pl.col("")))
-
-
-def _first_addresses(texts: pl.Series) -> pl.DataFrame:
-    """The first of some addresses, `client, proxy, proxy`, without its port."""
-    first = pl.col("").str.splitn(",", 2).struct.field("field_0").str.strip_chars(" ")
-    return texts.to_frame("").select(_without_port(pl.when((first != "-") & (first != "")).then(first)))
-
-
-def _without_port(address: pl.Expr) -> pl.Expr:
-    bare = address.str.replace(r"^\[([^\]]*)\].*$", "$1").str.replace(r"^([0-9.]+):[0-9]+$", "$1")
-    return pl.when(address.str.contains(_HAS_PORT)).then(bare).otherwise(address)

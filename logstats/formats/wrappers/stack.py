@@ -160,6 +160,11 @@ def _joined(batches: Sequence[Batch], among: Sequence[kernels.Places], lines: in
     )
     if "kind" in rows.columns:
         rows = rows.with_columns(pl.col("kind").fill_null("request"))
+    invalid: dict[str, pl.Series] = {}
+    for batch, place in zip(batches, places, strict=True):
+        for name, odd in batch.invalid.items():
+            found = place.gather(odd)
+            invalid[name] = invalid[name].append(found) if name in invalid else found
     last = batches[-1]
     rejected = last.rejected.with_columns(places[-1].gather(last.rejected["line"]).alias("line"))
-    return Batch(rows, rejected, last.ignored, lines, sum(batch.invalid_durations for batch in batches))
+    return Batch(rows, rejected, last.ignored, lines, invalid)

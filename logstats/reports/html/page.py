@@ -24,6 +24,7 @@ from logstats.reports.html import charts
 from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
+from logstats.reports.reasons import said_invalid
 from logstats.reports.units import count, duration, share, size
 from logstats.reports.view import Compared
 
@@ -175,6 +176,8 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("Filters", ", ".join(f"{name} {value}" for name, value in report.filters.items()) or "none"),
         ("Errors", "Answers with a status of 5xx. Counts, sums and averages are exact."),
     ]
+    if left_out := said_invalid(report.invalid):
+        found.append(("Values left out", f"{left_out}."))
     if report.latency:
         found.append(
             (
@@ -184,10 +187,6 @@ def facts(report: Report) -> list[tuple[str, str]]:
                 f"{count(report.latency.count)} requests have a duration.",
             )
         )
-        if report.latency.invalid:
-            found.append(
-                ("Durations left out", f"{count(report.latency.invalid)} were negative, not a number, or impossible.")
-            )
     else:
         found.append(("Latency", "No request has a duration."))
     found.append(

@@ -1,0 +1,41 @@
+"""Levels of log lines, of which each has one spelling whatever the library that wrote it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+_SPELLINGS: Final = {
+    "TRACE": ("TRC", "TRAC", "VERBOSE", "VRB", "FINEST", "FINER", "10"),
+    "DEBUG": ("DBG", "DEBU", "FINE", "20"),
+    "INFO": ("INF", "INFORMATION", "INFORMATIONAL", "30"),
+    "NOTICE": ("NTC", "NOTI"),
+    "WARN": ("WRN", "WARNING", "40"),
+    "ERROR": ("ERR", "EROR", "ERRO", "SEVERE", "50"),
+    "CRITICAL": ("CRIT", "CRI", "CRT"),
+    "FATAL": ("FTL", "FATA", "FAT", "60"),
+    "PANIC": ("PANI", "PNC", "DPANIC"),
+    "ALERT": ("ALRT",),
+    "EMERG": ("EMERGENCY", "EMRG"),
+}  # the numbers are those of pino and bunyan
+_KNOWN: Final = {other: level for level, others in _SPELLINGS.items() for other in others}
+_SYSLOG: Final = ("EMERG", "ALERT", "CRITICAL", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG")  # RFC 5424, table 2
+
+
+def known_levels(texts: pl.Series) -> pl.DataFrame:
+    """Levels as everybody calls them; null for what says none."""
+    return texts.to_frame("").select(pl.col("").str.strip_chars(" []").str.to_uppercase().replace(_KNOWN))
+
+
+def of_syslog(texts: pl.Expr) -> pl.Expr:
+    """Severities of syslog, which are numbers from 0 to 7, as levels; other texts stay as they are."""
+    return texts.replace({str(number): level for number, level in enumerate(_SYSLOG)})
+
+
+def level_of(logged: pl.Expr, status: pl.Expr | None) -> pl.Expr:
+    """The logged level, else what the status says."""
+    if status is None:
+        return pl.coalesce(logged, pl.lit("INFO"))
+    derived = pl.when(status >= 500).then(pl.lit("ERROR")).when(status >= 400).then(pl.lit("WARN"))
+    return pl.coalesce(logged, derived.otherwise(pl.lit("INFO")))
