@@ -28,7 +28,7 @@ SECOND = 10**9
         ("2 seconds", "ms", 2 * SECOND), ("3m", "ms", 180 * SECOND),
         ("1m2.5s", "ms", 62_500_000_000), ("1h0m0.000000001s", "ms", 3600 * SECOND + 1),  # Go's time.Duration
         ("1h 2m 3s", "ms", 3723 * SECOND), ("1s500ms", "s", 1_500_000_000),
-        ("PT0.0125S", "s", 12_500_000), ("PT1M0,5S", "ms", 60_500_000_000), ("P1DT1S", "s", 86_401 * SECOND),  # ISO 8601
+        ("PT0.0125S", "s", 12_500_000), ("PT1M0,5S", "ms", 60_500_000_000), ("P1DT1S", "s", 86_401 * SECOND),
         ("00:00:00.0125", "s", 12_500_000), ("1.00:00:01", "ms", 86_401 * SECOND),  # .NET
         ("0:00:00.123456", "s", 123_456_000), ("2 days, 0:00:01", "s", 172_801 * SECOND),  # Python's timedelta
         ("0,0125", "s", 12_500_000), ("12,5 ms", "s", 12_500_000),
@@ -44,9 +44,9 @@ def test_durations(text: str, unit: str, nanoseconds: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "abc", "true", "nan", "inf", "-1", "-0.5ms", "1,234", "0.001, 0.002", "2025-01-17T10:30:00Z", "P", "PT", "P1M",
-        "1.2.3", "1_0", "5 apples", "5 MS", "1e400", "9007199254740993us", "10:30", "12.5ms and more", "٣", "9" * 300,
-        '{"secs": 1}', "1s2", "h",
+        "", "abc", "true", "nan", "inf", "-1", "-0.5ms", "1,234", "0.001, 0.002", "2025-01-17T10:30:00Z", "P", "PT",
+        "P1M", "1.2.3", "1_0", "5 apples", "5 MS", "1e400", "9007199254740993us", "10:30", "12.5ms and more", "٣",
+        "9" * 300, '{"secs": 1}', "1s2", "h",
     ],
 )  # fmt: skip
 def test_what_is_no_duration(text: str) -> None:
@@ -55,7 +55,9 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_times_of_several_upstreams_are_added_up() -> None:
     """As nginx writes `$upstream_response_time`."""
-    read = [numbers.nanoseconds(t, "s", listed=True) for t in ("0.001, 0.002", "0.001, -, 0.002 : 1.000", "0.004", "x, 1")]
+    read = [
+        numbers.nanoseconds(t, "s", listed=True) for t in ("0.001, 0.002", "0.001, -, 0.002 : 1.000", "0.004", "x, 1")
+    ]
     assert read == [3_000_000, 1_003_000_000, 4_000_000, None]
 
 

@@ -123,7 +123,14 @@ def test_rows_are_the_same_without_the_kernels(name: str, draw: random.Random) -
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernels, "AVAILABLE", available)
             batch = reader(builtin()[name], READING)(Text.from_bytes(text))
-            rows.append((batch.rows.to_dicts(), batch.rejected.to_dicts(), batch.ignored, {n: sorted(odd) for n, odd in batch.invalid.items()}))
+            rows.append(
+                (
+                    batch.rows.to_dicts(),
+                    batch.rejected.to_dicts(),
+                    batch.ignored,
+                    {n: sorted(odd) for n, odd in batch.invalid.items()},
+                )
+            )
     assert rows[0] == rows[1]
 
 

@@ -33,7 +33,6 @@ OPEN: dict[str, str] = {
     "ga931": NOT_QUITE,
     "httpd_mix1": NOT_QUITE,
     "k2_echo": NOT_QUITE,
-    "levels": NOT_QUITE,
     "loose_pri": NOT_QUITE,
     "loose_xff": NOT_QUITE,
     "nixvis7": NOT_QUITE,
@@ -72,20 +71,8 @@ OPEN: dict[str, str] = {
     "fb9469": VALUE,
     "ga1376_beego_json": VALUE,
     "ga1747_json": VALUE,
-    "ga2754_caddy_ns": VALUE,
     "journal_null": VALUE,
     "json_hexescape": VALUE,
-    "k2_jsondur_ms": VALUE,
-    "k2v_bytes_big": VALUE,
-    "k2v_bytes_kib": VALUE,
-    "k2v_bytes_neg": VALUE,
-    "k2v_bytes_thou": VALUE,
-    "k2v_dur_bool": VALUE,
-    "k2v_dur_list": VALUE,
-    "k2v_dur_suffix": VALUE,
-    "k2v_dur_ts": VALUE,
-    "k2v_st_float": VALUE,
-    "k2v_st_ok": VALUE,
     "k2v_ts_am": VALUE,
     "k2v_ts_date": VALUE,
     "k2v_ts_rfc1123": VALUE,
@@ -93,15 +80,17 @@ OPEN: dict[str, str] = {
     "k2v_ts_us_": VALUE,
     "k3_envoy33640": VALUE,
     "k3_kube2iam": VALUE,
-    "traefik_ns": VALUE,
     "f4_nginx_response_status": VALUE,
     "f10_csuri": VALUE,
-    "f11_iis_plus": VALUE,
     "g1_s3_batch": VALUE,
     "g6_squid_uri": VALUE,
 }  # fmt: skip
 
-DIFFERENT: dict[str, str] = {}
+NANOSECONDS = "a duration is what the log says, to the nanosecond; the case has it rounded to microseconds"
+
+DIFFERENT: dict[str, str] = {
+    "hub1343_mixed": NANOSECONDS,  # Traefik's Duration is in nanoseconds: 5726712 are 5.726712 ms
+}
 
 
 def cases() -> Iterator[Any]:

@@ -202,8 +202,7 @@ class Threshold:
 class Report:
     """Everything that was counted. lines = requests + events + rejected + filtered + ignored.
 
-    `invalid` says by field (`duration`, `bytes`) of how many requests the log has a value without meaning, which was left
-    out.
+    `invalid` says by field (`duration`, `bytes`) how many requests have a value without meaning, which was left out.
     """
 
     generated_at: datetime

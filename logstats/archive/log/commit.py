@@ -96,9 +96,9 @@ class Counts:
     invalid: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Counts) -> Counts:
-        by_name = ("reasons", "invalid")
-        numbers = {n: getattr(self, n) + getattr(other, n) for n in self.__slots__ if n not in by_name}
-        return Counts(**numbers, **{n: _added(getattr(self, n), getattr(other, n)) for n in by_name})
+        numbers = {n: getattr(self, n) + getattr(other, n) for n in self.__slots__ if n not in ("reasons", "invalid")}
+        reasons, invalid = _added(self.reasons, other.reasons), _added(self.invalid, other.invalid)
+        return Counts(**numbers, reasons=reasons, invalid=invalid)
 
 
 def _added(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Addresses of clients, as they are logged: with a port, in brackets, or as a list of those that passed a request on."""
+"""Addresses of clients as they are logged: with a port, in brackets, or as a list of those that passed it on."""
 
 from __future__ import annotations
 

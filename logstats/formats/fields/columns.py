@@ -118,7 +118,7 @@ class FieldReader:
         """Interpret the fields of a chunk of so many lines.
 
         `envelope` has what wrappers say of each line of the chunk, `timestamp` and `app_name`, for lines that do not
-        say so themselves. Lines whose status is none are rejected as `bad_status`; in formats that mix in events, a line
+        say so themselves. A line whose status is none is rejected as `bad_status`; in formats that mix in events, one
         with nothing known in it as `no_known_fields`.
         """
         frame = self._texts(tokens.fields)
@@ -228,7 +228,7 @@ class FieldReader:
         return pl.coalesce([*whole, *spans.values()])
 
     def _plan(self, given: Sequence[str]) -> _Plan:
-        fields, reading, wanted = self.fields, self.reading, self.reading.wanted
+        reading, wanted = self.reading, self.reading.wanted
         role = self._roles(given)
         columns: dict[str, pl.Expr] = {"line": pl.col("line")}
         bad: dict[str, pl.Expr] = {}

@@ -1,6 +1,6 @@
 """Durations, sizes and statuses as servers and programs write them → whole numbers.
 
-Nearly every value is a plain number, which C reads; whatever else is read once for each distinct text, by `nanoseconds`,
+Nearly every value is a plain number, which C reads; the others are read once for each distinct text, by `nanoseconds`,
 `size` and `status_code`, which define what is right. A text that has no meaning, or more than one, has no value: these
 functions return None for it, and the column has null there.
 """
