@@ -5,8 +5,7 @@ from __future__ import annotations
 from logstats.reports import grids
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
-from logstats.reports.reasons import said_invalid
-from logstats.reports.units import count, duration, size
+from logstats.reports.units import count, duration, said_invalid, size
 
 _MARKUP = {character: f"&#{ord(character)};" for character in "\\`*_{}[]<>()#+!|&~$^:@"}
 

@@ -1,11 +1,8 @@
-"""Why a line, or a value of one, could not be read, in words."""
+"""Why a line could not be read, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
-
-from logstats.reports.units import count
 
 _REASONS: Final = {
     "unbalanced_quote": "a quote is not closed",
@@ -23,15 +20,6 @@ _REASONS: Final = {
     "too_long": "it is longer than 32 MiB",
     "unknown_format": "no format reads it",
 }
-
-
-_FIELDS: Final = {"duration": "durations", "bytes": "sizes"}
-
-
-def said_invalid(invalid: Mapping[str, int]) -> str:
-    """How many values of which fields were left out because they have no meaning; nothing if there are none."""
-    parts = [f"{count(number)} {_FIELDS.get(field, field)}" for field, number in invalid.items() if number]
-    return f"{' and '.join(parts)} left out: negative, impossible, or no number" if parts else ""
 
 
 def describe_reason(reason: str) -> str:

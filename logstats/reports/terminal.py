@@ -17,8 +17,8 @@ from logstats.reports.document import draw_table, plain_console, to_terminal
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
-from logstats.reports.reasons import describe_reason, said_invalid
-from logstats.reports.units import count, counted, duration, share, size
+from logstats.reports.reasons import describe_reason
+from logstats.reports.units import count, counted, duration, said_invalid, share, size
 from logstats.reports.view import Compared
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Final
+
+_FIELDS: Final = {"duration": "durations", "bytes": "sizes"}
 
 
 def count(number: int) -> str:
@@ -15,10 +19,18 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
+def said_invalid(invalid: Mapping[str, int]) -> str:
+    """How many values of which fields were left out because they have no meaning; nothing if there are none."""
+    parts = [f"{count(number)} {_FIELDS.get(field, field)}" for field, number in invalid.items() if number]
+    return f"{' and '.join(parts)} left out: negative, impossible, or no number" if parts else ""
+
+
 def duration(milliseconds: float) -> str:
     """Three figures with a unit: 0.25ms, 12.5ms, 1.25s, 2m05s, 3h12m."""
-    if milliseconds < 0.0005:
+    if milliseconds < 0.0000005:
         return "0"
+    if milliseconds < 0.0009995:
+        return f"{milliseconds * 1_000_000:.0f}ns"
     if milliseconds < 1:
         return f"{milliseconds:.2f}ms" if milliseconds >= 0.01 else f"{milliseconds * 1000:.0f}µs"
     if milliseconds < 999.5:

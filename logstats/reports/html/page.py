@@ -24,8 +24,7 @@ from logstats.reports.html import charts
 from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
-from logstats.reports.reasons import said_invalid
-from logstats.reports.units import count, duration, share, size
+from logstats.reports.units import count, duration, said_invalid, share, size
 from logstats.reports.view import Compared
 
 ROWS: Final = 200  # of each table, unless --top says how many
