@@ -46,14 +46,16 @@ PERCENTILES = ("50", "90", "95", "99", "99.9")
 class Options:
     """How lines are read and which count; the fields are the command line's shared options.
 
-    `format` names a format, `log_format` is a server's own definition; without either the format of each source
-    is found out. `tz` is the zone of times without one, and of days. `since` ≤ t < `until` are ISO 8601, or
-    relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and `5xx`; `path` and `host` are globs.
+    `format` names a format, `log_format` is a server's own definition (`allow_unknown`: with variables that no server
+    has); without either the format of each source is found out. `tz` is the zone of times without one, and of days.
+    `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
+    `5xx`; `path` and `host` are globs.
     `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
     """
 
     format: str | None = None
     log_format: str | None = None
+    allow_unknown: bool = False
     formats_dir: str | Path | None = None
     tz: str = "UTC"
     app: str | None = None
@@ -107,7 +109,9 @@ class Options:
         if self.format and self.log_format:
             raise UsageError("--format and --log-format exclude each other", "give one of the two")
         if self.log_format:
-            return (FormatStack(compile_log_format(self.log_format)),)
+            return (FormatStack(compile_log_format(self.log_format, allow_unknown=self.allow_unknown)),)
+        if self.allow_unknown:
+            raise UsageError("--allow-unknown is about variables of --log-format", "give that, too")
         known = registry.formats(Path(self.formats_dir) if self.formats_dir else None)
         return tuple(stack.parse(self.format, known)) if self.format else None
 
@@ -198,7 +202,8 @@ def report(
     )
     if conditions:
         made = thresholds.judged(made, conditions, statistics)
-    return replace(made, notes=[*made.notes, *([note] if note else ())], zone=options.zone())
+    said = [text for one in options.chosen_format() or () for text in one.format.notes] if options.log_format else []
+    return replace(made, notes=[*made.notes, *said, *([note] if note else ())], zone=options.zone())
 
 
 def _check_archive_options(sources: Any, options: Options) -> None:
@@ -206,7 +211,17 @@ def _check_archive_options(sources: Any, options: Options) -> None:
     if sources:
         raise UsageError("sources and an archive exclude each other", "give one of the two")
     plain = Options()
-    for name in ("format", "log_format", "formats_dir", "app", "trust_forwarded", "routes", "openapi", "templates"):
+    for name in (
+        "format",
+        "log_format",
+        "allow_unknown",
+        "formats_dir",
+        "app",
+        "trust_forwarded",
+        "routes",
+        "openapi",
+        "templates",
+    ):
         if getattr(options, name) != getattr(plain, name):
             said = {"openapi": "routes", "routes": "route", "templates": "no-templates"}.get(name, name)
             raise UsageError(

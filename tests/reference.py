@@ -76,3 +76,28 @@ def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
         "durations": sorted(durations), "endpoints": {k: len(v) for k, v in endpoints.items()},
         "endpoint_durations": {k: sorted(us for us in v if us >= 0) for k, v in endpoints.items()},
     }  # fmt: skip
+
+
+# ------------------------------------------------------------------ what servers write for a value
+
+_C_ESCAPES = {"\b": "\\b", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\"}
+
+
+def nginx_default(value: str) -> str:
+    """nginx, `escape=default`: https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format"""
+    return "".join(
+        f"\\x{byte:02X}" if byte < 32 or byte > 126 or chr(byte) in '"\\' else chr(byte) for byte in value.encode()
+    )
+
+
+def nginx_json(value: str) -> str:
+    """nginx, `escape=json`: what JSON does not allow in a text is escaped, and nothing else."""
+    short = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+    return "".join(short.get(c, f"\\u{ord(c):04X}" if ord(c) < 32 else c) for c in value)
+
+
+def apache(value: str) -> str:
+    """Apache: https://httpd.apache.org/docs/2.4/mod/mod_log_config.html, format notes."""
+    return "".join(
+        _C_ESCAPES.get(chr(byte), f"\\x{byte:02x}" if byte < 32 or byte > 126 else chr(byte)) for byte in value.encode()
+    )

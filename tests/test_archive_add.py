@@ -216,7 +216,7 @@ def test_an_unknown_format_is_not_taken_for_read(tmp_path: Path, root: Path, add
     added = add(tmp_path / "odd.log", tmp_path / "good.log")
     assert lines_added(added) == [0, 10]
     assert "no format reads these lines" in str(added.outcomes[0].problem)
-    assert lines_added(add(tmp_path / "odd.log", log_format="<$x> [$time_local] $request_uri")) == [50]
+    assert lines_added(add(tmp_path / "odd.log", log_format="<$http_x> [$time_local] $request_uri")) == [50]
 
 
 def test_exit_codes_of_what_no_format_reads(tmp_path: Path, root: Path, run: Run) -> None:

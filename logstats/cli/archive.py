@@ -99,6 +99,7 @@ def add(
     from logstats.pipeline import Interrupt
 
     chosen = shared.reading_options(given)
+    messages.options_read(chosen)
     with Interrupt() as interrupt:
         try:
             added = api.add(

@@ -66,6 +66,7 @@ def diff(
     from logstats.reports.clock import Clock
 
     chosen = shared.reading_options(given)
+    messages.options_read(chosen)
     reachable(out, shared.moment(chosen))
     place, two = _sides(sides or [], archive, before, after)
     with Interrupt() as interrupt:

@@ -11,6 +11,7 @@ from logstats.errors import ExitCode, LogstatsError, SourceError, gravest
 from logstats.reports.printable import printable
 
 if TYPE_CHECKING:
+    from logstats.api import Options
     from logstats.formats.detection.detect import Detected
     from logstats.inputs import ChunkReader
     from logstats.pipeline import Counts
@@ -30,6 +31,12 @@ class Messages:
         self._source: object = None
         self._hinted = self._reading = False
         self._began = time.monotonic()
+
+    def options_read(self, options: Options) -> None:
+        """What a server's own definition comes to: which of its variables are kept."""
+        for stack in (options.chosen_format() or ()) if options.log_format else ():
+            for note in stack.format.notes:
+                self.say(note)
 
     # -- the pipeline's listener
 

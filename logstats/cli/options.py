@@ -159,6 +159,7 @@ READING: Final[Group] = (
         "The server's own definition: an nginx log_format or an Apache LogFormat.",
         instead_of="format",
     ),
+    _reading(bool, "--allow-unknown", "Ignore variables of --log-format that no server has.", False),
     _reading(str | None, "--formats-dir DIR", "A folder of formats of your own (.toml)."),
     _reading(str, "--tz ZONE", "The zone of times without one, and where a day begins.", "UTC", values=_zones),
     _reading(str | None, "--app NAME", "app_name of lines that name none."),

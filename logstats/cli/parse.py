@@ -39,6 +39,7 @@ def parse(
     from logstats.pipeline import Counts, Interrupt
 
     chosen = shared.reading_options(given)
+    messages.options_read(chosen)
     shared.spare(out, sources, "--out")
     counts = Counts()
     with (

@@ -188,6 +188,7 @@ def report(
 
     columns = (*shared.words(by), *((view.table,) if view.table in BREAKDOWNS else ()))
     chosen = shared.reading_options(given)
+    messages.options_read(chosen)
     reachable(out, shared.moment(chosen))
     place = shared.archive_or_none(archive, sources)
     if place is None and rows:

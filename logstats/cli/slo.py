@@ -44,6 +44,7 @@ def slo(
     from logstats.reports.clock import Clock
 
     chosen = shared.reading_options(given)
+    messages.options_read(chosen)
     reachable(out, shared.moment(chosen))
     place = shared.archive_or_none(archive, sources)
     if place is not None and rejects:

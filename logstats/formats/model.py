@@ -102,6 +102,7 @@ class Format:
     `fingerprint` are keys of which a line has at least one if it is of this format, and that hardly any other format
     has. Unless a user names the format, a line without any of them is not read by it. `foreign` are the fingerprints
     of other formats, for the generic format of an engine: a line that has any of those keys is another format's.
+    `notes` are said to whoever asked for the format.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Format:
     aliases: tuple[str, ...] = ()
     fingerprint: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def wraps(self) -> bool:

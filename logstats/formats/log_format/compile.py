@@ -40,6 +40,7 @@ _GUESSED: Final = frozenset({"", "%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%:z"}
 _DECODED: Final = frozenset(
     {"user_agent", "referer", "request", "target", "path", "query", "user_id", "host", "trace_id", "method"}
 )
+_CALLED: Final = {"timestamp": "time", "client_ip": "client", "user_id": "user", "trace_id": "trace"}
 
 
 def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
@@ -54,7 +55,7 @@ def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
     is_nginx = _is_nginx(body)
     if not is_nginx:
         _refuse_others(body)
-    parts, server = _parts(found, is_nginx=is_nginx)
+    parts, whose = _parts(found, is_nginx=is_nginx)
     slots = [part for part in parts if isinstance(part, Slot)]
     if not slots:
         raise FormatError(
@@ -63,7 +64,7 @@ def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
         )
     if not allow_unknown:
         _refuse_unknown(body, slots, is_nginx=is_nginx)
-    parts = choose(parts)
+    parts = choose(merged(parts, dashes=is_nginx and found.escape in ("", "default")))
     kept = [part for part in parts if isinstance(part, Slot) and part.field]
     if not kept:
         raise FormatError(
@@ -71,11 +72,31 @@ def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
             "it needs the request, the status, the time or the client, such as $request or %r",
         )
     name = f"log_format:{body if definition(body) == found else text.strip()}"
-    title = f"--log-format ({server}{', escape=' + found.escape if found.escape else ''})"
+    title = f"--log-format ({whose.name}{', escape=' + found.escape if found.escape else ''})"
+    notes = _notes(parts, whose)
     if is_nginx and found.escape == "json" and (fields := json_fields(body, parts)):
-        return Format(name, f"{title[:-1]}, JSON)", "", "json", "", fields)
+        return Format(name, f"{title[:-1]}, JSON)", "", "json", "", fields, notes=notes)
     engine, made, fields = _pattern(body, parts, decode="json" if is_nginx and body.startswith("{") else "")
-    return Format(name, title, "", engine, made, fields)
+    return Format(name, title, "", engine, made, fields, notes=notes)
+
+
+def _notes(parts: Sequence[Part], whose: apache.Dialect) -> tuple[str, ...]:
+    """What is kept of a definition, what is not, and what it does not say."""
+    slots = [part for part in parts if isinstance(part, Slot)]
+    kept: dict[str, list[str]] = {}
+    for slot in slots:
+        if slot.field:
+            kept.setdefault(_CALLED.get(slot.field.role, slot.field.role), []).append(slot.written)
+    ignored = list(dict.fromkeys(slot.written for slot in slots if not slot.field))
+    said = ", ".join(f"{role} {' '.join(written)}" for role, written in kept.items())
+    notes = [f"--log-format keeps {said}{'; ignores ' + ' '.join(ignored) if ignored else ''}"]
+    if any(slot.time for slot in slots) and "time" not in kept:
+        notes.append("--log-format: its time lacks the date, the year or the minute, so that requests are untimed")
+    if any("%Z" in slot.time.form for slot in slots if slot.time and slot.field):
+        notes.append("--log-format: a zone's name other than UTC and GMT is taken for that of --tz")
+    if whose.note:
+        notes.append(f"--log-format: {whose.note}")
+    return tuple(notes)
 
 
 def _is_nginx(body: str) -> bool:
@@ -93,13 +114,12 @@ def _refuse_others(body: str) -> None:
             )
 
 
-def _parts(found: Definition, *, is_nginx: bool) -> tuple[list[Part], str]:
+def _parts(found: Definition, *, is_nginx: bool) -> tuple[list[Part], apache.Dialect]:
     """Text and variables of a string, and whose it is."""
     if is_nginx:
-        parts = joined(nginx.parts_of(found.body, escaped=found.escape != "none"))
-        return merged(parts, dashes=found.escape in ("", "default")), "nginx"
+        return joined(nginx.parts_of(found.body, escaped=found.escape != "none")), apache.Dialect("nginx")
     whose, body = apache.dialect(found.body, xml=found.xml)
-    return merged(joined(apache.parts_of(body, whose)), dashes=False), whose.name
+    return joined(apache.parts_of(body, whose)), whose
 
 
 def _refuse_unknown(body: str, slots: Sequence[Slot], *, is_nginx: bool) -> None:
@@ -135,7 +155,12 @@ def _in_words(parts: Sequence[Part]) -> list[Part]:
     """The parts with times of some words, of which a space ends the last, made so many variables."""
     made: list[Part] = []
     for part, after in zip(parts, [*parts[1:], ""], strict=True):
-        if not (isinstance(part, Slot) and part.time and part.shape.spaces > 0 and str(after).startswith(" ")):
+        if not (
+            isinstance(part, Slot)
+            and part.time
+            and 0 < part.shape.spaces < len(TIME_ROLES)
+            and str(after).startswith(" ")
+        ):
             made.append(part)
             continue
         for number, form in enumerate(part.time.form.split(" ")):

@@ -37,7 +37,9 @@ def _each(parts: list[Part], join: object, size: int) -> list[Part]:
         if one is None:
             place += 1
         else:
-            parts = [*parts[:place], one, *parts[place + size :]]
+            run = parts[place : place + size]
+            written = "".join(part.written if isinstance(part, Slot) else part for part in run)
+            parts = [*parts[:place], replace(one, written=written), *parts[place + size :]]
     return parts
 
 

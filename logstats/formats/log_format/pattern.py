@@ -73,12 +73,14 @@ def regular_expression(body: str, parts: Sequence[Part], wanted: Collection[str]
     _check_touching(body, parts)
     strict = _strict(body, parts)
     made = ""
-    for part in parts:
+    for part, before in zip(parts, ["", *parts], strict=False):
         if isinstance(part, str):
             made += re.escape(part)
             continue
         shape = part.shape
         regex = shape.strict if part.name in strict else shape.regex
+        if isinstance(before, Slot) and shape.first and shape.regex.endswith("*?"):
+            regex = f"[{shape.first}]{regex}|-|"  # nothing else says where it begins
         if part.escaped and not shape.characters:
             regex = re.sub(r"(?<!\\)\.\*\?", lambda _: r'(?:[^"\\]|\\.)*?', regex)
         made += f"(?P<{part.name}>{regex})" if part.name in wanted else f"(?:{regex})"

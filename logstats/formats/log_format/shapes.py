@@ -51,15 +51,15 @@ _LINE: Final = r"-|[A-Za-z][A-Za-z_-]* [^ ].*? [A-Za-z]+/[0-9]+(?:\.[0-9]+)?"
 
 WORD: Final = _made_of("^ ")
 ADDRESS: Final = _made_of("0-9A-Za-z:._%-")  # or the name of a host, `unix:`, `-`
-HOST: Final = _made_of(r"^ /,;|\"?()<>=")
+HOST: Final = _made_of(r"^ */,;|\"?()<>=")
 NUMBER: Final = _made_of("0-9.+-")
 PORT: Final = Shape("[0-9]*|-", "0-9-", "0-9")
 STATUS: Final = Shape("[0-9]{1,3}|-", "0-9-")
 PROTOCOL: Final = _made_of("0-9A-Za-z/._-")
 METHOD: Final = _made_of("^ /")
 SCHEME: Final = _made_of("a-zA-Z-")
-TARGET: Final = _made_of("^ ")  # as it was asked for: encoded
-PATH: Final = Shape(".*?", "", "/", free=True, strict="[^ ]*?")  # decoded, so that it may hold spaces
+TARGET: Final = Shape("[^ ]*?", "^ ", "/*")  # as it was asked for: encoded
+PATH: Final = Shape(".*?", "", "/*", free=True, strict="[^ ]*?")  # decoded, so that it may hold spaces
 QUERY: Final = _made_of("^ ")
 QUESTION: Final = Shape(r"(?:\?[^ ]*?)?", "^ ", "?")  # a query with its question mark, or nothing
 IS_ARGS: Final = Shape(r"\??", "?", "?")
