@@ -189,6 +189,10 @@ def test_server(server: str, configure: Any, cases: list[tuple[str, tuple[str, .
         before = datetime.now(UTC) - timedelta(seconds=1)
         with _running(command, port):
             statuses = [_ask(port, one.request) for one in REQUESTS]
+            until = time.monotonic() + 20  # a server logs a request after it has answered it
+            logs = [folder / f"{number}.log" for number in range(len(cases))]
+            while min(log.read_bytes().count(b"\n") for log in logs) < len(REQUESTS) and time.monotonic() < until:
+                time.sleep(0.02)
         after = datetime.now(UTC) + timedelta(seconds=1)
         for number, (definition, columns) in enumerate(cases):
             lines = (folder / f"{number}.log").read_bytes()
