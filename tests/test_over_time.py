@@ -16,7 +16,7 @@ from reference import percentile
 
 import logstats
 from logstats import schema
-from logstats.reports.over_time import step_for
+from logstats.reports.over_time import step_for, step_of
 from logstats.summaries import latency, traffic
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -189,3 +189,18 @@ def test_a_day_is_shown_by_the_minute_and_any_span_fits() -> None:
     assert step_for(1500, 1499) == 2
     everything = 9999 * 366 * 1440
     assert -(-everything // step_for(everything, 1499)) <= 1499
+
+
+@pytest.mark.parametrize(
+    ("minutes", "requests", "step"),
+    [
+        (1440, 1_000_000, 1),  # a busy day: by the minute
+        (1440, 14_400, 10),  # ten a minute: ten minutes hold a hundred
+        (1440, 900, 30),  # a quiet day: 48 intervals remain
+        (60, 100, 1),  # an hour is never coarser than the minute: 30 intervals would be too few
+        (525_600, 10_000, 5_760),  # a quiet year: four days, which leaves 91
+        (525_600, 10**9, 360),  # a busy one: at most 1,500 intervals
+    ],
+)
+def test_intervals_are_as_long_as_it_takes_to_fill_them(minutes: int, requests: int, step: int) -> None:
+    assert step_of(minutes, requests) == step

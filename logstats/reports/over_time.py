@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import count, takewhile
 from typing import Any, Final
 
 import polars as pl
@@ -14,6 +14,8 @@ from logstats.summaries.statistics import Statistics
 from logstats.summaries.traffic import moment
 
 INTERVALS: Final = 1_500  # at most: a day by the minute
+_FILLED: Final = 100  # requests that an interval should have on average, for percentiles that differ,
+_FEWEST: Final = 48  # but so many intervals there should be
 _DAY: Final = 1440
 
 
@@ -28,6 +30,18 @@ def step_for(minutes: int, most: int) -> int:
     return next(step for step in steps() if -(-minutes // step) <= most)
 
 
+def step_of(minutes: int, requests: int) -> int:
+    """The step, in minutes, for so many minutes with so many requests in all.
+
+    It takes at most `INTERVALS` intervals. Where they would hold few requests it is longer, as long as enough remain:
+    of two requests a minute all percentiles are the same two figures.
+    """
+    shortest = step_for(minutes, INTERVALS - 1)  # one more, because intervals begin at multiples of the step
+    filled = step_for(minutes, max(requests // _FILLED, 1))
+    longest = max((step for step in takewhile(lambda step: minutes // step >= _FEWEST, steps())), default=1)
+    return max(shortest, min(filled, longest))
+
+
 def gather(
     statistics: Statistics, percentiles: Sequence[str], classes: Callable[[Any], dict[str, int]]
 ) -> OverTime | None:
@@ -39,7 +53,7 @@ def gather(
     first, last = minutes.min(), minutes.max()
     if not isinstance(first, int) or not isinstance(last, int):
         return OverTime(1, [], [])
-    step = step_for(last - first + 1, INTERVALS - 1)  # one more, because they begin at multiples of the step
+    step = step_of(last - first + 1, int(traffic["requests"].sum()))
     start = pl.col("minute") // step * step
     by_class = traffic.group_by(start, "status_class").agg(pl.col("requests", "bytes").sum()).sort("status_class")
     table = by_class.group_by("minute").agg(

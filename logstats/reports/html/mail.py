@@ -91,6 +91,7 @@ def to_body(report: Report, sort: str = "avg", compared: Sequence[Compared] = ()
             heading=report.heading,
             period=page.period(report),
             warnings=page.warnings(report),
+            notes=report.notes,
             thresholds=report.thresholds,
             tiles=page.tiles(report),
             bars=_bars(drawn) if drawn else [],

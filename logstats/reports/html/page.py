@@ -95,6 +95,7 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str, compared: 
             unit=grids.span(report.over_time.step_minutes) if report.over_time else "",
             figures=grids.figures(report, report.over_time) if drawn and report.over_time else None,
             warnings=warnings(report),
+            notes=report.notes,
             tiles=tiles(report),
             sections=[*sections, ("made", "How the figures were made")],
             grids=shown,
@@ -134,7 +135,6 @@ def warnings(report: Report) -> list[str]:
     """What must be known before any figure is believed."""
     found = ["Reading was interrupted: this is what had arrived until then."] if report.interrupted else []
     found += [f"{printable(source.problem)}" for source in report.sources if source.problem][:_FEWEST]
-    found += report.notes
     if not report.lines:
         found.append("There is nothing to report: the input has no lines.")
     elif report.rejected and report.rejected * 5 > report.lines:

@@ -249,7 +249,9 @@ function charts(data) {
 
   function percentiles() {
     const names = Object.keys(data.percentiles);
-    const floor = 0.001; // where 0 is drawn on an axis that has none
+    // Where 0 is drawn on an axis that has none: with the least of the others, so that it does not stretch the axis.
+    const above = names.flatMap((name) => data.percentiles[name]).filter((v) => v > 0);
+    const floor = above.length ? Math.min(...above) : 1;
     build("percentiles", {
       height: 260,
       series: names.map((name, n) => ({
