@@ -109,3 +109,43 @@ def test_what_is_hopeless_is_read_by_no_form(texts: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("logstats.formats.fields.times._HOPELESS", r"[^\s\S]")
         assert found.to_list() == parse(column).to_list()
+
+
+HALF_PAST_TEN = datetime(2025, 1, 17, 10, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fri, 17 Jan 2025 10:30:00 GMT",  # RFC 9110, 5.6.7
+        "Fri, 17 Jan 2025 05:30:00 EST",  # RFC 5322, 4.3
+        "Fri Jan 17 10:30:00 UTC 2025",  # date(1)
+        "2025-01-17 10:30:00 +0000 UTC",  # Go's time.Time.String
+        "2025-01-17 12:30:00.000000 +0200 CEST m=+0.000012",
+        "1/17/2025 10:30:00 AM", "01/17/2025 10:30:00", "17/01/2025 10:30:00", "17.01.2025 10:30:00",
+        "Jan 17, 2025 10:30:00 AM", "Friday, January 17, 2025 10:30:00", "17-Jan-2025 10:30:00",
+        "20250117T103000Z", "20250117T113000+01:00", "20250117103000", "2025-01-17T10:30:00,000Z",
+        "17/janv./2025:10:30:00 +0000", "17/Ene/2025:10:30:00 +0000", "17/янв/2025:13:30:00 +0300",
+    ],
+)  # fmt: skip
+def test_times_spelled_for_people(text: str) -> None:
+    assert parse(pl.Series([text])).to_list() == [HALF_PAST_TEN]
+    assert parse(pl.Series(["2025-01-17T10:30:00Z", text, "x:y"])).to_list() == [HALF_PAST_TEN, HALF_PAST_TEN, None]
+
+
+def test_months_of_other_languages() -> None:
+    """As glibc abbreviates them; Latin-1 arrives as its escape, as all that is not UTF-8."""
+    months = {"Mai": 5, "févr.": 2, "f\\xe9vr.": 2, "Dez": 12, "ago": 8, "paź": 10, "märz": 3, "M\\xe4r": 3, "Şub": 2}
+    texts = pl.Series([f"17/{name}/2025:10:30:00 +0000" for name in months])
+    assert [time.month for time in parse(texts)] == [*months.values()]
+
+
+def test_day_and_month_are_told_apart_by_the_lines_beside_it_or_not_at_all() -> None:
+    def days(*texts: str) -> list[str | None]:
+        return [time and f"{time:%d.%m.}" for time in parse(pl.Series(texts)).to_list()]
+
+    assert days("03/04/2025 10:30:00") == [None]
+    assert days("03/04/2025 10:30:00", "03/17/2025 10:30:00") == ["04.03.", "17.03."]
+    assert days("03/04/2025 10:30:00", "17/03/2025 10:30:00") == ["03.04.", "17.03."]
+    assert days("03/04/2025 10:30:00", "17/03/2025 10:30:00", "03/17/2025 10:30:00") == [None, "17.03.", "17.03."]
+    assert days("3/4/2025 1:30:00 PM", "05/05/2025 10:30:00") == ["04.03.", "05.05."]

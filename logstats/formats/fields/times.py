@@ -1,7 +1,4 @@
-"""Times as servers write them → UTC microseconds.
-
-Month names are English whatever the locale: Polars parses with chrono, which knows no other.
-"""
+"""Times as servers write them → UTC microseconds; the rarer ways are for `spelled_times`."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from logstats.formats.fields.spelled_times import as_iso
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
@@ -43,7 +41,8 @@ SHAPES: Final = 256  # that are remembered
 _DIGIT = re.compile("[1-9]")
 _shapes: dict[tuple[str, str], int] = {}
 _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
-_HOPELESS = r"[^0-9A-Za-z/:.,+\s−-]|^[^:]*[^0-9.:][^:]*$"  # no form has such characters, or no `:` if it is no number
+# No form has such characters, or no `:` if it is no number; but for the months of other languages, and basic ISO 8601.
+_HOPELESS = r"[^\w/:.,+=\s\\−-]|^[^:]{0,14}[^0-9.:T][^:]*$"
 
 
 def parse(texts: pl.Series, zone: str = "UTC", form: str = "") -> pl.Series:
@@ -92,6 +91,7 @@ def _parse(texts: pl.Series, zone: str) -> pl.Series:
         *(partial(_try_zoned, form=form) for form in _ZONED),
         *(partial(_try_local, form=form, zone=zone) for form in _LOCAL),
         _try_named_zone,
+        partial(_try_spelled, zone=zone),
         _try_number,
     ]
     likely = _likely(texts, attempts, zone)
@@ -177,6 +177,14 @@ def _try_named_zone(texts: pl.Series) -> pl.Series:
     times = _try_zoned(plain, "%Y-%m-%dT%H:%M:%S%.f%#z")
     if times.null_count():
         times = times.fill_null(_try_local(plain, "%Y-%m-%dT%H:%M:%S%.f", "UTC"))
+    return times
+
+
+def _try_spelled(texts: pl.Series, zone: str) -> pl.Series:
+    plain = as_iso(texts)
+    times = _try_zoned(plain, "%Y-%m-%dT%H:%M:%S%.f%#z")
+    if times.null_count() > plain.null_count():
+        times = times.fill_null(_try_local(plain, "%Y-%m-%dT%H:%M:%S%.f", zone))
     return times
 
 
