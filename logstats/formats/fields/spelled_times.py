@@ -54,8 +54,16 @@ _NAMES: Final = (
 )
 _ZONES: Final = {  # RFC 5322 4.3, and those of Central Europe
     **dict.fromkeys(("Z", "UT", "UTC", "GMT"), "+0000"),
-    **{"EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500", "MST": "-0700", "MDT": "-0600"},
-    **{"PST": "-0800", "PDT": "-0700", "CET": "+0100", "CEST": "+0200"},
+    "EST": "-0500",
+    "EDT": "-0400",
+    "CST": "-0600",
+    "CDT": "-0500",
+    "MST": "-0700",
+    "MDT": "-0600",
+    "PST": "-0800",
+    "PDT": "-0700",
+    "CET": "+0100",
+    "CEST": "+0200",
 }
 
 
@@ -117,7 +125,8 @@ def _with_days(parts: pl.DataFrame) -> pl.DataFrame:
         day_first = (one > 12) | (one == two)
         sure = day_first | (two > 12) | parts["half"].is_not_null()
     else:
-        day_first, sure = (one == one) & first, one == one
+        sure = one.is_not_null()
+        day_first = sure & first
     day = pl.select(pl.when(sure).then(pl.when(day_first).then(parts["one"]).otherwise(parts["two"]))).to_series()
     month = pl.select(pl.when(day_first).then(parts["two"]).otherwise(parts["one"])).to_series()
     return parts.with_columns(day.alias("day"), month.alias("month"))
