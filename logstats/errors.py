@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import unicodedata
 from enum import IntEnum
+from typing import Final
 
 
 class ExitCode(IntEnum):
@@ -33,6 +34,15 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+MEANINGS: Final = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "failed, in whole or for one source",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.MISSED: "a threshold or objective was missed, or had no data",
+    ExitCode.REJECTED: "`--strict`, and lines were rejected",
+    ExitCode.NOTHING_PARSED: "no line could be parsed",
+    ExitCode.INTERRUPTED: "interrupted",
+}
 _GRAVEST_FIRST = (
     ExitCode.INTERRUPTED,
     ExitCode.USAGE,

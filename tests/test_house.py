@@ -45,7 +45,8 @@ MAY_IMPORT = {
         "objectives": ABOVE | {"archive", "reports"},
         "explain": ABOVE,
         "api": TOP | {"explain"},
-        "cli": TOP | {"api", "explain"},
+        "manual": TOP,
+        "cli": TOP | {"api", "explain", "manual"},
         "logstats": {"errors", "api", "reports"},  # __init__ hands on what they define
         "__main__": {"cli"},
     },

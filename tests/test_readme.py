@@ -1,10 +1,11 @@
-"""What the README shows runs, and says what it shows.
+"""What the README and the manual show runs, and says what it shows.
 
-A block of it that begins with ```console and stands below `<!-- run -->` is run: each line after `$ ` by bash, in a
-folder with `sample_logs/`, which the blocks below one `##` heading share. A command must succeed (`; echo $?` shows
-another exit code). Lines below it are what it prints on both outputs, where `...` stands for any text, on a line of its
-own for any lines; no lines say nothing about that. A line that ends with `\\` goes on. In a block that begins with
-```crontab, each line of a schedule is run as cron does, with nothing but the block's variables in its environment.
+A block that begins with ```console and stands below `<!-- run -->` is run: each line after `$ ` by bash, in a folder
+with `sample_logs/`. The blocks below one `##` heading of the README share it; so do those of a page of the manual. A
+command must succeed (`; echo $?` shows another exit code). Lines below it are what it prints on both outputs, where
+`...` stands for any text, on a line of its own for any lines; no lines say nothing about that. A line that ends with
+`\\` goes on. In a block that begins with ```crontab, each line of a schedule is run as cron does, with nothing but the
+block's variables in its environment.
 """
 
 from __future__ import annotations
@@ -31,23 +32,25 @@ SENDMAIL = "#!/bin/sh\nexec cat > sent.eml\n"
 
 @dataclass(frozen=True)
 class Command:
+    place: str
     section: str
     line: int
     text: str
     shown: str
 
 
-def commands(readme: str) -> list[Command]:
+def commands(readme: str, page: str = "README.md") -> list[Command]:
     """All that are to be run, in order."""
     found = []
     for block in BLOCK.finditer(readme):
-        section = re.findall(r"^## (.*)$", readme[: block.start()], re.MULTILINE)[-1]
+        above = re.findall(r"^## (.*)$", readme[: block.start()], re.MULTILINE)
+        section = page if page != "README.md" else above[-1] if above else "first"
         places = list(COMMAND.finditer(block[1]))
         ends = [*(place.start() for place in places[1:]), len(block[1])]
         assert places and places[0].start() == 0, f"a block that begins with no command: {block[1][:80]!r}"
         for place, end in zip(places, ends, strict=True):
             line = readme[: block.start(1) + place.start()].count("\n") + 1
-            found.append(Command(section, line, place[1], block[1][place.end() : end]))
+            found.append(Command(page, section, line, place[1], block[1][place.end() : end]))
     return found
 
 
@@ -62,7 +65,9 @@ def _line(line: str) -> str:
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTIONS = {section: list(found) for section, found in groupby(commands(README), key=lambda c: c.section)}
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "logstats" / "manual" / "pages").glob("*.md")}
+EVERY = [command for place, text in {"README.md": README, **PAGES}.items() for command in commands(text, place)]
+SECTIONS = {section: list(found) for section, found in groupby(EVERY, key=lambda c: c.section)}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -86,7 +91,7 @@ def test_section(section: str, tmp_path: Path) -> None:
             cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", timeout=120,
         )  # fmt: skip
-        where = f"README.md:{command.line}: {command.text}"
+        where = f"{command.place}:{command.line}: {command.text}"
         assert ran.returncode == 0, f"{where}\n{ran.stdout}"
         if command.shown:
             assert matches(command.shown, ran.stdout), f"{where}\nshown:\n{command.shown}\nprinted:\n{ran.stdout}"

@@ -20,18 +20,10 @@ from logstats.cli import options as shared
 from logstats.cli.output import show
 from logstats.errors import ConfigError, ExitCode, UsageError
 from logstats.home import user_folder, user_path
+from logstats.manual.reference import ENVIRONMENT
 
 FILE: Final = "config.toml"
 DEFAULTS: Final = "defaults"  # the table for all commands
-# What else is heeded, and what it does.
-ENVIRONMENT: Final = {
-    "LOGSTATS_ARCHIVE": "the archive, where --archive is not given and no source is named",
-    "LOGSTATS_CONFIG": "the configuration file; empty for none",
-    "LOGSTATS_PAGER": "the pager of a report that is taller than the terminal; empty or cat for none",
-    "PAGER": "the pager, if LOGSTATS_PAGER is not set",
-    "NO_COLOR": "no colours",
-    "XDG_CONFIG_HOME": "where the folder logstats/ with the configuration and your own formats is (~/.config)",
-}
 _NEVER: Final = {"help", "version", "install_completion", "show_completion"}  # these do something else instead
 
 

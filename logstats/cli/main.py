@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from logstats import __version__
-from logstats.cli import archive, config, diff, formats, parse, query, report, slo
+from logstats.cli import archive, config, diff, formats, help, parse, query, report, slo
 from logstats.cli.messages import Messages
 from logstats.cli.output import abandon
 from logstats.errors import ExitCode, LogstatsError, UsageError
@@ -30,6 +30,7 @@ app.command("slo")(slo.slo)
 app.command("diff")(diff.diff)
 app.command("query")(query.query)
 app.command("config")(config.config)
+app.command("help")(help.help_)
 app.add_typer(archive.app, name="archive")
 app.add_typer(formats.app, name="formats")
 
@@ -48,7 +49,8 @@ def main(
     ] = False,
 ) -> None:
     """Ask an access log a question: status codes, latency percentiles, slowest endpoints, unique users."""
-    context.default_map = config.load(context.command).tree()
+    if context.invoked_subcommand != "help":  # which is there when the configuration is wrong, too
+        context.default_map = config.load(context.command).tree()
 
 
 def run() -> None:

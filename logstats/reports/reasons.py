@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_REASONS: Final = {
+REASONS: Final = {
     "unbalanced_quote": "a quote is not closed",
     "missing_field": "it ends too early, or is of another format",
     "trailing_text": "there is more after the last field",
@@ -24,4 +24,4 @@ _REASONS: Final = {
 
 def describe_reason(reason: str) -> str:
     """What a reason means."""
-    return _REASONS.get(reason, "it cannot be read")
+    return REASONS.get(reason, "it cannot be read")
