@@ -6,6 +6,7 @@ written by the servers themselves, where they are installed.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -469,3 +470,34 @@ def test_what_a_server_writes_is_read_back(data: st.DataObject) -> None:
     else:
         # Only what looks as if it were something else may be rejected: a bare text beside other words.
         assert "bare agent" in names or "bare request" in names, (definition, line, made.pattern)
+
+
+# ------------------------------------------------------------------ JSON by nginx that nobody pasted the template of
+
+
+@pytest.mark.parametrize(
+    ("value", "agent"),
+    [
+        ("-", "a"),
+        ("", "a"),
+        ("0.003, 0.004", "a"),
+        ("0.003 : -", "a"),
+        ("0.003", "a \\x22b\\x22 \\x5C"),
+        ("-", "\\x0A, :-, {"),
+        (" - ", ': -, "'.replace('"', "\\x22")),
+    ],
+)
+def test_nearly_json(value: str, agent: str, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    plain = (
+        '{"time_iso8601":"2025-01-17T10:30:00+00:00","request":"GET /a HTTP/1.1","status":200,"request_time":0.01}\n'
+    )
+    log.write_text(
+        plain
+        * 3
+        + f'{{"time_iso8601":"2025-01-17T10:30:00+00:00","upstream_response_time":{value},"request":"GET /a HTTP/1.1",'
+        f'"status":200,"http_user_agent":"{agent}","request_time":0.012}}\n'
+    )
+    rows = [json.loads(line) for line in invoke("parse", str(log)).stdout.splitlines()]
+    assert len(rows) == 4
+    assert {"path": "/a", "status": 200, "duration_ms": 12.0, "user_agent": agent}.items() <= rows[3].items()

@@ -4,7 +4,8 @@ A field is found under the first of its keys that is there and not null. `reques
 inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. Of a key that stands twice
 the first counts. A number or a boolean is taken as its JSON text; an object or a list is no value, and neither is a
 text beginning with a brace under a key that other keys name as an object (`request` beside `request.method`). A field
-that says `decode = "bytes"` may be a list of the bytes of its text.
+that says `decode = "bytes"` may be a list of the bytes of its text. What nginx writes that is not quite JSON is read as
+it is meant (`json_by_nginx`).
 
 The fast path reads lines by their templates; what has none is for DuckDB's JSON reader, one pass a line, and what that
 cannot read is decided by Python's.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
+from logstats.formats.engines.json_by_nginx import as_json
 from logstats.formats.engines.json_template import JsonTemplate, TemplateReader
 from logstats.formats.engines.scan import REJECTED, Reject, Tokens, fast_then_reference, in_order, left_of, scan_lines
 from logstats.formats.engines.template import Template, take_apart
@@ -77,10 +79,7 @@ class JsonLines:
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path. Raises Reject."""
-        try:
-            tree = json.loads(line, object_pairs_hook=_first_of_each)
-        except (ValueError, RecursionError):
-            raise Reject("not_json") from None
+        tree = _tree(line)
         if not isinstance(tree, dict):
             raise Reject("not_an_object")
         fields = {name: self._first(tree, paths, name in self._bytes) for name, paths in self._keys.items()}
@@ -192,6 +191,18 @@ class JsonLines:
             connection = duckdb.connect(config={"threads": 1})
             self._connections.one = connection
         return connection
+
+
+def _tree(line: str) -> Any:
+    """What a line says, in JSON or nearly so. Raises Reject."""
+    try:
+        return json.loads(line, object_pairs_hook=_first_of_each)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(as_json(line) or "", object_pairs_hook=_first_of_each)
+    except (ValueError, RecursionError):
+        raise Reject("not_json") from None
 
 
 def _spellings(keys: Collection[str]) -> list[str]:

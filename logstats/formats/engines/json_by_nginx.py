@@ -1,0 +1,36 @@
+"""Almost JSON: what nginx writes by a template without `escape=json`, or with variables that are not in quotes.
+
+    {"status":404,"upstream_response_time":-,"ua":"a \\x22quoted\\x22 name"}
+    {"status":200,"upstream_response_time":0.003, 0.004,"ua":"-"}
+
+Escapes such as `\\x22` stay as nginx wrote them, as in its other logs; what stands for no value becomes null, a list of
+numbers the text of it. https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# A text; or a value without quotes, behind its colon, that nginx writes for a variable that is not there, or that
+# several upstream servers set.
+_TOKEN: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"'
+    r"|:[ \t]*(?P<nothing>-?)[ \t]*(?=[,}])"
+    r"|:[ \t]*(?P<list>(?:[0-9.]+|-)(?:(?:,| :) (?:[0-9.]+|-))+)(?=[ \t]*[,}])"
+)
+_ESCAPE: Final = re.compile(r"\\(x[0-9A-Fa-f]{2})")
+
+
+def as_json(line: str) -> str | None:
+    """The line as JSON would say it, or None if there is nothing in it that nginx writes otherwise."""
+    made = _TOKEN.sub(_value, line)
+    return None if made == line else made
+
+
+def _value(match: re.Match[str]) -> str:
+    if match["list"] is not None:
+        return f':"{match["list"]}"'
+    if match["nothing"] is not None:
+        return ":null"
+    return _ESCAPE.sub(r"\\\\\1", match[0])
