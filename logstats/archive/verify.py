@@ -62,7 +62,7 @@ def verify(
         done += file.bytes
         if progress is not None:
             progress(100 * done / max(total, 1))
-    yield from _rollups(archive, snapshot, whole, _deleted(commits), deep=deep)
+    yield from _rollups(archive, snapshot, whole, deleted_days(commits), deep=deep)
     yield from _others(archive)
 
 
@@ -105,13 +105,8 @@ def _damage(archive: Archive, file: DataFile) -> str | None:
     import pyarrow.parquet as pq
 
     try:
-        size = archive.storage.size(file.path)
-        if size is None:
-            return "the file is missing"
-        if size != file.bytes:
-            return f"it has {size:,} bytes, and had {file.bytes:,}"
-        if archive.storage.sha256(file.path) != file.sha256:
-            return "its content was changed (another SHA-256 than when it was written)"
+        if problem := archive.integrity.damage(file):
+            return problem
         with pq.ParquetFile(archive.storage.at(file.path), filesystem=archive.storage.filesystem) as parquet:
             metadata, names = parquet.metadata, tuple(parquet.schema_arrow.names)
             if metadata.num_rows != file.rows:
@@ -186,7 +181,7 @@ def _rollups(
 
 
 def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:
-    parts = [rows.read(archive, [file], list(tables.columns(table))) for file in files]
+    parts = [rows.read(archive, [file], list(tables.columns(table)), table) for file in files]
     return rollups.merged([*parts, pl.DataFrame(schema=tables.columns(table))], table)
 
 
@@ -194,14 +189,14 @@ def _recomputed(
     archive: Archive, files: list[DataFile], stored: dict[str, pl.DataFrame], path: str
 ) -> Iterator[Finding]:
     """The rollups that the rows of a day give now, against those that were stored."""
-    lacking = {column for file in files if file.columns is not None for column in _NEEDED - set(file.columns)}
+    lacking = {column for file in files if file.columns is not None for column in NEEDED - set(file.columns)}
     if lacking:
         columns = ", ".join(sorted(lacking))
         yield Finding(path, f"its rollups cannot be computed again without {columns}", note=True)
         return
     parts: dict[str, list[pl.DataFrame]] = {table: [] for table in tables.ROLLUPS}
     for file in files:
-        for frame in rows.batches(archive, file, sorted(_NEEDED)):
+        for frame in rows.batches(archive, file, sorted(NEEDED)):
             for table, part in rollups.summarise(frame.with_row_index("line")).items():
                 parts[table].append(part)
         if max(map(len, parts.values())) > _PARTS:
@@ -228,14 +223,14 @@ def _folded(table: pl.DataFrame) -> bool:
     return bool(texts) and bool(table.select((pl.col(texts) == schema.OTHER).any()).row(0).count(True))
 
 
-_NEEDED: Final = frozenset(
+NEEDED: Final = frozenset(
     {"kind", "timestamp", "method", "endpoint", "status", "duration_ms", "bytes", "user_id", "client_ip", "host"}
     | {"level", "app_name"}
 )
 _PARTS: Final = 64  # rollups of chunks, before they are merged
 
 
-def _deleted(commits: Iterable[Commit]) -> set[paths.Partition]:
+def deleted_days(commits: Iterable[Commit]) -> set[paths.Partition]:
     """The days whose rows a policy has deleted."""
     days: set[paths.Partition] = set()
     for commit in commits:

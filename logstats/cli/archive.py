@@ -276,12 +276,17 @@ def status(
 def verify(
     archive: shared.ArchiveDir = None,
     deep: Annotated[bool, shared.Option("--deep", "Compute the rollups again from the rows.")] = False,
+    repair: Annotated[
+        bool,
+        shared.Option("--repair", "Make damaged rollups, checkpoint and catalog.sql anew; say what cannot be."),
+    ] = False,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
     """Check every file against the commits: presence, checksum, rows, times; rollups against rows; nothing foreign.
 
-    What is damaged is named, and makes it exit with 1.
+    What is damaged is named, and makes it exit with 1. With --repair, what can be made again from the rest is made
+    again first, as a commit.
     """
     place = shared.archive_dir(archive)
     messages = Messages(quiet=quiet, progress=progress)
@@ -292,6 +297,13 @@ def verify(
 
     opened = Archive.open(place)
     damage = notes = 0
+    if repair:
+        from logstats.archive.repair import repair as repaired
+
+        for finding in repaired(opened, progress=messages.percent):
+            messages.done()
+            if finding.note:
+                messages.say(printable(f"{finding.path}: {finding.what}"))
     try:
         for finding in findings(opened, deep=deep, progress=messages.percent):
             damage, notes = damage + (not finding.note), notes + finding.note

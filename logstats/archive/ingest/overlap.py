@@ -36,8 +36,8 @@ def _rows_are(archive: Archive, snapshot: Snapshot, rows: pl.DataFrame) -> bool:
         return True
     files = snapshot.select(tables.LOGS, since=since, until=last + timedelta(microseconds=1))  # type: ignore[arg-type, operator]
     kinds: dict[tuple[str, ...], list[str]] = {}
-    for file in files:
-        kinds.setdefault(file.columns or tuple(tables.columns(tables.LOGS)), []).append(archive.storage.at(file.path))
+    for file, place in zip(files, archive.integrity.paths(files), strict=True):
+        kinds.setdefault(file.columns or tuple(tables.columns(tables.LOGS)), []).append(place)
     missing = rows
     span = pl.col("timestamp").is_between(since, last)
     for columns, paths in kinds.items():
@@ -55,7 +55,7 @@ def _rows_are(archive: Archive, snapshot: Snapshot, rows: pl.DataFrame) -> bool:
 def _rejects_are(archive: Archive, snapshot: Snapshot, rejected: Sequence[tuple[int, bytes]]) -> bool:
     if not rejected:
         return True
-    paths = [archive.storage.at(file.path) for file in snapshot.select(tables.REJECTS)]
+    paths = archive.integrity.paths(snapshot.select(tables.REJECTS))
     if not paths:
         return False
     numbered = pl.col("line").is_in([line for line, _ in rejected])

@@ -5,4 +5,16 @@
 needs; `faults` are steps at which tests make things go wrong. May use: schema, errors. Begin with `commit.Commit`.
 """
 
-__all__ = ["commit", "faults", "log", "orphans", "parquet_writer", "paths", "snapshot", "storage", "tables", "writer"]
+__all__ = [
+    "commit",
+    "faults",
+    "integrity",
+    "log",
+    "orphans",
+    "parquet_writer",
+    "paths",
+    "snapshot",
+    "storage",
+    "tables",
+    "writer",
+]

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 from logstats.archive.log import faults, paths
 from logstats.archive.log.commit import ArchiveError, Commit, CorruptCommit
+from logstats.archive.log.integrity import Integrity
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.storage import LocalStorage
 from logstats.errors import LogstatsError
@@ -32,6 +33,7 @@ class CommitLog:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
         self.storage = LocalStorage(self.root)
+        self.integrity = Integrity(self.storage)
 
     @classmethod
     def open(cls, root: str | Path) -> Self:

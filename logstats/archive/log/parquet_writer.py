@@ -60,6 +60,7 @@ class Writer:
             use_dictionary=[name for name in self.schema.names if name not in runs],
             column_encoding=dict.fromkeys(runs, "DELTA_BINARY_PACKED"),
             write_page_index=True,
+            write_page_checksum=True,
             store_schema=False,
         )
 

@@ -17,7 +17,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query.report import counts_of
-from logstats.archive.query.rows import Gone, unreadable
+from logstats.archive.query.rows import Gone, read, unreadable
 from logstats.archive.query.rows import rows as read_rows
 from logstats.filters import Filters
 from logstats.pipeline import Counts, Interrupt
@@ -98,10 +98,12 @@ def _older(number: int) -> pl.DataFrame:
 
 def _scan(archive: Archive, snapshot: Snapshot, table: str, since: datetime, until: datetime) -> pl.LazyFrame:
     """Rows of a rollup of since ≤ minute < until, `minute` as minutes since 1970."""
-    paths = [archive.storage.at(file.path) for file in snapshot.select(table, since=since, until=until)]
-    lazy = pl.scan_parquet(paths, hive_partitioning=False) if paths else pl.LazyFrame(schema=tables.columns(table))
-    return lazy.filter(pl.col("minute").is_between(since, until, closed="left")).with_columns(
-        minute=pl.col("minute").to_physical().floordiv(MINUTE_US)
+    files = snapshot.select(table, since=since, until=until)
+    return (
+        read(archive, files, list(tables.columns(table)), table)
+        .lazy()
+        .filter(pl.col("minute").is_between(since, until, closed="left"))
+        .with_columns(minute=pl.col("minute").to_physical().floordiv(MINUTE_US))
     )
 
 

@@ -19,7 +19,7 @@ from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
-from logstats.archive.query.rows import batches, unreadable
+from logstats.archive.query.rows import batches, read, unreadable
 from logstats.archive.query.rows import rows as read_rows
 from logstats.filters import Filters
 from logstats.formats.text import Text
@@ -144,9 +144,7 @@ def _add_rollups(
         """The rows of a rollup that lie in the span; its time column also as `minute`, minutes since 1970."""
         files = parts.get(table, [])
         time = pl.col(tables.time_column(table))
-        if not files:
-            return pl.LazyFrame(schema=tables.columns(table)).with_columns(minute=_minute(time))
-        lazy = pl.scan_parquet([archive.storage.at(file.path) for file in files], hive_partitioning=False)
+        lazy = read(archive, files, list(tables.columns(table)), table).lazy()
         since, until = span
         if since is not None:
             lazy = lazy.filter(time >= since)

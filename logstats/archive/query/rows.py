@@ -15,6 +15,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import ArchiveError, DataFile
 from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.query.ranges import check as check_ranges
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -80,17 +81,23 @@ def _counted(
     asked = {file.partition for file in snapshot.select(tables.TRAFFIC, since=since, until=until)}
     whole = [file for file in snapshot.select(tables.TRAFFIC) if file.partition in asked]
     for day, some in groupby(whole, key=lambda file: file.partition):
-        table = read(archive, some, ["requests", "events"])
+        table = read(archive, some, ["requests", "events"], tables.TRAFFIC)
         yield day, int(table["requests"].sum()) + int(table["events"].sum())
 
 
-def read(archive: Archive, files: Iterable[DataFile], columns: Sequence[str]) -> pl.DataFrame:
-    """Some columns of whole files, such as rollups of a day. Raises ArchiveError."""
-    paths = [archive.storage.at(file.path) for file in files]
-    try:
-        return pl.read_parquet(paths, columns=list(columns), hive_partitioning=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise unreadable(error) from None
+def read(archive: Archive, files: Iterable[DataFile], columns: Sequence[str], table: str) -> pl.DataFrame:
+    """Some columns of whole files of a table, such as rollups of a day. Raises ArchiveError."""
+    files = list(files)
+    kinds = tables.columns(table)
+    parts = [pl.DataFrame(schema={name: kinds[name] for name in columns})]
+    for file, place in zip(files, archive.integrity.paths(files), strict=True):
+        try:
+            part = pl.read_parquet(place, columns=list(columns), hive_partitioning=False)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise unreadable(error, file.path) from None
+        check_ranges(part, file)
+        parts.append(part)
+    return pl.concat(parts)
 
 
 def _frames(
@@ -115,16 +122,18 @@ def batches(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    place = archive.storage.at(file.path)
+    (place,) = archive.integrity.paths([file])
     try:
-        with pq.ParquetFile(place, filesystem=archive.storage.filesystem) as parquet:
+        with pq.ParquetFile(place, filesystem=archive.storage.filesystem, page_checksum_verification=True) as parquet:
             groups = [
                 number for number in range(parquet.num_row_groups) if _overlaps(parquet, number, file, since, until)
             ]
             for batch in parquet.iter_batches(BATCH, row_groups=groups, columns=columns):
-                yield pl.DataFrame(pl.from_arrow(batch))
+                frame = pl.DataFrame(pl.from_arrow(batch))
+                check_ranges(frame, file)
+                yield frame
     except (OSError, pa.ArrowException) as error:
-        raise unreadable(error, place) from None
+        raise unreadable(error, file.path) from None
 
 
 def _overlaps(

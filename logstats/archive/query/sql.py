@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from logstats.archive.log.commit import ArchiveError
 from logstats.archive.publish import catalog
+from logstats.archive.query import opened
+from logstats.archive.query.opened import Opened
 from logstats.errors import LogstatsError, QueryError
 
 if TYPE_CHECKING:
@@ -48,15 +51,15 @@ _SETTINGS: Final = {
 class Session:
     """A snapshot that can be asked. Use `session`, which closes it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: duckdb.DuckDBPyConnection, opened: Opened) -> None:
+        self._connection, self._opened = connection, opened
 
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """(name, DuckDB type) of each column that the query gives. Raises QueryError."""
         try:
             rows = self._connection.execute("DESCRIBE FROM query($sql)", {"sql": sql}).fetchall()
         except duckdb.Error as error:
-            raise _said(error, sql) from None
+            raise self._opened.failed() or _said(error, sql) from None
         return [(row[0], row[1]) for row in rows]
 
     def explain(self, sql: str) -> str:
@@ -64,7 +67,7 @@ class Session:
         try:
             rows = self._connection.execute("EXPLAIN FROM query($sql)", {"sql": sql}).fetchall()
         except duckdb.Error as error:
-            raise _said(error, sql) from None
+            raise self._opened.failed() or _said(error, sql) from None
         return "\n".join(str(text).rstrip() for _, text in rows) + "\n"
 
     def run(
@@ -97,7 +100,10 @@ class Session:
                 for batch in reader:
                     if stop.is_set():
                         return
-                    put(empty.vstack(pl.DataFrame(pl.from_arrow(batch))))
+                    frame = empty.vstack(pl.DataFrame(pl.from_arrow(batch)))
+                    self._opened.check()
+                    put(frame)
+                self._opened.check(last=True)
                 put(None)
             except BaseException as error:
                 put(error)
@@ -114,8 +120,8 @@ class Session:
                     continue
                 if item is None:
                     return
-                if isinstance(item, duckdb.Error):
-                    raise _said(item, sql)
+                if isinstance(item, (duckdb.Error, pa.ArrowException)):
+                    raise self._opened.failed() or _said(item, sql) from None
                 if isinstance(item, BaseException):
                     raise item
                 yield item
@@ -137,7 +143,7 @@ def present(files: LocalStorage, snapshot: Snapshot) -> tuple[Snapshot, list[str
 def session(files: LocalStorage, snapshot: Snapshot) -> Iterator[Session]:
     """Open a snapshot for queries."""
     with connect(files, snapshot) as connection:
-        yield Session(connection)
+        yield Session(connection, Opened(connection, files, snapshot))
 
 
 @contextmanager
@@ -156,6 +162,7 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
         for view in catalog.views(files, snapshot):
             connection.execute(view)
         paths = ", ".join(catalog.quoted(path) for path in catalog.data_paths(files, snapshot))
+        connection.execute(opened.LOGGED)
         connection.execute(f"SET allowed_paths = [{paths}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")

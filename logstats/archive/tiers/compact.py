@@ -116,7 +116,10 @@ def _merged(archive: Archive, workspace: Workspace, group: Group) -> list[DataFi
     try:
         for file in group:
             try:
-                with pq.ParquetFile(archive.storage.at(file.path), filesystem=archive.storage.filesystem) as source:
+                (place,) = archive.integrity.paths([file])
+                with pq.ParquetFile(
+                    place, filesystem=archive.storage.filesystem, page_checksum_verification=True
+                ) as source:
                     for batch in source.iter_batches(_BATCH):
                         rows.add(pa.Table.from_batches([batch]).cast(schema))
             except (OSError, pa.ArrowException) as error:

@@ -198,8 +198,9 @@ def _digest(
 def _rows(archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]) -> str:
     """SELECT of the columns to keep from files, some of which may lack one."""
     kinds: dict[tuple[str, ...] | None, list[str]] = {}
-    for file in files:
-        kinds.setdefault(file.columns, []).append(archive.storage.at(file.path))
+    files = list(files)
+    for file, place in zip(files, archive.integrity.paths(files), strict=True):
+        kinds.setdefault(file.columns, []).append(place)
     everything = tuple(tables.columns(tables.LOGS))
     scans = []
     for held, paths in kinds.items():

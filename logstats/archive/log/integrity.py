@@ -1,0 +1,79 @@
+"""No reader gets a damaged file: what is handed out has the SHA-256 that its commit says.
+
+The checksums of Parquet pages cover neither the footer nor the headers of pages, and Polars and DuckDB do not look at
+them. So each file is read through once by whoever opened the archive, before any reader opens it: about 1 GB/s and
+core, from the page cache from then on. Files that a question does not need are not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from logstats.archive.log.commit import ArchiveError
+
+if TYPE_CHECKING:
+    from logstats.archive.log.commit import DataFile
+    from logstats.archive.log.storage import LocalStorage
+
+_THREADS: Final = max(1, min(4, os.cpu_count() or 1))
+HINT: Final = (
+    "logstats archive verify names all that is damaged; --repair makes rollups anew from rows; "
+    "rows come back from a backup"
+)
+
+
+class DamagedFile(ArchiveError):
+    """A data file that is not what was written."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path}: {what}", HINT)
+        self.path, self.damage = path, what
+
+
+class Integrity:
+    """Checks each data file once, unless it has changed since."""
+
+    def __init__(self, storage: LocalStorage) -> None:
+        self._storage = storage
+        self._good: dict[str, tuple[str, tuple[int, ...]]] = {}  # path → its SHA-256, and the file's inode, size, time
+
+    def paths(self, files: Iterable[DataFile]) -> list[str]:
+        """Where the files lie, for a reader. Raises DamagedFile for the first that is not as it was written."""
+        files = list(files)
+        unsure = [file for file in files if self._good.get(file.path) != (file.sha256, self._signature(file.path))]
+        if len(unsure) > 1:
+            with ThreadPoolExecutor(_THREADS) as pool:
+                found = list(pool.map(self.damage, unsure))
+        else:
+            found = [self.damage(file) for file in unsure]
+        for file, damage in zip(unsure, found, strict=True):
+            if damage is not None:
+                raise DamagedFile(file.path, damage)
+        return [self._storage.at(file.path) for file in files]
+
+    def damage(self, file: DataFile) -> str | None:
+        """What is wrong with the bytes of a file; None if they are those that were written."""
+        try:
+            size = self._storage.size(file.path)
+            if size is None:
+                return "the file is missing"
+            if size != file.bytes:
+                return f"it has {size:,} bytes, and had {file.bytes:,}"
+            signature = self._signature(file.path)
+            if self._storage.sha256(file.path) != file.sha256:
+                return "its content was changed (another SHA-256 than when it was written)"
+        except OSError as error:
+            return f"it cannot be read: {error.strerror or error}"
+        self._good[file.path] = file.sha256, signature
+        return None
+
+    def _signature(self, path: str) -> tuple[int, ...]:
+        try:
+            status = Path(self._storage.at(path)).stat()
+        except OSError:
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
