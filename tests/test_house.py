@@ -72,6 +72,7 @@ MAY_IMPORT = {
         "add": {"log", "archive", "ingest", "tiers"},
         "status": {"log", "archive", "tiers"},
         "verify": {"log", "archive", "publish", "ingest", "tiers", "query"},
+        "repair": {"log", "archive", "ingest", "query", "verify"},
     },
     "reports": {"html": {"clock", "grids", "model", "units", "printable", "terminal", "view"}},
 }
