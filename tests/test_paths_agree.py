@@ -150,10 +150,10 @@ def check_prefilter(name: str, lines: list[str]) -> None:
     rows = prefilter.reader.fitting(Text.from_bytes("\n".join(lines).encode())).rows
     for row in rows.to_dicts():
         counts = 0.0
-        if row["status"] is not None or (row["method"] is not None and row["timestamp"] is not None):
-            counts = 1.0
-        elif prefilter.reader.events and row["kind"] == "event":
+        if prefilter.reader.events and row["kind"] == "event":
             counts = EVENT
+        elif row["status"] is not None or (row["method"] is not None and row["timestamp"] is not None):
+            counts = 1.0
         assert prefilter(lines[row["line"]]).worth >= counts, lines[row["line"]]
 
 

@@ -32,7 +32,6 @@ OPEN: dict[str, str] = {
     "ga2301_det": NOT_QUITE,
     "ga931": NOT_QUITE,
     "httpd_mix1": NOT_QUITE,
-    "k2_echo": NOT_QUITE,
     "loose_pri": NOT_QUITE,
     "loose_xff": NOT_QUITE,
     "nixvis7": NOT_QUITE,
@@ -40,16 +39,11 @@ OPEN: dict[str, str] = {
     "f2_list2": NOT_QUITE,
     "f3_xff": NOT_QUITE,
     "g3_leading_space": NOT_QUITE,
-    "apisix": NOT_KNOWN,
-    "apisix_text": NOT_KNOWN,
     "awslogs_tail": NOT_KNOWN,
-    "bunyan": NOT_KNOWN,
-    "cf_v2_json": NOT_KNOWN,
     "es_export": NOT_KNOWN,
     "ga1166_gin": NOT_KNOWN,
     "ga1181_gunicorn": NOT_KNOWN,
     "ga1376_beego": NOT_KNOWN,
-    "ga2604_haproxyjson": NOT_KNOWN,
     "kestrel": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,
@@ -59,14 +53,12 @@ OPEN: dict[str, str] = {
     "stern": NOT_KNOWN,
     "uvicorn": NOT_KNOWN,
     "uvicorn_b": NOT_KNOWN,
-    "f9_traefik15": NOT_KNOWN,
     "az42034_v1": VALUE,
     "caddy_durstr": VALUE,
     "contour1053": VALUE,
     "cri_empty": VALUE,
     "docker_partial": VALUE,
     "fb9469": VALUE,
-    "ga1376_beego_json": VALUE,
     "ga1747_json": VALUE,
     "journal_null": VALUE,
     "k3_envoy33640": VALUE,
@@ -80,6 +72,7 @@ OPEN: dict[str, str] = {
 NANOSECONDS = "a duration is what the log says, to the nanosecond; the case has it rounded to microseconds"
 
 DIFFERENT: dict[str, str] = {
+    "ga1376_beego_json": NANOSECONDS,
     "hub1343_mixed": NANOSECONDS,  # Traefik's Duration is in nanoseconds: 5726712 are 5.726712 ms
 }
 

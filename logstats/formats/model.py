@@ -103,6 +103,9 @@ class Format:
     has. Unless a user names the format, a line without any of them is not read by it. `foreign` are the fingerprints
     of other formats, for the generic format of an engine: a line that has any of those keys is another format's.
     `notes` are said to whoever asked for the format.
+
+    `requires` are roles that a line must fill to be a request; one that does not is an event, whatever it says of a
+    request. An error log requires a status, which its lines never have. Where it is empty, the engine decides.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Format:
     fingerprint: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
+    requires: tuple[str, ...] = ()
 
     @property
     def wraps(self) -> bool:

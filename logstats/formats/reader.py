@@ -63,11 +63,11 @@ def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, name
     if not named:
         format = with_marks(format)
     events = may_be_events(format)
-    names = needed_variables(format.fields, reading, events=events)
+    names = needed_variables(format.fields, reading, events=events, requires=format.requires)
     looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
     more = (name for name in (*looks, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
     made = engine(format, [*names, *more], extra="extra" in reading.wanted)
-    field_reader = FieldReader(format.fields, reading, events)
+    field_reader = FieldReader(format.fields, reading, events, format.requires)
     return Reader(format, made, field_reader, tuple(_looks(name, field) for name, field in looks.items()))
 
 
@@ -80,7 +80,8 @@ def with_marks(format: Format) -> Format:
 
 def may_be_events(format: Format) -> bool:
     """Whether lines may be events: a structured line may have a level and a message, and no request."""
-    return not format.wraps and (format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields)
+    structured = format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields
+    return not format.wraps and (structured or bool(format.requires))
 
 
 def _looks(name: str, field: Field) -> pl.Expr:

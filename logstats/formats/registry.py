@@ -19,7 +19,18 @@ from logstats.errors import FormatError
 from logstats.formats.model import DECODERS, ENGINES, KEYED, ROLES, UNITS, Field, Format, Sample
 from logstats.home import user_path
 
-_KEYS: Final = {"title", "link", "engine", "pattern", "fields", "sample", "priority", "aliases", "fingerprint"}
+_KEYS: Final = {
+    "title",
+    "link",
+    "engine",
+    "pattern",
+    "fields",
+    "sample",
+    "priority",
+    "aliases",
+    "fingerprint",
+    "requires",
+}
 _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "role": (str, "a text"),
     "unit": (str, "a text"),
@@ -31,6 +42,7 @@ _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "decode": (str, "a text"),
     "sum": (bool, "true or false"),
     "listed": (bool, "true or false"),
+    "form": (str, "a text"),
 }
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HINT: Final = "see the built-in formats for examples: logstats formats show NAME"
@@ -136,6 +148,9 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     fingerprint = data.get("fingerprint", [])
     demand(_texts(fingerprint), "fingerprint", "must be a list of keys")
     demand(not fingerprint or engine in KEYED, "fingerprint", f"only {', '.join(KEYED)} lines have keys")
+    requires = data.get("requires", [])
+    demand(_texts(requires), "requires", "must be a list of roles")
+    demand(ROLES.issuperset(requires), "requires", f"the roles are {', '.join(sorted(ROLES))}")
     demand(isinstance(data.get("fields", {}), dict), "fields", "must be a table of fields")
     fields = {}
     for key, value in data.get("fields", {}).items():
@@ -165,6 +180,7 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         priority,
         tuple(aliases),
         tuple(fingerprint),
+        requires=tuple(requires),
     )
 
 

@@ -76,9 +76,13 @@ class Prefilter:
         if (FINGERPRINT in fields and texts.get(FINGERPRINT) is None) or texts.get(FOREIGN) is not None:
             return NOTHING
         roles = {fields[name].role for name, text in texts.items() if text and text != "-" and name in fields}
-        if roles & _REQUEST and all(
-            optional if (text := texts.get(name)) is None else looks.search(text)
-            for name, looks, optional in self._looks
+        if (
+            roles & _REQUEST
+            and roles.issuperset(self.format.requires)
+            and all(
+                optional if (text := texts.get(name)) is None else looks.search(text)
+                for name, looks, optional in self._looks
+            )
         ):
             return Estimate(1.0, texts)
         return Estimate(EVENT, texts) if roles & _MESSAGE and may_be_events(self.format) else NOTHING

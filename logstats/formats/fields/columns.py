@@ -66,9 +66,11 @@ class Batch:
     invalid: Mapping[str, pl.Series]
 
 
-def needed_variables(fields: Mapping[str, Field], reading: ReadOptions, *, events: bool) -> list[str]:
+def needed_variables(
+    fields: Mapping[str, Field], reading: ReadOptions, *, events: bool, requires: Sequence[str] = ()
+) -> list[str]:
     """Which variables of a format have to be taken from the line."""
-    wanted = set(reading.wanted)
+    wanted = {*reading.wanted, *requires}
     if events:  # telling events from requests takes these
         wanted |= {"method", "status", "path", "level", "message", "duration_ms"}
     return [
@@ -90,7 +92,8 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class FieldReader:
-    """What the fields of a format mean; `events` says whether its lines may be events, too.
+    """What the fields of a format mean; `events` says whether its lines may be events, too, `requires` which roles a
+    request must have then (`Format.requires`).
 
     Expressions are made once for each set of columns that hold anything, which mostly is once: making them takes as
     long as a thousand lines do.
@@ -99,6 +102,7 @@ class FieldReader:
     fields: Mapping[str, Field]
     reading: ReadOptions
     events: bool
+    requires: tuple[str, ...] = ()
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
     _requests: Requests = field(init=False, repr=False, compare=False)
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -279,9 +283,12 @@ class FieldReader:
                 asked = text("request").is_not_null() | text("target").is_not_null()
                 bad["bad_status"] &= asked | (level.is_null() & text("message").is_null())
                 is_request &= ~pl.col("_bad_status")
+            if self.requires:
+                is_request = pl.all_horizontal(*(text(role).is_not_null() for role in self.requires))
             is_event = level.is_not_null() | text("message").is_not_null()
             columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
-            columns["level"] = level_of(level, columns.get("status"))
+            status = columns.get("status")
+            columns["level"] = level_of(level, None if status is None else pl.when(is_request).then(status))
             invalid = {name: flag & is_request for name, flag in invalid.items()}
             bad["no_known_fields"] = ~is_request & ~is_event
             if "endpoint" in columns:
