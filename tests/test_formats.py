@@ -379,7 +379,12 @@ def test_log_format_of_json() -> None:
 
 @pytest.mark.parametrize(
     ("definition", "place"),
-    [("$remote_addr$status", 12), ("$status $http_referer $http_user_agent", 8), ("%h%s", 2), ("%h %{Referer}i %f", 3)],
+    [
+        ("$remote_addr$status", 12),
+        ("$status $http_user_agent $ssl_client_s_dn", 8),
+        ("%h%s", 2),
+        ("%h %{User-Agent}i %{SSL_CLIENT_S_DN}x", 3),
+    ],
 )
 def test_ambiguous_log_format_is_refused_with_its_place(definition: str, place: int) -> None:
     with pytest.raises(FormatError) as caught:

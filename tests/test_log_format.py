@@ -137,6 +137,16 @@ UNQUOTED = [
         "0.010, 0.020 : - 0.5 200",
         {"duration_ms": 500.0, "status": 200},
     ),
+    (
+        '%t %h %{SSL_PROTOCOL}x %{SSL_CIPHER}x "%r" %b',
+        f'[{CLF}] 192.0.2.7 TLSv1.3 TLS_AES_256_GCM_SHA384 "GET /a?b=1 HTTP/1.1" 5',
+        {"path": "/a", "bytes": 5, "timestamp": AT},
+    ),
+    ("%h %{X}i %{Y}e %>s", "192.0.2.7 one two 200", {"status": 200}),
+    ("%h %{X}i %>s", "192.0.2.7 one two three 200", {"status": 200}),
+    ("%{Referer}i -> %U", "https://example.com/ -> /a", {"referer": "https://example.com/", "path": "/a"}),
+    ("$http_referer $http_user_agent $status", "- A B/1 200", {"user_agent": "A B/1", "status": 200}),
+    ("$request_time|$status|$namespace|$req_id", "0.5|200|x|abc", {"duration_ms": 500.0, "trace_id": "abc"}),
     ("urt=$upstream_response_time rt=$request_time", "urt=0.1, 0.2 rt=0.5", {"duration_ms": 500.0}),
 ]
 
@@ -209,6 +219,10 @@ PASTED = [
     "log_format main escape=default '$remote_addr - $remote_user [$time_local] ' '\"$request\" $status ' "
     "$body_bytes_sent;",
     '\tlog_format  main  "$remote_addr - ${remote_user} [$time_local] \\"$request\\" $status $body_bytes_sent" ;\n',
+    "log_format main '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent';\n"
+    "access_log /var/log/nginx/access.log main;",
+    "#log_format  main  '$remote_addr - $remote_user [$time_local] \"$request\" '\n"
+    "#                  '$status $body_bytes_sent';",
     '%h %l %u %t "%r" %>s %b',
     '"%h %l %u %t \\"%r\\" %>s %b"',
     'LogFormat "%h %l %u %t \\"%r\\" %>s %b" common',
@@ -323,11 +337,16 @@ REFUSED = [
     ('%h %Q "%r"', "%Q"),
     ("%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST", "HAProxy"),
     ('[%START_TIME%] "%REQ(:METHOD)% %PROTOCOL%" %RESPONSE_CODE%', "Envoy"),
+    ('%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st', "Squid"),
+    ("%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %un", "Squid"),
+    ('%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status)', "uWSGI"),
+    (":method :url :status :response-time ms", "morgan"),
+    ('LogFormat "%h" a\nLogFormat "%r" b', "more than one"),
     ("%h %{%Q}t", "%Q"),
     ("%h %{min}T", "%T"),
     ("%h 100%", "Apache"),
-    ("$http_referer $http_user_agent $status", "spaces"),
-    ("%{Referer}i %{User-Agent}i", "spaces"),
+    ("$ssl_client_s_dn $http_user_agent $status", "spaces"),
+    ("%{SSL_CLIENT_S_DN}x %{User-Agent}i", "spaces"),
     ("$remote_addr$status", "nothing separates"),
     ('ErrorLogFormat "[%t] %M"', "ErrorLogFormat"),
     ("access_log /var/log/nginx/access.log main;", "log_format"),

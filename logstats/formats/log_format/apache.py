@@ -44,7 +44,7 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "v": (shapes.HOST, Field("host"), 2),
     "L": (shapes.WORD, Field("trace_id"), 1),
     "A": (shapes.ADDRESS, None, 0),
-    "f": (shapes.TEXT, None, 0),
+    "f": (shapes.VALUE, None, 0),
     "k": (shapes.NUMBER, None, 0),
     "l": (shapes.WORD, None, 0),
     "p": (shapes.PORT, None, 0),
@@ -64,7 +64,7 @@ _PARTS: Final = {"a": "address", "h": "address", "A": "address", "p": "port", "v
     "H": "protocol",
 }
 _HEADERS: Final[dict[str, tuple[Shape, Field, int]]] = {
-    "referer": (shapes.TEXT, Field("referer"), 0),
+    "referer": (shapes.VALUE, Field("referer"), 0),
     "user-agent": (shapes.TEXT, Field("user_agent"), 0),
     "host": (shapes.HOST, Field("host"), 0),
     "x-request-id": (shapes.WORD, Field("trace_id"), 2),
@@ -171,7 +171,7 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
         time, shape = strftime.time_of(form, moment, where)
         return slot(shape, Field("timestamp"), 1, time=time)
     if argument is None:
-        shape, field, rank = _KNOWN.get(letter, (shapes.TEXT, None, 0))
+        shape, field, rank = _KNOWN.get(letter, (shapes.VALUE, None, 0))
         if whose.name == "Tomcat" and letter in "IS":
             shape = shapes.TEXT if letter == "I" else shapes.WORD  # a thread, a session
         if letter == "D" and whose.milliseconds and field:
@@ -181,7 +181,7 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
         return slot(shape, field, rank)
     if letter == "i":
         header = _HEADERS.get(argument.lower())
-        return slot(*header, part="host" if argument.lower() == "host" else "") if header else slot(shapes.TEXT)
+        return slot(*header, part="host" if argument.lower() == "host" else "") if header else slot(shapes.VALUE)
     if letter == "T":
         unit = argument.lower() if not argument.startswith("fracsec") else "fracsec"
         if unit not in _UNITS:
@@ -197,7 +197,9 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
         return slot(shapes.QUERY, Field("query"), part="query")
     if letter == "e" and argument == "UNIQUE_ID":
         return slot(shapes.WORD, Field("trace_id"), 0)
-    return slot(shapes.NUMBER if letter == "P" else shapes.TEXT, part="")
+    if letter == "x":  # of mod_ssl; names of certificates hold spaces
+        return slot(shapes.TEXT if re.search("_DN|_CERT|_START|_END", argument) else shapes.WORD)
+    return slot(shapes.NUMBER if letter == "P" else shapes.VALUE, part="")
 
 
 def known(slot: Slot) -> bool:

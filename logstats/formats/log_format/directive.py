@@ -19,7 +19,8 @@ from typing import Final
 from logstats.errors import FormatError
 
 _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
-_WORD: Final = re.compile(rf"(?:{_QUOTED.pattern}|[^\s'\";]|;(?!\s*$))+", re.DOTALL)
+_WORD: Final = re.compile(rf"(?:{_QUOTED.pattern}|[^\s'\"])+", re.DOTALL)
+_STATEMENT: Final = re.compile(rf"(?:{_QUOTED.pattern}|[^;'\"])+", re.DOTALL)  # up to nginx's semicolon
 _ENTITY: Final = re.compile(r"&(?:quot|apos|lt|gt|amp|#\d{1,4}|#x[0-9A-Fa-f]{1,4});")
 
 
@@ -35,6 +36,10 @@ class Definition:
 def definition(text: str) -> Definition:
     """The string that a server would compile, out of what was pasted. Raises FormatError."""
     text = text.strip()
+    if text.startswith("#"):  # commented out, as in the configuration that nginx comes with
+        text = re.sub(r"(?m)^[ \t]*#[ \t]*", "", text).strip()
+    if len(re.findall(r"(?im)^[ \t]*(?:log_format|LogFormat)[ \t]", text)) > 1:
+        raise FormatError("this defines more than one format", "paste the one that the log was written by")
     xml = bool(_ENTITY.search(text))
     if valve := re.search(r"\bpattern\s*=\s*(\"[^\"]*\"|'[^']*')", text):
         return Definition(html.unescape(valve[1][1:-1]), xml=True)
@@ -62,7 +67,8 @@ def definition(text: str) -> Definition:
 
 def _nginx(rest: str) -> Definition:
     """The rest of a `log_format` directive: a name, an option, and strings that nginx puts together."""
-    words = [match[0] for match in _WORD.finditer(rest.rstrip().removesuffix(";"))]
+    whole = _STATEMENT.match(rest)
+    words = [match[0] for match in _WORD.finditer(whole[0] if whole else rest)]
     if words and not words[0].startswith(("'", '"')):
         words.pop(0)  # the name
     escape = ""

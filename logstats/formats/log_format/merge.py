@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -28,9 +28,8 @@ def merged(parts: Sequence[Part], *, dashes: bool) -> list[Part]:
     return _each(made, _request, 5)
 
 
-def _each(parts: list[Part], join: object, size: int) -> list[Part]:
+def _each(parts: list[Part], join: Callable[[Sequence[Part]], Slot | None], size: int) -> list[Part]:
     """The parts with each run of so many that can be joined made one."""
-    assert callable(join)
     place = 0
     while place + size <= len(parts):
         one = join(parts[place : place + size])

@@ -24,6 +24,7 @@ _EPOCH: Final = Time("", frozenset({"epoch", "fraction"}))
 # name → (shape, what it becomes, which of several for one role is better: the lower number)
 _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "remote_addr": (shapes.ADDRESS, Field("client_ip"), 0),
+    "the_real_ip": (shapes.ADDRESS, Field("client_ip"), 1),
     "realip_remote_addr": (shapes.ADDRESS, Field("client_ip"), 9),
     "proxy_protocol_addr": (shapes.ADDRESS, Field("client_ip"), 5),
     "remote_user": (shapes.WORD, Field("user_id"), 0),
@@ -47,12 +48,13 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "http_host": (shapes.HOST, Field("host"), 1),
     "server_name": (shapes.HOST, Field("host"), 2),
     "request_id": (shapes.WORD, Field("trace_id"), 0),
+    "req_id": (shapes.WORD, Field("trace_id"), 1),
     "http_x_request_id": (shapes.WORD, Field("trace_id"), 1),
     "http_x_correlation_id": (shapes.WORD, Field("trace_id"), 2),
     "http_x_trace_id": (shapes.WORD, Field("trace_id"), 3),
     "http_x_amzn_trace_id": (shapes.WORD, Field("trace_id"), 4),
     "http_traceparent": (shapes.WORD, Field("trace_id"), 5),
-    "http_referer": (shapes.TEXT, Field("referer"), 0),
+    "http_referer": (shapes.VALUE, Field("referer"), 0),
     "http_user_agent": (shapes.TEXT, Field("user_agent"), 0),
     # What a proxy in front says of the client; `compile` decides between these and the peer's address.
     "http_x_forwarded_for": (shapes.ADDRESSES, Field("forwarded_for"), 0),
@@ -104,6 +106,12 @@ _WORDS: Final = """
     ssl_preread_protocol ssl_preread_server_name ssl_protocol ssl_server_name ssl_session_id ssl_session_reused
     ssl_sigalg uid_got uid_reset uid_set
 """
+# What a widely used build or distribution of nginx adds: ingress-nginx, APISIX, Kong, modules for Brotli and zstd.
+_OF_OTHERS: Final = """
+    balancer_ip best_http_host brotli_ratio ingress_name kong_request_id location_path namespace pass_access_scheme
+    pass_server_port proxy_alternative_upstream_name proxy_upstream_name service_name service_port upstream_host
+    upstream_scheme upstream_uri zstd_ratio
+"""
 _NUMBERS: Final = """
     bytes_received connection connections_active connections_reading connections_waiting connections_writing
     content_length request_length session_time tcpinfo_rcv_space tcpinfo_rtt tcpinfo_rttvar tcpinfo_snd_cwnd
@@ -134,9 +142,12 @@ _PREFIXES: Final = (
     "proxy_protocol_tlv_",
     "jwt_claim_",
     "jwt_header_",
+    "geoip2_",
+    "opentracing_context_",
 )
 _SHAPES: Final = {
     **dict.fromkeys(_WORDS.split(), shapes.WORD),
+    **dict.fromkeys(_OF_OTHERS.split(), shapes.WORD),
     **dict.fromkeys(_NUMBERS.split(), shapes.NUMBER),
     **dict.fromkeys(_TEXTS.split(), shapes.TEXT),
     **dict.fromkeys(_UPSTREAM.split(), shapes.UPSTREAM),
@@ -170,4 +181,4 @@ def _slot(name: str, written: str, place: int, escaped: bool) -> Slot:
 
 def _shape_of(name: str) -> Shape:
     """The values of a variable that logstats has no use for; of one that it does not know, any text."""
-    return _SHAPES_OF_PARTS.get(_PARTS.get(name, ""), _SHAPES.get(name, shapes.TEXT))
+    return _SHAPES_OF_PARTS.get(_PARTS.get(name, ""), _SHAPES.get(name, shapes.VALUE))

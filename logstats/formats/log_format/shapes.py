@@ -63,7 +63,8 @@ PATH: Final = Shape(".*?", "", "/*", free=True, strict="[^ ]*?")  # decoded, so 
 QUERY: Final = _made_of("^ ")
 QUESTION: Final = Shape(r"(?:\?[^ ]*?)?", "^ ", "?")  # a query with its question mark, or nothing
 IS_ARGS: Final = Shape(r"\??", "?", "?")
-TEXT: Final = Shape(".*?", free=True)
+TEXT: Final = Shape(".*?", free=True)  # nearly always of some words
+VALUE: Final = Shape(".*?", free=True, strict="[^ ]*?")  # mostly one word: a header, a cookie, a referer
 REQUEST: Final = Shape(f"{_LINE}|.*?", free=True, strict=_LINE)
 ADDRESSES: Final = Shape(r"-|(?:[^ ,]+(?:, ?[^ ,]+)*)?", r"^\"|;()<>=", free=False)
 # What several upstream servers said: `a, b : c`. https://nginx.org/en/docs/http/ngx_http_upstream_module.html#variables
