@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from logstats.reports.model import (
     UniqueUsers,
 )
 from logstats.reports.over_time import gather
+from logstats.reports.ranked import Ranked, RankedKey, rank
 from logstats.sketches import loghist
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.statistics import Statistics
@@ -42,26 +43,23 @@ def build(
     minutes = statistics.traffic.by_class()
     statuses = [(status, n) for status, n in statistics.traffic.statuses().iter_rows() if status is not None]
     overall = _overall(statistics.endpoints, percentiles, counts.invalid.get("duration", 0))
-    # The columns that a sort needs are computed whether or not they are shown.
-    ps = tuple(dict.fromkeys([*percentiles, *([sort[1:]] if sort.startswith("p") else [])]))
-    rows = _ranked(statistics.endpoints, ps, sort)
     total_us = overall.sum_us if overall else 0
+    ranked = rank(statistics.endpoints, percentiles, sort, top)
+    breakdowns = {column: rank(held, percentiles, sort, top) for column, held in statistics.breakdowns.items()}
     endpoints = [
         EndpointRow(
-            row["method"],
-            schema.OTHER if row["folded"] else row["endpoint"],
-            row["requests"],
-            row["errors"],
-            row["bytes"],
-            row["classes"],
-            _without(row["latency"], ps, percentiles),
-            row["latency"].sum_us / total_us if row["latency"] and total_us else None,
+            row.texts[0],
+            row.texts[1] or "",
+            row.requests,
+            row.errors,
+            row.bytes,
+            row.status_classes,
+            row.latency,
+            row.latency.sum_us / total_us if row.latency and total_us else None,
         )
-        for row in rows
-        if row["folded"] or row["endpoint"] is not None
+        for row in ranked.rows
     ]
-    breakdowns = {column: _ranked(held, ps, sort) for column, held in statistics.breakdowns.items()}
-    notes, folded = _folded(statistics, rows, breakdowns)
+    notes = _folded(statistics, ranked, breakdowns)
     untimed = int(minutes.filter(pl.col("minute").is_null())["requests"].sum())
     return Report(
         generated_at=(generated_at or datetime.now(UTC)).replace(microsecond=0),
@@ -84,23 +82,10 @@ def build(
         status_classes=_classes((status // 100, n) for status, n in statuses),
         levels=dict(sorted(statistics.levels.counts.items())),
         latency=overall,
-        endpoints=endpoints[:top],
-        endpoints_total=len(endpoints) - bool(folded),
-        endpoints_folded=folded,
-        breakdowns={
-            column: [
-                BreakdownRow(
-                    schema.OTHER if row["folded"] else row[column],
-                    row["requests"],
-                    row["errors"],
-                    row["bytes"],
-                    _without(row["latency"], ps, percentiles),
-                )
-                for row in table
-                if row["folded"] or row[column] is not None
-            ][:top]
-            for column, table in breakdowns.items()
-        },
+        endpoints=endpoints,
+        endpoints_total=ranked.total,
+        endpoints_folded=ranked.folded,
+        breakdowns={column: [_breakdown_row(row) for row in held.rows] for column, held in breakdowns.items()},
         unique_users=UniqueUsers(
             statistics.users.total(),
             statistics.users.standard_error,
@@ -118,11 +103,12 @@ def build(
 
 def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
     """The figures of selections with requests, by name."""
-    rows = _ranked(statistics.selections.ranking, ("50",), "requests")
-    return {
-        row["selection"]: BreakdownRow(row["selection"], row["requests"], row["errors"], row["bytes"], row["latency"])
-        for row in rows
-    }
+    rows = map(_breakdown_row, rank(statistics.selections.ranking, ("50",), "requests").rows)
+    return {row.value: row for row in rows}
+
+
+def _breakdown_row(row: RankedKey) -> BreakdownRow:
+    return BreakdownRow(row.texts[0] or "", row.requests, row.errors, row.bytes, row.latency)
 
 
 def _minutes(by_class: pl.DataFrame) -> list[Minute]:
@@ -145,12 +131,12 @@ def _classes(pairs: Any) -> dict[str, int]:
 
 
 def _overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Latency | None:
-    counts = ranking.counts().select(pl.col("timed", "us").sum(), pl.col("us_min").min(), pl.col("us_max").max())
+    counts = ranking.counts_by_id().select(pl.col("timed", "us").sum(), pl.col("us_min").min(), pl.col("us_max").max())
     row = counts.row(0, named=True)
     if not row["timed"]:
         # A format without durations has no latency; one whose durations are all invalid says so.
         return None
-    histogram = ranking.histogram().group_by("bucket").agg(pl.col("count").sum()).sort("bucket", nulls_last=False)
+    histogram = ranking.histogram_by_id().group_by("bucket").agg(pl.col("count").sum()).sort("bucket", nulls_last=False)
     stats = pl.DataFrame({"count": [row["timed"]], "min_ms": [row["us_min"] / 1000], "max_ms": [row["us_max"] / 1000]})
     values = loghist.percentiles(histogram, [], stats, list(percentiles)).row(0)
     return Latency(
@@ -166,102 +152,17 @@ def _overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Late
     )
 
 
-def _ranked(ranking: Ranking, percentiles: Sequence[str], sort: str) -> list[dict[str, Any]]:
-    """One dict per key, in the order asked for; what was folded comes last."""
-    keys = [*ranking.keys.columns, "folded"]
-    counts = ranking.counts()
-    totals = counts.group_by(keys).agg(
-        pl.col("requests", "bytes", "timed", "us").sum(),
-        pl.col("requests").filter(pl.col("status_class") == 5).sum().alias("errors"),
-        pl.col("us_min").min(),
-        pl.col("us_max").max(),
-        pl.struct("status_class", "requests").sort_by("status_class").alias("classes"),
-    )
-    histogram = ranking.histogram().sort("bucket", nulls_last=False)
-    stats = totals.filter(pl.col("timed") > 0).select(
-        *keys, count="timed", min_ms=pl.col("us_min") / 1000, max_ms=pl.col("us_max") / 1000
-    )
-    # The keys may be null: number them, so that joining needs no care.
-    numbered = totals.select(keys).with_row_index("key")
-    histogram = histogram.join(numbered, on=keys, how="left", nulls_equal=True).select("key", "bucket", "count")
-    stats = stats.join(numbered, on=keys, how="left", nulls_equal=True).drop(keys)
-    values = loghist.percentiles(histogram, ["key"], stats, list(percentiles))
-    names = [column for column in values.columns if column != "key"]
-    buckets = histogram.group_by("key", maintain_order=True).agg(pl.struct("bucket", "count").alias("buckets"))
-    table = (
-        totals.with_row_index("key").join(values, on="key", how="left").join(buckets, on="key", how="left").drop("key")
-    )
-    rows = []
-    for row in table.iter_rows(named=True):
-        row["classes"] = _classes((c["status_class"], c["requests"]) for c in row["classes"])
-        row["latency"] = None
-        if row["timed"]:
-            row["latency"] = Latency(
-                count=row["timed"],
-                avg=row["us"] / row["timed"] / 1000,
-                min=row["us_min"] / 1000,
-                max=row["us_max"] / 1000,
-                percentiles={p: row[name] for p, name in zip(percentiles, names, strict=True)},
-                relative_error=loghist.ALPHA,
-                invalid=0,
-                buckets=[(b["bucket"], b["count"]) for b in row["buckets"]],
-                sum_us=int(row["us"]),
-            )
-        row["bytes"] = int(row["bytes"])
-        rows.append(row)
-    measure = _measure(sort)
-    texts = ranking.keys.columns
-
-    def order(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (
-            row["folded"],
-            -measure(row),
-            -row["requests"],
-            *((row[t] is not None, row[t] or "") for t in texts),
-        )
-
-    return sorted(rows, key=order)
-
-
-def _measure(sort: str) -> Callable[[dict[str, Any]], float]:
-    if sort in ("requests", "errors"):
-        return lambda row: float(row[sort])
-
-    def latency(row: dict[str, Any]) -> float:
-        held: Latency | None = row["latency"]
-        if held is None:
-            return -1.0
-        if sort == "total":
-            return float(held.sum_us)
-        if sort in ("avg", "max"):
-            return float(getattr(held, sort))
-        return held.percentiles[sort[1:]]
-
-    return latency
-
-
-def _without(latency: Latency | None, computed: Sequence[str], shown: Sequence[str]) -> Latency | None:
-    """Drop the percentile that only the sort needed."""
-    if latency is None or set(computed) == set(shown):
-        return latency
-    from dataclasses import replace
-
-    return replace(latency, percentiles={p: latency.percentiles[p] for p in shown})
-
-
-def _folded(
-    statistics: Statistics, endpoints: list[dict[str, Any]], breakdowns: dict[str, list[dict[str, Any]]]
-) -> tuple[list[str], int]:
-    """What is said of the caps, and the requests of endpoints beyond theirs."""
+def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ranked]) -> list[str]:
+    """What is said of the caps."""
     notes = []
-    folded = sum(row["requests"] for row in endpoints if row["folded"])
     cap = f"{statistics.wanted.max_endpoints:,}"
-    if folded:
-        notes.append(f"{folded:,} requests to endpoints beyond the first {cap} are counted as {schema.OTHER}")
-    for column, rows in breakdowns.items():
-        over = sum(row["requests"] for row in rows if row["folded"])
-        if over:
-            notes.append(f"{over:,} requests of {column} values beyond the first {cap} are counted as {schema.OTHER}")
+    if endpoints.folded:
+        notes.append(f"{endpoints.folded:,} requests to endpoints beyond the first {cap} are counted as {schema.OTHER}")
+    for column, held in breakdowns.items():
+        if held.folded:
+            notes.append(
+                f"{held.folded:,} requests of {column} values beyond the first {cap} are counted as {schema.OTHER}"
+            )
     if statistics.traffic.folded:
         notes.append(
             f"{statistics.traffic.folded:,} requests are in minutes beyond the first million, not shown by minute"
@@ -270,4 +171,4 @@ def _folded(
         notes.append(
             f"{statistics.latency.folded:,} durations are in minutes beyond the first million, not shown over time"
         )
-    return notes, folded
+    return notes

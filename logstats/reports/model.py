@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from logstats.reports.buckets import Bucket, Buckets
 from logstats.reports.clock import Clock
 
 SCHEMA_VERSION: Final = 1
@@ -36,21 +38,23 @@ class Latency:
     percentiles: dict[str, float]
     relative_error: float
     invalid: int
-    buckets: list[tuple[int | None, int]]
+    buckets: Sequence[Bucket]
     sum_us: int
 
-    def to_dict(self, *, overall: bool) -> dict[str, Any]:
-        """The JSON form; the error bound and the invalid ones are said once, with the overall latency."""
-        said = {"relative_error": self.relative_error, "invalid": self.invalid} if overall else {}
+    def figures(self) -> dict[str, Any]:
+        """The JSON form, but for what the overall latency alone says, and the buckets."""
         return {
             "count": self.count,
             "avg": self.avg,
             "min": self.min,
             "max": self.max,
             "percentiles": self.percentiles,
-            **said,
-            "buckets": [list(pair) for pair in self.buckets],
         }
+
+    def to_dict(self, *, overall: bool) -> dict[str, Any]:
+        """The JSON form; the error bound and the invalid ones are said once, with the overall latency."""
+        said = {"relative_error": self.relative_error, "invalid": self.invalid} if overall else {}
+        return {**self.figures(), **said, "buckets": [list(pair) for pair in self.buckets]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,18 @@ class EndpointRow:
         """Method and endpoint."""
         return f"{self.method} {self.endpoint}" if self.method else self.endpoint
 
+    def figures(self) -> dict[str, Any]:
+        """The JSON form, but for the latency."""
+        return {
+            "method": self.method,
+            "endpoint": self.endpoint,
+            "requests": self.requests,
+            "errors": self.errors,
+            "bytes": self.bytes,
+            "status_classes": self.status_classes,
+            "share_of_time": self.share_of_time,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class BreakdownRow:
@@ -82,6 +98,10 @@ class BreakdownRow:
     errors: int
     bytes: int
     latency: Latency | None
+
+    def figures(self) -> dict[str, Any]:
+        """The JSON form, but for the latency."""
+        return {"value": self.value, "requests": self.requests, "errors": self.errors, "bytes": self.bytes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +138,7 @@ class Interval:
     users: int
     timed: int
     percentiles: dict[str, float]
-    buckets: list[tuple[int | None, int]]
+    buckets: Sequence[Bucket]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,34 +305,10 @@ class Report:
             "status_classes": self.status_classes,
             "levels": self.levels,
             "latency_ms": self.latency and self.latency.to_dict(overall=True),
-            "endpoints": [
-                {
-                    "method": row.method,
-                    "endpoint": row.endpoint,
-                    "requests": row.requests,
-                    "errors": row.errors,
-                    "bytes": row.bytes,
-                    "status_classes": row.status_classes,
-                    "share_of_time": row.share_of_time,
-                    "latency_ms": row.latency and row.latency.to_dict(overall=False),
-                }
-                for row in self.endpoints
-            ],
+            "endpoints": [_row(row) for row in self.endpoints],
             "endpoints_total": self.endpoints_total,
             "endpoints_folded": self.endpoints_folded,
-            "breakdowns": {
-                column: [
-                    {
-                        "value": row.value,
-                        "requests": row.requests,
-                        "errors": row.errors,
-                        "bytes": row.bytes,
-                        "latency_ms": row.latency and row.latency.to_dict(overall=False),
-                    }
-                    for row in rows
-                ]
-                for column, rows in self.breakdowns.items()
-            },
+            "breakdowns": {column: [_row(row) for row in rows] for column, rows in self.breakdowns.items()},
             "unique_users": {
                 "total": users.total,
                 "standard_error": users.standard_error or 0.0,
@@ -344,8 +340,41 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """The JSON report as text, ASCII only, so that nothing in a log can address a terminal."""
-        return json.dumps(self.to_dict(), allow_nan=False)
+        """The JSON report as text, ASCII only, so that nothing in a log can address a terminal.
+
+        It is what `json.dumps` makes of `to_dict`. Rankings, nearly all of it, are put together from the texts of their
+        histograms, which takes a fifth of the time.
+        """
+        rankings = {
+            "endpoints": _rows_as_json(self.endpoints),
+            "breakdowns": _object((column, _rows_as_json(rows)) for column, rows in self.breakdowns.items()),
+        }
+        rest = replace(self, endpoints=[], breakdowns={}).to_dict()
+        return _object((key, rankings.get(key) or _encode(value)) for key, value in rest.items())
+
+
+_encode: Final = json.JSONEncoder(allow_nan=False).encode
+
+
+def _row(row: EndpointRow | BreakdownRow) -> dict[str, Any]:
+    return {**row.figures(), "latency_ms": row.latency and row.latency.to_dict(overall=False)}
+
+
+def _rows_as_json(rows: Sequence[EndpointRow | BreakdownRow]) -> str:
+    """What `json.dumps` makes of `_row` of each."""
+    return f"[{', '.join(map(_row_as_json, rows))}]"
+
+
+def _row_as_json(row: EndpointRow | BreakdownRow) -> str:
+    held = row.latency
+    if held is None or not isinstance(held.buckets, Buckets):
+        return _encode(_row(row))
+    latency = f'{_encode(held.figures())[:-1]}, "buckets": {held.buckets.json}}}'
+    return f'{_encode(row.figures())[:-1]}, "latency_ms": {latency}}}'
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    return f"{{{', '.join(f'{_encode(key)}: {value}' for key, value in members)}}}"
 
 
 def iso(time: datetime) -> str:

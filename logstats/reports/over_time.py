@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from logstats.reports.buckets import Histograms
 from logstats.reports.model import Interval, OverTime
 from logstats.summaries import latency
 from logstats.summaries.statistics import Statistics
@@ -60,14 +61,11 @@ def gather(
         pl.col("bytes").sum(), pl.struct("status_class", "requests").alias("classes"), pl.col("requests").sum()
     )
     buckets = statistics.latency.table().drop_nulls("minute").group_by(start, "bucket").agg(pl.col("count").sum())
-    held = (
-        buckets.sort("bucket", nulls_last=False).group_by("minute").agg(pl.struct("bucket", "count").alias("buckets"))
-    )
+    histograms = Histograms(buckets.sort("minute", "bucket", nulls_last=False).rename({"minute": "key"}))
     measured = latency.percentiles(buckets, ["minute"], percentiles)
     rows = (
         table.join(statistics.users.per_step(step), on="minute", how="left")
         .join(measured, on="minute", how="left")
-        .join(held, on="minute", how="left")
         .sort("minute")
     )
     intervals = []
@@ -83,7 +81,7 @@ def gather(
                 users=row["users"] or 0,
                 timed=row["count"] or 0,
                 percentiles={p: row[p] for p in percentiles} if row["count"] else {},
-                buckets=[(b["bucket"], b["count"]) for b in row["buckets"] or ()],
+                buckets=histograms.of(row["minute"]),
             )
         )
     hours = statistics.users.per_step(60)

@@ -80,15 +80,29 @@ class Ranking:
         timed = numbered.filter(pl.col("bucket") != NO_DURATION)
         self._histogram.add(timed.select("id", "bucket", count="timed"))
 
-    def counts(self) -> pl.DataFrame:
-        """(key…, folded, status_class, requests, bytes, timed, us, us_min, us_max)."""
-        return self.keys.name(self._counts.table())
+    def counts_by_id(self) -> pl.DataFrame:
+        """(id, status_class, requests, bytes, timed, us, us_min, us_max); `keys` has what an id stands for."""
+        return self._counts.table()
 
-    def histogram(self) -> pl.DataFrame:
-        """(key…, folded, bucket, count); bucket null is exactly 0 ms."""
-        table = self._histogram.table()
+    def histogram_by_id(self) -> pl.DataFrame:
+        """(id, bucket, count); bucket null is exactly 0 ms."""
         zero = pl.when(pl.col("bucket") != ZERO).then("bucket")
-        return self.keys.name(table.with_columns(zero.alias("bucket")))
+        return self._histogram.table().with_columns(zero.alias("bucket"))
+
+    def totals(self) -> pl.DataFrame:
+        """(id, key…, folded, requests, errors, bytes, timed, us, us_min, us_max), a row per key and in no order."""
+        by_id = (
+            self._counts.table()
+            .group_by("id")
+            .agg(
+                pl.col("requests").sum(),
+                pl.col("requests").filter(pl.col("status_class") == 5).sum().alias("errors"),
+                pl.col("bytes", "timed", "us").sum(),
+                pl.col("us_min").min(),
+                pl.col("us_max").max(),
+            )
+        )
+        return self.keys.name(by_id)
 
 
 ENDPOINT_KEYS: Final = ("method", "endpoint")

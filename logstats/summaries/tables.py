@@ -106,9 +106,9 @@ class Keys:
         return numbered.drop(*self.columns, "first").with_columns(pl.col("id").fill_null(self.OTHER))
 
     def name(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Replace `id` by the key columns again; all of them null for `OTHER`, told apart by `folded`."""
+        """Add the key columns to `id`; all of them null for `OTHER`, told apart by `folded`."""
         named = table.join(self._known, on="id", how="left")
-        return named.with_columns(folded=pl.col("id") == self.OTHER).drop("id")
+        return named.with_columns(folded=pl.col("id") == self.OTHER)
 
 
 class Minutes:

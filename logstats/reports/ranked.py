@@ -1,0 +1,116 @@
+"""A ranking read out: its keys in the order that was asked for, and the figures of those that are kept.
+
+What decides the order is reckoned first, for all keys and in columns; the rest only for the keys that are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+import polars as pl
+
+from logstats import schema
+from logstats.reports.buckets import Histograms
+from logstats.reports.model import Latency
+from logstats.sketches import loghist
+from logstats.summaries.ranking import Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class RankedKey:
+    """One key. `texts` are its columns; what was folded has none but the last, which is `(other)`."""
+
+    texts: tuple[str | None, ...]
+    requests: int
+    errors: int
+    bytes: int
+    status_classes: dict[str, int]
+    latency: Latency | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The keys that are kept, what was folded last; how many keys there are, but for what was folded, and how many
+    requests that was."""
+
+    rows: list[RankedKey]
+    total: int
+    folded: int
+
+
+def rank(ranking: Ranking, percentiles: Sequence[str], sort: str, top: int | None = None) -> Ranked:
+    """The first `top` keys of a ranking, or all of them.
+
+    They are ordered by `sort` (`names.SORTS`, the greatest first; keys without a duration come last if it is about
+    durations), then by requests, then by their texts. A key whose last column is null is left out.
+    """
+    texts = ranking.keys.columns
+    totals = ranking.totals()
+    folded = int(totals.filter("folded")["requests"].sum())
+    totals = totals.filter(pl.col("folded") | pl.col(texts[-1]).is_not_null())
+    histogram = ranking.histogram_by_id()
+    measure = pl.Series("measure", _measures(totals, histogram, sort), dtype=pl.Float64)
+    descending = [False, True, True, *(False for _ in texts)]
+    ordered = totals.with_columns(measure).sort("folded", "measure", "requests", *texts, descending=descending)
+    kept = ordered.head(len(ordered) if top is None else top).drop("measure").with_row_index("key")
+    return Ranked(list(_rows(kept, ranking, histogram, percentiles)), len(ordered) - bool(folded), folded)
+
+
+def _measures(totals: pl.DataFrame, histogram: pl.DataFrame, sort: str) -> Iterable[float]:
+    """What keys are ordered by; -1 for a key without a duration if it is one."""
+    if sort in ("requests", "errors"):
+        return totals[sort].cast(pl.Float64)
+    timed = totals["timed"].to_list()
+    if sort == "max":
+        return [most / 1000 if count else -1.0 for most, count in zip(totals["us_max"].to_list(), timed, strict=True)]
+    if sort in ("avg", "total"):
+        # Sums may be greater than what Float64 holds exactly, where Python divides right.
+        sums = zip(totals["us"].to_list(), timed, strict=True)
+        return [(us / count / 1000 if sort == "avg" else float(us)) if count else -1.0 for us, count in sums]
+    found = loghist.percentiles(histogram, ["id"], _stats(totals, "id"), [sort[1:]])
+    measured = totals.select("id").join(found, on="id", how="left", maintain_order="left")
+    return measured[sort[1:]].fill_null(-1.0)
+
+
+def _stats(totals: pl.DataFrame, key: str) -> pl.DataFrame:
+    return totals.filter(pl.col("timed") > 0).select(
+        key, count="timed", min_ms=pl.col("us_min") / 1000, max_ms=pl.col("us_max") / 1000
+    )
+
+
+def _rows(
+    kept: pl.DataFrame, ranking: Ranking, histogram: pl.DataFrame, percentiles: Sequence[str]
+) -> Iterable[RankedKey]:
+    """The rows of (key, id, key columns…, folded, figures…), in their order."""
+    texts = ranking.keys.columns
+    held = histogram.join(kept.select("id", "key"), on="id").select("key", "bucket", "count")
+    held = held.sort("key", "bucket", nulls_last=False)
+    histograms = Histograms(held)
+    found = loghist.percentiles(held, ["key"], _stats(kept, "key"), list(percentiles))
+    measured = kept.select("key").join(found, on="key", how="left", maintain_order="left").drop("key")
+    by_class: dict[int, dict[str, int]] = {}
+    counted = ranking.counts_by_id().filter(pl.col("status_class") > 0).sort("status_class")
+    for id_, status_class, requests in counted.select("id", "status_class", "requests").iter_rows():
+        by_class.setdefault(id_, {})[f"{status_class}xx"] = requests
+    figures = ("id", "requests", "errors", "bytes", "timed", "us", "us_min", "us_max")
+    columns = zip(*(kept[name].to_list() for name in figures), strict=True)
+    names = kept.select(*texts[:-1], pl.when("folded").then(pl.lit(schema.OTHER)).otherwise(texts[-1]).alias(texts[-1]))
+    estimates = measured.iter_rows() if percentiles else repeat(())
+    for key, (named, values, row) in enumerate(zip(names.iter_rows(), estimates, columns, strict=False)):
+        id_, requests, errors, size, timed, us, least, most = row
+        latency = None
+        if timed:
+            latency = Latency(
+                count=timed,
+                avg=us / timed / 1000,
+                min=least / 1000,
+                max=most / 1000,
+                percentiles=dict(zip(percentiles, values, strict=True)),
+                relative_error=loghist.ALPHA,
+                invalid=0,
+                buckets=histograms.of(key),
+                sum_us=us,
+            )
+        yield RankedKey(named, requests, errors, size, by_class.get(id_, {}), latency)

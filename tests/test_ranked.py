@@ -1,0 +1,153 @@
+"""Rankings read out: every order, and everything in the rows, against a dict, a sorted list and `json.dumps`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import percentile
+
+import logstats
+from logstats.reports.buckets import Histograms
+from logstats.reports.ranked import rank
+from logstats.sketches import loghist
+from logstats.summaries import ranking
+from logstats.summaries.names import SORTS
+
+Request = tuple[str | None, str | None, int | None, int, int | None]  # method, endpoint, status, bytes, microseconds
+
+requests = st.lists(
+    st.tuples(
+        st.sampled_from([None, "GET", "POST"]),
+        st.sampled_from([None, "", "/", "/ä", "/\U0001f600", "/\uffff", "/a", "/b"]),
+        st.sampled_from([None, 0, 101, 200, 204, 301, 404, 500, 503, 999]),
+        st.integers(0, 2**62),
+        st.one_of(st.none(), st.sampled_from([0, 1, 2, 1000, 10**6]), st.integers(0, 10**12)),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+def held(rows: list[Request], cap: int = 100) -> ranking.Ranking:
+    frame = pl.DataFrame(
+        {
+            **{name: [row[i] for row in rows] for i, name in enumerate(("method", "endpoint", "status", "bytes"))},
+            "duration_ms": [None if row[4] is None else row[4] / 1000 for row in rows],
+            "line": range(len(rows)),
+        },
+        schema={
+            "method": pl.String,
+            "endpoint": pl.String,
+            "status": pl.UInt16,
+            "bytes": pl.Int64,
+            "duration_ms": pl.Float64,
+            "line": pl.UInt32,
+        },
+    )
+    made = ranking.Ranking(ranking.ENDPOINT_KEYS, cap)
+    made.add(ranking.summarise(frame, ranking.ENDPOINT_KEYS))
+    return made
+
+
+def expected(rows: list[Request], sort: str, cap: int) -> list[dict[str, Any]]:
+    """One dict per key, sorted as people would say it."""
+    keys = list(dict.fromkeys(row[:2] for row in rows))
+    found = []
+    for key in [*keys[:cap], None]:
+        some = [row for row in rows if (row[:2] == key if key else row[:2] in keys[cap:])]
+        if not some or (key and key[1] is None):
+            continue
+        micros = sorted(row[4] for row in some if row[4] is not None)
+        errors = sum(row[2] is not None and row[2] // 100 == 5 for row in some)
+        measures = {"requests": len(some), "errors": errors}
+        if micros:
+            measures |= {"avg": sum(micros) / len(micros) / 1000, "total": float(sum(micros)), "max": micros[-1]}
+        classes = Counter(f"{row[2] // 100}xx" for row in some if row[2] is not None and row[2] >= 100)
+        method, endpoint = key or (None, "(other)")
+        found.append(
+            {
+                "order": (key is None, -measures.get(sort, -1), -len(some), method or "", endpoint),
+                "texts": (method, endpoint),
+                "requests": len(some),
+                "errors": errors,
+                "bytes": sum(row[3] for row in some),
+                "status_classes": dict(sorted(classes.items())),
+                "micros": micros,
+            }
+        )
+    return sorted(found, key=lambda row: row["order"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=requests, sort=st.sampled_from(SORTS), cap=st.integers(1, 20), top=st.none() | st.integers(1, 9))
+def test_is_what_a_sorted_list_says(rows: list[Request], sort: str, cap: int, top: int | None) -> None:
+    found = rank(held(rows, cap), ("50", "95", "99.9"), sort, top)
+    exact = expected(rows, sort, cap)
+    assert found.total == sum(row["texts"] != (None, "(other)") for row in exact)
+    assert found.folded == sum(row["requests"] for row in exact if row["texts"] == (None, "(other)"))
+    if sort.startswith("p"):  # an estimate: what it is is tested below, where it stands here
+        measures = [row.latency.percentiles[sort[1:]] if row.latency else -1.0 for row in rank(
+            held(rows, cap), (sort[1:],), sort, None).rows if row.texts != (None, "(other)")]  # fmt: skip
+        assert measures == sorted(measures, reverse=True)
+        by_texts = {row["texts"]: row for row in exact}
+        exact = [by_texts[row.texts] for row in found.rows]
+    assert len(found.rows) == len(exact[:top])
+    for row, right in zip(found.rows, exact[:top], strict=True):
+        assert {name: getattr(row, name) for name in ("texts", "requests", "errors", "bytes", "status_classes")} == {
+            name: right[name] for name in ("texts", "requests", "errors", "bytes", "status_classes")
+        }
+        assert list(row.status_classes) == list(right["status_classes"])
+        check_latency(row.latency, right["micros"])
+
+
+def check_latency(latency: Any, micros: list[int]) -> None:
+    if not micros:
+        assert latency is None
+        return
+    assert (latency.count, latency.sum_us) == (len(micros), sum(micros))
+    assert (latency.min, latency.max) == (micros[0] / 1000, micros[-1] / 1000)
+    assert latency.avg == sum(micros) / len(micros) / 1000
+    buckets = Counter(loghist.bucket_of(us / 1000) if us else None for us in micros)
+    assert latency.buckets == sorted(buckets.items(), key=lambda pair: (pair[0] is not None, pair[0] or 0))
+    assert list(latency.percentiles) == ["50", "95", "99.9"]
+    for text, value in latency.percentiles.items():
+        assert value == pytest.approx(percentile(micros, text) / 1000, rel=0.010001)
+
+
+def test_buckets_are_a_list_of_pairs() -> None:
+    pairs = {3: [(None, 2), (-4, 1), (9, 2**40)], 5: [(0, 1)]}
+    rows = [(key, bucket, count) for key, some in pairs.items() for bucket, count in some]
+    schema = {"key": pl.UInt32, "bucket": pl.Int32, "count": pl.Int64}
+    histograms = Histograms(pl.DataFrame(rows, schema=schema, orient="row"))
+    for key, right in {**pairs, 4: []}.items():
+        found = histograms.of(key)
+        assert found == right
+        assert right == found
+        assert found != [*right, (1, 1)]
+        assert (len(found), list(found), found[1:], repr(found)) == (len(right), right, right[1:], repr(right))
+        assert found.json == json.dumps([list(pair) for pair in right])
+
+
+@pytest.mark.parametrize("top", [None, 3])
+def test_json_is_what_json_dumps_writes(tmp_path: Any, top: int | None) -> None:
+    log = tmp_path / "access.log"
+    took = ("0.000", "0.004", "1.5", "-", "70")
+    log.write_text(
+        "".join(
+            f'10.0.0.{i % 7} - - [17/Jan/2025:10:{i % 50:02}:00 +0000] "GET /ä{i % 9}" 200 {i} "-" "\\x1b\\"" '
+            f"{took[i % 5]}\n"
+            for i in range(400)
+        )
+    )
+    report = logstats.report([log], by=["client_ip", "user_agent"], over_time=True, top=top, max_endpoints=5)
+    assert report.endpoints
+    assert report.over_time is not None
+    assert report.to_json() == json.dumps(report.to_dict(), allow_nan=False)
+    assert asdict(report)["endpoints"][0]["latency"]["buckets"]
