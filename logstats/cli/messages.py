@@ -115,8 +115,9 @@ class Messages:
         from logstats.kernels import library as kernels
 
         if not kernels.AVAILABLE:
+            what = "of another version, and not used" if kernels.LIBRARY.exists() else "missing"
             self.warn(
-                "installed without the part that is compiled: reading takes ten times as long",
+                f"the part of logstats that is compiled is {what}: reading takes ten times as long",
                 "install it again with a C compiler at hand, or from a wheel",
             )
 

@@ -2,6 +2,9 @@
 
 #include <stdint.h>
 
+/* Raise this, and ABI in library.py, when a function takes or gives something else than before. */
+#define ABI 1
+
 #define INLINE 12 /* bytes of a text that a view holds itself */
 
 /* A text as Arrow lays it out (columnar format, "Variable-size Binary View Layout"), little-endian. */

@@ -34,10 +34,11 @@ _VALUE: Final = 1  # and of one that has a number
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
+ABI: Final = 1  # as in kernels.h: how the functions are called
 
 # The functions that return a number.
 _COUNTING: Final = (
-    *("count_lines", "cut", "intern", "group", "group_texts"),
+    *("abi", "count_lines", "cut", "intern", "group", "group_texts"),
     *("text_bytes", "templates", "integers", "durations", "present"),
 )
 
@@ -58,9 +59,13 @@ def _loaded() -> ctypes.CDLL | None:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError:
         return None
-    for name in _COUNTING:
-        getattr(library, name).restype = ctypes.c_int64
-    return library
+    try:
+        for name in _COUNTING:
+            getattr(library, name).restype = ctypes.c_int64
+        known = library.abi() == ABI
+    except AttributeError:  # it lacks a function
+        known = False
+    return library if known else None
 
 
 _library: Final[Any] = _loaded()
