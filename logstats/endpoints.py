@@ -37,6 +37,8 @@ _FILE = re.compile(r"(.+?)((?:\.min|\.tar)?(?:\.[A-Za-z][A-Za-z0-9]{0,5}){1,2})"
 _JOINTS = re.compile(r"([._-])")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}={0,2}")
 _LONGEST = 256  # a longer segment is no name of a thing
+LONGEST_PATH: Final = 4096  # bytes: what Linux allows, and servers' own limits are near; of a longer path
+KEPT_OF_PATH: Final = 1000  # characters are kept, and `{long}` stands for the rest
 
 
 def template(path: str) -> str:
@@ -110,7 +112,15 @@ class Endpoints:
         self._remembered: dict[str, str] = {}
 
     def templates(self, paths: pl.Series) -> pl.Series:
-        """Paths (String) → endpoints (String), in the same order; null stays null."""
+        """Paths (String) → endpoints (String), in the same order; null stays null.
+
+        Of a path longer than `LONGEST_PATH` only the beginning tells, so that endpoints take bounded memory.
+        """
+        sizes = paths.str.len_bytes()
+        if (sizes.max() or 0) > LONGEST_PATH:  # type: ignore[operator]
+            paths = paths.zip_with(
+                (sizes <= LONGEST_PATH).fill_null(value=True), paths.str.slice(0, KEPT_OF_PATH) + "{long}"
+            )
         if self._routes is not None:
             return self._by_python(paths, self._one)
         if not self._templates:

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +18,18 @@ import pytest
 LINES = 300_000
 LIMIT_MB = 800  # 350 to 670 were seen; 1,000 for paths without their cap
 MEASURED = """
-import resource, sys
+import re, resource, sys
+from pathlib import Path
 from logstats.cli.main import run
 try:
     run()
 finally:
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
+    status = Path("/proc/self/status")  # of this program alone; getrusage counts what forked it, too
+    if status.exists():
+        peak = int(re.search("VmHWM:\\s*([0-9]+)", status.read_text())[1])
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print("peak", peak // 1024, file=sys.stderr)
 """
 
 
@@ -87,3 +94,17 @@ def test_memory_is_bounded_totals_exact_and_folding_said(name: str) -> None:
     if name == "minutes":
         assert len(report["minutes"]) == LINES
         assert report["unique_users"]["total"] == 7
+
+
+def test_lines_of_31_megabytes_take_bounded_memory(tmp_path: Path) -> None:
+    """Four of them took a gigabyte. A line longer than 4 MiB is rejected, and said to be; a shorter one is read."""
+    with (tmp_path / "a.log").open("w") as file:  # a process that is forked counts what this one has in memory
+        for size in [31_000_000] * 4 + [4_000_000] * 4:
+            file.write(line(path="/" + "a" * size))
+    command = [sys.executable, "-c", MEASURED, "report", "-q", "--format", "app", "-o", "json"]
+    with (tmp_path / "a.log").open("rb") as file:
+        ran = subprocess.run(command, stdin=file, capture_output=True, timeout=120)
+    report = json.loads(ran.stdout)
+    assert (report["lines"], report["requests"], report["rejects"]["by_reason"]) == (8, 4, {"too_long": 4})
+    assert [row["endpoint"] for row in report["endpoints"]] == ["/" + "a" * 999 + "{long}"]
+    assert int(ran.stderr.decode().split()[1]) < 400

@@ -285,3 +285,12 @@ def test_the_report_has_the_endpoints_of_the_document(tmp_path: Path) -> None:
         "/api/v1/bugs/abc": 1,
         "/api/v1/bugs/{bugId}": 2,
     }
+
+
+def test_endless_paths_are_one_endpoint_by_their_beginning() -> None:
+    """4,096 bytes are a path as it is; of a longer one the first 1,000 characters tell, and it says so."""
+    at_most, longer = "/" + "é" * 2047 + "x", "/" + "é" * 2047 + "xy"
+    assert [len(path.encode()) for path in (at_most, longer)] == [4096, 4097]
+    for endpoints in (Endpoints(), Endpoints(templates=False), Endpoints(["/users/{id}"])):
+        found = endpoints.templates(pl.Series([at_most, longer, None, longer + "z"])).to_list()
+        assert found == [at_most, longer[:1000] + "{long}", None, longer[:1000] + "{long}"]

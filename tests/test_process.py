@@ -93,12 +93,14 @@ def test_standard_error_that_is_full_stops_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("closed", "code"), [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0), ("2>&- none.log", 1)]
+    ("closed", "code"), [("<&-", 1), (">&-", 1), ("2>&-", 0), ("<&- >&- 2>&-", 1), ("2>&- none.log", 1)]
 )
 def test_streams_that_are_closed(closed: str, code: int) -> None:
     ran = shell(f'"$@" {closed}', "report", "-", stdin=LINE)
     assert ran.returncode == code
     assert b"Traceback" not in ran.stderr and b"Error" not in ran.stderr
+    said = {"<&-": b"-: standard input is closed", ">&-": b"standard output is closed"}.get(closed, b"")
+    assert said in ran.stderr
 
 
 def test_out_is_a_named_pipe(tmp_path: Path) -> None:

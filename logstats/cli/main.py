@@ -6,7 +6,6 @@ import errno
 import gc
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,11 +56,16 @@ def run() -> None:
     """Run the program. Whatever a user can cause ends in words and an exit code, never in a traceback."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's algebra, which nobody asks, would start its threads
     gc.set_threshold(50_000)  # importing makes many objects and no garbage: looking for it takes a tenth of the start
+    # Streams that whoever started us has closed: their numbers are taken, so that no other file gets them. What is
+    # written to standard output then fails, and `inputs` says that there is no standard input.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDONLY if name == "stdout" else os.O_RDWR)
+            if name != "stdin":
+                setattr(sys, name, os.fdopen(handle, mode))
     try:
         code = app(prog_name="logstats", standalone_mode=False)
+        sys.stdout.flush()
     except LogstatsError as error:
         Messages().error(error)
         code = error.exit_code
@@ -73,6 +77,8 @@ def run() -> None:
     except OSError as error:
         abandon(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
+        if error.errno == errno.EBADF and not where:
+            error = OSError("standard output is closed")
         hint = "make room for it" if error.errno == errno.ENOSPC else ""
         Messages().error(LogstatsError(where + (error.strerror or str(error)).lower(), hint))
         code = ExitCode.FAILED

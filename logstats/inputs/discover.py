@@ -39,7 +39,7 @@ def discover(arguments: Sequence[str]) -> tuple[list[Source], list[SourceError]]
                 "nothing to read: no source is named and standard input is the terminal",
                 "name log files, a directory of them, or pipe a log in; `-` reads lines as they are typed",
             )
-        return [Source("-", None)], []
+        arguments = ["-"]
     if list(arguments).count("-") > 1:
         raise UsageError("`-` is named twice", "standard input can be read only once: name it once")
     sources: list[Source] = []
@@ -57,6 +57,8 @@ def discover(arguments: Sequence[str]) -> tuple[list[Source], list[SourceError]]
 
 def _sources_of(argument: str) -> list[Source]:
     if argument == "-":
+        if sys.stdin is None:
+            raise SourceError("-", "standard input is closed", "pipe a log in, or name files")
         return [Source("-", None)]
     if not argument:
         raise SourceError("''", "an empty name names no file", "is a shell variable unset?")

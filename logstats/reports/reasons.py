@@ -17,7 +17,7 @@ REASONS: Final = {
     "not_an_object": "it is JSON, but not an object",
     "no_pairs": "it has no key=value",
     "no_known_fields": "no request and no message in it",
-    "too_long": "it is longer than 32 MiB",
+    "too_long": "it is longer than 4 MiB",
     "unknown_format": "no format reads it",
 }
 
