@@ -76,9 +76,9 @@ def once(*ranges: tuple[int, int]) -> Counter[int]:
 
 
 def left_over(root: Path) -> list[str]:
-    """Data files that no commit names, and what a writer left."""
+    """Data files that no commit names, or that were replaced and lie where they lay; and what a writer left."""
     held = files(root)
-    waiting = {path for commit in commits(root) for path in commit["removed"]}
+    waiting = {f"work/replaced/{path}.old" for commit in commits(root) for path in commit["removed"]}
     found = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
     known = {"lifecycle.toml", "catalog.sql", "commits/checkpoint.json"}
     return [

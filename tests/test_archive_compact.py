@@ -112,9 +112,10 @@ def test_removed_files_stay_for_those_who_read_them(tmp_path: Path) -> None:
     assert removed
     now = datetime.now(UTC)
     assert sweep(archive, now).removed == 0
-    assert all((root / path).exists() for path in removed)
-    assert sweep(archive, now + timedelta(hours=25)).removed == len(removed)
     assert not any((root / path).exists() for path in removed)
+    assert all((root / "work/replaced" / f"{path}.old").exists() for path in removed)
+    assert sweep(archive, now + timedelta(hours=25)).removed == len(removed)
+    assert not list((root / "work").iterdir())
     assert archive.snapshot().removed == {}
     assert sweep(archive, now + timedelta(hours=25)).removed == 0
     assert numbered.numbers(root) == numbered.once((0, 100))

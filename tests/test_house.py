@@ -71,6 +71,7 @@ MAY_IMPORT = {
         "create": {"log", "archive", "tiers"},
         "add": {"log", "archive", "ingest", "tiers"},
         "status": {"log", "archive", "tiers"},
+        "files": {"log", "archive", "publish"},
         "verify": {"log", "archive", "publish", "ingest", "tiers", "query"},
         "repair": {"log", "archive", "ingest", "query", "verify"},
     },

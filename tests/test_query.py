@@ -26,6 +26,7 @@ from hyperloglog import HyperLogLog
 from reference import percentile
 
 from logstats import api
+from logstats.archive import files
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
@@ -118,7 +119,7 @@ def _only(archive: Archive, folder: Path, keep: Callable[[str], bool]) -> Archiv
 
 
 @pytest.mark.parametrize(
-    ("where", "files", "rows"),
+    ("where", "opened", "rows"),
     [
         ("year=2025 AND month=1 AND day=17", r"cold/.*/day=17/", 897),
         ("year=2025 AND month=1 AND day=18", r"(hot|warm)/.*/day=18/", 1844),
@@ -129,10 +130,10 @@ def _only(archive: Archive, folder: Path, keep: Callable[[str], bool]) -> Archiv
     ],
 )
 def test_only_the_files_needed_are_opened(
-    tiered: Archive, tmp_path: Path, where: str, files: str, rows: int | None
+    tiered: Archive, tmp_path: Path, where: str, opened: str, rows: int | None
 ) -> None:
     query = f"SELECT count(*), count(path) FROM logs WHERE {where}"
-    copy = _only(tiered, tmp_path / "copy", lambda path: re.match(files, path) is not None)
+    copy = _only(tiered, tmp_path / "copy", lambda path: re.match(opened, path) is not None)
     with open_session(tiered.storage, tiered.snapshot()) as whole, open_session(copy.storage, copy.snapshot()) as part:
         (expected,), (found,) = ([r for f in s.run(query) for r in f.rows()] for s in (whole, part))
         assert found == expected
@@ -492,15 +493,24 @@ def test_buckets_are_those_of_the_sketch(tiered: Archive) -> None:
 
 
 def test_catalog_in_duckdbs_own_shell(tiered: Archive, tmp_path: Path) -> None:
-    """The same views and macros, from any folder."""
+    """The same views and macros, from the archive's folder, or with its place given."""
     shell = shutil.which("duckdb", path=str(Path(sys.executable).parent))
     assert shell, "pip install duckdb-cli"
     sql = (
         "SELECT count(*), min(timestamp)::VARCHAR, (SELECT unique_users(list(registers)) FROM users), "
         "(SELECT latency_percentile(list(bucket), list(count), 99) FROM latency) FROM logs"
     )
-    command = [shell, "-init", str(tiered.root / "catalog.sql"), "-json", "-c", sql]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    (tmp_path / "there.sql").write_text(
+        f"SET file_search_path = '{tiered.root}';\n.read {tiered.root / 'catalog.sql'}\n"
+    )
+    listing = [sys.executable, "-m", "logstats", "archive", "files", "-o", "sql", "--archive", str(tiered.root)]
+    (tmp_path / "files.sql").write_bytes(subprocess.run(listing, capture_output=True, timeout=60, check=True).stdout)
+    told = []
+    for folder, script in ((tiered.root, "catalog.sql"), (tmp_path, "there.sql"), (tmp_path, "files.sql")):
+        command = [shell, "-init", script, "-json", "-c", sql]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+        told.append(done.stdout)
+    assert len(set(told)) == 1
     with open_session(tiered.storage, tiered.snapshot()) as session:
         (expected,) = [row for frame in session.run(sql) for row in frame.rows()]
     (row,) = json.loads(done.stdout)
@@ -508,9 +518,10 @@ def test_catalog_in_duckdbs_own_shell(tiered: Archive, tmp_path: Path) -> None:
     assert str(expected[1]).endswith("+00")
 
 
-def test_catalog_is_rewritten_at_each_commit(tmp_path: Path) -> None:
+def test_catalog_is_rewritten_at_each_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third, _ = archives.logs_of_three_days(tmp_path)
     archive = archives.make(tmp_path / "archive", [first])
+    monkeypatch.chdir(archive.root)
     for source, rows in ((second, 1794), (third, 2691)):
         api.add([source], archive.root)
         with duckdb.connect() as connection:
@@ -518,13 +529,16 @@ def test_catalog_is_rewritten_at_each_commit(tmp_path: Path) -> None:
             assert connection.execute("SELECT count(*) FROM logs").fetchone() == (rows,)
 
 
-def test_names_that_need_quoting(tmp_path: Path) -> None:
+def test_names_that_need_quoting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = archives.make(tmp_path / 'it\'s\n"here"', [archives.SAMPLES / "combined.log"])
     with open_session(archive.storage, archive.snapshot()) as session:
         assert [row for frame in session.run("SELECT count(*) FROM logs") for row in frame.rows()] == [(897,)]
-    with duckdb.connect() as connection:
-        connection.execute((archive.root / "catalog.sql").read_text())
-        assert connection.execute("SELECT count(*) FROM logs").fetchone() == (897,)
+    monkeypatch.chdir(archive.root)
+    shown = "".join(f"{line}\n" for line in files.RENDERERS["sql"](archive, archive.snapshot(), None))
+    for script in ((archive.root / "catalog.sql").read_text(), shown):
+        with duckdb.connect() as connection:
+            connection.execute(script)
+            assert connection.execute("SELECT count(*) FROM logs").fetchone() == (897,)
 
 
 def test_a_snapshot_stays_what_it_was(tmp_path: Path) -> None:

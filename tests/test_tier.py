@@ -25,6 +25,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.log import faults, paths, tables
 from logstats.archive.log.commit import ArchiveError, DataFile
 from logstats.archive.log.orphans import sweep
+from logstats.archive.log.paths import ForeignPath
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import rows
 from logstats.archive.tiers import move, policy
@@ -207,6 +208,10 @@ def test_a_tier_on_another_disk(archive: Archive, tmp_path: Path) -> None:
     assert not other.exists()
     other.mkdir()
     before = rows_of(archive)
+    with pytest.raises(ForeignPath, match="names no such folder"):
+        archives.move(archive, policy=policy)  # of some --policy
+    (archive.root / "lifecycle.toml").write_text(policy)
+    archive = Archive.open(archive.root)
     archives.move(archive, policy=policy)
     files = archive.snapshot().select(tables.LOGS)
     assert all(file.path.startswith(f"{other}/warm/year=2025/month=1/day=") for file in files)
@@ -215,6 +220,23 @@ def test_a_tier_on_another_disk(archive: Archive, tmp_path: Path) -> None:
     archives.move(archive, policy=policy + '\n[cold]\nafter = "2d"')
     sweep(archive, datetime.now(UTC) + HOUR, timedelta(0))
     assert not [path for path in other.rglob("*") if path.is_file()]
+
+
+def test_a_tier_whose_folder_has_changed(archive: Archive, tmp_path: Path) -> None:
+    """Days that moved to the former one stay there, and are read there as long as the policy names it."""
+    before = rows_of(archive)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    (archive.root / "lifecycle.toml").write_text(f'[warm]\nafter = "1d"\npath = "{tmp_path}/one/"')
+    archives.move(Archive.open(archive.root), policy=(archive.root / "lifecycle.toml").read_text())
+    (archive.root / "lifecycle.toml").write_text(f'[warm]\nafter = "1d"\npath = "{tmp_path}/other"')
+    with pytest.raises(ArchiveError, match="names no such folder") as failed:
+        Archive.open(archive.root).snapshot()
+    assert f'former = ["{tmp_path}/one"]' in failed.value.hint
+    with (archive.root / "lifecycle.toml").open("a") as file:
+        file.write(f'\nformer = ["{tmp_path}/one"]')
+    assert rows_of(Archive.open(archive.root)).equals(before)
+    assert damage(Archive.open(archive.root)) == []
 
 
 def test_late_lines_of_a_day_that_has_moved(archive: Archive, tmp_path: Path) -> None:
@@ -286,7 +308,7 @@ def test_a_day_that_does_not_fit_into_memory(tmp_path: Path, monkeypatch: pytest
     stored = pl.read_parquet(archive.storage.at(file.path), columns=["path"], hive_partitioning=False)["path"]
     assert stored.len() == 250_000
     assert stored.is_sorted()
-    assert not list((archive.root / paths.WORK).iterdir())
+    assert [path.name for path in (archive.root / paths.WORK).iterdir()] == ["replaced"]
 
 
 def _watched(groups: Callable[..., Any], folder: Path, seen: list[str]) -> Callable[..., Any]:
@@ -341,8 +363,8 @@ def test_what_was_written_is_read_back(archive: Archive, monkeypatch: pytest.Mon
     before, rows = archive.snapshot(), rows_of(archive)
 
     def lying(step: str) -> None:
-        if step == "write.renamed":
-            path = max((archive.root / "cold").rglob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+        if step == "write.synced":
+            path = max((archive.root / "cold").rglob("*.tmp"), key=lambda path: path.stat().st_mtime_ns)
             data = bytearray(path.read_bytes())
             data[len(data) // 2] ^= 1
             path.write_bytes(bytes(data))

@@ -18,7 +18,7 @@ import pytest
 from logstats import api
 from logstats.archive.archive import Archive
 from logstats.archive.log import paths, tables
-from logstats.archive.log.commit import Commit
+from logstats.archive.log.commit import Commit, Damaged
 from logstats.archive.log.parquet_writer import Writer
 from logstats.archive.log.writer import Workspace
 from logstats.archive.verify import Finding, verify
@@ -37,9 +37,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 @pytest.fixture
 def archive(sound: Archive, tmp_path: Path) -> Archive:
-    """A copy to be damaged. (catalog.sql names the files of the other, so that is no part of it.)"""
+    """A copy to be damaged."""
     shutil.copytree(sound.root, tmp_path / "copy")
-    (tmp_path / "copy" / "catalog.sql").unlink()
     return Archive.open(tmp_path / "copy")
 
 
@@ -161,7 +160,7 @@ def test_a_missing_commit(archive: Archive) -> None:
     assert any(finding.path == paths.commit_path(3) and "missing" in finding.what for finding in found(archive))
 
 
-def test_a_damaged_checkpoint_is_named_and_does_no_harm(archive: Archive) -> None:
+def test_a_damaged_checkpoint_is_named(archive: Archive) -> None:
     before = archive.snapshot()
     with Workspace(archive) as workspace:
         archive.write_checkpoint(before, workspace.folder)
@@ -170,6 +169,9 @@ def test_a_damaged_checkpoint_is_named_and_does_no_harm(archive: Archive) -> Non
     whole = checkpoint.read_bytes()
     flip(checkpoint)
     assert [finding.path for finding in found(archive)] == [paths.CHECKPOINT]
+    with pytest.raises(Damaged, match=paths.CHECKPOINT):
+        archive.snapshot()
+    checkpoint.unlink()  # as the error says
     assert archive.snapshot() == before
     # One that is whole, but of other commits.
     with Workspace(archive) as workspace:

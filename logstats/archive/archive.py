@@ -15,4 +15,4 @@ class Archive(CommitLog):
         """Write what is derived from a snapshot: the checkpoint, now and then, and `catalog.sql`. Raises
         LogstatsError."""
         super().publish(snapshot, within)
-        self.storage.replace(paths.CATALOG, catalog.script(self.storage, snapshot).encode(), within)
+        self.storage.replace(paths.CATALOG, catalog.script(snapshot).encode(), within)

@@ -14,7 +14,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
 from logstats.archive.ingest.partition_writer import Partitions, to_arrow
 from logstats.archive.log import paths, tables
-from logstats.archive.log.commit import Commit, Conflict, DataFile
+from logstats.archive.log.commit import Commit, Conflict, Damaged, DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
 from logstats.archive.query import rows
@@ -25,10 +25,14 @@ _RESTORE = "bring it back from a backup"
 
 
 def repair(archive: Archive, *, progress: Callable[[float], None] | None = None) -> Iterator[Finding]:
-    """Make anew what can be: what was done is a note, what could not be is damage. Raises CorruptCommit if the commits
-    themselves cannot be read, since nothing else says what there was."""
+    """Make anew what can be: what was done is a note, what could not be is damage. Raises Damaged if the commits
+    themselves are not whole, since nothing else says what there was."""
     commits = list(archive.commits())
-    snapshot = archive.snapshot()
+    snapshot = Snapshot().after(commits)
+    readable = _has_readable_checkpoint(archive)
+    for damage in archive.snapshot(lenient=True).torn:
+        if readable or damage.path != paths.CHECKPOINT:
+            raise damage
     damaged: dict[str, str] = {}
     total, done = sum(file.bytes for file in snapshot.files.values()), 0
     for file in snapshot.files.values():
@@ -39,6 +43,9 @@ def repair(archive: Archive, *, progress: Callable[[float], None] | None = None)
             progress(100 * done / max(total, 1))
     gone = deleted_days(commits)
     with Workspace(archive) as workspace:
+        if not readable:
+            archive.write_checkpoint(snapshot, workspace.folder)
+            yield Finding(paths.CHECKPOINT, "it was damaged; made again from the commits", note=True)
         seen: set[str] = set()
         for path, problem in damaged.items():
             file = snapshot.files[path]
@@ -57,6 +64,15 @@ def repair(archive: Archive, *, progress: Callable[[float], None] | None = None)
         if archive.storage.size(paths.CHECKPOINT) is not None:
             archive.write_checkpoint(snapshot, workspace.folder)
         archive.publish(snapshot, workspace.folder)
+
+
+def _has_readable_checkpoint(archive: Archive) -> bool:
+    """Whether there is one that can be read, or none at all."""
+    try:
+        archive.checkpoint()
+    except Damaged:
+        return False
+    return True
 
 
 def _related(snapshot: Snapshot, file: DataFile) -> tuple[list[DataFile], list[DataFile]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -15,7 +14,8 @@ from logstats import schema
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
 from logstats.archive.log import paths, tables, writer
-from logstats.archive.log.commit import Commit, CorruptCommit, DataFile
+from logstats.archive.log.commit import Commit, Damaged, DataFile
+from logstats.archive.log.paths import ForeignPath
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.publish import catalog
 from logstats.archive.query import rows
@@ -44,11 +44,12 @@ def verify(
 
     With `deep`, rollups are computed again from the rows. Whatever is damaged, the rest is still checked.
     """
-    torn: list[CorruptCommit] = []
-    commits = list(archive.commits(torn=torn))
-    snapshot = archive.snapshot(lenient=True)
-    for one in torn:
-        yield Finding(paths.commit_path(one.number), one.what.partition(": ")[2], one.hint)
+    torn: list[Damaged] = []
+    commits = list(archive.commits(torn))
+    snapshot = Snapshot().after(commits, torn)
+    torn += archive.snapshot(lenient=True).torn
+    for (path, wrong), hint in {(one.path, one.wrong): one.hint for one in torn}.items():
+        yield Finding(path, wrong, hint)
     yield from _derived(archive, snapshot, commits, whole=not torn)
     whole: dict[str, DataFile] = {}
     total = sum(file.bytes for file in snapshot.files.values())
@@ -67,34 +68,28 @@ def verify(
 
 
 def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, whole: bool) -> Iterator[Finding]:
-    """Whether the commits go on without a gap, and what is written of them is what they say."""
-    last = snapshot.number
-    for path in archive.storage.listing(paths.COMMITS):
-        number = paths.commit_number(path)
-        if number is not None and number > last + 1:
-            yield Finding(
-                paths.commit_path(last + 1), "the commit is missing, and so is all that came after it", _RESTORE
-            )
-            break
-    checkpoint = archive.checkpoint()
-    if checkpoint is None:
-        if archive.storage.size(paths.CHECKPOINT) is not None:
-            yield Finding(paths.CHECKPOINT, "it is damaged", _ANEW)
-    elif len(commits) >= checkpoint.number:
+    """Whether what is written of the commits is what they say."""
+    try:
+        checkpoint = archive.checkpoint()
+    except Damaged:
+        checkpoint = None  # that was said
+    if checkpoint is not None and whole:
         folded = Snapshot().after(commit for commit in commits if commit.number <= checkpoint.number)
+        if not checkpoint.digest:  # of a version that wrote none
+            folded = replace(folded, digest="")
         if folded.to_json() != checkpoint.to_json():
-            yield Finding(paths.CHECKPOINT, "it is not what the commits say", _ANEW)
-    elif whole:
-        missing = next(n for n in range(1, checkpoint.number + 1) if archive.storage.size(paths.commit_path(n)) is None)
-        yield Finding(paths.commit_path(missing), "the commit is missing; the checkpoint stands in for it", _RESTORE)
-    written = archive.storage.read(paths.CATALOG)
-    expected = catalog.script(archive.storage, snapshot).encode()
+            yield Finding(paths.CHECKPOINT, "it is not what the commits say", f"delete it: {_ANEW}")
+    try:
+        written = archive.storage.read(paths.CATALOG)
+    except LogstatsError:
+        written = None  # that was said
+    expected = catalog.script(snapshot).encode()
     if written is not None and written != expected and whole:
         same = written.split(b"\n", 1)[0] == expected.split(b"\n", 1)[0]
         what = "it was changed" if same else "it is of another commit than the last, or of another version"
         yield Finding(paths.CATALOG, what, _ANEW, note=not same)
     try:
-        policy.load(archive.root / paths.LIFECYCLE)
+        policy.of(archive)
     except LogstatsError as error:
         yield Finding(paths.LIFECYCLE, error.what.removeprefix(f"{archive.root / paths.LIFECYCLE}: "), error.hint)
 
@@ -116,6 +111,8 @@ def _damage(archive: Archive, file: DataFile) -> str | None:
             first, last = _range(metadata, names.index(tables.time_column(file.table)))
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
+    except ForeignPath as error:
+        return error.what
     except pa.ArrowException as error:
         return f"it is no Parquet file: {error}"
     if (first, last) != (file.first, file.last):
@@ -244,26 +241,46 @@ def _others(archive: Archive) -> Iterator[Finding]:
     """Files that no commit names: of a writer at work, left by one that died, or foreign."""
     lying = list(_lying(archive))
     # In this order: whoever is at work now may have committed by then, and what it has not is in its journal.
-    begun = {path: alive for alive, paths in writer.writers(archive) for path in paths}
-    snapshot = archive.snapshot(lenient=True)
+    begun: dict[str, bool] = {}
+    try:
+        for alive, some in writer.writers(archive):
+            begun.update(dict.fromkeys(some, alive))
+    except LogstatsError as error:
+        place, _, what = error.what.partition(": ")
+        yield Finding(place.removeprefix(f"{archive.root}/"), what, error.hint)
+    snapshot = Snapshot().after(archive.commits([]), [])
     for path in lying:
-        plain = path.removesuffix(paths.TEMPORARY)
-        if path in snapshot.files or path in snapshot.removed or begun.get(plain) or archive.storage.size(path) is None:
+        plain = paths.unreplaced(path).removesuffix(paths.TEMPORARY)
+        known = plain in snapshot.removed or (plain in snapshot.files and path in (plain, paths.replaced(plain)))
+        try:
+            if begun.get(plain) or archive.storage.size(path) is None:
+                continue
+        except ForeignPath as error:
+            if plain not in snapshot.files:  # else it was said
+                yield Finding(path, error.what.partition(": ")[2], error.hint)
             continue
-        if plain in begun:
+        if known:
+            if path != plain and plain in snapshot.files:
+                yield Finding(path, "it lies among the replaced files; `logstats archive tier` puts it back", note=True)
+        elif plain in begun:
             yield Finding(path, "left by a run that died; `logstats archive tier` deletes it", note=True)
         elif path.startswith(f"{paths.COMMITS}/") and paths.commit_number(path) is not None:
             continue  # it was looked at
+        elif archive.places.is_data(plain):
+            yield Finding(path, "no commit names this file: left by a run that did not end", _UNNAMED, note=True)
         else:
             yield Finding(path, "no commit names this file", "if it is not yours, delete it: nothing reads it")
 
 
+_UNNAMED: Final = "it may be deleted; adding the logs again adds what it held"
+
+
 def _lying(archive: Archive) -> Iterator[str]:
     """Every file in the folders of an archive, and of tiers that lie elsewhere, but for the few known ones."""
-    held = archive.snapshot(lenient=True).files.values()
-    elsewhere = {file.path.rpartition(f"/{file.tier}/")[0] for file in held if Path(file.path).is_absolute()}
-    tiers = [f"{base}/{tier}" for base in sorted(elsewhere) for tier in tables.TIERS]
-    for folder in (*_OURS, *tiers):
+    tiers = [
+        f"{base}/{tier}" for base in sorted(archive.places.elsewhere()) for tier in (*tables.TIERS, paths.REPLACED)
+    ]
+    for folder in (*_OURS, paths.REPLACED, *tiers):
         yield from (path for path in archive.storage.listing(folder) if path != paths.CHECKPOINT)
     known = (*_OURS, paths.WORK, paths.LIFECYCLE, paths.CATALOG)
     yield from (place.name for place in sorted(archive.root.iterdir()) if place.name not in known)

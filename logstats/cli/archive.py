@@ -1,4 +1,4 @@
-"""`logstats archive`: init, add, tier, status, verify."""
+"""`logstats archive`: init, add, tier, status, files, verify."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def tier(
     from logstats.archive.log.orphans import sweep
     from logstats.archive.tiers import move
     from logstats.archive.tiers.compact import compact
-    from logstats.archive.tiers.policy import Policy, age, load, plan
+    from logstats.archive.tiers.policy import Policy, age, load, of, plan
     from logstats.filters import parse_time
 
     opened = Archive.open(place)
@@ -203,12 +203,11 @@ def tier(
         keep = age(grace)
     except ValueError as error:
         raise UsageError(f"--grace: {error}", "write 24h, 7d or 2w") from None
-    path = Path(policy) if policy else opened.root / LIFECYCLE
-    rules = load(path)
+    rules = load(Path(policy)) if policy else of(opened)
     if rules is None:
         if policy:
             raise UsageError(f"{policy}: there is no such file")
-        messages.say(f"{path}: there is no such file, so nothing moves and nothing is deleted")
+        messages.say(f"{opened.root / LIFECYCLE}: there is no such file, so nothing moves and nothing is deleted")
         rules = Policy()
     if dry_run:
         for step in plan(opened.snapshot(), rules, moment):
@@ -256,18 +255,55 @@ def status(
 
     from logstats.archive.archive import Archive
     from logstats.archive.status import status as look
-    from logstats.archive.tiers.policy import load
+    from logstats.archive.tiers.policy import of
     from logstats.filters import parse_time
 
     opened = Archive.open(place)
     moment = parse_time(now, "UTC", datetime.now(UTC)) if now else datetime.now(UTC)
-    found = look(opened, opened.snapshot(), load(opened.root / LIFECYCLE), moment)
+    found = look(opened, opened.snapshot(), of(opened), moment)
     if output == "json":
         print(json.dumps(found.to_dict()))
         return int(ExitCode.DONE)
     from logstats.reports.archived import render
 
     print(render(found), end="")
+    return int(ExitCode.DONE)
+
+
+@app.command()
+@shared.command()
+def files(
+    archive: shared.ArchiveDir = None,
+    table: Annotated[
+        str | None,
+        shared.Option(
+            "--table NAME", "Only this table.", values=("logs", "traffic", "latency", "endpoints", "users", "rejects")
+        ),
+    ] = None,
+    tier: Annotated[
+        str | None,
+        shared.Option("--tier NAME", "Only this tier of logs.", values=("hot", "warm", "cold")),
+    ] = None,
+    since: Annotated[str | None, shared.Option("--since T", "Those that may hold rows from this time on.")] = None,
+    until: Annotated[str | None, shared.Option("--until T", "Those that may hold rows from before this time.")] = None,
+    output: Annotated[str, shared.output_option("paths", "json", "sql")] = "paths",
+) -> int:
+    """List the files that hold what is in the archive now, for any tool that reads Parquet.
+
+    paths has one a line, json what the commits say of each, sql views for DuckDB (and its macros, of all tables).
+    """
+    place = shared.archive_dir(archive)
+
+    from logstats.archive import files as live
+    from logstats.archive.archive import Archive
+    from logstats.filters import parse_time
+
+    now = datetime.now(UTC)
+    begin, end = (parse_time(text, "UTC", now) if text else None for text in (since, until))
+    opened = Archive.open(place)
+    chosen = live.select(opened.snapshot(), table, tier, begin, end)
+    for line in live.RENDERERS[output](opened, chosen, table):
+        print(line)
     return int(ExitCode.DONE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination
 from logstats.errors import UsageError
+
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
 @shared.command()
@@ -27,6 +31,10 @@ def query(
     explain: Annotated[
         bool, shared.Option("--explain", "Show DuckDB's plan instead of running it.", shared.OUTPUT_PANEL)
     ] = False,
+    timeout: Annotated[
+        str | None,
+        shared.Option("--timeout DURATION", "Stop a query that takes longer: 500ms, 30s, 5m, 1h."),
+    ] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
@@ -35,6 +43,7 @@ def query(
     Views: logs (tier, year, month, day, hour and the columns of parse), traffic, latency, endpoints, users. A condition
     on year, month, day and hour opens only those files. All times are UTC.
     """
+    seconds = _seconds(timeout) if timeout is not None else None
     place = shared.archive_dir(archive)
     if output == "parquet" and out is None and not explain and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
@@ -51,10 +60,14 @@ def query(
 
     opened = Archive.open(place)
     snapshot, missing = present(opened.storage, opened.snapshot(lenient=True))
-    for problem in (*snapshot.torn, *(ArchiveError(f"{path}: the file is missing") for path in missing)):
+    asked_of = f"; what is asked is the archive after commit {snapshot.number}"
+    without = "the answer is without what it held; see logstats archive verify"
+    problems = [ArchiveError(one.what + asked_of, one.hint) for one in snapshot.torn]
+    problems += [ArchiveError(f"{path}: the file is missing", without) for path in missing]
+    for problem in problems:
         messages.codes.add(problem.exit_code)
-        messages.error(ArchiveError(problem.what, "the answer is without what it held; see logstats archive verify"))
-    with session(opened.storage, snapshot) as asked:
+        messages.error(problem)
+    with session(opened.storage, snapshot, seconds) as asked:
         try:
             if explain:
                 with destination(out, datetime.now(UTC)) as file:
@@ -83,3 +96,10 @@ def query(
         finally:
             messages.done()
     return int(messages.exit_code)
+
+
+def _seconds(text: str) -> float:
+    found = _DURATION.fullmatch(text.strip())
+    if not found or not float(found[1]):
+        raise UsageError(f"--timeout: {text!r} is not a duration", "write 500ms, 30s, 5m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]

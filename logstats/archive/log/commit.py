@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from logstats import __version__
-from logstats.archive.log import paths
+from logstats.archive.log import paths, tables
 from logstats.archive.log.paths import Partition
 from logstats.errors import LogstatsError
 
@@ -19,13 +19,22 @@ class ArchiveError(LogstatsError):
     """An archive that is not there, or not as its commits say."""
 
 
-class CorruptCommit(ArchiveError):
-    """A commit file that is cut off or was changed."""
+class Damaged(ArchiveError):
+    """A file that says what is in the archive, and cannot be believed: its `path`, and what is `wrong` with it."""
 
-    def __init__(self, number: int, what: str) -> None:
-        path = paths.commit_path(number)
+    def __init__(self, path: str, wrong: str, hint: str) -> None:
+        super().__init__(f"{path}: {wrong}", hint)
+        self.path, self.wrong = path, wrong
+
+
+class CorruptCommit(Damaged):
+    """A commit that is missing, cut off, changed, or not the one that belongs here."""
+
+    def __init__(self, number: int, what: str, hint: str = "") -> None:
         super().__init__(
-            f"{path}: {what}", "bring this file back from a backup; `logstats archive verify` says what is left"
+            paths.commit_path(number),
+            what,
+            hint or "bring this file back from a backup; `logstats archive verify` says what is left",
         )
         self.number = number
 
@@ -63,10 +72,17 @@ class DataFile:
         return {**value, **_times(first=self.first, last=self.last)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """As in a commit."""
+    def from_json(cls, value: Mapping[str, Any], places: paths.Places) -> Self:
+        """As in a commit. Raises ValueError for what no archive says."""
         columns = tuple(value["columns"]) if "columns" in value else None
-        return cls(**{**value, "first": _time(value["first"]), "last": _time(value["last"]), "columns": columns})
+        path = places.checked(value["path"], value["table"], value["tier"])
+        if columns is not None and not set(columns) <= set(tables.columns(value["table"])):
+            raise ValueError(f"{path} has columns that nobody knows")
+        for number in (value["rows"], value["bytes"]):
+            if not isinstance(number, int) or number < 0:
+                raise ValueError(f"{path} has {number!r} rows or bytes")
+        times = {"first": _time(value["first"]), "last": _time(value["last"])}
+        return cls(**{**value, **times, "path": path, "columns": columns})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +228,8 @@ class Commit:
     """One change. `what` ran: `init`, `add`, `compact`, `tier`, `sweep`; `note` says more about it to people.
 
     `removed` are paths that stop being part of the archive, `deleted` removed ones whose files are gone by now.
+    `writer` made it, and `previous` is the SHA-256 of the file of the commit before (both are empty in commits of the
+    first versions); `digest`, that of its own file, is known once there is one.
     """
 
     what: str
@@ -224,6 +242,9 @@ class Commit:
     removed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     sources: tuple[Advance, ...] = ()
+    writer: str = ""
+    previous: str = ""
+    digest: str = ""
 
     @property
     def counts(self) -> Counts:
@@ -241,6 +262,8 @@ class Commit:
             "at": _text(self.at),
             "what": self.what,
             "by": self.by,
+            "writer": self.writer,
+            "previous": self.previous,
             "note": dict(self.note),
             "counts": asdict(self.counts),
             "added": [file.to_json() for file in self.added],
@@ -250,8 +273,9 @@ class Commit:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """As in its file."""
+    def from_json(cls, value: Mapping[str, Any], places: paths.Places, digest: str = "") -> Self:
+        """As in its file, whose digest is given. Raises ArchiveError, ValueError, KeyError, TypeError,
+        AttributeError."""
         if value["version"] > VERSION:
             raise ArchiveError(
                 f"commit {value['number']} was written by {value['by']}, which is newer than this program",
@@ -264,10 +288,13 @@ class Commit:
             version=value["version"],
             by=value["by"],
             note=value["note"],
-            added=tuple(DataFile.from_json(file) for file in value["added"]),
-            removed=tuple(value["removed"]),
-            deleted=tuple(value["deleted"]),
+            added=tuple(DataFile.from_json(file, places) for file in value["added"]),
+            removed=tuple(map(places.checked, value["removed"])),
+            deleted=tuple(map(places.checked, value["deleted"])),
             sources=tuple(Advance.from_json(source) for source in value["sources"]),
+            writer=str(value.get("writer", "")),
+            previous=str(value.get("previous", "")),
+            digest=digest,
         )
 
 
@@ -280,4 +307,7 @@ def _times(**moments: datetime) -> dict[str, str]:
 
 
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} is in no zone")
+    return moment

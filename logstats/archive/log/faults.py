@@ -15,13 +15,14 @@ STEPS: Final = (
     "write.begin",  # a data file is about to be written under its temporary name
     "write.written",  # all its bytes are, nothing is durable
     "write.synced",  # they are durable, under the temporary name
+    "compact.verified",  # what small files were put together to was read back, under the temporary name
+    "tier.verified",  # a day's new files were read back and are what they replace, under the temporary name
     "write.renamed",  # it has its name
-    "compact.verified",  # what small files were put together to was read back
-    "tier.verified",  # a day's new files were read back and are what they replace
     "commit.ready",  # all data files are in place, the commit is not written
     "commit.written",  # the commit is durable under a temporary name
     "commit.appeared",  # it has its number: the archive has changed
-    "commit.done",  # checkpoint and catalog are written too
+    "replaced.moved",  # a file that the commit removed lies aside, or was not there
+    "commit.done",  # checkpoint and catalog are written, replaced files lie aside
     "checkpoint.written",  # a checkpoint is durable under a temporary name
     "sweep.begin",  # files that no snapshot needs are about to be deleted
     "sweep.file",  # one of them was

@@ -1,4 +1,7 @@
-"""Deleting what nothing needs any more: what dead writers left, and files that stopped being part of the archive."""
+"""Deleting what nothing needs any more: what dead writers left, and files that stopped being part of the archive.
+
+What a writer that died could not put where it belongs is put there: replaced files aside, live ones in their folders.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from logstats.archive.log.commit import Commit
 from logstats.archive.log.log import CommitLog
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.storage import cannot_write
-from logstats.archive.log.writer import Workspace, abandoned, journal, lock_of
+from logstats.archive.log.writer import Workspace, abandoned, folders, journal, lock_of
 
 GRACE: Final = timedelta(hours=24)  # what a reader of an older snapshot has at least to finish
 
@@ -31,6 +34,7 @@ def sweep(archive: CommitLog, now: datetime, grace: timedelta = GRACE) -> Swept:
     Raises LogstatsError if a file cannot be deleted.
     """
     left_over = _abandoned(archive)
+    tidy(archive)
     with Workspace(archive) as workspace:
         return Swept(left_over, _removed(archive, workspace, now - grace))
 
@@ -38,17 +42,14 @@ def sweep(archive: CommitLog, now: datetime, grace: timedelta = GRACE) -> Swept:
 def _abandoned(archive: CommitLog) -> int:
     """Finish what writers that died had begun: none of it is part of the archive, unless a commit says so."""
     deleted = 0
-    for lock in sorted((archive.root / paths.WORK).glob("*.lock")):
-        place = lock.with_suffix("")
+    for place in folders(archive):
         with abandoned(place) as dead:
             if not dead:
                 continue
             # Read after the lock was free: the dead commit no more, so what no commit names now none ever will.
-            snapshot = archive.snapshot(lenient=True)
-            if snapshot.torn:
-                continue
+            snapshot = archive.snapshot()
             try:
-                for path in journal(place):
+                for path in journal(archive, place):
                     if path not in snapshot.files and path not in snapshot.removed:
                         deleted += archive.storage.delete(path + paths.TEMPORARY) or archive.storage.delete(path)
                 faults.reach("workspace.abandoned")
@@ -57,6 +58,21 @@ def _abandoned(archive: CommitLog) -> int:
             except OSError as error:
                 raise cannot_write(error, place) from None
     return deleted
+
+
+def tidy(archive: CommitLog) -> None:
+    """Put files where they belong, if a crash, or a copy made at that moment, left them elsewhere: removed ones aside,
+    live ones back. Raises LogstatsError."""
+    # In this order: a file that lay aside before the snapshot, and is part of it, has not been removed since.
+    lying = [] if archive.storage.empty(paths.REPLACED) else list(archive.storage.listing(paths.REPLACED))
+    snapshot = archive.snapshot()
+    try:
+        for path in map(paths.unreplaced, lying):
+            if path in snapshot.files:
+                archive.storage.bring_back(path)
+        archive.storage.set_aside(path for path in snapshot.removed if archive.storage.exists(path))
+    except OSError as error:
+        raise cannot_write(error, archive.root) from None
 
 
 def _removed(archive: CommitLog, workspace: Workspace, before: datetime) -> int:

@@ -6,29 +6,147 @@
     rejects/year=2025/month=1/day=17/NAME.parquet              by the day of the `add`
 
 All times are UTC. Numbers in paths have no leading zeros: DuckDB would read `01` as text. NAME begins with the
-writer that made the file (see `workspace`). Rows of one partition may lie in several files, of rollups too: those
-are merged by `concat` and `group_by`, like every summary.
+writer that made the file (see `writer`). Rows of one partition may lie in several files, of rollups too: those
+are merged by `concat` and `group_by`, like every summary. A tier may lie in another folder, which `lifecycle.toml`
+names; paths in it are absolute. A file that was replaced lies in `work/replaced`, where no pattern over the tables
+finds it, until the last reader of an older snapshot has had the time to finish.
+
+Every path that is read from a file (a commit, the checkpoint, a journal) passes `Places.checked` while it is parsed:
+an archive may come from anybody, and nothing that it says makes the program touch a file elsewhere.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import time
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
 
-from logstats.archive.log.tables import HOT, LOGS, REJECTS
-
-if TYPE_CHECKING:
-    pass
+from logstats.archive.log.tables import COLD, HOT, LOGS, REJECTS, ROLLUPS, TABLES, WARM
+from logstats.errors import LogstatsError
 
 COMMITS: Final = "commits"
 CHECKPOINT: Final = "commits/checkpoint.json"
 LIFECYCLE: Final = "lifecycle.toml"
 CATALOG: Final = "catalog.sql"
 WORK: Final = "work"  # a folder for each writer at work: its lock, its journal, what it spills
+REPLACED: Final = "work/replaced"  # where files wait that are no part of the archive any more
 TEMPORARY: Final = ".tmp"  # ending of a file that is not all there yet
+_OLD: Final = ".old"  # ending of a replaced file: no pattern for Parquet files matches it
 Partition = tuple[int, ...]  # (year, month, day), or with the hour
+
+_DAY: Final = r"year=([1-9]\d{0,3})/month=([1-9]\d?)/day=([1-9]\d?)"
+_DATA: Final = re.compile(
+    rf"(?:({HOT})/{_DAY}/hour=(?:1?\d|2[0-3])|(?:({WARM}|{COLD}|{REJECTS})|rollups/({'|'.join(ROLLUPS)}))/{_DAY})"
+    r"/[0-9a-f]{19}-\d{1,9}\.parquet",
+    re.ASCII,
+)
+_DEPTH: Final = 5  # names in the path of a file of the warm or cold tier
+
+
+class ForeignPath(LogstatsError, ValueError):
+    """A path that is none of the archive's, or that leads out of it."""
+
+
+class Places:
+    """What is a path of one archive: the only place where that is decided."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._elsewhere: frozenset[str] | None = None
+
+    def checked(self, path: object, table: str | None = None, tier: str | None = None) -> str:
+        """A data file's path, if it is one of this archive (and of a table and tier, if given).
+
+        That is: TIER/PARTITION/NAME as this program writes it, relative to the root, or below a folder that this
+        archive's own lifecycle.toml names for a tier. Raises ForeignPath.
+        """
+        if not isinstance(path, str):
+            raise ForeignPath(f"{path!r} is no path")
+        base, inner = split(path)
+        found = _DATA.fullmatch(inner)
+        if found is None:
+            raise ForeignPath(f"{path[:200]!r} is no path of a data file", _HANDED)
+        hot, hot_year, hot_month, hot_day, other, rollup, year, month, day = found.groups()
+        try:
+            date(int(hot_year or year), int(hot_month or month), int(hot_day or day))
+        except ValueError as error:
+            raise ForeignPath(f"{path!r} is of no day: {error}", _HANDED) from None
+        if base and (other not in (WARM, COLD) or base not in self.elsewhere()):
+            raise ForeignPath(
+                f"{path!r} lies outside of the archive, and {LIFECYCLE} names no such folder",
+                f'if it is yours, name it in {LIFECYCLE}: [{other or WARM}] former = ["{base}"]',
+            )
+        if table is not None and tier is not None:
+            here = (table, tier)
+            there = (LOGS, hot or other) if hot or other in (WARM, COLD) else (rollup or REJECTS, other or "rollups")
+            if table not in TABLES or here != there:
+                raise ForeignPath(f"{path!r} is not of the table {table!r} and the tier {tier!r}", _HANDED)
+        return path
+
+    def is_data(self, path: str) -> bool:
+        """Whether `checked` takes a path."""
+        try:
+            return bool(self.checked(path))
+        except ForeignPath:
+            return False
+
+    def elsewhere(self) -> frozenset[str]:
+        """The folders outside of the root that lifecycle.toml names: `path`, and `former`, of each tier."""
+        if self._elsewhere is None:
+            import tomllib
+
+            place = self._root / LIFECYCLE
+            document: object = {}
+            try:
+                if not place.is_symlink():
+                    document = tomllib.loads(place.read_bytes().decode())
+            except (OSError, ValueError):
+                pass  # then it names none; whoever needs the policy says what is wrong with it
+            found: set[str] = set()
+            for tier in (WARM, COLD):
+                table = document.get(tier) if isinstance(document, dict) else None
+                if isinstance(table, dict):
+                    former = table.get("former")
+                    found.update(
+                        folder
+                        for given in (table.get("path"), *(former if isinstance(former, list) else ()))
+                        if isinstance(given, str) and (folder := tier_folder(given)) is not None
+                    )
+            self._elsewhere = frozenset(found)
+        return self._elsewhere
+
+
+_HANDED: Final = "do not use an archive that you do not trust; `logstats archive verify` says what else is wrong"
+
+
+def tier_folder(given: str) -> str | None:
+    """The folder of a tier that lies elsewhere, as paths begin with it; None if this cannot be one."""
+    folder = "/" + os.path.normpath(given).strip("/")
+    return folder if given.startswith("/") and len(folder) > 1 and "\0" not in folder else None
+
+
+def split(path: str) -> tuple[str, str]:
+    """The folder outside of the archive that a path begins with (empty if it lies inside), and the rest."""
+    if not path.startswith("/"):
+        return "", path
+    names = path.removesuffix("/").split("/")
+    return "/".join(names[:-_DEPTH]), "/".join(names[-_DEPTH:])
+
+
+def replaced(path: str) -> str:
+    """Where a data file lies once it is no part of the archive any more: on the same disk."""
+    base, inner = split(path)
+    return "/".join([*([base] if base else []), REPLACED, inner + _OLD])
+
+
+def unreplaced(path: str) -> str:
+    """The path that a replaced file had (see `replaced`)."""
+    before, _, inner = path.partition(f"{REPLACED}/")
+    return before + inner.removesuffix(_OLD)
 
 
 def partition_of(moment: datetime, table: str, tier: str = HOT) -> Partition:
@@ -53,11 +171,6 @@ def partition_in(path: str) -> Partition:
 def writer_id() -> str:
     """A new name for a writer: in the order of time, and never given twice."""
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
-
-
-def writer_of(path: str) -> str:
-    """The writer that made a data file."""
-    return path.rsplit("/", 1)[-1].partition("-")[0]
 
 
 def age(path: str) -> tuple[str, int]:

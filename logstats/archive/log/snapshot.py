@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from logstats.archive.log import paths
-from logstats.archive.log.commit import VERSION, Commit, CorruptCommit, DataFile, Source, _text, _time
+from logstats.archive.log.commit import VERSION, Commit, CorruptCommit, Damaged, DataFile, Source, _text, _time
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +22,44 @@ class Removed:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The archive after commit `number`, made `at`: its files by path, its sources by id, and the files that wait to
-    be deleted, by path. `torn` are commits that could not be read and are left out (never without being asked for)."""
+    be deleted, by path. `digest` is that of the commit's file, `torn` what could not be believed (never without being
+    asked for)."""
 
     number: int = 0
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     files: Mapping[str, DataFile] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     removed: Mapping[str, Removed] = field(default_factory=dict)
-    torn: tuple[CorruptCommit, ...] = ()
+    digest: str = ""
+    torn: tuple[Damaged, ...] = ()
 
-    def after(self, commits: Iterable[Commit]) -> Snapshot:
-        """The snapshot after some more commits, in order."""
+    def after(self, commits: Iterable[Commit], torn: list[Damaged] | None = None) -> Snapshot:
+        """The snapshot after some more commits, in order.
+
+        Raises CorruptCommit for one that does not follow from what was there before, which means that a commit was
+        lost, exchanged or written twice. With `torn`, that is added to the list, and what such a commit says counts
+        as far as it can.
+        """
         files, sources, removed = dict(self.files), dict(self.sources), dict(self.removed)
-        number, at = self.number, self.at
+        number, at, digest = self.number, self.at, self.digest
         for commit in commits:
+            if (wrong := _wrong(commit, number, digest, files, sources, removed)) is not None:
+                if torn is None:
+                    raise CorruptCommit(commit.number, wrong)
+                if commit.number == number + 1:  # else the missing one has been named
+                    torn.append(CorruptCommit(commit.number, wrong))
             for path in commit.removed:
-                if path in files:  # it may not be there if the commit that added it is torn
+                if path in files:
                     removed[path] = Removed(files.pop(path), commit.at)
             for file in commit.added:
                 files[file.path] = file
             for path in commit.deleted:
                 removed.pop(path, None)
             for advance in commit.sources:
-                sources[advance.id] = advance.applied(sources)
-            number, at = commit.number, commit.at
-        return Snapshot(number, at, files, sources, removed, self.torn)
+                if advance.id in sources or not advance.parent or advance.parent in sources:
+                    sources[advance.id] = advance.applied(sources)
+            number, at, digest = commit.number, commit.at, commit.digest
+        return Snapshot(number, at, files, sources, removed, digest, self.torn)
 
     def select(
         self,
@@ -73,23 +86,51 @@ class Snapshot:
             "number": self.number,
             "version": VERSION,
             "at": _text(self.at),
+            "digest": self.digest,
             "files": [file.to_json() for file in self.files.values()],
             "sources": [source.to_json() for source in self.sources.values()],
             "removed": [{"file": gone.file.to_json(), "at": _text(gone.at)} for gone in self.removed.values()],
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """As in a checkpoint."""
-        if value["version"] != VERSION:
-            raise ValueError("another version")
-        files = [DataFile.from_json(file) for file in value["files"]]
+    def from_json(cls, value: Mapping[str, Any], places: paths.Places) -> Self:
+        """As in a checkpoint. Raises ValueError, KeyError, TypeError, AttributeError."""
+        files = [DataFile.from_json(file, places) for file in value["files"]]
         sources = [Source.from_json(source) for source in value["sources"]]
-        removed = [Removed(DataFile.from_json(gone["file"]), _time(gone["at"])) for gone in value["removed"]]
+        removed = [Removed(DataFile.from_json(gone["file"], places), _time(gone["at"])) for gone in value["removed"]]
         return cls(
             value["number"],
             _time(value["at"]),
             {file.path: file for file in files},
             {source.id: source for source in sources},
             {gone.file.path: gone for gone in removed},
+            str(value.get("digest", "")),
         )
+
+
+def _wrong(
+    commit: Commit,
+    number: int,
+    digest: str,
+    files: Mapping[str, DataFile],
+    sources: Mapping[str, Source],
+    removed: Mapping[str, Removed],
+) -> str | None:
+    """Why a commit cannot be the one that followed; None if it can."""
+    if commit.number != number + 1:
+        return f"it follows commit {number}, and {commit.number - 1} is missing"
+    if commit.previous and digest and commit.previous != digest:
+        return f"it was written after another commit {number} than the one that is here: one of both was exchanged"
+    for file in commit.added:
+        if file.path in files or file.path in removed:
+            return f"it adds {file.path}, which an earlier commit has added: it was written twice"
+    for path in commit.removed:
+        if path not in files:
+            return f"it removes {path}, which is not there: a commit was lost, or written twice"
+    for path in commit.deleted:
+        if path not in removed:
+            return f"it deletes {path}, which was not removed: a commit was lost, or written twice"
+    for advance in commit.sources:
+        if advance.parent and advance.id not in sources and advance.parent not in sources:
+            return f"{advance.name} goes on from a source that is not there: a commit was lost"
+    return None

@@ -1,6 +1,8 @@
-"""The archive's file system: what it needs beyond `pyarrow.fs`, which is durability and one file appearing.
+"""The archive's file system: what it needs beyond `pyarrow.fs`, which is durability, one file appearing, and no links.
 
 Paths are `/`-separated. A relative one lies in the archive's folder, an absolute one in a tier that was put elsewhere.
+Whatever is read, written or deleted is a plain file behind plain folders: a symbolic link below the root (or below a
+tier's folder) leads nowhere, so an archive that somebody handed over reaches nothing outside of itself.
 """
 
 from __future__ import annotations
@@ -8,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from logstats.archive.log import faults
-from logstats.archive.log.paths import TEMPORARY
+from logstats.archive.log.paths import REPLACED, TEMPORARY, WORK, ForeignPath, replaced, split
 from logstats.errors import LogstatsError
 
 if TYPE_CHECKING:
     import pyarrow.fs as pafs
 
-_MANY: Final = 64  # files, above which one sync of everything is quicker than one for each
+_THREADS: Final = 8  # that wait for the disk: it writes what several ask for at once
+_TRIES: Final = 5  # to make a folder that somebody else removes at this moment, as it was empty
+_LONGEST: Final = 1 << 30  # bytes of a commit, a checkpoint or a journal
 
 
 class LocalStorage:
@@ -28,6 +33,7 @@ class LocalStorage:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
+        self._plain: set[str] = set()  # folders that were looked at
 
     @property
     def filesystem(self) -> pafs.FileSystem:
@@ -37,26 +43,62 @@ class LocalStorage:
         return pafs.LocalFileSystem()
 
     def at(self, path: str) -> str:
-        """The absolute path, as `filesystem` and DuckDB want it."""
-        return str(self.root / path)
+        """Where a file lies, as `filesystem` and DuckDB want it; a data file that was replaced has been moved.
 
-    def read(self, path: str) -> bytes | None:
-        """All of a file; None if it is not there."""
+        Raises ForeignPath for what is not a plain file in plain folders. A file that is not there has a place, too.
+        """
+        place = self.plain(path)
+        if not place.exists() and path.endswith(".parquet"):
+            moved = self.plain(replaced(path))
+            if moved.exists():
+                return str(moved)
+        return str(place)
+
+    def plain(self, path: str) -> Path:
+        """The place of a path. Raises ForeignPath if it, or a folder on the way, is a link or something else odd."""
+        base, inner = split(path)
+        if base.endswith(f"/{REPLACED}"):
+            base, inner = base.removesuffix(f"/{REPLACED}"), f"{REPLACED}/{inner}"
+        place = Path(base) if base else self.root
+        *folders, name = inner.split("/")
+        for folder in folders:
+            place = place / folder
+            if str(place) not in self._plain:
+                if not _is(place, stat.S_ISDIR):
+                    return self.root / path  # there is nothing
+                self._plain.add(str(place))
+        _is(place / name, lambda mode: stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+        return self.root / path
+
+    def read(self, path: str, limit: int = _LONGEST) -> bytes | None:
+        """A small file, or its first bytes; None if it is not there. Raises ForeignPath, OSError."""
+        place = self.plain(path)
         try:
-            return (self.root / path).read_bytes()
+            handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
+        with os.fdopen(handle, "rb") as file:
+            return file.read(limit)
 
     def size(self, path: str) -> int | None:
-        """Bytes of a file; None if it is not there."""
+        """Bytes of a file; None if it is not there. Raises ForeignPath."""
         try:
-            return (self.root / path).stat().st_size
+            return Path(self.at(path)).stat().st_size
         except FileNotFoundError:
             return None
 
+    def exists(self, path: str) -> bool:
+        """Whether a file is at its own place, not moved. Raises ForeignPath."""
+        return self.plain(path).exists()
+
+    def empty(self, folder: str) -> bool:
+        """Whether there is nothing in a folder, or no such folder. Raises ForeignPath."""
+        place = self.plain(f"{folder}/x").parent
+        return not place.is_dir() or not any(place.iterdir())
+
     def sha256(self, path: str) -> str:
-        """The digest of a file's content."""
-        with (self.root / path).open("rb") as file:
+        """The digest of a file's content. Raises ForeignPath, OSError."""
+        with Path(self.at(path)).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def replace(self, path: str, data: bytes, within: str, *, step: str = "") -> None:
@@ -65,27 +107,32 @@ class LocalStorage:
         `within` is the writer's own folder, where the file is until it is whole.
         """
         temporary = self._small(path, data, within, step)
+        place = self.plain(path)
         try:
-            temporary.replace(self.root / path)
-            self.sync_folder((self.root / path).parent)
+            temporary.replace(place)
+            self.sync_folder(place.parent)
         except OSError as error:
-            raise cannot_write(error, self.root / path) from None
+            raise cannot_write(error, place) from None
 
     def create(self, path: str, data: bytes, within: str, *, step: str = "") -> bool:
         """Let a small file appear, whole and durable, unless there is one of this name already; whether it did."""
         temporary = self._small(path, data, within, step)
+        place = self.plain(path)
         try:
-            os.link(temporary, self.root / path)  # atomic, and never over another file
+            try:
+                os.link(temporary, place)  # atomic, and never over another file
+            except FileExistsError:
+                # A file system that lost its answer on the way (NFS) tries again, and finds our own file there.
+                if not (_is(place, stat.S_ISREG) and place.samefile(temporary)):
+                    return False
             temporary.unlink()
-            self.sync_folder((self.root / path).parent)
-        except FileExistsError:
-            return False
+            self.sync_folder(place.parent)
         except OSError as error:
-            raise cannot_write(error, self.root / path) from None
+            raise cannot_write(error, place) from None
         return True
 
     def _small(self, path: str, data: bytes, within: str, step: str) -> Path:
-        place = self.root / within / Path(path).name
+        place = self.plain(f"{within}/{Path(path).name}")
         try:
             with place.open("wb") as file:
                 file.write(data)
@@ -100,34 +147,38 @@ class LocalStorage:
     @contextlib.contextmanager
     def writing(self, path: str) -> Iterator[Hashing]:
         """A new data file under its temporary name, to be given its own by `keep`."""
-        place = self.root / (path + TEMPORARY)
+        place = self.plain(path + TEMPORARY)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            faults.reach("write.begin")
-            with place.open("wb", buffering=1 << 18) as file:
+            for tries in range(_TRIES):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                faults.reach("write.begin")
+                try:
+                    opened = place.open("wb", buffering=1 << 18)
+                    break
+                except FileNotFoundError:  # the folder was empty, and somebody has removed it in this instant
+                    if tries == _TRIES - 1:
+                        raise
+            with opened as file:
                 yield Hashing(file)
         except OSError as error:
             raise cannot_write(error, place) from None
         faults.reach("write.written")
 
-    def keep(self, paths: Iterable[str]) -> None:
-        """Make data files durable and give them their names."""
+    def keep(self, paths: Iterable[str], check: Callable[[], None] | None = None) -> None:
+        """Make data files durable and give them their names; before that, `check` may look at what was written.
+
+        Raises LogstatsError if one of them, or a folder, could not be made durable.
+        """
         paths = list(paths)
         try:
-            if len(paths) > _MANY and sys.platform == "linux":
-                os.sync()  # waits until everything is written
-            else:
-                for path in paths:
-                    _sync(self.root / (path + TEMPORARY))
+            _each(paths, lambda path: _sync(self.plain(path + TEMPORARY)))
             faults.reach("write.synced")
+            if check is not None:
+                check()
             for path in paths:
-                (self.root / (path + TEMPORARY)).replace(self.root / path)
+                self.plain(path + TEMPORARY).replace(self.plain(path))
                 faults.reach("write.renamed")
-            if len(paths) > _MANY and sys.platform == "linux":
-                os.sync()
-            else:
-                for folder in self._folders(paths):
-                    self.sync_folder(folder)
+            _each(self._folders(paths), self.sync_folder)
         except OSError as error:
             raise cannot_write(error, self.root) from None
 
@@ -143,28 +194,66 @@ class LocalStorage:
                 folder = folder.parent
         return folders
 
+    def set_aside(self, paths: Iterable[str]) -> None:
+        """Move data files that are no part of the archive any more to where no pattern over its tables finds them.
+
+        `at` finds them there for whoever still reads an older snapshot. Raises OSError, ForeignPath.
+        """
+        for path in paths:
+            self._rename(path, replaced(path))
+            faults.reach("replaced.moved")
+
+    def bring_back(self, path: str) -> bool:
+        """The opposite, for a file that is part of the archive and lies among the replaced ones (as in a copy that was
+        made while it was moved); whether it did."""
+        there = self.plain(replaced(path)).exists() and not self.plain(path).exists()
+        if there:
+            self._rename(replaced(path), path)
+        return there
+
+    def _rename(self, path: str, to: str) -> None:
+        old, new = self.plain(path), self.plain(to)
+        for _ in range(_TRIES):
+            if not old.exists():
+                return
+            new.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # somebody else was faster, or removed the empty folder
+                old.rename(new)
+        self._prune(old)
+
     def delete(self, path: str) -> bool:
-        """Delete a file, and the folders of partitions that it leaves empty; whether there was one."""
-        place = self.root / path
-        try:
-            place.unlink()
-            there = True
-        except FileNotFoundError:
-            there = False
-        folder = place.parent
-        while "=" in folder.name:
+        """Delete a file, wherever it lies, and the folders that it leaves empty; whether there was one.
+
+        Raises OSError, ForeignPath.
+        """
+        found = False
+        for one in (path, replaced(path)):
+            place = self.plain(one)
+            with contextlib.suppress(FileNotFoundError):
+                place.unlink()
+                found = True
+            self._prune(place)
+        return found
+
+    def _prune(self, place: Path) -> None:
+        """Delete the folders that lie empty above a file: of partitions, and of the replaced ones."""
+        for folder in place.parents:
+            if "=" not in folder.name and f"/{REPLACED}/" not in f"{folder}/":
+                break
             try:
                 folder.rmdir()
             except OSError:
                 break
-            folder = folder.parent
-        return there
+            self._plain.discard(str(folder))
+            if folder.name == Path(REPLACED).name and folder.parent.name == WORK:
+                break
 
     def listing(self, folder: str) -> Iterator[str]:
-        """All files below a folder, in the form of path that `folder` has."""
-        for place, _, names in os.walk(self.root / folder):
+        """All files below a folder, in the form of path that `folder` has; also links, which are not followed."""
+        for place, folders, names in os.walk(self.root / folder):
             below = Path(place).relative_to(self.root / folder).as_posix()
-            for name in sorted(names):
+            links = [name for name in folders if Path(place, name).is_symlink()]
+            for name in sorted([*names, *links]):
                 yield "/".join([folder, name] if below == "." else [folder, below, name])
 
     def sync_folder(self, folder: Path) -> None:
@@ -229,6 +318,37 @@ def cannot_write(error: OSError, place: Path) -> LogstatsError:
             "the archive is as it was before, and what was added earlier is safe: make room and run it again",
         )
     return LogstatsError(f"{place}: {reason}", "the archive is as it was before: see to the cause and run it again")
+
+
+def _is(place: Path, right: Callable[[int], bool]) -> bool:
+    """Whether something is there. Raises ForeignPath if it is a link, or not of the right kind."""
+    try:
+        mode = place.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise ForeignPath(f"{place}: {error}") from None
+    if not right(mode):
+        what = "a symbolic link" if stat.S_ISLNK(mode) else "neither a plain file nor a plain folder, as it should be"
+        raise ForeignPath(f"{place}: this is {what}, and nothing behind it is read or changed", _PLAIN)
+    return True
+
+
+_PLAIN: Final = "an archive is of plain files and folders: put the file here, or name a tier's folder in lifecycle.toml"
+
+
+def _each(things: Iterable[Any], work: Callable[[Any], None]) -> None:
+    """Do something with each thing, some at a time. Raises what one of them raises."""
+    things = list(things)
+    if len(things) <= 1:
+        for thing in things:
+            work(thing)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(_THREADS, len(things)), "logstats-sync") as threads:
+        for _ in threads.map(work, things):
+            pass
 
 
 def _sync(place: Path) -> None:

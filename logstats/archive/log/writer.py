@@ -9,18 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import IO, Final, Self
 
 from logstats.archive.log import paths
-from logstats.archive.log.commit import DataFile
+from logstats.archive.log.commit import ArchiveError, DataFile
 from logstats.archive.log.log import CommitLog
 from logstats.archive.log.storage import cannot_write
 from logstats.errors import LogstatsError
-
-if TYPE_CHECKING:
-    pass
 
 _JOURNAL: Final = "journal"
 
@@ -58,6 +56,7 @@ class Workspace:
 
     def _locked(self) -> IO[bytes]:
         """Take a name. The lock comes first, so that a writer who dies at any instant leaves one to be found by."""
+        self.archive.storage.plain(f"{paths.WORK}/x")
         (self.archive.root / paths.WORK).mkdir(exist_ok=True)
         while True:
             self.id = paths.writer_id()
@@ -78,10 +77,14 @@ class Workspace:
         return self.archive.root / self.folder
 
     def new_path(self, table: str, tier: str, partition: paths.Partition, base: str = "") -> str:
-        """The path of a new data file; `base` is the folder of a tier that lies elsewhere. It is in the journal now."""
+        """The path of a new data file; `base` is the folder of a tier that lies elsewhere. It is in the journal now.
+
+        Raises ForeignPath for a folder that lifecycle.toml does not name.
+        """
         name = f"{self.id}-{self._made}.parquet"
         self._made += 1
-        path = "/".join([*([base] if base else []), paths.folder(table, tier, partition), name])
+        folder = paths.folder(table, tier, partition)
+        path = self.archive.places.checked("/".join([*([base] if base else []), folder, name]), table, tier)
         assert self._journal is not None
         try:
             print(path, file=self._journal, flush=True)
@@ -90,9 +93,14 @@ class Workspace:
         self._begun.append(path)
         return path
 
-    def keep(self, files: Iterable[DataFile]) -> None:
-        """Make files durable, under their names, so that a commit can name them."""
-        self.archive.storage.keep([file.path for file in files])
+    def keep(self, files: Iterable[DataFile], check: Callable[[list[DataFile]], None] | None = None) -> None:
+        """Make files durable, under their names, so that a commit can name them.
+
+        Before they get their names (and other programs may see them), `check` is given the files as they lie there.
+        """
+        files = list(files)
+        temporary = [replace(file, path=file.path + paths.TEMPORARY) for file in files]
+        self.archive.storage.keep([file.path for file in files], (lambda: check(temporary)) if check else None)
 
     def committed(self) -> None:
         """What was made is part of the archive."""
@@ -103,12 +111,12 @@ class Workspace:
         begun = list(self._begun)
         if begun:
             try:
-                snapshot = self.archive.snapshot(lenient=True)
+                snapshot = self.archive.snapshot()
             except (LogstatsError, OSError):
                 return  # nobody knows: a sweep will
             begun = [path for path in begun if path not in snapshot.files and path not in snapshot.removed]
         for path in begun:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, LogstatsError):
                 self.archive.storage.delete(path + paths.TEMPORARY)
                 self.archive.storage.delete(path)
         self._begun.clear()
@@ -123,31 +131,50 @@ def lock_of(place: Path) -> Path:
 def abandoned(place: Path) -> Iterator[bool]:
     """Whether the writer of a folder is dead; if so it stays ours within the context."""
     try:
-        with lock_of(place).open("r+b") as file:
-            try:
-                _lock(file)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        handle = os.open(lock_of(place), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         yield False
+        return
+    except OSError as error:
+        raise ArchiveError(
+            f"{lock_of(place)}: {(error.strerror or str(error)).lower()}", "no writer leaves such a lock: delete it"
+        ) from None
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        try:
+            _lock(file)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
-def journal(place: Path) -> list[str]:
-    """The data files that a writer began."""
-    with contextlib.suppress(FileNotFoundError):
-        text = (place / _JOURNAL).read_text(encoding="utf-8", errors="replace")
-        return [line for line in text.split("\n")[:-1] if line]
-    return []
+def journal(archive: CommitLog, place: Path) -> list[str]:
+    """The data files that a writer began. Raises ArchiveError for what is none of this archive's."""
+    inner = f"{paths.WORK}/{place.name}/{_JOURNAL}"
+    try:
+        text = (archive.storage.read(inner) or b"").decode("utf-8", "replace")
+        return [archive.places.checked(line) for line in text.split("\n")[:-1] if line]
+    except paths.ForeignPath as error:
+        raise ArchiveError(
+            f"{inner}: {error.what}", f"no writer of this archive said that: delete {paths.WORK}/{place.name}"
+        ) from None
+    except OSError as error:
+        raise ArchiveError(f"{inner}: {(error.strerror or str(error)).lower()}") from None
+
+
+def folders(archive: CommitLog) -> list[Path]:
+    """The folders of writers that are at work or have died."""
+    archive.storage.plain(f"{paths.WORK}/x")
+    aside = Path(paths.REPLACED).name
+    found = sorted((archive.root / paths.WORK).glob("*.lock"))
+    return [lock.with_suffix("") for lock in found if lock.name != f"{aside}.lock"]
 
 
 def writers(archive: CommitLog) -> Iterator[tuple[bool, list[str]]]:
     """For each writer that is at work or has died: whether it lives, and the data files that it began."""
-    for lock in sorted((archive.root / paths.WORK).glob("*.lock")):
-        place = lock.with_suffix("")
+    for place in folders(archive):
         with abandoned(place) as dead:
-            found = journal(place)
+            found = journal(archive, place)
         yield not dead, found
 
 

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from logstats import __version__
-from logstats.archive.log import paths, tables
+from logstats.archive.log import tables
 from logstats.sketches import hll, loghist
 
 if TYPE_CHECKING:
@@ -66,40 +66,56 @@ def quoted(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def comment(text: object) -> str:
+    """What fits behind `--`."""
+    return " ".join(str(text).splitlines())
+
+
 def name(text: str) -> str:
     """An identifier."""
     return '"' + text.replace('"', '""') + '"'
 
 
-def script(files: LocalStorage, snapshot: Snapshot) -> str:
-    """catalog.sql: the session's zone, macros, views. It may be run again and again, by DuckDB from 1.5 on."""
+def script(snapshot: Snapshot) -> str:
+    """catalog.sql: the session's zone, macros, views. It may be run again and again, by DuckDB from 1.5 on.
+
+    Its paths are relative to the archive, so that it is right in a copy, and after a move: DuckDB finds them from the
+    archive's folder, or from any with `SET file_search_path`.
+    """
     head = [
         f"-- logstats {__version__}: after commit {snapshot.number}. Written at each commit: do not change it.",
-        "-- Use: duckdb -init " + files.at(paths.CATALOG).replace("\n", " "),
+        "-- Use, in the folder of the archive: duckdb -init catalog.sql (elsewhere: SET file_search_path = 'ARCHIVE';",
+        "-- .read ARCHIVE/catalog.sql). With paths of this place: logstats archive files -o sql",
         "SET TimeZone = 'UTC';\n",
     ]
-    return "\n".join([*head, macros(), *views(files, snapshot, portable=True)])
+    return "\n".join([*head, macros(), *views(None, snapshot, VIEWS, portable=True)])
 
 
-def views(files: LocalStorage, snapshot: Snapshot, *, portable: bool = False) -> list[str]:
-    """A CREATE VIEW for each table of the archive but the rejects.
+VIEWS: Final = (tables.LOGS, *tables.ROLLUPS)  # tables that there are views of
+
+
+def views(
+    files: LocalStorage | None, snapshot: Snapshot, of: Sequence[str] = VIEWS, *, portable: bool = False
+) -> list[str]:
+    """A CREATE VIEW for each of some tables. Without `files`, paths stay relative to the archive.
 
     The columns of files are given, so that a file is only opened if a query needs it. DuckDB before 2.0 cannot do
     that: what is `portable` lets it open one of each kind to find them out.
     """
-    return [_view(table, files, snapshot, portable=portable) for table in (tables.LOGS, *tables.ROLLUPS)]
+    return [_view(table, files, snapshot, portable=portable) for table in of]
 
 
 def data_paths(files: LocalStorage, snapshot: Snapshot) -> list[str]:
     """The files that the views read."""
-    return [files.at(file.path) for file in snapshot.files.values() if file.table != tables.REJECTS]
+    return [files.at(file.path) for file in snapshot.files.values() if file.table in VIEWS]
 
 
-def _view(table: str, files: LocalStorage, snapshot: Snapshot, *, portable: bool) -> str:
+def _view(table: str, files: LocalStorage | None, snapshot: Snapshot, *, portable: bool) -> str:
     """The union of a scan for every kind of file: what differs in tier, in partitions or in columns."""
     kinds: dict[tuple[str, int, tuple[str, ...] | None], list[str]] = {}
     for file in snapshot.select(table):
-        kinds.setdefault((file.tier, len(file.partition), file.columns), []).append(files.at(file.path))
+        place = files.at(file.path) if files is not None else file.path
+        kinds.setdefault((file.tier, len(file.partition), file.columns), []).append(place)
     scans = [_none(table)]
     for (tier, depth, kept), found in kinds.items():
         columns = () if portable else kept or tuple(tables.columns(table))

@@ -1,9 +1,12 @@
 """SQL over one snapshot of an archive: DuckDB, shut in.
 
-The connection holds views over the files of the snapshot and can open no other file. It is read-only because the
-text is never run as a statement: it is the argument of DuckDB's table function `query()`, which takes one SELECT.
-(Switching external access off is not enough: `COPY` could still overwrite a file that may be read.) What COPY,
-ATTACH, SET, PRAGMA or a second statement would do is therefore not forbidden one by one; there is no place for it.
+The connection holds views over the files of the snapshot and can open no other file, and no reader but those of
+Parquet opens these. It is read-only because the text is never run as a statement: it is the argument of DuckDB's table
+function `query()`, which takes one SELECT. (Switching external access off is not enough: `COPY` could still overwrite a
+file that may be read.) What COPY, ATTACH, SET, PRAGMA or a second statement would do is therefore not forbidden one by
+one; there is no place for it. Memory and spill are bounded, time can be, and extensions are not loaded.
+
+A file that is replaced meanwhile is moved (see `archive.log.storage`). A query that finds one gone begins again.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import json
 import queue
 import re
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,31 +48,88 @@ _SETTINGS: Final = {
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
     "errors_as_json": "true",
 }
+MEMORY: Final = 4 << 30  # bytes that a query takes at the most, or what DuckDB takes of a smaller machine
+SPILL: Final = 32 << 30  # bytes on disk for what needs more, or half of what is free
+_READERS: Final = re.compile(r"(?:READ_|SNIFF_)(?!PARQUET)\w+")  # of files, other than Parquet
+_TRIES: Final = 3
 
 
 class Session:
     """A snapshot that can be asked. Use `session`, which closes it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, opened: Opened) -> None:
-        self._connection, self._opened = connection, opened
+    def __init__(self, files: LocalStorage, snapshot: Snapshot, timeout: float | None = None) -> None:
+        self._files, self._snapshot, self._timeout = files, snapshot, timeout
+        self._stack = ExitStack()
+        self._stop, self._late = threading.Event(), threading.Event()
+        self._open()
+        if timeout is not None:
+            threading.Thread(target=self._watch, name="logstats-timeout", daemon=True).start()
+
+    def _open(self) -> None:
+        self._stack.close()
+        self._places = catalog.data_paths(self._files, self._snapshot)
+        self._connection = self._stack.enter_context(connect(self._files, self._snapshot))
+        self._opened = Opened(self._connection, self._files, self._snapshot)
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        self._stop.set()
+        self._stack.close()
+
+    def _watch(self) -> None:
+        if not self._stop.wait(self._timeout):
+            self._late.set()
+            while not self._stop.wait(_TICK):
+                with suppress(duckdb.Error):
+                    self._connection.interrupt()
+
+    def _asked(self, before: str, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of some statement over `query($sql)`. Raises QueryError."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._connection.execute(f"{before} FROM query($sql)", {"sql": sql}).fetchall()
+            except duckdb.Error as error:
+                if not left or not self._moved(error):
+                    raise self._said(error, sql) from None
+                self._open()
+        raise AssertionError
 
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """(name, DuckDB type) of each column that the query gives. Raises QueryError."""
-        try:
-            rows = self._connection.execute("DESCRIBE FROM query($sql)", {"sql": sql}).fetchall()
-        except duckdb.Error as error:
-            raise self._opened.failed() or _said(error, sql) from None
-        return [(row[0], row[1]) for row in rows]
+        return [(row[0], row[1]) for row in self._asked("DESCRIBE", sql)]
 
     def explain(self, sql: str) -> str:
         """DuckDB's plan. Raises QueryError."""
-        try:
-            rows = self._connection.execute("EXPLAIN FROM query($sql)", {"sql": sql}).fetchall()
-        except duckdb.Error as error:
-            raise self._opened.failed() or _said(error, sql) from None
-        return "\n".join(str(text).rstrip() for _, text in rows) + "\n"
+        return "\n".join(str(text).rstrip() for _, text in self._asked("EXPLAIN", sql)) + "\n"
+
+    def _moved(self, error: Exception) -> bool:
+        """Whether a file could not be opened because it was replaced meanwhile, and lies elsewhere now."""
+        if isinstance(error, duckdb.InterruptException):
+            return False
+        return catalog.data_paths(self._files, self._snapshot) != self._places
+
+    def _said(self, error: Exception, sql: str) -> LogstatsError:
+        return self._too_late() if self._late.is_set() else self._opened.failed() or _said(error, sql)
+
+    def _too_late(self) -> LogstatsError:
+        return ArchiveError(
+            f"the query took longer than {self._timeout:g} seconds and was stopped",
+            "a condition on year, month, day and hour reads less; --timeout gives it more time",
+        )
+
+    def _only_parquet(self, sql: str) -> None:
+        """Raises QueryError if a query reads files in another way than as Parquet."""
+        ((_, plan),) = self._asked("EXPLAIN (FORMAT json)", sql)
+        for name in re.findall(r'"name": "([^"]*)"', str(plan)):
+            if _READERS.fullmatch(name.strip()):
+                raise QueryError(
+                    f"{name.strip().lower()} cannot be used: the files of an archive are read as Parquet only",
+                    "the views are logs, traffic, latency, endpoints and users",
+                )
 
     def run(
         self, sql: str, form: Form = "values", *, progress: Callable[[float], None] | None = None
@@ -77,9 +138,27 @@ class Session:
 
         `values` are typed columns (what Polars has no type for, such as an interval, is text); `text` are numbers
         and texts, times in ISO 8601; `json` is one column of JSON objects. `progress` is told per cent now and then.
-        Leaving the iterator, or Ctrl-C, cancels the query. Raises QueryError.
+        Leaving the iterator, or Ctrl-C, cancels the query. Raises QueryError, and ArchiveError when the time is over.
         """
-        yield from self._frames(_projected(self.columns(sql), form), sql, progress)
+        self._only_parquet(sql)
+        text = _projected(self.columns(sql), form)
+        given = rows = 0  # frames and rows
+        for left in reversed(range(_TRIES)):
+            try:
+                for number, frame in enumerate(self._frames(text, sql, progress)):
+                    if number >= given:
+                        yield frame
+                        given, rows = given + 1, rows + frame.height
+                return
+            except (duckdb.Error, pa.ArrowException) as error:
+                if not left or not self._moved(error):
+                    raise self._said(error, sql) from None
+                if rows:
+                    raise ArchiveError(
+                        "files were replaced while they were read: what was given is not all of it",
+                        "run it again",
+                    ) from None
+                self._open()
 
     def _frames(self, text: str, sql: str, progress: Callable[[float], None] | None) -> Iterator[pl.DataFrame]:
         """Run in a thread of its own, so that this one can look at the progress and be interrupted."""
@@ -115,13 +194,15 @@ class Session:
                 try:
                     item = frames.get(timeout=_TICK)
                 except queue.Empty:
+                    if self._late.is_set():
+                        raise self._too_late() from None
                     if progress is not None:
                         progress(self._connection.query_progress())
                     continue
                 if item is None:
                     return
-                if isinstance(item, (duckdb.Error, pa.ArrowException)):
-                    raise self._opened.failed() or _said(item, sql) from None
+                if self._late.is_set():
+                    raise self._too_late()
                 if isinstance(item, BaseException):
                     raise item
                 yield item
@@ -140,24 +221,35 @@ def present(files: LocalStorage, snapshot: Snapshot) -> tuple[Snapshot, list[str
 
 
 @contextmanager
-def session(files: LocalStorage, snapshot: Snapshot) -> Iterator[Session]:
-    """Open a snapshot for queries."""
-    with connect(files, snapshot) as connection:
-        yield Session(connection, Opened(connection, files, snapshot))
+def session(files: LocalStorage, snapshot: Snapshot, timeout: float | None = None) -> Iterator[Session]:
+    """Open a snapshot for queries, which may take so many seconds altogether."""
+    opened = Session(files, snapshot, timeout)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 @contextmanager
 def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the views and macros over a snapshot's files, which can open no other file.
 
-    What does not fit into memory goes to a temporary folder of its own.
+    What does not fit into its memory goes to a temporary folder of its own; both are bounded.
     """
     with ExitStack() as stack:
         # An object that also deletes the folder when nobody closes it: a signal may end all of this at any instant.
         folder = tempfile.TemporaryDirectory(prefix="logstats-query-", ignore_cleanup_errors=True)
         spill = stack.enter_context(folder)
-        connection = stack.enter_context(duckdb.connect(config={**_SETTINGS, "temp_directory": spill}))
+        room = min(SPILL, shutil.disk_usage(spill).free // 2)
+        config: dict[str, str | bool | int | float | list[str]] = {
+            **_SETTINGS,
+            "temp_directory": spill,
+            "max_temp_directory_size": f"{room}B",
+        }
+        connection = stack.enter_context(duckdb.connect(config=config))
         connection.execute("SET TimeZone = 'UTC'")
+        if _bytes(connection) > MEMORY:  # DuckDB's own bound knows of containers
+            connection.execute(f"SET memory_limit = '{MEMORY}B'")
         connection.execute(catalog.macros())
         for view in catalog.views(files, snapshot):
             connection.execute(view)
@@ -167,6 +259,13 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection
+
+
+def _bytes(connection: duckdb.DuckDBPyConnection) -> float:
+    """The memory that DuckDB takes, unless it is told otherwise."""
+    found = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    number, _, unit = str(found[0] if found else "0 bytes").partition(" ")
+    return float(number) * float(1024 ** ("KMGT".find(unit[:1]) + 1))
 
 
 def _projected(columns: Sequence[tuple[str, str]], form: Form) -> str:
@@ -191,7 +290,7 @@ def _column(column: str, kind: str, form: Form) -> str:
     return column if _NUMBERS.fullmatch(base) and not nested else f"{column}::VARCHAR"
 
 
-def _said(error: duckdb.Error, sql: str) -> LogstatsError:
+def _said(error: Exception, sql: str) -> LogstatsError:
     """DuckDB's error, about the text that the user wrote."""
     raw = str(error)
     try:

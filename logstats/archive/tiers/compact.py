@@ -89,11 +89,14 @@ def compact(archive: Archive, now: datetime) -> int:
 def _together(archive: Archive, workspace: Workspace, groups: Sequence[Group]) -> int:
     made = [_merged(archive, workspace, group) for group in groups]
     added = tuple(file for files in made for file in files)
-    workspace.keep(added)
-    for file in added:
-        if archive.storage.sha256(file.path) != file.sha256:
-            raise ArchiveError(f"{file.path}: the disk gives back other bytes than were written", _AS_IT_WAS)
-    faults.reach("compact.verified")
+
+    def verify(written: Sequence[DataFile]) -> None:
+        for file in written:
+            if archive.storage.sha256(file.path) != file.sha256:
+                raise ArchiveError(f"{file.path}: the disk gives back other bytes than were written", _AS_IT_WAS)
+        faults.reach("compact.verified")
+
+    workspace.keep(added, verify)
     removed = tuple(file.path for group in groups for file in group)
 
     def commit(snapshot: Snapshot) -> Commit:

@@ -1,9 +1,9 @@
 """Carrying a plan out: days move from tier to tier, or go.
 
 A step is one commit. Its new files are sorted (on disk, where the day does not fit into memory), durable, and read
-back: as many rows, with the same content, as the files that they replace. Those stay on disk until a sweep, at least
-the grace later, so that whoever is reading them can finish. A step that is interrupted has done nothing; the same
-step again does it.
+back: as many rows, with the same content, as the files that they replace. Those are put aside, and stay on disk until
+a sweep, at least the grace later, so that whoever is reading them can finish. A step that is interrupted has done
+nothing; the same step again does it.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def apply(archive: Archive, policy: Policy, now: datetime, listener: Listener) -
             except Conflict:
                 continue
             except LogstatsError as error:
+                held = archive.snapshot().files
+                if any(file.path not in held for file in step.files):
+                    continue  # somebody else was faster, and its files were moved while they were read
                 listener.failed(step, error)
             else:
                 listener.finished(step, made)
@@ -72,9 +75,8 @@ def _carry_out(archive: Archive, step: Step) -> tuple[DataFile, ...]:
         made: tuple[DataFile, ...] = ()
         if step.tier is not None:
             made = tuple(_rewritten(workspace, step, step.tier))
-            workspace.keep(made)
-            _verify(workspace, step, step.tier, made)
-            faults.reach("tier.verified")
+            tier = step.tier
+            workspace.keep(made, lambda written: _verify(workspace, step, tier, written))
 
         def commit(snapshot: Snapshot) -> Commit:
             if any(file.path not in snapshot.files for file in step.files):
@@ -138,7 +140,7 @@ def _base(tier: Tier) -> str:
         return ""
     if not Path(tier.path).is_dir():
         raise ArchiveError(f"{tier.path}: the folder of the {tier.name} tier is not there", "is its disk mounted?")
-    return tier.path.rstrip("/")
+    return tier.path
 
 
 def _subset(full: pa.Schema, kept: Iterable[str]) -> pa.Schema:
@@ -163,7 +165,7 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def _verify(workspace: Workspace, step: Step, tier: Tier, made: tuple[DataFile, ...]) -> None:
+def _verify(workspace: Workspace, step: Step, tier: Tier, made: list[DataFile]) -> None:
     """Read what was written back from the disk. Raises ArchiveError if it is not what it replaces."""
     archive = workspace.archive
     for file in made:
@@ -178,6 +180,7 @@ def _verify(workspace: Workspace, step: Step, tier: Tier, made: tuple[DataFile, 
             + ("" if before[0] != after[0] else ", with other content"),
             _NOTHING_LOST,
         )
+    faults.reach("tier.verified")
 
 
 _NOTHING_LOST: Final = "the archive is as it was: check the disk and run it again"

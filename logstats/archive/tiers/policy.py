@@ -18,6 +18,7 @@ from logstats.errors import PolicyError
 
 if TYPE_CHECKING:
     from logstats.archive.log.commit import DataFile
+    from logstats.archive.log.log import CommitLog
     from logstats.archive.log.snapshot import Snapshot
 
 TEMPLATE: Final = """\
@@ -30,6 +31,7 @@ TEMPLATE: Final = """\
 [warm]                    # large files, sorted
 after = "30d"
 # path = "/mnt/disk2/logs"  # a folder on another disk; without it, the archive's own
+# former = ["/mnt/disk1/logs"]  # where days of this tier lie that moved while `path` was another
 sort = ["timestamp"]      # by time, a range of time reads a part of each file
 compression = "zstd"      # zstd, gzip, brotli, lz4, snappy or none
 level = 9                 # more is smaller and slower to write
@@ -53,7 +55,7 @@ _AGE: Final = re.compile(r"^(\d{1,6})\s*(h|d|w)$")
 _SIZE: Final = re.compile(r"^(\d{1,6})\s*(kB|KB|MB|GB|KiB|MiB|GiB)$")
 _UNITS: Final = {"kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _LEVELS: Final = {"zstd": (1, 22), "gzip": (1, 9), "brotli": (1, 11), "lz4": None, "snappy": None, "none": None}
-_KEYS: Final = ("after", "path", "columns", "sort", "compression", "level", "file_size")
+_KEYS: Final = ("after", "path", "former", "columns", "sort", "compression", "level", "file_size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,11 @@ def _end_of(day: paths.Partition) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
+def of(archive: CommitLog) -> Policy | None:
+    """The policy of an archive; None without one. Raises PolicyError, and ForeignPath for a link."""
+    return load(archive.storage.plain(paths.LIFECYCLE))
+
+
 def load(path: Path) -> Policy | None:
     """The policy in a file; None without one. Raises PolicyError."""
     try:
@@ -190,10 +197,20 @@ def _tier(word: str, table: Mapping[str, Any], at: _Place) -> Tier:
     if columns is not None and not set(sort) <= set(columns):
         raise at.wrong("sort: by a column that is not kept", "keep it, or sort by another")
     path = table.get("path")
-    if path is not None and not (isinstance(path, str) and Path(path).is_absolute()):
-        raise at.wrong(f"path = {path!r} is not an absolute path", 'write path = "/mnt/disk2/logs"')
+    if path is not None and not (isinstance(path, str) and paths.tier_folder(path)):
+        raise at.wrong(f"path = {path!r} is not an absolute path of a folder", 'write path = "/mnt/disk2/logs"')
+    former = table.get("former", [])
+    if not isinstance(former, list) or not all(isinstance(one, str) and paths.tier_folder(one) for one in former):
+        raise at.wrong(f"former = {former!r} is not a list of absolute paths", 'write former = ["/mnt/disk1/logs"]')
     return Tier(
-        word, at.age(table["after"]), path, columns, sort, compression, level, at.size(table.get("file_size", "192MB"))
+        word,
+        at.age(table["after"]),
+        path and paths.tier_folder(path),
+        columns,
+        sort,
+        compression,
+        level,
+        at.size(table.get("file_size", "192MB")),
     )
 
 
