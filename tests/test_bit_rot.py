@@ -132,7 +132,7 @@ def test_what_no_sketch_has_is_damage(archive: Archive, table: str, column: str,
 def test_times_outside_of_a_file_are_damage(archive: Archive) -> None:
     (file, *_) = archive.snapshot().select(tables.LOGS)
     (frame, *_) = rows.batches(archive, file, ["timestamp"])
-    late = DataFile.from_json({**file.to_json(), "last": file.first.isoformat()})
+    late = DataFile.from_json({**file.to_json(), "last": file.first.isoformat()}, archive.places)
     with pytest.raises(ArchiveError, match="timestamp"):
         check(frame, late)
 
