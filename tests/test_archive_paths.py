@@ -293,7 +293,7 @@ def test_a_tier_elsewhere(tmp_path: Path) -> None:
         path = f"{base}/warm/{VICTIM}"
         assert places.checked(path, "logs", "warm") == path
         assert paths.split(path) == (base, f"warm/{VICTIM}")
-        assert paths.replaced(path) == f"{base}/work/replaced/warm/{VICTIM}.old"
+        assert paths.replaced(path) == f"{base}/{paths.REPLACED}/warm/{VICTIM}.old"
         assert paths.unreplaced(paths.replaced(path)) == path
     for path in (
         f"/mnt/disk2/x/warm/{VICTIM}",
