@@ -38,26 +38,19 @@ OPEN: dict[str, str] = {
     "f1_port_three": NOT_QUITE,
     "f2_list2": NOT_QUITE,
     "f3_xff": NOT_QUITE,
-    "g3_leading_space": NOT_QUITE,
-    "awslogs_tail": NOT_KNOWN,
     "es_export": NOT_KNOWN,
     "ga1166_gin": NOT_KNOWN,
     "ga1181_gunicorn": NOT_KNOWN,
-    "ga1376_beego": NOT_KNOWN,
     "kestrel": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,
     "phpfpm": NOT_KNOWN,
-    "rfc5424_octet": NOT_KNOWN,
     "spring_jetty": NOT_KNOWN,
-    "stern": NOT_KNOWN,
     "uvicorn": NOT_KNOWN,
     "uvicorn_b": NOT_KNOWN,
     "az42034_v1": VALUE,
     "caddy_durstr": VALUE,
     "contour1053": VALUE,
-    "cri_empty": VALUE,
-    "docker_partial": VALUE,
     "fb9469": VALUE,
     "ga1747_json": VALUE,
     "journal_null": VALUE,
@@ -72,6 +65,7 @@ OPEN: dict[str, str] = {
 NANOSECONDS = "a duration is what the log says, to the nanosecond; the case has it rounded to microseconds"
 
 DIFFERENT: dict[str, str] = {
+    "ga1376_beego": NANOSECONDS,
     "ga1376_beego_json": NANOSECONDS,
     "hub1343_mixed": NANOSECONDS,  # Traefik's Duration is in nanoseconds: 5726712 are 5.726712 ms
 }

@@ -50,8 +50,16 @@ WRAPPED = {
     "json_message": lambda line, number: json.dumps(
         {"@timestamp": f"2025-01-17T10:30:{number:02d}.5Z", "message": line, "service": {"name": "nginx"}}
     ),
+    "kubectl_prefix": lambda line, number: f"[pod/web-6d4-abc/nginx] {line}",
+    "stern": lambda line, number: f"web-6d4-abc nginx {line}",
+    "aws_logs_tail": lambda line, number: f"2025-01-17T10:30:{number:02d}.500000+00:00 ecs/web/0a1b {line}",
+    "logcli": lambda line, number: f'2025-01-17T10:30:{number:02d}.5Z {{app="nginx"}} {line}',
+    "indented": lambda line, number: f"  {line}",
     "heroku": lambda line, number: f"2025-01-17T10:30:{number:02d}.5+00:00 app[web.1]: {line}",
 }
+
+
+UNTIMED_WRAPPERS = {"compose", "kubectl_prefix", "stern", "indented"}
 
 
 @pytest.mark.parametrize("name", list(WRAPPED))
@@ -87,7 +95,7 @@ def test_journald_writes_what_it_cannot_print_as_bytes(tmp_path: Path, number: i
     assert (counts.requests, counts.rejected + counts.ignored) == (40, len(odd))
 
 
-@pytest.mark.parametrize("name", [name for name in WRAPPED if name != "compose"])
+@pytest.mark.parametrize("name", [name for name in WRAPPED if name not in UNTIMED_WRAPPERS])
 def test_a_wrapper_says_the_time_that_the_line_does_not(tmp_path: Path, name: str) -> None:
     rows, counts = read(tmp_path / "a.log", [WRAPPED[name](line, i) for i, line in enumerate(UNTIMED)])
     assert [source.format for source in counts.sources] == [f"{name}/morgan_dev"]
@@ -97,7 +105,8 @@ def test_a_wrapper_says_the_time_that_the_line_does_not(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize(
-    ("outer", "inner"), [("docker_json", "syslog"), ("journal_json", "timestamped"), ("cri", "compose")]
+    ("outer", "inner"),
+    [("docker_json", "syslog"), ("journal_json", "timestamped"), ("cri", "compose"), ("kubectl_prefix", "timestamped")],
 )
 def test_wrappers_nest(tmp_path: Path, outer: str, inner: str) -> None:
     lines = [WRAPPED[outer](WRAPPED[inner](line, i), i) for i, line in enumerate(COMBINED)]
@@ -129,7 +138,9 @@ def test_a_named_format_is_found_inside_wrappers(tmp_path: Path) -> None:
     for format in ("combined", "cri/combined"):
         rows, counts = read(tmp_path / "a.log", lines, format=format)
         assert (len(rows), counts.sources[0].format) == (40, "cri/combined")
-    definition = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$_" "$http_user_agent"'
+    definition = (
+        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_x" "$http_user_agent"'
+    )
     rows, _ = read(tmp_path / "a.log", lines, log_format=definition)
     assert [row["line"] for row in rows] == list(range(1, 41))
 
@@ -161,10 +172,54 @@ def test_partial_lines_are_joined(tmp_path: Path, chunks_of: Callable[[int], Non
     assert (counts.lines, counts.requests, counts.rejected, counts.ignored) == (len(lines), 40, 0, len(lines) - 40)
 
 
-def test_a_partial_line_that_never_ends_is_read_at_the_end(tmp_path: Path) -> None:
-    lines = [f"2025-01-17T10:30:00.5Z stdout F {COMBINED[0]}", f"2025-01-17T10:30:00.5Z stdout P {COMBINED[1][:30]}"]
+@pytest.mark.parametrize("cut", [30, -12, None])  # in the middle, where a shorter agent would end, and at the very end
+def test_a_line_of_which_the_end_never_comes_is_rejected(tmp_path: Path, cut: int | None) -> None:
+    lines = [
+        f"2025-01-17T10:30:00.5Z stdout F {COMBINED[0]}",
+        f"2025-01-17T10:30:00.5Z stdout P {COMBINED[1][:20]}",
+        f"2025-01-17T10:30:00.5Z stdout P {COMBINED[1][20:cut]}",
+    ]
     rows, counts = read(tmp_path / "a.log", lines)
-    assert (len(rows), counts.rejected) == (1, 1)
+    assert (len(rows), counts.rejected) == (1, 2)
+
+
+def docker_parts(lines: Sequence[str]) -> list[str]:
+    """As Docker writes long lines of two streams: texts of 16 KiB in objects of their own, the last with a newline."""
+    out: list[str] = []
+    for number, line in enumerate(lines):
+        texts = [line[at : at + 16384] for at in range(0, len(line), 16384)]
+        texts[-1] += "\n"
+        stream = ("stdout", "stderr")[number % 2]
+        time = "2025-01-17T10:30:00.5Z"
+        out.append("\n".join(json.dumps({"log": text, "stream": stream, "time": time}) for text in texts))
+    mixed: list[str] = []
+    for first, second in zip(out[::2], out[1::2], strict=True):
+        left, right = first.split("\n"), second.split("\n")
+        mixed += [part for pair in zip(left, right, strict=True) for part in pair]
+    return mixed
+
+
+@pytest.mark.parametrize("chunk", [1 << 23, 20_000])
+def test_the_parts_that_docker_cuts_are_joined(tmp_path: Path, chunks_of: Callable[[int], None], chunk: int) -> None:
+    chunks_of(chunk)
+    long = [line.replace('"-"', f'"{"y" * 40_000}"') for line in COMBINED[:10]]
+    lines = docker_parts(long)
+    rows, counts = read(tmp_path / "a.log", lines)
+    assert [source.format for source in counts.sources] == ["docker_json/combined"]
+    assert [row["path"] for row in rows] == [f"/{i}" for i in range(10)]
+    assert (counts.lines, counts.requests, counts.rejected, counts.ignored) == (30, 10, 0, 20)
+    # One that is cut at the end of the file is rejected, and a short last line without its newline is whole.
+    rows, counts = read(tmp_path / "b.log", lines[:-2])
+    assert (counts.requests, counts.rejected) == (8, 4)
+    rows, counts = read(tmp_path / "c.log", [docker(COMBINED[0]), docker(COMBINED[1]).replace("\\n", "")])
+    assert (counts.requests, counts.rejected) == (2, 0)
+
+
+def test_parts_are_joined_where_two_formats_are_mixed(tmp_path: Path) -> None:
+    common = [line.split(' "-"')[0] for line in COMBINED]
+    lines, _ = cri_parts([line for pair in zip(COMBINED, common, strict=True) for line in pair])
+    rows, counts = read(tmp_path / "a.log", lines, format="cri/combined|cri/common")
+    assert (len(rows), counts.rejected, counts.ignored) == (80, 0, len(lines) - 80)
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,18 @@ The main thread finds both in the bytes, in the order of the lines, so that chun
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
 from logstats.formats.engines.w3c import DATE, FIELDS, in_force
 from logstats.formats.wrappers.stack import StackReader
+from logstats.formats.wrappers.wrapper import DOCKER_CUTS
 
 LONGEST: Final = 32 << 20  # of a line in parts this much is waited for
 _LOOK_BACK: Final = 64  # lines from the end that are looked at for a part without its end
 _PART = re.compile(rb"[^ \n]+ (stdout|stderr) ([PF])(?=[: ])")
+_STREAM = re.compile(rb'"stream": ?"(stdout|stderr)"')
 
 
 def directives_after(before: str, data: bytes, reader: StackReader) -> str:
@@ -29,18 +32,40 @@ def directives_after(before: str, data: bytes, reader: StackReader) -> str:
 
 
 def unfinished(data: bytes) -> bool:
-    """Whether the last line of a stream in `data` has only come in part (`P`, and no `F` after it)."""
+    """Whether the last line of a stream in `data` has only come in part, as CRI or Docker's json-file mark it."""
     if len(data) > LONGEST:
         return False
     place = len(data)
     whole: set[bytes] = set()
     for _ in range(_LOOK_BACK):
         start = data.rfind(b"\n", 0, max(place - 1, 0)) + 1
-        if match := _PART.match(data, start):
-            if match[2] == b"P" and match[1] not in whole:
+        stream, partial = _part(data, start, place)
+        if stream:
+            if partial and stream not in whole:
                 return True
-            whole.add(match[1])
+            whole.add(stream)
         place = start
         if place == 0 or len(whole) == 2:
             break
     return False
+
+
+def _part(data: bytes, start: int, end: int) -> tuple[bytes, bool]:
+    """Of one line its stream, and whether it is a part that another follows; no stream if it does not say one."""
+    if match := _PART.match(data, start):
+        return match[1], match[2] == b"P"
+    if data[start : start + 1] != b"{":
+        return b"", False
+    if end - start < DOCKER_CUTS:
+        found = _STREAM.search(data, start, end)
+        return (found[1] if found else b""), False
+    try:
+        entry = json.loads(data[start:end])
+    except (ValueError, RecursionError):
+        return b"", False
+    log, stream = (entry.get("log"), entry.get("stream")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(log, str) or not isinstance(stream, str):
+        return b"", False
+    return stream.encode(errors="backslashreplace"), not log.endswith("\n") and len(
+        log.encode(errors="replace")
+    ) >= DOCKER_CUTS

@@ -110,12 +110,16 @@ class StackReader:
         # Each stack takes the lines that fit it; what is left is the first one's, whatever it looks like.
         left = np.arange(len(text))
         batches, places = [], []
+        inside: dict[tuple[str, ...], Text] = {}  # the parts of a line are joined once, for all stacks
         for wrappers, ready in self.readers:
-            batches.append(ready.fitting(unwrapped(text.gather(left), wrappers)))
+            names = tuple(wrapper.format.name for wrapper in wrappers)
+            if names not in inside:
+                inside[names] = unwrapped(text, wrappers)
+            batches.append(ready.fitting(inside[names].gather(left)))
             places.append(left)
             left = np.delete(left, batches[-1].rows["line"].to_numpy())
         wrappers, _ = self.readers[0]
-        batches.append(first(unwrapped(text.gather(left), wrappers)))
+        batches.append(first(inside[tuple(wrapper.format.name for wrapper in wrappers)].gather(left)))
         places.append(left)
         return _joined(batches, places, len(text))
 

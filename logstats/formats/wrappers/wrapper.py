@@ -2,14 +2,16 @@
 
 A wrapper is a format like others, with a field `payload`: the line inside. Its `timestamp` and `app_name` count for
 lines that do not say them. Times without a year (RFC 3164) take the latest year in which they are not after the source
-was last written. A field `part` marks lines that are only a part of one (`P` in Kubernetes' logs, then `F`), each
-`stream` for itself. Escape sequences for colour and cursor are taken out of the lines inside.
+was last written. A field `part` tells lines that are only a part of one (`P` in Kubernetes' logs, then `F`; a text
+of 16 KiB without a newline in Docker's), each `stream` for itself. Escape sequences for colour and cursor are taken out
+of the lines inside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import polars as pl
 
@@ -19,6 +21,8 @@ from logstats.formats.fields import times
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
 
+DOCKER_CUTS: Final = 16 << 10  # bytes (daemon/logger/copier.go)
+UNFINISHED: Final = "\x00"
 _YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}"
 _ANSI = "\x1b\\[[0-9;?]*[A-Za-z]"
 _LEEWAY = timedelta(days=1)  # clocks differ, and the zone of a time without one is a guess
@@ -81,22 +85,33 @@ class Wrapper:
         return pl.DataFrame(columns) if columns else outer
 
     def _whole(self, found: pl.DataFrame, inside: pl.Series) -> pl.Series:
-        """Parts of a line joined where the first of them stands; the others become blank."""
-        partial = found[self._role["part"]].str.starts_with("P").fill_null(value=False)
+        """Parts of a line joined where the first of them stands; the others become blank. Those of a line whose end
+        never comes become what no format reads: half a line must not be read as a whole one."""
+        partial = self._is_part(found[self._role["part"]])
         if not partial.any():
             return inside
         start = partial.arg_max() or 0
         texts, marks = inside.slice(start).to_list(), partial.slice(start).to_list()
         streams = found[self._role["stream"]].slice(start).to_list()
-        begun: dict[str, list[int]] = {}  # by stream: the places of the parts so far
+        begun: dict[str | None, list[int]] = {}  # by stream: the places of the parts so far
         for place, (stream, mark) in enumerate(zip(streams, marks, strict=True)):
             parts = begun.setdefault(stream, [])
             parts.append(place)
             if not mark:
                 _join(texts, begun.pop(stream))
         for parts in begun.values():
-            _join(texts, parts)
+            for place in parts:
+                texts[place] = UNFINISHED
         return pl.concat([inside.head(start), pl.Series(inside.name, texts, dtype=pl.String)])
+
+    def _is_part(self, marks: pl.Series) -> pl.Series:
+        """Whether each is a part that another follows: CRI says so; Docker leaves out the newline of a text that it had
+        to cut, and cuts none that is shorter than its buffer."""
+        if self.format.engine == "json":
+            partial = ~marks.str.ends_with("\n") & (marks.str.len_bytes() >= DOCKER_CUTS)
+        else:
+            partial = marks.str.starts_with("P")
+        return partial.fill_null(value=False)
 
     def _times(self, texts: pl.Series, modified: datetime | None) -> pl.Series:
         yearless = texts.str.contains(_YEARLESS).fill_null(value=False)
