@@ -7,6 +7,43 @@
         ...
 
 `report`, `read`, `slo` and `diff` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
+
+From a line to a percentile
+---------------------------
+Ten names, in the order in which a line meets them:
+
+ 1. `inputs.discover` finds the source: a file, a glob, a folder, standard input.
+ 2. `inputs.ChunkReader` decompresses it and gives chunks: about 12 MiB of whole lines each.
+ 3. `formats.detection` looks at the first lines and chooses the format; `--format` and `--log-format` say it instead.
+ 4. `formats.engines` take the fields out of the lines of a chunk, in C where there is a fast path, with the reference
+    path for every line that it does not take. What fits neither is rejected, with its reason.
+ 5. `formats.fields.columns.FieldReader` makes rows of the request schema (`schema.COLUMNS`) of the fields: a Polars
+    data frame, the batch. Times become UTC, durations milliseconds.
+ 6. `filters` keep the rows that are asked for; the others are counted.
+ 7. `summaries.statistics.summarise` makes small tables of a batch. A duration becomes a bucket: `sketches.loghist`.
+ 8. `summaries.statistics.Statistics` merges these tables, chunk by chunk. `pipeline` is the loop of steps 2 to 8.
+ 9. `reports.build.build` reads a percentile out of the merged histogram: the nearest rank, within 1 %. It gives a
+    `reports.model.Report`.
+10. `reports.renderers.RENDERERS` shows the report: a table, JSON, a page, …
+
+An archive keeps the batches as rows and the summaries as rollups; a report over it begins at step 8.
+
+What to touch
+-------------
+tests/test_extending.py does each of the first six to a copy of the package, and runs it.
+
+- A format: one file, `formats/builtin/NAME.toml`, with a sample line and the row that must become of it.
+- A column that holds a text: `schema.py` (`COLUMNS`, `TEXTS`) and the format that has a field of that role. A column
+  that is computed also needs its lines in `formats/fields/columns.py`.
+- A ranking by a column (`--by`): its name in `summaries/names.py`.
+- A renderer (`-o`): a file in `reports/` and its line in `reports/renderers.py`.
+- A command: a file in `cli/` and its line in `cli/main.py`. Options, help, completion, the configuration file and the
+  manual page follow from its signature.
+- A topic of the manual: one file, `manual/pages/TOPIC.md`.
+- A statistic that is none of the above is a summary: a file in `summaries/` with `summarise` and a merge, its lines in
+  `summaries/statistics.py`, and its place in `reports/model.py`, `reports/build.py` and `reports/report.schema.json`.
+
+The `__init__` of each room says what is in it and where to begin. tests/test_house.py holds what may import what.
 """
 
 from __future__ import annotations

@@ -34,6 +34,9 @@ COLUMNS: Final = (
     "extra",
 )
 
+# Of these, the columns that hold a text as it was logged, and come from a field whose role has the same name.
+TEXTS: Final = ("user_id", "referer", "user_agent", "message", "trace_id")
+
 MALFORMED: Final = "(malformed)"  # the endpoint of a request whose request line is not one
 OTHER: Final = "(other)"  # where values beyond a cap are folded
 

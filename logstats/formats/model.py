@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from logstats import schema
+
 # What a field of a line can be. Most are columns of the request schema; the others are split further:
 # `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query,
 # `forwarded_for` is X-Forwarded-For, `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs.
@@ -13,6 +15,7 @@ from typing import Any, Final
 # `ignored` is read only by detection, which asks how it looks.
 ROLES: Final = frozenset(
     {
+        *schema.TEXTS,
         "timestamp",
         "method",
         "protocol",
@@ -21,15 +24,10 @@ ROLES: Final = frozenset(
         "status",
         "duration",
         "bytes",
-        "user_id",
         "client_ip",
         "host",
-        "referer",
-        "user_agent",
         "level",
         "app_name",
-        "message",
-        "trace_id",
         "date",
         "time",
         "zone",

@@ -268,7 +268,7 @@ class FieldReader:
         for name in ("method", "protocol", "path", "query", "endpoint"):
             if f"_{name}" in given:
                 columns[name] = pl.col(f"_{name}")
-        for name in ("user_id", "referer", "user_agent", "message", "trace_id"):
+        for name in schema.TEXTS:
             if name in role:
                 columns[name] = text(name)
         level = pl.col("_level") if "_level" in given else pl.lit(None, pl.String)
