@@ -44,8 +44,6 @@ OPEN: dict[str, str] = {
     "kestrel": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,
-    "phpfpm": NOT_KNOWN,
-    "spring_jetty": NOT_KNOWN,
     "uvicorn": NOT_KNOWN,
     "uvicorn_b": NOT_KNOWN,
     "az42034_v1": VALUE,

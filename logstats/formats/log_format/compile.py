@@ -31,7 +31,7 @@ from logstats.formats.model import Field, Format
 # Strings of servers that spell their variables otherwise → whose they are, and what to do.
 _OTHERS: Final = (
     (r"%(?:REQ|RESP|START_TIME|PROTOCOL|RESPONSE_CODE|DURATION|BYTES_SENT)[(%]", "Envoy", "envoy"),
-    (r"%(?:[<>]?[0-9]*(?:Hs|st|ru|rm|tl|tr|un|ha|Ss|Sh)\b|ts\.|\[)", "Squid", "squid"),
+    (r"%(?:[<>]?[0-9]*(?:Hs|st|ru|rm|un|ha|Ss|Sh)\b|ts\.|\[u[nil]\b)", "Squid", "squid"),
     (r"%(?:\[|\{[+-][QEX,+-]*\}|[cfbs]i\b|cp\b|ST\b|HM\b|HU\b|HP\b|T[RrwcatqdDl]\b)", "HAProxy", "haproxy"),
     (r"%\((?:addr|method|uri|proto|status|msecs|micros|uagent|ltime)\)", "uWSGI", "uwsgi"),
     (r":(?:method|url|status)\b.*:(?:method|url|status)\b", "morgan", "morgan_tiny"),

@@ -157,8 +157,8 @@ NAMES: Final = frozenset({*_KNOWN, *_PARTS, *_SHAPES})
 
 
 def known(name: str) -> bool:
-    """Whether nginx has a variable of this name."""
-    return name in NAMES or name.isdigit() or name.startswith(_PREFIXES)
+    """Whether nginx has a variable of this name; one that begins with `_` is nobody's, and says that it is ignored."""
+    return name in NAMES or name.isdigit() or name.startswith((*_PREFIXES, "_"))
 
 
 def parts_of(body: str, *, escaped: bool) -> list[Part]:
