@@ -453,3 +453,31 @@ def test_a_dash_and_nothing_are_missing(texts: list[str | None]) -> None:
     found = kernels.present(pl.Series("t", mixed, dtype=pl.String))
     assert found.name == "t"
     assert found.to_list() == [None if text in ("", "-") else text for text in mixed]
+
+
+def rows_like(text: str) -> pl.Series:
+    """A column in which a text stands among others, as a slice, with nulls: wherever a kernel may go wrong."""
+    return pl.Series([None, "x", text, None, text * 3, ""], dtype=pl.String)[1:]
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300))
+@example("a" * 31)
+@example("a" * 32)
+@example("a" * 54)  # with its header of two bytes, the longest that fits with its length in one block
+@example("a" * 55)
+@example("a" * 61)
+@example("a" * 62)
+@example("a" * 63)
+@example("a" * 255)
+@example("a" * 256)
+@example("a" * 65_535)
+@example("\U0001f600" * 16_384)
+def test_registers_are_those_of_hashlib(text: str) -> None:
+    column = rows_like(text)
+    register, rank = kernels.registers(column)
+    right_register, right_rank = hll.registers_of(column.drop_nulls())
+    there = column.is_not_null()
+    assert register.filter(there).equals(right_register)
+    assert rank.filter(there).equals(right_rank)
+    assert (register.dtype, rank.dtype) == (right_register.dtype, right_rank.dtype)

@@ -252,3 +252,10 @@ def ranks(rows: Numbers, ends: Places, registers: int) -> NDArray[np.int64]:
     counts[:, 0] = registers
     _call("ranks", rows, ends, len(ends), np.zeros(registers, np.uint8), registers - 1, counts)
     return counts
+
+
+def registers(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The register (UInt16) and the rank (UInt8) of each text in a HyperLogLog sketch (`sha1.c`); 0 of null."""
+    found, rank = np.empty(len(texts), np.uint16), np.empty(len(texts), np.uint8)
+    _call("registers", Texts(texts), found, rank)
+    return as_numbers(found), as_numbers(rank)

@@ -45,6 +45,12 @@ def hash_strings(values: pl.Series) -> pl.DataFrame:
 
 
 def _hash(values: pl.Series) -> pl.DataFrame:
+    register, rank = kernels.registers(values) if kernels.AVAILABLE else registers_of(values)
+    return pl.DataFrame([register.alias("register"), rank.alias("rank")])
+
+
+def registers_of(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The register (UInt16) and the rank (UInt8) of each text: what `kernels.registers` does, in Python."""
     encoded = [value.encode() for value in values.to_list()]
     digests = [sha1(_msgpack_header(len(value)) + value, usedforsecurity=False).digest()[:8] for value in encoded]
     hashes = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
@@ -52,9 +58,7 @@ def _hash(values: pl.Series) -> pl.DataFrame:
     # frexp's exponent of a whole number below 2^53 is its bit length.
     rank = (64 - PRECISION + 1) - np.frexp(rest.astype(np.float64))[1]
     register = hashes & np.uint64(REGISTERS - 1)
-    return pl.DataFrame(
-        [as_numbers(register.astype(np.uint16)).alias("register"), as_numbers(rank.astype(np.uint8)).alias("rank")]
-    )
+    return as_numbers(register.astype(np.uint16)), as_numbers(rank.astype(np.uint8))
 
 
 def _msgpack_header(size: int) -> bytes:
