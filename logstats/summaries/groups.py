@@ -44,6 +44,10 @@ class Groups:
         found = [key[first] for key in self._keys]
         return [once(column) if column.dtype == pl.String else column for column in found]
 
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The value of its group, for each row."""
+        return values[self._group]
+
     @cached_property
     def counts(self) -> Numbers:
         """How many rows each group has."""
@@ -52,12 +56,13 @@ class Groups:
     def sums(self, values: Numbers) -> pl.Series:
         """The exact sum of each group (Int128)."""
         if not len(values) or max(int(values.max()), -int(values.min())) * len(values) < _MOST:
-            return as_numbers(self._added(values)).cast(pl.Int128)
-        high, low = (self._added(half) for half in (values >> _HALF, values & ((1 << _HALF) - 1)))
+            return as_numbers(self.totals(values)).cast(pl.Int128)
+        high, low = (self.totals(half) for half in (values >> _HALF, values & ((1 << _HALF) - 1)))
         whole = [(a << _HALF) + b for a, b in zip(high.tolist(), low.tolist(), strict=True)]
         return pl.Series(whole, dtype=pl.Int128)
 
-    def _added(self, values: Numbers) -> Numbers:
+    def totals(self, values: Numbers) -> Numbers:
+        """The sum of each group in 64 bits: for counts, of which nobody has as many."""
         sums = np.zeros(len(self._first), np.int64)
         np.add.at(sums, self._group, values)
         return sums

@@ -13,6 +13,8 @@ from typing import Final
 import polars as pl
 
 from logstats import schema
+from logstats.kernels.columns import as_numbers
+from logstats.summaries.groups import Groups
 
 _PENDING_ROWS: Final = 200_000
 
@@ -39,15 +41,25 @@ class Shape:
         """One table of several; none of them is changed."""
         if len(tables) == 1:
             return tables[0]
-        return (
-            pl.concat([table.select(list(self.schema)).cast(pl.Schema(self.schema)) for table in tables])
-            .group_by(*self.keys)
-            .agg(
-                *(pl.col(c).sum() for c in self.sums),
-                *(pl.col(c).min() for c in self.minima),
-                *(pl.col(c).max() for c in self.maxima),
-            )
+        whole = pl.concat([table.select(list(self.schema)).cast(pl.Schema(self.schema)) for table in tables])
+        if whole.height and self._counts_alone:
+            groups = Groups([whole[key] for key in self.keys])
+            figures = [as_numbers(groups.totals(whole[name].to_numpy())) for name in self.sums]
+            named = zip(self.schema, [*groups.keys, *figures], strict=True)
+            return pl.DataFrame([column.alias(name) for name, column in named]).cast(pl.Schema(self.schema))
+        return whole.group_by(*self.keys).agg(
+            *(pl.col(c).sum() for c in self.sums),
+            *(pl.col(c).min() for c in self.minima),
+            *(pl.col(c).max() for c in self.maxima),
         )
+
+    @property
+    def _counts_alone(self) -> bool:
+        """Whether it is counts of 64 bits by whole numbers, as histograms are: these `Groups` adds up in a third of the
+        time."""
+        figures = {**self.sums, **self.minima, **self.maxima}
+        numbers = all(kind.is_integer() for kind in self.keys.values())
+        return numbers and self.sums == figures and set(figures.values()) == {pl.Int64()}
 
 
 class Accumulator:
@@ -95,15 +107,18 @@ class Keys:
         A last key that is `(other)` was folded before, in a rollup of an archive.
         """
         folded = pl.col(self.columns[-1]).eq_missing(pl.lit(schema.OTHER))
-        found = table.filter(~folded).group_by(self.columns).agg(pl.col("first").min())
-        new = found.join(self._known, on=self.columns, how="anti", nulls_equal=True)
+        groups = Groups([table[column] for column in self.columns])  # keys come again and again
+        first = as_numbers(groups.minima(table["first"].to_numpy())).alias("first")
+        keys = pl.DataFrame([*(key.alias(name) for name, key in zip(self.columns, groups.keys, strict=True)), first])
+        new = keys.filter(~folded).join(self._known, on=self.columns, how="anti", nulls_equal=True)
         if new.height and self._known.height < self.cap:
             new = new.sort("first").head(self.cap - self._known.height)
             start = self._known.height
             ids = pl.int_range(start, start + new.height, dtype=pl.Int32, eager=True).alias("id")
             self._known = pl.concat([self._known, new.select(self.columns).with_columns(ids)])
-        numbered = table.join(self._known, on=self.columns, how="left", nulls_equal=True)
-        return numbered.drop(*self.columns, "first").with_columns(pl.col("id").fill_null(self.OTHER))
+        numbered = keys.join(self._known, on=self.columns, how="left", nulls_equal=True, maintain_order="left")
+        each = groups.spread(numbered["id"].fill_null(self.OTHER).to_numpy())
+        return table.drop(*self.columns, "first").with_columns(as_numbers(each).alias("id"))
 
     def name(self, table: pl.DataFrame) -> pl.DataFrame:
         """Add the key columns to `id`; all of them null for `OTHER`, told apart by `folded`."""
