@@ -64,7 +64,7 @@ def verify(
         if progress is not None:
             progress(100 * done / max(total, 1))
     yield from _rollups(archive, snapshot, whole, deleted_days(commits), deep=deep)
-    yield from _others(archive)
+    yield from _others(archive, whole_log=not torn)
 
 
 def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, whole: bool) -> Iterator[Finding]:
@@ -237,7 +237,7 @@ def deleted_days(commits: Iterable[Commit]) -> set[paths.Partition]:
     return days
 
 
-def _others(archive: Archive) -> Iterator[Finding]:
+def _others(archive: Archive, *, whole_log: bool) -> Iterator[Finding]:
     """Files that no commit names: of a writer at work, left by one that died, or foreign."""
     lying = list(_lying(archive))
     # In this order: whoever is at work now may have committed by then, and what it has not is in its journal.
@@ -266,8 +266,10 @@ def _others(archive: Archive) -> Iterator[Finding]:
             yield Finding(path, "left by a run that died; `logstats archive tier` deletes it", note=True)
         elif path.startswith(f"{paths.COMMITS}/") and paths.commit_number(path) is not None:
             continue  # it was looked at
-        elif archive.places.is_data(plain):
+        elif archive.places.is_data(plain) and whole_log:
             yield Finding(path, "no commit names this file: left by a run that did not end", _UNNAMED, note=True)
+        elif archive.places.is_data(plain):
+            yield Finding(path, "no commit that is here names this file", "keep it until the log is whole", note=True)
         else:
             yield Finding(path, "no commit names this file", "if it is not yours, delete it: nothing reads it")
 
