@@ -18,17 +18,34 @@ _KEPT: Final = 32 << 20
 _JEMALLOC: Final = "narenas:1,tcache_max:4096,background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0"
 
 
+LEAST: Final = 800 << 20  # bytes of address space that the libraries and a small report take
+
+
 def configure() -> None:
-    """To be called before Polars is loaded. Where the C library is not glibc it is left as it is."""
-    os.environ.setdefault("_RJEM_MALLOC_CONF", _JEMALLOC)
+    """Call this before Polars is loaded. A C library other than glibc is left as it is."""
+    # A thread takes address space, which a limit may leave none of: jemalloc would complain of it line by line.
+    threads = "true" if address_space() is None else "false"
+    os.environ.setdefault(
+        "_RJEM_MALLOC_CONF", _JEMALLOC.replace("background_thread:true", f"background_thread:{threads}")
+    )
     mallopt = _glibc("mallopt")
     if mallopt is not None and not any(name.startswith("MALLOC_") for name in os.environ):
         for parameter, value in ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, _LARGEST), (_TRIM_THRESHOLD, _KEPT)):
             mallopt(parameter, value)
 
 
+def address_space() -> int | None:
+    """The most bytes of address space that the process may have (`ulimit -v`); None without a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
 def trim() -> None:
-    """Hand what is free to the system: something else is about to be done, that takes memory of another kind."""
+    """Hand free memory to the system. Call this before work that takes memory of another kind."""
     malloc_trim = _glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)

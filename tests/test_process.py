@@ -115,6 +115,27 @@ def test_out_is_a_named_pipe(tmp_path: Path) -> None:
     assert fifo.is_fifo()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="ulimit -v is of Linux")
+@pytest.mark.parametrize("limit", [300_000, 600_000])
+def test_too_little_memory_is_one_sentence(limit: int) -> None:
+    ran = shell(f'ulimit -v {limit}; "$@"', "report", "-q", "-", stdin=LINE)
+    assert ran.returncode == 1
+    assert ran.stderr.count(b"\n") == 1 and b"of address space are too few" in ran.stderr
+
+
+@pytest.mark.parametrize("error", ['MemoryError("x")', 'RuntimeError("can\'t start new thread")'])
+def test_memory_that_runs_out_is_one_sentence(error: str) -> None:
+    code = (
+        "import logstats.api\n"
+        f"def fail(*_, **__): raise {error}\n"
+        "logstats.api.report = fail\n"
+        "from logstats.__main__ import main; import sys; sys.argv[1:] = ['report', '-']; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], input=LINE, capture_output=True, timeout=60)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(b"logstats: there is not enough memory (raise") and ran.stderr.count(b"\n") == 1
+
+
 # ------------------------------------------------------------------ Ctrl-C
 
 

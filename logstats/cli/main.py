@@ -84,10 +84,28 @@ def run() -> None:
         code = ExitCode.FAILED
     except typer.Abort:
         code = ExitCode.INTERRUPTED
-    except Exception as error:
-        code = _usage(error)
+    except BaseException as error:
+        if not _is_want_of_memory(error):
+            if not isinstance(error, Exception):
+                raise
+            code = _usage(error)
+        else:
+            Messages().error(
+                LogstatsError("there is not enough memory", "raise the limit (ulimit -v, the container's)")
+            )
+            code = ExitCode.FAILED
     gc.freeze()  # nor is there any to be looked for at the end
     sys.exit(int(code or 0))
+
+
+def _is_want_of_memory(error: BaseException) -> bool:
+    """Python and NumPy raise MemoryError; threads without room for their stacks, and Rust, have words of their own."""
+    if isinstance(error, MemoryError):
+        return True
+    words = str(error)
+    if type(error).__name__ == "PanicException":
+        return "could not spawn" in words or "memory allocation" in words
+    return isinstance(error, RuntimeError) and "can't start new thread" in words
 
 
 def _usage(error: Exception) -> int:

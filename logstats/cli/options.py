@@ -272,6 +272,12 @@ def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
             for name, option in options.items():
                 option.check(values[name])
             allocators.configure()
+            space = allocators.address_space()
+            if space is not None and space < allocators.LEAST:
+                raise LogstatsError(
+                    f"{space >> 20} MiB of address space are too few (ulimit -v)",
+                    f"raise the limit to {allocators.LEAST >> 10}",
+                )
             if "given" in own_parameters:
                 values["given"] = {name: values.pop(name) for name in shared}
             return command(**values)
