@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -189,6 +191,29 @@ def test_a_copy_that_took_its_time(tmp_path: Path) -> None:
     assert api.report(archive=backup).requests == 300
     tidy(Archive.open(backup))
     assert seen_by_patterns(backup) == 300
+
+
+def test_the_backup_of_the_manual(tmp_path: Path) -> None:
+    """`cp -r` while logs are added and put together: `verify` is content, or the same copy once more makes it so."""
+    root = init(tmp_path / "archive").root
+
+    def grow() -> None:
+        for end in range(100, 1_100, 100):
+            (tmp_path / "a.log").write_bytes(numbered.log(0, end))
+            api.add([tmp_path / "a.log"], root)
+
+    adding = threading.Thread(target=grow)
+    adding.start()
+    backup = tmp_path / "backup"
+    while adding.is_alive():
+        shutil.rmtree(backup, ignore_errors=True)
+        subprocess.run(["cp", "-r", root, backup], capture_output=True, check=False)  # files may go while it looks
+        if damage(backup) == []:
+            assert api.report(archive=backup).requests % 100 == 0
+    adding.join()
+    subprocess.run(["cp", "-r", f"{root}/.", backup], check=True)
+    assert damage(backup) == []
+    assert api.report(archive=backup).requests == 1_000
 
 
 def test_a_copy_that_is_ahead_of_its_commits_says_so(tmp_path: Path) -> None:
