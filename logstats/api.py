@@ -16,7 +16,6 @@ from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_range, parse_time
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
-from logstats.formats.log_format.compile import compile_log_format
 from logstats.formats.wrappers import stack
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.inputs import discover
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from logstats.objectives.expressions import Condition
     from logstats.objectives.policy import Policy
     from logstats.objectives.slo import Outcome
+    from logstats.summaries.selections import Selection
 
 # What only some calls need (archives, objectives) is imported by those: every report starts with this module.
 
@@ -109,6 +109,8 @@ class Options:
         if self.format and self.log_format:
             raise UsageError("--format and --log-format exclude each other", "give one of the two")
         if self.log_format:
+            from logstats.formats.log_format.compile import compile_log_format
+
             return (FormatStack(compile_log_format(self.log_format, allow_unknown=self.allow_unknown)),)
         if self.allow_unknown:
             raise UsageError("--allow-unknown is about variables of --log-format", "give that, too")
@@ -167,8 +169,6 @@ def report(
     condition, and archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
-    from logstats.objectives import thresholds
-
     conditions = [_condition(text) for text in fail_if]
     texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
@@ -177,7 +177,11 @@ def report(
         except ValueError as error:
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     _check_choices(by, user_key, sort, max_endpoints)
-    selected = thresholds.selections(conditions)
+    selected: tuple[Selection, ...] = ()
+    if conditions:
+        from logstats.objectives import thresholds
+
+        selected = thresholds.selections(conditions)
     wanted = ReportSpec(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time, selected)
     filters = options.filters()
     if archive is not None:

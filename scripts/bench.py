@@ -119,8 +119,11 @@ def logs(folder: Path, name: str, lines: int) -> Path:
 
 
 def generator(name: str, lines: int) -> tuple[str, ...]:
-    """The command that writes such lines to its standard output."""
+    """The command that writes such lines to its standard output; `wide` are those of `--wide`."""
     script = str(ROOT / "scripts" / "make_logs.py")
+    if name == "wide":
+        wide = ("--format", "combined_time", "--wide", "--users", "50000", "--lines", str(lines), "--stdout")
+        return (PYTHON, script, *wide)
     return (PYTHON, script, "--format", name, "--lines", str(lines), "--users", "200000", "--stdout")
 
 
@@ -149,6 +152,37 @@ def peers(folder: Path, lines: int, runs: int) -> None:
     figures = measure(there, runs)
     title = f"Peers: {lines:,} combined lines with request time, {log.stat().st_size / 1e6:,.0f} MB"
     show(title, figures, lines, log.stat().st_size, against=cases[0].name)
+
+
+def wide(folder: Path, lines: int, runs: int) -> None:
+    """The hardest case for keys: 50,000 users evenly, 10,000 endpoints; the table that people see, and all of it."""
+    log = logs(folder, "wide", lines)
+    duckdb = (PYTHON, str(ROOT / "scripts" / "bench_duckdb.py"))
+    report = (PYTHON, "-m", "logstats", "report", "-q", str(log))
+    cases = [
+        Case("logstats report FILE", report),
+        Case("the same, -o json", (*report, "-o", "json")),
+        Case("DuckDB, SQL by hand", (*duckdb, str(log))),
+        Case("DuckDB, lean, ten endpoints", (*duckdb, "--lean", str(log))),
+    ]
+    title = f"Wide: {lines:,} combined lines with request time, {log.stat().st_size / 1e6:,.0f} MB"
+    show(title, measure(cases, runs), lines, log.stat().st_size, against=cases[0].name)
+
+
+def cores(folder: Path, lines: int, runs: int) -> None:
+    """One core against all: what beyond start-up becomes faster."""
+    if not shutil.which("taskset"):
+        print("one core against all: taskset is not installed", file=sys.stderr)
+        return
+    one = ("taskset", "-c", "0")
+    for name in ("combined_time", "wide"):
+        few, many = ((*REPORT, str(logs(folder, name, n))) for n in (1000, lines))
+        cases = [Case("1,000 lines, one core", (*one, *few)), Case("1,000 lines", few)]
+        cases += [Case("all, one core", (*one, *many)), Case("all", many)]
+        figures = measure(cases, runs)
+        start_one, start, all_one, all_ = (figures[case.name].wall for case in cases)
+        show(f"Cores: {lines:,} lines, {name}", figures)
+        print(f"  after start-up, one core takes {(all_one - start_one) / (all_ - start):.2f} times as long")
 
 
 def formats(folder: Path, lines: int, runs: int) -> None:
@@ -190,26 +224,33 @@ def start(folder: Path, runs: int) -> None:
 
 def stages(folder: Path, lines: int) -> None:
     """Where the time goes: each stage by itself, over the first 64 MB."""
+    for name in ("combined_time", "wide"):
+        _stages(name, logs(folder, name, lines))
+
+
+def _stages(name: str, log: Path) -> None:
     sys.path.insert(0, str(ROOT))
     from logstats import Options
     from logstats.formats import registry
     from logstats.formats.reader import reader
     from logstats.formats.text import Text
+    from logstats.pipeline import Counts
+    from logstats.reports.build import build
     from logstats.summaries.statistics import ReportSpec, Statistics, summarise
 
     wanted = ReportSpec()
     ready = reader(registry.named("combined_time"), Options().reading(wanted.needs))
     statistics = Statistics(wanted)
-    with logs(folder, "combined_time", lines).open("rb") as file:
+    with log.open("rb") as file:
         chunks = [file.read(8 << 20) + file.readline() for _ in range(8)]
     spent: dict[str, float] = {}
 
     began, count = time.process_time(), 0
 
-    def lap(name: str) -> None:
+    def lap(stage: str) -> None:
         nonlocal began
         now = time.process_time()
-        spent[name] = spent.get(name, 0.0) + now - began
+        spent[stage] = spent.get(stage, 0.0) + now - began
         began = now
 
     for chunk in chunks:
@@ -226,14 +267,18 @@ def stages(folder: Path, lines: int) -> None:
         lap("merging")
     statistics.merge()
     lap("merging")
-    print("\nWhere the time goes (CPU, all threads)")
-    for name, seconds in spent.items():
-        print(f"  {name:32}{seconds / count * 1e6:8.3f} µs/line")
+    made = build(statistics, Counts())
+    lap("reading out")
+    made.to_json()
+    lap("writing JSON")
+    print(f"\nWhere the time goes: {count:,} lines, {name} (CPU, all threads)")
+    for stage, seconds in spent.items():
+        print(f"  {stage:32}{seconds / count * 1e9:8.0f} ns/line")
 
 
 def main() -> None:
     """Run the sections that are asked for."""
-    sections = ("peers", "formats", "every", "memory", "start", "stages")
+    sections = ("peers", "wide", "cores", "formats", "every", "memory", "start", "stages")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=2_000_000)
     parser.add_argument("--big", type=int, default=20_000_000)
@@ -245,6 +290,10 @@ def main() -> None:
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     if "peers" in asked:
         peers(args.folder, args.lines, args.runs)
+    if "wide" in asked:
+        wide(args.folder, args.lines, args.runs)
+    if "cores" in asked:
+        cores(args.folder, args.lines, args.runs)
     if "formats" in asked:
         formats(args.folder, args.lines, args.runs)
     if "every" in asked:

@@ -4,11 +4,15 @@
     python scripts/make_logs.py                                    sample_logs/, all formats, small
     python scripts/make_logs.py --format combined_time --lines 2000000 --out /tmp/logs
     python scripts/make_logs.py --format json --lines 100000 --stdout | logstats report -
+    python scripts/make_logs.py --format combined_time --lines 2000000 --wide --users 50000 --stdout
 
 Realistic: the curve of a day's traffic; users by Zipf's law, each with an address and a browser of its own; crawlers,
 scanners and a health check with habits of their own; a log-normal latency per endpoint with a heavy tail; an incident
 of 25 minutes with 5xx and slow answers; what servers write when clients talk nonsense; lines a second or two late;
 about one line in 1,000 that is none. A small file has more of the odd and bad lines, so that it holds every kind.
+
+With --wide, the hardest case for whatever counts by key: all users ask equally often, for 10,000 endpoints that no
+template makes one (`/static/app.4711.js`). There is no truth about it.
 
 Not realistic: nobody browses from page to page, every day is the same, an endpoint's load does not slow it down, all
 times are whole seconds in UTC, 499 (nginx's own) is in Apache's formats too, and all addresses are from ranges reserved
@@ -103,6 +107,7 @@ ENDPOINTS: Final = (
     Endpoint("s", "POST", "/xmlrpc.php", 3, 3, 0.4, 0, {404: 1}),
     Endpoint("h", "GET", "/healthz", 1, 0.6, 0.5, 2, {200: 998, 503: 2}),
 )
+WIDE: Final = (Endpoint("pcsh", "GET", "/static/app.{bundle}.js", 1, 12, 0.8, 31000, STATIC),)
 PAGES: Final = {301: 162, 302: 138, 400: 150, 401: 172, 403: 146, 404: 146, 500: 170, 502: 150, 503: 190}  # sizes
 QUERIES: Final = (
     *("q=crash", "q=login+fails", "q=%22null+pointer%22", "q=caf%C3%A9", "q=timeout&in=comments", "q=100%25+cpu"),
@@ -124,6 +129,7 @@ PARTS: Final[dict[str, tuple[Callable[[Random], str], str]]] = {
     "{commit}": (lambda random: f"{random.getrandbits(152):040x}".replace("00", "e4", 1), "{hash}"),
     "{hash}": (lambda random: BUNDLES[int(random.random() * len(BUNDLES))], "{hash}"),
     "{date}": (lambda random: f"2025-{1 + int(random.random() * 12):02}-{1 + int(random.random() * 28):02}", "{date}"),
+    "{bundle}": (lambda random: str(int(random.random() * 10_000)), "{bundle}"),
     "?{query}": (lambda random: f"?{QUERIES[int(random.random() * len(QUERIES))]}", ""),
 }
 _PART: Final = re.compile("|".join(re.escape(part) for part in PARTS))
@@ -602,6 +608,7 @@ class Day:
     seed: int
     start: datetime
     minutes: int
+    wide: bool = False
 
     def incident(self) -> range:
         """The minutes in which things go wrong: 25, or a fifth of a shorter time."""
@@ -639,6 +646,11 @@ def _zipf(users: int) -> array[int]:
     return array("I", [bisect_right(upto, upto[-1] * i / 65536, 0, users - 1) for i in range(65536)] + [users])
 
 
+def _even(users: int) -> array[int]:
+    """The same for users of one weight."""
+    return array("I", [users * i // 65536 for i in range(65537)])
+
+
 def _latencies(endpoint: Endpoint, deviates: list[float]) -> list[int]:
     """Microseconds at STEPS equal steps of probability: log-normal, above the 99th percentile a power law on top."""
     found = []
@@ -671,10 +683,10 @@ class Traffic:
         deviates = [
             NormalDist().inv_cdf(min(max(i / STEPS, 0.5 / STEPS), 65535 / 65536)) for i in range(STEPS + 1)
         ]  # fmt: skip
-        pools: dict[str, list[str]] = {}
+        asked = WIDE if day.wide else ENDPOINTS
+        pools = {"{bundle}": [str(number) for number in range(10_000)]}
         self._choices = {
-            kind: bytes(_spread({i: e.weight for i, e in enumerate(ENDPOINTS) if kind in e.who}, 65536))
-            for kind in AGENTS
+            kind: bytes(_spread({i: e.weight for i, e in enumerate(asked) if kind in e.who}, 65536)) for kind in AGENTS
         }
         self._endpoints = [
             (
@@ -686,12 +698,12 @@ class Traffic:
                 _latencies(e, deviates),
                 e.pattern.startswith("/api/"),
             )
-            for e in ENDPOINTS
+            for e in asked
         ]
-        self._calm = [_spread(e.statuses, 1024) for e in ENDPOINTS]
+        self._calm = [_spread(e.statuses, 1024) for e in asked]
         self._storm = [
             [(500, 502, 503)[i % 3] if i % 4 == 0 and e.pattern.startswith("/api/") else s for i, s in enumerate(calm)]
-            for e, calm in zip(ENDPOINTS, self._calm, strict=True)
+            for e, calm in zip(asked, self._calm, strict=True)
         ]
         escape = ESCAPES[form.escape or ("json" if form.server == "application" else form.server)]
         self.escape = escape
@@ -708,7 +720,7 @@ class Traffic:
             )
             for p in everybody
         ]
-        self._zipf = _zipf(len(everybody))
+        self._zipf = (_even if day.wide else _zipf)(len(everybody))
 
     def block(self, minute: int, ticks: list[int], times: list[str]) -> list[Request]:
         """The requests of these seconds of a minute, `times` being how the format writes a second."""
@@ -876,14 +888,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another seed, another day (default: 1)")
     parser.add_argument("--start", type=_start, default="2025-01-17", help="UTC (default: 2025-01-17)")
     parser.add_argument("--hours", type=_minutes, default="24", help="that the lines are spread over (default: 24)")
+    parser.add_argument(
+        "--wide", action="store_true", help="users evenly, 10,000 endpoints; needs --no-truth or --stdout"
+    )
     parser.add_argument("--no-truth", action="store_true", help="no NAME.expected.json: faster, and in bounded memory")
     parser.add_argument("--stdout", action="store_true", help="the lines of one --format to standard output, no truth")
     given = parser.parse_args()
     names = list(dict.fromkeys(given.format or FORMATS))
     if given.stdout and len(names) != 1:
         parser.error("--stdout takes one --format: name it")
+    if given.wide and not (given.no_truth or given.stdout):
+        parser.error("there is no truth about --wide: add --no-truth")
     users = given.users or min(200_000, max(50, given.lines // 5))
-    day = Day(given.lines, users, given.seed, given.start, given.hours)
+    day = Day(given.lines, users, given.seed, given.start, given.hours, given.wide)
     everybody = people(users, given.seed)
     if given.stdout:
         return _to_stdout(names[0], day, everybody)

@@ -338,3 +338,15 @@ def test_wrong_usage_is_said_and_makes_nothing(arguments: tuple[str, ...], said:
     assert said in made.stderr
     assert b"Traceback" not in made.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_wide_is_many_keys_evenly() -> None:
+    lines = make("--format", "combined_time", "--lines", "40000", "--wide", "--users", "500", "--stdout").stdout
+    found = re.findall(r'^(.+?) \[.*"GET (/static/app\.[0-9]+\.js) ', lines.decode(), re.MULTILINE)
+    users, endpoints = Counter(who for who, _ in found), Counter(path for _, path in found)
+    assert len(found) > 39_000
+    assert len(endpoints) > 9_500  # of 10,000, each asked for four times on average
+    assert max(endpoints.values()) < 20
+    assert len(users) >= 490
+    assert max(users.values()) < 200  # 80 on average
+    assert make("--wide").returncode == 2

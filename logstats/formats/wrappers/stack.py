@@ -20,7 +20,6 @@ import polars as pl
 from logstats.errors import FormatError
 from logstats.formats import registry
 from logstats.formats.fields.columns import Batch, ReadOptions
-from logstats.formats.log_format.compile import compile_log_format
 from logstats.formats.model import Format
 from logstats.formats.reader import Reader, reader
 from logstats.formats.text import Text
@@ -53,6 +52,8 @@ def name_of(stacks: Sequence[FormatStack]) -> str:
 def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
     """The stacks that a name spells. Raises FormatError."""
     if _LOG_FORMAT in name:
+        from logstats.formats.log_format.compile import compile_log_format  # few need it
+
         head, _, text = name.partition(_LOG_FORMAT)
         wrappers = [_wrapper(part, known) for part in head.split("/") if part]
         return [FormatStack(compile_log_format(text), tuple(wrappers))]
