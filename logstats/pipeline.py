@@ -18,7 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from logstats.errors import SourceError
 from logstats.filters import Filters
@@ -60,6 +62,7 @@ class Part(Generic[Result]):
     invalid: Mapping[str, int]
     result: Result | None
     end: End
+    line_bytes: NDArray[np.int64] | None = None  # of each line, its newline included; only if the job is `timed`
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,7 +457,16 @@ class ChunkTask(Generic[Result]):
             {name: len(odd) for name, odd in batch.invalid.items() if len(odd)},
             result,
             self._end(),
+            self._line_bytes() if self.job.timed else None,
         )
+
+    def _line_bytes(self) -> NDArray[np.int64]:
+        data = np.frombuffer(self.chunk.data, np.uint8)
+        ends = np.append(np.flatnonzero(data == ord("\n")) + 1, len(data))[: self.chunk.lines]
+        sizes = np.diff(ends, prepend=0)
+        for line, size in self.chunk.cut.items():
+            sizes[line] = size
+        return sizes
 
     def _end(self) -> End:
         last_line = self.chunk.first_line + self.chunk.lines - 1

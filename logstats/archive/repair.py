@@ -92,6 +92,8 @@ def _overlap(one: paths.Partition, other: paths.Partition) -> bool:
 def _cannot(
     source: list[DataFile], damaged: Mapping[str, str], file: DataFile, gone: set[paths.Partition]
 ) -> str | None:
+    if file.table == tables.LINES:
+        return "lines that are no rows are known nowhere else"
     if any(_overlap(day, file.partition) for day in gone) or not source:
         return "the rows were deleted"
     if lost := next((one.path for one in source if one.path in damaged), None):

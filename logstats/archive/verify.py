@@ -191,7 +191,7 @@ def _recomputed(
         columns = ", ".join(sorted(lacking))
         yield Finding(path, f"its rollups cannot be computed again without {columns}", note=True)
         return
-    parts: dict[str, list[pl.DataFrame]] = {table: [] for table in tables.ROLLUPS}
+    parts: dict[str, list[pl.DataFrame]] = {table: [] for table in tables.ROLLUPS if table != tables.LINES}
     for file in files:
         for frame in rows.batches(archive, file, sorted(NEEDED)):
             for table, part in rollups.summarise(frame.with_row_index("line")).items():

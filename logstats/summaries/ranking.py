@@ -80,6 +80,19 @@ class Ranking:
         timed = numbered.filter(pl.col("bucket") != NO_DURATION)
         self._histogram.add(timed.select("id", "bucket", count="timed"))
 
+    def fold(self, cap: int) -> None:
+        """Keep the `cap` keys with the most requests, of equals the first by name, and fold the others together."""
+        counts = self._counts.table()
+        total = counts.filter(pl.col("id") != Keys.OTHER).group_by("id").agg(pl.col("requests").sum())
+        if total.height <= cap:
+            return
+        named = self.keys.name(total)
+        order = named.sort("requests", *self.keys.columns, descending=[True, *[False] * len(self.keys.columns)])
+        kept = pl.col("id").is_in(order["id"].head(cap).implode())
+        folded = pl.when(kept).then("id").otherwise(pl.lit(Keys.OTHER, pl.Int32))
+        for held in (self._counts, self._histogram):
+            held.replace(held.table().with_columns(folded.alias("id")))
+
     def counts_by_id(self) -> pl.DataFrame:
         """(id, status_class, requests, bytes, timed, us, us_min, us_max); `keys` has what an id stands for."""
         return self._counts.table()

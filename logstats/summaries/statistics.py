@@ -127,6 +127,13 @@ class Statistics:
                 self.first = min(part.first, self.first or part.first)
                 self.last = max(part.last, self.last or part.last)
 
+    def fold(self, wanted: ReportSpec) -> None:
+        """Bring rankings that held more than was asked for down to it: those with the most requests stay."""
+        self.merge()
+        self.wanted = wanted
+        for held in (self.endpoints, *self.breakdowns.values()):
+            held.fold(wanted.max_endpoints)
+
 
 def _in_order(tables: list[pl.DataFrame]) -> pl.DataFrame:
     """One table; `first`, a line within a chunk, becomes a number that grows from chunk to chunk."""

@@ -80,6 +80,10 @@ class Accumulator:
             if self._pending > max(_PENDING_ROWS, self._merged.height):
                 self.table()
 
+    def replace(self, table: pl.DataFrame) -> None:
+        """Hold another table, whose keys may repeat."""
+        self._merged, self._parts, self._pending = self.shape.merge([self.shape.empty(), table]), [], 0
+
     def table(self) -> pl.DataFrame:
         """The merged table."""
         if self._parts:
@@ -112,7 +116,7 @@ class Keys:
         keys = pl.DataFrame([*(key.alias(name) for name, key in zip(self.columns, groups.keys, strict=True)), first])
         new = keys.filter(~folded).join(self._known, on=self.columns, how="anti", nulls_equal=True)
         if new.height and self._known.height < self.cap:
-            new = new.sort("first").head(self.cap - self._known.height)
+            new = new.sort("first", *self.columns).head(self.cap - self._known.height)
             start = self._known.height
             ids = pl.int_range(start, start + new.height, dtype=pl.Int32, eager=True).alias("id")
             self._known = pl.concat([self._known, new.select(self.columns).with_columns(ids)])

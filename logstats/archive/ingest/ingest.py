@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from logstats import allocators, schema
 from logstats.archive.archive import Archive
-from logstats.archive.ingest import rollups
+from logstats.archive.ingest import line_times, rollups
 from logstats.archive.ingest.known_sources import (
     BlockDigest,
     Known,
@@ -59,6 +61,8 @@ class ParsedChunk:
 
     logs: pa.Table
     rollups: dict[str, pa.Table]
+    lines: NDArray[np.int64]  # which lines of the chunk are rows, and …
+    times: NDArray[np.int64]  # … when, in µs since 1970
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,8 @@ def _parse_chunk(rows: pl.DataFrame, source: str, first_line: int) -> ParsedChun
     place = (pl.col("line").cast(pl.Int64) + first_line).alias("line")
     logs = rows.select(*schema.COLUMNS, pl.lit(source).alias("source"), place)
     small = {table: to_arrow(rollup, table) for table, rollup in rollups.summarise(rows).items()}
-    return ParsedChunk(to_arrow(logs, tables.LOGS), small)
+    times = rows["timestamp"].to_physical().to_numpy()
+    return ParsedChunk(to_arrow(logs, tables.LOGS), small, rows["line"].cast(pl.Int64).to_numpy(), times)
 
 
 class Ingest:
@@ -282,8 +287,7 @@ class Ingest:
             self._tables[tables.LOGS].add(part.result.logs)
             for table, rows in part.result.rollups.items():
                 self._tables[table].add(rows)
-        if part.rejected_lines:
-            self._tables[tables.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, self._options.now()))
+        self._take_lines(part, progress)
         assert isinstance(part.end.digest, BlockDigest)
         progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail, part.end.directives)
         progress.digest = part.end.digest
@@ -300,6 +304,32 @@ class Ingest:
             part.invalid,
         )
         self._rows += part.rows + rejected
+
+    def _take_lines(self, part: Part[ParsedChunk], progress: SourceProgress) -> None:
+        """All lines by their minute, and the rejected ones as they are."""
+        assert part.line_bytes is not None
+        nothing = np.zeros(0, np.int64)
+        lines, times = (part.result.lines, part.result.times) if part.result is not None else (nothing, nothing)
+        number, now = len(part.line_bytes), self._options.now()
+        if not number:
+            return
+        instant = int(now.timestamp() * 1_000_000)
+        around = line_times.of_lines(number, lines, times, progress.last_time, instant)
+        of_line = around[0]
+        first = part.end.lines - number + 1
+        rejected, ignored = np.zeros(number, bool), np.ones(number, bool)
+        ignored[lines] = False
+        if part.rejected_lines:
+            places = np.array([line - first for line, _, _ in part.rejected_lines], np.int64)
+            raw = [whole for _, _, whole in part.rejected_lines]
+            of_line[places] = line_times.of_rejects(places, raw, around, self._options.reading.zone)
+            rejected[places], ignored[places] = True, False
+            self._tables[tables.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, now, of_line[places]))
+        name, form = progress.outcome.name, progress.outcome.format
+        counted = line_times.by_minute(of_line, part.line_bytes, rejected, ignored, name, form)
+        self._tables[tables.LINES].add(to_arrow(counted, tables.LINES))
+        if len(times):
+            progress.last_time = int(times[-1])
 
     # -- commits
 
@@ -341,7 +371,7 @@ class Ingest:
                     raise Conflict
 
 
-def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime) -> pa.Table:
+def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime, times: NDArray[np.int64]) -> pa.Table:
     numbers, reasons, raw = zip(*lines, strict=True)
     columns = {
         "added": [now] * len(lines),
@@ -349,6 +379,7 @@ def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime
         "line": numbers,
         "reason": reasons,
         "raw": [line.removesuffix(b"\r") for line in raw],
+        "timestamp": pa.array(times, pa.int64()).cast(pa.timestamp("us", "UTC")),
     }
     return pa.table(columns, schema=tables.arrow_schema(tables.REJECTS))
 

@@ -61,6 +61,7 @@ class SourceProgress:
     digest: BlockDigest
     place: Place | None
     counts: Counts = field(default_factory=Counts)
+    last_time: int | None = None  # of the last row that was read, in µs since 1970
 
     @property
     def moved(self) -> bool:

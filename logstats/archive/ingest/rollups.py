@@ -19,8 +19,9 @@ from logstats.summaries import latency, ranking, traffic, users
 from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Shape
 
-MAX_VALUES: Final = 1_000  # levels, methods, hosts and apps, each, that one commit tells apart in one day …
-MAX_ENDPOINTS: Final = 10_000  # … and endpoints
+MAX_ENDPOINTS: Final = 10_000  # of a report; ten times as many are kept, so that it is folded once, at the end
+HELD_VALUES: Final = 10_000  # levels, methods, hosts and apps, each, that one commit tells apart in an hour …
+HELD_ENDPOINTS: Final = 10 * MAX_ENDPOINTS  # … and endpoints
 USER_KEY: Final = "auto"
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -28,6 +29,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     tables.LATENCY: ("minute", "bucket"),
     tables.ENDPOINTS: ("hour", "method", "endpoint", "status_class", "bucket"),
     tables.USERS: ("minute", "register"),
+    tables.LINES: ("minute", "source", "format"),
 }
 _MINIMA: Final = ("us_min", "first")
 _MAXIMA: Final = ("us_max", "last", "rank")
@@ -50,7 +52,8 @@ def shape(table: str) -> Shape:
 
 
 def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows of one chunk, all of whose columns are there and all of which have a time → the rollups, by table.
+    """Rows of one chunk, all of whose columns are there and all of which have a time → the rollups, by table. (That of
+    `lines` needs more than rows: see `line_times`.)
 
     Their keys may repeat, as those of several tables do: `merged` makes one of them.
     """
@@ -124,9 +127,9 @@ def merged(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
     whole = shape(table).merge([*frames, shape(table).empty()])
     if table == tables.TRAFFIC:
         for column in ("level", "method", "host", "app_name"):
-            whole = _capped(whole, table, [column], MAX_VALUES, pl.col("requests") + pl.col("events"))
+            whole = _capped(whole, table, [column], HELD_VALUES, pl.col("requests") + pl.col("events"))
     if table == tables.ENDPOINTS:
-        whole = _capped(whole, table, ["method", "endpoint"], MAX_ENDPOINTS, pl.col("requests"))
+        whole = _capped(whole, table, ["method", "endpoint"], HELD_ENDPOINTS, pl.col("requests"))
     return whole.sort(*shape(table).keys, nulls_last=False)
 
 

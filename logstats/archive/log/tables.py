@@ -16,8 +16,9 @@ TRAFFIC: Final = "traffic"
 LATENCY: Final = "latency"
 ENDPOINTS: Final = "endpoints"
 USERS: Final = "users"
+LINES: Final = "lines"
 REJECTS: Final = "rejects"
-ROLLUPS: Final = (TRAFFIC, LATENCY, ENDPOINTS, USERS)
+ROLLUPS: Final = (TRAFFIC, LATENCY, ENDPOINTS, USERS, LINES)
 TABLES: Final = (LOGS, *ROLLUPS, REJECTS)
 HOT, WARM, COLD = "hot", "warm", "cold"
 TIERS: Final = (HOT, WARM, COLD)  # of logs; rollups and rejects have one place each
@@ -35,7 +36,10 @@ def columns(table: str) -> dict[str, pl.DataType]:
     `endpoints`  (hour, method, endpoint, status_class, bucket) → requests, timed, bytes, us, us_min, us_max. Requests
                  without a duration have timed 0, and bucket null as well; status_class 0 is no status.
     `users`      (minute, register) → rank: HyperLogLog registers of the users (user_id, else client_ip)
-    `rejects`    added (when), source, line, reason, raw (the line's bytes, without its newline)
+    `lines`      (minute, source, format) → lines, bytes, rejected, ignored: all lines by the minute of their time, or
+                 of the lines around them (`ingest.line_times`)
+    `rejects`    added (when), source, line, reason, raw (the line's bytes, without its newline), timestamp (the time
+                 that the line shows, or that of the lines around it)
 
     us, us_min, us_max are whole microseconds. Method, host, app_name and endpoint may be `(other)`: what lay beyond
     the caps of one commit.
@@ -71,7 +75,20 @@ def columns(table: str) -> dict[str, pl.DataType]:
             "us_max": whole,
         },
         USERS: {"minute": moment, "register": pl.UInt16(), "rank": pl.UInt8()},
-        REJECTS: {"added": moment, "source": text, "line": whole, "reason": text, "raw": pl.Binary()},
+        LINES: {
+            "minute": moment,
+            "source": text,
+            "format": text,
+            **dict.fromkeys(("lines", "bytes", "rejected", "ignored"), whole),
+        },
+        REJECTS: {
+            "added": moment,
+            "source": text,
+            "line": whole,
+            "reason": text,
+            "raw": pl.Binary(),
+            "timestamp": moment,
+        },
     }
     return tables[table]
 
@@ -99,7 +116,7 @@ def field_id(table: str, column: str) -> int:
 
 def time_column(table: str) -> str:
     """The column whose range a file's `first` and `last` are."""
-    return {LOGS: "timestamp", ENDPOINTS: "hour", REJECTS: "added"}.get(table, "minute")
+    return {LOGS: "timestamp", ENDPOINTS: "hour", REJECTS: "timestamp"}.get(table, "minute")
 
 
 def tier_of(table: str) -> str:

@@ -52,7 +52,7 @@ def collect(
 
     Raises Gone if rows that are needed are not there any more.
     """
-    counts = counts_of(archive, snapshot)
+    counts = counts_of(archive, snapshot, filters.since, filters.until)
     files = list(snapshot.select(tables.TRAFFIC))
     if not files:
         return Indicators(window), counts, []

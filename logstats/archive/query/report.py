@@ -7,7 +7,7 @@ rollups do not tell apart (a filter, a breakdown, another idea of a user) comes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -28,6 +28,7 @@ from logstats.summaries import ranking, traffic
 from logstats.summaries.statistics import ReportSpec, Statistics, Summaries, summarise
 from logstats.summaries.users import SketchedUsers
 
+HELD: Final = 10  # times as many keys of a ranking as are asked for, until it is folded at the end
 AT_ONCE: Final = 8_000_000  # rows of rollups in memory
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
@@ -91,10 +92,10 @@ def collect(
     where = plan(wanted, filters, rows=rows)
     columns = wanted.needs | filters.needs | {"kind", "level", "timestamp"}
     frames = [read_rows(archive, *span, sorted(columns), snapshot=snapshot) for span in where.rows]
-    statistics = Statistics(wanted)
-    counts = counts_of(archive, snapshot)
+    statistics = Statistics(replace(wanted, max_endpoints=HELD * wanted.max_endpoints))
+    counts = counts_of(archive, snapshot, filters.since, filters.until)
     total = counts.requests + counts.events
-    counts.requests = counts.events = 0
+    counts.requests = counts.events = counts.filtered = 0
     if where.rollups is not None:
         for parts in _batches(snapshot, *where.rollups):
             _add_rollups(archive, parts, where.rollups, statistics, counts)
@@ -106,15 +107,21 @@ def collect(
             break
         read += frame.height
         held = frame if keep is None else frame.filter(keep)
+        counts.filtered += frame.height - held.height
         statistics.add(summarise(held.with_row_index("line"), wanted))
         events = int((held["kind"] == "event").sum())
         counts.events += events
         counts.requests += held.height - events
         if progress is not None:
             progress(100 * read / max(total, 1))
-    statistics.merge()
-    counts.filtered = total - counts.requests - counts.events
-    return statistics, counts, where.describe()
+    statistics.fold(wanted)
+    counts.lines = counts.requests + counts.events + counts.rejected + counts.ignored + counts.filtered
+    note = where.describe()
+    if (filters.since or filters.until) and any(
+        source.counts.invalid or source.counts.invalid_durations for source in snapshot.sources.values()
+    ):
+        note += "; values without meaning are not known by time, and not counted"
+    return statistics, counts, note
 
 
 def _batches(snapshot: Snapshot, since: datetime | None, until: datetime | None) -> Iterator[dict[str, list[DataFile]]]:
@@ -217,37 +224,73 @@ def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def counts_of(archive: Archive, snapshot: Snapshot) -> Counts:
-    """Every line of every source, and the first rejected ones of each reason."""
-    counts, taken = Counts(), ParsedChunk()
-    for source in snapshot.sources.values():
-        lines, size = source.counts.lines, source.counts.bytes
-        counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
-        taken += source.counts
-    for name in ("lines", "requests", "events", "rejected", "ignored"):
-        setattr(counts, name, getattr(taken, name))
-    counts.reasons = dict(taken.reasons)
-    counts.invalid = dict(taken.invalid)
-    counts.invalid |= {"duration": taken.invalid_durations} if taken.invalid_durations else {}
-    counts.samples = _samples(archive, snapshot, counts.reasons)
+def counts_of(archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None) -> Counts:
+    """The lines of since ≤ t < until: those that are no rows have the time that they show, or that of the lines around
+    them. Sources, and lines that are ignored, are counted by whole minutes, those that begin in the range."""
+    counts = Counts()
+    if since is None and until is None:
+        taken = ParsedChunk()
+        for source in snapshot.sources.values():
+            lines, size = source.counts.lines, source.counts.bytes
+            counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
+            taken += source.counts
+        for name in ("lines", "requests", "events", "rejected", "ignored"):
+            setattr(counts, name, getattr(taken, name))
+        counts.reasons = dict(taken.reasons)
+        counts.invalid = dict(taken.invalid)
+        counts.invalid |= {"duration": taken.invalid_durations} if taken.invalid_durations else {}
+    else:
+        _count_lines(archive, snapshot, since, until, counts)
+    _rejects(archive, snapshot, since, until, counts)
     return counts
 
 
-def _samples(archive: Archive, snapshot: Snapshot, reasons: dict[str, int]) -> list[tuple[str, int, str, str]]:
-    """The first rejected lines of each reason: (source, line, reason, text)."""
-    lacking = {reason: min(SAMPLES, number) for reason, number in reasons.items()}
-    found: list[tuple[str, int, str, str]] = []
-    for file in snapshot.select(tables.REJECTS):
-        if not any(lacking.values()):
+def _count_lines(
+    archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None, counts: Counts
+) -> None:
+    files = snapshot.select(tables.LINES, since=since and since.replace(second=0, microsecond=0), until=until)
+    columns = list(tables.columns(tables.LINES))
+    begin = pl.col("minute")
+    table = read(archive, files, columns, tables.LINES).filter(_inside(begin, since, until))
+    by_source = table.group_by("source", "format").agg(pl.col("lines", "bytes").sum(), begin.min())
+    for row in by_source.sort("minute", "source", "format").iter_rows(named=True):
+        counts.sources.append(SourceState(row["source"], row["format"], lines=row["lines"], bytes=row["bytes"]))
+    counts.ignored = int(table["ignored"].sum())
+    counts.requests = int(table["lines"].sum()) - int(table["rejected"].sum()) - counts.ignored  # events included
+    counts.lines = int(table["lines"].sum())
+
+
+def _inside(time: pl.Expr, since: datetime | None, until: datetime | None) -> pl.Expr:
+    """Whether since ≤ time < until."""
+    after = time >= since if since is not None else pl.lit(True)
+    return after & (time < until) if until is not None else after
+
+
+def _rejects(
+    archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None, counts: Counts
+) -> None:
+    """Rejected lines of the range by reason, and the first of each reason: (source, line, reason, text)."""
+    reasons: dict[str, int] = {}
+    ranged = since is not None or until is not None
+    time = pl.col("timestamp")
+    for file in snapshot.select(tables.REJECTS, since=since, until=until):
+        if not ranged and all(reasons.get(reason, 0) >= min(SAMPLES, n) for reason, n in counts.reasons.items()):
             break
-        for frame in batches(archive, file, ["source", "line", "reason", "raw"]):
+        for whole in batches(archive, file, ["source", "line", "reason", "raw", "timestamp"], since, until):
+            frame = whole.filter(_inside(time, since, until))
             few = frame.with_row_index("place").group_by("reason").head(SAMPLES).sort("place")
-            for source, line, reason, raw in few.select(frame.columns).iter_rows():
-                if lacking.get(reason, 0) > 0:
-                    lacking[reason] -= 1
+            shown: dict[str, int] = {}
+            for source, line, reason, raw in few.select("source", "line", "reason", "raw").iter_rows():
+                shown[reason] = shown.get(reason, 0) + 1
+                if reasons.get(reason, 0) + shown[reason] <= SAMPLES:
                     text = Text.from_bytes(raw).pick([0])[0]
-                    found.append((source, line, reason, text[:SAMPLE_TEXT] + "…" * (len(text) > SAMPLE_TEXT)))
-    return found
+                    sample = text[:SAMPLE_TEXT] + "…" * (len(text) > SAMPLE_TEXT)
+                    counts.samples.append((source, line, reason, sample))
+            for reason, number in frame.group_by("reason").len().iter_rows():
+                reasons[reason] = reasons.get(reason, 0) + number
+    if ranged:
+        counts.reasons = dict(sorted(reasons.items()))
+        counts.rejected = sum(reasons.values())
 
 
 def _said(span: Span) -> str:
