@@ -223,6 +223,17 @@ def test_binary_files_are_refused(tmp_path: Path, head: bytes) -> None:
     assert reader.error.hint
 
 
+def test_a_log_that_begins_with_nuls_is_read(tmp_path: Path) -> None:
+    """After copytruncate a writer that does not append goes on at its old place, and the file has NULs before it."""
+    path = tmp_path / "a.log"
+    line = b'192.0.2.7 - - [17/Jan/2025:10:30:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "-"\n'
+    path.write_bytes(b"\0" * 100_000 + line * 3)
+    with ChunkReader(Source(str(path), path)) as reader:
+        data = b"".join(chunk.data for chunk in reader)
+    assert reader.error is None
+    assert data.endswith(line * 2)
+
+
 def test_no_real_log_is_taken_for_binary(real_logs: Path) -> None:
     names = [line.split("\t")[0] for line in (real_logs / "INDEX.tsv").read_text().splitlines()[1:]]
     assert len(names) > 100

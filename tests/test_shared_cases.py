@@ -38,14 +38,10 @@ OPEN: dict[str, str] = {
     "f1_port_three": NOT_QUITE,
     "f2_list2": NOT_QUITE,
     "f3_xff": NOT_QUITE,
-    "es_export": NOT_KNOWN,
-    "ga1166_gin": NOT_KNOWN,
     "ga1181_gunicorn": NOT_KNOWN,
     "kestrel": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,
-    "uvicorn": NOT_KNOWN,
-    "uvicorn_b": NOT_KNOWN,
     "az42034_v1": VALUE,
     "caddy_durstr": VALUE,
     "contour1053": VALUE,
@@ -57,12 +53,12 @@ OPEN: dict[str, str] = {
     "f4_nginx_response_status": VALUE,
     "f10_csuri": VALUE,
     "g1_s3_batch": VALUE,
-    "g6_squid_uri": VALUE,
 }  # fmt: skip
 
 NANOSECONDS = "a duration is what the log says, to the nanosecond; the case has it rounded to microseconds"
 
 DIFFERENT: dict[str, str] = {
+    "ga1166_gin": NANOSECONDS,
     "ga1376_beego": NANOSECONDS,
     "ga1376_beego_json": NANOSECONDS,
     "hub1343_mixed": NANOSECONDS,  # Traefik's Duration is in nanoseconds: 5726712 are 5.726712 ms

@@ -346,7 +346,8 @@ _TEXT: Final = bytes(set(range(0x20, 0x7F)) | set(range(0x80, 0x100)) | set(b"\t
 
 def _refuse_binary(piece: bytes, name: str) -> None:
     """A log may hold stray bytes of any kind; what is mostly control characters is not one."""
-    head = piece[: 8 << 10]
+    # What a writer that went on after copytruncate left out are NULs: a log may begin with millions of them.
+    head = piece.lstrip(b"\0")[: 8 << 10]
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             raise SourceError(name, f"not a log but {what}", "name the log files themselves")
