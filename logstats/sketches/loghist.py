@@ -102,13 +102,16 @@ def percentiles(
     keys: Sequence[str],
     stats: pl.DataFrame,
     ps: Sequence[str | int | float | Decimal],
+    *,
+    ordered: bool = False,
 ) -> pl.DataFrame:
     """Percentiles: (key…, a Float64 column per percentile, named as it was written), in the order of `stats`.
 
     `histogram` is (key…, bucket, count), `stats` is (key…, count, min_ms, max_ms) with exact figures and one row
     per key, whose count is the sum of its buckets. Every estimate is within α of the nearest-rank value of the
     sorted list, and exact at the first and last rank; it is null for a key that counted nothing. `keys` may be
-    empty, for one row about everything. Raises ValueError for what is no percentile, or is asked for twice.
+    empty, for one row about everything. `ordered` says that the histogram is in the order of its keys and buckets
+    already, nulls first. Raises ValueError for what is no percentile, or is asked for twice.
     """
     keys = list(keys)
     exact = {str(p): parse_percentile(p) for p in ps}
@@ -116,7 +119,9 @@ def percentiles(
         raise ValueError("a percentile is asked for twice")
     if not keys:
         return percentiles(histogram.with_columns(_all=0), ["_all"], stats.with_columns(_all=0), ps).drop("_all")
-    lines = histogram.filter(pl.col("count") > 0).sort(*keys, "bucket", nulls_last=False)
+    lines = histogram.filter(pl.col("count") > 0)
+    if not ordered:
+        lines = lines.sort(*keys, "bucket", nulls_last=False)
     found = (
         lines.group_by(keys, maintain_order=True)
         .agg(_n=pl.col("count").cast(pl.Int64).sum())
