@@ -4,6 +4,12 @@ The hash of a string is the first 8 bytes, big-endian, of SHA-1 of its msgpack e
 register, the rank is the number of leading zeros of the other 50 bits plus one, a register holds the highest rank
 seen, and merging is the maximum. Standard error 1.04 / √16384 = 0.81 %. (Flajolet et al., AofA 2007; the bias
 correction is that of Heule, Nunkesser, Hall, EDBT 2013, with the package's tables.)
+
+Why SHA-1. It is what that package hashes with, and a sketch of other registers could not be merged with those that
+other Python programs hold. Nothing is kept secret by it: whoever knows the hash can choose users that fill registers,
+as with any hash that has no key, and a key would end the exchange. Its cost is small, because each distinct user of a
+chunk is hashed once: in columns DuckDB's `sha1()` did 3.4 million users a second on two cores, the package's own
+`add_bulk` 0.85 million, with identical registers. So the macros of an archive compute the same sketches in plain SQL.
 """
 
 from __future__ import annotations
