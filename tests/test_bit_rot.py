@@ -150,6 +150,8 @@ def test_repair_makes_rollups_anew_from_rows(archive: Archive, tmp_path: Path) -
     opened = Archive.open(copy)
     right = answers(opened)["report"]
     for table in tables.ROLLUPS:
+        if table == tables.LINES:  # lines that are no rows are known nowhere else
+            continue
         (file, *_) = opened.snapshot().select(table)
         (copy / file.path).write_bytes(b"PAR1")
     (copy / "catalog.sql").write_text("SELECT 1")
