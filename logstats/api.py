@@ -16,6 +16,7 @@ from logstats.errors import ExpressionError, LogstatsError, UsageError
 from logstats.filters import Filters, parse_range, parse_time
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.model import UNITS
 from logstats.formats.wrappers import stack
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.inputs import discover
@@ -50,6 +51,7 @@ class Options:
     has); without either the format of each source is found out. `tz` is the zone of times without one, and of days.
     `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
     `5xx`; `path` and `host` are globs.
+    `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
     `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
     """
 
@@ -70,6 +72,7 @@ class Options:
     exclude_path: Sequence[str] = ()
     exclude_host: Sequence[str] = ()
     trust_forwarded: bool = False
+    unit: Sequence[str] = ()
     routes: Sequence[str] = ()
     openapi: str | Path | None = None
     templates: bool = True
@@ -126,7 +129,21 @@ class Options:
             zone=self.zone(),
             app=self.app,
             trust_forwarded=self.trust_forwarded,
+            units=self.units(),
         )
+
+    def units(self) -> dict[str, str]:
+        """The units of durations that were given, by field. Raises UsageError."""
+        found: dict[str, str] = {}
+        for text in self.unit:
+            name, _, unit = text.rpartition("=")
+            if not name or unit not in UNITS:
+                raise UsageError(
+                    f"--unit {text}: this is no field and its unit",
+                    f"write the field, = and one of {', '.join(UNITS)}: --unit duration=ms",
+                )
+            found[name] = unit
+        return found
 
 
 def report(
@@ -207,7 +224,7 @@ def report(
     if conditions:
         made = thresholds.judged(made, conditions, statistics)
     said = [text for one in options.chosen_format() or () for text in one.format.notes] if options.log_format else []
-    return replace(made, notes=[*made.notes, *said, *([note] if note else ())], zone=options.zone())
+    return replace(made, notes=[*made.notes, *counts.notes, *said, *([note] if note else ())], zone=options.zone())
 
 
 def _check_archive_options(sources: Any, options: Options) -> None:
@@ -222,6 +239,7 @@ def _check_archive_options(sources: Any, options: Options) -> None:
         "formats_dir",
         "app",
         "trust_forwarded",
+        "unit",
         "routes",
         "openapi",
         "templates",

@@ -27,7 +27,9 @@ from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
 from logstats.formats.engines.scan import BLANK, ignorable
+from logstats.formats.fields import units
 from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers import partial_lines
@@ -103,6 +105,7 @@ class Counts:
     samples: list[tuple[str, int, str, str]] = field(default_factory=list)  # (source, line, reason, text)
     sources: list[SourceState] = field(default_factory=list)
     interrupted: bool = False
+    notes: list[str] = field(default_factory=list)  # what whoever reads the figures should know
 
     @property
     def read(self) -> int:
@@ -119,6 +122,7 @@ class Listener(Protocol):
 
     def format_found(self, source: str, found: Detected) -> None: ...
     def format_unknown(self, source: str) -> None: ...
+    def note(self, source: str, text: str) -> None: ...
     def problem(self, error: SourceError) -> None: ...
     def progress(self, reader: ChunkReader | None, counts: Counts) -> None: ...
 
@@ -130,6 +134,9 @@ class Silence:
         """Nothing is said."""
 
     def format_unknown(self, source: str) -> None:
+        """Nothing is said."""
+
+    def note(self, source: str, text: str) -> None:
         """Nothing is said."""
 
     def problem(self, error: SourceError) -> None:
@@ -331,6 +338,7 @@ class FormatChooser(Generic[Result]):
         if asked:
             if found is None and not enough:
                 return None, False
+            self._say_units(name, found.stacks if found else asked, found.open_units if found else ())
             return self.reader(found.stacks if found else asked), True
         if found is None:
             if enough and not all(map(ignorable, sample)):
@@ -339,7 +347,31 @@ class FormatChooser(Generic[Result]):
         if not enough and found.share < SURE:
             return None, False
         self._listener.format_found(name, found)
+        self._say_units(name, found.stacks, found.open_units)
         return self.reader(found.stacks), True
+
+    def _say_units(self, source: str, stacks: Sequence[FormatStack], left: Sequence[OpenUnit]) -> None:
+        """Say which units are open, and which that a user gave mean nothing here."""
+        given = self._job.reading.units
+        known = {name for stack in stacks for name in units.names_of(stack.format)}
+        for name in sorted(given.keys() - known):
+            self._note(source, f"--unit {name}={given[name]} is not about these lines: no duration is called so")
+        for one in left if not given else [one for one in left if not _is_given(one, stacks, given)]:
+            others = " or ".join(one.others)
+            self._note(
+                source,
+                f"nothing says the unit of {one.field}; it is read as {one.unit}, and could be {others}: "
+                f"--unit {one.field}={one.unit} settles it",
+            )
+
+    def _note(self, source: str, text: str) -> None:
+        self._listener.note(source, text)
+        self._job.counts.notes.append(f"{source}: {text}")
+
+
+def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, str]) -> bool:
+    fields = [stack.format.fields[one.field] for stack in stacks if one.field in stack.format.fields]
+    return not {"duration", one.field, *(key for field in fields for key in field.keys)}.isdisjoint(given)
 
 
 def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:

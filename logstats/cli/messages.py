@@ -52,6 +52,10 @@ class Messages:
                 f"  --format {one.name} or --format {other.name} says which"
             )
 
+    def note(self, source: str, text: str) -> None:
+        """Something about a source's lines that its reader should know."""
+        self.say(f"{source}: {text}")
+
     def format_unknown(self, source: str) -> None:
         """No format reads the first lines of a source."""
         hint = "name one with --format, or paste the server's own definition: --log-format '…'"

@@ -166,6 +166,11 @@ READING: Final[Group] = (
     _reading(
         bool, "--trust-forwarded", "The client is the first address of X-Forwarded-For, where it is logged.", False
     ),
+    _reading(
+        list[str] | None,
+        "--unit FIELD=UNIT",
+        "The unit of durations that say none: s, ms, us, ns; repeatable.",
+    ),
     _reading(list[str] | None, "--route ROUTE", "An endpoint such as '/users/{id}'; repeatable."),
     _reading(str | None, "--routes FILE", "Endpoints from an OpenAPI or Swagger document."),
     _reading(bool, "--no-templates", "Paths are endpoints as they are.", False),
@@ -330,6 +335,7 @@ def reading_options(given: Mapping[str, Any]) -> Options:
     values |= {name: words(given[name]) for name in listed if name in given}
     values |= {name: given[name] or () for name in globs if name in given}
     values["routes"] = given["route"] or ()
+    values["unit"] = given["unit"] or ()
     return Options(**values, templates=not given["no_templates"])
 
 

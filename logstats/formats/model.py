@@ -46,23 +46,24 @@ UNITS: Final[Mapping[str, int]] = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
 KEYED: Final = ("json", "keyvalue", "ltsv")  # engines that find values by their keys
-DECODERS: Final = ("percent", "plus", "bytes", "json", "syslog")
+DECODERS: Final = ("percent", "plus", "bytes", "json", "syslog", "uri")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """What one field of a line means.
 
-    `unit` belongs to durations (`auto` reads a suffix, milliseconds without one); `keys` are the spellings
+    `unit` belongs to durations, and is that of numbers that say none; `usual` says that the lines may speak against it,
+    and `auto` that they have to tell (milliseconds if they do not); `keys` are the spellings
     under which JSON, key=value and W3C formats find it, best first; `port` says that an address may carry one. `looks`
     is a regular expression that values of this field match in files of this format: it is asked where it is not sure
     that lines have the format (an empty one asks only that there is a value). `extract` is a regular expression whose
     first group is the value; a text that it does not match stands as it is. `absent` are texts that stand for no value,
     beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`), or makes a text of a JSON
     list of its bytes (`bytes`), or undoes the escapes of a JSON text (`json`), or makes a level of a severity of syslog
-    (`syslog`). `form` is how a time, or a part of one, is written, as Polars parses it (empty: any form that servers
-    write). Of several durations the first that is there counts, unless they say `sum`; `listed` says that the value may
-    be a list of durations, to be added up.
+    (`syslog`), or takes `example.com/path` for a URL without its scheme (`uri`). `form` is how a time, or a part of
+    one, is written, as Polars parses it (empty: any form that servers write). Of several durations the first that is
+    there counts, unless they say `sum`; `listed` says that the value may be a list of durations, to be added up.
     """
 
     role: str
@@ -76,6 +77,7 @@ class Field:
     sum: bool = False
     form: str = ""
     listed: bool = False
+    usual: bool = False
 
 
 @dataclass(frozen=True, slots=True)

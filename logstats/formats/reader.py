@@ -9,6 +9,7 @@ import polars as pl
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.regex import TAIL
 from logstats.formats.engines.scan import Tokeniser, Tokens
+from logstats.formats.fields import units
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
 from logstats.formats.model import Field, Format
 from logstats.formats.text import Text
@@ -60,6 +61,8 @@ class Reader:
 def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, named: bool = False) -> Reader:
     """Make a format ready; what nobody wants is not taken from the lines, unless they are `doubtful` and it tells
     whether they have this format at all (`Reader.fitting`). Of a format that a user `named` no fingerprint is asked."""
+    if reading.units:
+        format = replace(format, fields=units.asked(format, reading.units))
     if not named:
         format = with_marks(format)
     events = may_be_events(format)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -30,6 +30,7 @@ _KEYS: Final = {
     "aliases",
     "fingerprint",
     "requires",
+    "vocabulary",
 }
 _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "role": (str, "a text"),
@@ -43,6 +44,7 @@ _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "sum": (bool, "true or false"),
     "listed": (bool, "true or false"),
     "form": (str, "a text"),
+    "usual": (bool, "true or false"),
 }
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HINT: Final = "see the built-in formats for examples: logstats formats show NAME"
@@ -156,6 +158,9 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     for key, value in data.get("fields", {}).items():
         demand(isinstance(value, dict), f"fields.{key}", 'must be a table, such as { unit = "s" }')
         fields[key] = _field(key, value, demand)
+    if data.get("vocabulary"):
+        demand(data["vocabulary"] is True, "vocabulary", "must be true")
+        fields = _with_vocabulary(fields)
     if engine == "delimited":
         fields = _with_pattern(place, pattern, fields)
     elif engine == "regex":
@@ -182,6 +187,30 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         tuple(fingerprint),
         requires=tuple(requires),
     )
+
+
+@cache
+def _vocabulary() -> dict[str, Any]:
+    text = (resources.files("logstats.formats") / "keys.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def fingerprints() -> Sequence[Mapping[str, str]]:
+    """What settles the unit of a bare number: `pattern`, which lines of a `product` match, and `unit`."""
+    found: Sequence[Mapping[str, str]] = _vocabulary()["fingerprint"]
+    return found
+
+
+def _with_vocabulary(own: Mapping[str, Field]) -> dict[str, Field]:
+    """The fields of a format, and those of the common table of keys; the keys of its own come first."""
+    fields = dict(own)
+    for name, section in _vocabulary().items():
+        if name == "fingerprint":
+            continue
+        given = {key: value for key, value in section.items() if key != "keys"}
+        one = fields.get(name) or Field(**{"role": name, **given})
+        fields[name] = replace(one, keys=tuple(dict.fromkeys((*one.keys, *section["keys"]))))
+    return fields
 
 
 def _field(key: str, value: dict[str, Any], demand: Any) -> Field:

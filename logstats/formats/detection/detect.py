@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,10 +17,15 @@ import polars as pl
 
 from logstats.formats.detection.candidates import Candidate, Contender, Sample
 from logstats.formats.detection.prefilter import Prefilter
+from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import ignorable
+from logstats.formats.fields import units
+from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
+from logstats.formats.registry import fingerprints
 from logstats.formats.text import NO_CONTEXT, Context, Text
-from logstats.formats.wrappers.stack import FormatStack, name_of, with_more
+from logstats.formats.wrappers.stack import FormatStack, name_of, unwrapped, with_more
+from logstats.formats.wrappers.wrapper import Wrapper
 
 SAMPLE_LINES: Final = 100
 SAMPLE_BYTES: Final = 64 << 10  # of each line this much is looked at, at the most
@@ -43,6 +48,7 @@ class Detected:
     share: float  # the part of the sample that the stacks read together
     ranking: tuple[Candidate, ...]  # best first
     rival: Candidate | None = None  # reads as many lines as the winner, and reads them otherwise
+    open_units: tuple[OpenUnit, ...] = ()  # of durations, which nothing in the lines settles
 
     @property
     def name(self) -> str:
@@ -92,8 +98,10 @@ class Detector:
             chosen.append(more)
             left = _unread(left, more)
         chosen.sort(key=lambda candidate: -candidate.weight)
-        stacks = tuple(candidate.stack for candidate in chosen)
-        return Detected(stacks, 1 - len(left) / ranking[0].lines, tuple(ranking), _rival(ranking))
+        settled = [_with_units(candidate, sample.text) for candidate in chosen]
+        stacks = tuple(stack for stack, _ in settled)
+        still_open = tuple(one for _, units_left in settled for one in units_left)
+        return Detected(stacks, 1 - len(left) / ranking[0].lines, tuple(ranking), _rival(ranking), still_open)
 
     def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
         """Layouts that read a line of the sample, best first; those with unknown columns if there are no others."""
@@ -212,6 +220,17 @@ def _is_certain(candidate: Candidate) -> bool:
     """Whether it is taken, then."""
     columns = ("timestamp",) if candidate.format.engine == "json" else ("timestamp", "status", "client_ip")
     return not candidate.rows.select(columns).drop_nulls().is_empty()
+
+
+def _with_units(candidate: Candidate, text: Text) -> tuple[FormatStack, list[OpenUnit]]:
+    """The stack with the units that the lines settle, and what they leave open."""
+    stack, form = candidate.stack, candidate.format
+    if not units.unsettled(form):
+        return stack, []
+    inner = unwrapped(text, [Wrapper(wrapper) for wrapper in stack.wrappers])
+    durations = [name for name, field in form.fields.items() if field.role == "duration"]
+    found, left = units.settle(form, engine(form, durations)(inner).fields, inner.lines.to_list(), fingerprints())
+    return replace(stack, format=units.with_units(form, found)), left
 
 
 def _rival(ranking: Sequence[Candidate]) -> Candidate | None:

@@ -158,6 +158,8 @@ class JsonLines:
 
     def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]], of_bytes: bool) -> str | None:
         for path in paths:
+            if path[0] not in tree:
+                continue
             node: Any = tree
             for step in path:
                 if isinstance(step, str):

@@ -25,6 +25,7 @@ FINGERPRINT: Final = "_fingerprint"  # a variable that a line must have to be of
 FOREIGN: Final = "_foreign"  # and one that it must not have
 MARKS: Final = frozenset({FINGERPRINT, FOREIGN})
 PLANS: Final = 64  # sets of columns whose expressions are kept
+_NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
 _INVALID: Final = "_invalid_"  # of a field: which rows have a text in it that has no meaning
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
@@ -51,6 +52,7 @@ class ReadOptions:
     zone: str = "UTC"
     app: str | None = None
     trust_forwarded: bool = False
+    units: Mapping[str, str] = field(default_factory=dict)  # of durations, by name or key, as a user says them
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class FieldReader:
             plan = self._plans[tuple(frame.columns)] = self._plan(frame.columns)
         flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
         rows = frame.select(**plan.columns, **flags)
+        if "duration_ms" in rows.columns and rows["duration_ms"].dtype == pl.Int64:
+            rows = rows.with_columns(numbers.milliseconds(rows["duration_ms"]))
         rejected = tokens.rejected
         if any(rows[flag].any() for flag in flags):
             reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)
@@ -252,7 +256,7 @@ class FieldReader:
         durations = self._durations(given)
         if durations:
             span = self._duration(given, durations)
-            columns["duration_ms"] = span / 1_000_000
+            columns["duration_ms"] = span  # still in nanoseconds
             odd = [f"_bad_ns_{name}" for name in durations if f"_bad_ns_{name}" in given]
             if odd:
                 invalid["duration"] = pl.any_horizontal(odd) & span.is_null()
@@ -324,6 +328,8 @@ def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
         text = pl.when(~text.is_in(field.absent)).then(text)
     if field.decode == "plus":  # IIS writes a space as a plus, and a plus as it is: `;++http` is a space and a plus
         text = text.str.replace_all("+", " ", literal=True).str.replace_all("  ", " +", literal=True)
+    if field.decode == "uri":
+        text = text.str.replace(_NO_SCHEME, "http://$1")
     if field.decode == "syslog":
         text = of_syslog(text)
     made = texts.to_frame("").select(text)

@@ -3,6 +3,7 @@
     docker_json/combined       combined lines, each in an object of Docker's json-file
     common|combined            common lines, with combined ones among them
     combined+                  combined, then further columns that nobody named
+    json{duration=us}          json, whose bare `duration` is in microseconds, as its lines showed
 
 A wrapper is a format with a field `payload` (Docker's json-file, a syslog prefix). It is taken off where a line has it,
 and a line that does not is left as it is. A line that the first stack of a source cannot read is tried by the next.
@@ -19,8 +20,9 @@ import polars as pl
 
 from logstats.errors import FormatError
 from logstats.formats import registry
+from logstats.formats.fields import units
 from logstats.formats.fields.columns import Batch, ReadOptions
-from logstats.formats.model import Format
+from logstats.formats.model import UNITS, Format
 from logstats.formats.reader import Reader, reader
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
@@ -60,7 +62,12 @@ def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
     stacks = []
     for one in name.split("|"):
         *outer, last = one.strip().split("/")
+        last, settled = units.parse_name(last)
         form = with_more(registry.find(last[:-1], known)) if last.endswith(MORE) else registry.find(last, known)
+        for field, unit in settled.items():
+            if unit not in UNITS or field not in form.fields or form.fields[field].role != "duration":
+                raise FormatError(f"{one}: {field}={unit} is no duration's unit", f"units are {', '.join(UNITS)}")
+        form = units.with_units(form, settled)
         if form.wraps:
             raise FormatError(f"{form.name} is a wrapper", f"say what is in it: {form.name}/combined, or leave it out")
         stacks.append(FormatStack(form, tuple(_wrapper(part, known) for part in outer)))

@@ -1,0 +1,153 @@
+"""The units of durations: a number that does not say its unit, under a key that does not, is read by evidence.
+
+In this order: what a product is known to write (`keys.toml`, fingerprints), another duration in the line that says its
+unit, the unit that is usual under that key, and what requests plausibly take. What stays open is said to the user.
+A format whose units are settled says so in its name, `json{duration=us}`, so that it is read so ever after.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+
+from logstats.formats.fields import numbers
+from logstats.formats.model import UNITS, Field, Format
+
+AUTO: Final = "ms"  # what is meant if nothing speaks for another unit
+_BARE: Final = r"^[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?$"
+_SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, or more
+_TYPICAL: Final = math.log10(50)
+_RULED_OUT: Final = 0.125  # of the durations are such: it is another unit
+_SAME: Final = 0.02  # two durations of a line that differ by less say the same
+_NAME: Final = re.compile(r"(.*)\{([^{}]*)\}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUnit:
+    """A duration whose unit nothing settles: how it is read, and how it could be meant as well."""
+
+    field: str
+    unit: str
+    others: tuple[str, ...]
+
+
+def default_unit(field: Field) -> str:
+    """The unit of a number that says none, if nothing speaks against it."""
+    return AUTO if field.unit == "auto" else field.unit
+
+
+def with_units(form: Format, units: Mapping[str, str]) -> Format:
+    """The format with these units of durations, by variable; its name says which."""
+    if not units:
+        return form
+    fields = {n: replace(f, unit=units[n], usual=False) if n in units else f for n, f in form.fields.items()}
+    spelled = ",".join(f"{name}={unit}" for name, unit in units.items())
+    return replace(form, name=f"{form.name}{{{spelled}}}", fields=fields, samples=())
+
+
+def parse_name(name: str) -> tuple[str, dict[str, str]]:
+    """The name of a format without the units in it, and those."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return name, {}
+    return match[1], dict(part.split("=", 1) for part in match[2].split(",") if "=" in part)
+
+
+def asked(form: Format, units: Mapping[str, str]) -> dict[str, Field]:
+    """The fields of a format with the units that a user gave by the name of a duration or one of its keys;
+    `duration` is every duration whose key says no unit."""
+    fields: dict[str, Field] = {}
+    for name, field in form.fields.items():
+        left = field
+        if field.role == "duration":
+            for key in units.keys() & {*field.keys} - {name}:
+                fields[f"{name}_{key}"] = replace(field, keys=(key,), unit=units[key], usual=False)
+                left = replace(left, keys=tuple(other for other in left.keys if other != key))
+            sure = bool(field.keys) and field.unit != "auto" and not field.usual
+            if name in units or ("duration" in units and not sure):
+                left = replace(left, unit=units.get(name) or units["duration"], usual=False)
+        if left.keys or not field.keys:
+            fields[name] = left
+    return fields
+
+
+def names_of(form: Format) -> set[str]:
+    """The names by which a user can mean the durations of a format."""
+    durations = {name: field for name, field in form.fields.items() if field.role == "duration"}
+    keys = (key for field in durations.values() for key in field.keys)
+    return {"duration", *durations, *keys} if durations else set()
+
+
+def unsettled(form: Format) -> list[str]:
+    """The durations of a format whose unit its lines have to settle."""
+    return [n for n, f in form.fields.items() if f.role == "duration" and (f.unit == "auto" or f.usual)]
+
+
+def settle(
+    form: Format, texts: pl.DataFrame, lines: Sequence[str], known: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, str], list[OpenUnit]]:
+    """The units of durations that the lines of a sample settle, where they differ from the default; and what they
+    leave open. `texts` has a column for each duration of the format, `known` are the fingerprints."""
+    units: dict[str, str] = {}
+    left: list[OpenUnit] = []
+    doubtful = [name for name in unsettled(form) if name in texts.columns]
+    for name in doubtful:
+        field = form.fields[name]
+        bare = texts.filter(pl.col(name).str.contains(_BARE).fill_null(value=False))
+        if bare.is_empty():
+            continue
+        values = bare[name].cast(pl.Float64)
+        of_product = next((k["unit"] for k in known if any(re.search(k["pattern"], line) for line in lines)), None)
+        unit = of_product or _by_others(form, bare, name, values, doubtful)
+        others: tuple[str, ...] = ()
+        if unit is None:
+            unit, others = _plausible(values, default_unit(field), usual=field.usual)
+        if unit != default_unit(field):
+            units[name] = unit
+        if others:
+            left.append(OpenUnit(name, unit, others))
+    return units, left
+
+
+def _by_others(form: Format, bare: pl.DataFrame, name: str, values: pl.Series, doubtful: Sequence[str]) -> str | None:
+    """The unit in which a duration says the same as another one in the line, whose unit is known."""
+    for other in bare.columns:
+        if other == name or other not in form.fields or form.fields[other].role != "duration":
+            continue
+        texts = bare[other]
+        if other in doubtful:
+            texts = texts.set(texts.str.contains(_BARE).fill_null(value=True), None)
+        spans = numbers.durations(texts, default_unit(form.fields[other]))
+        ratio = (spans / values).filter((values > 0) & (spans > 0))
+        for unit, size in UNITS.items():
+            same = int(((ratio / size - 1).abs() < _SAME).sum())
+            if same and same > (1 - _RULED_OUT) * len(ratio):
+                return unit
+    return None
+
+
+def _plausible(values: pl.Series, default: str, *, usual: bool) -> tuple[str, tuple[str, ...]]:
+    """The unit in which numbers are what requests take, and others in which they could be as well."""
+    some = values.filter(values > 0)
+    if some.is_empty():
+        return default, ()
+    odd = {}
+    for unit, size in UNITS.items():
+        span = some * (size / UNITS["ms"])
+        odd[unit] = 1 - span.is_between(_SHORT, _LONG).sum() / len(span)
+    possible = [unit for unit in UNITS if odd[unit] <= _RULED_OUT]
+    if usual and (default in possible or not possible):
+        return default, ()
+    middle = some.median()
+    assert isinstance(middle, float)
+
+    def distance(unit: str) -> float:
+        return abs(math.log10(middle * UNITS[unit] / UNITS["ms"]) - _TYPICAL)
+
+    best = min(possible or UNITS, key=distance)
+    return best, tuple(unit for unit in (possible or UNITS) if unit != best)
