@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstats.errors import FormatError
+from logstats.formats.fields.vocabulary import with_vocabulary
 from logstats.formats.model import DECODERS, ENGINES, KEYED, ROLES, UNITS, Field, Format, Sample
 from logstats.home import user_path
 
@@ -160,7 +161,7 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         fields[key] = _field(key, value, demand)
     if data.get("vocabulary"):
         demand(data["vocabulary"] is True, "vocabulary", "must be true")
-        fields = _with_vocabulary(fields)
+        fields = with_vocabulary(fields)
     if engine == "delimited":
         fields = _with_pattern(place, pattern, fields)
     elif engine == "regex":
@@ -187,30 +188,6 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         tuple(fingerprint),
         requires=tuple(requires),
     )
-
-
-@cache
-def _vocabulary() -> dict[str, Any]:
-    text = (resources.files("logstats.formats") / "keys.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
-def fingerprints() -> Sequence[Mapping[str, str]]:
-    """What settles the unit of a bare number: `pattern`, which lines of a `product` match, and `unit`."""
-    found: Sequence[Mapping[str, str]] = _vocabulary()["fingerprint"]
-    return found
-
-
-def _with_vocabulary(own: Mapping[str, Field]) -> dict[str, Field]:
-    """The fields of a format, and those of the common table of keys; the keys of its own come first."""
-    fields = dict(own)
-    for name, section in _vocabulary().items():
-        if name == "fingerprint":
-            continue
-        given = {key: value for key, value in section.items() if key != "keys"}
-        one = fields.get(name) or Field(**{"role": name, **given})
-        fields[name] = replace(one, keys=tuple(dict.fromkeys((*one.keys, *section["keys"]))))
-    return fields
 
 
 def _field(key: str, value: dict[str, Any], demand: Any) -> Field:

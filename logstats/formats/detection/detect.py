@@ -22,7 +22,6 @@ from logstats.formats.engines.scan import ignorable
 from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
-from logstats.formats.registry import fingerprints
 from logstats.formats.text import NO_CONTEXT, Context, Text
 from logstats.formats.wrappers.stack import FormatStack, name_of, unwrapped, with_more
 from logstats.formats.wrappers.wrapper import Wrapper
@@ -229,7 +228,7 @@ def _with_units(candidate: Candidate, text: Text) -> tuple[FormatStack, list[Ope
         return stack, []
     inner = unwrapped(text, [Wrapper(wrapper) for wrapper in stack.wrappers])
     durations = [name for name, field in form.fields.items() if field.role == "duration"]
-    found, left = units.settle(form, engine(form, durations)(inner).fields, inner.lines.to_list(), fingerprints())
+    found, left = units.settle(form, engine(form, durations)(inner).fields, inner.lines.to_list())
     return replace(stack, format=units.with_units(form, found)), left
 
 

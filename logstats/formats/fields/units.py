@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from logstats.formats.fields import numbers
+from logstats.formats.fields.vocabulary import fingerprints
 from logstats.formats.model import UNITS, Field, Format
 
 AUTO: Final = "ms"  # what is meant if nothing speaks for another unit
@@ -88,11 +89,9 @@ def unsettled(form: Format) -> list[str]:
     return [n for n, f in form.fields.items() if f.role == "duration" and (f.unit == "auto" or f.usual)]
 
 
-def settle(
-    form: Format, texts: pl.DataFrame, lines: Sequence[str], known: Sequence[Mapping[str, str]]
-) -> tuple[dict[str, str], list[OpenUnit]]:
+def settle(form: Format, texts: pl.DataFrame, lines: Sequence[str]) -> tuple[dict[str, str], list[OpenUnit]]:
     """The units of durations that the lines of a sample settle, where they differ from the default; and what they
-    leave open. `texts` has a column for each duration of the format, `known` are the fingerprints."""
+    leave open. `texts` has a column for each duration of the format."""
     units: dict[str, str] = {}
     left: list[OpenUnit] = []
     doubtful = [name for name in unsettled(form) if name in texts.columns]
@@ -102,7 +101,9 @@ def settle(
         if bare.is_empty():
             continue
         values = bare[name].cast(pl.Float64)
-        of_product = next((k["unit"] for k in known if any(re.search(k["pattern"], line) for line in lines)), None)
+        of_product = next(
+            (k["unit"] for k in fingerprints() if any(re.search(k["pattern"], line) for line in lines)), None
+        )
         unit = of_product or _by_others(form, bare, name, values, doubtful)
         others: tuple[str, ...] = ()
         if unit is None:

@@ -1,0 +1,35 @@
+"""The keys by which programs name the fields of a request, and what they are known to write: `keys.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from logstats.formats.model import Field
+
+
+@cache
+def _vocabulary() -> dict[str, Any]:
+    return tomllib.loads((resources.files("logstats.formats") / "keys.toml").read_text(encoding="utf-8"))
+
+
+def fingerprints() -> Sequence[Mapping[str, str]]:
+    """What settles the unit of a bare number: `pattern`, which lines of a `product` match, and `unit`."""
+    found: Sequence[Mapping[str, str]] = _vocabulary()["fingerprint"]
+    return found
+
+
+def with_vocabulary(own: Mapping[str, Field]) -> dict[str, Field]:
+    """The fields of a format, and those of the common table; the keys of its own come first."""
+    fields = dict(own)
+    for name, section in _vocabulary().items():
+        if name == "fingerprint":
+            continue
+        given = {key: value for key, value in section.items() if key != "keys"}
+        one = fields.get(name) or Field(**{"role": name, **given})
+        fields[name] = replace(one, keys=tuple(dict.fromkeys((*one.keys, *section["keys"]))))
+    return fields
