@@ -7,4 +7,15 @@ log_format/  a server's own definition, compiled
 May use: kernels, schema, errors, cache. Begin with `model.Format`, then `reader.Reader`.
 """
 
-__all__ = ["detection", "engines", "fields", "log_format", "model", "reader", "registry", "text", "wrappers"]
+__all__ = [
+    "detection",
+    "engines",
+    "fields",
+    "log_format",
+    "model",
+    "reader",
+    "registry",
+    "text",
+    "vocabulary",
+    "wrappers",
+]

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstats.errors import FormatError
-from logstats.formats.fields.vocabulary import with_vocabulary
 from logstats.formats.model import DECODERS, ENGINES, KEYED, ROLES, UNITS, Field, Format, Sample
+from logstats.formats.vocabulary import with_vocabulary
 from logstats.home import user_path
 
 _KEYS: Final = {

@@ -16,8 +16,8 @@ from typing import Final
 import polars as pl
 
 from logstats.formats.fields import numbers
-from logstats.formats.fields.vocabulary import fingerprints
 from logstats.formats.model import UNITS, Field, Format
+from logstats.formats.vocabulary import fingerprints
 
 AUTO: Final = "ms"  # what is meant if nothing speaks for another unit
 _BARE: Final = r"^[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?$"
