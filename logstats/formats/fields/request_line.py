@@ -20,11 +20,7 @@ _METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
 _PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
 _METHOD_AND_TARGET = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
-<<<<<<< HEAD
 _AUTHORITY = r"^[A-Za-z][A-Za-z0-9+._-]*://([^/?#]*)"
-=======
-_AUTHORITY = r"^[A-Za-z][A-Za-z0-9+._-]*://([^/?#]*)"  # with an underscore: squid's `cache_object://`
->>>>>>> 121607b (Units of durations are evidence; one table of keys, with who writes them; --unit)
 
 
 def split_requests(requests: pl.Series) -> pl.DataFrame:
