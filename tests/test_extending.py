@@ -144,8 +144,8 @@ def test_a_command_is_two_files(copy: Copy) -> None:
     copy.write("cli/count.py", COMMAND)
     copy.change(
         "cli/main.py",
-        'app.command("report")(report.report)\n',
-        'app.command("report")(report.report)\nfrom logstats.cli import count\napp.command("count")(count.count)\n',
+        '    "report": ("report", "report"),\n',
+        '    "report": ("report", "report"),\n    "count": ("count", "count"),\n',
     )
     assert copy.run("count", "--mark", "!", "-") == "1!\n"
     assert copy.run("count", "--status", "5xx", "-") == "0.\n"

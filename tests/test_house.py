@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -205,6 +206,21 @@ def test_a_report_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", ran], capture_output=True, text=True, timeout=60, check=True)
     assert not done.stdout.split()
+
+
+def test_a_command_loads_no_other_command(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from logstats.cli.main import COMMANDS, run\n"
+        f"sys.argv = ['logstats', 'report', '-q', {str(ROOT / 'sample_logs' / 'combined.log')!r}]\n"
+        "try: run()\n"
+        "except SystemExit as exit: assert not exit.code\n"
+        "print(*(c for c, (m, _) in COMMANDS.items() if f'logstats.cli.{m}' in sys.modules), file=sys.stderr)"
+    )
+    asked = [sys.executable, "-c", code]
+    here = {**os.environ, "LOGSTATS_CONFIG": ""}  # a configuration file is checked against every command
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True, env=here)
+    assert set(done.stderr.split()) == {"report", "config"}, "whose module reads the configuration file"
 
 
 def test_importing_the_library_loads_nothing_heavy() -> None:

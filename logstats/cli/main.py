@@ -6,32 +6,84 @@ import errno
 import gc
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from logstats import __version__
-from logstats.cli import archive, config, diff, formats, help, parse, query, report, slo
+from logstats.cli import config
 from logstats.cli.messages import Messages
 from logstats.cli.output import abandon
 from logstats.errors import ExitCode, LogstatsError, UsageError
 
+# Each command by the module in `cli/` that has it, and its name there: a function, or a group of commands (Typer).
+COMMANDS: Final = {
+    "report": ("report", "report"),
+    "parse": ("parse", "parse"),
+    "slo": ("slo", "slo"),
+    "diff": ("diff", "diff"),
+    "query": ("query", "query"),
+    "config": ("config", "config"),
+    "help": ("help", "help_"),
+    "archive": ("archive", "app"),
+    "formats": ("formats", "app"),
+}
+
+
+class Commands(MutableMapping[str, Any]):
+    """The commands of the program by name. A command is imported, and its options read, when it is first looked up:
+    running one command costs nothing of the others."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in COMMANDS
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            module, attribute = COMMANDS[name]
+            found = getattr(import_module(f"logstats.cli.{module}"), attribute)
+            alone = typer.Typer(add_completion=False)
+            if isinstance(found, typer.Typer):
+                alone.add_typer(found, name=name)
+            else:
+                alone.command(name)(found)
+            self._made[name] = typer.main.get_group(alone).commands[name]
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        raise TypeError("commands are named in COMMANDS")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("commands are named in COMMANDS")
+
+
+class Program(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = Commands()
+
+
 app = typer.Typer(
     name="logstats",
+    cls=Program,
     help="Ask an access log a question: status codes, latency percentiles, slowest endpoints, unique users.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("report")(report.report)
-app.command("parse")(parse.parse)
-app.command("slo")(slo.slo)
-app.command("diff")(diff.diff)
-app.command("query")(query.query)
-app.command("config")(config.config)
-app.command("help")(help.help_)
-app.add_typer(archive.app, name="archive")
-app.add_typer(formats.app, name="formats")
 
 
 def _version(asked: bool) -> None:
