@@ -481,3 +481,22 @@ def test_registers_are_those_of_hashlib(text: str) -> None:
     assert register.filter(there).equals(right_register)
     assert rank.filter(there).equals(right_rank)
     assert (register.dtype, rank.dtype) == (right_register.dtype, right_rank.dtype)
+
+
+def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that lacks any function, or whose functions are called otherwise, counts as not available."""
+    assert (kernels._loaded() is not None) == kernels.AVAILABLE
+    for functions in ("_COUNTING", "_FILLING"):
+        with monkeypatch.context() as patched:
+            patched.setattr(kernels, functions, (*getattr(kernels, functions), "added_since"))
+            assert kernels._loaded() is None
+    monkeypatch.setattr(kernels, "ABI", kernels.ABI + 1)
+    assert kernels._loaded() is None
+
+
+def test_every_function_in_c_is_looked_for() -> None:
+    """What a library must have is what its sources define."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in kernels.LIBRARY.parent.glob("*.c"))
+    defined = re.findall(r"^(int64_t|void) (\w+)\(", sources, re.MULTILINE)
+    assert {name for kind, name in defined if kind == "int64_t"} == set(kernels._COUNTING)
+    assert {name for kind, name in defined if kind == "void"} == set(kernels._FILLING)

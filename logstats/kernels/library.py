@@ -45,11 +45,12 @@ STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal
 
 ABI: Final = 1  # as in kernels.h: how the functions are called
 
-# The functions that return a number.
+# The functions that return a number, and those that only fill what they are given.
 _COUNTING: Final = (
     *("abi", "count_lines", "cut", "intern", "group", "group_texts"),
     *("text_bytes", "templates", "integers", "durations", "present"),
 )
+_FILLING: Final = ("line_ends", "texts", "place", "times", "request_lines", "targets", "ranks", "registers")
 
 
 class Table(ctypes.Structure):
@@ -62,6 +63,8 @@ class Table(ctypes.Structure):
 
 
 def _loaded() -> ctypes.CDLL | None:
+    """The library; None if there is none for this machine, or it was compiled from other sources than these: it lacks
+    a function, or has another `ABI`."""
     if sys.byteorder != "little":  # Arrow's views are what the machine's numbers are; `lines.c` knows one kind
         return None
     try:
@@ -71,6 +74,8 @@ def _loaded() -> ctypes.CDLL | None:
     try:
         for name in _COUNTING:
             getattr(library, name).restype = ctypes.c_int64
+        for name in _FILLING:
+            getattr(library, name).restype = None
         known = library.abi() == ABI
     except AttributeError:  # it lacks a function
         known = False

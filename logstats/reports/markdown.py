@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from logstats.reports import grids
-from logstats.reports.model import Report
+from typing import TYPE_CHECKING
+
 from logstats.reports.printable import printable
 from logstats.reports.units import count, duration, said_invalid, size
+
+if TYPE_CHECKING:
+    from logstats.reports.grids import Grid
+    from logstats.reports.model import Report
 
 _MARKUP = {character: f"&#{ord(character)};" for character in "\\`*_{}[]<>()#+!|&~$^:@"}
 
@@ -27,6 +31,8 @@ def code(text: str) -> str:
 
 def to_markdown(report: Report, top: int = 10, sort: str = "avg") -> str:
     """Totals, then endpoints, breakdowns and rejected lines, for chats and tickets."""
+    from logstats.reports import grids
+
     lines = [f"# {escaped(report.heading)}", ""]
     show = report.clock.iso
     span = f"{show(report.first)} – {show(report.last)}" if report.first and report.last else "no times"
@@ -57,7 +63,7 @@ def to_markdown(report: Report, top: int = 10, sort: str = "avg") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(grid: grids.Grid) -> list[str]:
+def _table(grid: Grid) -> list[str]:
     rules = ["---:" if cell.figure else "---" for cell in grid.rows[0]]
     lines = [f"## {grid.title}", "", f"| {' | '.join(grid.heads)} |", f"| {' | '.join(rules)} |"]
     lines += [f"| {' | '.join(cell.text if cell.figure else code(cell.text) for cell in row)} |" for row in grid.rows]
