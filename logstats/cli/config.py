@@ -20,7 +20,6 @@ from logstats.cli import options as shared
 from logstats.cli.output import show
 from logstats.errors import ConfigError, ExitCode, UsageError
 from logstats.home import user_folder, user_path
-from logstats.manual.reference import ENVIRONMENT
 
 FILE: Final = "config.toml"
 DEFAULTS: Final = "defaults"  # the table for all commands
@@ -194,6 +193,8 @@ def config(
 
     `-o toml` writes a configuration file with all of them, commented out, to start from.
     """
+    from logstats.manual.reference import ENVIRONMENT
+
     program = context.find_root().command
     defaults = load(program)
     rows = list(_rows(program, defaults))
@@ -229,6 +230,7 @@ def _rows(program: Any, defaults: Defaults) -> Iterator[tuple[str, str, Any, str
 
 
 def _text(rows: list[tuple[str, str, Any, str]], defaults: Defaults) -> Iterator[str]:
+    from logstats.manual.reference import ENVIRONMENT
     from logstats.reports.printable import printable
 
     if defaults.file:
