@@ -26,14 +26,23 @@ from logstats.errors import SourceError
 from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
-from logstats.formats.engines.scan import BLANK, ignorable
+from logstats.formats.detection.unread import Further, Unread, picked
+from logstats.formats.engines.scan import BLANK
 from logstats.formats.fields import units
-from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.fields.columns import Batch, ReadOptions
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers import partial_lines
-from logstats.formats.wrappers.stack import FormatStack, StackReader, name_of, parse, stack_reader
+from logstats.formats.wrappers.stack import (
+    FormatStack,
+    StackReader,
+    name_of,
+    names_of,
+    parse,
+    stack_reader,
+    with_further,
+)
 from logstats.inputs import LINES, Chunk, ChunkReader, Digest, Source, Start
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
@@ -43,6 +52,7 @@ SAMPLES: Final = 3  # rejected lines shown per reason
 SAMPLE_TEXT: Final = 2_000  # characters of each
 UNKNOWN: Final = "unknown_format"
 UNTIMED: Final = "no_time"
+TAIL: Final = 64 << 10  # bytes at the end of a chunk in which directives are looked for
 
 Result = TypeVar("Result")
 
@@ -65,6 +75,8 @@ class Part(Generic[Result]):
     result: Result | None
     end: End
     line_bytes: NDArray[np.int64] | None = None  # of each line, its newline included; only if the job is `timed`
+    tail: bytes = b""  # the last of its bytes
+    unread: tuple[ChunkTask[Result], Unread] | None = None  # what was rejected, for `SourceReader.settled`
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,11 @@ class SourceState:
     bytes: int = 0
     unfinished: int = 0  # bytes of a last line without its newline that was left
     problem: SourceError | None = None
+
+    @property
+    def formats(self) -> list[str]:
+        """Its formats one by one."""
+        return names_of(self.format)
 
 
 @dataclass(slots=True)
@@ -121,6 +138,7 @@ class Listener(Protocol):
     """Whoever wants to know how it goes; all methods are called from the main thread."""
 
     def format_found(self, source: str, found: Detected) -> None: ...
+    def format_added(self, source: str, name: str, line: int) -> None: ...
     def format_unknown(self, source: str) -> None: ...
     def note(self, source: str, text: str) -> None: ...
     def problem(self, error: SourceError) -> None: ...
@@ -131,6 +149,9 @@ class Silence:
     """A listener for libraries."""
 
     def format_found(self, source: str, found: Detected) -> None:
+        """Nothing is said."""
+
+    def format_added(self, source: str, name: str, line: int) -> None:
         """Nothing is said."""
 
     def format_unknown(self, source: str) -> None:
@@ -207,29 +228,34 @@ def run(
     """
     interrupt = interrupt or Interrupt()
     counts = job.counts
-    waiting: deque[Future[Part[Result]]] = deque()
+    waiting: deque[tuple[SourceReader[Result], Future[Part[Result]]]] = deque()
     with ThreadPoolExecutor(job.workers, thread_name_prefix="logstats") as pool:
 
         def part_is_done() -> bool:
-            return bool(waiting) and waiting[0].done()
+            return bool(waiting) and waiting[0][1].done()
 
         def idle() -> bool:
-            return sum(not part.done() for part in waiting) < job.workers
+            return sum(not part.done() for _, part in waiting) < job.workers
 
-        tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle)
+        feeds: list[SourceReader[Result]] = []
+        tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle, feeds)
         ended = False
         while not ended or waiting:
             try:
-                if not ended and (task := next(tasks)) is not None:
-                    waiting.append(pool.submit(task))
+                if not ended and (made := next(tasks)) is not None:
+                    feed, task = made
+                    waiting.append((feed, pool.submit(task)))
             except StopIteration:
                 ended = True
-            while waiting and (ended or len(waiting) > job.workers or waiting[0].done()):
-                part = waiting.popleft().result()
+            while waiting and (ended or len(waiting) > job.workers or part_is_done()):
+                feed, future = waiting.popleft()
+                part = feed.settled(future.result())
                 _account(part, counts)
                 if rejects is not None and part.rejected_lines:
                     rejects([line for _, _, line in part.rejected_lines])
                 yield part, counts
+        for feed in feeds:
+            feed.end()
     counts.interrupted = interrupt.asked
 
 
@@ -259,7 +285,8 @@ def _tasks(
     interrupt: Interrupt,
     part_is_done: Callable[[], bool],
     idle: Callable[[], bool],
-) -> Iterator[Callable[[], Part[Result]] | None]:
+    feeds: list[SourceReader[Result]],
+) -> Iterator[tuple[SourceReader[Result], ChunkTask[Result]] | None]:
     """One task per chunk, made in the main thread: that is where formats are found.
 
     None means that a part is done while the next chunk of a slow source is not there yet.
@@ -268,7 +295,8 @@ def _tasks(
     for source in sources:
         if interrupt.asked:
             return
-        feed = SourceReader(job, source, formats)
+        feed = SourceReader(job, source, formats, listener)
+        feeds.append(feed)
         target = job.chunk if source.size is not None else min(job.chunk, PIPED)
         with ChunkReader(source, target=target, stop=lambda: interrupt.asked, idle=idle) as chunks:
             iterator = iter(chunks)
@@ -279,9 +307,9 @@ def _tasks(
                     break
                 if (task := feed.task(chunk)) is not None:
                     listener.progress(chunks, job.counts)
-                    yield task
+                    yield feed, task
             if (task := feed.last()) is not None:
-                yield task
+                yield feed, task
             feed.state.unfinished += chunks.unfinished
             if chunks.error is not None:
                 feed.state.problem = chunks.error
@@ -300,6 +328,7 @@ class FormatChooser(Generic[Result]):
     def __init__(self, job: Job[Result], listener: Listener) -> None:
         self._job, self._listener = job, listener
         self._readers: dict[str, StackReader] = {}
+        self._further: dict[str, StackReader] = {}
         self._known: Mapping[str, Format] | None = None
         self._detector: Detector | None = None
 
@@ -324,25 +353,32 @@ class FormatChooser(Generic[Result]):
             self._known = registry.formats(self._job.formats_dir)
         return self._known
 
+    def detector(self) -> Detector:
+        """What finds out how lines are written, of which nothing was asked for."""
+        if self._detector is None:
+            self._detector = Detector(self.known().values())
+        return self._detector
+
+    def further(self, stack: FormatStack) -> StackReader:
+        """The reader of a stack for lines that others have left."""
+        if stack.name not in self._further:
+            self._further[stack.name] = stack_reader([stack], self._job.reading, further=True)
+        return self._further[stack.name]
+
     def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[StackReader | None, bool]:
         """The reader for a source that begins so, and whether to go on with it (or None) or to wait for more lines."""
         sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
         enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk or chunk.lines >= LINES
         asked = self._job.format
-        if self._detector is None:
-            if asked:
-                self._detector = Detector([asked[0].format, *(f for f in self.known().values() if f.wraps)], exact=True)
-            else:
-                self._detector = Detector(self.known().values())
-        found = self._detector.detect(sample, context)
+        if asked and self._detector is None:
+            self._detector = Detector([asked[0].format, *(f for f in self.known().values() if f.wraps)], exact=True)
+        found = self.detector().detect(sample, context)
         if asked:
             if found is None and not enough:
                 return None, False
             self._say_units(name, found.stacks if found else asked, found.open_units if found else ())
             return self.reader(found.stacks if found else asked), True
         if found is None:
-            if enough and not all(map(ignorable, sample)):
-                self._listener.format_unknown(name)
             return None, enough
         if not enough and found.share < SURE:
             return None, False
@@ -374,6 +410,15 @@ def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, 
     return not {"duration", one.field, *(key for field in fields for key in field.keys)}.isdisjoint(given)
 
 
+def _nothing_read(text: Text) -> Batch:
+    """A chunk that no format in force reads."""
+    lines = text.lines
+    blank = (lines.str.strip_chars(BLANK) == "") | lines.str.starts_with("#")
+    left = (~blank).arg_true().cast(pl.UInt32)
+    rejected = pl.DataFrame({"line": left, "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String})
+    return Batch(pl.DataFrame(schema={"line": pl.UInt32}), rejected, int(blank.sum()), len(text), {})
+
+
 def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
     """The first lines, as far as detection looks at them."""
     sample: list[str] = []
@@ -399,8 +444,11 @@ def context_of(source: Source) -> Context:
 class SourceReader(Generic[Result]):
     """Makes tasks of the chunks of one source, in order."""
 
-    def __init__(self, job: Job[Result], source: Source, formats: FormatChooser[Result]) -> None:
+    def __init__(self, job: Job[Result], source: Source, formats: FormatChooser[Result], listener: Listener) -> None:
         self.state = SourceState(source.name)
+        self._listener = listener
+        self._meant = False  # whether it has lines that are neither blank nor directives, and not read
+        self._further: Further | None = None  # what it turns out to be written in further on
         self._job, self._source, self._formats = job, source, formats
         self._number = len(job.counts.sources)
         job.counts.sources.append(self.state)
@@ -414,7 +462,7 @@ class SourceReader(Generic[Result]):
         if self._held is not None and not last:
             chunk = _join(self._held, chunk)
         self._held = None
-        if self._reader is None:
+        if self._reader is None and self._further is None:
             self._reader, sure = self._formats.find(chunk, self._source.name, self._context, last=last)
             if not sure:
                 self._held = chunk
@@ -422,13 +470,40 @@ class SourceReader(Generic[Result]):
         if not last and self._reader is not None and self._reader.partial and partial_lines.unfinished(chunk.data):
             self._held = chunk
             return None
-        self.state.format = self._reader.name if self._reader else None
+        if self._further is None:
+            self.state.format = self._reader.name if self._reader else None
+            if self._job.format is None:
+                stacks = self._reader.stacks if self._reader else ()
+                self._further = Further(stacks, self._formats.detector, self._formats.further)
         context = self._context
         if self._reader is not None and self._reader.directed:
             directives = partial_lines.directives_after(context.directives, chunk.data, self._reader)
             self._context = replace(context, directives=directives)
         name, after = self._source.name, self._context.directives
-        return ChunkTask(self._job, self._reader, chunk, self._number, name, context, after)
+        further = self._further.ready() if self._further is not None else None
+        return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after)
+
+    def settled(self, part: Part[Result]) -> Part[Result]:
+        """A part, in its turn, with what can be read of it after all."""
+        further = self._further
+        self._meant = self._meant or bool(part.reasons)
+        if further is None:
+            return part
+        if part.unread is None:
+            further.passed(part.tail)
+            return part
+        known = len(further.stacks)
+        task, unread = part.unread
+        batch = further.settle(unread, part.end.bytes)
+        for stack, line in zip(further.stacks[known:], further.lines[known:], strict=True):
+            self._listener.format_added(self._source.name, stack.name, task.chunk.first_line + line)
+        self.state.format = name_of([*(self._reader.stacks if self._reader else ()), *further.stacks]) or None
+        return part if batch is unread.batch else task.part(unread.text, batch)
+
+    def end(self) -> None:
+        """All of it is read: if no format was found for any of it, that is said."""
+        if self._further is not None and self.state.format is None and self._meant:
+            self._listener.format_unknown(self._source.name)
 
     def last(self) -> ChunkTask[Result] | None:
         """What is still held back when the source ends; the parts of a line are left like half a line."""
@@ -446,6 +521,7 @@ class ChunkTask(Generic[Result]):
 
     job: Job[Result]
     reader: StackReader | None
+    further: tuple[StackReader, ...] | None  # for lines that it does not read; None if the format was asked for
     chunk: Chunk
     source: int
     name: str
@@ -453,12 +529,19 @@ class ChunkTask(Generic[Result]):
     directives: str  # in force after it
 
     def __call__(self) -> Part[Result]:
-        chunk = self.chunk
-        text = Text.from_bytes(chunk.data, start_of_source=chunk.offset == 0, context=self.context)
-        if self.reader is None:
-            return self._unread(text)
-        batch = self.reader(text)
-        rows, rejected = batch.rows, batch.rejected
+        text = Text.from_bytes(self.chunk.data, start_of_source=self.chunk.offset == 0, context=self.context)
+        batch = self.reader(text) if self.reader is not None else _nothing_read(text)
+        if self.further is None:
+            return self.part(text, batch)
+        batch = with_further(text, batch, self.further)
+        part = self.part(text, batch)
+        if not batch.rejected.height:
+            return replace(part, tail=self.chunk.data[-TAIL:])
+        return replace(part, unread=(self, Unread(text, batch, len(self.further), picked(text, batch))))
+
+    def part(self, text: Text, batch: Batch) -> Part[Result]:
+        """What becomes of the chunk if this was read of it."""
+        chunk, rows, rejected = self.chunk, batch.rows, batch.rejected
         if chunk.cut:
             cut = list(chunk.cut)
             rows = rows.filter(~pl.col("line").is_in(cut))
@@ -468,7 +551,7 @@ class ChunkTask(Generic[Result]):
                     pl.DataFrame({"line": cut, "reason": "too_long"}, schema=rejected.schema),
                 ]
             )
-        if self.job.timed and rows["timestamp"].null_count():
+        if self.job.timed and rows.height and rows["timestamp"].null_count():
             untimed = rows.filter(pl.col("timestamp").is_null()).select("line", reason=pl.lit(UNTIMED))
             rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
         before = rows.height
@@ -503,16 +586,6 @@ class ChunkTask(Generic[Result]):
     def _end(self) -> End:
         last_line = self.chunk.first_line + self.chunk.lines - 1
         return End(self.chunk.end, last_line, self.chunk.digest, self.directives)
-
-    def _unread(self, text: Text) -> Part[Result]:
-        lines = text.lines
-        blank = (lines.str.strip_chars(BLANK) == "") | lines.str.starts_with("#")
-        left = (~blank).arg_true()
-        rejected = pl.DataFrame(
-            {"line": left.cast(pl.UInt32), "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String}
-        )
-        counts = (len(text), self.chunk.end - self.chunk.offset, 0, 0)
-        return Part(self.source, *counts, *self._rejects(text, rejected), 0, int(blank.sum()), {}, None, self._end())
 
     def _rejects(
         self, text: Text, rejected: pl.DataFrame

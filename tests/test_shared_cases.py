@@ -25,8 +25,6 @@ NOT_KNOWN = "the format, or what is around it, is not known"
 VALUE = "the value, or the key that has it, is not read as it is meant"
 
 OPEN: dict[str, str] = {
-    "alias24": NOT_QUITE,
-    "alias_traefik": NOT_QUITE,
     "beats4322_xff": NOT_QUITE,
     "ga2002": NOT_QUITE,
     "ga2301_det": NOT_QUITE,

@@ -56,6 +56,10 @@ class Messages:
         """Something about a source's lines that its reader should know."""
         self.say(f"{source}: {text}")
 
+    def format_added(self, source: str, name: str, line: int) -> None:
+        """A source has lines of a further format."""
+        self.say(f"{source}: from line {line:,} on also format {name}")
+
     def format_unknown(self, source: str) -> None:
         """No format reads the first lines of a source."""
         hint = "name one with --format, or paste the server's own definition: --log-format '…'"

@@ -68,6 +68,10 @@ class Text:
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")
         return cls(data.getvalue(), context, envelope)._with(lines=lines)
 
+    def within(self, context: Context) -> Text:
+        """The same lines in another context."""
+        return Text(self.data, context, self.envelope)._with(starts=self.starts, ends=self.ends)
+
     def gather(self, places: Places) -> Text:
         """Some of the lines."""
         envelope = None if self.envelope is None else self.envelope[as_numbers(places)]

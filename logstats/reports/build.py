@@ -64,7 +64,7 @@ def build(
     return Report(
         generated_at=(generated_at or datetime.now(UTC)).replace(microsecond=0),
         sources=[
-            SourceInfo(s.name, s.format, s.lines, s.bytes, str(s.problem) if s.problem else None)
+            SourceInfo(s.name, s.format, s.lines, s.bytes, str(s.problem) if s.problem else None, s.formats)
             for s in counts.sources
         ],
         lines=counts.lines,

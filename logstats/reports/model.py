@@ -16,13 +16,15 @@ SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """One source: what it was read as, how much of it, and what was wrong with it."""
+    """One source: what it was read as (`format` as `--format` takes it, `formats` one by one), how much of it, and what
+    was wrong with it."""
 
     name: str
     format: str | None
     lines: int
     bytes: int
     problem: str | None = None
+    formats: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +290,14 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "generated_at": iso(self.generated_at),
             "sources": [
-                {"name": s.name, "format": s.format, "lines": s.lines, "bytes": s.bytes, "problem": s.problem}
+                {
+                    "name": s.name,
+                    "format": s.format,
+                    "formats": s.formats,
+                    "lines": s.lines,
+                    "bytes": s.bytes,
+                    "problem": s.problem,
+                }
                 for s in self.sources
             ],
             "lines": self.lines,

@@ -182,7 +182,7 @@ class Ingest:
         parts = run([replace(source, start=start)], self._job, self._listener, interrupt=self._interrupt)
         for part, read in parts:
             outcome.format = read.sources[-1].format
-            if UNKNOWN in part.reasons:
+            if UNKNOWN in part.reasons and outcome.format is None:
                 outcome.problem = UnknownFormatError(
                     f"{source.name}: no format reads these lines, nothing was added",
                     "name one with --format, or paste the server's own definition: --log-format '…'",

@@ -33,6 +33,7 @@ PEERS: Final = 0.9  # formats that read this part of what the best one reads com
 ODD: Final = 0.05  # of its durations are odd: another unit is likelier,
 RULED_OUT: Final = 0.125  # and this one is out of the question
 MIXED: Final = 3  # further stacks of one source
+GOLDEN: Final = 0.6180339887498949  # multiples of it, taken modulo 1, are spread evenly and never repeat
 _PROBES: Final = 12  # lines by which a format must read one to compete
 _DEEPEST: Final = 3  # wrappers around one another
 
@@ -58,6 +59,13 @@ class Detected:
     def sure(self) -> float:
         """How sure that is, from 0 to 1: the part of the sample that is read, at most a half if there is a rival."""
         return min(self.share, 0.5) if self.rival else self.share
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many of `count` places, in order, at a stride that falls in step with no period."""
+    if count <= most:
+        return list(range(count))
+    return sorted({int(number * GOLDEN % 1 * count) for number in range(most)})
 
 
 def sample_of(lines: Iterable[str]) -> list[str]:
@@ -102,6 +110,28 @@ class Detector:
         still_open = tuple(one for _, units_left in settled for one in units_left)
         return Detected(stacks, 1 - len(left) / ranking[0].lines, tuple(ranking), _rival(ranking), still_open)
 
+    def further(
+        self, lines: Sequence[str], known: Sequence[FormatStack], context: Context = NO_CONTEXT
+    ) -> list[FormatStack]:
+        """The stacks beside the known ones by which lines are written that those do not read; only what is certain, or
+        reads most of them."""
+        sample = Sample(Text.from_bytes("\n".join(lines).encode()).lines, context)
+        chosen: list[Candidate] = []
+        left = sample.filled
+        while left and len(chosen) < MIXED:
+            more = self._further(sample, left, [*known, *(candidate.stack for candidate in chosen)])
+            if more is None:
+                break
+            chosen.append(more)
+            left = _unread(left, more)
+        if not chosen and (ranking := self._first(sample, thorough=False)):
+            best = ranking[0]
+            if best.requests and best.weight >= best.lines / 2 and best.stack not in known:
+                chosen = [best]
+        # In the order in which they appear, as if the lines had come one by one.
+        chosen.sort(key=lambda candidate: int(candidate.rows["line"].to_numpy().min()))
+        return [candidate.stack for candidate in chosen]
+
     def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
         """Layouts that read a line of the sample, best first; those with unknown columns if there are no others."""
         for formats in self._stages:
@@ -141,7 +171,7 @@ class Detector:
     def _contenders(self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter]) -> Iterator[Contender]:
         """Formats that may read one of these lines, on what is left when wrappers are taken off."""
         filled = sorted({*lines} & {*sample.filled})
-        probes = filled[:: max(1, len(filled) // _PROBES)][:_PROBES]
+        probes = [filled[place] for place in spread(len(filled), _PROBES)]
         for prefilter in formats:
             contender = sample.contender(prefilter)
             if any(map(contender.upper_bound, probes)):

@@ -22,7 +22,7 @@ from logstats.errors import FormatError
 from logstats.formats import registry
 from logstats.formats.fields import units
 from logstats.formats.fields.columns import Batch, ReadOptions
-from logstats.formats.model import UNITS, Format
+from logstats.formats.model import UNITS, Field, Format
 from logstats.formats.reader import Reader, reader
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
@@ -30,6 +30,8 @@ from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
 MORE: Final = "+"
+_MORE: Final = "_more"
+_BALANCED: Final = r'^(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$'  # each quote is closed
 _LOG_FORMAT: Final = "log_format:"
 
 
@@ -49,6 +51,13 @@ class FormatStack:
 def name_of(stacks: Sequence[FormatStack]) -> str:
     """All stacks of a source in one word, as `--format` takes it."""
     return "|".join(stack.name for stack in stacks)
+
+
+def names_of(name: str | None) -> list[str]:
+    """The stacks of a source one by one, as `name_of` wrote them in one word."""
+    if not name:
+        return []
+    return [name] if _LOG_FORMAT in name else name.split("|")
 
 
 def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
@@ -86,7 +95,9 @@ def with_more(form: Format) -> Format:
     """The format with unknown columns after it. Raises FormatError for one that ends otherwise."""
     if form.engine != "delimited":
         raise FormatError(f"{form.name}{MORE} means nothing", "only a delimited format can have more columns after it")
-    return replace(form, name=f"{form.name}{MORE}", pattern=f"{form.pattern} ${{_more}}", samples=())
+    more = {_MORE: Field("ignored", looks=_BALANCED)}
+    pattern = f"{form.pattern} ${{{_MORE}}}"
+    return replace(form, name=f"{form.name}{MORE}", pattern=pattern, fields={**form.fields, **more}, samples=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,11 @@ class StackReader:
         places.append(left)
         return _joined(batches, places, len(text))
 
+    def fitting(self, text: Text) -> Batch:
+        """Of lines that may be of any format, those that fit the first stack."""
+        wrappers, ready = self.readers[0]
+        return ready.fitting(unwrapped(text, wrappers))
+
     def stop(self, line: str, reason: str) -> tuple[str, int]:
         """A rejected line without its wrappers, and the character at which its first stack cannot go on."""
         inside = self.unwrap_line(line)
@@ -151,16 +167,42 @@ def unwrapped(text: Text, wrappers: Sequence[Wrapper]) -> Text:
     return text
 
 
-def stack_reader(stacks: Sequence[FormatStack], reading: ReadOptions, *, named: bool = False) -> StackReader:
-    """Make stacks ready to read; `named` says that a user asked for them."""
+def stack_reader(
+    stacks: Sequence[FormatStack], reading: ReadOptions, *, named: bool = False, further: bool = False
+) -> StackReader:
+    """Make stacks ready to read; `named` says that a user asked for them, `further` that they are for lines that
+    others left (`fitting`)."""
     ready = [
         (
             tuple(Wrapper(wrapper, reading.zone) for wrapper in one.wrappers),
-            reader(one.format, reading, doubtful=len(stacks) > 1, named=named),
+            reader(one.format, reading, doubtful=further or len(stacks) > 1, named=named),
         )
         for one in stacks
     ]
     return StackReader(tuple(stacks), tuple(ready))
+
+
+def with_further(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Batch:
+    """What was read of a text, and of the lines that were rejected what further readers read, the first that can."""
+    for ready in readers:
+        if not batch.rejected.height:
+            break
+        left = np.sort(batch.rejected["line"].to_numpy())
+        if ready.directed:
+            left = np.union1d(left, text.lines.str.contains("^#(?:Fields|Date):").arg_true().to_numpy())
+        found = ready.fitting(text.gather(left))
+        if found.rows.height:
+            places = as_numbers(left.astype(np.uint32))
+            read = found.rows.with_columns(places.gather(found.rows["line"]).alias("line"))
+            rows = pl.concat([batch.rows, read], how="diagonal") if batch.rows.height else read
+            if "kind" in rows.columns:
+                rows = rows.with_columns(pl.col("kind").fill_null("request"))
+            invalid = dict(batch.invalid)
+            for name, odd in found.invalid.items():
+                invalid[name] = pl.concat([*([invalid[name]] if name in invalid else []), places.gather(odd)])
+            rejected = batch.rejected.filter(~pl.col("line").is_in(read["line"].implode()))
+            batch = replace(batch, rows=rows.sort("line"), rejected=rejected, invalid=invalid)
+    return batch
 
 
 def _joined(batches: Sequence[Batch], among: Sequence[kernels.Places], lines: int) -> Batch:

@@ -1,0 +1,95 @@
+"""Two formats in one source, nothing named: every line is read as its own format, or rejected; none as the other.
+
+Any placement, period and share of the lines is found; neither chunks nor an archive make a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logstats
+from logstats import api
+from logstats.archive.create import init
+from logstats.pipeline import Counts
+
+COLUMNS = ("timestamp", "method", "path", "status", "bytes", "client_ip", "user_id", "user_agent", "duration_ms")
+
+COMBINED = '192.0.2.7 - - [17/Jan/2025:10:30:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "UA"'
+TEXT = "worker took a job from the queue"
+JSON = '{"time":"2025-01-17T10:30:00Z","level":"info","method":"GET","path":"/j","status":201,"client_ip":"192.0.2.8"}'
+W3C = ["#Fields: date time c-ip cs-method cs-uri-stem sc-status", "2025-01-17 10:30:00 203.0.113.9 GET /w 202"]
+
+
+def read(path: Path, **options: Any) -> tuple[dict[int, dict[str, Any]], Counts]:
+    counts = Counts()
+    frames = list(logstats.read(path, columns=COLUMNS, counts=counts, **options))
+    return {row.pop("line"): row for frame in frames for row in frame.drop("source").to_dicts()}, counts
+
+
+@pytest.mark.parametrize("period", [2, 3, 7, 12, 25, 60, 100])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_requests_among_text_are_found_at_any_share(tmp_path: Path, period: int, offset: int) -> None:
+    lines = [COMBINED if number % period == offset else f"{TEXT} {number}" for number in range(3000)]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(lines))
+    rows, counts = read(path)
+    assert [*rows] == [number for number, line in enumerate(lines, 1) if line == COMBINED]
+    assert counts.sources[0].formats == ["combined"]
+
+
+@pytest.mark.parametrize("banner", [99, 100, 120, 5000])
+def test_a_banner_does_not_decide_for_ever(tmp_path: Path, banner: int) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*(f"{TEXT} {n}" for n in range(banner)), *[COMBINED] * 500]))
+    report = logstats.report(path)
+    assert (report.requests, report.rejected) == (500, banner)
+    assert report.to_dict()["sources"][0]["formats"] == ["combined"]
+
+
+def test_directives_further_on_say_what_the_lines_after_them_mean(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*[COMBINED] * 150, W3C[0], *[W3C[1]] * 50, *[COMBINED] * 5]))
+    rows, counts = read(path)
+    assert [row["path"] for row in rows.values()] == ["/a"] * 150 + ["/w"] * 50 + ["/a"] * 5
+    assert (counts.rejected, counts.ignored) == (0, 1)
+
+
+@pytest.mark.parametrize("size", [1_000, 10_000, 12 << 20])
+def test_chunks_do_not_matter(tmp_path: Path, chunks_of: Callable[[int], None], size: int) -> None:
+    chunks_of(size)
+    path = tmp_path / "a.log"
+    lines = [*[COMBINED] * 150, *[JSON] * 150, TEXT, W3C[0], *[W3C[1]] * 100, *[COMBINED, JSON, TEXT, W3C[1]] * 100]
+    path.write_text("\n".join(lines))
+    rows, counts = read(path)
+    statuses = {COMBINED: 200, JSON: 201, W3C[1]: 202}
+    assert {line: row["status"] for line, row in rows.items()} == {
+        number: statuses[line] for number, line in enumerate(lines, 1) if line in statuses
+    }
+    assert (counts.rejected, counts.ignored) == (101, 1)
+    formats = counts.sources[0].formats
+    assert formats[:2] == ["combined", "json"]
+    assert len(formats) == 3
+
+
+def test_a_format_that_was_named_reads_its_own_lines_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*[COMBINED] * 150, *[JSON] * 150]))
+    report = logstats.report(path, format="combined")
+    assert (report.requests, report.rejected, report.sources[0].formats) == (150, 150, ["combined"])
+
+
+def test_an_archive_takes_the_same_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("".join(f"{line}\n" for line in [*[COMBINED] * 150, *[JSON] * 150]))
+    root = init(tmp_path / "archive").root
+    api.add([path], root)
+    with path.open("a") as file:
+        file.write(f"{JSON}\n{COMBINED}\n" * 20)
+    api.add([path], root)
+    report = logstats.report(archive=root)
+    assert (report.requests, report.rejected) == (340, 0)
+    assert report.sources[0].formats == ["combined", "json"]
