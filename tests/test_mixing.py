@@ -93,3 +93,44 @@ def test_an_archive_takes_the_same_lines(tmp_path: Path) -> None:
     report = logstats.report(archive=root)
     assert (report.requests, report.rejected) == (340, 0)
     assert report.sources[0].formats == ["combined", "json"]
+
+
+# ------------------------------------------------------------------ shapes
+
+
+@pytest.mark.parametrize(
+    ("line", "want"),
+    [
+        # A list where the client stands is a chain, whose first address is the client.
+        (COMBINED.replace("192.0.2.7", "203.0.113.9, 198.51.100.2"), ("203.0.113.9", None)),
+        (COMBINED.replace("192.0.2.7", "unknown, 203.0.113.9,198.51.100.2"), ("203.0.113.9", None)),
+        (COMBINED.replace("192.0.2.7", "fe80::1%eth0"), ("fe80::1%eth0", None)),
+        (COMBINED.replace("192.0.2.7", "[2001:db8::1]"), ("[2001:db8::1]", None)),
+        (COMBINED.replace("192.0.2.7", "unix:"), ("unix:", None)),
+        (COMBINED.replace("192.0.2.7", "host-7.example.com"), ("host-7.example.com", None)),
+        (COMBINED.replace("- - [", "- john smith ["), ("192.0.2.7", "john smith")),
+        (COMBINED.replace("192.0.2.7", "192.0.2.7:80"), "bad_client_ip"),
+        (COMBINED.replace("192.0.2.7", "[httpd]"), "bad_client_ip"),
+        (COMBINED.replace("192.0.2.7", "1737109800"), "bad_client_ip"),
+        ("[httpd] " + COMBINED, "bad_client_ip"),
+        ("<190>" + COMBINED, "bad_client_ip"),
+        ("pod-abc nginx " + COMBINED, "bad_user_id"),
+        ("example.com:80 " + COMBINED, "bad_client_ip"),
+        ("\0\0\0" + COMBINED, "bad_client_ip"),
+        (COMBINED + ' "203.0.113.9"', "trailing_text"),
+        (COMBINED + " 443", "trailing_text"),
+        (COMBINED.replace('"UA"', '"a "quoted" agent"'), ("192.0.2.7", None)),
+    ],
+)
+@pytest.mark.parametrize("many", [1, 2000])
+def test_a_line_is_of_a_format_if_its_values_look_so(
+    tmp_path: Path, line: str, want: tuple[str, str | None] | str, many: int
+) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*[COMBINED] * many, line]))
+    rows, counts = read(path, format="combined")
+    if isinstance(want, str):
+        assert (len(rows), counts.reasons) == (many, {want: 1})
+    else:
+        row = rows[many + 1]
+        assert ((row["client_ip"], row["user_id"]), row["path"], row["status"]) == (want, "/a", 200)

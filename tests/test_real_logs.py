@@ -76,7 +76,7 @@ REJECTED: dict[str, dict[tuple[int, ...], str]] = {
     "apache_combined/crowdsecurity_hub__apache2-logs.log": {(8, 9): APACHE_ERROR},
     "apache_combined/crowdsecurity_hub__litespeed-logs.log": {(1, 3): "LiteSpeed's error log"},
     "apache_combined/elastic_examples__apache_logs.log": {(8899,): "the closing quote of the user agent is missing"},
-    "apache_combined/fcambus_logswan__invalid.log": {(3,): "no line of a log, on purpose"},
+    "apache_combined/fcambus_logswan__invalid.log": {(2,): "an x in the address", (3,): "no line of a log, on purpose"},
     "apache_combined/nielsbasjes_logparser__access_log.gz": {(2,): "cut off inside the user agent"},
     "apache_combined/tstack_lnav__logfile_bad_access_log.0": {(2,): "the two fields after the address are missing"},
     "apache_combined/vectordotdev_vrl__parse_apache_log.log": {(3,): "no line of a log, on purpose"},
@@ -110,7 +110,8 @@ REJECTED: dict[str, dict[tuple[int, ...], str]] = {
         (2, 3): "somebody's own format without a time: for --log-format",
     },
     "apache_custom/nielsbasjes_logparser__test_lines.log": {
-        (2, 4, 13, 14, 16, 24): "each line is in another format of somebody's own: for --log-format",
+        (10,): "two spaces between the fields",
+        (2, 4, 13, 14, 16, 18, 24): "each line is in another format of somebody's own: for --log-format",
     },
 }  # fmt: skip
 

@@ -25,17 +25,13 @@ NOT_KNOWN = "the format, or what is around it, is not known"
 VALUE = "the value, or the key that has it, is not read as it is meant"
 
 OPEN: dict[str, str] = {
-    "beats4322_xff": NOT_QUITE,
     "ga2002": NOT_QUITE,
     "ga2301_det": NOT_QUITE,
     "ga931": NOT_QUITE,
     "httpd_mix1": NOT_QUITE,
     "loose_pri": NOT_QUITE,
-    "loose_xff": NOT_QUITE,
     "nixvis7": NOT_QUITE,
     "f1_port_three": NOT_QUITE,
-    "f2_list2": NOT_QUITE,
-    "f3_xff": NOT_QUITE,
     "ga1181_gunicorn": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,
@@ -50,6 +46,7 @@ DIFFERENT: dict[str, str] = {
     "ga1376_beego": NANOSECONDS,
     "ga1376_beego_json": NANOSECONDS,
     "caddy_durstr": NANOSECONDS,  # 1.574238ms, 24.3µs
+    "alias_traefik": NANOSECONDS,
     "hub1343_mixed": NANOSECONDS,  # Traefik's Duration is in nanoseconds: 5726712 are 5.726712 ms
 }
 

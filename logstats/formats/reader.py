@@ -11,6 +11,7 @@ from logstats.formats.engines.regex import TAIL
 from logstats.formats.engines.scan import Tokeniser, Tokens
 from logstats.formats.fields import units
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
+from logstats.formats.fields.shapes import shapes_of, with_ident
 from logstats.formats.model import Field, Format
 from logstats.formats.text import Text
 
@@ -63,14 +64,14 @@ def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, name
     whether they have this format at all (`Reader.fitting`). Of a format that a user `named` no fingerprint is asked."""
     if reading.units:
         format = replace(format, fields=units.asked(format, reading.units))
-    if not named:
-        format = with_marks(format)
+    format = with_ident(format if named else with_marks(format))
+    shapes = shapes_of(format)
     events = may_be_events(format)
     names = needed_variables(format.fields, reading, events=events, requires=format.requires)
     looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
-    more = (name for name in (*looks, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
-    made = engine(format, [*names, *more], extra="extra" in reading.wanted)
-    field_reader = FieldReader(format.fields, reading, events, format.requires)
+    more = (name for name in (*looks, *shapes, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
+    made = engine(format, list(dict.fromkeys([*names, *more])), extra="extra" in reading.wanted)
+    field_reader = FieldReader(format.fields, reading, events, format.requires, shapes)
     return Reader(format, made, field_reader, tuple(_looks(name, field) for name, field in looks.items()))
 
 

@@ -48,7 +48,7 @@ ABI: Final = 1  # as in kernels.h: how the functions are called
 # The functions that return a number, and those that only fill what they are given.
 _COUNTING: Final = (
     *("abi", "count_lines", "cut", "intern", "group", "group_texts"),
-    *("text_bytes", "templates", "integers", "durations", "present"),
+    *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
 )
 _FILLING: Final = ("line_ends", "texts", "place", "times", "request_lines", "targets", "ranks", "registers")
 
@@ -223,6 +223,12 @@ def present(texts: pl.Series) -> pl.Series:
     """The texts (String), null where they are `-` or empty."""
     column, states = Texts(texts), np.empty(len(texts), np.bool_)
     return texts if _call("present", column, states) else column.where(states).alias(texts.name)
+
+
+def shaped(texts: pl.Series, table: bytes, *, address: bool) -> Mask | None:
+    """Which texts (String) have for certain only bytes of a class (see `shaped` in numbers.c); None if all have."""
+    column, states = Texts(texts), np.empty(len(texts), np.bool_)
+    return None if _call("shaped", column, np.frombuffer(table, np.uint8), int(address), states) else states
 
 
 def request_lines(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series, Mask]:

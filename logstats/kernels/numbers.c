@@ -115,3 +115,50 @@ int64_t present(const column *in, uint8_t *states) {
         whole &= states[row] = !is_missing(in, row);
     return whole;
 }
+
+/* What a text looks like from afar: only bytes of a class, and in addresses more than that. */
+enum { WORD, ADDRESS };
+
+static int is_ipv4(const uint8_t *bytes, int64_t size) {
+    int groups = 0, digits = 0;
+    for (int64_t at = 0; at < size; at++) {
+        if (bytes[at] == '.') {
+            if (!digits)
+                return 0;
+            groups++;
+            digits = 0;
+        } else if (bytes[at] < '0' || bytes[at] > '9' || ++digits > 3)
+            return 0;
+    }
+    return groups == 3 && digits;
+}
+
+/* Which texts have only bytes of a class (`table` has the bit 1 of each such byte), and are addresses if that is the
+   kind: IPv4, or names, in which the bit 2 of some byte is set (a letter), or IPv6, of bytes with the bit 4 and at least
+   two colons. Returns whether all are; null is. */
+int64_t shaped(const column *in, const uint8_t *table, int64_t kind, uint8_t *states) {
+    int whole = 1;
+    for (int64_t row = 0; row < in->rows; row++) {
+        int good = 1;
+        if (!is_null(in, row)) {
+            const view *text = in->views + row;
+            const uint8_t *bytes = bytes_of(text, in->buffers);
+            uint8_t any = 0, every = 7;
+            int colons = 0;
+            if (kind == ADDRESS && is_ipv4(bytes, text->size)) {
+                states[row] = 1;
+                continue;
+            }
+            for (uint32_t at = 0; at < text->size; at++) {
+                any |= table[bytes[at]];
+                every &= table[bytes[at]];
+                colons += bytes[at] == ':';
+            }
+            good = every & 1;
+            if (kind == ADDRESS)
+                good = text->size && ((good && any & 2) || (every & 4 && colons > 1));
+        }
+        whole &= states[row] = (uint8_t)good;
+    }
+    return whole;
+}

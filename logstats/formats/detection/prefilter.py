@@ -14,6 +14,7 @@ from logstats.formats.engines.scan import Reject, Scan
 from logstats.formats.fields import numbers
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
 from logstats.formats.fields.requests import PathTemplates
+from logstats.formats.fields.shapes import with_ident
 from logstats.formats.model import Format
 from logstats.formats.reader import Reader, may_be_absent, may_be_events, reader, with_marks
 from logstats.formats.wrappers.wrapper import Wrapper
@@ -58,7 +59,7 @@ class Prefilter:
 
     def __init__(self, form: Format, *, named: bool = False) -> None:
         """Of a format that a user `named` no fingerprint is asked."""
-        self.format = form if named else with_marks(form)
+        self.format = with_ident(form if named else with_marks(form))
         self._named = named
 
     def __call__(self, line: str) -> Estimate:

@@ -14,7 +14,9 @@ from logstats.formats.model import Format
 def engine(format: Format, names: list[str], *, extra: bool = False) -> Tokeniser:
     """What takes lines of this format apart into the texts of these variables."""
     if format.engine == "delimited":
-        return Delimited(parse_pattern(format.pattern), names)
+        return Delimited(
+            parse_pattern(format.pattern), names, lists=[n for n, f in format.fields.items() if f.role == "client_ip"]
+        )
     if format.engine == "regex":
         return Regexes(format.pattern, format.fields, names, extra=extra)
     if format.engine == "json":

@@ -85,11 +85,15 @@ def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
         raise Reject("unexpected_text", 0)
     found: dict[str, tuple[int, int]] = {}
     place = len(begin)
-    for name, literal, quoted, at_end in variables:
+    for name, literal, quoted, at_end, listed in variables:
         if at_end or quoted:
             end = _find(line, literal, place, quoted=quoted, at_end=at_end)
+            if quoted and end >= 0 and literal == QUOTE and (more := _COLUMNS.match(line, place, end)):
+                raise Reject("trailing_text", more.end())
         else:
             end = line.find(literal, place)
+            while listed and end > place and line[end - 1] == ",":  # `client, proxy`
+                end = line.find(literal, end + 1)
         if end < 0:
             if quoted and at_end:
                 end = _find(line, literal, place, quoted=True, at_end=False)
@@ -103,13 +107,16 @@ def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
 
 
 # The literal that a line begins with; and of each variable its name, the literal behind it, whether it stands between
-# quotes, and whether what is behind it ends the line.
-_Plan = tuple[str, tuple[tuple[str, str, bool, bool], ...]]
+# quotes, whether what is behind it ends the line, and whether it may be a list, `192.0.2.1, 192.0.2.2`.
+_Plan = tuple[str, tuple[tuple[str, str, bool, bool, bool], ...]]
+
+# A quote that closes what no quote in it has opened: behind it are further columns.
+_COLUMNS = re.compile(r'(?:(?:[^"\\]|\\.)*(?:[^" \\]|\\.))?" ')
 
 
-def _plan(pattern: Pattern) -> _Plan:
+def _plan(pattern: Pattern, lists: Collection[str] = ()) -> _Plan:
     begin = pattern[0] if isinstance(pattern[0], str) else ""
-    variables: list[tuple[str, str, bool, bool]] = []
+    variables: list[tuple[str, str, bool, bool, bool]] = []
     quotes = 0
     for number, part in enumerate(pattern):
         if isinstance(part, str):
@@ -118,7 +125,8 @@ def _plan(pattern: Pattern) -> _Plan:
         literal = pattern[number + 1] if number + 1 < len(pattern) else ""
         assert isinstance(literal, str)
         quoted = quotes % 2 == 1 and literal.startswith(QUOTE)
-        variables.append((part.name, literal, quoted, number + 2 >= len(pattern)))
+        listed = part.name in lists and literal.startswith(" ")
+        variables.append((part.name, literal, quoted, number + 2 >= len(pattern), listed))
     return begin, tuple(variables)
 
 
@@ -145,12 +153,20 @@ def _escaped(line: str, start: int, place: int) -> bool:
 class Delimited:
     """The engine for one pattern; `names` are the variables to keep.
 
-    The fast path does not vouch for a line whose variable holds any byte that it has in `never`.
+    The fast path does not vouch for a line whose variable holds any byte that it has in `never`. Variables in `lists`
+    may be lists: a space behind a comma does not end them.
     """
 
-    def __init__(self, pattern: Pattern, names: Collection[str], never: Mapping[str, bytes] | None = None) -> None:
-        self.pattern, self._plan = pattern, _plan(pattern)
-        self._never = never or {}
+    def __init__(
+        self,
+        pattern: Pattern,
+        names: Collection[str],
+        never: Mapping[str, bytes] | None = None,
+        lists: Collection[str] = (),
+    ) -> None:
+        self.pattern, self._plan = pattern, _plan(pattern, lists)
+        listed = {name: b"," for name, _, _, _, listed in self._plan[1] if listed}
+        self._never = {**listed, **(never or {})}
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
 
     def scan(self, line: str) -> dict[str, str | None]:

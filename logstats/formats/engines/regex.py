@@ -84,7 +84,9 @@ class Regexes:
     def _tail(self, tails: pl.Series) -> pl.DataFrame:
         read = self._pairs.columns(tails)
         easy = read["line"].to_numpy()
-        hard = np.setdiff1d(np.flatnonzero((tails.fill_null("") != "").to_numpy()), easy)
+        left = (tails.fill_null("") != "").to_numpy().copy()
+        left[easy] = False
+        hard = np.flatnonzero(left)
         slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(hard).to_list()]
         found = pl.DataFrame(schema=dict.fromkeys(self._pairs.names, pl.String)).clear(tails.len())
         for places, columns in (

@@ -6,4 +6,4 @@ formats.model, formats.vocabulary, formats.engines (the table that engines hand 
 Begin with `columns.FieldReader`.
 """
 
-__all__ = ["columns", "numbers", "requests", "times", "units"]
+__all__ = ["columns", "numbers", "requests", "shapes", "times", "units"]

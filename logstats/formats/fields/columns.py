@@ -18,6 +18,7 @@ from logstats.formats.fields import numbers, times
 from logstats.formats.fields.addresses import first_addresses, without_ports
 from logstats.formats.fields.levels import known_levels, level_of, of_syslog
 from logstats.formats.fields.requests import TARGET_COLUMNS, PathTemplates, Requests
+from logstats.formats.fields.shapes import Shape, first_usable
 from logstats.formats.model import UNITS, Field
 from logstats.kernels import library as kernels
 
@@ -105,11 +106,13 @@ class FieldReader:
     reading: ReadOptions
     events: bool
     requires: tuple[str, ...] = ()
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
     _requests: Requests = field(init=False, repr=False, compare=False)
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
     _clients: BoundedCache = field(default_factory=lambda: BoundedCache(without_ports), init=False, compare=False)
     _forwarded: BoundedCache = field(default_factory=lambda: BoundedCache(first_addresses), init=False, compare=False)
+    _lists: BoundedCache = field(default_factory=lambda: BoundedCache(first_usable), init=False, compare=False)
     _levels: BoundedCache = field(default_factory=lambda: BoundedCache(known_levels), init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -175,8 +178,18 @@ class FieldReader:
         `_forwarded`, `_level`, `_app_of_wrapper`; and what `_numbers` finds."""
         found: dict[str, pl.Series] = {}
         client = role.get("client_ip", "")
-        if client and self.fields[client].port and "client_ip" in self.reading.wanted:
+        if client and self.fields[client].port and ("client_ip" in self.reading.wanted or client in self.shapes):
             found["_client"] = self._clients.lookup(frame[client]).to_series()
+        for name, shape in self.shapes.items():
+            if name not in frame.columns:
+                continue
+            texts = found.get("_client", frame[name]) if name == client else frame[name]
+            unfit = shape.unfit(texts)
+            if unfit is not None and name == client and texts.str.contains(",", literal=True).any():
+                texts = found["_client"] = self._lists.lookup(texts).to_series()
+                unfit = shape.unfit(texts)
+            if unfit is not None:
+                found[f"_unfit_{name}"] = unfit
         if self.reading.trust_forwarded and "forwarded_for" in role and "client_ip" in self.reading.wanted:
             found["_forwarded"] = self._forwarded.lookup(frame[role["forwarded_for"]]).to_series()
         if "level" in role and (self.events or "level" in self.reading.wanted):
@@ -249,6 +262,9 @@ class FieldReader:
             columns["status"] = pl.when(pl.col("_status") > 0).then("_status").cast(pl.UInt16)
         if "_bad_status" in given:
             bad["bad_status"] = pl.col("_bad_status")
+        for name in self.shapes:
+            if f"_unfit_{name}" in given:
+                bad[f"bad_{name if (of := self.fields[name].role) == 'ignored' else of}"] = pl.col(f"_unfit_{name}")
         if "_bytes" in given:
             columns["bytes"] = pl.col("_bytes")
         if "_bad_bytes" in given:

@@ -152,7 +152,7 @@ class StackReader:
         inside = self.unwrap_line(line)
         ready = self.readers[0][1]
         role = reason.removeprefix("bad_")
-        name = next((name for name, field in ready.format.fields.items() if field.role == role), "")
+        name = next((name for name, field in ready.format.fields.items() if role in (field.role, name)), "")
         return inside, min(ready.tokenise.stop(inside, name), len(inside))
 
     def unwrap_line(self, line: str) -> str:
@@ -189,7 +189,9 @@ def with_further(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Ba
             break
         left = np.sort(batch.rejected["line"].to_numpy())
         if ready.directed:
-            left = np.union1d(left, text.lines.str.contains("^#(?:Fields|Date):").arg_true().to_numpy())
+            kept = text.lines.str.contains("^#(?:Fields|Date):").to_numpy().copy()
+            kept[left] = True
+            left = np.flatnonzero(kept)
         found = ready.fitting(text.gather(left))
         if found.rows.height:
             places = as_numbers(left.astype(np.uint32))

@@ -1,0 +1,124 @@
+"""What values of a role look like: a line with a value that does not is not of the format.
+
+    client_ip   an IPv4 or IPv6 address (with a zone, `fe80::1%eth0`, or in brackets), a host name, or `unix:`; a port
+                only where the format says so, and of a list the first address: both are taken off before
+    user_id     words, of which none but the first begins with `-`; between quotes anything
+    host        a host name or an address, with or without a port; between quotes anything
+    ident       one word without a dot or a colon (RFC 1413 has no addresses)
+
+`-` and nothing stand for no value, and fit. What C is certain of is not looked at again: the expressions decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from logstats.formats.engines.delimited import Variable, parse_pattern
+from logstats.formats.model import Field, Format
+from logstats.kernels import library as kernels
+from logstats.kernels.columns import as_numbers
+
+IDENT: Final = "ident"
+_LIST: Final = r"^[0-9A-Za-z_.:%\[\] -]*,[0-9A-Za-z_.:%,\[\] -]*$"
+_USABLE: Final = (
+    r"(?:^|, *)((?:[0-9]{1,3}\.){3}[0-9]{1,3}|\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?)(?::[0-9]{1,5})? *(?:,|$)"
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Texts that fit `expression`; C is certain of those that have only bytes of `table` (`shaped` in numbers.c)."""
+
+    expression: str
+    table: bytes
+    address: bool = False
+
+    def unfit(self, texts: pl.Series) -> pl.Series | None:
+        """Which texts (String) do not fit; None if all do."""
+        if kernels.AVAILABLE:
+            certain = kernels.shaped(texts, self.table, address=self.address)
+            if certain is None:
+                return None
+            places = as_numbers(np.flatnonzero(~certain))
+        else:
+            places = as_numbers(np.arange(len(texts)))
+        odd = ~texts.gather(places).str.contains(self.expression).fill_null(value=True)
+        if not odd.any():
+            return None
+        return pl.repeat(value=False, n=len(texts), eager=True).scatter(places, odd)
+
+
+def first_usable(texts: pl.Series) -> pl.DataFrame:
+    """Of lists of addresses, `client, proxy`, the first that is one; other texts as they are."""
+    text = pl.col("")
+    usable = pl.when(text.str.contains(_LIST)).then(text.str.extract(_USABLE, 1))
+    return texts.to_frame("").select(pl.coalesce(usable, text))
+
+
+def _table(word: str, letters: str = "", hexadecimal: str = "") -> bytes:
+    kinds = ((1, word), (2, letters), (4, hexadecimal))
+    return bytes(sum(bit for bit, some in kinds if chr(byte) in some) for byte in range(256))
+
+
+_DIGITS: Final = "0123456789"
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+
+CLIENT: Final = Shape(
+    r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+    r"|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?"
+    r"|\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?\](?::[0-9]{1,5})?"
+    r"|[0-9.*-]*[A-Za-z_][0-9A-Za-z_.*-]*"
+    r"|unix:[^ ,\"\[\]\x00-\x1f]*)$",
+    _table(_DIGITS + _LETTERS + ".*-", _LETTERS, _DIGITS + "abcdefABCDEF:."),
+    address=True,
+)
+USER: Final = Shape(r"^[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*$", _table(_PRINTABLE.replace('"', "")))
+HOST: Final = Shape(
+    r"^(?:[0-9A-Za-z_.*:%-]+|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
+)
+WORD: Final = Shape(r"^[^ .:\"\x00-\x1f]*$", _table("".join(c for c in _PRINTABLE if c not in '.:"')))
+
+# Engines that find a value by its place alone, so that any text could stand there.
+_PLACED: Final = ("delimited", "regex", "w3c")
+
+
+def with_ident(format: Format) -> Format:
+    """The format with a field for `$ident`, if its pattern has one that it does not speak of."""
+    if format.engine != "delimited" or IDENT in format.fields or f"${IDENT} " not in format.pattern:
+        return format
+    from dataclasses import replace
+
+    return replace(format, fields={**format.fields, IDENT: Field("ignored")})
+
+
+def shapes_of(format: Format) -> Mapping[str, Shape]:
+    """The shapes of a format's variables that have one."""
+    if format.engine not in _PLACED or format.wraps:
+        return {}
+    found = {name: CLIENT for name, field in format.fields.items() if field.role == "client_ip"}
+    if format.engine == "delimited":
+        bare = _unquoted(format.pattern)
+        for name, field in format.fields.items():
+            if name in bare and field.role in ("user_id", "host"):
+                found[name] = USER if field.role == "user_id" else HOST
+            elif name == IDENT and name in bare:
+                found[name] = WORD
+    return found
+
+
+def _unquoted(pattern: str) -> set[str]:
+    """The variables of a pattern that do not stand between quotes."""
+    found, quotes = set(), 0
+    for part in parse_pattern(pattern):
+        if isinstance(part, Variable):
+            if quotes % 2 == 0:
+                found.add(part.name)
+        else:
+            quotes += part.count('"')
+    return found
