@@ -99,8 +99,10 @@ def test_ascii_where_there_is_no_more(name: str, request: pytest.FixtureRequest)
 def on_a_terminal(*arguments: str, columns: int = 80, **env: str) -> tuple[int, str]:
     """Run it with all three streams on a terminal; exit code and everything it wrote."""
     parent, child = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
-    environment.update({"TERM": "xterm-256color", "PYTHONUTF8": "1", "COLUMNS": str(columns), **env})
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR")}
+    environment.update(
+        {"TERM": "xterm-256color", "PYTHONUTF8": "1", "COLUMNS": str(columns), "LOGSTATS_PAGER": "", **env}
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "logstats", *arguments], stdin=child, stdout=child, stderr=child, env=environment
     )
