@@ -1,7 +1,7 @@
-"""How the allocators keep the memory that is given back, for programs that go through logs.
+"""Allocator settings that keep freed memory for the next chunk.
 
-Every chunk takes and gives back the same few dozens of arrays, in whichever thread reads it. What one chunk gave
-back should be what the next one takes: neither another heap for each thread, nor a page from the system each time.
+Every chunk allocates and frees the same few dozen arrays, in any of the threads. The next chunk should reuse that
+memory, instead of a heap for each thread or new pages from the system each time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def address_space() -> int | None:
 
 
 def trim() -> None:
-    """Hand free memory to the system. Call this before work that takes memory of another kind."""
+    """Return free memory to the system. Call this before work that uses another allocator."""
     malloc_trim = _glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)

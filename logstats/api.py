@@ -183,7 +183,7 @@ def report(
     users have a standard error of 0.81 % unless `exact_users`.
 
     Raises UsageError for options that mean nothing, FormatError for a format that cannot be read, ExpressionError for a
-    condition, and archive.reading.Gone if an archive no longer has the rows, or columns of them, that are needed.
+    condition, and archive.query.rows.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
     conditions = [_condition(text) for text in fail_if]
@@ -228,7 +228,7 @@ def report(
 
 
 def _check_archive_options(sources: Any, options: Options) -> None:
-    """What was decided when the lines were added cannot be asked for now."""
+    """Refuse sources, and options that only apply when lines are added to an archive. Raises UsageError."""
     if sources:
         raise UsageError("sources and an archive exclude each other", "give one of the two")
     plain = Options()
@@ -264,7 +264,7 @@ def slo(
     progress: Callable[[float], None] | None = None,
     **more: Any,
 ) -> Outcome:
-    """Objectives held against logs; `policy` is a TOML file, or what `objectives.policy.parse` made of one.
+    """Objectives held against logs; `policy` is a TOML file, or the result of `objectives.policy.parse`.
 
     Further keyword arguments are the fields of `Options`. The windows end with the minute of the last request, or at
     `until`. Everything is counted exactly; only shares of fast requests of an `archive` whose rows are gone come from

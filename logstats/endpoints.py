@@ -1,4 +1,4 @@
-"""Paths → endpoints: what in a path names one thing of many becomes a placeholder.
+"""Paths → endpoints: the parts of a path that identify one of many things become placeholders.
 
     /api/users/123/files/7f3a9c1e.png   →   /api/users/{id}/files/{hash}.png
 
@@ -42,7 +42,7 @@ KEPT_OF_PATH: Final = 1000  # characters are kept, and `{long}` stands for the r
 
 
 def template(path: str) -> str:
-    """The endpoint of one path by the built-in templates: the definition that `Endpoints.of` follows in columns."""
+    """The endpoint of one path by the built-in templates: `Endpoints.templates` does the same in columns."""
     return "/".join(_segment(segment) for segment in path.split("/"))
 
 
@@ -83,7 +83,7 @@ def _content_hash(piece: str, *, first: bool) -> bool:
 
 
 def _random(text: str) -> bool:
-    """Long tokens that nobody would write by hand: base 64, ULIDs, nanoids; not slugs, however long."""
+    """Whether a text is a long random token (base 64, ULID, nanoid); slugs of any length are not."""
     if not _TOKEN.fullmatch(text):
         return False
     digits = sum(c.isdigit() for c in text)

@@ -66,7 +66,7 @@ def detect(source: Source, formats: Mapping[str, Format]) -> tuple[Detected | No
 
 
 def first_row(stack: FormatStack, lines: Sequence[str], zone: str = "UTC") -> dict[str, object]:
-    """What a stack makes of the first line that it can read: the columns that are not null."""
+    """The first row that a stack reads: the columns that are not null."""
     from logstats.formats.text import Text
 
     reading = ReadOptions(Endpoints(), zone=zone)
@@ -78,7 +78,7 @@ def first_row(stack: FormatStack, lines: Sequence[str], zone: str = "UTC") -> di
 def trial(
     stacks: Sequence[FormatStack], sources: Sequence[Source], reading: ReadOptions, listener: Listener | None = None
 ) -> Trial:
-    """Read all lines of some sources with these stacks. A source that cannot be read is told to the listener."""
+    """Read all lines of some sources with these stacks. A source that cannot be read is reported to the listener."""
     found = Trial()
     ready = stack_reader(stacks, reading, named=True)
     seen: dict[str, int] = {}

@@ -122,7 +122,7 @@ def parse_range(text: str, zone: str, now: datetime) -> tuple[datetime, datetime
 
 
 def _following(midnight: datetime) -> datetime:
-    """The next midnight by the clock on the wall; a day has 23 or 25 hours where clocks change."""
+    """The next local midnight; a day has 23 or 25 hours where clocks change."""
     try:
         return (midnight + timedelta(days=1)).astimezone(UTC)
     except OverflowError:

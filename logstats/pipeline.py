@@ -1,7 +1,7 @@
 """The one loop: chunks → batches → summaries.
 
-The main thread takes chunks from the readers, workers parse and summarise them, the main thread merges what they
-made in the order of the lines. What is held at any moment is a few chunks and the merged summaries.
+The main thread takes chunks from the readers, workers parse and summarise them, the main thread merges
+the results in the order of the lines. Only a few chunks and the merged summaries are in memory at any moment.
 """
 
 from __future__ import annotations
@@ -130,12 +130,12 @@ class Counts:
         return self.requests + self.events + self.filtered
 
     def failed(self, problem: SourceError) -> None:
-        """Remember a source that could not even be opened."""
+        """Record a source that could not be opened."""
         self.sources.append(SourceState(problem.source, problem=problem))
 
 
 class Listener(Protocol):
-    """Whoever wants to know how it goes; all methods are called from the main thread."""
+    """Receives progress events. Methods are called on the main thread only."""
 
     def format_found(self, source: str, found: Detected) -> None: ...
     def format_added(self, source: str, name: str, line: int) -> None: ...
@@ -146,25 +146,25 @@ class Listener(Protocol):
 
 
 class Silence:
-    """A listener for libraries."""
+    """A listener that ignores all events; the default of the library."""
 
     def format_found(self, source: str, found: Detected) -> None:
-        """Nothing is said."""
+        """Do nothing."""
 
     def format_added(self, source: str, name: str, line: int) -> None:
         """Nothing is said."""
 
     def format_unknown(self, source: str) -> None:
-        """Nothing is said."""
+        """Do nothing."""
 
     def note(self, source: str, text: str) -> None:
         """Nothing is said."""
 
     def problem(self, error: SourceError) -> None:
-        """Nothing is said."""
+        """Do nothing."""
 
     def progress(self, reader: ChunkReader | None, counts: Counts) -> None:
-        """Nothing is said."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def run(
 ) -> Generator[tuple[Part[Result], Counts]]:
     """Yield the parts in the order of the lines, with the counts up to and with each.
 
-    A source that cannot be read is told to the listener, and the others still are. When `interrupt` is asked,
+    A source that cannot be read is reported to the listener; the others are still read. When `interrupt` is asked,
     reading stops, what has arrived is finished, and `counts.interrupted` is set. `rejects` gets the rejected
     lines as they came. The last counts are also those of an input without lines: see `Counts`.
     """
@@ -323,7 +323,7 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
 
 
 class FormatChooser(Generic[Result]):
-    """How the sources of one run are written: as was asked for, or found out."""
+    """Chooses the format of each source of a run: the given one, or the detected one."""
 
     def __init__(self, job: Job[Result], listener: Listener) -> None:
         self._job, self._listener = job, listener
@@ -333,14 +333,14 @@ class FormatChooser(Generic[Result]):
         self._detector: Detector | None = None
 
     def reader(self, stacks: Sequence[FormatStack]) -> StackReader:
-        """Made ready once for all sources that are written so."""
+        """The reader of these formats, built once and shared by all sources."""
         name = name_of(stacks)
         if name not in self._readers:
             self._readers[name] = stack_reader(stacks, self._job.reading, named=bool(self._job.format))
         return self._readers[name]
 
     def given(self, source: Source) -> StackReader | None:
-        """The reader for a source of which nothing has to be found out."""
+        """The reader of a source whose format needs no detection."""
         if source.start is not None and source.start.format and not self._job.format:
             return self.reader(parse(source.start.format, self.known()))
         asked = self._job.format
@@ -434,7 +434,7 @@ def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
 
 
 def context_of(source: Source) -> Context:
-    """What the first lines to be read of a source do not say themselves."""
+    """What the first lines do not say themselves: the directives in force, and when the file was modified."""
     modified = None
     with contextlib.suppress(ValueError, OverflowError, OSError):
         modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
@@ -458,7 +458,7 @@ class SourceReader(Generic[Result]):
         self._final = (source.start or Start()).final
 
     def task(self, chunk: Chunk, *, last: bool = False) -> ChunkTask[Result] | None:
-        """What to do with a chunk and what was held back; None if more has to come first."""
+        """The task for a chunk and the lines held back before it; None if more lines are needed first."""
         if self._held is not None and not last:
             chunk = _join(self._held, chunk)
         self._held = None
@@ -506,7 +506,7 @@ class SourceReader(Generic[Result]):
             self._listener.format_unknown(self._source.name)
 
     def last(self) -> ChunkTask[Result] | None:
-        """What is still held back when the source ends; the parts of a line are left like half a line."""
+        """The task for lines still held back at the end of the source; an incomplete line is left unread."""
         if self._held is None:
             return None
         if self._reader is not None and not self._final:
@@ -517,7 +517,7 @@ class SourceReader(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class ChunkTask(Generic[Result]):
-    """Reads one chunk; runs in a worker."""
+    """Reads one chunk in a worker thread."""
 
     job: Job[Result]
     reader: StackReader | None

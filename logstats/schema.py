@@ -42,7 +42,7 @@ OTHER: Final = "(other)"  # where values beyond a cap are folded
 
 
 def owned(rows: pl.DataFrame) -> pl.DataFrame:
-    """The same rows with texts of their own: those of a chunk are views that keep all of its bytes in memory."""
+    """A copy of the rows whose texts are their own: the texts of a chunk are views that keep all of its bytes alive."""
     import polars as pl
 
     oldest = pl.CompatLevel.oldest()  # whose texts are copied into one buffer

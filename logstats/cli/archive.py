@@ -24,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-LIFECYCLE = "lifecycle.toml"  # as in archive.layout, which needs more than --help does
+LIFECYCLE = "lifecycle.toml"  # as in archive.log.paths, which needs more than --help does
 
 _KNOWN = "What is added"
 _FILTERS = ("--since", "--until", "--status", "--method", "--path", "--host")
@@ -128,7 +128,7 @@ def add(
 
 def _tell(added: Added, messages: Messages) -> None:
     for outcome in added.outcomes:
-        messages.say(_said(outcome))
+        messages.say(_summary(outcome))
         if outcome.left and not added.interrupted:  # which ends in the middle of some line
             messages.say(
                 f"{outcome.name}: its last line ({outcome.left:,} bytes) has no newline yet and waits for it; "
@@ -141,7 +141,7 @@ def _tell(added: Added, messages: Messages) -> None:
         messages.warn("interrupted", "what is said to be added is in the archive; run it again to add the rest")
 
 
-def _said(outcome: Outcome) -> str:
+def _summary(outcome: Outcome) -> str:
     counts = outcome.counts
     known = f"{outcome.known:,} lines" if outcome.known != 1 else "1 line"
     if not counts.lines:
@@ -225,19 +225,19 @@ def tier(
 
 
 class _Moved:
-    """Tells what becomes of each day."""
+    """Reports each day that was moved."""
 
     def __init__(self, messages: Messages) -> None:
-        self._talk = messages
+        self._messages = messages
 
     def finished(self, step: Step, made: tuple[DataFile, ...]) -> None:
         size = sum(file.bytes for file in made)
         files = f"{len(made):,} file{'s' if len(made) != 1 else ''}"
-        self._talk.say(step.describe() + (f", {files} ({size / 1e6:,.1f} MB)" if made else ""))
+        self._messages.say(step.describe() + (f", {files} ({size / 1e6:,.1f} MB)" if made else ""))
 
     def failed(self, step: Step, error: LogstatsError) -> None:
-        self._talk.codes.add(error.exit_code)
-        self._talk.error(error)
+        self._messages.codes.add(error.exit_code)
+        self._messages.error(error)
 
 
 @app.command()

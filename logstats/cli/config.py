@@ -28,7 +28,7 @@ _NEVER: Final = {"help", "version", "install_completion", "show_completion"}  # 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a configuration file says: the file, and by command (such as "archive add") the values of its options."""
+    """The defaults in a configuration file, and its path; `values` are options by command (such as "archive add")."""
 
     file: Path | None = None
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

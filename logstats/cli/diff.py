@@ -61,7 +61,7 @@ def diff(
     messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
-    from logstats.objectives.diff_text import said, sections
+    from logstats.objectives.diff_text import describe, sections
     from logstats.pipeline import Interrupt
     from logstats.reports.clock import Clock
 
@@ -83,7 +83,7 @@ def diff(
         file.write(rendered(sections(made, top, Clock(chosen.zone())), made.to_dict(), output, to_file=out is not None))
     if limit is not None:
         for change in made.slower_than(limit):
-            messages.missed(said(change))
+            messages.missed(describe(change))
         if not made.measurable:
             messages.missed("no data: there are no durations to compare on both sides")
     if made.before.nothing_parsed or made.after.nothing_parsed:

@@ -106,9 +106,9 @@ def main(
 
 def run() -> None:
     """Run the program. Whatever a user can cause ends in words and an exit code, never in a traceback."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's algebra, which nobody asks, would start its threads
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's linear algebra is not used; it would start threads
     gc.set_threshold(50_000)  # importing makes many objects and no garbage: looking for it takes a tenth of the start
-    # Streams that whoever started us has closed: their numbers are taken, so that no other file gets them. What is
+    # Standard streams that are closed: open their descriptors, so that no other file gets them. What is
     # written to standard output then fails, and `inputs` says that there is no standard input.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -124,7 +124,7 @@ def run() -> None:
     except SystemExit as exit:  # so Typer ends when a pipe breaks
         if not isinstance(exit.__context__, BrokenPipeError):
             raise
-        abandon(sys.stdout)  # whoever read it has seen enough
+        abandon(sys.stdout)  # the reader has closed the pipe
         code = ExitCode.DONE
     except OSError as error:
         abandon(sys.stdout)
@@ -146,7 +146,7 @@ def run() -> None:
                 LogstatsError("there is not enough memory", "raise the limit (ulimit -v, the container's)")
             )
             code = ExitCode.FAILED
-    gc.freeze()  # nor is there any to be looked for at the end
+    gc.freeze()  # skips the search for garbage at exit
     sys.exit(int(code or 0))
 
 
@@ -161,7 +161,7 @@ def _is_want_of_memory(error: BaseException) -> bool:
 
 
 def _usage(error: Exception) -> int:
-    """Say Typer's own errors as we say ours; anything else is a fault of ours and keeps its traceback."""
+    """Print Typer's errors like our own; anything else is a bug and keeps its traceback."""
     code, context = getattr(error, "exit_code", None), getattr(error, "ctx", None)
     if code is None or not hasattr(error, "format_message"):
         raise error

@@ -1,4 +1,4 @@
-"""Standard error: what is said while it runs, and the exit code that follows from it."""
+"""Messages on standard error during a run, and the resulting exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class Messages:
     """Says what happens on standard error (nothing but errors if `quiet`), shows progress on a terminal, and
-    remembers what the exit code must tell."""
+    keeps the exit codes of what happened."""
 
     def __init__(self, *, quiet: bool = False, progress: bool | None = None) -> None:
         self.codes: set[ExitCode] = set()
@@ -33,7 +33,7 @@ class Messages:
         self._began = time.monotonic()
 
     def options_read(self, options: Options) -> None:
-        """What a server's own definition comes to: which of its variables are kept."""
+        """Say which variables of a server's own log format are kept."""
         for stack in (options.chosen_format() or ()) if options.log_format else ():
             for note in stack.format.notes:
                 self.say(note)
@@ -130,7 +130,7 @@ class Messages:
             )
 
     def done(self) -> None:
-        """Take the progress away."""
+        """Erase the progress line."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -170,7 +170,7 @@ class Messages:
         else:
             try:
                 print(f"logstats: {shown}", file=sys.stderr, flush=True)
-            except OSError:  # nobody listens
+            except OSError:  # standard error is closed
                 abandon(sys.stderr)
 
     @property

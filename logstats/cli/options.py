@@ -1,4 +1,4 @@
-"""What an option is, and those that commands share: each is declared once.
+"""The declaration of options, and the options that commands share: each is declared once.
 
 A command takes the groups `READING` and `FILTERS` by `command`, and names others in its signature as
 `Annotated[TYPE, Option(SPELLING, WORDS)]`. Nothing else of an option is written anywhere.
@@ -244,7 +244,7 @@ def output_option(*kinds: str, yields_to: Sequence[str] = ()) -> Option:
 def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A command that has the options of these groups where its signature says `given`, and gets their values in it.
 
-    What is given but empty is a UsageError, whichever option it is.
+    An empty value is a UsageError, whichever option it is.
     """
     shared = {option.name: option for group in groups for option in group}
 
@@ -345,7 +345,7 @@ def rejects_file(path: str | None, sources: Sequence[str] | None) -> Iterator[Ca
     if path is None:
         yield None
         return
-    spare(path, sources, "--rejects")
+    refuse_overwriting(path, sources, "--rejects")
     try:
         file = Path(path).open("wb")  # noqa: SIM115 (closed below)
     except OSError as error:
@@ -356,8 +356,8 @@ def rejects_file(path: str | None, sources: Sequence[str] | None) -> Iterator[Ca
         yield lambda lines: file.writelines(line + b"\n" for line in lines)
 
 
-def spare(path: str | None, sources: Sequence[str] | None, option: str) -> None:
-    """Never write over what is read. Raises UsageError."""
+def refuse_overwriting(path: str | None, sources: Sequence[str] | None, option: str) -> None:
+    """Refuse an output file that is also a source. Raises UsageError."""
     if path is None or not Path(path).is_file():
         return
     from logstats.inputs import discover

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def abandon(stream: TextIO) -> None:
-    """Nobody reads it any more, or its disk is full: what it still holds goes nowhere, without a complaint."""
+    """Discard what a stream still holds, without an error: its reader is gone, or its disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -111,7 +111,7 @@ def show(text: bytes, *, pager: bool = True) -> None:
     empty name or `cat` means none. Without `pager`, or where it cannot be started, the text is written as it is.
     """
     program = os.environ.get("LOGSTATS_PAGER", os.environ.get("PAGER", "less")).strip()
-    rows = shutil.get_terminal_size((80, 0)).lines or sys.maxsize  # of a terminal that does not say, nobody knows
+    rows = shutil.get_terminal_size((80, 0)).lines or sys.maxsize  # unknown height: no pager
     needed = pager and sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and text.count(b"\n") >= rows
     if needed and program not in ("", "cat") and _paged(program, text):
         return
@@ -134,7 +134,7 @@ def _paged(program: str, text: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What there is to show a text on."""
+    """The properties of the terminal, or of what takes its place."""
 
     width: int
     colour: bool
@@ -147,7 +147,7 @@ class Screen:
 
 
 def screen(*, to_file: bool) -> Screen:
-    """The terminal, or what stands for it."""
+    """The screen for standard output."""
     return Screen(
         shutil.get_terminal_size((80, 24)).columns,
         not to_file and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",

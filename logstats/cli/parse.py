@@ -40,7 +40,7 @@ def parse(
 
     chosen = shared.reading_options(given)
     messages.options_read(chosen)
-    shared.spare(out, sources, "--out")
+    shared.refuse_overwriting(out, sources, "--out")
     counts = Counts()
     with (
         shared.rejects_file(rejects, sources) as write_rejects,

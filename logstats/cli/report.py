@@ -201,7 +201,7 @@ def report(
         raise UsageError("--compare takes a stretch of an archive's time", "add --archive DIR --since T --until T")
     for age in shared.words(compare):
         _days(age)
-    shared.spare(out, sources, "--out")
+    shared.refuse_overwriting(out, sources, "--out")
     percentile_texts = shared.words([percentiles])
     with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
         try:
@@ -273,7 +273,7 @@ def _compared(made: Report, age: str, chosen: Options, archive: str | None, inte
 
 
 def _view(renderer: Renderer, *, to_file: bool) -> View:
-    """What there is to show it on."""
+    """How the report is shown, and on what."""
     terminal = not to_file and sys.stdout.isatty()
     if renderer.binary and terminal:
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")

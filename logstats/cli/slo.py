@@ -39,7 +39,7 @@ def slo(
     messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
-    from logstats.objectives.slo_text import said, sections
+    from logstats.objectives.slo_text import describe, sections
     from logstats.pipeline import Interrupt
     from logstats.reports.clock import Clock
 
@@ -49,7 +49,7 @@ def slo(
     place = shared.archive_or_none(archive, sources)
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
-    shared.spare(out, sources, "--out")
+    shared.refuse_overwriting(out, sources, "--out")
     with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
         try:
             made = api.slo(
@@ -71,7 +71,7 @@ def slo(
         file.write(rendered(sections(made, Clock(chosen.zone())), made.to_dict(), output, to_file=out is not None))
     for result in made.results:
         if result.met is not True:
-            messages.missed(said(result))
+            messages.missed(describe(result))
     if made.nothing_parsed:
         messages.codes.add(ExitCode.NOTHING_PARSED)
     if strict and made.rejected:

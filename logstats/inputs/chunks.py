@@ -1,4 +1,4 @@
-"""A source → chunks of whole lines. A thread of its own reads and decompresses while others parse."""
+"""A source → chunks of whole lines. Each source is read and decompressed in its own thread."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ChunkReader:
     """Iterates over the chunks of a source.
 
     A chunk of a file is about `target` bytes. A chunk of a pipe is the whole lines that have arrived, so nothing
-    waits for a full one, unless whoever takes them is not `idle` and would only let them lie. After the last chunk
+    waits for a full one, unless the consumer is not `idle` and could not take them yet. After the last chunk
     `error` says why a source ended before its end, if it did. Once `stop` says so, the lines that have arrived are the
     last chunk, and half a line is left.
     """
@@ -209,20 +209,19 @@ class OpenFile:
                 fcntl.fcntl(self._fd, _F_SETPIPE_SZ, _PIPE)
 
     def read(self, size: int) -> bytes:
-        """What is there, up to so many bytes; b"" at the end."""
+        """The available bytes, at most so many; b"" at the end."""
         data = os.read(self._fd, size)
         self.read_bytes += len(data)
         return data
 
     def read_lines(self, size: int) -> bytes:
-        """At least so many bytes of a file, if there are; where a line ends, if one does soon: then nobody has to copy
-        the others to cut off what has begun."""
+        """At least `size` bytes, or all that are left; to the end of a line if one is near, which saves a copy."""
         place = os.lseek(self._fd, 0, os.SEEK_CUR)
         end = os.pread(self._fd, _SOON, place + size).find(b"\n") + 1
         return self.read(size + end)
 
     def seek(self, offset: int) -> bool:
-        """Go on at an offset of the content, if the file holds it as it is; whether it did. To be asked first."""
+        """Move to an offset if the file is plain; whether it did. Call this before reading."""
         if self.pipe or compression(os.pread(self._fd, 6, 0)):
             return False
         self.read_bytes = os.lseek(self._fd, offset, os.SEEK_SET)

@@ -24,7 +24,7 @@ class Damaged(Exception):
 def pieces(read: Read, size: int = PIECE, read_plain: Callable[[], bytes] | None = None) -> Iterator[bytes]:
     """Plain bytes of a stream, decompressed if its first bytes say that it is compressed. Raises Damaged.
 
-    What is not compressed is read on with `read_plain`, if there is one.
+    Plain content is read with `read_plain`, if it is given.
     """
     head = read(size)
     # A pipe may give a byte at a time; but what is no beginning of a compressed stream waits for nothing.
@@ -124,7 +124,7 @@ class _Stream:
         return True
 
     def close(self) -> None:
-        """Whoever opened the stream closes it."""
+        """Do nothing: the opener closes the stream."""
 
 
 def _zstd(head: bytes, read: Read) -> Iterator[bytes]:

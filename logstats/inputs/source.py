@@ -31,7 +31,7 @@ class Digest(Protocol):
 
 
 class Opened(Protocol):
-    """A source that is open: a file, or what somebody has put in its place."""
+    """An open source: a file, or a replacement for one."""
 
     @property
     def pipe(self) -> bool: ...

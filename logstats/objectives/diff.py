@@ -2,10 +2,10 @@
 
 Each difference is tested (`significance`), and all tests of a comparison together keep the probability of any false
 alarm at `ALPHA`, as far as requests are independent of each other. They are not quite: a slow minute is many slow
-requests. So `ALPHA` is a tenth of the 1 % that is promised for two halves of the same traffic. Whether the next night
-would have had such a minute as well, no test of two nights can know.
+requests. So `ALPHA` is a tenth of the 1 % that is promised for two halves of the same traffic. A test
+of two nights cannot tell whether the next night would have such a minute as well.
 
-What is significant must also matter: a change of less than `LEAST` is not shown.
+Significant changes must also be large enough: a change of less than `LEAST` is not shown.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is compared of a report. `complete` says that an endpoint which is not there had no request."""
+    """The compared figures of a report. `complete`: an endpoint that is missing had no requests."""
 
     name: str
     first: datetime | None
@@ -151,7 +151,7 @@ class Comparison:
 
 
 def side(report: Report, name: str) -> Side:
-    """What is compared of a report."""
+    """The figures of a report that are compared."""
     total = EndpointRow(
         None, "", report.requests, report.errors, report.bytes, report.status_classes, report.latency, None
     )
@@ -171,7 +171,7 @@ def side(report: Report, name: str) -> Side:
 
 
 def compare(before: Side, after: Side) -> Comparison:
-    """Test everything that can be told from two sides."""
+    """Compare two sides by every test that applies."""
     candidates: list[_Candidate] = [*_of_rows(None, before.total, after.total)]
     untested = 0
     for name in dict.fromkeys([*before.endpoints, *after.endpoints]):
@@ -196,7 +196,7 @@ def compare(before: Side, after: Side) -> Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A test, and what is to be told if it finds something."""
+    """A test, and the change to report if it is significant."""
 
     p: float
     changes: Callable[[], list[Change]]

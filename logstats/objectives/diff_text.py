@@ -51,7 +51,7 @@ def sections(comparison: Comparison, top: int = 10, clock: Clock = _UTC) -> list
     return found
 
 
-def said(change: Change) -> str:
+def describe(change: Change) -> str:
     """One line about something that became slower."""
     times = f"{duration(change.before)} to {duration(change.after)}"
     what = "typically" if change.measure == "p50" else "of its slowest requests"

@@ -10,7 +10,7 @@
     test       = ( "status" op number ) | ( "duration" op number ( "ms" | "s" | "us" ) )
 
 Numbers are exact (fractions), so 1 % of 100 requests is one request and not a little more. The colon that ends a
-selector is the last one. A figure that has a unit must be given one: nobody can know what `p99 > 5` means.
+selector is the last one. A figure that has a unit must be given one: `p99 > 5` is ambiguous.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ class _Scanner:
         return units[self.next()]
 
     def end(self) -> None:
-        """There must be nothing more. Raises ExpressionError."""
+        """Check that nothing is left. Raises ExpressionError."""
         if token := self.peek():
             self._at = self._next
             raise self.error(f"nothing was expected after {self.last}, not {token}" if self.last else "too much")

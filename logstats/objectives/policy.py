@@ -85,7 +85,7 @@ def load(file: str | Path) -> Policy:
 
 
 def parse(text: str, place: str) -> Policy:
-    """A policy; `place` is said in errors. Raises ObjectiveError."""
+    """A policy; `place` is named in errors. Raises ObjectiveError."""
     try:
         data = tomllib.loads(text, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

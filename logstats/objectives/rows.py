@@ -1,4 +1,4 @@
-"""What an expression says, as an expression over the rows of the request schema."""
+"""Conditions and selectors as Polars expressions over the request schema."""
 
 from __future__ import annotations
 

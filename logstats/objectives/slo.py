@@ -137,7 +137,7 @@ class Outcome:
 
 
 def indicators(policy: Policy) -> tuple[Indicator, ...]:
-    """What has to be counted for a policy: its objectives, in their order, and then all requests."""
+    """What to count for a policy: its objectives, in their order, and then all requests."""
     found = []
     for objective in policy.objectives:
         selected = rows.selection(objective.selector) if objective.selector else None
@@ -170,9 +170,11 @@ def evaluate(
     for number, objective in enumerate(policy.objectives):
         measured = _Measured(table.filter(pl.col("objective") == number), window, last)
         results.append(_result(objective, measured, window, covered))
-    said = [*notes]
+    remarks = [*notes]
     if 0 < covered < window:
-        said.append(f"the log covers {span(covered)} of the {span(window)}: a budget in requests is of what it covers")
+        remarks.append(
+            f"the log covers {span(covered)} of the {span(window)}: a budget in requests is of what it covers"
+        )
     return Outcome(
         generated_at=generated_at.replace(microsecond=0),
         window_minutes=window,
@@ -184,7 +186,7 @@ def evaluate(
         nothing_parsed=nothing_parsed,
         results=results,
         filters=filters or {},
-        notes=said,
+        notes=remarks,
         interrupted=interrupted,
     )
 

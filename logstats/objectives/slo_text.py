@@ -27,8 +27,8 @@ def sections(outcome: Outcome, clock: Clock = _UTC) -> list[Section]:
     return found
 
 
-def said(result: Result) -> str:
-    """One line about what became of an objective."""
+def describe(result: Result) -> str:
+    """The result of an objective in one line."""
     of = f" ({result.select})" if result.select else ""
     target = f"the target is {result.comparison} {figure(result.target, result.unit)}"
     if result.met is None:

@@ -22,7 +22,7 @@ from logstats.summaries.statistics import Statistics
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is known of the requests that a condition is about. `users` is None if nobody asked for them."""
+    """The figures of the requests that a condition selects. `users` is None if they were not counted."""
 
     requests: int = 0
     errors: int = 0
@@ -68,7 +68,7 @@ def judged(report: Report, conditions: Sequence[Condition], statistics: Statisti
 
 
 def judge(condition: Condition, report: Report, selected: Mapping[str, Figures]) -> Threshold:
-    """What becomes of one condition; `selected` are the figures of selections with requests, by name."""
+    """Evaluate one condition; `selected` are the figures of selections with requests, by name."""
     if condition.selector:
         figures = selected.get(condition.selector.text, Figures())
     else:

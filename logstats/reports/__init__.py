@@ -1,7 +1,7 @@
 """A report: built from summaries (`build`), a value (`model`), rendered by one file per kind of output.
 
 `renderers` is their registry: terminal, tables (CSV, Parquet), markdown, html/, openmetrics. `load` reads saved ones;
-`document`, `printable`, `units` and `reasons` are how things are said. May use: summaries, sketches, pipeline's counts.
+`document`, `printable`, `units` and `reasons` are the wording. May use: summaries, sketches, pipeline's counts.
 Begin with `model.Report`.
 """
 

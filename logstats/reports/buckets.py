@@ -1,7 +1,7 @@
-"""The histograms of many keys as two columns, of which each key has a stretch.
+"""The histograms of many keys as two columns, of which each key has a slice.
 
 A ranking of 10,000 endpoints has a million buckets. As tuples they would take longer than everything else in a report,
-and most outputs show none of them: `Buckets` makes them when somebody looks.
+and most outputs show none of them: `Buckets` makes them when they are accessed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Histograms:
         return Buckets(self, *self._parts.get(key, (0, 0)), key)
 
     def part(self, start: int, end: int) -> Iterator[Bucket]:
-        """The buckets of a stretch."""
+        """The buckets of a slice."""
         some = self._table.slice(start, end - start)
         return zip(some["bucket"].to_list(), some["count"].to_list(), strict=True)
 

@@ -39,7 +39,7 @@ def build(
     filters: dict[str, str] | None = None,
     generated_at: datetime | None = None,
 ) -> Report:
-    """Read the statistics out. `top` cuts every ranking; None carries all that is held."""
+    """The report of merged summaries. `top` limits every ranking; None keeps all keys."""
     minutes = statistics.traffic.by_class()
     statuses = [(status, n) for status, n in statistics.traffic.statuses().iter_rows() if status is not None]
     overall = _overall(statistics.endpoints, percentiles, counts.invalid.get("duration", 0))
@@ -153,7 +153,7 @@ def _overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Late
 
 
 def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ranked]) -> list[str]:
-    """What is said of the caps."""
+    """Notes about what was folded because of caps."""
     notes = []
     cap = f"{statistics.wanted.max_endpoints:,}"
     if endpoints.folded:

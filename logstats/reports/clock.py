@@ -41,7 +41,7 @@ class Clock:
         return f"{self.moment(time)} {self.offset(time)}"
 
     def span(self, first: datetime, last: datetime, dash: str = "–") -> str:
-        """From when to when. The day is said once if both are of one; both offsets are said where they differ."""
+        """A range of times. A common day is written once; both offsets are written where they differ."""
         begin, end, offset = self.moment(first), self.moment(last), self.offset(first)
         end = end[11:] if begin[:10] == end[:10] else end
         if offset != self.offset(last):

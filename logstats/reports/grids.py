@@ -24,7 +24,7 @@ _ABSENT: Final = "–"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is shown, and the number it is sorted by; a text is sorted by itself."""
+    """A text to show and the number to sort it by; without one, the text is the sort key."""
 
     text: str | Markup
     value: float | None = None
@@ -202,7 +202,7 @@ def rejects(report: Report, rows: int) -> Grid:
 
 
 def sources(report: Report, rows: int) -> Grid:
-    """What was read. Those with a problem come first."""
+    """The sources. Those with a problem come first."""
     held = sorted(report.sources, key=lambda source: source.problem is None)
     problems = any(source.problem for source in held)
     lines = [
@@ -220,7 +220,7 @@ def sources(report: Report, rows: int) -> Grid:
 
 
 def figures(report: Report, over: OverTime, most: int = 48) -> Grid:
-    """The figures of the charts over time, for whoever reads rather than looks: sums by hour or longer."""
+    """The figures of the charts over time, as a table: sums by hour or longer."""
     minutes = [int(i.start.timestamp()) // 60 for i in over.intervals]
     step = max(step_for(minutes[-1] - minutes[0] + 1, most - 1), over.step_minutes)
     groups: dict[int, list[Interval]] = {}

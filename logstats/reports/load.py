@@ -48,7 +48,7 @@ def saved_report(file: str | Path) -> Report | None:
                 if len(data) > LARGEST:
                     return None
     except (OSError, Damaged):
-        return None  # whoever reads it as a log says what is wrong with it
+        return None  # read as a log, which reports what is wrong with it
     if not _may_be_report(data):
         return None
     try:
@@ -74,7 +74,7 @@ def _may_be_report(data: bytearray) -> bool:
 
 
 def from_dict(found: Mapping[str, Any], place: str) -> Report:
-    """A report from its JSON form; `place` is said in errors. Raises UsageError."""
+    """A report from its JSON form; `place` is named in errors. Raises UsageError."""
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         raise UsageError(

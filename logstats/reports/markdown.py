@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logstats.reports.printable import printable
-from logstats.reports.units import count, duration, said_invalid, size
+from logstats.reports.units import count, describe_invalid, duration, size
 
 if TYPE_CHECKING:
     from logstats.reports.grids import Grid
@@ -21,7 +21,7 @@ def escaped(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A text from a log as a code span, in which nothing is markup, nobody is mentioned and no number is a link.
+    """A text from a log as a code span, in which markup, @mentions and #numbers have no effect.
 
     What would end it, or a cell of a table, becomes an escape such as those of `printable`.
     """
@@ -41,7 +41,7 @@ def to_markdown(report: Report, top: int = 10, sort: str = "avg") -> str:
         f"- **Status** {', '.join(f'{k} {count(v)}' for k, v in report.status_classes.items()) or 'none'}",
         f"- **Lines** {count(report.lines)}: {count(report.rejected)} rejected, {count(report.filtered)} filtered, "
         f"{count(report.events)} events, {count(report.ignored)} ignored",
-        *([f"- **Left out** {left_out}"] if (left_out := said_invalid(report.invalid)) else []),
+        *([f"- **Left out** {left_out}"] if (left_out := describe_invalid(report.invalid)) else []),
         f"- **Unique users** {'' if report.unique_users.exact else '≈ '}{count(report.unique_users.total)}",
     ]
     if report.latency:

@@ -263,12 +263,12 @@ class Report:
 
     @property
     def clock(self) -> Clock:
-        """What shows its times to people."""
+        """The clock that formats times for people."""
         return Clock(self.zone)
 
     @property
     def heading(self) -> str:
-        """What it is called: `Access log report`, and of what."""
+        """The title: `Access log report`, and of what."""
         return f"Access log report: {self.title}" if self.title else "Access log report"
 
     @property

@@ -1,6 +1,6 @@
 """The report as OpenMetrics text 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/).
 
-What was counted are counters, so that a log that grows, or an archive, can be read again and again. The `le` of the
+Counts are counters, so that a log that grows, or an archive, can be read again and again. The `le` of the
 latency histograms are edges of the sketch's own buckets, the first at or above (by less than 2.1 %) 1, 2.5, 5 …
 60,000 ms: the count at each is exact, so no quantile taken from them is any worse for having come through the sketch.
 The busiest endpoints have series of their own; the rest is summed up as `(other)`: sums over endpoints are exact.
@@ -34,7 +34,7 @@ def edges() -> list[tuple[int, str]]:
 
 @dataclass(slots=True)
 class _Sums:
-    """What is told of one endpoint, or of several under one label."""
+    """The figures of one endpoint, or of several under one label."""
 
     classes: Counter[str] = field(default_factory=Counter)
     bytes: int = 0

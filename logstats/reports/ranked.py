@@ -1,6 +1,6 @@
-"""A ranking read out: its keys in the order that was asked for, and the figures of those that are kept.
+"""The result of a ranking: its keys in the order that was asked for, and the figures of those that are kept.
 
-What decides the order is reckoned first, for all keys and in columns; the rest only for the keys that are kept.
+The sort key is computed first, for all keys and in columns; the rest only for the keys that are kept.
 """
 
 from __future__ import annotations

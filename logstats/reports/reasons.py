@@ -27,5 +27,5 @@ REASONS: Final = {
 
 
 def describe_reason(reason: str) -> str:
-    """What a reason means."""
+    """A reason for a rejected line, in words."""
     return REASONS.get(reason, "it cannot be read")

@@ -1,6 +1,6 @@
-"""The registry of what a report can be rendered as: `--output`, its help, the tests and the README read it.
+"""The registry of renderers: `--output`, its help, the tests and the README read it.
 
-Adding a kind is adding a function and a line to `RENDERERS`. What a function needs is imported when it is called.
+Adding a kind is adding a function and a line to `RENDERERS`. A function imports what it needs when it is called.
 """
 
 from __future__ import annotations

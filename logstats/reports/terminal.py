@@ -1,4 +1,4 @@
-"""The report on a terminal: what an engineer wants to see at a glance, in 80 columns."""
+"""The report on a terminal, in 80 columns by default."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import describe_reason
-from logstats.reports.units import count, counted, duration, said_invalid, share, size
+from logstats.reports.units import count, counted, describe_invalid, duration, share, size
 from logstats.reports.view import Compared
 
 _CLASS_STYLES = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
@@ -139,7 +139,7 @@ class _Screen:
         if report.filters:
             words = ", ".join(f"{name} {self._shown(value)}" for name, value in report.filters.items())
             self._print(Text(f"filters: {words}", "dim"))
-        if left_out := said_invalid(report.invalid):
+        if left_out := describe_invalid(report.invalid):
             self._print(Text(left_out, "yellow"))
         if report.interrupted:
             self._print(Text("interrupted: this is what had arrived until then", "yellow"))
@@ -414,7 +414,7 @@ class _Cells:
         return cells
 
     def max(self, values: Iterable[tuple[datetime, int]]) -> list[int | None]:
-        """Users of several minutes cannot be added up: the fullest minute stands for them."""
+        """The maximum, for unique users: those of several minutes cannot be added up."""
         cells: list[int | None] = [None] * self.count
         for minute, value in values:
             place = self._place(minute)

@@ -19,7 +19,7 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def said_invalid(invalid: Mapping[str, int]) -> str:
+def describe_invalid(invalid: Mapping[str, int]) -> str:
     """How many values of which fields were left out because they have no meaning; nothing if there are none."""
     parts = [f"{count(number)} {_FIELDS.get(field, field)}" for field, number in invalid.items() if number]
     return f"{' and '.join(parts)} left out: negative, impossible, or no number" if parts else ""

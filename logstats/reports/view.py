@@ -1,4 +1,4 @@
-"""How a report is to be shown: what the renderers are given beside it."""
+"""How a report is shown: the settings that renderers get beside it."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _users(series: Series, start: int, span: int, values: list[int], name: str, 
 
 
 def key(names: Iterable[str], kind: str) -> Markup:
-    """What the colours of a drawn chart mean: classes of status (kind `c`), or percentiles (`p`)."""
+    """The legend of a chart: classes of status (kind `c`), or percentiles (`p`)."""
     found = Markup("")
     for number, name in enumerate(names):
         style, said = (f"c{name}", name) if kind == "c" else (f"fill{number % 6}", f"p{name}")
@@ -80,7 +80,7 @@ def key(names: Iterable[str], kind: str) -> Markup:
 
 
 def scale(chart: Heat, seen: str) -> Markup:
-    """What the colours of a heat map mean."""
+    """The legend of a heat map."""
     rects = "".join(f'<rect class="heat{n}" x="{n * 16}" width="16" height="10"/>' for n in range(6))
     bar = Markup(f'<svg class="scale" viewBox="0 0 96 10" role="img" aria-label="to">{rects}</svg>')
     return Markup('<p class="note key {}">1 {} {} requests</p>').format(seen, bar, count(max(chart.cells.values())))

@@ -54,7 +54,7 @@ def to_email(
             message["From"] = sender
         message["Subject"] = subject or summary(report)
         message["Date"] = report.generated_at
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers it
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: suppresses automatic replies
         message.set_content(render(report, width=80, sort=sort, compared=compared), cte="quoted-printable")
         message.add_alternative(to_body(report, sort, compared), subtype="html", cte="quoted-printable")
         name = f"report-{report.day}.html" if report.day else "report.html"
@@ -66,7 +66,7 @@ def to_email(
 
 
 def summary(report: Report) -> str:
-    """What a reader of subjects needs to know: first of all, whether a threshold was missed."""
+    """The default subject: missed thresholds come first."""
     missed = [threshold for threshold in report.thresholds if threshold.failed is not False]
     verdict = f"{missed[0].verdict.upper()}: " if missed else "OK: " if report.thresholds else ""
     about = " ".join(["Access log", *([report.title] if report.title else []), *([report.day] if report.day else [])])

@@ -1,4 +1,4 @@
-"""The report as one HTML file that asks for nothing: styles, script, data and charting library are in it.
+"""The report as one self-contained HTML file: styles, script, data and charting library are in it.
 
 Every text goes through `printable` and the template engine's escaping; the only markup from code are charts, made of
 numbers. The page's Content-Security-Policy admits its own script and style by their hashes and nothing else, so
@@ -24,7 +24,7 @@ from logstats.reports.html import charts
 from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
-from logstats.reports.units import count, duration, said_invalid, share, size
+from logstats.reports.units import count, describe_invalid, duration, share, size
 from logstats.reports.view import Compared
 
 ROWS: Final = 200  # of each table, unless --top says how many
@@ -120,19 +120,19 @@ def tables(report: Report, rows: int, sort: str) -> list[grids.Grid]:
 
 
 def title(report: Report) -> str:
-    """What the window is called."""
+    """The title of the page."""
     return f"{report.heading}, {period(report)}"
 
 
 def period(report: Report) -> str:
-    """From when to when."""
+    """The range of times that the report covers."""
     if not report.first or not report.last:
         return f"{report.day}: no times" if report.day else "no times"
     return report.clock.span(report.first, report.last)
 
 
 def warnings(report: Report) -> list[str]:
-    """What must be known before any figure is believed."""
+    """Warnings that affect how far the figures can be trusted."""
     found = ["Reading was interrupted: this is what had arrived until then."] if report.interrupted else []
     found += [f"{printable(source.problem)}" for source in report.sources if source.problem][:_FEWEST]
     if not report.lines:
@@ -143,7 +143,7 @@ def warnings(report: Report) -> list[str]:
 
 
 def tiles(report: Report) -> list[Tile]:
-    """The figures to be seen first."""
+    """The figures at the top of the page."""
     users = report.unique_users
     failed = f"{count(report.errors)} of {count(report.requests)}"
     found = [
@@ -175,7 +175,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("Filters", ", ".join(f"{name} {value}" for name, value in report.filters.items()) or "none"),
         ("Errors", "Answers with a status of 5xx. Counts, sums and averages are exact."),
     ]
-    if left_out := said_invalid(report.invalid):
+    if left_out := describe_invalid(report.invalid):
         found.append(("Values left out", f"{left_out}."))
     if report.latency:
         found.append(
