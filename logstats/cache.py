@@ -1,7 +1,7 @@
-"""What was made of a text, remembered for when it comes again.
+"""A cache from distinct texts to the values computed from them.
 
-A log says the same few things over and over: what is costly is done once for each distinct text. A stranger chooses
-the texts, so no more than so many bytes of them are remembered: then all of it is forgotten.
+Logs repeat themselves: costly work is done once for each distinct text. Clients choose the texts, so the cache is
+bounded in bytes; when it is full, it is emptied.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FIRST: Final = 1 << 10
 class BoundedCache:
     """Texts → rows of the columns that `make` gives for distinct ones; safe to use from several threads.
 
-    `make` is not asked about null, whose row is of nulls.
+    `make` is not called for null, whose row holds nulls.
     """
 
     def __init__(self, make: Callable[[pl.Series], pl.DataFrame]) -> None:
@@ -38,7 +38,7 @@ class BoundedCache:
         self._columns: dict[str, _Column] = {}
 
     def lookup(self, texts: pl.Series) -> pl.DataFrame:
-        """The row of each text (String), in their order."""
+        """The rows of these texts (String), in the same order."""
         with self._lock:
             try:
                 known = self._known = Dictionary() if self._known is None else self._known
@@ -62,7 +62,7 @@ class BoundedCache:
 
 
 class _Grown:
-    """An array that grows at its end; what there is never moves or changes, so others may read while it does."""
+    """An append-only array. Its elements never move or change, so other threads may read while it grows."""
 
     def __init__(self, kind: Any) -> None:
         self.array = np.zeros(_FIRST, kind)
@@ -79,7 +79,7 @@ class _Grown:
 
 
 class _Texts:
-    """A column of texts, each of which lies in memory once: rows of them are grouped faster."""
+    """A column of texts that stores each distinct text once, which makes grouping faster."""
 
     def __init__(self) -> None:
         self._texts, self._rows = Dictionary(), _Grown(np.uint32)
