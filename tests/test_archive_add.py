@@ -23,7 +23,14 @@ import logstats
 from logstats import api
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
-from logstats.archive.ingest.known_sources import LARGEST_BLOCK, BlockDigest, block_end, block_start
+from logstats.archive.ingest.known_sources import (
+    LARGEST_BLOCK,
+    LAST_BYTES,
+    BlockDigest,
+    _blocks_before,
+    block_end,
+    block_start,
+)
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log import faults, tables
 from logstats.archive.log.orphans import sweep
@@ -131,6 +138,40 @@ def test_a_file_that_was_truncated_and_filled_again(tmp_path: Path, root: Path, 
     assert file.stat().st_ino == inode
     assert lines_added(add(file, tmp_path / "access.log.1")) == [size, 0]
     assert numbers(root) == once((0, 400), (1_000, 1_000 + size))
+
+
+@pytest.mark.parametrize("more", [0, 50])
+@pytest.mark.parametrize("older_copy", [False, True])
+def test_a_file_refilled_with_the_same_last_bytes(
+    tmp_path: Path, root: Path, add: Add, more: int, older_copy: bool
+) -> None:
+    """Its size, its last 64 KiB and its inode are as they were: a block before them tells that it is another log."""
+    file, end = tmp_path / "access.log", 2_800
+    if older_copy:
+        (tmp_path / "longer.log").write_bytes(log(1_000, end + 1_000))
+        add(tmp_path / "longer.log")
+    file.write_bytes(log(1_000, end))
+    add(file)
+    refilled = log(1_000, 1_500) + log(1_500, 2_000).replace(b"/item/1", b"/item/6") + log(2_000, end)
+    size, inode = file.stat().st_size, file.stat().st_ino
+    assert len(refilled) == size
+    assert refilled[-LAST_BYTES:] == file.read_bytes()[-LAST_BYTES:]
+    with file.open("r+b") as opened:
+        opened.truncate()
+        opened.write(refilled + log(8_000, 8_000 + more))
+    assert file.stat().st_ino == inode
+    add(file)
+    assert all(numbers(root)[number] == 1 for number in [*range(6_500, 7_000), *range(8_000, 8_000 + more)])
+    assert lines_added(add(file)) == [0]
+
+
+@pytest.mark.parametrize("offset", [256, 512, 1_024, LARGEST_BLOCK, 2 * LARGEST_BLOCK, 5 * LARGEST_BLOCK])
+def test_how_many_blocks_lie_before_an_offset(offset: int) -> None:
+    count, end = 1, 256
+    while end < offset:
+        count, end = count + 1, block_end(end)
+    assert end == offset
+    assert _blocks_before(offset) == count
 
 
 @pytest.mark.parametrize(("one", "other"), [(500, 500), (500, 30), (30, 500), (1, 1), (2_000, 3), (3, 2_000)])

@@ -246,23 +246,41 @@ def by_place(path: Path, place: Place, records: Records, *, final: bool) -> Know
             digest = None if compressed else _resumed(file, source)
             if digest is not None:
                 return Known(source, source.end, digest, whole=place.size == source.end.bytes)
-            if size == place.size and not (compressed and final):
+            if size == place.size and (not final if compressed else _is_older_copy(file, source, size)):
                 return Known(source, source.end, whole=True)
     return None
 
 
 def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:
     """The digest at a source's end, if the last whole block of a plain file and what follows are as on record."""
+    if not _last_block_is(file, source, source.end.bytes):
+        return None
     start = block_start(source.end.bytes)
-    if start:
-        before = block_start(start - 1)
-        file.seek(before)
-        if _digest(hashlib.sha256(file.read(start - before)).digest()) != source.blocks[-1]:
-            return None
     digest = BlockDigest(source.blocks, start)
     file.seek(start)
     digest.update(file.read(source.end.bytes - start))
     return digest if digest.offset == source.end.bytes and digest.tail == source.end.tail else None
+
+
+def _is_older_copy(file: IO[bytes], source: Source, size: int) -> bool:
+    """Whether a plain file of this size, shorter than the record, still has the record's last whole block."""
+    return size < source.end.bytes and _last_block_is(file, source, size)
+
+
+def _last_block_is(file: IO[bytes], source: Source, offset: int) -> bool:
+    """Whether the last whole block before an offset is as on record; so it is if there is none."""
+    end = block_start(offset)
+    if not end:
+        return True
+    start = block_start(end - 1)
+    file.seek(start)
+    return _digest(hashlib.sha256(file.read(end - start)).digest()) == source.blocks[_blocks_before(end) - 1]
+
+
+def _blocks_before(offset: int) -> int:
+    """The number of whole blocks before an offset: 1 at 256, 2 at 512, …, 16 at 8 Mi, 17 at 16 Mi."""
+    doubled = min(offset, LARGEST_BLOCK) // FIRST_BLOCK
+    return doubled.bit_length() + max(0, offset // LARGEST_BLOCK - 1)
 
 
 def last_lines(content: Iterable[bytes], offset: int, *, final: bool) -> tuple[bytes, int]:
