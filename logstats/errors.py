@@ -32,6 +32,7 @@ class ExitCode(IntEnum):
     REJECTED = 4
     NOTHING_PARSED = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANINGS: Final = {
@@ -41,9 +42,11 @@ MEANINGS: Final = {
     ExitCode.MISSED: "a threshold or objective was missed, or had no data",
     ExitCode.REJECTED: "`--strict`, and lines were rejected",
     ExitCode.NOTHING_PARSED: "no line could be parsed",
-    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C, SIGINT)",
+    ExitCode.TERMINATED: "ended by SIGTERM or SIGHUP",
 }
 _GRAVEST_FIRST = (
+    ExitCode.TERMINATED,
     ExitCode.INTERRUPTED,
     ExitCode.USAGE,
     ExitCode.FAILED,

@@ -82,6 +82,7 @@ def test_help_shows_a_topic_a_command_or_all_topics() -> None:
     shown = invoke("help")
     assert shown.returncode == 0 and all(name.encode() in shown.stdout for name in topics.names())
     assert b"interrupted" in invoke("help", "exit-codes").stdout
+    assert re.search(rb"143 +ended by SIGTERM or SIGHUP", invoke("help", "exit-codes").stdout)
     assert invoke("help", "json", "-o", "markdown").stdout.startswith(b"# The JSON report\n")
     assert b"logstats formats detect" in invoke("help", "formats", "detect").stdout
     assert b"--fail-if" in invoke("help", "report").stdout
