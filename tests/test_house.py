@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each room may import of the package, from DESIGN.md: cli → api → reports, archive, objectives → pipeline →
 # inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
-BOTTOM = {"home", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
+BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
 TOP = ABOVE | {"reports", "archive", "objectives"}
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "": {
         "errors": set(),
         "home": set(),
+        "sizes": set(),
         "schema": set(),
         "allocators": set(),
         "kernels": set(),

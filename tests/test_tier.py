@@ -162,8 +162,8 @@ def test_the_age_of_a_day_counts_from_its_end(archive: Archive) -> None:
     assert plan(archive.snapshot(), policy, due - timedelta(microseconds=1)) == []
     (step,) = plan(archive.snapshot(), policy, due)
     assert (step.day, step.rows, step.tier) == ((2025, 1, 17), 897, policy.tiers[0])
-    assert step.describe().startswith("2025-01-17: 897 rows in 24 files (0.")
-    assert step.describe().endswith("MB) hot → warm")
+    assert step.describe().startswith("2025-01-17: 897 rows in 24 files (")
+    assert step.describe().endswith("KiB) hot → warm")
 
 
 # -- moving
@@ -249,7 +249,7 @@ def test_late_lines_of_a_day_that_has_moved(archive: Archive, tmp_path: Path) ->
     assert tiers_of(archive) == {17: {"cold", "hot"}, 18: {"warm", "hot"}, 19: {"hot"}}
     before = rows_of(archive)
     steps = archives.move(archive)
-    assert [step.describe().split("MB) ")[1] for step in steps] == ["hot + cold → cold", "hot + warm → warm"]
+    assert [step.describe().split("B) ")[1] for step in steps] == ["hot + cold → cold", "hot + warm → warm"]
     assert tiers_of(archive) == {17: {"cold"}, 18: {"warm"}, 19: {"hot"}}
     assert rows_of(archive).equals(before)
     assert damage(archive) == []
@@ -326,7 +326,7 @@ def _watched(groups: Callable[..., Any], folder: Path, seen: list[str]) -> Calla
 def test_rows_go_and_their_rollups_stay(archive: Archive, tmp_path: Path) -> None:
     before = api.report(archive=archive.root).to_dict()
     steps = archives.move(archive, policy='[delete]\nafter = "30d"')
-    assert [step.describe().split("MB) ")[1] for step in steps] == ["hot → deleted, rollups stay"] * 2
+    assert [step.describe().split("B) ")[1] for step in steps] == ["hot → deleted, rollups stay"] * 2
     assert set(tiers_of(archive)) == {19}
     after = api.report(archive=archive.root).to_dict()
     assert {**after, "generated_at": 0} == {**before, "generated_at": 0}
@@ -508,7 +508,7 @@ def test_dry_run_changes_nothing(archive: Archive, run: Any) -> None:
     before = archives.contents(archive.root)
     done = run("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18", "--dry-run")
     assert done.returncode == 0
-    assert [line.split("MB) ")[1] for line in done.stdout.decode().splitlines()] == ["hot → cold", "hot → warm"]
+    assert [line.split("B) ")[1] for line in done.stdout.decode().splitlines()] == ["hot → cold", "hot → warm"]
     assert archives.contents(archive.root) == before
 
 
@@ -570,7 +570,7 @@ def test_status(archive: Archive, run: Any) -> None:
     assert parts["cold"]["oldest"].startswith("2025-01-17T00:")
     assert told["waiting"]["files"] >= 72
     assert [source["lines"] for source in told["sources"]] == [900] * 4
-    assert [line.split("MB) ")[1] for line in told["due"]] == ["warm → cold"] or told["due"] == []
+    assert [line.split("B) ")[1] for line in told["due"]] == ["warm → cold"] or told["due"] == []
     text = run(*arguments).stdout.decode()
     wide = [line for line in text.splitlines() if len(line) > 80 and "/" not in line]
     assert not wide

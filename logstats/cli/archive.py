@@ -13,6 +13,7 @@ import typer
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.errors import ExitCode, LogstatsError, UnknownFormatError, UsageError
+from logstats.sizes import size
 
 if TYPE_CHECKING:
     from logstats.archive.ingest.progress import Added, Outcome
@@ -231,9 +232,9 @@ class _Moved:
         self._messages = messages
 
     def finished(self, step: Step, made: tuple[DataFile, ...]) -> None:
-        size = sum(file.bytes for file in made)
+        octets = sum(file.bytes for file in made)
         files = f"{len(made):,} file{'s' if len(made) != 1 else ''}"
-        self._messages.say(step.describe() + (f", {files} ({size / 1e6:,.1f} MB)" if made else ""))
+        self._messages.say(step.describe() + (f", {files} ({size(octets)})" if made else ""))
 
     def failed(self, step: Step, error: LogstatsError) -> None:
         self._messages.codes.add(error.exit_code)
@@ -349,9 +350,9 @@ def verify(
     finally:
         messages.done()
     snapshot = opened.snapshot(lenient=True)
-    size = sum(file.bytes for file in snapshot.files.values())
+    octets = sum(file.bytes for file in snapshot.files.values())
     messages.say(
-        f"{snapshot.number:,} commits and {len(snapshot.files):,} files ({size / 1e6:,.1f} MB) checked: "
+        f"{snapshot.number:,} commits and {len(snapshot.files):,} files ({size(octets)}) checked: "
         + (f"{damage:,} damaged" if damage else "all as it should be")
     )
     return int(ExitCode.FAILED if damage else messages.exit_code)

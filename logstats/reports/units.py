@@ -6,6 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from logstats.sizes import size, three_figures
+
+__all__ = ["count", "counted", "duration", "percent", "said_invalid", "share", "size"]
+
 _FIELDS: Final = {"duration": "durations", "bytes": "sizes"}
 
 
@@ -34,24 +38,14 @@ def duration(milliseconds: float) -> str:
     if milliseconds < 1:
         return f"{milliseconds:.2f}ms" if milliseconds >= 0.01 else f"{milliseconds * 1000:.0f}µs"
     if milliseconds < 999.5:
-        return f"{_three(milliseconds)}ms"
+        return f"{three_figures(milliseconds)}ms"
     seconds = milliseconds / 1000
     if seconds < 59.95:
-        return f"{_three(seconds)}s"
+        return f"{three_figures(seconds)}s"
     minutes, hours = seconds / 60, seconds / 3600
     if minutes < 59.5:
         return f"{int(minutes)}m{int(seconds) % 60:02d}s"
     return f"{int(hours):,}h{int(minutes) % 60:02d}m"
-
-
-def size(octets: int) -> str:
-    """Bytes in units of 1024: 512 B, 1.5 KiB, 12.3 GiB."""
-    value = float(octets)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if value < 1023.5 or unit == "PiB":
-            return f"{int(value)} B" if unit == "B" else f"{_three(value)} {unit}"
-        value /= 1024
-    raise AssertionError
 
 
 def share(part: float, whole: float) -> str:
@@ -75,7 +69,3 @@ def percent(part: float, figures: int = 4) -> str:
     decimals = max(0, min(12, figures - 3 - math.floor(math.log10(smaller))))
     text = f"{100 * part:,.{decimals}f}"
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
-
-
-def _three(value: float) -> str:
-    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logstats.archive.log import paths, tables
 from logstats.errors import PolicyError
+from logstats.sizes import size
 
 if TYPE_CHECKING:
     from logstats.archive.log.commit import DataFile
@@ -99,12 +100,12 @@ class Step:
         return sum(file.bytes for file in self.files)
 
     def describe(self) -> str:
-        """`2025-01-17: 1,000,000 rows in 24 files (120.1 MB) hot → warm`."""
+        """`2025-01-17: 1,000,000 rows in 24 files (120 MiB) hot → warm`."""
         origins = " + ".join(tier for tier in tables.TIERS if any(file.tier == tier for file in self.files))
         year, month, day = self.day
         files = f"{len(self.files):,} file{'s' if len(self.files) != 1 else ''}"
         target = self.tier.name if self.tier else "deleted, rollups stay"
-        held = f"{self.rows:,} rows in {files} ({self.bytes / 1e6:,.1f} MB)"
+        held = f"{self.rows:,} rows in {files} ({size(self.bytes)})"
         return f"{year:04}-{month:02}-{day:02}: {held} {origins} → {target}"
 
 
