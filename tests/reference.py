@@ -13,6 +13,7 @@ COMBINED = re.compile(
     r'^(\S*) (\S*) (.*?) \[([^\]]*)\] "((?:[^"\\]|\\.)*)" (\S+) (\S+)'
     r'(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?(?: (\S+))?$'
 )
+TIMED = re.compile(COMBINED.pattern.replace(r"(?: (\S+))?$", r"(?: (\S.*))?$"))  # whatever stands for the duration
 REQUEST = re.compile(r"^([A-Za-z][A-Za-z_-]*) (.+?)( [A-Za-z]+/[0-9](?:\.[0-9]+)?)?$")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -39,9 +40,9 @@ def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
     users: dict[datetime, set[str]] = defaultdict(set)
     endpoints: dict[tuple[str | None, str], list[int]] = defaultdict(list)
     durations, everybody, times = [], set(), []
-    rejected = requests = size = 0
+    rejected = requests = size = invalid = 0
     for line in lines:
-        match = COMBINED.match(line)
+        match = (TIMED if unit_us else COMBINED).match(line)
         if not match or not re.match(r"^(\d{3}|-)$", match[6]) or not re.match(r"^(\d+|-)$", match[7]):
             rejected += 1
             continue
@@ -65,14 +66,17 @@ def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
         if path and "://" in path:
             path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/#]*", "", path) or "/"
         key = (asked[1], path) if asked and path is not None else (None, "(malformed)")
-        micros = round(float(took) * unit_us) if unit_us and took not in (None, "-") else None
+        # What is no number where the duration stands costs the duration, not the request.
+        number = re.match(r"^\d+(\.\d+)?$", took or "")
+        invalid += bool(unit_us and took not in (None, "-") and not number)
+        micros = round(float(number[0]) * unit_us) if unit_us and number else None
         endpoints[key].append(-1 if micros is None else micros)
         if micros is not None:
             durations.append(micros)
     return {
         "lines": len(lines), "requests": requests, "rejected": rejected, "bytes": size, "status": dict(status),
         "first": min(times, default=None), "last": max(times, default=None), "minutes": dict(minutes),
-        "users": {minute: len(names) for minute, names in users.items()}, "unique": len(everybody),
+        "users": {minute: len(names) for minute, names in users.items()}, "unique": len(everybody), "invalid": invalid,
         "durations": sorted(durations), "endpoints": {k: len(v) for k, v in endpoints.items()},
         "endpoint_durations": {k: sorted(us for us in v if us >= 0) for k, v in endpoints.items()},
     }  # fmt: skip

@@ -47,7 +47,7 @@ def test_a_page_fits_into_80_columns(topic: str) -> None:
     shown = terminal.render(markdown.blocks(page), width=80)
     wide = [line for line in shown.splitlines() if len(line) > 80 and not line.startswith("    ")]
     assert not [line for line in wide if " " in line.strip()]
-    assert "`" not in re.sub(r"(?m)^    .*$", "", shown) and "**" not in shown
+    assert "`" not in re.sub(r"(?m)^    .*$", "", shown) and "**" not in shown.replace("/**/", "/")
     assert shown == terminal.render(markdown.blocks(page), width=80, colour=True).replace("\x1b[1m", "").replace(
         "\x1b[0m", ""
     )

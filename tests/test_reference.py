@@ -44,6 +44,7 @@ def compare(report: Any, expected: dict[str, Any]) -> None:
     assert report.unique_users.total == expected["unique"]
     assert {(row.method, row.endpoint): row.requests for row in report.endpoints} == expected["endpoints"]
     check_latency(report.latency, expected["durations"])
+    assert report.invalid.get("duration", 0) == expected["invalid"]
     for row in report.endpoints:
         check_latency(row.latency, expected["endpoint_durations"][row.method, row.endpoint])
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from logstats.sizes import size, three_figures
 
-__all__ = ["count", "counted", "duration", "percent", "said_invalid", "share", "size"]
+__all__ = ["count", "counted", "describe_invalid", "duration", "percent", "share", "size"]
 
 _FIELDS: Final = {"duration": "durations", "bytes": "sizes"}
 
