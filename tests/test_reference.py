@@ -64,7 +64,9 @@ def check_latency(latency: Any, durations: list[int]) -> None:
 @pytest.mark.parametrize("name", COMBINED)
 def test_real_log(real_logs: Path, name: str) -> None:
     path = real_logs / name
-    report = logstats.report([path], format="combined", templates=False, exact_users=True)
+    # One has a column behind the agent's, which is no part of `combined`: those lines are not read as if they were.
+    form = "combined+" if name.endswith("shop_access_log.0") else "combined"
+    report = logstats.report([path], format=form, templates=False, exact_users=True)
     compare(report, reference(lines_of(path)))
 
 
