@@ -24,6 +24,13 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
+def _stopped(error: BaseException | None) -> BaseException | None:
+    """The signal that an error comes from: Python wraps what is raised while it makes a class in a RuntimeError."""
+    while error is not None and not isinstance(error, (Terminated, KeyboardInterrupt)):
+        error = error.__cause__
+    return error
+
+
 def main() -> None:
     """Load the command line and run it."""
     try:
@@ -36,10 +43,11 @@ def main() -> None:
             run()
         finally:
             _heed_none()  # it is over, and only Python has to end
-    except Terminated:
-        raise SystemExit(143) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    except BaseException as error:
+        stopped = _stopped(error)
+        if stopped is None:
+            raise
+        raise SystemExit(143 if isinstance(stopped, Terminated) else 130) from None
 
 
 if __name__ == "__main__":

@@ -48,8 +48,7 @@ def test_a_hostile_log_is_shown_as_text(tmp_path: Path) -> None:
     assert tags <= {*allowed, *(f"/{tag}" for tag in allowed)}
     shown = [row[0] for row in cells(html)]
     for attack in ATTACKS:
-        path = f"/{attack}" if len(attack) < 4096 else f"/{attack}"[:1000] + "{long}"
-        text = shortened(printable(f"GET {path}"), 120).replace("`", r"\x60").replace("|", r"\x7c")
+        text = shortened(printable(f"GET /{attack}"), 120).replace("`", r"\x60").replace("|", r"\x7c")
         assert text.replace("  ", " ") in [name.replace("  ", " ") for name in shown]
     widths = {len(row) for row in cells(html)}
     assert 1 not in widths and len(widths) <= 6  # no cell was cut in two

@@ -67,7 +67,7 @@ def test_views_have_every_column(tiered: Archive) -> None:
         assert list(logs) == ["tier", *tables.columns(tables.LOGS), "year", "month", "day", "hour"]
         assert logs["timestamp"] == "TIMESTAMP WITH TIME ZONE" and logs["status"] == "USMALLINT"
         assert dict(session.columns("SELECT minute, registers FROM users"))["registers"] == "UINTEGER[]"
-        assert session.columns("SHOW TABLES") and len(list(session.run("SHOW TABLES"))[1]) == 5
+        assert session.columns("SHOW TABLES") and len(list(session.run("SHOW TABLES"))[1]) == 6
 
 
 def test_an_empty_archive_has_the_same_views(tmp_path: Path, tiered: Archive) -> None:
