@@ -4,6 +4,7 @@ Ctrl-C, SIGTERM and SIGHUP end it at any instant, also while it loads: by an exc
 without a traceback. Only the first of them raises; then cleaning up is left in peace.
 """
 
+import os
 import signal
 from types import FrameType
 
@@ -19,7 +20,10 @@ def _heed_none() -> None:
         signal.signal(each, signal.SIG_IGN)
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    if frame is not None and frame.f_code.co_name in ("cb", "__del__"):
+        os.kill(os.getpid(), number)  # Python drops what is raised in a finalizer (`cb` is importlib's): try again
+        return
     _heed_none()
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
