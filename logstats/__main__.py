@@ -20,38 +20,33 @@ def _heed_none() -> None:
         signal.signal(each, signal.SIG_IGN)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    if frame is not None and frame.f_code.co_name in ("cb", "__del__"):
-        os.kill(os.getpid(), number)  # Python drops what is raised in a finalizer (`cb` is importlib's): try again
-        return
-    _heed_none()
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
-
-
-def _stopped(error: BaseException | None) -> BaseException | None:
-    """The signal that an error comes from: Python wraps what is raised while it makes a class in a RuntimeError."""
-    while error is not None and not isinstance(error, (Terminated, KeyboardInterrupt)):
-        error = error.__cause__
-    return error
-
-
 def main() -> None:
     """Load the command line and run it."""
+    stopped: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code.co_name in ("cb", "__del__"):
+            os.kill(os.getpid(), number)  # Python drops what is raised in a finalizer (`cb` is importlib's): try again
+            return
+        _heed_none()
+        stopped.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
     try:
         for each in _SIGNALS:
             if signal.getsignal(each) != signal.SIG_IGN:  # nohup, or a job in the background
-                signal.signal(each, _stop)
+                signal.signal(each, stop)
         from logstats.cli.main import run
 
         try:
             run()
         finally:
             _heed_none()  # it is over, and only Python has to end
-    except BaseException as error:
-        stopped = _stopped(error)
-        if stopped is None:
+    except BaseException:
+        # Python and DuckDB make other errors of what a signal raises within them, so it is remembered, not recognised.
+        if not stopped:
             raise
-        raise SystemExit(143 if isinstance(stopped, Terminated) else 130) from None
+        raise SystemExit(130 if stopped[0] == signal.SIGINT else 143) from None
 
 
 if __name__ == "__main__":
