@@ -42,11 +42,11 @@ def main() -> None:
             run()
         finally:
             _heed_none()  # it is over, and only Python has to end
-    except BaseException:
+    except BaseException as error:
         # Python and DuckDB make other errors of what a signal raises within them, so it is remembered, not recognised.
-        if not stopped:
+        if not stopped and not isinstance(error, KeyboardInterrupt):
             raise
-        raise SystemExit(130 if stopped[0] == signal.SIGINT else 143) from None
+        raise SystemExit(143 if stopped and stopped[0] != signal.SIGINT else 130) from None
 
 
 if __name__ == "__main__":
