@@ -209,7 +209,8 @@ class Session:
         finally:
             stop.set()
             while worker.is_alive():
-                self._connection.interrupt()
+                with suppress(duckdb.Error):  # it is closed: a signal has ended whoever would read on
+                    self._connection.interrupt()
                 worker.join(_TICK)
 
 
