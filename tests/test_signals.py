@@ -82,7 +82,8 @@ def test_random_signals(made: Path, tmp_path: Path, part: int) -> None:
         sent, code, said = interrupted(arguments, made / "a.log", folder / "tmp", draw)
         case = f"{name} {sent!r} {code} {said}"
         assert b"Traceback" not in said, case
-        assert code in (0, 143 if sent != signal.SIGINT else 130), case
+        # Before the program's first lines have run, it is the system that ends it.
+        assert code in (0, 143 if sent != signal.SIGINT else 130, -sent), case
         assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")], case
         assert not list((folder / "tmp").iterdir()), case
         for path in (folder / "out").iterdir():
