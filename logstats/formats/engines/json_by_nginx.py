@@ -13,11 +13,12 @@ import re
 from typing import Final
 
 # A text; or a value without quotes, behind its colon, that nginx writes for a variable that is not there, or that
-# several upstream servers set.
+# several upstream servers set. Each alternative takes all that it looked at, and gives nothing back (`*+`), also of a
+# text that does not end and a list that does not: so a line is looked at once, whatever is in it.
 _TOKEN: Final = re.compile(
-    r'"(?:[^"\\]|\\.)*"'
-    r"|:[ \t]*(?P<nothing>-?)[ \t]*(?=[,}])"
-    r"|:[ \t]*(?P<list>(?:[0-9.]+|-)(?:(?:,| :) (?:[0-9.]+|-))+)(?=[ \t]*[,}])"
+    r'"(?:[^"\\]|\\.)*+"?'
+    r"|:[ \t]*+(?P<nothing>-?)[ \t]*+(?=[,}])"
+    r"|:[ \t]*+(?P<list>(?:[0-9.]++|-)(?:(?:,| :) (?:[0-9.]++|-))++)(?P<ends>[ \t]*+(?=[,}]))?"
 )
 _ESCAPE: Final = re.compile(r"\\(x[0-9A-Fa-f]{2})")
 
@@ -30,7 +31,7 @@ def as_json(line: str) -> str | None:
 
 def _value(match: re.Match[str]) -> str:
     if match["list"] is not None:
-        return f':"{match["list"]}"'
+        return match[0] if match["ends"] is None else f':"{match["list"]}"'
     if match["nothing"] is not None:
         return ":null"
     return _ESCAPE.sub(r"\\\\\1", match[0])
