@@ -133,6 +133,14 @@ def test_times_spelled_for_people(text: str) -> None:
     assert parse(pl.Series(["2025-01-17T10:30:00Z", text, "x:y"])).to_list() == [HALF_PAST_TEN, HALF_PAST_TEN, None]
 
 
+def test_what_was_read_before_does_not_matter() -> None:
+    """Fourteen digits are a basic date of ISO 8601 where they can be one, else milliseconds since 1970."""
+    number, date = "20259999103000", "20250117103000"
+    for texts in ([number], [date], [number, date], [date, number]):
+        for text, time in zip(texts, parse(pl.Series(texts)), strict=True):
+            assert time == HALF_PAST_TEN if text == date else time.year == 2612
+
+
 def test_months_of_other_languages() -> None:
     """As glibc abbreviates them; Latin-1 arrives as its escape, as all that is not UTF-8."""
     months = {"Mai": 5, "févr.": 2, "f\\xe9vr.": 2, "Dez": 12, "ago": 8, "paź": 10, "märz": 3, "M\\xe4r": 3, "Şub": 2}

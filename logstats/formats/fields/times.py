@@ -40,6 +40,7 @@ _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # in mi
 SHAPES: Final = 256  # that are remembered
 _DIGIT = re.compile("[1-9]")
 _shapes: dict[tuple[str, str], int] = {}
+_BASIC_DATE = r"[0-9]{14}(\.[0-9]+)?$"
 _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
 # No form has such characters, or no `:` if it is no number; but for the months of other languages, and basic ISO 8601.
 _HOPELESS = r"[^\w/:.,+=\s\\−-]|^[^:]{0,14}[^0-9.:T][^:]*$"
@@ -120,6 +121,8 @@ def _likely(
     first = texts.drop_nulls().head(1)
     if not first.len():
         return None
+    if re.match(_BASIC_DATE, first[0]):
+        return None  # of fourteen digits, some are a date and some a number: text by text
     shape = _DIGIT.sub("0", first[0]), zone
     known = _shapes.get(shape)
     if known is None:
