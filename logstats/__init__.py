@@ -30,18 +30,18 @@ An archive keeps the batches as rows and the summaries as rollups; a report over
 
 What to touch
 -------------
-tests/test_extending.py does each of the first six to a copy of the package, and runs it.
+tests/test_extending.py does each of these to a copy of the package, and runs it.
 
 - A format: one file, `formats/builtin/NAME.toml`, with a sample line and the row that must become of it.
 - A column that holds a text: `schema.py` (`COLUMNS`, `TEXTS`) and the format that has a field of that role. A column
   that is computed also needs its lines in `formats/fields/columns.py`.
 - A ranking by a column (`--by`): its name in `summaries/names.py`.
+- An aggregate: a file in `summaries/`, which summarises a chunk and merges (`summaries/aggregate.py` says how), and its
+  line in `summaries/names.py`. With a title there, its result is shown as a table in every kind of output.
 - A renderer (`-o`): a file in `reports/` and its line in `reports/renderers.py`.
 - A command: a file in `cli/` and its line in `cli/main.py`. Options, help, completion, the configuration file and the
   manual page follow from its signature.
 - A topic of the manual: one file, `manual/pages/TOPIC.md`.
-- A statistic that is none of the above is a summary: a file in `summaries/` with `summarise` and a merge, its lines in
-  `summaries/statistics.py`, and its place in `reports/model.py`, `reports/build.py` and `reports/report.schema.json`.
 
 The `__init__` of each room says what is in it and where to begin. tests/test_house.py holds what may import what.
 """

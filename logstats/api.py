@@ -25,7 +25,8 @@ from logstats.reports.build import build
 from logstats.reports.model import Report
 from logstats.sketches import loghist
 from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
-from logstats.summaries.statistics import ReportSpec, Statistics, summarise
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.statistics import Statistics, needs, summarise
 from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from logstats.objectives.expressions import Condition
     from logstats.objectives.policy import Policy
     from logstats.objectives.slo import Outcome
-    from logstats.summaries.selections import Selection
+    from logstats.summaries.spec import Selection
 
 # What only some calls need (archives, objectives) is imported by those: every report starts with this module.
 
@@ -212,7 +213,7 @@ def report(
         )
     else:
         statistics, note = Statistics(wanted), None
-        job = _job(options, wanted.needs, lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
+        job = _job(options, needs(wanted), lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
         for part, _ in _run(sources, job, listener, interrupt, rejects):
             if part.result is not None:
                 statistics.add(part.result)

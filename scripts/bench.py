@@ -236,10 +236,11 @@ def _stages(name: str, log: Path) -> None:
     from logstats.formats.text import Text
     from logstats.pipeline import Counts
     from logstats.reports.build import build
-    from logstats.summaries.statistics import ReportSpec, Statistics, summarise
+    from logstats.summaries.spec import ReportSpec
+    from logstats.summaries.statistics import Statistics, needs, summarise
 
     wanted = ReportSpec()
-    ready = reader(registry.named("combined_time"), Options().reading(wanted.needs))
+    ready = reader(registry.named("combined_time"), Options().reading(needs(wanted)))
     statistics = Statistics(wanted)
     with log.open("rb") as file:
         chunks = [file.read(8 << 20) + file.readline() for _ in range(8)]

@@ -21,7 +21,7 @@ from logstats.archive.query import rows
 from logstats.archive.query.report import Plan, plan
 from logstats.errors import UsageError
 from logstats.filters import Filters
-from logstats.summaries.statistics import ReportSpec
+from logstats.summaries.spec import ReportSpec
 
 NOW = datetime(2025, 2, 1, tzinfo=UTC)
 Made = tuple[Archive, list[Path]]

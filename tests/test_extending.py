@@ -120,6 +120,46 @@ def test_a_renderer_is_two_files(copy: Copy) -> None:
     assert len(copy.touched) == 2
 
 
+AGGREGATE = '''
+"""Requests by protocol."""
+
+import polars as pl
+
+from logstats.summaries.aggregate import Aggregate, CappedTable
+
+
+def aggregates(spec):
+    yield Aggregate("protocols", frozenset({"protocol"}), summarise, Protocols)
+
+
+def summarise(rows):
+    return rows.group_by("protocol").agg(pl.len().cast(pl.Int64).alias("requests"), pl.col("line").min().alias("first"))
+
+
+class Protocols(CappedTable):
+    def __init__(self):
+        super().__init__(["protocol"], ["requests"])
+'''
+
+
+def test_an_aggregate_is_two_files(copy: Copy) -> None:
+    """It is in every kind of output for people and data, in the schema, and in a report over an archive."""
+    copy.write("summaries/protocols.py", AGGREGATE)
+    copy.change("summaries/names.py", '    "times": "",\n', '    "protocols": "Protocols",\n    "times": "",\n')
+    lines = LINE * 2 + LINE.replace("HTTP/1.1", "HTTP/2.0")
+    rows = [{"protocol": "HTTP/1.1", "requests": 2}, {"protocol": "HTTP/2.0", "requests": 1}]
+    assert json.loads(copy.run("report", "-q", "-o", "json", "-", stdin=lines))["protocols"] == rows
+    made = copy.run("report", "-q", "-o", "csv", "--table", "protocols", "-", stdin=lines)
+    assert made == "protocol,requests\nHTTP/1.1,2\nHTTP/2.0,1\n"
+    assert "Protocols\n" in copy.run("report", "-q", "-", stdin=lines)
+    assert "| `HTTP/1.1` | 2 |" in copy.run("report", "-q", "-o", "markdown", "-", stdin=lines)
+    assert json.loads(copy.run("report", "--schema"))["properties"]["protocols"]["description"] == "Protocols"
+    copy.run("archive", "init", "-q", "kept")
+    copy.run("archive", "add", "-q", "--archive", "kept", "-", stdin=lines)
+    assert json.loads(copy.run("report", "-q", "-o", "json", "--archive", "kept"))["protocols"] == rows
+    assert len(copy.touched) == 2
+
+
 COMMAND = '''
 from typing import Annotated
 

@@ -17,7 +17,7 @@ from reference import percentile
 import logstats
 from logstats import schema
 from logstats.reports.over_time import step_for, step_of
-from logstats.summaries import latency, traffic
+from logstats.summaries import latency, statuses, traffic
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.one_of(
@@ -62,13 +62,14 @@ def bucket_of(duration: float) -> int | None:
 @settings(deadline=None, max_examples=50)
 @given(st.lists(REQUEST, max_size=40), st.lists(st.integers(0, 40), max_size=4))
 def test_any_cut_gives_what_counting_gives(requests: list[dict[str, Any]], cuts: list[int]) -> None:
-    held, seen = traffic.Traffic(), latency.LatencyOverTime()
+    held, seen, counted = traffic.Traffic(), latency.LatencyOverTime(), statuses.Statuses()
     bounds = [0, *sorted(cuts), len(requests)]
     parts = [frame(requests[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]
     for part in parts[::-1]:
         before = part.clone()
         held.add(traffic.summarise(part))
         seen.add(latency.summarise(part))
+        counted.add(statuses.summarise(part))
         assert part.equals(before)
     classes = Counter((minute_of(r), (r["status"] or 0) // 100) for r in requests)
     assert {(m, c): n for m, c, n, _ in held.by_class().iter_rows()} == classes
@@ -80,29 +81,10 @@ def test_any_cut_gives_what_counting_gives(requests: list[dict[str, Any]], cuts:
     assert {m: (n, e, b) for m, n, e, b in held.minutes().iter_rows()} == {
         m: (n, errors[m], sizes[m]) for m, n in minutes.items()
     }
-    assert dict(held.statuses().iter_rows()) == Counter(r["status"] for r in requests)
+    assert dict(counted.result().iter_rows()) == Counter(r["status"] for r in requests)
     timed = [r for r in requests if r["duration_ms"] is not None]
     buckets = Counter((minute_of(r), bucket_of(r["duration_ms"])) for r in timed)
     assert {(m, b): n for m, b, n in seen.table().iter_rows()} == buckets
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.lists(REQUEST, max_size=40), st.integers(0, 40))
-def test_any_keys_merge(requests: list[dict[str, Any]], cut: int) -> None:
-    """What the archive keeps: the same by more columns, merged by its shape; and its sums are those without them."""
-    whole = frame(requests)
-    for module, keys in ((traffic, ("minute", "status", "host")), (latency, ("minute", "host"))):
-        shape = module.shape(keys)
-        one, other = (module.summarise(rows, keys) for rows in (whole[:cut], whole[cut:]))
-        expected = shape.merge([shape.empty(), module.summarise(whole, keys)])
-        merged = shape.merge([other, one])
-        assert merged.schema == shape.schema
-        by = list(shape.keys)
-        assert merged.sort(by).equals(expected.sort(by))
-        few = module.shape()
-        back = few.merge([few.empty(), merged])
-        direct = few.merge([few.empty(), module.summarise(whole)])
-        assert back.sort(list(few.keys)).equals(direct.sort(list(few.keys)))
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 100])
@@ -127,10 +109,9 @@ def test_minutes_beyond_the_cap_are_folded_and_counted(chunk: int) -> None:
     # The first two minutes that come are 5 and 3; of 9, 1, 9 the last has no duration.
     assert held.minutes()["minute"].to_list() == [None, 3, 5]
     assert held.minutes()["requests"].to_list() == [2, 2, 3]
-    assert (held.folded, held.folded_bytes) == (3, 10**4 + 10**6 + 10**7)
-    assert sum(held.statuses()["requests"]) == len(requests)
+    assert held.folded() == (3, 10**4 + 10**6 + 10**7)
     assert dict(seen.table().select("minute", "count").iter_rows()) == {None: 2, 3: 2, 5: 3}
-    assert seen.folded == 2
+    assert seen.folded() == 2
 
 
 LINES = st.lists(

@@ -17,7 +17,7 @@ import logstats
 from logstats.reports.buckets import Histograms
 from logstats.reports.ranked import rank
 from logstats.sketches import loghist
-from logstats.summaries import ranking
+from logstats.summaries import endpoints, ranking
 from logstats.summaries.names import SORTS
 
 Request = tuple[str | None, str | None, int | None, int, int | None]  # method, endpoint, status, bytes, microseconds
@@ -51,8 +51,8 @@ def held(rows: list[Request], cap: int = 100) -> ranking.Ranking:
             "line": pl.UInt32,
         },
     )
-    made = ranking.Ranking(ranking.ENDPOINT_KEYS, cap)
-    made.add(ranking.summarise(frame, ranking.ENDPOINT_KEYS))
+    made = ranking.Ranking(endpoints.KEYS, cap)
+    made.add(ranking.summarise(frame, endpoints.KEYS))
     return made
 
 

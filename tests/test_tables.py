@@ -17,7 +17,7 @@ COUNTS = st.lists(st.tuples(st.none() | st.integers(-3, 3), st.none() | st.integ
 
 
 @settings(deadline=None)
-@given(st.lists(COUNTS, min_size=2, max_size=4), st.sampled_from([ranking.HISTOGRAM, latency.shape()]))
+@given(st.lists(COUNTS, min_size=2, max_size=4), st.sampled_from([ranking.HISTOGRAM, latency.LATENCY]))
 def test_merging_adds_counts(parts: list[list[tuple[int | None, int | None, int]]], shape: Shape) -> None:
     tables = [pl.DataFrame(rows, schema=shape.schema, orient="row") for rows in parts]
     right: Counter[tuple[int | None, int | None]] = Counter()

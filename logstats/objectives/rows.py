@@ -11,7 +11,7 @@ import polars as pl
 
 from logstats.filters import glob_matches
 from logstats.objectives.expressions import OPS, Clause, Selector
-from logstats.summaries.selections import Selection
+from logstats.summaries.spec import Selection
 
 
 def selection(selector: Selector, *, users: bool = False) -> Selection:

@@ -16,8 +16,10 @@ from logstats.reports.build import by_selection
 from logstats.reports.model import Latency, Report, Threshold
 from logstats.reports.units import count, duration, percent
 from logstats.sketches import loghist
-from logstats.summaries.selections import Selection
+from logstats.summaries.selections import users_of
+from logstats.summaries.spec import Selection
 from logstats.summaries.statistics import Statistics
+from logstats.summaries.users import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,10 @@ def selections(conditions: Iterable[Condition]) -> tuple[Selection, ...]:
 def judged(report: Report, conditions: Sequence[Condition], statistics: Statistics) -> Report:
     """The report with its thresholds."""
     rows = by_selection(statistics)
+    counted = {one.name: statistics.get(users_of(one.name), Users) for one in statistics.spec.selections if one.users}
     selected = {}
     for name, row in rows.items():
-        users = statistics.selections.users.get(name)
+        users = counted.get(name)
         selected[name] = Figures(
             row.requests,
             row.errors,

@@ -19,14 +19,23 @@ from logstats.reports.model import (
     RejectSample,
     Report,
     SourceInfo,
+    Table,
     UniqueUsers,
 )
 from logstats.reports.over_time import gather
 from logstats.reports.ranked import Ranked, RankedKey, rank
 from logstats.sketches import loghist
+from logstats.summaries.breakdowns import name as breakdowns_of
+from logstats.summaries.latency import LatencyOverTime
+from logstats.summaries.levels import Levels
+from logstats.summaries.names import AGGREGATES
 from logstats.summaries.ranking import Ranking
+from logstats.summaries.selections import NAME as SELECTIONS
 from logstats.summaries.statistics import Statistics
-from logstats.summaries.traffic import moment
+from logstats.summaries.statuses import Statuses
+from logstats.summaries.times import Times
+from logstats.summaries.traffic import Traffic, moment
+from logstats.summaries.users import Users
 
 
 def build(
@@ -40,12 +49,18 @@ def build(
     generated_at: datetime | None = None,
 ) -> Report:
     """The report of merged summaries. `top` limits every ranking; None keeps all keys."""
-    minutes = statistics.traffic.by_class()
-    statuses = [(status, n) for status, n in statistics.traffic.statuses().iter_rows() if status is not None]
-    overall = _overall(statistics.endpoints, percentiles, counts.invalid.get("duration", 0))
+    traffic, users = statistics.get("traffic", Traffic), statistics.get("users", Users)
+    endpoints_held = statistics.get("endpoints", Ranking)
+    minutes = traffic.by_class()
+    statuses = list(statistics.get("statuses", Statuses).result().drop_nulls().iter_rows())
+    first, last = statistics.get("times", Times).span()
+    overall = _overall(endpoints_held, percentiles, counts.invalid.get("duration", 0))
     total_us = overall.sum_us if overall else 0
-    ranked = rank(statistics.endpoints, percentiles, sort, top)
-    breakdowns = {column: rank(held, percentiles, sort, top) for column, held in statistics.breakdowns.items()}
+    ranked = rank(endpoints_held, percentiles, sort, top)
+    breakdowns = {
+        column: rank(statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top)
+        for column in statistics.spec.by
+    }
     endpoints = [
         EndpointRow(
             row.texts[0],
@@ -75,22 +90,22 @@ def build(
         ignored=counts.ignored,
         untimed=untimed,
         invalid=dict(sorted(counts.invalid.items())),
-        bytes=int(minutes["bytes"].sum()) + statistics.traffic.folded_bytes,
-        first=statistics.first,
-        last=statistics.last,
+        bytes=int(minutes["bytes"].sum()) + traffic.folded()[1],
+        first=first,
+        last=last,
         status={str(status): n for status, n in statuses},
         status_classes=_classes((status // 100, n) for status, n in statuses),
-        levels=dict(sorted(statistics.levels.counts.items())),
+        levels=statistics.get("levels", Levels).counts(),
         latency=overall,
         endpoints=endpoints,
         endpoints_total=ranked.total,
         endpoints_folded=ranked.folded,
         breakdowns={column: [_breakdown_row(row) for row in held.rows] for column, held in breakdowns.items()},
         unique_users=UniqueUsers(
-            statistics.users.total(),
-            statistics.users.standard_error,
-            statistics.users.exact,
-            [(moment(m), users) for m, users in statistics.users.per_minute().iter_rows()],
+            users.total(),
+            users.standard_error,
+            users.exact,
+            [(moment(minute), number) for minute, number in users.per_minute().iter_rows()],
         ),
         minutes=_minutes(minutes.drop_nulls("minute")),
         rejects=Rejects(dict(sorted(counts.reasons.items())), [RejectSample(*sample) for sample in counts.samples]),
@@ -98,13 +113,23 @@ def build(
         interrupted=counts.interrupted,
         filters=filters or {},
         over_time=gather(statistics, percentiles, _classes),
+        tables={name: _table(title, statistics, name) for name, title in AGGREGATES.items() if title},
     )
 
 
 def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
     """The figures of selections with requests, by name."""
-    rows = map(_breakdown_row, rank(statistics.selections.ranking, ("50",), "requests").rows)
+    if not statistics.spec.selections:
+        return {}
+    rows = map(_breakdown_row, rank(statistics.get(SELECTIONS, Ranking), ("50",), "requests").rows)
     return {row.value: row for row in rows}
+
+
+def _table(title: str, statistics: Statistics, name: str) -> Table:
+    """The result of an aggregate that is shown as a table of its own."""
+    found = statistics.states[name].result()
+    columns = {column: kind.to_python() for column, kind in found.schema.items()}
+    return Table(columns, list(found.iter_rows()), title)
 
 
 def _breakdown_row(row: RankedKey) -> BreakdownRow:
@@ -155,7 +180,7 @@ def _overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Late
 def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ranked]) -> list[str]:
     """Notes about what was folded because of caps."""
     notes = []
-    cap = f"{statistics.wanted.max_endpoints:,}"
+    cap = f"{statistics.spec.max_endpoints:,}"
     if endpoints.folded:
         notes.append(f"{endpoints.folded:,} requests to endpoints beyond the first {cap} are counted as {schema.OTHER}")
     for column, held in breakdowns.items():
@@ -163,12 +188,8 @@ def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ran
             notes.append(
                 f"{held.folded:,} requests of {column} values beyond the first {cap} are counted as {schema.OTHER}"
             )
-    if statistics.traffic.folded:
-        notes.append(
-            f"{statistics.traffic.folded:,} requests are in minutes beyond the first million, not shown by minute"
-        )
-    if statistics.latency is not None and statistics.latency.folded:
-        notes.append(
-            f"{statistics.latency.folded:,} durations are in minutes beyond the first million, not shown over time"
-        )
+    if beyond := statistics.get("traffic", Traffic).folded()[0]:
+        notes.append(f"{beyond:,} requests are in minutes beyond the first million, not shown by minute")
+    if statistics.spec.over_time and (beyond := statistics.get("latency", LatencyOverTime).folded()):
+        notes.append(f"{beyond:,} durations are in minutes beyond the first million, not shown over time")
     return notes

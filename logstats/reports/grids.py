@@ -173,6 +173,21 @@ def breakdown(report: Report, column: str, rows: int) -> Grid:
     return Grid(f"by-{column.replace('_', '-')}", f"By {column}", heads, lines, len(held))
 
 
+def own_tables(report: Report, rows: int) -> list[Grid]:
+    """The aggregates that are tables of their own."""
+    return [
+        Grid(name, table.title, list(table.columns), [list(map(_own_cell, row)) for row in table.rows[:rows]], total)
+        for name, table in report.tables.items()
+        if (total := len(table.rows))
+    ]
+
+
+def _own_cell(value: object) -> Cell:
+    if isinstance(value, int | float):
+        return Cell(count(value) if isinstance(value, int) else f"{value:,.3f}", value)
+    return _text(_ABSENT if value is None else str(value))
+
+
 def statuses(report: Report, rows: int) -> Grid:
     """Requests by status."""
     held = sorted(report.status.items(), key=lambda pair: (-pair[1], pair[0]))

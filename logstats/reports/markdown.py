@@ -56,6 +56,7 @@ def to_markdown(report: Report, top: int = 10, sort: str = "avg") -> str:
     for grid in [
         *grids.endpoints(report, top, sort, sparks=False),
         *(grids.breakdown(report, column, top) for column in report.breakdowns),
+        *grids.own_tables(report, top),
         grids.rejects(report, top),
     ]:
         if grid.rows:

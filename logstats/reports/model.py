@@ -174,6 +174,20 @@ class OverTime:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Columns, each with the type of its values (str, int, float or datetime), and rows; None is no value."""
+
+    columns: dict[str, type]
+    rows: list[tuple[Any, ...]]
+    title: str = ""
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """The JSON form: an object for each row."""
+        plain = ([iso(value) if isinstance(value, datetime) else value for value in row] for row in self.rows)
+        return [dict(zip(self.columns, row, strict=True)) for row in plain]
+
+
+@dataclass(frozen=True, slots=True)
 class RejectSample:
     """A line that could not be read."""
 
@@ -256,6 +270,8 @@ class Report:
     over_time: OverTime | None = None
     thresholds: list[Threshold] = field(default_factory=list)
     invalid: dict[str, int] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    """The aggregates that are shown as tables of their own (`summaries.names.AGGREGATES`), by name."""
     zone: str = "UTC"
     """In which people read its times; those of `to_dict` are UTC."""
     title: str = ""
@@ -346,6 +362,7 @@ class Report:
             "filters": self.filters,
             "over_time": self.over_time and self.over_time.to_dict(),
             "thresholds": [threshold.to_dict() for threshold in self.thresholds],
+            **{name: table.to_list() for name, table in self.tables.items()},
         }
 
     def to_json(self) -> str:

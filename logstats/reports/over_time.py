@@ -11,8 +11,10 @@ import polars as pl
 from logstats.reports.buckets import Histograms
 from logstats.reports.model import Interval, OverTime
 from logstats.summaries import latency
+from logstats.summaries.latency import LatencyOverTime
 from logstats.summaries.statistics import Statistics
-from logstats.summaries.traffic import moment
+from logstats.summaries.traffic import Traffic, moment
+from logstats.summaries.users import Users
 
 INTERVALS: Final = 1_500  # at most: a day by the minute
 _FILLED: Final = 100  # requests that an interval should have on average, for percentiles that differ,
@@ -47,9 +49,10 @@ def gather(
     statistics: Statistics, percentiles: Sequence[str], classes: Callable[[Any], dict[str, int]]
 ) -> OverTime | None:
     """Read out what was counted by minute; None unless it was asked for. `classes` names classes of status."""
-    if statistics.latency is None:
+    if not statistics.spec.over_time:
         return None
-    traffic = statistics.traffic.by_class().drop_nulls("minute")
+    timed, users_held = statistics.get("latency", LatencyOverTime), statistics.get("users", Users)
+    traffic = statistics.get("traffic", Traffic).by_class().drop_nulls("minute")
     minutes = traffic["minute"]
     first, last = minutes.min(), minutes.max()
     if not isinstance(first, int) or not isinstance(last, int):
@@ -60,11 +63,11 @@ def gather(
     table = by_class.group_by("minute").agg(
         pl.col("bytes").sum(), pl.struct("status_class", "requests").alias("classes"), pl.col("requests").sum()
     )
-    buckets = statistics.latency.table().drop_nulls("minute").group_by(start, "bucket").agg(pl.col("count").sum())
+    buckets = timed.table().drop_nulls("minute").group_by(start, "bucket").agg(pl.col("count").sum())
     histograms = Histograms(buckets.sort("minute", "bucket", nulls_last=False).rename({"minute": "key"}))
     measured = latency.percentiles(buckets, ["minute"], percentiles)
     rows = (
-        table.join(statistics.users.per_step(step), on="minute", how="left")
+        table.join(users_held.per_step(step), on="minute", how="left")
         .join(measured, on="minute", how="left")
         .sort("minute")
     )
@@ -84,5 +87,5 @@ def gather(
                 buckets=histograms.of(row["minute"]),
             )
         )
-    hours = statistics.users.per_step(60)
+    hours = users_held.per_step(60)
     return OverTime(step, intervals, [(moment(minute), users) for minute, users in hours.iter_rows()])

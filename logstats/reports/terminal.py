@@ -14,7 +14,7 @@ from rich.text import Text
 
 from logstats import schema
 from logstats.reports.document import draw_table, plain_console, to_terminal
-from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report
+from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, Table
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import describe_reason
@@ -87,6 +87,8 @@ class _Screen:
             self._endpoints()
             for column, rows in report.breakdowns.items():
                 self._breakdown(column, rows)
+            for table in report.tables.values():
+                self._own_table(table)
         if report.events:
             self._events()
         self._rejected()
@@ -325,6 +327,19 @@ class _Screen:
             )
         keep = ("requests", "share", "errors", "p95", "bytes", *_KEEP)
         self._table(heads, cells, keep=list(dict.fromkeys(keep)), lines=3 if column in _LONG else 1)
+
+    def _own_table(self, table: Table) -> None:
+        if not table.rows:
+            return
+        more = len(table.rows) - self._top
+        self._heading(table.title, f"{self._top} of {count(len(table.rows))}" if more > 0 else "")
+        cells = [[self._own_cell(value) for value in row] for row in table.rows[: self._top]]
+        self._table(list(table.columns), cells, keep=list(table.columns)[1:])
+
+    def _own_cell(self, value: object) -> Text:
+        if isinstance(value, int | float):
+            return Text(count(value) if isinstance(value, int) else f"{value:,.3f}")
+        return Text(self._glyphs.dash if value is None else self._shown(str(value)))
 
     def _events(self) -> None:
         self._heading("Events", "application lines that are not requests")

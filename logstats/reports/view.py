@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from logstats.summaries.names import AGGREGATES
+
 if TYPE_CHECKING:
     from logstats.reports.document import Section
 
-TABLES: Final = ("endpoints", "minutes", "hours", "over_time", "buckets", "rejects", "sources")  # of `tables.table`
+TABLES: Final = (  # of `tables.table`
+    *("endpoints", "minutes", "hours", "over_time", "buckets", "rejects", "sources"),
+    *(name for name, title in AGGREGATES.items() if title),
+)
 TABLES_OVER_TIME: Final = ("hours", "over_time")  # need what is only computed when it is asked for
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from hashlib import sha1
 from itertools import groupby
@@ -41,6 +41,7 @@ _EMPTY: Final = b"\0\0"  # a packed minute that nothing was added to
 _QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take less
 _ENTRY: Final = 160  # bytes that Python needs to hold a minute's bytes
 _BATCH: Final = 1024  # minutes read out at once
+_FEW: Final = 64  # … as rows of registers
 
 Registers = NDArray[np.uint8]
 
@@ -117,6 +118,15 @@ def _rows_of(registers: Registers) -> NDArray[np.uint32]:
     """The registers that are not 0, as rows `register << 6 | rank`."""
     used = np.flatnonzero(registers).astype(np.uint32)
     return np.asarray(used << 6 | registers[used], np.uint32)
+
+
+def _table_of(minutes: Sequence[int | None], rows: Sequence[NDArray[np.uint32]]) -> pl.DataFrame:
+    """(minute, register, rank) of the rows of each minute."""
+    whole = np.concatenate(rows)
+    places = np.repeat(np.arange(len(rows), dtype=np.uint32), [len(some) for some in rows])
+    named = pl.Series("minute", minutes, pl.Int64)[as_numbers(places)]
+    register, rank = as_numbers((whole >> 6).astype(np.uint16)), as_numbers((whole & 63).astype(np.uint8))
+    return pl.DataFrame([named, register.alias("register"), rank.alias("rank")])
 
 
 # A packed minute is the length of its compressed registers (2 bytes, little-endian; 0 if there are none), these, and
@@ -336,6 +346,18 @@ class MinuteSketches:
         if few:
             ranks[[*few]] = _ranks_of_rows([*few.values()])
         return ranks
+
+    def to_rows(self) -> Iterator[pl.DataFrame]:
+        """(minute Int64, register UInt16, rank UInt8) as `add` takes them, each register that is not 0 once.
+
+        The rows of minute null, which come first, are everything. A frame has at most a million rows. `folded` is not
+        part of it.
+        """
+        yield _table_of([None], [_rows_of(self.total_registers)])
+        minutes = self._minutes()
+        for start in range(0, len(minutes), _FEW):
+            some = minutes[start : start + _FEW]
+            yield _table_of(some, [_rows_of(self.registers(minute)) for minute in some])
 
     def to_table(self) -> Iterator[pl.DataFrame]:
         """(minute Int64, registers Binary of 16,384 bytes), in order, a frame of at most 16 MiB at a time.

@@ -1,18 +1,24 @@
-"""Summaries: keyed tables that merge. Each has `summarise` (rows → table), a merge, and a way to read it out.
+"""Summaries: keyed tables that merge. One file for each aggregate of a report, and what they have in common.
 
-`tables` has the merge itself; `statistics` joins the summaries that a report needs.
-May use: sketches, schema, kernels. Begin with `traffic`, then `statistics`.
+`aggregate` says what an aggregate is, `names` lists them, `statistics` joins those that a report needs, `tables` has
+the merge itself. May use: sketches, schema, kernels. Begin with `aggregate`, then `traffic` as an example.
 """
 
 __all__ = [
+    "breakdowns",
+    "endpoints",
     "groups",
     "indicators",
     "latency",
+    "levels",
     "names",
     "ranking",
     "selections",
+    "spec",
     "statistics",
+    "statuses",
     "tables",
+    "times",
     "traffic",
     "users",
 ]

@@ -7,52 +7,60 @@ stretch of time are sums of those of its minutes, and their percentiles are with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
+from logstats.summaries.aggregate import Aggregate, State
 from logstats.summaries.groups import Groups
+from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Accumulator, Minutes, Shape
-from logstats.summaries.traffic import MAX_MINUTES, key_columns, key_types
+from logstats.summaries.traffic import MAX_MINUTES, minute
 
-NEEDS: Final = frozenset({"timestamp", "duration_ms"})
-KEYS: Final = ("minute",)
-
-
-def shape(keys: Sequence[str] = KEYS) -> Shape:
-    """What `summarise` gives by `keys` (`minute` and columns of the request schema), but for `first`."""
-    return Shape({**key_types(keys), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
+LATENCY: Final = Shape({"minute": pl.Int64(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
 
 
-def summarise(rows: pl.DataFrame, keys: Sequence[str] = KEYS) -> pl.DataFrame:
-    """Requests of one chunk → (key…, bucket, count, first), by `minute` and any columns of the request schema."""
+def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
+    """Part of reports over time."""
+    if spec.over_time:
+        yield Aggregate("latency", frozenset({"timestamp", "duration_ms"}), summarise, LatencyOverTime)
+
+
+def summarise(rows: pl.DataFrame) -> pl.DataFrame:
+    """Requests of one chunk → (minute, bucket, count, first)."""
     timed = rows.filter(pl.col("duration_ms").is_not_null())
     bucket = loghist.bucket(pl.col("duration_ms")).alias("bucket")
-    groups = Groups(timed.select(*key_columns(keys), bucket).get_columns())
+    groups = Groups(timed.select(minute(), bucket).get_columns())
     first = as_numbers(groups.minima(timed["line"].to_numpy())).alias("first")
     return pl.DataFrame([*groups.keys, as_numbers(groups.counts).alias("count"), first])
 
 
-class LatencyOverTime:
+class LatencyOverTime(State):
     """What is held of latency by minute."""
 
     def __init__(self, max_minutes: int = MAX_MINUTES) -> None:
         self._known = Minutes(max_minutes)
-        self._held = Accumulator(shape())
-        self.folded = 0  # requests with a duration, in minutes beyond the cap
+        self._held = Accumulator(LATENCY)
 
     def add(self, table: pl.DataFrame) -> None:
-        """Add what `summarise` made of the next chunk, by minute and whatever else."""
-        held, over = self._known.split(table.select("minute", "bucket", "count", "first"))
-        self.folded += int(over["count"].sum())
-        self._held.add(held.drop("first"))
+        """Add the table of the next chunk."""
+        self._held.add(self._known.fold(table).select(list(LATENCY.schema)))
+
+    def condense(self) -> Iterator[pl.DataFrame]:
+        """(minute, bucket, count, first), in one piece."""
+        yield self._known.restore(self._held.table())
 
     def table(self) -> pl.DataFrame:
         """(minute, bucket, count), in order, nulls first."""
-        return self._held.table().sort("minute", "bucket", nulls_last=False)
+        held = self._held.table().filter(pl.col("minute").ne_missing(Minutes.BEYOND))
+        return held.sort("minute", "bucket", nulls_last=False)
+
+    def folded(self) -> int:
+        """Requests with a duration, in minutes beyond the cap."""
+        return int(self._held.table().filter(pl.col("minute") == Minutes.BEYOND)["count"].sum())
 
 
 def percentiles(table: pl.DataFrame, keys: Sequence[str], ps: Sequence[str]) -> pl.DataFrame:

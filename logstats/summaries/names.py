@@ -2,6 +2,19 @@
 
 from typing import Final
 
+# The aggregates of a report: files of this folder, in the order in which they are summarised. With a title, the result
+# of an aggregate is shown as a table of its own; without one, it has its place in the report (`reports/build.py`).
+AGGREGATES: Final = {
+    "times": "",
+    "traffic": "",
+    "statuses": "",
+    "levels": "",
+    "endpoints": "",
+    "breakdowns": "",
+    "users": "",
+    "latency": "",
+    "selections": "",
+}
 # What `--by` ranks: columns of the request schema.
 BREAKDOWNS: Final = (
     "client_ip",

@@ -6,15 +6,18 @@ sum of the histogram over all ids, so a request counts in it whether or not its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
+from logstats.summaries.aggregate import State
 from logstats.summaries.groups import Groups
+from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Accumulator, Keys, Shape
+from logstats.summaries.traffic import status_class
 
 NO_DURATION: Final = -(2**31)  # in the chunk's table: a request without a duration …
 ZERO: Final = NO_DURATION + 1  # … and one that took exactly none, whose bucket is null in a histogram
@@ -27,6 +30,8 @@ COUNTS: Final = Shape(
 )
 HISTOGRAM: Final = Shape({"id": pl.Int32(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
 
+_FIGURES: Final = ("requests", "bytes", "timed", "us_min", "us_max", "us")
+
 
 def needs(keys: Sequence[str]) -> frozenset[str]:
     """The schema columns that a ranking reads."""
@@ -36,7 +41,7 @@ def needs(keys: Sequence[str]) -> frozenset[str]:
 def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Requests of one chunk → one row per (key…, status_class, bucket), with the first line of each."""
     columns = rows.select(
-        (pl.col("status").fill_null(0) // 100).cast(pl.UInt8).alias("status_class"),
+        status_class(),
         loghist.bucket(pl.col("duration_ms")).fill_null(ZERO).alias("bucket"),
         (pl.col("duration_ms") * 1000).round().cast(pl.Int64).alias("us"),
         pl.col("bytes").fill_null(0),
@@ -47,12 +52,12 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         us = us.fill_null(0)
     groups = Groups([*(rows[key] for key in keys), columns["status_class"], buckets])
     micros = us.to_numpy()
-    *values, status_class, bucket = groups.keys
+    *values, statuses, bucket = groups.keys
     timed = bucket != NO_DURATION
     return pl.DataFrame(
         [
             *(value.cast(pl.String).alias(key) for key, value in zip(keys, values, strict=True)),
-            status_class,
+            statuses,
             bucket,
             as_numbers(groups.counts).alias("requests"),
             groups.sums(columns["bytes"].to_numpy()).alias("bytes"),
@@ -65,7 +70,7 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     )
 
 
-class Ranking:
+class Ranking(State):
     """What is held of one ranking."""
 
     def __init__(self, keys: Sequence[str], cap: int) -> None:
@@ -74,15 +79,26 @@ class Ranking:
         self._histogram = Accumulator(HISTOGRAM)
 
     def add(self, table: pl.DataFrame) -> None:
-        """Add what `summarise` made of the next chunk."""
+        """Add the table of the next chunk, or of another ranking."""
         numbered = self.keys.number(table)
-        self._counts.add(numbered.select(list(COUNTS.schema)))
+        counted = numbered.drop_nulls("status_class") if numbered["status_class"].null_count() else numbered
+        self._counts.add(counted.select(list(COUNTS.schema)))
         timed = numbered.filter(pl.col("bucket") != NO_DURATION)
         self._histogram.add(timed.select("id", "bucket", count="timed"))
 
-    def fold(self, cap: int) -> None:
-        """Keep the `cap` keys with the most requests, of equals the first by name, and fold the others together."""
-        counts = self._counts.table()
+    def condense(self) -> Iterator[pl.DataFrame]:
+        """(key…, status_class, bucket, requests, bytes, timed, us_min, us_max, us, first): first the counts, whose
+        bucket is `NO_DURATION`, then the histogram, whose class of status is null."""
+        columns = [*self.keys.columns, "status_class", "bucket", *_FIGURES, "first"]
+        counts = self._counts.table().with_columns(bucket=pl.lit(NO_DURATION, pl.Int32))
+        nothing = {"status_class": None, "requests": 0, "bytes": 0, "us_min": None, "us_max": None, "us": 0}
+        absent = [pl.lit(value, COUNTS.schema[name]).alias(name) for name, value in nothing.items()]
+        for table in (counts, self._histogram.table().rename({"count": "timed"}).with_columns(absent)):
+            yield self.keys.restore(table).select(columns)
+
+    def fold(self, spec: ReportSpec) -> None:
+        """Keep the keys with the most requests, of equals the first by name, and fold the others together."""
+        cap, counts = spec.max_endpoints, self._counts.table()
         total = counts.filter(pl.col("id") != Keys.OTHER).group_by("id").agg(pl.col("requests").sum())
         if total.height <= cap:
             return
@@ -116,6 +132,3 @@ class Ranking:
             )
         )
         return self.keys.name(by_id)
-
-
-ENDPOINT_KEYS: Final = ("method", "endpoint")

@@ -1,62 +1,57 @@
-"""Requests, errors, latency and users of selections: whatever a condition is about.
+"""Requests, errors, latency and users of the requests that a condition is about (`--fail-if 'GET /api/*: p95 > 1s'`).
 
 A selection is a key like any other, so this is a ranking by it; only that a request may be in several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import polars as pl
 
 from logstats.summaries import ranking, users
+from logstats.summaries.aggregate import Aggregate
+from logstats.summaries.names import USER_KEYS
+from logstats.summaries.spec import ReportSpec, Selection
+
+NAME = "selections"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Selection:
-    """Requests for which `matches` is true (it is never null); it reads `columns` of the schema."""
-
-    name: str
-    matches: pl.Expr
-    columns: frozenset[str]
-    users: bool = False
+def users_of(selection: str) -> str:
+    """The name of the aggregate that counts the users of a selection."""
+    return f"users of {selection}"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What is made of one chunk: figures by selection, and the users of the selections whose users count."""
+def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
+    """The ranking of the selections, and the users of each selection whose users count."""
+    if spec.selections:
+        needs = ranking.needs(()).union(*(selection.columns for selection in spec.selections))
+        state = partial(SelectionRanking, ("selection",), len(spec.selections))
+        yield Aggregate(NAME, needs, partial(summarise, selections=spec.selections), state)
+    for selection in spec.selections:
+        if selection.users:
+            yield Aggregate(
+                users_of(selection.name),
+                selection.columns | USER_KEYS[spec.user_key] | {"timestamp"},
+                partial(_users, selection=selection, spec=spec),
+                users.state(spec),
+            )
 
-    figures: pl.DataFrame
-    users: dict[str, pl.DataFrame]
 
-
-def needs(selections: Sequence[Selection]) -> frozenset[str]:
-    """The schema columns that selections and their figures read."""
-    return ranking.needs(()).union(*(s.columns for s in selections)) if selections else frozenset()
-
-
-def summarise(rows: pl.DataFrame, selections: Sequence[Selection], user_key: str, *, exact_users: bool) -> Part:
-    """Requests of one chunk, as each selection sees them."""
-    selected = {s.name: rows.filter(s.matches) for s in selections}
+def summarise(rows: pl.DataFrame, selections: Sequence[Selection]) -> pl.DataFrame:
+    """Requests of one chunk → what `ranking.summarise` gives by `selection`, the name of each."""
     columns = ["line", "status", "bytes", "duration_ms"]
-    named = [some.select(*columns, selection=pl.lit(name)) for name, some in selected.items()]
-    return Part(
-        ranking.summarise(pl.concat(named), ("selection",)),
-        {s.name: users.summarise(selected[s.name], user_key, exact=exact_users) for s in selections if s.users},
-    )
+    selected = [rows.filter(s.matches).select(*columns, selection=pl.lit(s.name)) for s in selections]
+    return ranking.summarise(pl.concat(selected), ("selection",))
 
 
-class Selections:
+def _users(rows: pl.DataFrame, selection: Selection, spec: ReportSpec) -> pl.DataFrame:
+    return users.summarise(rows.filter(selection.matches), spec.user_key, exact=spec.exact_users)
+
+
+class SelectionRanking(ranking.Ranking):
     """What is held of the selections."""
 
-    def __init__(self, selections: Sequence[Selection], *, exact_users: bool) -> None:
-        self.ranking = ranking.Ranking(("selection",), len(selections))
-        make = users.ExactUsers if exact_users else users.SketchedUsers
-        self.users: dict[str, users.ExactUsers | users.SketchedUsers] = {s.name: make() for s in selections if s.users}
-
-    def add(self, parts: Sequence[Part]) -> None:
-        """Add what `summarise` made of the next chunks."""
-        self.ranking.add(pl.concat([part.figures for part in parts]))
-        for name, held in self.users.items():
-            held.add(pl.concat([part.users[name] for part in parts]))
+    def fold(self, spec: ReportSpec) -> None:
+        """Every selection is kept: their number was chosen by the user."""

@@ -1,142 +1,104 @@
-"""Everything that a report is made of: all summaries, filled chunk by chunk."""
+"""All aggregates of a report together: what is made of a chunk, and what is held of everything read so far."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Final, TypeVar
 
 import polars as pl
 
 from logstats import allocators
-from logstats.summaries import latency, ranking, selections, traffic, users
-from logstats.summaries.names import USER_KEYS
+from logstats.summaries.aggregate import Aggregate, State
+from logstats.summaries.names import AGGREGATES
+from logstats.summaries.spec import ReportSpec
 
-_AT_ONCE: Final = 16  # chunks
+_CHUNKS_AT_ONCE: Final = 16
 _ROWS_AT_ONCE: Final = 500_000
 
+Summaries = dict[str, pl.DataFrame]
+"""A table for each aggregate, by its name; a table that is missing is empty."""
 
-@dataclass(frozen=True, slots=True)
-class ReportSpec:
-    """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute."""
-
-    by: tuple[str, ...] = ()
-    user_key: str = "auto"
-    exact_users: bool = False
-    max_endpoints: int = 10_000
-    over_time: bool = False
-    selections: tuple[selections.Selection, ...] = ()
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The schema columns that have to be read."""
-        rankings = [ranking.ENDPOINT_KEYS, *((column,) for column in self.by)]
-        columns = traffic.NEEDS | USER_KEYS[self.user_key] | selections.needs(self.selections)
-        if self.over_time:
-            columns |= latency.NEEDS
-        return columns.union(*(ranking.needs(keys) for keys in rankings))
+Kind = TypeVar("Kind", bound=State)
 
 
-@dataclass(frozen=True, slots=True)
-class Summaries:
-    """What a worker makes of one chunk."""
-
-    traffic: pl.DataFrame
-    endpoints: pl.DataFrame
-    breakdowns: dict[str, pl.DataFrame]
-    users: pl.DataFrame
-    events: pl.DataFrame | None
-    latency: pl.DataFrame | None
-    first: datetime | None
-    last: datetime | None
-    selections: selections.Part | None = None
+def aggregates(spec: ReportSpec) -> list[Aggregate]:
+    """The aggregates that make up this report, each with a name of its own."""
+    files = (import_module(f"logstats.summaries.{name}") for name in AGGREGATES)
+    return [aggregate for file in files for aggregate in file.aggregates(spec)]
 
 
-def summarise(rows: pl.DataFrame, wanted: ReportSpec) -> Summaries:
-    """Rows of one chunk to small tables.
+def needs(spec: ReportSpec) -> frozenset[str]:
+    """The schema columns that have to be read."""
+    return frozenset[str]().union(*(aggregate.needs for aggregate in aggregates(spec)))
 
-    They have `line`, the columns of `wanted.needs`, and `kind` and `level` where there may be events.
+
+def summarise(rows: pl.DataFrame, spec: ReportSpec) -> Summaries:
+    """Rows of one chunk → a small table for each aggregate.
+
+    The rows have `line`, the columns that the report `needs`, and `kind` and `level` where some may be events.
     """
-    first, last = rows["timestamp"].min(), rows["timestamp"].max()
-    events = None
+    kinds = {"all": rows, "requests": rows}
     if {"kind", "level"} <= set(rows.columns):
         is_event = rows["kind"] == "event"
-        events = rows.filter(is_event).select("level", "line")
-        rows = rows.filter(~is_event)
-    return Summaries(
-        traffic.summarise(rows),
-        ranking.summarise(rows, ranking.ENDPOINT_KEYS),
-        {column: ranking.summarise(rows, (column,)) for column in wanted.by},
-        users.summarise(rows, wanted.user_key, exact=wanted.exact_users),
-        events,
-        latency.summarise(rows) if wanted.over_time else None,
-        first if isinstance(first, datetime) else None,
-        last if isinstance(last, datetime) else None,
-        selections.summarise(rows, wanted.selections, wanted.user_key, exact_users=wanted.exact_users)
-        if wanted.selections
-        else None,
-    )
+        kinds["events"], kinds["requests"] = rows.filter(is_event), rows.filter(~is_event)
+    return {one.name: one.summarise(kinds[one.rows]) for one in aggregates(spec) if one.rows in kinds}
 
 
 class Statistics:
     """The merged summaries of everything read so far.
 
-    What comes is merged some chunks at a time: one merge of many small tables costs little more than one of two.
+    Summaries are merged some chunks at a time: one merge of many small tables costs little more than one of two.
     """
 
-    def __init__(self, wanted: ReportSpec) -> None:
-        self.wanted = wanted
-        self.traffic = traffic.Traffic()
-        self.endpoints = ranking.Ranking(ranking.ENDPOINT_KEYS, wanted.max_endpoints)
-        self.breakdowns = {column: ranking.Ranking((column,), wanted.max_endpoints) for column in wanted.by}
-        self.users = users.ExactUsers() if wanted.exact_users else users.SketchedUsers()
-        self.levels = traffic.Levels()
-        self.latency = latency.LatencyOverTime() if wanted.over_time else None
-        self.selections = selections.Selections(wanted.selections, exact_users=wanted.exact_users)
-        self.first: datetime | None = None
-        self.last: datetime | None = None
-        self._waiting: list[Summaries] = []
+    def __init__(self, spec: ReportSpec) -> None:
+        self.spec = spec
+        self.states = {aggregate.name: aggregate.state() for aggregate in aggregates(spec)}
+        self._pending: list[Summaries] = []
         self._rows = 0
 
-    def add(self, part: Summaries) -> None:
-        """Add the summaries of the next chunk, in the order of the lines."""
-        self._waiting.append(part)
-        self._rows += part.traffic.height + part.endpoints.height + part.users.height
-        if len(self._waiting) >= _AT_ONCE or self._rows > _ROWS_AT_ONCE:
+    def get(self, name: str, kind: type[Kind]) -> Kind:
+        """The state of an aggregate, which is of this kind. Raises KeyError if it was not asked for."""
+        state = self.states[name]
+        assert isinstance(state, kind)
+        return state
+
+    def add(self, summaries: Summaries) -> None:
+        """Add the summaries of the next chunk, in the order of the lines; or tables that `condense` gave."""
+        self._pending.append(summaries)
+        self._rows += sum(table.height for table in summaries.values())
+        if len(self._pending) >= _CHUNKS_AT_ONCE or self._rows > _ROWS_AT_ONCE:
             self.merge()
 
     def merge(self) -> None:
-        """Merge what is waiting; to be called before anything is read out."""
-        parts, self._waiting, self._rows = self._waiting, [], 0
-        if not parts:
+        """Merge the pending summaries. Call this before reading results."""
+        pending, self._pending, self._rows = self._pending, [], 0
+        if not pending:
             return
-        allocators.trim()  # what is kept comes to lie between what chunks took, and would hold it for ever
-        self.traffic.add(_in_order([part.traffic for part in parts]))
-        self.endpoints.add(_in_order([part.endpoints for part in parts]))
-        for column, held in self.breakdowns.items():
-            held.add(_in_order([part.breakdowns[column] for part in parts]))
-        self.users.add(pl.concat([part.users for part in parts]))
-        if self.latency is not None:
-            self.latency.add(_in_order([part.latency for part in parts if part.latency is not None]))
-        if selected := [part.selections for part in parts if part.selections is not None]:
-            self.selections.add(selected)
-        for part in parts:
-            if part.events is not None:
-                self.levels.add(part.events)
-            if part.first is not None and part.last is not None:
-                self.first = min(part.first, self.first or part.first)
-                self.last = max(part.last, self.last or part.last)
+        # What is kept would otherwise lie between what the chunks took, and hold that memory for ever.
+        allocators.trim()
+        for name, state in self.states.items():
+            if tables := [summaries[name] for summaries in pending if name in summaries]:
+                state.add(_concat(tables))
 
-    def fold(self, wanted: ReportSpec) -> None:
-        """Bring rankings that held more than was asked for down to it: those with the most requests stay."""
+    def fold(self, spec: ReportSpec) -> None:
+        """Reduce rankings that held more keys than was asked for: those with the most requests stay."""
         self.merge()
-        self.wanted = wanted
-        for held in (self.endpoints, *self.breakdowns.values()):
-            held.fold(wanted.max_endpoints)
+        self.spec = spec
+        for state in self.states.values():
+            state.fold(spec)
+
+    def condense(self) -> Iterator[Summaries]:
+        """Everything that is held, in pieces. Added to other statistics in this order, they count as these do."""
+        self.merge()
+        for name, state in self.states.items():
+            for table in state.condense():
+                yield {name: table}
 
 
-def _in_order(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """One table; `first`, a line within a chunk, becomes a number that grows from chunk to chunk."""
-    return pl.concat(
-        table.with_columns(first=pl.col("first").cast(pl.Int64) + (number << 32)) for number, table in enumerate(tables)
-    )
+def _concat(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """One table. `first`, a line within a chunk, becomes a number that grows from chunk to chunk."""
+    if "first" not in tables[0].columns:
+        return pl.concat(tables)
+    ordered = pl.col("first").cast(pl.Int64)
+    return pl.concat(table.with_columns(first=ordered + (number << 32)) for number, table in enumerate(tables))

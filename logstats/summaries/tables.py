@@ -47,11 +47,12 @@ class Shape:
             figures = [as_numbers(groups.totals(whole[name].to_numpy())) for name in self.sums]
             named = zip(self.schema, [*groups.keys, *figures], strict=True)
             return pl.DataFrame([column.alias(name) for name, column in named]).cast(pl.Schema(self.schema))
-        return whole.group_by(*self.keys).agg(
+        merged = (
             *(pl.col(c).sum() for c in self.sums),
             *(pl.col(c).min() for c in self.minima),
             *(pl.col(c).max() for c in self.maxima),
         )
+        return whole.group_by(*self.keys).agg(*merged) if self.keys else whole.select(*merged)
 
     @property
     def _counts_alone(self) -> bool:
@@ -124,6 +125,13 @@ class Keys:
         each = groups.spread(numbered["id"].fill_null(self.OTHER).to_numpy())
         return table.drop(*self.columns, "first").with_columns(as_numbers(each).alias("id"))
 
+    def restore(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The inverse of `number`: the key columns, and `first` for the order in which the keys came, for `id`."""
+        *_, last = self.columns
+        folded = pl.when("folded").then(pl.lit(schema.OTHER)).otherwise(last).alias(last)
+        named = self.name(table).with_columns(folded, first=pl.col("id").cast(pl.Int64))
+        return named.select(*self.columns, pl.exclude(*self.columns, "id", "folded"))
+
     def name(self, table: pl.DataFrame) -> pl.DataFrame:
         """Add the key columns to `id`; all of them null for `OTHER`, told apart by `folded`."""
         named = table.join(self._known, on="id", how="left")
@@ -131,20 +139,28 @@ class Keys:
 
 
 class Minutes:
-    """Holds the first `cap` distinct minutes that come, in the order of the lines; no minute is always held."""
+    """Holds the first `cap` distinct minutes that come, in the order of the lines; no minute (null) is always held."""
+
+    BEYOND: Final = -(2**62)  # stands for every further minute
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
-        self._known: set[int] = set()
+        self._known: dict[int, None] = {}  # in the order in which they came
 
-    def split(self, table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """(rows of minutes that are held, rows of further ones); `first` (line of first appearance) says the order."""
+    def fold(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Replace minutes beyond the cap by `BEYOND`; `first` (line of first appearance) says the order."""
         found = table.group_by("minute").agg(pl.col("first").min()).sort("first")["minute"].to_list()
-        new = [minute for minute in found if minute is not None and minute not in self._known]
+        new = [minute for minute in found if minute not in (None, self.BEYOND) and minute not in self._known]
         room = self.cap - len(self._known)
-        self._known.update(new[:room])
+        self._known.update(dict.fromkeys(new[:room]))
         if len(new) <= room:
-            return table, table.clear()
-        held = pl.Series("minute", [m for m in found if m in self._known], dtype=pl.Int64)
-        is_held = pl.col("minute").is_null() | pl.col("minute").is_in(held.implode())
-        return table.filter(is_held), table.filter(~is_held)
+            return table
+        over = pl.Series(new[room:], dtype=pl.Int64)
+        folded = pl.when(pl.col("minute").is_in(over.implode())).then(pl.lit(self.BEYOND, pl.Int64))
+        return table.with_columns(minute=folded.otherwise("minute"))
+
+    def restore(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Add `first`, from which another `Minutes` learns the order in which these came."""
+        order = pl.DataFrame({"minute": list(self._known)}, schema={"minute": pl.Int64}).with_row_index("first")
+        joined = table.join(order, on="minute", how="left")
+        return joined.with_columns(pl.col("first").cast(pl.Int64).fill_null(0))

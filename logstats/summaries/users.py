@@ -1,14 +1,21 @@
-"""Unique users: per minute and over the whole range, by HyperLogLog or, for whoever pays the memory, exactly.
+"""Unique users: per minute and over the whole range, by HyperLogLog, or exactly, which takes more memory.
 
 A range's users are the union of its minutes, never their sum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import ClassVar
+
 import polars as pl
 
 from logstats import schema
 from logstats.sketches import hll
+from logstats.summaries.aggregate import Aggregate, State
+from logstats.summaries.names import USER_KEYS
+from logstats.summaries.spec import ReportSpec
 from logstats.summaries.traffic import minute
 
 
@@ -32,25 +39,61 @@ def summarise(rows: pl.DataFrame, key: str, *, exact: bool) -> pl.DataFrame:
     return pl.DataFrame([seen["minute"], *hll.hash_strings(seen["user"])])
 
 
-class SketchedUsers:
+def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
+    """Part of every report."""
+    count = partial(summarise, key=spec.user_key, exact=spec.exact_users)
+    yield Aggregate("users", USER_KEYS[spec.user_key] | {"timestamp"}, count, state(spec))
+
+
+def state(spec: ReportSpec) -> type[Users]:
+    """The kind of state that counts users as they are asked for."""
+    return ExactUsers if spec.exact_users else SketchedUsers
+
+
+class Users(State):
+    """What is held of the users."""
+
+    exact: ClassVar[bool]
+    standard_error: ClassVar[float | None]
+
+    def total(self) -> int:
+        """Users of everything."""
+        raise NotImplementedError
+
+    def per_minute(self) -> pl.DataFrame:
+        """(minute, users), in order."""
+        raise NotImplementedError
+
+    def per_step(self, step: int) -> pl.DataFrame:
+        """(minute, users), in order: the union of each `step` minutes."""
+        raise NotImplementedError
+
+
+class SketchedUsers(Users):
     """Users by HyperLogLog: 16 KiB a minute at the most, standard error 0.81 %."""
 
     exact = False
-    standard_error: float | None = 1.04 / 128
+    standard_error = 1.04 / 128
 
     def __init__(self) -> None:
         self._sketches = hll.MinuteSketches()
         self._whole: list[pl.DataFrame] = []  # (minute, users) of minutes that were read out as they came
 
     def add(self, table: pl.DataFrame) -> None:
-        """Add what `summarise` made of the next chunk."""
+        """Add the table of the next chunk, or of other sketches."""
         if table.height:
             self._sketches.add(table)
 
-    def add_whole(self, table: pl.DataFrame) -> None:
-        """Add all there will ever be of some minutes, by minute, each register once: they are read out, and not kept.
+    def condense(self) -> Iterator[pl.DataFrame]:
+        """(minute, register, rank); a minute of null is the union of everything."""
+        assert not self._whole, "`add_whole` keeps no registers"
+        yield from self._sketches.to_rows()
 
-        A month of rollups takes a tenth of the time that it takes `add`; `per_step` needs what `add` keeps.
+    def add_whole(self, table: pl.DataFrame) -> None:
+        """Add some minutes that are complete, ordered by minute, each register once. They are estimated at once, and
+        their registers are not kept.
+
+        A month of rollups takes a tenth of the time of `add`. `per_step` and `condense` need the registers.
         """
         if table.height:
             self._sketches.add(table.select("register", "rank", minute=pl.lit(None, pl.Int64)))
@@ -69,7 +112,7 @@ class SketchedUsers:
         return self._sketches.per_minute() if step == 1 else self._sketches.per_step(step)
 
 
-class ExactUsers:
+class ExactUsers(Users):
     """Users counted one by one; memory grows with them."""
 
     exact = True
@@ -80,11 +123,15 @@ class ExactUsers:
         self._pending = 0
 
     def add(self, table: pl.DataFrame) -> None:
-        """Add what `summarise` made of the next chunk."""
+        """Add the table of the next chunk, or of another count."""
         self._pairs.append(table)
         self._pending += table.height
         if self._pending > max(1_000_000, self._pairs[0].height):
             self._merge()
+
+    def condense(self) -> Iterator[pl.DataFrame]:
+        """(minute, user), in one piece."""
+        yield self._merge()
 
     def _merge(self) -> pl.DataFrame:
         empty = pl.DataFrame(schema={"minute": pl.Int64, "user": pl.String})

@@ -15,7 +15,7 @@ import polars as pl
 from logstats import schema
 from logstats.archive.log import tables
 from logstats.kernels.columns import as_numbers
-from logstats.summaries import latency, ranking, traffic, users
+from logstats.summaries import endpoints, latency, ranking, traffic, users
 from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Shape
 
@@ -68,7 +68,8 @@ def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
-    groups = Groups(rows.select(traffic.key_columns(_KEYS[tables.TRAFFIC])).get_columns())
+    minute, *columns = _KEYS[tables.TRAFFIC]
+    groups = Groups(rows.select(traffic.minute().alias(minute), *columns).get_columns())
     times = rows["timestamp"].to_physical().to_numpy()
     number, is_event = pl.col("number"), pl.col("kind") == "event"
     counted = pl.DataFrame(
@@ -94,7 +95,7 @@ def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
     hours = requests.with_columns((pl.col("timestamp").to_physical() // _HOUR_US).alias("hour"))
-    ranked = ranking.summarise(hours, ("hour", *ranking.ENDPOINT_KEYS))
+    ranked = ranking.summarise(hours, ("hour", *endpoints.KEYS))
     bucket = pl.col("bucket")
     # In a chunk, what took no time and what has no duration are apart; here `timed` says how many took none.
     known = pl.when(~bucket.is_in([ranking.ZERO, ranking.NO_DURATION])).then(bucket)

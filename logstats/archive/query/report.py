@@ -24,12 +24,14 @@ from logstats.archive.query.rows import rows as read_rows
 from logstats.filters import Filters
 from logstats.formats.text import Text
 from logstats.pipeline import SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
-from logstats.summaries import ranking, traffic
-from logstats.summaries.statistics import ReportSpec, Statistics, Summaries, summarise
+from logstats.summaries import endpoints, ranking, traffic
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.statistics import Statistics, aggregates, needs, summarise
 from logstats.summaries.users import SketchedUsers
 
 HELD: Final = 10  # times as many keys of a ranking as are asked for, until it is folded at the end
 AT_ONCE: Final = 8_000_000  # rows of rollups in memory
+FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "users", "latency"}
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "us_min", "us_max", "us", "first")
@@ -56,8 +58,7 @@ def plan(wanted: ReportSpec, filters: Filters, *, rows: bool = False) -> Plan:
     """Where a report comes from; a pure function of what is asked for."""
     since, until = filters.since, filters.until
     told_apart = (
-        not wanted.by
-        and not wanted.selections
+        {aggregate.name for aggregate in aggregates(wanted)} <= FROM_ROLLUPS
         and wanted.user_key == rollups.USER_KEY
         and not wanted.exact_users
         and wanted.max_endpoints <= rollups.MAX_ENDPOINTS
@@ -90,7 +91,7 @@ def collect(
     Raises Gone if rows or columns that are needed are not there any more.
     """
     where = plan(wanted, filters, rows=rows)
-    columns = wanted.needs | filters.needs | {"kind", "level", "timestamp"}
+    columns = needs(wanted) | filters.needs | {"kind", "level", "timestamp"}
     frames = [read_rows(archive, *span, sorted(columns), snapshot=snapshot) for span in where.rows]
     statistics = Statistics(replace(wanted, max_endpoints=HELD * wanted.max_endpoints))
     counts = counts_of(archive, snapshot, filters.since, filters.until)
@@ -160,42 +161,43 @@ def _add_rollups(
         return lazy.with_columns(minute=_minute(time))
 
     try:
-        by_status, levels, ends = pl.collect_all(_traffic(scan(tables.TRAFFIC)))
-        endpoints = _endpoints(scan(tables.ENDPOINTS)).collect()
-        over_time = _latency(scan(tables.LATENCY)).collect() if statistics.wanted.over_time else None
+        by_time = _traffic(scan(tables.TRAFFIC))
+        found = dict(zip(by_time, pl.collect_all(by_time.values()), strict=True))
+        found["endpoints"] = _endpoints(scan(tables.ENDPOINTS)).collect()
+        if statistics.spec.over_time:
+            found["latency"] = _latency(scan(tables.LATENCY)).collect()
         users = scan(tables.USERS)
         if len({file.partition for file in parts.get(tables.USERS, [])}) < len(parts.get(tables.USERS, [])):
             users = users.group_by("minute", "register").agg(pl.col("rank").max()).sort("minute")
         registers = users.select("minute", "register", "rank").collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise unreadable(error) from None
-    counts.requests += int(by_status["requests"].sum())
-    for level, events in levels.iter_rows():
-        counts.events += events
-        statistics.levels.add_counted(level, events)
-    first, last = ends.row(0)
-    statistics.add(Summaries(by_status, endpoints, {}, registers.clear(), None, over_time, first, last))
-    users_held = statistics.users
-    if isinstance(users_held, SketchedUsers) and not statistics.wanted.over_time:
-        users_held.add_whole(registers)
+    counts.requests += int(found["statuses"]["requests"].sum())
+    counts.events += int(found["levels"]["events"].sum())
+    if statistics.spec.over_time:
+        found["users"] = registers
     else:
-        users_held.add(registers)
+        statistics.get("users", SketchedUsers).add_whole(registers)
+    statistics.add(found)
 
 
 def _minute(time: pl.Expr) -> pl.Expr:
     return time.to_physical().floordiv(traffic.MINUTE_US)
 
 
-def _traffic(rollup: pl.LazyFrame) -> list[pl.LazyFrame]:
-    """→ (minute, status, requests, bytes, first); (level, events); (first, last)."""
-    requests = (
-        rollup.filter(pl.col("kind") == "request")
-        .group_by("minute", "status")
+def _traffic(rollup: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+    """→ what `traffic`, `statuses`, `levels` and `times` make of rows."""
+    requests = rollup.filter(pl.col("kind") == "request")
+    by_class = (
+        requests.group_by("minute", traffic.status_class())
         .agg(pl.col("requests").sum(), pl.col("bytes").cast(pl.Int128).sum())
         .with_columns(first=pl.col("minute").rank("dense"))
     )
-    events = rollup.filter(pl.col("kind") == "event").group_by("level").agg(pl.col("events").sum()).sort("level")
-    return [requests, events, rollup.select(pl.col("first").min(), pl.col("last").max())]
+    by_status = requests.group_by("status").agg(pl.col("requests").sum())
+    events = rollup.filter(pl.col("kind") == "event").group_by("level").agg(pl.col("events").sum())
+    by_level = events.with_columns(first=pl.col("level").rank("ordinal"))
+    times = rollup.select(earliest=pl.col("first").min(), latest=pl.col("last").max())
+    return {"traffic": by_class, "statuses": by_status, "levels": by_level, "times": times}
 
 
 def _endpoints(rollup: pl.LazyFrame) -> pl.LazyFrame:
@@ -211,7 +213,7 @@ def _endpoints(rollup: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("minute").min().alias("first"),
         )
         .with_columns(pl.col("bucket").fill_null(none), first=pl.col("first").rank("dense"))
-        .select(*ranking.ENDPOINT_KEYS, *_RANKED)
+        .select(*endpoints.KEYS, *_RANKED)
     )
 
 

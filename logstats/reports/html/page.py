@@ -111,6 +111,7 @@ def tables(report: Report, rows: int, sort: str) -> list[grids.Grid]:
     found = [
         *grids.endpoints(report, rows, sort),
         *(grids.breakdown(report, column, min(rows, ROWS // 2)) for column in report.breakdowns),
+        *grids.own_tables(report, min(rows, ROWS // 2)),
         grids.statuses(report, listed),
         grids.levels(report, listed),
         grids.rejects(report, listed),

@@ -1,0 +1,102 @@
+"""What each aggregate of a report consists of: a function that summarises a chunk, and a state that merges.
+
+An aggregate is a file of this folder with a function `aggregates(spec)`, and a line in `names.AGGREGATES`. Most need
+no state of their own: `MergedTable` holds a table whose keys are few by nature, `CappedTable` one whose keys a stranger
+chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import polars as pl
+
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.tables import Accumulator, Keys, Shape
+
+MAX_KEYS: Final = 1_000  # of a `CappedTable`
+
+
+class State:
+    """What is held of one aggregate.
+
+    States merge by their tables: `add` takes what `summarise` makes of a chunk, and just as well what `condense` gives
+    of another state. A report over several processes, hosts or files is the same few additions.
+    """
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add the table of the next chunk, or of the state of later lines."""
+        raise NotImplementedError
+
+    def condense(self) -> Iterator[pl.DataFrame]:
+        """Everything that is held, as one keyed table in pieces; `add` of them, in order, gives the same state."""
+        raise NotImplementedError
+
+    def fold(self, spec: ReportSpec) -> None:
+        """Reduce a state that held more than was asked for to the caps of `spec`."""
+
+    def result(self) -> pl.DataFrame:
+        """The table that a report shows. Only an aggregate that has a title in `names.AGGREGATES` needs it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate: its name, the schema columns that it reads, and how it counts.
+
+    `summarise` makes a table of the rows of one chunk, in any thread. The rows have the columns that it `needs` and
+    `line`, the line within the chunk; they are requests, events or all rows. A column `first` in its result is a line
+    as well, and says in which order keys came. `state` makes the state that such tables are added to.
+    """
+
+    name: str
+    needs: frozenset[str]
+    summarise: Callable[[pl.DataFrame], pl.DataFrame]
+    state: Callable[[], State]
+    rows: Literal["requests", "events", "all"] = "requests"
+
+
+class MergedTable(State):
+    """The state of an aggregate that is a table of this shape, and no more."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._held = Accumulator(shape)
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add the table of the next chunk."""
+        self._held.add(table.select(list(self._held.shape.schema)))
+
+    def condense(self) -> Iterator[pl.DataFrame]:
+        """The merged table, in one piece."""
+        yield self._held.table()
+
+    def result(self) -> pl.DataFrame:
+        """The merged table, ordered by its keys."""
+        return self._held.table().sort(*self._held.shape.keys, nulls_last=True)
+
+
+class CappedTable(State):
+    """Counts (Int64) by keys that are texts. The first `cap` keys are held; the others are counted as `(other)`.
+
+    The tables are (key…, count…, first).
+    """
+
+    def __init__(self, keys: Sequence[str], counts: Sequence[str], cap: int = MAX_KEYS) -> None:
+        self._keys = Keys(keys, cap)
+        self._held = Accumulator(Shape({"id": pl.Int32()}, dict.fromkeys(counts, pl.Int64()), {}, {}))
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Add the table of the next chunk."""
+        self._held.add(self._keys.number(table).select(list(self._held.shape.schema)))
+
+    def condense(self) -> Iterator[pl.DataFrame]:
+        """(key…, count…, first), in one piece."""
+        yield self._keys.restore(self._held.table())
+
+    def result(self) -> pl.DataFrame:
+        """(key…, count…), the greatest first count first."""
+        (count, *_), keys = self._held.shape.sums, self._keys.columns
+        table = self._keys.restore(self._held.table()).drop("first")
+        return table.sort(count, *keys, descending=[True, *(False for _ in keys)])

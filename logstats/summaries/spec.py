@@ -1,0 +1,32 @@
+"""What is asked of the statistics of a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """Requests for which `matches` is true (it is never null). It reads these `columns` of the schema.
+
+    `users` says whether their unique users are counted, too.
+    """
+
+    name: str
+    matches: pl.Expr
+    columns: frozenset[str]
+    users: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSpec:
+    """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute."""
+
+    by: tuple[str, ...] = ()
+    user_key: str = "auto"
+    exact_users: bool = False
+    max_endpoints: int = 10_000
+    over_time: bool = False
+    selections: tuple[Selection, ...] = ()
