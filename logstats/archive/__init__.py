@@ -1,7 +1,7 @@
-"""Every log line kept once, in tiers of Parquet files, and one SQL query away.
+"""The archive: every log line is stored once, in tiers of Parquet files that SQL can query.
 
-log/      what happened: commits, their fold, paths, storage, writers     ingest/   lines → rows, rejects, rollups
-tiers/    when files move, what becomes of many small ones                query/    SQL, rows, reports from rollups
+log/      the commit log: commits, snapshots, paths, storage, writers     ingest/   lines → rows, rejects, rollups
+tiers/    the policy, moves between tiers, compaction                     query/    SQL, rows, reports from rollups
 publish/  what is derived for other programs: catalog.sql
 
 `archive.Archive` opens one; `add`, `create`, `status`, `files`, `verify` and `repair` are what the commands do.

@@ -1,4 +1,4 @@
-"""`archive add`: sweep what nothing needs, ingest the sources, compact what they left in many small files."""
+"""`archive add`: delete orphans, ingest the sources, then compact the many small files that this left."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def add(
     listener: Listener,
     interrupt: Interrupt | None = None,
 ) -> Added:
-    """Add what the archive does not have yet of some sources; each line is in it once, whatever happens.
+    """Add those lines of the sources that the archive does not have yet. Each line is stored exactly once.
 
-    A source that cannot be read, or whose format nobody knows, is told to the listener, and the others are still
-    added. Raises LogstatsError if the archive cannot be read or written: then everything up to the last commit is in
-    it, and running the same again adds the rest.
+    A source that cannot be read, or whose format is unknown, is reported to the listener; the others are still added.
+    Raises LogstatsError if the archive cannot be read or written. Everything up to the last commit is stored by then,
+    and calling this again with the same sources adds the rest.
     """
     sweep(archive, options.now())
     with Workspace(archive) as workspace:

@@ -12,7 +12,7 @@ class Archive(CommitLog):
     """An archive on disk. Open one with `Archive.open`."""
 
     def publish(self, snapshot: Snapshot, within: str) -> None:
-        """Write what is derived from a snapshot: the checkpoint, now and then, and `catalog.sql`. Raises
+        """Write the files that are derived from a snapshot: `catalog.sql`, and every 32 commits the checkpoint. Raises
         LogstatsError."""
         super().publish(snapshot, within)
         self.storage.replace(paths.CATALOG, catalog.script(snapshot).encode(), within)

@@ -1,4 +1,4 @@
-"""`archive init`: a folder becomes an archive."""
+"""`archive init`: make an archive of a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from logstats.archive.tiers.policy import TEMPLATE
 
 
 def init(root: str | Path) -> Archive:
-    """Make an archive: its first commit, and `lifecycle.toml` to be edited. Raises ArchiveError if there is one."""
+    """Write the first commit and a `lifecycle.toml` for the user to edit. Raises ArchiveError if the folder is an
+    archive already."""
     archive = Archive(root)
     try:
         (archive.root / paths.COMMITS).mkdir(parents=True, exist_ok=True)

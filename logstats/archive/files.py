@@ -22,9 +22,9 @@ def select(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Snapshot:
-    """A snapshot with the files only that may hold rows of since ≤ t < until, of one table or tier.
+    """The snapshot, reduced to the files of one table or tier that may hold rows of since ≤ t < until.
 
-    Raises UsageError for a table or a tier that there is not.
+    Raises UsageError for an unknown table or tier.
     """
     for option, name, known in (("--table", table, tables.TABLES), ("--tier", tier, tables.TIERS)):
         if name is not None and name not in known:
@@ -42,13 +42,13 @@ def _paths(archive: Archive, chosen: Snapshot, table: str | None) -> Iterator[st
 
 
 def _json(archive: Archive, chosen: Snapshot, table: str | None) -> Iterator[str]:
-    """What the commits say of each file, with its absolute path."""
+    """What the commits record of each file, with its absolute path."""
     files = [{**file.to_json(), "path": archive.storage.at(file.path)} for file in chosen.files.values()]
     yield json.dumps({"archive": str(archive.root), "commit": chosen.number, "files": files})
 
 
 def _sql(archive: Archive, chosen: Snapshot, table: str | None) -> Iterator[str]:
-    """Views over the files, which DuckDB from 1.5 on takes; for all tables, with the macros of catalog.sql."""
+    """Views over the files, for DuckDB 1.5 or later. Of all tables, together with the macros of catalog.sql."""
     yield f"-- {catalog.comment(archive.root)}, after commit {chosen.number}"
     yield "SET TimeZone = 'UTC';"
     held = {file.table for file in chosen.files.values()}

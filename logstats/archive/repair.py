@@ -1,7 +1,8 @@
-"""`archive verify --repair`: what can be made again is made again, as a commit; what cannot is said.
+"""`archive verify --repair`: rebuild damaged files that can be derived from others, and report those that cannot.
 
-Rollups come from the rows of their days, where all of these are still there with the columns that rollups need. The
-checkpoint and catalog.sql come from the commits. Rows, rejected lines and commits have no other source than a backup.
+Rollups are rebuilt from the rows of their days, if all of these are still stored with the columns that rollups need.
+The checkpoint and catalog.sql are rebuilt from the commits. Rows, rejected lines and commits can only come from a
+backup.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from logstats.archive.log.writer import Workspace
 from logstats.archive.query import rows
 from logstats.archive.verify import NEEDED, Finding, deleted_days
 
-_BUDGET = 2 << 20  # bytes of a rollup in memory
+_BUDGET = 2 << 20  # bytes of a rollup that are held in memory
 _RESTORE = "bring it back from a backup"
 
 
 def repair(archive: Archive, *, progress: Callable[[float], None] | None = None) -> Iterator[Finding]:
-    """Make anew what can be: what was done is a note, what could not be is damage. Raises Damaged if the commits
-    themselves are not whole, since nothing else says what there was."""
+    """Rebuild what can be rebuilt. A finding that is a note tells what was done; any other one tells what is still
+    damaged. Raises Damaged if a commit is damaged, because nothing else records what the archive held."""
     commits = list(archive.commits())
     snapshot = Snapshot().after(commits)
     readable = _has_readable_checkpoint(archive)
@@ -67,7 +68,7 @@ def repair(archive: Archive, *, progress: Callable[[float], None] | None = None)
 
 
 def _has_readable_checkpoint(archive: Archive) -> bool:
-    """Whether there is one that can be read, or none at all."""
+    """Whether the checkpoint can be read, or does not exist."""
     try:
         archive.checkpoint()
     except Damaged:
@@ -76,7 +77,7 @@ def _has_readable_checkpoint(archive: Archive) -> bool:
 
 
 def _related(snapshot: Snapshot, file: DataFile) -> tuple[list[DataFile], list[DataFile]]:
-    """The files of the rollup that lie in the same days or month, and the files of the rows of these."""
+    """(the files of the same rollup in the same days or month, the files of the rows of these days)."""
     unit = min(
         (one.partition for one in snapshot.select(file.table) if _overlap(one.partition, file.partition)), key=len
     )

@@ -1,4 +1,4 @@
-"""What an archive holds, and what is due."""
+"""The contents of an archive, and the steps that its policy has due."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from logstats.archive.tiers.policy import Policy, Step, plan
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The files of a tier, of all rollups, or of the rejects. `ratio` is their bytes to those of the lines that their
-    rows were (of rollups: of all lines), None if that is nothing."""
+    """The files of a tier, of all rollups, or of the rejects. `ratio` is their bytes, divided by the bytes of the log
+    lines that their rows came from (for rollups: of all lines); None if there were no lines."""
 
     name: str
     days: int
@@ -31,8 +31,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """An archive after commit `number`: `counts` of all lines that were ever added, what is `held` by tier, files that
-    wait to be deleted, sources in the order in which they came, and the steps that are `due` (None: no policy)."""
+    """An archive after commit `number`: the `counts` of all lines ever added, the files `held` by tier, the files that
+    wait to be deleted, the sources in the order in which they were added, and the steps that are `due` (None if there
+    is no policy)."""
 
     root: str
     number: int
@@ -46,11 +47,11 @@ class Status:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files that are held."""
+        """The size of all files that are held."""
         return sum(one.bytes for one in self.held)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The JSON form."""
         return {
             "archive": self.root,
             "commit": self.number,
@@ -76,7 +77,7 @@ class Status:
 
 
 def status(archive: Archive, snapshot: Snapshot, policy: Policy | None, now: datetime) -> Status:
-    """A pure function of snapshot, policy and time."""
+    """The status at a given time; a pure function, which reads no files."""
     total = Counts()
     for source in snapshot.sources.values():
         total += source.counts
@@ -99,7 +100,7 @@ def status(archive: Archive, snapshot: Snapshot, policy: Policy | None, now: dat
 def _held(name: str, files: Iterable[DataFile], total: Counts) -> Held:
     files = list(files)
     rows, size = sum(file.rows for file in files), sum(file.bytes for file in files)
-    # A line has the average length: what each row took is not known any more.
+    # The length of the line that a row came from is not stored, so the average length is used.
     lines = total.lines if name == "rollups" else rows
     raw = total.bytes * lines / total.lines if total.lines else 0
     return Held(

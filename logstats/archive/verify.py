@@ -1,4 +1,4 @@
-"""Whether an archive is as its commits say: every file, every digest, every count."""
+"""Check an archive against its commits: every file, every digest, every count."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RESTORE: Final = "bring it back from a backup; queries of other files still wor
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something at a path. A `note` is good to know; everything else is damage."""
+    """Something found at a path. A `note` is information only; any other finding is damage."""
 
     path: str
     what: str
@@ -40,9 +40,10 @@ class Finding:
 def verify(
     archive: Archive, *, deep: bool = False, progress: Callable[[float], None] | None = None
 ) -> Iterator[Finding]:
-    """Check the commits, then every file against them, then the rollups against the rows, then what else lies there.
+    """Check the commits, then every file against them, then the rollups against the rows, then look for files that no
+    commit names.
 
-    With `deep`, rollups are computed again from the rows. Whatever is damaged, the rest is still checked.
+    With `deep`, rollups are computed again from the rows and compared. Damage does not stop the check of the rest.
     """
     torn: list[Damaged] = []
     commits = list(archive.commits(torn))
@@ -68,7 +69,7 @@ def verify(
 
 
 def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, whole: bool) -> Iterator[Finding]:
-    """Whether what is written of the commits is what they say."""
+    """Check the files that are derived from the commits: the checkpoint and `catalog.sql`."""
     try:
         checkpoint = archive.checkpoint()
     except Damaged:
@@ -95,7 +96,7 @@ def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, who
 
 
 def _damage(archive: Archive, file: DataFile) -> str | None:
-    """What is wrong with a data file."""
+    """Describe what is wrong with a data file; None if nothing is."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -124,7 +125,7 @@ def _damage(archive: Archive, file: DataFile) -> str | None:
 
 
 def _range(metadata: Any, column: int) -> tuple[datetime, datetime]:
-    """The least and greatest time in a file, from the statistics of its row groups."""
+    """The first and last time in a file, from the statistics of its row groups."""
     found = [metadata.row_group(number).column(column).statistics for number in range(metadata.num_row_groups)]
     return min(one.min for one in found), max(one.max for one in found)
 
@@ -146,7 +147,7 @@ def _rollups(
     *,
     deep: bool,
 ) -> Iterator[Finding]:
-    """Day by day: rollups against one another, and against the rows, but for the days whose rows are `gone`."""
+    """Compare, day by day, the rollups with one another and with the rows, except for days whose rows are `gone`."""
     files = sorted(
         (file for file in snapshot.files.values() if file.table != tables.REJECTS), key=lambda file: file.partition[:3]
     )
@@ -185,7 +186,7 @@ def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataF
 def _recomputed(
     archive: Archive, files: list[DataFile], stored: dict[str, pl.DataFrame], path: str
 ) -> Iterator[Finding]:
-    """The rollups that the rows of a day give now, against those that were stored."""
+    """Compare the stored rollups of a day with rollups computed again from its rows."""
     lacking = {column for file in files if file.columns is not None for column in NEEDED - set(file.columns)}
     if lacking:
         columns = ", ".join(sorted(lacking))
@@ -206,8 +207,8 @@ def _recomputed(
 
 
 def _told(rollup: pl.DataFrame) -> list[pl.DataFrame]:
-    """What a rollup says, however many commits it came from. (The first and last time in a minute are those of a
-    commit's rows in it.)"""
+    """A rollup in a form that does not depend on how many commits wrote it. (Each commit stores the first and last time
+    of its own rows in a minute, so these are merged by minute.)"""
     if "first" not in rollup.columns:
         return [rollup]
     times = rollup.group_by("minute").agg(pl.col("first").min(), pl.col("last").max()).sort("minute")
@@ -215,7 +216,7 @@ def _told(rollup: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _folded(table: pl.DataFrame) -> bool:
-    """Whether something lay beyond a cap: then the rows alone do not say what was folded."""
+    """Whether keys were folded into `(other)` because of a cap. The rows alone do not tell which ones were."""
     texts = [name for name, kind in table.schema.items() if kind == pl.String]
     return bool(texts) and bool(table.select((pl.col(texts) == schema.OTHER).any()).row(0).count(True))
 
@@ -228,7 +229,7 @@ _PARTS: Final = 64  # rollups of chunks, before they are merged
 
 
 def deleted_days(commits: Iterable[Commit]) -> set[paths.Partition]:
-    """The days whose rows a policy has deleted."""
+    """The days whose rows were deleted by the policy."""
     days: set[paths.Partition] = set()
     for commit in commits:
         if commit.what == "tier" and commit.note.get("to") == "deleted":
@@ -238,9 +239,10 @@ def deleted_days(commits: Iterable[Commit]) -> set[paths.Partition]:
 
 
 def _others(archive: Archive, *, whole_log: bool) -> Iterator[Finding]:
-    """Files that no commit names: of a writer at work, left by one that died, or foreign."""
+    """Report files that no commit names: those of a running writer, those left by one that died, and foreign ones."""
     lying = list(_lying(archive))
-    # In this order: whoever is at work now may have committed by then, and what it has not is in its journal.
+    # The order matters: a writer that is running now may commit before the snapshot is read, and its journal names the
+    # files that it has not committed.
     begun: dict[str, bool] = {}
     try:
         for alive, some in writer.writers(archive):
@@ -278,7 +280,7 @@ _UNNAMED: Final = "it may be deleted; adding the logs again adds what it held"
 
 
 def _lying(archive: Archive) -> Iterator[str]:
-    """Every file in the folders of an archive, and of tiers that lie elsewhere, but for the few known ones."""
+    """Every file in the archive's folders and in tier folders outside it, except the few that are always there."""
     tiers = [
         f"{base}/{tier}" for base in sorted(archive.places.elsewhere()) for tier in (*tables.TIERS, paths.REPLACED)
     ]

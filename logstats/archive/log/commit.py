@@ -1,4 +1,4 @@
-"""One change of an archive: which files come and go, and how far each source was read."""
+"""One change of an archive: the files that it adds and removes, and how far each source was read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from logstats.archive.log import paths, tables
 from logstats.archive.log.paths import Partition
 from logstats.errors import LogstatsError
 
-VERSION: Final = 1  # of what the commits say
+VERSION: Final = 1  # of the format of commits
 
 
 class ArchiveError(LogstatsError):
-    """An archive that is not there, or not as its commits say."""
+    """There is no archive, or it does not match its commits."""
 
 
 class Damaged(ArchiveError):
-    """A file that says what is in the archive, and cannot be believed: its `path`, and what is `wrong` with it."""
+    """A commit, checkpoint or catalog that is damaged: its `path`, and what is `wrong` with it."""
 
     def __init__(self, path: str, wrong: str, hint: str) -> None:
         super().__init__(f"{path}: {wrong}", hint)
@@ -28,7 +28,7 @@ class Damaged(ArchiveError):
 
 
 class CorruptCommit(Damaged):
-    """A commit that is missing, cut off, changed, or not the one that belongs here."""
+    """A commit that is missing, truncated, changed, or taken from another archive."""
 
     def __init__(self, number: int, what: str, hint: str = "") -> None:
         super().__init__(
@@ -40,15 +40,16 @@ class CorruptCommit(Damaged):
 
 
 class Conflict(Exception):
-    """What was made for a commit is no longer right: somebody else's came first. Look again, make it anew."""
+    """A commit that was prepared no longer applies, because another writer's commit came first. Prepare it again from
+    the latest snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One Parquet file. `path` is relative to the archive, or absolute in a tier that lies elsewhere.
+    """One Parquet file. `path` is relative to the archive, or absolute in a tier folder outside it.
 
-    `first` and `last` are the least and greatest value of the table's time column (`tables.time_column`). `columns`
-    are those that the policy kept of a row in the cold tier; None is all of the table's.
+    `first` and `last` are the minimum and maximum of the table's time column (`tables.time_column`). `columns` are the
+    columns that the policy keeps in the cold tier; None means all columns of the table.
     """
 
     path: str
@@ -67,13 +68,13 @@ class DataFile:
         return paths.partition_in(self.path)
 
     def to_json(self) -> dict[str, Any]:
-        """As in a commit."""
+        """The JSON form, as in a commit."""
         value = {name: getattr(self, name) for name in self.__slots__ if name != "columns" or self.columns is not None}
         return {**value, **_times(first=self.first, last=self.last)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], places: paths.Places) -> Self:
-        """As in a commit. Raises ValueError for what no archive says."""
+        """The inverse of `to_json`. Raises ValueError for values that no archive contains."""
         columns = tuple(value["columns"]) if "columns" in value else None
         path = places.checked(value["path"], value["table"], value["tier"])
         if columns is not None and not set(columns) <= set(tables.columns(value["table"])):
@@ -87,8 +88,8 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How far a source was once read: so many decompressed bytes and lines, the digest of what follows the last whole
-    block before it (see `sources`), and the W3C directives in force there."""
+    """A position up to which a source was read: decompressed bytes and lines, the digest of the bytes after the last
+    whole block before it (see `ingest.known_sources`), and the W3C directives in force there."""
 
     bytes: int
     lines: int
@@ -98,8 +99,8 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Lines, accounted for: lines = requests + events + rejected + ignored. `invalid` are values without meaning, by
-    field; `invalid_durations` are those of durations, which older commits have alone."""
+    """Numbers of lines: lines = requests + events + rejected + ignored. `invalid` counts meaningless values by field.
+    Commits of older versions only have `invalid_durations`."""
 
     lines: int = 0
     bytes: int = 0
@@ -123,12 +124,12 @@ def _added(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A log that was read, known by its content.
+    """A log that was read. It is recognised by its content.
 
-    `blocks` are the digests of its whole blocks up to the last end, `heads` those of its first lines, `ends` where
-    earlier commits and the last one stopped, `places` the files that hold it: `device:inode` to (size, digest of the
-    last bytes), a shortcut that spares reading it again. `label` is its --source-name: sources of different labels are
-    never taken for one another. `counts` is what this archive took of it.
+    `blocks` are the digests of its whole blocks up to the last end, `heads` the digests of its first lines, and `ends`
+    the positions at which commits stopped. `places` maps files that hold it (`device:inode`) to (size, digest of the
+    last bytes), so that an unchanged file need not be read again. `label` is its --source-name: sources of different
+    labels are never matched. `counts` are its lines in this archive.
     """
 
     id: str
@@ -143,16 +144,16 @@ class Source:
 
     @property
     def end(self) -> End:
-        """How far it was read."""
+        """The position up to which it was read."""
         return self.ends[-1]
 
     def to_json(self) -> dict[str, Any]:
-        """As in a checkpoint."""
+        """The JSON form, as in a checkpoint."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """As in a checkpoint."""
+        """The inverse of the JSON form in a checkpoint."""
         return cls(
             **{
                 **value,
@@ -167,10 +168,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """A source, read further, in one commit: `blocks` are those after the known ones, `counts` what was added.
+    """The progress of one source in one commit: `blocks` follow those already known, `counts` are the lines added.
 
-    `start` is the end that it went on from: the number of blocks known there, and its bytes and lines. A source that
-    is new has started at 0, or at an end of another (`parent`) that begins alike.
+    `start` is the position that reading continued from, as blocks, bytes and lines. A new source starts at 0, or at an
+    end of the source (`parent`) with which it shares its beginning.
     """
 
     id: str
@@ -189,7 +190,7 @@ class Advance:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """As in a commit."""
+        """The inverse of the JSON form in a commit."""
         return cls(
             **{
                 **value,
@@ -203,7 +204,7 @@ class Advance:
         )
 
     def applied(self, sources: Mapping[str, Source]) -> Source:
-        """The source as it is after this commit."""
+        """The source after this commit."""
         before = sources.get(self.id)
         if before is None:
             origin = sources[self.parent] if self.parent else None
@@ -225,11 +226,12 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One change. `what` ran: `init`, `add`, `compact`, `tier`, `sweep`; `note` says more about it to people.
+    """One change. `what` is the command that made it: `init`, `add`, `compact`, `tier`, `sweep`, `repair`; `note` adds
+    details for people.
 
-    `removed` are paths that stop being part of the archive, `deleted` removed ones whose files are gone by now.
-    `writer` made it, and `previous` is the SHA-256 of the file of the commit before (both are empty in commits of the
-    first versions); `digest`, that of its own file, is known once there is one.
+    `removed` are paths that stop being part of the archive, `deleted` are paths removed by earlier commits whose files
+    were deleted since. `writer` is the id of the writer, `previous` the SHA-256 of the preceding commit's file (both
+    are empty in commits of the first versions), and `digest` the SHA-256 of its own file, once it is written.
     """
 
     what: str
@@ -248,14 +250,14 @@ class Commit:
 
     @property
     def counts(self) -> Counts:
-        """What it added of all sources."""
+        """The lines that it added, of all sources."""
         total = Counts()
         for source in self.sources:
             total += source.counts
         return total
 
     def to_json(self) -> dict[str, Any]:
-        """As in its file."""
+        """The JSON form, as in the commit's file."""
         return {
             "number": self.number,
             "version": self.version,
@@ -274,8 +276,8 @@ class Commit:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], places: paths.Places, digest: str = "") -> Self:
-        """As in its file, whose digest is given. Raises ArchiveError, ValueError, KeyError, TypeError,
-        AttributeError."""
+        """The inverse of `to_json`; `digest` is that of the file. Raises ArchiveError, ValueError, KeyError, TypeError
+        or AttributeError."""
         if value["version"] > VERSION:
             raise ArchiveError(
                 f"commit {value['number']} was written by {value['by']}, which is newer than this program",

@@ -1,8 +1,8 @@
-"""No reader gets a damaged file: what is handed out has the SHA-256 that its commit says.
+"""Checks data files before they are read, so that no figure comes from a damaged one.
 
-The checksums of Parquet pages cover neither the footer nor the headers of pages, and Polars and DuckDB do not look at
-them. So each file is read through once by whoever opened the archive, before any reader opens it: about 1 GB/s and
-core, from the page cache from then on. Files that a question does not need are not looked at.
+The checksums of Parquet pages cover neither the footer nor the headers of pages, and Polars and DuckDB do not verify
+them. So each file that a question needs is first compared with the SHA-256 in its commit, once per process. That reads
+about 1 GB/s on each core, and leaves the file in the page cache for its reader.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HINT: Final = (
 
 
 class DamagedFile(ArchiveError):
-    """A data file that is not what was written."""
+    """A data file whose content has changed since it was written."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path}: {what}", HINT)
@@ -39,10 +39,10 @@ class Integrity:
 
     def __init__(self, storage: LocalStorage) -> None:
         self._storage = storage
-        self._good: dict[str, tuple[str, tuple[int, ...]]] = {}  # path → its SHA-256, and the file's inode, size, time
+        self._good: dict[str, tuple[str, tuple[int, ...]]] = {}  # path → SHA-256, and inode, size and times of the file
 
     def paths(self, files: Iterable[DataFile]) -> list[str]:
-        """Where the files lie, for a reader. Raises DamagedFile for the first that is not as it was written."""
+        """The places of the files, for a reader. Raises DamagedFile for the first one that is damaged or missing."""
         files = list(files)
         unsure = [file for file in files if self._good.get(file.path) != (file.sha256, self._signature(file.path))]
         if len(unsure) > 1:
@@ -56,7 +56,7 @@ class Integrity:
         return [self._storage.at(file.path) for file in files]
 
     def damage(self, file: DataFile) -> str | None:
-        """What is wrong with the bytes of a file; None if they are those that were written."""
+        """Describe the damage of a file; None if its bytes are those that were written."""
         try:
             size = self._storage.size(file.path)
             if size is None:

@@ -1,14 +1,14 @@
-"""The state of an archive: the fold of its commits.
+"""The commit log: reading commits, folding them into a snapshot, appending one.
 
-A commit is one file, `commits/00000042.json`, that appears whole and under a number that was free: that instant is
-the change. What it says was added is in place and durable before; what it says was removed stays until a sweep, a day
-later. So a reader needs nothing but a number, and a crash leaves the archive as before a commit or as after it.
-`checkpoint.json` is the fold up to some number, to spare reading them all; it can be made anew at any time.
+A commit is one file, `commits/00000042.json`, which is created whole and under a free number: that is the instant of
+the change. The files that it adds are in place and durable before; the files that it removes are kept for a day, until
+a sweep. So a snapshot is identified by a number, and a crash leaves the archive as it was before a commit or after it.
+`checkpoint.json` is the snapshot after some commit, so that earlier ones need not be read; it can be rebuilt at any
+time.
 
-The commits are listed, never guessed, and a commit that is missing is an error, never an end: every number from 1 up
-to the last is there, each commit holds the digest of the one before, and neither the checkpoint nor `catalog.sql`
-was written after a commit that is not there. Anything else is damage, which whoever asks for a snapshot is told, and
-nothing is added to such a log.
+A missing commit is an error, not the end of the log. Every number from 1 to the last must be present, each commit holds
+the digest of the one before, and neither the checkpoint nor `catalog.sql` may have been written after a commit that is
+missing. Anything else is damage: `snapshot` raises it, and nothing is appended to such a log.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from logstats.errors import LogstatsError
 
 _CHECKPOINT_EVERY: Final = 32  # commits
 _CATALOG: Final = re.compile(rb"-- logstats \S{1,40}: after commit (\d{1,15})\.")  # how catalog.sql begins
-_ODD: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)  # of a document
+_ODD: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)  # a malformed document
 
 
 class CommitLog:
@@ -59,11 +59,10 @@ class CommitLog:
     def snapshot(self, number: int | None = None, *, lenient: bool = False) -> Snapshot:
         """The archive as it is, or as it was after commit `number`.
 
-        Raises Damaged if the log is. If `lenient`, the snapshot is the archive up to where its log is whole, and names
-        the damage.
+        Raises Damaged if the log is damaged. If `lenient`, the snapshot ends before the damage, and `torn` names it.
         """
         torn: list[Damaged] | None = [] if lenient else None
-        # In this order: what these two say was written after commits that are there by now.
+        # The order matters: both files are written after the commits that they refer to, so those exist by now.
         written = self._written(torn)
         start = self._start(torn)
         last = self._last({paths.CHECKPOINT: start.number, paths.CATALOG: written}, torn)
@@ -90,7 +89,8 @@ class CommitLog:
         return replace(snapshot, torn=tuple(torn))
 
     def commits(self, torn: list[Damaged] | None = None) -> Iterator[Commit]:
-        """All commits, in order. Raises Damaged, or adds it to `torn` and goes on with those that are there."""
+        """All commits, in order. Raises Damaged; or appends it to `torn`, if given, and continues with the commits that
+        can be read."""
         numbers = self._listed()
         last = self._last({}, torn, numbers)
         for number in (*range(1, last + 1), *(number for number in numbers if number > last)):
@@ -102,7 +102,7 @@ class CommitLog:
                 torn.append(error)
 
     def read_commit(self, number: int) -> Commit | None:
-        """One commit; None if there is none of this number. Raises CorruptCommit."""
+        """One commit; None if the number is free. Raises CorruptCommit."""
         try:
             data = self.storage.read(paths.commit_path(number))
             if data is None:
@@ -121,7 +121,7 @@ class CommitLog:
         return commit
 
     def checkpoint(self) -> Snapshot | None:
-        """The fold that is written; None if there is none (or one of another version). Raises Damaged."""
+        """The snapshot in the checkpoint; None if there is no checkpoint of this version. Raises Damaged."""
         hint = f"delete {paths.CHECKPOINT}: the commits say it all, and it is made anew"
         try:
             data = self.storage.read(paths.CHECKPOINT)
@@ -143,8 +143,8 @@ class CommitLog:
         return commit
 
     def _listed(self) -> list[int]:
-        """The numbers of all commits that are there, in order."""
-        self.storage.plain(f"{paths.COMMITS}/x")  # a link to the commits of another archive is none
+        """The numbers of all commits in the folder, in order."""
+        self.storage.plain(f"{paths.COMMITS}/x")  # a link to the commits of another archive is refused
         try:
             names = [place.name for place in (self.root / paths.COMMITS).iterdir()]
         except OSError as error:
@@ -155,15 +155,15 @@ class CommitLog:
     def _last(
         self, written: dict[str, int], torn: list[Damaged] | None = None, numbers: list[int] | None = None
     ) -> int:
-        """The last commit before any gap. Raises CorruptCommit, or adds it to `torn`, if there is a gap, or if some
-        file (given with a number) was written after a commit that is not there."""
+        """The number of the last commit before any gap. Raises CorruptCommit, or appends it to `torn`, if there is a
+        gap, or if a file in `written` was written after a commit that is missing."""
         numbers = self._listed() if numbers is None else numbers
         last = 0
         missing: CorruptCommit | None = None
         for number in numbers:
             while last + 1 < number and missing is None:
                 if (self.root / paths.commit_path(last + 1)).exists():
-                    last += 1  # it appeared while the folder was listed, as did the one after it
+                    last += 1  # created while the folder was listed, as was the one after it
                 else:
                     missing = CorruptCommit(last + 1, f"the commit is missing, and {number} is there", _LOST)
             if missing is not None:
@@ -180,7 +180,7 @@ class CommitLog:
         return last
 
     def _written(self, torn: list[Damaged] | None) -> int:
-        """The commit after which `catalog.sql` was written, as its first line says; 0 if it says none."""
+        """The number of the commit after which `catalog.sql` was written, from its first line; 0 if there is none."""
         try:
             found = _CATALOG.match(self.storage.read(paths.CATALOG, 100) or b"")
         except (OSError, ForeignPath) as error:
@@ -192,7 +192,7 @@ class CommitLog:
         return int(found[1]) if found else 0
 
     def _start(self, torn: list[Damaged] | None) -> Snapshot:
-        """The checkpoint, if it is one of the commits that are there; else the archive before its first commit."""
+        """The checkpoint, if it belongs to these commits; else the empty snapshot before the first commit."""
         try:
             checkpoint = self.checkpoint()
             if checkpoint is None or checkpoint.number == 0:
@@ -214,10 +214,10 @@ class CommitLog:
     # -- appending
 
     def commit(self, make: Callable[[Snapshot], Commit | None], within: str) -> Snapshot:
-        """Let a commit appear: `make` is given the latest snapshot, and again after every lost race.
+        """Append a commit. `make` gets the latest snapshot, and is called again whenever another writer was faster.
 
-        It returns None for nothing to do and raises Conflict if what it was to commit is no longer right. `within` is
-        the writer's folder. Returns the snapshot with the commit in it. Raises Damaged if the log is.
+        It returns None if there is nothing to do, and raises Conflict if the commit no longer applies. `within` is the
+        writer's folder. Returns the snapshot after the commit. Raises Damaged if the log is damaged.
         """
         snapshot = self.snapshot()
         while True:
@@ -234,32 +234,32 @@ class CommitLog:
             faults.reach("commit.ready")
             data = _sealed(commit.to_json())
             path = paths.commit_path(commit.number)
-            # Listed again: a number is free for the next commit only if all before it are taken, and none after it is.
+            # The folder is listed again: the next number is free only if all before it are taken and none after it is.
             if self._last({}) == snapshot.number and self.storage.create(path, data, within, step="commit.written"):
                 break
             snapshot = self._newer(snapshot)
         faults.reach("commit.appeared")
         snapshot = snapshot.after([replace(commit, digest=hashlib.sha256(data).hexdigest())])
-        with contextlib.suppress(LogstatsError):  # the commit stands, whether or not this can be written now
+        with contextlib.suppress(LogstatsError):  # the commit is valid whether or not this can be written now
             self.publish(snapshot, within)
-        with contextlib.suppress(LogstatsError, OSError):  # a sweep does what cannot be done now
+        with contextlib.suppress(LogstatsError, OSError):  # a sweep repeats what fails now
             self.storage.set_aside(commit.removed)
         faults.reach("commit.done")
         return snapshot
 
     def _newer(self, snapshot: Snapshot) -> Snapshot:
-        """A snapshot with the commits that have come since."""
+        """The snapshot after the commits that were appended since."""
         last = self._last({})
         if last <= snapshot.number:
             raise CorruptCommit(snapshot.number + 1, "it was there, and is gone", _LOST)
         return snapshot.after(map(self._present, range(snapshot.number + 1, last + 1)))
 
     def write_checkpoint(self, snapshot: Snapshot, within: str) -> None:
-        """Spare readers the commits up to a snapshot."""
+        """Write a snapshot as the checkpoint, so that readers need not read the commits before it."""
         self.storage.replace(paths.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
     def publish(self, snapshot: Snapshot, within: str) -> None:
-        """Write what is derived from a snapshot, all of which can be made again: now and then the checkpoint. Raises
+        """Write the files that are derived from a snapshot: here, the checkpoint after every 32nd commit. Raises
         LogstatsError."""
         if snapshot.number % _CHECKPOINT_EVERY == 0:
             self.write_checkpoint(snapshot, within)
@@ -279,7 +279,7 @@ def _sealed(value: Any) -> bytes:
 
 
 def _unsealed(data: bytes) -> Any:
-    """The value. Raises ValueError if it is not what was written."""
+    """The value in such a document. Raises ValueError if the document was changed."""
     head, separator, rest = data.partition(b'",\n"value":')
     body = rest.removesuffix(b"}\n")
     if not separator or len(body) == len(rest):

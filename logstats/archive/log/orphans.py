@@ -1,6 +1,6 @@
-"""Deleting what nothing needs any more: what dead writers left, and files that stopped being part of the archive.
+"""Delete the files of writers that died, and files that are no longer part of the archive.
 
-What a writer that died could not put where it belongs is put there: replaced files aside, live ones in their folders.
+Also finish moves that a writer began before it died: replaced files are moved aside, live ones back into their folders.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace, abandoned, folders, journal, lock_of
 
-GRACE: Final = timedelta(hours=24)  # what a reader of an older snapshot has at least to finish
+GRACE: Final = timedelta(hours=24)  # the least time that a reader of an older snapshot has to finish
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What was deleted: files of dead writers, and files that a commit had removed."""
+    """The numbers of deleted files: of writers that died, and of files that a commit had removed."""
 
     left_over: int
     removed: int
 
 
 def sweep(archive: CommitLog, now: datetime, grace: timedelta = GRACE) -> Swept:
-    """Delete what dead writers left, and files removed at least `grace` ago. Safe beside anybody who reads or writes.
+    """Delete the files of dead writers, and files that were removed at least `grace` ago. Safe while others read and
+    write.
 
     Raises LogstatsError if a file cannot be deleted.
     """
@@ -40,13 +41,14 @@ def sweep(archive: CommitLog, now: datetime, grace: timedelta = GRACE) -> Swept:
 
 
 def _abandoned(archive: CommitLog) -> int:
-    """Finish what writers that died had begun: none of it is part of the archive, unless a commit says so."""
+    """Delete the files of writers that died, except those that a commit names; return how many."""
     deleted = 0
     for place in folders(archive):
         with abandoned(place) as dead:
             if not dead:
                 continue
-            # Read after the lock was free: the dead commit no more, so what no commit names now none ever will.
+            # Read after the lock was taken: this writer commits no more, so a file that no commit names now never will
+            # be.
             snapshot = archive.snapshot()
             try:
                 for path in journal(archive, place):
@@ -61,9 +63,9 @@ def _abandoned(archive: CommitLog) -> int:
 
 
 def tidy(archive: CommitLog) -> None:
-    """Put files where they belong, if a crash, or a copy made at that moment, left them elsewhere: removed ones aside,
-    live ones back. Raises LogstatsError."""
-    # In this order: a file that lay aside before the snapshot, and is part of it, has not been removed since.
+    """Move removed files aside and live ones back, where a crash (or a copy of the archive made meanwhile) left them
+    elsewhere. Raises LogstatsError."""
+    # The order matters: a file that was aside before the snapshot was read, and is part of it, was not removed since.
     lying = [] if archive.storage.empty(paths.REPLACED) else list(archive.storage.listing(paths.REPLACED))
     snapshot = archive.snapshot()
     try:
@@ -83,7 +85,7 @@ def _removed(archive: CommitLog, workspace: Workspace, before: datetime) -> int:
     paths = due(snapshot)
     if not paths:
         return 0
-    archive.publish(snapshot, workspace.folder)  # the catalog must not name what is deleted now
+    archive.publish(snapshot, workspace.folder)  # the catalog must not name files that are deleted now
     faults.reach("sweep.begin")
     for path in paths:
         try:

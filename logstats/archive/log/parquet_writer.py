@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LEVEL: Final = 1  # of zstd: 3 would be no smaller, 6 would be 4 % smaller, at the cost of 0.2 µs a row
-_HEAVY: Final = 8 << 20  # bytes that are worth a row group
-_RUNS: Final = ("timestamp", "line", "minute", "register")  # columns that grow by a little: deltas are small
+_HEAVY: Final = 8 << 20  # bytes from which on rows are written at once
+_RUNS: Final = ("timestamp", "line", "minute", "register")  # stored as deltas, which are small
 
 
 class Writer:
-    """One Parquet file of a table, written a row group at a time; `close` says what it is."""
+    """Writes one Parquet file of a table, a row group at a time. `close` returns its DataFile."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Writer:
         )
 
     def write(self, rows: pl.DataFrame | pa.Table) -> None:
-        """Append rows. What is less than a tenth of a row group waits for more."""
+        """Append rows. Less than a tenth of a row group is held back until more comes."""
         import polars as pl
         import pyarrow.compute as pc
 
@@ -94,17 +94,18 @@ class Writer:
 
     @property
     def bytes(self) -> int:
-        """Written so far, whole row groups."""
+        """Bytes written so far, in whole row groups."""
         return self._sink.bytes
 
     def close(self) -> DataFile:
-        """Finish the file, under its temporary name still. Raises LogstatsError if it cannot be written."""
+        """Finish the file; it keeps its temporary name until the workspace keeps it. Raises LogstatsError if it cannot
+        be written."""
         try:
             with self._stack:
                 self._flush()
                 self._writer.close()
         finally:
-            self._writer.is_open = False  # or it would try once more when it is collected
+            self._writer.is_open = False  # or the garbage collector would make it write again
         assert self._first is not None
         assert self._last is not None
         return DataFile(
@@ -112,7 +113,7 @@ class Writer:
         )
 
     def abandon(self) -> None:
-        """Close what cannot be finished; the workspace deletes it."""
+        """Close a file that will not be finished; the workspace deletes it."""
         self._writer.is_open = False
         with contextlib.suppress(LogstatsError, OSError):
             self._stack.close()

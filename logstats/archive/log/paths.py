@@ -1,18 +1,18 @@
-"""Where things lie in an archive: tables, tiers, partitions, columns.
+"""The paths of an archive: tables, tiers, partitions, and the one check of a path that was read from a file.
 
     hot/year=2025/month=1/day=17/hour=10/NAME.parquet          logs, as they arrived
     warm/year=2025/month=1/day=17/NAME.parquet                 logs, sorted; cold/ likewise
     rollups/TABLE/year=2025/month=1/day=17/NAME.parquet        traffic, latency, endpoints, users
     rejects/year=2025/month=1/day=17/NAME.parquet              by the day of the `add`
 
-All times are UTC. Numbers in paths have no leading zeros: DuckDB would read `01` as text. NAME begins with the
-writer that made the file (see `writer`). Rows of one partition may lie in several files, of rollups too: those
-are merged by `concat` and `group_by`, like every summary. A tier may lie in another folder, which `lifecycle.toml`
-names; paths in it are absolute. A file that was replaced lies in `work/replaced`, where no pattern over the tables
-finds it, until the last reader of an older snapshot has had the time to finish.
+All times are UTC. Numbers in paths have no leading zeros: DuckDB would read `01` as text. NAME begins with the writer
+that made the file (see `writer`). A partition may have several files; those of rollups are merged when they are read,
+like every summary. A tier may lie in another folder, which `lifecycle.toml` names; its paths are absolute. A replaced
+file is moved to `work/replaced`, where no glob over the tables matches it, until readers of older snapshots have had a
+day to finish.
 
-Every path that is read from a file (a commit, the checkpoint, a journal) passes `Places.checked` while it is parsed:
-an archive may come from anybody, and nothing that it says makes the program touch a file elsewhere.
+Every path that is read from a file (a commit, the checkpoint, a journal) passes `Places.checked` while it is parsed. An
+archive may come from an untrusted party, and must not make the program touch a file elsewhere.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ COMMITS: Final = "commits"
 CHECKPOINT: Final = "commits/checkpoint.json"
 LIFECYCLE: Final = "lifecycle.toml"
 CATALOG: Final = "catalog.sql"
-WORK: Final = "work"  # a folder for each writer at work: its lock, its journal, what it spills
-REPLACED: Final = "work/replaced"  # where files wait that are no part of the archive any more
-TEMPORARY: Final = ".tmp"  # ending of a file that is not all there yet
-_OLD: Final = ".old"  # ending of a replaced file: no pattern for Parquet files matches it
+WORK: Final = "work"  # a folder for each running writer: its lock, journal and temporary files
+REPLACED: Final = "work/replaced"  # files that are no longer part of the archive, until they are deleted
+TEMPORARY: Final = ".tmp"  # suffix of a file that is not complete yet
+_OLD: Final = ".old"  # suffix of a replaced file, which no glob for Parquet files matches
 Partition = tuple[int, ...]  # (year, month, day), or with the hour
 
 _DAY: Final = r"year=([1-9]\d{0,3})/month=([1-9]\d?)/day=([1-9]\d?)"
@@ -44,25 +44,25 @@ _DATA: Final = re.compile(
     r"/[0-9a-f]{19}-\d{1,9}\.parquet",
     re.ASCII,
 )
-_DEPTH: Final = 5  # names in the path of a file of the warm or cold tier
+_DEPTH: Final = 5  # components of the path of a file in the warm or cold tier
 
 
 class ForeignPath(LogstatsError, ValueError):
-    """A path that is none of the archive's, or that leads out of it."""
+    """A path that is not one of the archive's, or that leads out of it."""
 
 
 class Places:
-    """What is a path of one archive: the only place where that is decided."""
+    """Decides which paths belong to one archive."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._elsewhere: frozenset[str] | None = None
 
     def checked(self, path: object, table: str | None = None, tier: str | None = None) -> str:
-        """A data file's path, if it is one of this archive (and of a table and tier, if given).
+        """Return the path if it is one of a data file of this archive (and of the given table and tier).
 
-        That is: TIER/PARTITION/NAME as this program writes it, relative to the root, or below a folder that this
-        archive's own lifecycle.toml names for a tier. Raises ForeignPath.
+        Such a path is TIER/PARTITION/NAME as this program writes it, relative to the root, or below a folder that the
+        archive's own lifecycle.toml names for a tier. Raises ForeignPath for any other.
         """
         if not isinstance(path, str):
             raise ForeignPath(f"{path!r} is no path")
@@ -88,7 +88,7 @@ class Places:
         return path
 
     def is_data(self, path: str) -> bool:
-        """Whether `checked` takes a path."""
+        """Whether `checked` accepts a path."""
         try:
             return bool(self.checked(path))
         except ForeignPath:
@@ -105,7 +105,7 @@ class Places:
                 if not place.is_symlink():
                     document = tomllib.loads(place.read_bytes().decode())
             except (OSError, ValueError):
-                pass  # then it names none; whoever needs the policy says what is wrong with it
+                pass  # then it names none; reading the policy reports what is wrong with it
             found: set[str] = set()
             for tier in (WARM, COLD):
                 table = document.get(tier) if isinstance(document, dict) else None
@@ -124,7 +124,7 @@ _HANDED: Final = "do not use an archive that you do not trust; `logstats archive
 
 
 def tier_folder(given: str) -> str | None:
-    """The folder of a tier that lies elsewhere, as paths begin with it; None if this cannot be one."""
+    """A tier's folder outside the archive, in the form that paths begin with; None if it is not absolute."""
     folder = "/" + os.path.normpath(given).strip("/")
     return folder if given.startswith("/") and len(folder) > 1 and "\0" not in folder else None
 
@@ -138,13 +138,13 @@ def split(path: str) -> tuple[str, str]:
 
 
 def replaced(path: str) -> str:
-    """Where a data file lies once it is no part of the archive any more: on the same disk."""
+    """The path, on the same disk, to which a data file is moved when it is no longer part of the archive."""
     base, inner = split(path)
     return "/".join([*([base] if base else []), REPLACED, inner + _OLD])
 
 
 def unreplaced(path: str) -> str:
-    """The path that a replaced file had (see `replaced`)."""
+    """The inverse of `replaced`."""
     before, _, inner = path.partition(f"{REPLACED}/")
     return before + inner.removesuffix(_OLD)
 
@@ -169,7 +169,7 @@ def partition_in(path: str) -> Partition:
 
 
 def writer_id() -> str:
-    """A new name for a writer: in the order of time, and never given twice."""
+    """A new, unique name for a writer; names sort by time."""
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
 
 
@@ -185,6 +185,6 @@ def commit_path(number: int) -> str:
 
 
 def commit_number(path: str) -> int | None:
-    """The number in the path of a commit; None if it is another file's."""
+    """The number in the path of a commit; None for any other path."""
     name = path.removeprefix(f"{COMMITS}/").removesuffix(".json")
     return int(name) if name.isascii() and name.isdigit() and commit_path(int(name)) == path else None

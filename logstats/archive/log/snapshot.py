@@ -1,4 +1,4 @@
-"""The archive after some commit: the fold of its commits up to it."""
+"""The state of an archive after some commit: the fold of all commits up to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from logstats.archive.log.commit import VERSION, Commit, CorruptCommit, Damaged,
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A file that is no part of the archive any more and waits to be deleted."""
+    """A file that is no longer part of the archive and waits to be deleted."""
 
     file: DataFile
     at: datetime
@@ -21,9 +21,9 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The archive after commit `number`, made `at`: its files by path, its sources by id, and the files that wait to
-    be deleted, by path. `digest` is that of the commit's file, `torn` what could not be believed (never without being
-    asked for)."""
+    """The archive after commit `number`, made at time `at`: its files by path, its sources by id, and the files that
+    wait to be deleted, by path. `digest` is the SHA-256 of the commit's file. `torn` lists damage, only in a lenient
+    snapshot."""
 
     number: int = 0
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,11 +34,11 @@ class Snapshot:
     torn: tuple[Damaged, ...] = ()
 
     def after(self, commits: Iterable[Commit], torn: list[Damaged] | None = None) -> Snapshot:
-        """The snapshot after some more commits, in order.
+        """The snapshot after these further commits, in order.
 
-        Raises CorruptCommit for one that does not follow from what was there before, which means that a commit was
-        lost, exchanged or written twice. With `torn`, that is added to the list, and what such a commit says counts
-        as far as it can.
+        Raises CorruptCommit for a commit that does not follow from the state before, which means that a commit was
+        lost, exchanged or written twice. With `torn`, the error is appended to it, and the commit is applied as far as
+        possible.
         """
         files, sources, removed = dict(self.files), dict(self.sources), dict(self.removed)
         number, at, digest = self.number, self.at, self.digest
@@ -46,7 +46,7 @@ class Snapshot:
             if (wrong := _wrong(commit, number, digest, files, sources, removed)) is not None:
                 if torn is None:
                     raise CorruptCommit(commit.number, wrong)
-                if commit.number == number + 1:  # else the missing one has been named
+                if commit.number == number + 1:  # else the missing commit was reported
                     torn.append(CorruptCommit(commit.number, wrong))
             for path in commit.removed:
                 if path in files:
@@ -116,7 +116,7 @@ def _wrong(
     sources: Mapping[str, Source],
     removed: Mapping[str, Removed],
 ) -> str | None:
-    """Why a commit cannot be the one that followed; None if it can."""
+    """Why a commit cannot follow this state; None if it can."""
     if commit.number != number + 1:
         return f"it follows commit {number}, and {commit.number - 1} is missing"
     if commit.previous and digest and commit.previous != digest:

@@ -1,8 +1,8 @@
-"""The archive's file system: what it needs beyond `pyarrow.fs`, which is durability, one file appearing, and no links.
+"""The archive's file system. Beyond `pyarrow.fs`, it offers durability, atomic creation, and protection from links.
 
-Paths are `/`-separated. A relative one lies in the archive's folder, an absolute one in a tier that was put elsewhere.
-Whatever is read, written or deleted is a plain file behind plain folders: a symbolic link below the root (or below a
-tier's folder) leads nowhere, so an archive that somebody handed over reaches nothing outside of itself.
+Paths are `/`-separated. A relative path is in the archive's folder, an absolute one in a tier folder outside it. Only
+plain files in plain folders are read, written or deleted. Symbolic links below the root or a tier's folder are refused,
+so an archive from an untrusted party reaches no file outside itself.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from logstats.errors import LogstatsError
 if TYPE_CHECKING:
     import pyarrow.fs as pafs
 
-_THREADS: Final = 8  # that wait for the disk: it writes what several ask for at once
-_TRIES: Final = 5  # to make a folder that somebody else removes at this moment, as it was empty
+_THREADS: Final = 8  # for syncing: a disk is faster when several requests wait
+_TRIES: Final = 5  # to create a folder that another writer removes meanwhile because it is empty
 _LONGEST: Final = 1 << 30  # bytes of a commit, a checkpoint or a journal
 
 
 class LocalStorage:
-    """The files below a root. `filesystem` is what data is read and written through."""
+    """The files below a root folder."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
-        self._plain: set[str] = set()  # folders that were looked at
+        self._plain: set[str] = set()  # folders that were checked
 
     @property
     def filesystem(self) -> pafs.FileSystem:
-        """For readers of Parquet: `pyarrow.parquet.ParquetFile(files.at(path), filesystem=files.filesystem)`."""
+        """The file system for readers of Parquet: `ParquetFile(storage.at(path), filesystem=storage.filesystem)`."""
         import pyarrow.fs as pafs
 
         return pafs.LocalFileSystem()
 
     def at(self, path: str) -> str:
-        """Where a file lies, as `filesystem` and DuckDB want it; a data file that was replaced has been moved.
+        """The place of a file, as `filesystem` and DuckDB take it. A replaced data file is found where it was moved to.
 
-        Raises ForeignPath for what is not a plain file in plain folders. A file that is not there has a place, too.
+        Raises ForeignPath if it is not a plain file in plain folders. A file that does not exist has a place, too.
         """
         place = self.plain(path)
         if not place.exists() and path.endswith(".parquet"):
@@ -55,7 +55,7 @@ class LocalStorage:
         return str(place)
 
     def plain(self, path: str) -> Path:
-        """The place of a path. Raises ForeignPath if it, or a folder on the way, is a link or something else odd."""
+        """The place of a path. Raises ForeignPath if it, or a folder above it, is a link or of another odd kind."""
         base, inner = split(path)
         if base.endswith(f"/{REPLACED}"):
             base, inner = base.removesuffix(f"/{REPLACED}"), f"{REPLACED}/{inner}"
@@ -65,13 +65,14 @@ class LocalStorage:
             place = place / folder
             if str(place) not in self._plain:
                 if not _is(place, stat.S_ISDIR):
-                    return self.root / path  # there is nothing
+                    return self.root / path  # it does not exist
                 self._plain.add(str(place))
         _is(place / name, lambda mode: stat.S_ISREG(mode) or stat.S_ISDIR(mode))
         return self.root / path
 
     def read(self, path: str, limit: int = _LONGEST) -> bytes | None:
-        """A small file, or its first bytes; None if it is not there. Raises ForeignPath, OSError."""
+        """The content of a small file, or its first `limit` bytes; None if it does not exist. Raises ForeignPath,
+        OSError."""
         place = self.plain(path)
         try:
             handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -81,18 +82,18 @@ class LocalStorage:
             return file.read(limit)
 
     def size(self, path: str) -> int | None:
-        """Bytes of a file; None if it is not there. Raises ForeignPath."""
+        """The size of a file in bytes; None if it does not exist. Raises ForeignPath."""
         try:
             return Path(self.at(path)).stat().st_size
         except FileNotFoundError:
             return None
 
     def exists(self, path: str) -> bool:
-        """Whether a file is at its own place, not moved. Raises ForeignPath."""
+        """Whether a file exists at its own place, not moved. Raises ForeignPath."""
         return self.plain(path).exists()
 
     def empty(self, folder: str) -> bool:
-        """Whether there is nothing in a folder, or no such folder. Raises ForeignPath."""
+        """Whether a folder is empty or does not exist. Raises ForeignPath."""
         place = self.plain(f"{folder}/x").parent
         return not place.is_dir() or not any(place.iterdir())
 
@@ -102,9 +103,9 @@ class LocalStorage:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def replace(self, path: str, data: bytes, within: str, *, step: str = "") -> None:
-        """Write a small file so that whoever reads it sees the old content or the new.
+        """Replace a small file atomically: a reader sees the old content or the new.
 
-        `within` is the writer's own folder, where the file is until it is whole.
+        `within` is the writer's own folder, in which the file is written first.
         """
         temporary = self._small(path, data, within, step)
         place = self.plain(path)
@@ -115,14 +116,14 @@ class LocalStorage:
             raise cannot_write(error, place) from None
 
     def create(self, path: str, data: bytes, within: str, *, step: str = "") -> bool:
-        """Let a small file appear, whole and durable, unless there is one of this name already; whether it did."""
+        """Create a small file, whole and durable. Returns False if the name is taken."""
         temporary = self._small(path, data, within, step)
         place = self.plain(path)
         try:
             try:
-                os.link(temporary, place)  # atomic, and never over another file
+                os.link(temporary, place)  # atomic, and never replaces another file
             except FileExistsError:
-                # A file system that lost its answer on the way (NFS) tries again, and finds our own file there.
+                # A network file system (NFS) that lost the reply tries again, and then finds our own file.
                 if not (_is(place, stat.S_ISREG) and place.samefile(temporary)):
                     return False
             temporary.unlink()
@@ -146,7 +147,7 @@ class LocalStorage:
 
     @contextlib.contextmanager
     def writing(self, path: str) -> Iterator[Hashing]:
-        """A new data file under its temporary name, to be given its own by `keep`."""
+        """Open a new data file under its temporary name; `keep` gives it its final name."""
         place = self.plain(path + TEMPORARY)
         try:
             for tries in range(_TRIES):
@@ -155,7 +156,7 @@ class LocalStorage:
                 try:
                     opened = place.open("wb", buffering=1 << 18)
                     break
-                except FileNotFoundError:  # the folder was empty, and somebody has removed it in this instant
+                except FileNotFoundError:  # another writer removed the empty folder meanwhile
                     if tries == _TRIES - 1:
                         raise
             with opened as file:
@@ -165,7 +166,7 @@ class LocalStorage:
         faults.reach("write.written")
 
     def keep(self, paths: Iterable[str], check: Callable[[], None] | None = None) -> None:
-        """Make data files durable and give them their names; before that, `check` may look at what was written.
+        """Make data files durable and give them their final names; `check` is called before the renaming.
 
         Raises LogstatsError if one of them, or a folder, could not be made durable.
         """
@@ -183,7 +184,7 @@ class LocalStorage:
             raise cannot_write(error, self.root) from None
 
     def _folders(self, paths: Iterable[str]) -> set[Path]:
-        """The folders whose entries may be new: those of the files, and of each other up to the root."""
+        """The folders whose entries may be new: those of the files, and their parents up to the root."""
         folders: set[Path] = set()
         for path in paths:
             folder = (self.root / path).parent
@@ -195,17 +196,17 @@ class LocalStorage:
         return folders
 
     def set_aside(self, paths: Iterable[str]) -> None:
-        """Move data files that are no part of the archive any more to where no pattern over its tables finds them.
+        """Move data files that are no longer part of the archive to where no glob over its tables matches them.
 
-        `at` finds them there for whoever still reads an older snapshot. Raises OSError, ForeignPath.
+        `at` still finds them, for readers of older snapshots. Raises OSError, ForeignPath.
         """
         for path in paths:
             self._rename(path, replaced(path))
             faults.reach("replaced.moved")
 
     def bring_back(self, path: str) -> bool:
-        """The opposite, for a file that is part of the archive and lies among the replaced ones (as in a copy that was
-        made while it was moved); whether it did."""
+        """The inverse of `set_aside`, for a file that is part of the archive (as in a copy that was made during a
+        move). Returns whether it was moved."""
         there = self.plain(replaced(path)).exists() and not self.plain(path).exists()
         if there:
             self._rename(replaced(path), path)
@@ -217,12 +218,12 @@ class LocalStorage:
             if not old.exists():
                 return
             new.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # somebody else was faster, or removed the empty folder
+            with contextlib.suppress(FileNotFoundError):  # another writer was faster, or removed the empty folder
                 old.rename(new)
         self._prune(old)
 
     def delete(self, path: str) -> bool:
-        """Delete a file, wherever it lies, and the folders that it leaves empty; whether there was one.
+        """Delete a file, moved aside or not, and the folders that this leaves empty. Returns whether it existed.
 
         Raises OSError, ForeignPath.
         """
@@ -236,7 +237,7 @@ class LocalStorage:
         return found
 
     def _prune(self, place: Path) -> None:
-        """Delete the folders that lie empty above a file: of partitions, and of the replaced ones."""
+        """Delete the empty folders above a file: those of partitions and of replaced files."""
         for folder in place.parents:
             if "=" not in folder.name and f"/{REPLACED}/" not in f"{folder}/":
                 break
@@ -249,7 +250,7 @@ class LocalStorage:
                 break
 
     def listing(self, folder: str) -> Iterator[str]:
-        """All files below a folder, in the form of path that `folder` has; also links, which are not followed."""
+        """The paths of all files below a folder, including links, which are not followed."""
         for place, folders, names in os.walk(self.root / folder):
             below = Path(place).relative_to(self.root / folder).as_posix()
             links = [name for name in folders if Path(place, name).is_symlink()]
@@ -263,7 +264,7 @@ class LocalStorage:
 
 
 class Hashing:
-    """A file to write to, that knows its length and digest so far; pyarrow takes it as one."""
+    """A file-like object for pyarrow that counts and hashes what is written."""
 
     closed = False
 
@@ -284,21 +285,21 @@ class Hashing:
         return self.bytes
 
     def flush(self) -> None:
-        """Closing does it."""
+        """Do nothing: closing flushes."""
 
     def close(self) -> None:
-        """Whoever opened the file closes it."""
+        """Do nothing: the context of `writing` closes the file."""
 
     def writable(self) -> bool:
-        """It is."""
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
-        """It is not."""
+        """No."""
         return False
 
     def readable(self) -> bool:
-        """It is not."""
+        """No."""
         return False
 
     @property
@@ -308,7 +309,7 @@ class Hashing:
 
 
 def cannot_write(error: OSError, place: Path) -> LogstatsError:
-    """What a failed write means to people."""
+    """The error for people about a failed write."""
     import errno
 
     reason = (error.strerror or str(error)).lower()
@@ -321,7 +322,7 @@ def cannot_write(error: OSError, place: Path) -> LogstatsError:
 
 
 def _is(place: Path, right: Callable[[int], bool]) -> bool:
-    """Whether something is there. Raises ForeignPath if it is a link, or not of the right kind."""
+    """Whether the place exists. Raises ForeignPath if it is a link, or of another kind than is `right`."""
     try:
         mode = place.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -338,7 +339,7 @@ _PLAIN: Final = "an archive is of plain files and folders: put the file here, or
 
 
 def _each(things: Iterable[Any], work: Callable[[Any], None]) -> None:
-    """Do something with each thing, some at a time. Raises what one of them raises."""
+    """Call `work` for each thing, in several threads. Raises what a call raises."""
     things = list(things)
     if len(things) <= 1:
         for thing in things:

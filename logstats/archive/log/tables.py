@@ -21,25 +21,23 @@ REJECTS: Final = "rejects"
 ROLLUPS: Final = (TRAFFIC, LATENCY, ENDPOINTS, USERS, LINES)
 TABLES: Final = (LOGS, *ROLLUPS, REJECTS)
 HOT, WARM, COLD = "hot", "warm", "cold"
-TIERS: Final = (HOT, WARM, COLD)  # of logs; rollups and rejects have one place each
-ROW_GROUP: Final = 122_880  # rows: as DuckDB reads them, a thread per group
+TIERS: Final = (HOT, WARM, COLD)  # of logs; rollups and rejects have no tiers
+ROW_GROUP: Final = 122_880  # rows: DuckDB's own size; it reads each group in a thread
 
 
 def columns(table: str) -> dict[str, pl.DataType]:
     """Column name to Polars type of a table, in order, without the partition's columns.
 
-    `logs`       the request schema, then `source` (its name when the line was added) and `line` (from 1): where a row
-                 came from. Both are runs, and cost next to nothing.
-    `traffic`    (minute, kind, status, level, method, host, app_name) → requests, events, bytes, first, last
-                 (the first and last time in the minute, whatever the other keys)
-    `latency`    (minute, bucket) → count, of requests with a duration; bucket null is exactly 0
-    `endpoints`  (hour, method, endpoint, status_class, bucket) → requests, timed, bytes, us, us_min, us_max. Requests
-                 without a duration have timed 0, and bucket null as well; status_class 0 is no status.
-    `users`      (minute, register) → rank: HyperLogLog registers of the users (user_id, else client_ip)
-    `lines`      (minute, source, format) → lines, bytes, rejected, ignored: all lines by the minute of their time, or
-                 of the lines around them (`ingest.line_times`)
-    `rejects`    added (when), source, line, reason, raw (the line's bytes, without its newline), timestamp (the time
-                 that the line shows, or that of the lines around it)
+    `logs` the request schema, then `source` (its name when the line was added) and `line` (from 1): where a row came
+    from. Both compress to next to nothing. `traffic` (minute, kind, status, level, method, host, app_name) → requests,
+    events, bytes, first, last (the first and last time in the minute, whatever the other keys) `latency` (minute,
+    bucket) → count, of requests with a duration; bucket null is exactly 0 `endpoints` (hour, method, endpoint,
+    status_class, bucket) → requests, timed, bytes, us, us_min, us_max. Requests without a duration have timed 0, and
+    bucket null as well; status_class 0 is no status. `users` (minute, register) → rank: HyperLogLog registers of the
+    users (user_id, else client_ip) `lines` (minute, source, format) → lines, bytes, rejected, ignored: all lines by the
+    minute of their time, or of the lines around them (`ingest.line_times`) `rejects` added (when), source, line,
+    reason, raw (the line's bytes, without its newline), timestamp (the time that the line shows, or that of the lines
+    around it)
 
     us, us_min, us_max are whole microseconds. Method, host, app_name and endpoint may be `(other)`: what lay beyond
     the caps of one commit.
@@ -95,7 +93,7 @@ def columns(table: str) -> dict[str, pl.DataType]:
 
 @cache
 def arrow_schema(table: str) -> pa.Schema:
-    """The same, as a Parquet file of the hot tier, of rollups and of rejects has it."""
+    """The Arrow schema of a table's Parquet files in the hot tier, of rollups and of rejects."""
     import polars as pl
     import pyarrow as pa
 
@@ -105,9 +103,9 @@ def arrow_schema(table: str) -> pa.Schema:
 
 
 def field_id(table: str, column: str) -> int:
-    """The number by which a column is known in every file, whatever other columns there are: it never changes.
+    """The Parquet field id of a column. It is the same in every file and never changes.
 
-    A column that comes to the request schema comes at its end. Others of `logs` count from 1001.
+    New columns of the request schema are appended at its end. The other columns of `logs` count from 1001.
     """
     if table != LOGS or column in schema.COLUMNS:
         return list(columns(table)).index(column) + 1
@@ -115,7 +113,7 @@ def field_id(table: str, column: str) -> int:
 
 
 def time_column(table: str) -> str:
-    """The column whose range a file's `first` and `last` are."""
+    """The column whose minimum and maximum a file's `first` and `last` are."""
     return {LOGS: "timestamp", ENDPOINTS: "hour", REJECTS: "timestamp"}.get(table, "minute")
 
 

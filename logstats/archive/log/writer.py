@@ -1,7 +1,7 @@
-"""A writer at work: its folder, whose lock says that it lives and whose journal names the files that it began.
+"""The folder of a running writer: its lock shows that the writer lives, its journal names the files that it has begun.
 
-A file that no commit names and whose writer is dead is left over, and `sweep` deletes it. So nothing that a live
-writer is about to commit is ever taken from it, and nobody has to search the archive for what a dead one left.
+`sweep` deletes a file that no commit names once its writer is dead. So it never deletes a file that a live writer is
+about to commit, and need not search the archive for the files of dead ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _JOURNAL: Final = "journal"
 
 
 class Workspace:
-    """Makes data files for one commit at a time. A context manager: at the end, what was not committed is deleted."""
+    """Makes data files for one commit at a time. A context manager, which deletes files that were not committed."""
 
     def __init__(self, archive: CommitLog) -> None:
         self.archive = archive
@@ -48,14 +48,15 @@ class Workspace:
         assert self._lock is not None
         assert self._journal is not None
         self._journal.close()
-        if not self._begun:  # else a sweep finishes what could not be finished now
+        if not self._begun:  # else a sweep deletes what could not be deleted now
             with contextlib.suppress(OSError):
                 shutil.rmtree(self.path)
                 lock_of(self.path).unlink()
         self._lock.close()
 
     def _locked(self) -> IO[bytes]:
-        """Take a name. The lock comes first, so that a writer who dies at any instant leaves one to be found by."""
+        """Choose a name and take its lock. The lock is created first, so that a writer that dies at any time can be
+        found by it."""
         self.archive.storage.plain(f"{paths.WORK}/x")
         (self.archive.root / paths.WORK).mkdir(exist_ok=True)
         while True:
@@ -68,16 +69,16 @@ class Workspace:
                 if place.stat().st_ino == os.fstat(file.fileno()).st_ino:
                     return file
             except (BlockingIOError, FileNotFoundError):
-                pass  # a sweep took the lock for a dead writer's in this very instant
+                pass  # a sweep took the lock meanwhile, as if the writer were dead
             file.close()
 
     @property
     def path(self) -> Path:
-        """The writer's folder, for what it spills."""
+        """The writer's folder, for its temporary files."""
         return self.archive.root / self.folder
 
     def new_path(self, table: str, tier: str, partition: paths.Partition, base: str = "") -> str:
-        """The path of a new data file; `base` is the folder of a tier that lies elsewhere. It is in the journal now.
+        """A path for a new data file, which is entered in the journal. `base` is a tier's folder outside the archive.
 
         Raises ForeignPath for a folder that lifecycle.toml does not name.
         """
@@ -94,26 +95,26 @@ class Workspace:
         return path
 
     def keep(self, files: Iterable[DataFile], check: Callable[[list[DataFile]], None] | None = None) -> None:
-        """Make files durable, under their names, so that a commit can name them.
+        """Make files durable and give them their final names, so that a commit can name them.
 
-        Before they get their names (and other programs may see them), `check` is given the files as they lie there.
+        `check` gets the files under their temporary names, before other programs may see them.
         """
         files = list(files)
         temporary = [replace(file, path=file.path + paths.TEMPORARY) for file in files]
         self.archive.storage.keep([file.path for file in files], (lambda: check(temporary)) if check else None)
 
     def committed(self) -> None:
-        """What was made is part of the archive."""
+        """Record that the files made so far are part of the archive."""
         self._begun.clear()
 
     def discard(self) -> None:
-        """Delete what was made and not committed. (What failed after the commit appeared is part of the archive.)"""
+        """Delete the files that were not committed. (After a commit that went through, there are none.)"""
         begun = list(self._begun)
         if begun:
             try:
                 snapshot = self.archive.snapshot()
             except (LogstatsError, OSError):
-                return  # nobody knows: a sweep will
+                return  # whether they were committed is unknown; a sweep will find out
             begun = [path for path in begun if path not in snapshot.files and path not in snapshot.removed]
         for path in begun:
             with contextlib.suppress(OSError, LogstatsError):
@@ -129,7 +130,7 @@ def lock_of(place: Path) -> Path:
 
 @contextlib.contextmanager
 def abandoned(place: Path) -> Iterator[bool]:
-    """Whether the writer of a folder is dead; if so it stays ours within the context."""
+    """Whether the writer of a folder is dead. If so, its lock is held within the context."""
     try:
         handle = os.open(lock_of(place), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -149,7 +150,7 @@ def abandoned(place: Path) -> Iterator[bool]:
 
 
 def journal(archive: CommitLog, place: Path) -> list[str]:
-    """The data files that a writer began. Raises ArchiveError for what is none of this archive's."""
+    """The data files that a writer began. Raises ArchiveError for a path that is not one of this archive."""
     inner = f"{paths.WORK}/{place.name}/{_JOURNAL}"
     try:
         text = (archive.storage.read(inner) or b"").decode("utf-8", "replace")
@@ -163,7 +164,7 @@ def journal(archive: CommitLog, place: Path) -> list[str]:
 
 
 def folders(archive: CommitLog) -> list[Path]:
-    """The folders of writers that are at work or have died."""
+    """The folders of all writers, running or dead."""
     archive.storage.plain(f"{paths.WORK}/x")
     aside = Path(paths.REPLACED).name
     found = sorted((archive.root / paths.WORK).glob("*.lock"))
@@ -171,7 +172,7 @@ def folders(archive: CommitLog) -> list[Path]:
 
 
 def writers(archive: CommitLog) -> Iterator[tuple[bool, list[str]]]:
-    """For each writer that is at work or has died: whether it lives, and the data files that it began."""
+    """For each writer: whether it is running, and the data files that it began."""
     for place in folders(archive):
         with abandoned(place) as dead:
             found = journal(archive, place)
@@ -179,7 +180,7 @@ def writers(archive: CommitLog) -> Iterator[tuple[bool, list[str]]]:
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Raises OSError if somebody holds it."""
+    """Take the lock. Raises OSError if another process holds it."""
     import fcntl
 
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
