@@ -20,7 +20,7 @@ from logstats.formats.model import UNITS
 from logstats.formats.wrappers import stack
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.inputs import discover
-from logstats.pipeline import Counts, Interrupt, Job, Listener, Silence, run
+from logstats.pipeline import Counts, Interrupt, Job, LineWork, Listener, Silence, run
 from logstats.reports.build import build
 from logstats.reports.model import Report
 from logstats.sketches import loghist
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from logstats.objectives.expressions import Condition
     from logstats.objectives.policy import Policy
     from logstats.objectives.slo import Outcome
+    from logstats.search.find import Findings
+    from logstats.search.pattern import Pattern
     from logstats.summaries.spec import Selection
 
 # What only some calls need (archives, objectives) is imported by those: every report starts with this module.
@@ -407,6 +409,53 @@ def read(
     return _frames(sources, job, listener, interrupt, rejects)
 
 
+def search(
+    pattern: str | Pattern | None,
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    rows: bool = False,
+    context: int = 0,
+    shown: bool = True,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    findings: Findings | None = None,
+    **more: Any,
+) -> Iterator[pl.DataFrame]:
+    """Lines that hold a text (or a `search.pattern.Pattern`), in order of time; None: all that pass the filters.
+
+    Frames have `time` (that of the line before for a line without one), `source`, `line` (from 1) and `raw` (the line's
+    bytes; null for a row of an archive); with `rows`, and of an archive, also the columns of the request schema, null
+    for a line that is no row. Of logs `found` is false for the `context` lines before and after.
+    Without `shown` there are no frames, and only `findings.count` is made. Standard input alone comes as it arrives.
+
+    Raises UsageError for a regular expression that is none, and what `read` raises.
+    """
+    from logstats.search import find
+    from logstats.search.chunks import Searcher
+    from logstats.search.pattern import Pattern
+
+    options = _options(options, more)
+    wanted = Pattern(pattern) if isinstance(pattern, str) else pattern
+    filters = options.filters()
+    findings = findings if findings is not None else find.Findings()
+    if archive is not None:
+        _check_archive_options(sources, options)
+        from logstats.archive.archive import Archive
+
+        yield from find.in_archive(Archive.open(archive), wanted, filters, findings, shown=shown)
+        return
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    columns = schema.COLUMNS if rows else ()
+    searcher = Searcher(wanted, filters.expression() is not None, columns, context, shown)
+    work = LineWork(searcher.look, searcher.reads)
+    job = _job(options, frozenset({"timestamp", *columns}), work, False, counts)
+    parts = _run(names, job, listener or _Strict(), interrupt, None)
+    yield from find.in_logs(parts, searcher, findings, at_once=[*map(str, names)] in ([], ["-"]))
+
+
 def add(
     sources: str | Path | Sequence[str | Path],
     archive: str | Path,
@@ -503,7 +552,7 @@ def _check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: i
 def _job(
     options: Options,
     needs: frozenset[str],
-    work: Callable[[pl.DataFrame, str, int], Result],
+    work: Callable[[pl.DataFrame, str, int], Result] | LineWork[Result],
     keep_rejected: bool,
     counts: Counts | None = None,
 ) -> Job[Result]:

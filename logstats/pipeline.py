@@ -167,17 +167,43 @@ class Silence:
         """Do nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a chunk, for work that is about more than rows: `rows` are those that count, their `line` the place
+    in `text`; None if they were not read. `first` is the number of the first line."""
+
+    text: Text
+    data: bytes
+    rows: pl.DataFrame | None
+    source: str
+    first: int
+
+    def raw(self) -> Text:
+        """The lines as they came."""
+        data = self.data
+        return self.text if self.text.data is data else Text(data if data.endswith(b"\n") else data + b"\n")
+
+
+@dataclass(frozen=True)
+class LineWork(Generic[Result]):
+    """Work on whole lines: `look` instead of `Job.work`, of every chunk. A chunk of which `reads` says no is not
+    parsed; its lines count as filtered."""
+
+    look: Callable[[Lines], Result]
+    reads: Callable[[bytes], bool]
+
+
 @dataclass(frozen=True)
 class Job(Generic[Result]):
     """What to do with every chunk: read it with `reading`, keep the rows that pass `filters`, call `work`.
 
-    `work(rows, source, first_line)` runs in a worker thread. `format` is given, or found out for each source.
-    If `timed`, a line without a usable time is rejected.
+    `work(rows, source, first_line)` runs in a worker thread; it is not called for a chunk without rows. `format` is
+    given, or found out for each source. If `timed`, a line without a usable time is rejected.
     """
 
     reading: ReadOptions
     filters: Filters
-    work: Callable[[pl.DataFrame, str, int], Result]
+    work: Callable[[pl.DataFrame, str, int], Result] | LineWork[Result]
     format: tuple[FormatStack, ...] | None = None
     formats_dir: Path | None = None
     keep_rejected: bool = False
@@ -530,6 +556,8 @@ class ChunkTask(Generic[Result]):
 
     def __call__(self) -> Part[Result]:
         text = Text.from_bytes(self.chunk.data, start_of_source=self.chunk.offset == 0, context=self.context)
+        if isinstance(self.job.work, LineWork) and not self.job.work.reads(self.chunk.data):
+            return self._passed_over(text, self.job.work)
         batch = self.reader(text) if self.reader is not None else _nothing_read(text)
         if self.further is None:
             return self.part(text, batch)
@@ -538,6 +566,25 @@ class ChunkTask(Generic[Result]):
         if not batch.rejected.height:
             return replace(part, tail=self.chunk.data[-TAIL:])
         return replace(part, unread=(self, Unread(text, batch, len(self.further), picked(text, batch))))
+
+    def _passed_over(self, text: Text, work: LineWork[Result]) -> Part[Result]:
+        chunk, lines = self.chunk, len(text)
+        result = work.look(Lines(text, chunk.data, None, self.name, chunk.first_line))
+        return Part(
+            source=self.source,
+            chunk_lines=lines,
+            chunk_bytes=chunk.end - chunk.offset,
+            rows=0,
+            requests=0,
+            rejected=[],
+            reasons={},
+            rejected_lines=[],
+            filtered=lines,
+            ignored=0,
+            invalid={},
+            result=result,
+            end=self._end(),
+        )
 
     def part(self, text: Text, batch: Batch) -> Part[Result]:
         """What becomes of the chunk if this was read of it."""
@@ -556,9 +603,13 @@ class ChunkTask(Generic[Result]):
             rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
         before = rows.height
         keep = self.job.filters.expression()
-        if keep is not None:
+        if keep is not None and rows.height:  # without rows, there need not be columns
             rows = rows.filter(keep)
-        result = self.job.work(rows, self.name, chunk.first_line) if rows.height else None
+        work, result = self.job.work, None
+        if isinstance(work, LineWork):
+            result = work.look(Lines(text, chunk.data, rows, self.name, chunk.first_line))
+        elif rows.height:
+            result = work(rows, self.name, chunk.first_line)
         requests = int((rows["kind"] == "request").sum()) if "kind" in rows.columns else rows.height
         return Part(
             self.source,

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "slo": ("slo", "slo"),
     "diff": ("diff", "diff"),
     "query": ("query", "query"),
+    "search": ("search", "search"),
     "config": ("config", "config"),
     "help": ("help", "help_"),
     "archive": ("archive", "app"),

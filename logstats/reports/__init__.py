@@ -10,6 +10,7 @@ __all__ = [
     "build",
     "clock",
     "document",
+    "found",
     "load",
     "model",
     "printable",

@@ -5,4 +5,4 @@ rest from rows. May use: archive.log, archive.publish (the views), archive.inges
 Begin with `rows.rows`.
 """
 
-__all__ = ["objectives", "report", "rows", "sql"]
+__all__ = ["holding", "objectives", "report", "rows", "sql"]

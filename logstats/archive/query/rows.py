@@ -126,7 +126,7 @@ def batches(
     try:
         with pq.ParquetFile(place, filesystem=archive.storage.filesystem, page_checksum_verification=True) as parquet:
             groups = [
-                number for number in range(parquet.num_row_groups) if _overlaps(parquet, number, file, since, until)
+                number for number in range(parquet.num_row_groups) if overlaps(parquet, number, file, since, until)
             ]
             for batch in parquet.iter_batches(BATCH, row_groups=groups, columns=columns):
                 frame = pl.DataFrame(pl.from_arrow(batch))
@@ -136,9 +136,10 @@ def batches(
         raise unreadable(error, file.path) from None
 
 
-def _overlaps(
+def overlaps(
     parquet: pq.ParquetFile, number: int, file: DataFile, since: datetime | None, until: datetime | None
 ) -> bool:
+    """Whether a row group may hold rows of since ≤ t < until."""
     if since is None and until is None:
         return True
     group = parquet.metadata.row_group(number)

@@ -1,0 +1,93 @@
+"""Looking through the rows, and the rejected lines, of an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.archive.archive import Archive
+from logstats.archive.log import tables
+from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.query import holding, rows
+from logstats.filters import Filters
+from logstats.search.chunks import TIME
+from logstats.search.pattern import Pattern
+
+COLUMNS: Final = (*schema.COLUMNS, "source", "line")
+# What a line said. (Not `kind` and `endpoint`, which it did not.)
+_TEXTS: Final = (
+    *("method", "protocol", "path", "query", "user_id", "client_ip", "host", "referer", "user_agent"),
+    *("level", "app_name", "message", "trace_id", "extra", "source"),
+)
+
+
+def find(archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters: Filters) -> Iterator[pl.DataFrame]:
+    """Frames of what is found: `time`, `raw` (of a rejected line its bytes, else null), the request schema, `source`
+    and `line`. Rejected lines are looked through, too, if there are no filters but of time.
+
+    Raises ArchiveError for a file that cannot be read.
+    """
+    since, until, keep = filters.since, filters.until, filters.expression()
+    kinds = tables.columns(tables.LOGS)
+    for file in snapshot.select(tables.LOGS, since=since, until=until):
+        if pattern is None:
+            kept = [name for name in COLUMNS if file.columns is None or name in file.columns]
+            frames = rows.batches(archive, file, kept, since, until)
+        else:
+            frames = holding.rows_holding(archive, file, COLUMNS, _texts(pattern), pattern.matches, since, until)
+        for frame in frames:
+            whole = frame.with_columns(
+                pl.lit(None, kinds[name]).alias(name) for name in COLUMNS if name not in frame.columns
+            )
+            if keep is not None:
+                whole = whole.filter(keep)
+            yield whole.select(pl.col("timestamp").alias("time"), pl.lit(None, pl.Binary).alias("raw"), *COLUMNS)
+    during = Filters(since, until)
+    if during != filters:
+        return
+    inside = during.expression()
+    nothing = [pl.lit(None, kinds[name]).alias(name) for name in schema.COLUMNS]
+    for file in snapshot.select(tables.REJECTS, since=since, until=until):
+        for frame in rows.batches(archive, file, ["timestamp", "source", "line", "raw"], since, until):
+            found = frame if inside is None else frame.filter(inside)
+            if pattern is not None:
+                texts = [raw.decode(errors="backslashreplace") for raw in found["raw"]]
+                found = found.filter(pattern.matches(pl.Series(texts, dtype=pl.String)))
+            time = pl.col("timestamp").cast(TIME).alias("time")
+            yield found.select(time, "raw", *nothing, "source", "line")
+
+
+def not_kept(snapshot: Snapshot, filters: Filters) -> dict[str, list[str]]:
+    """The texts that were not kept, by the tier that dropped them: what they held is not found."""
+    dropped: dict[str, list[str]] = {}
+    for file in snapshot.select(tables.LOGS, since=filters.since, until=filters.until):
+        if file.columns is not None:
+            dropped.setdefault(file.tier, [name for name in _TEXTS if name not in file.columns])
+    return {tier: names for tier, names in dropped.items() if names}
+
+
+def _texts(pattern: Pattern) -> tuple[str, ...]:
+    """Where to look. A target is put together only if the pattern can be about both of its parts."""
+    across = pattern.regex or "?" in pattern.text
+    return (*_TEXTS, holding.TARGET) if across else _TEXTS
+
+
+def as_text(found: pl.DataFrame) -> pl.DataFrame:
+    """`raw` for rows, too: `column=value` of what is not null, a value with spaces in quotes, as in a logfmt line."""
+    parts = []
+    for name in (*schema.COLUMNS, "source", "line"):
+        value = pl.col(name)
+        if name == "timestamp":
+            text = value.dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+        elif found.schema[name] == pl.String:
+            escaped = value.str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
+            quoted = pl.concat_str(pl.lit('"'), escaped, pl.lit('"'))
+            text = pl.when(value.str.contains(r'[\s"=\\]|^$')).then(quoted).otherwise(value)
+        else:
+            text = value.cast(pl.String)
+        parts.append(pl.lit(f"{name}=") + text)
+    line = pl.concat_str(parts, separator=" ", ignore_nulls=True).cast(pl.Binary)
+    return found.with_columns(raw=pl.coalesce("raw", line))
