@@ -1,8 +1,9 @@
 """Ingest: lines become rows, rejects and rollups, each exactly once.
 
-`ingest` reads the sources that `known_sources` recognises, from where `progress` says; `overlap` decides where digests
-cannot; `replay` reads a pipe twice; `partition_writer` spreads rows over partitions; `rollups` are made beside them.
-May use: archive.log, archive.archive, pipeline, formats, summaries. Begin with `ingest.Ingest`.
+`ingest` reads sources and commits what it read. `known_sources` recognises a source by its content, `overlap` compares
+lines where digests cannot decide, and `progress` counts what was read since the last commit. `replay` reads the
+beginning of a pipe twice. `partition_writer` spreads rows over partitions; `rollups` and `line_times` are computed from
+the same chunks. May use: archive.log, archive.archive, pipeline, formats, summaries. Begin with `ingest.Ingest`.
 """
 
 __all__ = ["ingest", "partition_writer", "progress", "rollups"]

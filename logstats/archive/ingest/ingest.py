@@ -1,4 +1,4 @@
-"""Sources → rows, rejects and rollups, in commits that say options far each source was read."""
+"""Sources → rows, rejects and rollups, in commits that also record how far each source was read."""
 
 from __future__ import annotations
 
@@ -47,28 +47,29 @@ from logstats.inputs import Source as Input
 from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, Silence, run
 
 Result = TypeVar("Result")
-COMMIT_ROWS: Final = 10_000_000  # of one commit: what a crash costs at the most is reading them again
+COMMIT_ROWS: Final = 10_000_000  # of one commit: after a crash, at most these are read again
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
 CHUNK: Final = 5 << 20
-_WORKERS: Final = max(1, WORKERS - 1)  # the main thread sorts and writes, which takes as long as reading
+_WORKERS: Final = max(1, WORKERS - 1)  # the main thread sorts and writes meanwhile, which takes as long as reading
 _BUDGETS: Final = {tables.LOGS: 16 << 20, tables.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
 _BUDGET: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedChunk:
-    """What a worker makes of a chunk."""
+    """The result of a worker for one chunk."""
 
     logs: pa.Table
     rollups: dict[str, pa.Table]
-    lines: NDArray[np.int64]  # which lines of the chunk are rows, and …
-    times: NDArray[np.int64]  # … when, in µs since 1970
+    lines: NDArray[np.int64]  # the lines of the chunk that are rows, and …
+    times: NDArray[np.int64]  # … their times, in µs since 1970
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestOptions:
-    """How sources are read and recognised. `source_name` tells sources of one content apart; `duplicates` adds what is
-    known once more; `final` takes a last line without its newline; `format` is given, or found out."""
+    """How sources are read and recognised. Sources with different `source_name`s are distinct even if their content is
+    the same. `duplicates` adds known lines once more. `final` reads a last line without its newline. Without a
+    `format`, it is detected."""
 
     reading: ReadOptions
     format: tuple[FormatStack, ...] | None = None
@@ -92,7 +93,7 @@ def _parse_chunk(rows: pl.DataFrame, source: str, first_line: int) -> ParsedChun
 
 
 class Ingest:
-    """An `add` at work."""
+    """One run of `archive add`."""
 
     def __init__(
         self,
@@ -141,7 +142,8 @@ class Ingest:
         self._records = Records(snapshot.sources.values(), self._options.source_name)
 
     def _forget(self) -> None:
-        """Drop what is not committed, as another `add` was faster, and look again."""
+        """Drop everything that is not committed, because another `add` was faster, and compare the sources with the
+        archive again."""
         pipe = next((self._sources[n] for n in self._begun if self._sources[n].size is None), None)
         for table in self._tables.values():
             table.abandon()
@@ -216,11 +218,11 @@ class Ingest:
         return progress
 
     def _continued(self, progress: SourceProgress) -> Known:
-        """What is known of a source after a commit in its middle."""
+        """What the archive has of a source after a commit in its middle."""
         return Known(self._base.sources[progress.id], progress.end, progress.digest)
 
     def _seen(self, source: Source, outcome: Outcome, place: Place | None) -> None:
-        """Remember where a source that is known lies, so that it need not be read again to be known."""
+        """Record the place of a known source, so that the next run recognises it without reading it."""
         if place is not None and source.places.get(place.key) != (place.size, place.last):
             digest = BlockDigest(source.blocks, block_start(source.end.bytes))
             progress = SourceProgress(source.id, outcome, Known(source, source.end, digest), source.end, digest, place)
@@ -231,14 +233,14 @@ class Ingest:
         return progress.advance(self._options.source_name).applied(self._records.by_id)
 
     def _format(self, name: str | None) -> str | None:
-        """How a source was read before, if formats of these names are still there."""
+        """The format that a source was read with before, if formats of these names still exist."""
         try:
             return name if name and parse(name, registry.formats(self._options.formats_dir)) else None
         except FormatError:
             return None
 
     def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
-        """What is known of a source, where it lies, and a pipe as it was before anybody looked into it."""
+        """(what the archive has of a source, its place, and for a pipe, what reads it from its beginning)."""
         place = Place.locate(source.path) if source.size is not None else None
         if self._options.duplicates:
             return Known(), place, None
@@ -248,7 +250,7 @@ class Ingest:
                 return known, place, None
         try:
             opened = OpenFile(source)
-        except OSError:  # whoever reads it says so
+        except OSError:  # reading it reports the error
             return Known(), place, None
         if source.size is None:
             replay = Replay(opened, self._workspace.path)
@@ -259,8 +261,8 @@ class Ingest:
             return by_content(readable(opened.read), self._records), place, None
 
     def _is_within(self, number: int, known: Known, longer: Source, opened: Replay | None) -> bool:
-        """Whether the last lines of a source, which end within a block of a longer record, are those of the record."""
-        if self._progress:  # the record may be of this very run, whose rows are to be compared
+        """Whether the last lines of a source that ends within a block of a longer record equal those of the record."""
+        if self._progress:  # the record may be of this run, whose rows must be committed to be compared
             self._commit()
             self._begun = [number]
         file = opened or OpenFile(self._sources[number])
@@ -306,7 +308,7 @@ class Ingest:
         self._rows += part.rows + rejected
 
     def _take_lines(self, part: Part[ParsedChunk], progress: SourceProgress) -> None:
-        """All lines by their minute, and the rejected ones as they are."""
+        """Count all lines by their minute, and store the rejected ones whole."""
         assert part.line_bytes is not None
         nothing = np.zeros(0, np.int64)
         lines, times = (part.result.lines, part.result.times) if part.result is not None else (nothing, nothing)
@@ -339,7 +341,7 @@ class Ingest:
     def _commit(self) -> None:
         """Commit everything since the last time. Raises Conflict."""
         if self._progress:
-            allocators.trim()  # what the chunks took; merging takes pieces of other sizes
+            allocators.trim()  # frees the memory of chunks: merging allocates other sizes
             files = [file for table in self._tables.values() for file in table.finish()]
             self._workspace.keep(files)
             advances = tuple(progress.advance(self._options.source_name) for progress in self._progress)
@@ -358,7 +360,7 @@ class Ingest:
         self._since = self._options.clock()
 
     def _check(self, snapshot: Snapshot) -> None:
-        """Raises Conflict if somebody else has read on one of our sources, or one that may be the same."""
+        """Raise Conflict if another run has read further in one of these sources, or in one that may be the same."""
         if snapshot.number == self._base.number or self._options.duplicates:
             return
         for theirs in snapshot.sources.values():

@@ -1,11 +1,11 @@
-"""Which part of a source the archive has already: known by content, whatever its name and place.
+"""Which part of a source the archive has already. A source is recognised by content, whatever its name and place.
 
-A source's decompressed bytes are cut into blocks at fixed offsets (256 bytes, then doubling up to 8 MiB), each with
-its digest. A commit records the blocks that it read past and an *end*: how far it read, and the digest of what lies
-between the last whole block and there. To know a source again, its blocks are compared with those on record, and at
-every recorded end its bytes up to there. It goes on from the longest recorded end that matches; one whose content
-lies wholly within a longer record is known already. That a file with the same inode still begins as it did is
-confirmed by its last recorded bytes alone, which takes no reading of the rest.
+A source's decompressed bytes are cut into blocks at fixed offsets (256 bytes, then doubling up to 8 MiB), each with its
+digest. A commit records the whole blocks that it read and an *end*: the position that it reached, and the digest of the
+bytes between the last whole block and that position. To recognise a source, its blocks are compared with the recorded
+ones, and its bytes up to every recorded end with the digest there. Reading continues from the longest recorded end that
+matches; a source whose content lies wholly within a longer record is known already. For a file with a recorded inode,
+comparing the last recorded bytes is enough, so the rest is not read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from logstats.inputs.compression import compression
 NOTHING: Final = End(0, 0, "")
 FIRST_BLOCK: Final = 256
 LARGEST_BLOCK: Final = 8 << 20
-LAST_BYTES: Final = 64 << 10  # of a file, that confirm its inode
+LAST_BYTES: Final = 64 << 10  # at the end of a file, by which a recorded inode is confirmed
 
 
 def block_end(offset: int) -> int:
@@ -48,9 +48,9 @@ def block_start(offset: int) -> int:
 
 
 class BlockDigest:
-    """The digests of what was read so far: `blocks` of whole blocks, `tail` of the rest; 96 bits of SHA-256 each.
+    """The digests of the bytes read so far: `blocks` of whole blocks, `tail` of the rest; each is 96 bits of SHA-256.
 
-    `heads` are those of everything up to each line's end in the first block, if that was read.
+    `heads` are the digests of the bytes up to the end of each line in the first block.
     """
 
     def __init__(self, blocks: Iterable[str] = (), offset: int = 0) -> None:
@@ -61,7 +61,7 @@ class BlockDigest:
         self._open = hashlib.sha256()
 
     def update(self, data: bytes | memoryview) -> None:
-        """Go on reading."""
+        """Add further bytes."""
         view = memoryview(data)
         while self.offset < FIRST_BLOCK and (line := bytes(view[: FIRST_BLOCK - self.offset]).find(b"\n") + 1):
             self._add(view[:line])
@@ -79,7 +79,7 @@ class BlockDigest:
         self.offset += len(view)
 
     def copy(self) -> Self:
-        """As it is now, to go on from or to keep."""
+        """An independent copy of the current state."""
         other = object.__new__(type(self))
         other.blocks, other.heads = self.blocks.copy(), self.heads.copy()
         other.offset, other._end = self.offset, self._end
@@ -88,7 +88,7 @@ class BlockDigest:
 
     @property
     def tail(self) -> str:
-        """The digest of what follows the last whole block."""
+        """The digest of the bytes after the last whole block."""
         return _digest(self._open.digest())
 
 
@@ -98,10 +98,10 @@ def _digest(sha256: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the archive has of a source: everything up to `end` of `source`, whose digest is `digest`.
+    """What the archive has of a source: everything up to `end` of the recorded `source`; `digest` is the state there.
 
-    Without a `source` it has nothing. If `whole`, nothing follows. If it ends `within` a longer record, they are
-    alike up to the offset `alike`, where the last block ends that could be compared.
+    Without a `source` it has nothing. If `whole`, nothing follows in the source. If the source ends `within` a longer
+    record, `alike` is the offset of the end of the last block that could be compared.
     """
 
     source: Source | None = None
@@ -113,12 +113,12 @@ class Known:
 
     @property
     def branches(self) -> bool:
-        """Whether what follows is not what follows there on record: another log, that begins alike."""
+        """Whether the source continues differently from the record: another log, with the same beginning."""
         return self.source is not None and self.end != self.source.end
 
 
 class Records:
-    """The sources on record with one label, to find others among."""
+    """The recorded sources of one label, indexed for look-up."""
 
     def __init__(self, sources: Iterable[Source], label: str | None) -> None:
         self.by_id: dict[str, Source] = {}
@@ -130,7 +130,7 @@ class Records:
                 self.put(source)
 
     def put(self, source: Source) -> None:
-        """Add a source, or put it in the place of what it was."""
+        """Add a source, or replace its earlier state."""
         self.by_id[source.id] = source
         for first in _firsts(source):
             self._by_first.setdefault(first, {})[source.id] = source
@@ -139,15 +139,15 @@ class Records:
             self._by_place.setdefault(place, {})[source.id] = source
 
     def starting(self, first_block: str) -> list[Source]:
-        """Those that begin with a block; with an empty one, those that have an end before that of the first block."""
+        """The sources that begin with a block; for an empty digest, those that have an end within the first block."""
         return list(self._by_first.get(first_block, {}).values())
 
     def headed(self, head: str) -> Source | None:
-        """One that has these first lines."""
+        """A source that has these first lines."""
         return self.by_id.get(self._by_head.get(head, ""))
 
     def at(self, place: str) -> list[Source]:
-        """Those that were found in a file."""
+        """The sources that were found at a place."""
         return [self.by_id[id] for id in self._by_place.get(place, {})]
 
 
@@ -158,7 +158,7 @@ def _firsts(source: Source) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file, to be known again without reading it: `device:inode`, its size and the digest of its last bytes."""
+    """Identifies a file without reading all of it: `device:inode`, its size and the digest of its last bytes."""
 
     key: str
     size: int
@@ -166,7 +166,7 @@ class Place:
 
     @classmethod
     def locate(cls, path: Path | None) -> Self | None:
-        """The place of a regular file, None for anything else."""
+        """The place of a regular file; None for anything else."""
         if path is None:
             return None
         try:
@@ -187,7 +187,7 @@ def _last_bytes(file: IO[bytes], size: int) -> str:
 
 
 def by_content(content: Iterable[bytes], records: Records) -> Known:
-    """What is known of a source, by reading it as far as any record reaches that begins alike."""
+    """Recognise a source by reading it as far as any record with the same beginning reaches."""
     digest = BlockDigest()
     best = Known()
     alive = {source.id: source for source in records.starting("")}
@@ -221,7 +221,8 @@ def _next_end(source: Source, offset: int) -> int:
 
 
 def _better(best: Known, digest: BlockDigest, alive: Iterable[Source]) -> Known:
-    """The end here that is on record, if there is one; of several, one after which nothing else is on record."""
+    """The best match so far, after adding the recorded ends at this position: the longest, preferably of a record that
+    does not continue."""
     for source in alive:
         for end in source.ends:
             if end.bytes == digest.offset and end.tail == digest.tail:
@@ -232,9 +233,9 @@ def _better(best: Known, digest: BlockDigest, alive: Iterable[Source]) -> Known:
 
 
 def by_place(path: Path, place: Place, records: Records, *, final: bool) -> Known | None:
-    """What is known of a file that was seen before, by its inode; None if it was not, or is another file by now.
+    """Recognise a file by its inode; None if the inode is not recorded, or belongs to another file by now.
 
-    If `final`, a last line without its newline counts, which may follow what is known even of a file that is as it was.
+    If `final`, a last line without its newline is read as well. It may follow the known part even in an unchanged file.
     """
     for source in sorted(records.at(place.key), key=lambda source: -source.end.bytes):
         size, last = source.places[place.key]
@@ -252,7 +253,8 @@ def by_place(path: Path, place: Place, records: Records, *, final: bool) -> Know
 
 
 def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:
-    """The digest at a source's end, if the last whole block of a plain file and what follows are as on record."""
+    """The digest at a recorded source's end, if the last whole block of the plain file and the bytes after it match the
+    record."""
     if not _last_block_is(file, source, source.end.bytes):
         return None
     start = block_start(source.end.bytes)
@@ -263,12 +265,12 @@ def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:
 
 
 def _is_older_copy(file: IO[bytes], source: Source, size: int) -> bool:
-    """Whether a plain file of this size, shorter than the record, still has the record's last whole block."""
+    """Whether a plain file that is shorter than the record has the record's last whole block before its end."""
     return size < source.end.bytes and _last_block_is(file, source, size)
 
 
 def _last_block_is(file: IO[bytes], source: Source, offset: int) -> bool:
-    """Whether the last whole block before an offset is as on record; so it is if there is none."""
+    """Whether the last whole block before an offset matches the record, or there is none."""
     end = block_start(offset)
     if not end:
         return True
@@ -284,8 +286,8 @@ def _blocks_before(offset: int) -> int:
 
 
 def last_lines(content: Iterable[bytes], offset: int, *, final: bool) -> tuple[bytes, int]:
-    """The lines that end after an offset, and the number of the first (from 1); a last one without its newline only
-    if `final`."""
+    """(the lines that end after an offset, the number of the first, from 1). A last line without its newline is
+    included only if `final`."""
     number, position, rest = 1, 0, b""
     for piece in content:
         rest += piece

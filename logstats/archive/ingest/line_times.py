@@ -1,8 +1,9 @@
-"""When the lines of a chunk were logged, those that are no rows included: a report of one day counts what is its own.
+"""The time of every line of a chunk, including lines that are not rows, so that a report of a day counts the lines of
+that day.
 
-A row has its time. A line that was rejected has the time that it shows, if that lies between those of the rows around
-it or less than a day beside them (a stranger can write any time into a path); else, like a blank line or a directive,
-that of the row before it, or of the first row after it.
+A row has its own time. A rejected line gets the first time in its text, if that is between the times of the rows around
+it, or less than a day outside (a client can write any time into a path). Every other line, like a blank one or a
+directive, gets the time of the row before it, or of the first row after it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ISO: Final = r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,]\d{1,9})?(Z|[+-]\
 def of_lines(
     number: int, lines: NDArray[Any], times: Times, before: int | None, now: int
 ) -> tuple[Times, Times, Times]:
-    """(time, earliest, latest) of each of `number` lines, of which `lines` (in order) are rows with `times`.
+    """(time, earliest, latest) for each of `number` lines, of which `lines` (in order) are rows with these `times`.
 
     `before` is the time of the last row of the chunk before, `now` the time if there is no row at all.
     """
@@ -49,7 +50,8 @@ def of_lines(
 
 
 def shown(raw: Sequence[bytes], zone: str) -> pl.Series:
-    """First time that each line shows (µs since 1970), null if none can be read; one without an offset is in `zone`."""
+    """The first time in the text of each line (µs since 1970); null if none can be read. A time without an offset is in
+    `zone`."""
     text = pl.Series("text", [line[:4096].decode("latin-1") for line in raw], pl.String)
     both = pl.DataFrame({"common": text.str.extract(_COMMON), "iso": text.str.extract(_ISO, 1)}).with_columns(
         offset=text.str.extract(_ISO, 2).str.replace("Z", "+0000").str.replace(":", ""),
@@ -73,7 +75,7 @@ def shown(raw: Sequence[bytes], zone: str) -> pl.Series:
 
 
 def of_rejects(lines: NDArray[Any], raw: Sequence[bytes], around: tuple[Times, Times, Times], zone: str) -> Times:
-    """The times of the rejected ones among the lines that `of_lines` knows."""
+    """The times of the rejected lines, given the result of `of_lines`."""
     neighbour, low, high = (column[lines] for column in around)
     own = shown(raw, zone)
     has = own.is_not_null().to_numpy()

@@ -1,4 +1,4 @@
-"""Whether lines are in the archive as rows: the last resort, where digests cannot tell."""
+"""Whether lines are in the archive, compared row by row, where digests cannot decide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
 
-# What a line says whatever the options are that it is read with.
+# The columns whose values do not depend on the options that a line is read with.
 _SAYS: Final = ("timestamp", "method", "path", "query", "status", "bytes", "duration_ms", "user_id", "referer",
                 "user_agent", "message", "trace_id")  # fmt: skip
 
@@ -20,10 +20,10 @@ _SAYS: Final = ("timestamp", "method", "path", "query", "status", "bytes", "dura
 def are_stored(
     archive: Archive, snapshot: Snapshot, rows: Sequence[pl.DataFrame], rejected: Sequence[tuple[int, bytes]]
 ) -> bool:
-    """Whether the archive has all of some lines: `rows` of the request schema with their `line`, from 1, and rejected
-    ones with theirs.
+    """Whether the archive has all of these lines: `rows` of the request schema with their `line` (from 1), and rejected
+    lines with theirs.
 
-    Rows that were deleted when they were old count as stored, since there is nothing to compare them with.
+    Rows that the policy has deleted count as stored, since there is nothing to compare them with.
     """
     return all(_rows_are(archive, snapshot, part.select("line", *_SAYS)) for part in rows) and _rejects_are(
         archive, snapshot, rejected

@@ -1,11 +1,11 @@
-"""Rows and rollups of any spread of times → a file or a few for each partition, in bounded memory.
+"""Rows and rollups, in any order of time → one file or a few for each partition, in bounded memory.
 
-What comes is buffered. When the buffer is full, partitions that have enough for a row group are written to their
-files, and what is left, if it is much, goes to disk as a *run*: sorted by partition, so that all runs can be read
-side by side in the end, a partition at a time. Lines in the order of time never need one; a log whose lines jump
-over thousands of hours takes as many runs as it has buffers, and still one file for each hour.
+Rows are buffered. When the buffer is full, partitions that have enough rows for a row group are written to their files.
+The rest, if it is large, goes to disk as a *run* that is sorted by partition, so that in the end all runs are read side
+by side, one partition at a time (an external sort). Lines in order of time need no run. A log whose lines jump over
+thousands of hours needs a run for each full buffer, and still gives one file for each hour.
 
-Everything here is Arrow tables: a Polars frame of a chunk keeps the whole chunk in memory, whatever its columns need.
+All tables here are Arrow tables: a Polars frame made from a chunk would keep the whole chunk in memory.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from logstats.archive.log.parquet_writer import Writer
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace
 
-OPEN: Final = 24  # files being written at any time
-GROUP: Final = 16_384  # rows worth a row group, when memory is short …
+OPEN: Final = 24  # files that are written at the same time
+GROUP: Final = 16_384  # rows from which on a row group is written when memory is short …
 _HEAVY: Final = 8 << 20  # … or bytes
-_RUN_ROWS: Final = 4_096  # of a piece of a run, of which one of each run is in memory
+_RUN_ROWS: Final = 4_096  # bytes of a piece of a run; one piece of each run is in memory
 _HOUR_US: Final = 3_600_000_000
 
 Hours = NDArray[np.int64]
 
 
 class Partitions:
-    """The rows of one table for one commit. Rollups are merged on the way."""
+    """Writes the rows of one table for one commit. Rollups are merged on the way."""
 
     def __init__(self, workspace: Workspace, table: str, budget: int) -> None:
         self.table = table
@@ -60,7 +60,7 @@ class Partitions:
             self._make_room()
 
     def finish(self) -> list[DataFile]:
-        """Everything as files, under their temporary names still."""
+        """Write everything; the files keep their temporary names until the workspace keeps them."""
         runs = [_pieces(path) for path in self._runs]
         for hour, rows in self._gathered(_side_by_side([*runs, iter([self._sorted()])], self._hours)):
             self._write(hour, rows)
@@ -73,7 +73,7 @@ class Partitions:
         return done
 
     def abandon(self) -> None:
-        """Forget everything."""
+        """Drop everything that was added."""
         for writer in self._open.values():
             writer.abandon()
         for run in self._runs:
@@ -88,7 +88,7 @@ class Partitions:
         return hours
 
     def _sorted(self) -> pa.Table:
-        """What waits, taken out, by partition and within one in the order in which it came."""
+        """Take out the buffered rows, ordered by partition and, within one, as they were added."""
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         rows = pa.concat_tables(waiting) if waiting else tables.arrow_schema(self.table).empty_table()
         if self._merges and rows.num_rows:
@@ -99,7 +99,7 @@ class Partitions:
     def _make_room(self) -> None:
         rows = self._sorted()
         if not self._merges:
-            allocators.trim()  # what chunks and rollups took: encoding takes pieces of other sizes
+            allocators.trim()  # frees the memory of chunks: encoding allocates other sizes
             small: list[pa.Table] = []
             for hour, part in _each_hour([rows], self._hours):
                 if part.num_rows >= GROUP or part.nbytes >= _HEAVY:
@@ -124,7 +124,7 @@ class Partitions:
             raise cannot_write(error, path) from None
 
     def _gathered(self, pieces: Iterator[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
-        """Rows of one hour after another: rollups whole, rows a row group at a time."""
+        """The rows, hour by hour: rollups of an hour at once, other rows a row group at a time."""
         held: list[pa.Table] = []
         current, count = 0, 0
         for hour, part in _each_hour(pieces, self._hours):
@@ -159,7 +159,7 @@ class Partitions:
 
 
 def to_arrow(rows: pl.DataFrame, table: str) -> pa.Table:
-    """Rows of a table as Arrow: compact, and without what else was in the memory of the frame."""
+    """Rows of a table as Arrow, in memory of their own, so that the frame's can be freed."""
     schema = tables.arrow_schema(table)
     return rows.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
 
@@ -177,7 +177,7 @@ def _by_hour(rows: pa.Table, hours: Hours) -> pa.Table:
 
 
 def _each_hour(pieces: Iterable[pa.Table], hours_of: Any) -> Iterator[tuple[int, pa.Table]]:
-    """Pieces that are sorted by hour → (hour, its rows); an hour may come again."""
+    """Pieces sorted by hour → (hour, its rows). An hour may be yielded several times."""
     for piece in pieces:
         hours = hours_of(piece)
         if not len(hours):
@@ -188,7 +188,7 @@ def _each_hour(pieces: Iterable[pa.Table], hours_of: Any) -> Iterator[tuple[int,
 
 
 def _side_by_side(runs: Sequence[Iterator[pa.Table]], hours_of: Any) -> Iterator[pa.Table]:
-    """Runs, each sorted by hour → pieces that follow one another in that order; of one hour, run by run."""
+    """Merge runs, each sorted by hour, into one sequence of pieces sorted by hour, and within an hour by run."""
     heads = [(piece, run) for run in runs if (piece := next(run, None)) is not None and piece.num_rows]
     while heads:
         hours = [hours_of(piece) for piece, _ in heads]
@@ -207,7 +207,7 @@ def _side_by_side(runs: Sequence[Iterator[pa.Table]], hours_of: Any) -> Iterator
 
 
 def _pieces(path: Path) -> Iterator[pa.Table]:
-    """A run, a piece at a time."""
+    """The pieces of a run."""
     with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as run:
         for number in range(run.num_record_batches):
             yield pa.Table.from_batches([run.get_batch(number)])

@@ -1,4 +1,4 @@
-"""How far each source of an `add` was read, since the last commit and in all."""
+"""The progress of each source of an `add`, since the last commit and in total."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from logstats.errors import LogstatsError, SourceError
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one source: `counts` of what was added, after `known` lines that the archive had already.
+    """The outcome for one source: `counts` of the lines added, after `known` lines that the archive already had.
 
-    `left` are bytes of a last line that waits for its newline; `problem` is why it was not read, or not to its end.
+    `left` is the size in bytes of a last line that still lacks its newline. `problem` says why the source was not read,
+    or not to its end.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Added:
-    """What an `add` did."""
+    """The result of an `add`."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
@@ -39,20 +40,20 @@ class Added:
 
     @property
     def counts(self) -> Counts:
-        """What was added of all sources."""
+        """The lines added, of all sources."""
         total = Counts()
         for outcome in self.outcomes:
             total += outcome.counts
         return total
 
     def failed(self, problems: Iterable[SourceError]) -> None:
-        """Remember sources that could not even be opened."""
+        """Record sources that could not be opened."""
         self.outcomes += [Outcome(problem.source, problem=problem) for problem in problems]
 
 
 @dataclass(slots=True)
 class SourceProgress:
-    """One source, since the last commit: from `known` to `end`."""
+    """The progress of one source since the last commit: from `known` to `end`."""
 
     id: str
     outcome: Outcome
@@ -61,15 +62,15 @@ class SourceProgress:
     digest: BlockDigest
     place: Place | None
     counts: Counts = field(default_factory=Counts)
-    last_time: int | None = None  # of the last row that was read, in µs since 1970
+    last_time: int | None = None  # of the last row read, in µs since 1970
 
     @property
     def moved(self) -> bool:
-        """Whether anything was read."""
+        """Whether anything was read since the last commit."""
         return self.end.bytes > self.known.end.bytes
 
     def advance(self, label: str | None) -> Advance:
-        """As a commit says it."""
+        """The progress in the form that a commit takes."""
         source, begun = self.known.source, len(self.known.digest.blocks) if self.known.digest else 0
         return Advance(
             id=self.id,

@@ -1,4 +1,4 @@
-"""Sources that are read again: lines in memory, and a pipe that somebody has looked into."""
+"""Sources that can be read again: lines in memory, and a pipe whose beginning was read to recognise it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from logstats.inputs.compression import Damaged, pieces
 
 
 class InMemory(io.BytesIO):
-    """Lines that are read as if they were a file."""
+    """Lines in memory, with the interface of an open file."""
 
     pipe = False
 
     @property
     def read_bytes(self) -> int:
-        """How far it was read."""
+        """The number of bytes read."""
         return self.tell()
 
 
 class Replay:
-    """A pipe that was looked into: what was read of it is read once more, then the rest."""
+    """A pipe whose beginning is kept, so that it can be read from its beginning once more."""
 
     pipe = True
 
@@ -37,32 +37,32 @@ class Replay:
 
     @property
     def read_bytes(self) -> int:
-        """Bytes read of the pipe."""
+        """The number of bytes read from the pipe."""
         return self._opened.read_bytes
 
     def read(self, size: int) -> bytes:
-        """Read on."""
+        """Read up to so many bytes."""
         if self._looking:
             data = self._opened.read(size)
             try:
                 self._seen.write(data)
-            except OSError as error:  # what cannot be read again must not be passed over
+            except OSError as error:  # bytes that cannot be read again must not be skipped
                 raise cannot_write(error, self._folder) from None
             return data
         return self._seen.read(size) or self._opened.read(size)
 
     def rewind(self) -> None:
-        """Go back to its beginning."""
+        """Read from the beginning again."""
         self._looking = False
         self._seen.seek(0)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the pipe."""
         self._seen.close()
         self._opened.close()
 
 
 def readable(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """The content of a file as far as it can be read."""
+    """The content of a file, up to the first error."""
     with contextlib.suppress(Damaged, OSError):
         yield from pieces(read)

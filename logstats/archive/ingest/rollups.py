@@ -1,7 +1,8 @@
-"""The summaries that stay when the rows are gone, made from the rows by the same functions as a report.
+"""Rollups: the summaries that are kept when the rows are deleted, computed from the rows by the functions that a report
+uses.
 
-What a chunk gives, what a commit writes and what a report reads have one `shape(table)`: several tables of a kind
-are merged by `shape(table).merge(frames)`, whether they are of chunks, of files or of days.
+The rollup of a chunk, of a commit's file and of a report's range all have one `shape(table)`. So rollups of chunks,
+files or days are merged by `shape(table).merge(frames)`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from logstats.summaries import endpoints, latency, ranking, traffic, users
 from logstats.summaries.groups import Groups
 from logstats.summaries.tables import Shape
 
-MAX_ENDPOINTS: Final = 10_000  # of a report; ten times as many are kept, so that it is folded once, at the end
-HELD_VALUES: Final = 10_000  # levels, methods, hosts and apps, each, that one commit tells apart in an hour …
+MAX_ENDPOINTS: Final = 10_000  # of a report; rollups keep ten times as many, and the report folds them at its end
+HELD_VALUES: Final = 10_000  # distinct levels, methods, hosts and apps, each, that one commit keeps in an hour …
 HELD_ENDPOINTS: Final = 10 * MAX_ENDPOINTS  # … and endpoints
 USER_KEY: Final = "auto"
 
@@ -39,7 +40,7 @@ UTC: Final = pl.Datetime("us", "UTC")
 
 @cache
 def shape(table: str) -> Shape:
-    """How tables of a kind merge; the columns are those of `tables.columns`."""
+    """The keys and figures of a rollup; its columns are those of `tables.columns`."""
     columns = tables.columns(table)
     keys = {name: columns[name] for name in _KEYS[table] if name in columns}
     figures = {name: kind for name, kind in columns.items() if name not in keys}
@@ -52,10 +53,10 @@ def shape(table: str) -> Shape:
 
 
 def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows of one chunk, all of whose columns are there and all of which have a time → the rollups, by table. (That of
-    `lines` needs more than rows: see `line_times`.)
+    """Rows of one chunk → the rollups, by table. The rows have all columns, and all have a time. (The rollup `lines`
+    needs more than rows: see `line_times`.)
 
-    Their keys may repeat, as those of several tables do: `merged` makes one of them.
+    Keys may repeat in the result; `merged` merges them.
     """
     is_request = rows["kind"] == "request"
     requests = rows if is_request.all() else rows.filter(is_request)
@@ -97,7 +98,8 @@ def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
     hours = requests.with_columns((pl.col("timestamp").to_physical() // _HOUR_US).alias("hour"))
     ranked = ranking.summarise(hours, ("hour", *endpoints.KEYS))
     bucket = pl.col("bucket")
-    # In a chunk, what took no time and what has no duration are apart; here `timed` says how many took none.
+    # In a chunk, a duration of 0 and no duration have different buckets; here both are null, and `timed` tells them
+    # apart.
     known = pl.when(~bucket.is_in([ranking.ZERO, ranking.NO_DURATION])).then(bucket)
     table = ranked.with_columns(_moment(pl.col("hour").cast(pl.Int64), _HOUR_US).alias("hour"), known.alias("bucket"))
     return _as_stored(table, tables.ENDPOINTS)
@@ -121,9 +123,10 @@ def _as_stored(table: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def merged(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
-    """One table of several, in order, with what lies beyond the caps folded into `(other)`.
+    """Merge several tables into one, in order, with the keys beyond the caps folded into `(other)`.
 
-    What has the most requests is kept: a stranger chooses the methods, hosts and paths, but hardly that.
+    The keys with the most requests are kept, since clients can invent methods, hosts and paths more easily than
+    traffic.
     """
     whole = shape(table).merge([*frames, shape(table).empty()])
     if table == tables.TRAFFIC:

@@ -1,4 +1,4 @@
-"""What is derived from a snapshot for other programs, and can be made again at any time.
+"""Files derived from a snapshot for other programs. They can be rebuilt at any time.
 
 `catalog` writes `catalog.sql`: DuckDB views over the files of a snapshot, and the macros of `macros.sql`.
 May use: archive.log, sketches. Begin with `catalog.script`.

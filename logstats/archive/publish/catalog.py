@@ -1,7 +1,7 @@
-"""The views and macros over one snapshot, as SQL: what `query` runs in, and catalog.sql for DuckDB's own shell.
+"""The views and macros over one snapshot, as SQL: for `logstats query`, and as catalog.sql for DuckDB's own shell.
 
-A view names the files of the snapshot one by one: a pattern would also match files that are not yet committed, or no
-longer. It reads each tier by a scan of its own, since tiers have different partitions and cold may lack columns.
+A view names the files of the snapshot one by one: a glob would also match files that are not committed yet, or were
+replaced. Each tier has a scan of its own, since tiers have different partitions and cold files may lack columns.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TYPES: Final = {
 
 
 def macros() -> str:
-    """The macros (`macros.sql` documents each), with the sketches' constants filled in."""
+    """The macros of `macros.sql`, which documents each, with the constants of the sketches inserted."""
     raws, biases, threshold = hll.bias_tables()
     text = resources.files("logstats.archive.publish").joinpath("macros.sql").read_text("utf-8")
     constants = {
@@ -56,31 +56,31 @@ def macros() -> str:
 
 
 def _double(number: float) -> str:
-    """A literal that DuckDB reads as the same Float64: one without an exponent would be a decimal."""
+    """A literal that DuckDB reads as this Float64; without an exponent it would be a decimal."""
     mantissa, _, exponent = repr(float(number)).partition("e")
     return f"{mantissa}e{exponent or 0}"
 
 
 def quoted(text: object) -> str:
-    """A string literal."""
+    """A text as an SQL string literal."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def comment(text: object) -> str:
-    """What fits behind `--`."""
+    """A text as an SQL comment on one line."""
     return " ".join(str(text).splitlines())
 
 
 def name(text: str) -> str:
-    """An identifier."""
+    """A text as an SQL identifier."""
     return '"' + text.replace('"', '""') + '"'
 
 
 def script(snapshot: Snapshot) -> str:
-    """catalog.sql: the session's zone, macros, views. It may be run again and again, by DuckDB from 1.5 on.
+    """The text of catalog.sql: the session's zone, macros and views. It can be run repeatedly, by DuckDB 1.5 or later.
 
-    Its paths are relative to the archive, so that it is right in a copy, and after a move: DuckDB finds them from the
-    archive's folder, or from any with `SET file_search_path`.
+    Its paths are relative to the archive, so it remains valid when the archive is copied or moved. Run DuckDB in the
+    archive's folder, or `SET file_search_path`.
     """
     head = [
         f"-- logstats {__version__}: after commit {snapshot.number}. Written at each commit: do not change it.",
@@ -91,27 +91,27 @@ def script(snapshot: Snapshot) -> str:
     return "\n".join([*head, macros(), *views(None, snapshot, VIEWS, portable=True)])
 
 
-VIEWS: Final = (tables.LOGS, *tables.ROLLUPS)  # tables that there are views of
+VIEWS: Final = (tables.LOGS, *tables.ROLLUPS)  # the tables that have views
 
 
 def views(
     files: LocalStorage | None, snapshot: Snapshot, of: Sequence[str] = VIEWS, *, portable: bool = False
 ) -> list[str]:
-    """A CREATE VIEW for each of some tables. Without `files`, paths stay relative to the archive.
+    """A CREATE VIEW for each of these tables. Without a storage, paths are relative to the archive.
 
-    The columns of files are given, so that a file is only opened if a query needs it. DuckDB before 2.0 cannot do
-    that: what is `portable` lets it open one of each kind to find them out.
+    The columns of files are part of the SQL, so that a file is only opened if a query needs it. DuckDB before 2.0 lacks
+    that: `portable` SQL lets it open one file of each kind to find the columns.
     """
     return [_view(table, files, snapshot, portable=portable) for table in of]
 
 
 def data_paths(files: LocalStorage, snapshot: Snapshot) -> list[str]:
-    """The files that the views read."""
+    """The paths of the files that the views read."""
     return [files.at(file.path) for file in snapshot.files.values() if file.table in VIEWS]
 
 
 def _view(table: str, files: LocalStorage | None, snapshot: Snapshot, *, portable: bool) -> str:
-    """The union of a scan for every kind of file: what differs in tier, in partitions or in columns."""
+    """The union of scans, one for each combination of tier, partitions and columns."""
     kinds: dict[tuple[str, int, tuple[str, ...] | None], list[str]] = {}
     for file in snapshot.select(table):
         place = files.at(file.path) if files is not None else file.path
@@ -128,7 +128,7 @@ def _view(table: str, files: LocalStorage | None, snapshot: Snapshot, *, portabl
 
 
 def _none(table: str) -> str:
-    """No rows, all columns: it gives every view its columns, their order and types, whatever the files hold."""
+    """A SELECT without rows, which gives a view its columns, their order and their types."""
     logs = table == tables.LOGS
     columns = {"tier": "VARCHAR"} if logs else {}
     columns |= {column: _type(kind) for column, kind in tables.columns(table).items()}
@@ -138,7 +138,7 @@ def _none(table: str) -> str:
 
 
 def _scan(table: str, tier: str, depth: int, columns: Sequence[str], found: Sequence[str]) -> str:
-    """One `read_parquet` of files with these columns (none: to be found out)."""
+    """One `read_parquet` of files with these columns (if none are given, DuckDB finds them)."""
     types = tables.columns(table)
     fields = [
         f"{tables.field_id(table, column)}: "

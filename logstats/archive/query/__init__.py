@@ -1,8 +1,8 @@
-"""Reading an archive: each function reads one snapshot.
+"""Reading an archive. Each function reads one snapshot.
 
-`sql` is `logstats query`; `rows` gives data frames; `report` and `objectives` take whole hours from rollups and the
-rest from rows. May use: archive.log, archive.publish (the views), archive.ingest (rollups), summaries.
-Begin with `rows.rows`.
+`sql` runs queries in DuckDB, `opened` checks the files that these open, and `ranges` the values in them; `rows` gives
+data frames; `report` and `objectives` read whole hours from rollups and the rest from rows. May use: archive.log,
+archive.publish (the views), archive.ingest (rollups), summaries. Begin with `rows.rows`.
 """
 
 __all__ = ["holding", "objectives", "report", "rows", "sql"]

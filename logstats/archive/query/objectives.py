@@ -1,8 +1,8 @@
-"""What objectives are made of, from an archive.
+"""The indicators of objectives, computed from an archive.
 
-Good requests by status, of all or by method, host and app, are in the rollup `traffic`, exactly. Durations come from
-the rows; where these are gone, those of all requests come from the rollup `latency`, with the bound of its buckets.
-What asks for paths needs the rows.
+Conditions about status, method, host and app are counted exactly from the rollup `traffic`. Durations are read from the
+rows; if these were deleted, the durations of all requests are taken from the rollup `latency`, with the bounds of its
+buckets. Conditions about paths need the rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from logstats.summaries.indicators import (
 )
 from logstats.summaries.traffic import EPOCH, MINUTE_US, moment
 
-TOLD_APART: Final = frozenset({"status", "method", "host", "app_name"})  # by the rollup of the traffic
+TOLD_APART: Final = frozenset({"status", "method", "host", "app_name"})  # keys of the rollup `traffic`
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -47,10 +47,10 @@ def collect(
     interrupt: Interrupt | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Indicators, Counts, list[str]]:
-    """The indicators over the `window` minutes that end at `filters.until`, or with the archive's last line; the last
-    of them must be of all requests. Also the lines of the archive, and what is to be said of where it comes from.
+    """(the indicators over the `window` minutes that end at `filters.until` or with the archive's last line, the counts
+    of lines, notes about where the figures come from). The last of the indicators must be of all requests.
 
-    Raises Gone if rows that are needed are not there any more.
+    Raises Gone if rows that are needed were deleted.
     """
     counts = counts_of(archive, snapshot, filters.since, filters.until)
     files = list(snapshot.select(tables.TRAFFIC))
@@ -89,7 +89,7 @@ def collect(
 
 
 def _older(number: int) -> pl.DataFrame:
-    """The archive goes back further than the window."""
+    """A row which says that the archive goes back further than the window."""
     return pl.DataFrame({"objective": [number], "minute": [BEFORE]}).select(
         pl.col(name).cast(kind) if name in ("objective", "minute") else pl.lit(0, kind).alias(name)
         for name, kind in INDICATORS.schema.items()

@@ -1,8 +1,8 @@
-"""The files that DuckDB opens for a query, each checked before anything that was read of it is handed out.
+"""Checks the files that DuckDB opens for a query, before any row that was read from them is returned.
 
-DuckDB does not look at the checksums of Parquet pages. Which files a query needs is known when it runs (a condition on
-`day` leaves the others out), so DuckDB logs what it opens, and a batch of rows waits until the files that were opened
-for it are found to be as they were written.
+DuckDB does not verify the checksums of Parquet pages. The files that a query needs are only known while it runs (a
+condition on `day` excludes others), so DuckDB logs the files that it opens, and a batch of rows is held back until the
+files opened so far have been compared with their digests.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _OPENED: Final = """
     WHERE type = 'FileSystem' AND timestamp >= ? AND contains(message, '"op":"OPEN"') GROUP BY message
 """
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATE: Final = timedelta(seconds=10)  # by which a thread may be late to log
+_LATE: Final = timedelta(seconds=10)  # by which a thread's log entry may be late
 
 
 class Opened:
-    """Looks at the log of one connection, which began with `LOGGED`."""
+    """Reads the log of one connection, on which `LOGGED` was run first."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, storage: LocalStorage, snapshot: Snapshot) -> None:
         self._log = connection.cursor()
@@ -39,15 +39,15 @@ class Opened:
         self._checked: set[str] = set()
 
     def check(self, *, last: bool = False) -> None:
-        """Raise DamagedFile for a file that was opened since the last time and is not as it was written; `last` looks
-        at the whole log once more."""
+        """Raise DamagedFile if a file that was opened since the last call is damaged. `last` reads the whole log once
+        more."""
         found = self._log.execute(_OPENED, [_BEGINNING if last else self._since]).fetchall()
         new: set[str] = set()
         for message, _ in found:
             path = message.partition('"path":"')[2].rpartition('","op":"OPEN"')[0]
             if path in self._files:
                 new.add(path)
-            elif path.endswith(".parquet"):  # a name that the log writes in another way: any file may be it
+            elif path.endswith(".parquet"):  # a name that the log spells in another way: it may be any file
                 new.update(self._files)
         new -= self._checked
         self._integrity.paths(self._files[path] for path in new)
@@ -55,12 +55,12 @@ class Opened:
         self._since = max((at - _LATE for _, at in found), default=self._since)
 
     def failed(self) -> ArchiveError | None:
-        """After DuckDB has failed: the damage that may be why, if there is any."""
+        """The damage that may be the cause of a DuckDB error, if there is any."""
         try:
             self.check(last=True)
         except ArchiveError as damage:
             return damage
-        except Exception:  # DuckDB gives up for good after some errors: then any file may be the one
+        except Exception:  # after some errors DuckDB answers no more: then it may be any file
             try:
                 self._integrity.paths(self._files.values())
             except ArchiveError as damage:

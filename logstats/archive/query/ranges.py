@@ -1,7 +1,7 @@
-"""What a value in a table of an archive can be: figures out of these ranges are damage, not data.
+"""The possible ranges of values in an archive's tables. A value outside is damage, not data.
 
-Files that are not as they were written are refused before (`log.integrity`). This is for a file that was written wrong,
-by a computer whose memory failed or by another program, and whose digest is therefore right.
+A file that was changed is refused before, by its digest (`log.integrity`). This check is for files that were written
+wrong, by a computer with faulty memory or by another program, and so have the right digest.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _COUNTS: Final = frozenset(
 
 
 def check(rows: pl.DataFrame, file: DataFile) -> None:
-    """Raise DamagedFile if a time of these rows is not between the first and last of their file, a count is negative,
-    or a register, rank or bucket is one that no sketch has."""
+    """Raise DamagedFile if a time is outside the range of the file, a count is negative, or a register, rank or bucket
+    is impossible in a sketch."""
     time = tables.time_column(file.table)
     for name in rows.columns:
         low: object

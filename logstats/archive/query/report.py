@@ -1,7 +1,7 @@
-"""What a report is made of, from an archive: whole hours from rollups, the rest from rows.
+"""The statistics of a report, computed from an archive: whole hours from rollups, the rest from rows.
 
-The rollups are what `summarise` made of the rows when they were added, so both merge into the same `Statistics`. What
-rollups do not tell apart (a filter, a breakdown, another idea of a user) comes from rows.
+Rollups are summaries of the rows, made when these were added, so both merge into the same `Statistics`. What rollups
+cannot answer (a filter, a breakdown, another user key, an aggregate of its own) is computed from rows.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, aggregates, needs, summarise
 from logstats.summaries.users import SketchedUsers
 
-HELD: Final = 10  # times as many keys of a ranking as are asked for, until it is folded at the end
-AT_ONCE: Final = 8_000_000  # rows of rollups in memory
+HELD: Final = 10  # times as many keys of a ranking as asked for are held, until the end
+AT_ONCE: Final = 8_000_000  # rows of rollups that are held in memory
 FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "users", "latency"}
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "us_min", "us_max", "us", "first")
 
-Span = tuple[datetime | None, datetime | None]  # since ≤ t < until; None is no bound
+Span = tuple[datetime | None, datetime | None]  # since ≤ t < until; None means no bound
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which stretch of time comes from rollups (None: none), and which from rows."""
+    """The range of time to read from rollups (None: nothing), and the ranges to read from rows."""
 
     rollups: Span | None
     rows: tuple[Span, ...]
 
     def describe(self) -> str:
-        """For the report's notes."""
+        """The plan in words, for the notes of a report."""
         spans = ", ".join(_said(span) for span in self.rows)
         if self.rollups is None:
             return "from an archive: all from rows"
@@ -55,7 +55,7 @@ class Plan:
 
 
 def plan(wanted: ReportSpec, filters: Filters, *, rows: bool = False) -> Plan:
-    """Where a report comes from; a pure function of what is asked for."""
+    """Plan what to read from where; a pure function of the request."""
     since, until = filters.since, filters.until
     told_apart = (
         {aggregate.name for aggregate in aggregates(wanted)} <= FROM_ROLLUPS
@@ -86,9 +86,9 @@ def collect(
     interrupt: Interrupt | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Statistics, Counts, str]:
-    """The statistics of since ≤ t < until, every line of the archive accounted for, and where it comes from.
+    """(the statistics of since ≤ t < until, the counts of all lines, a note about where the figures come from).
 
-    Raises Gone if rows or columns that are needed are not there any more.
+    Raises Gone if rows or columns that are needed were deleted.
     """
     where = plan(wanted, filters, rows=rows)
     columns = needs(wanted) | filters.needs | {"kind", "level", "timestamp"}
@@ -126,7 +126,7 @@ def collect(
 
 
 def _batches(snapshot: Snapshot, since: datetime | None, until: datetime | None) -> Iterator[dict[str, list[DataFile]]]:
-    """The files of the rollups, some days at a time, so that a year takes no more memory than a month."""
+    """The files of the rollups, some days at a time, so that a year needs no more memory than a month."""
     days: dict[paths.Partition, dict[str, list[DataFile]]] = {}
     for table in tables.ROLLUPS:
         for file in snapshot.select(table, since=since, until=until):
@@ -149,7 +149,7 @@ def _add_rollups(
     archive: Archive, parts: dict[str, list[DataFile]], span: Span, statistics: Statistics, counts: Counts
 ) -> None:
     def scan(table: str) -> pl.LazyFrame:
-        """The rows of a rollup that lie in the span; its time column also as `minute`, minutes since 1970."""
+        """The rows of a rollup in the span, with their time also as `minute`, in minutes since 1970."""
         files = parts.get(table, [])
         time = pl.col(tables.time_column(table))
         lazy = read(archive, files, list(tables.columns(table)), table).lazy()
@@ -186,7 +186,7 @@ def _minute(time: pl.Expr) -> pl.Expr:
 
 
 def _traffic(rollup: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
-    """→ what `traffic`, `statuses`, `levels` and `times` make of rows."""
+    """→ the tables that `traffic`, `statuses`, `levels` and `times` make of rows."""
     requests = rollup.filter(pl.col("kind") == "request")
     by_class = (
         requests.group_by("minute", traffic.status_class())
@@ -201,7 +201,7 @@ def _traffic(rollup: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
 
 
 def _endpoints(rollup: pl.LazyFrame) -> pl.LazyFrame:
-    """→ what `ranking.summarise` makes of rows, of all hours together."""
+    """→ the table that `ranking.summarise` makes of rows, for all hours together."""
     none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
     return (
         rollup.group_by("method", "endpoint", "status_class", "bucket")
@@ -218,7 +218,7 @@ def _endpoints(rollup: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
-    """→ what `latency.summarise` makes of rows."""
+    """→ the table that `latency.summarise` makes of rows."""
     return (
         rollup.group_by("minute", "bucket")
         .agg(pl.col("count").sum())
@@ -227,8 +227,9 @@ def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def counts_of(archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None) -> Counts:
-    """The lines of since ≤ t < until: those that are no rows have the time that they show, or that of the lines around
-    them. Sources, and lines that are ignored, are counted by whole minutes, those that begin in the range."""
+    """The counts of the lines of since ≤ t < until. A line that is not a row has the time in its text, or that of the
+    lines around it (`ingest.line_times`). Sources and ignored lines are counted by whole minutes that begin in the
+    range."""
     counts = Counts()
     if since is None and until is None:
         taken = ParsedChunk()
@@ -271,7 +272,8 @@ def _inside(time: pl.Expr, since: datetime | None, until: datetime | None) -> pl
 def _rejects(
     archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None, counts: Counts
 ) -> None:
-    """Rejected lines of the range by reason, and the first of each reason: (source, line, reason, text)."""
+    """Count the rejected lines of the range by reason, and collect the first of each reason as (source, line, reason,
+    text)."""
     reasons: dict[str, int] = {}
     ranged = since is not None or until is not None
     time = pl.col("timestamp")

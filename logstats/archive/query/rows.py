@@ -1,4 +1,4 @@
-"""Rows of an archive, of any stretch of time, in bounded memory."""
+"""Rows of an archive, of any range of time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from logstats.archive.query.ranges import check as check_ranges
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-BATCH: Final = 262_144  # rows, at the most, of a frame
+BATCH: Final = 262_144  # rows of a frame at most
 
 
 class Gone(ArchiveError):
@@ -51,9 +51,9 @@ def rows(
 def check(
     archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None, columns: Iterable[str]
 ) -> None:
-    """Raise Gone if rows of the range, or one of the columns, are not there any more.
+    """Raise Gone if rows of the range, or one of the columns, were deleted.
 
-    Days go as a whole, so a day that has fewer rows than its rollups counted has lost them.
+    Whole days are deleted, so rows of a day were deleted if it has fewer than its rollups counted.
     """
     wanted = set(columns)
     for file in snapshot.select(tables.LOGS, since=since, until=until):
@@ -77,7 +77,7 @@ def check(
 def _counted(
     archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None
 ) -> Iterator[tuple[paths.Partition, int]]:
-    """How many rows each day of the range had when it was added."""
+    """The number of rows that were added for each day of the range."""
     asked = {file.partition for file in snapshot.select(tables.TRAFFIC, since=since, until=until)}
     whole = [file for file in snapshot.select(tables.TRAFFIC) if file.partition in asked]
     for day, some in groupby(whole, key=lambda file: file.partition):
@@ -86,7 +86,7 @@ def _counted(
 
 
 def read(archive: Archive, files: Iterable[DataFile], columns: Sequence[str], table: str) -> pl.DataFrame:
-    """Some columns of whole files of a table, such as rollups of a day. Raises ArchiveError."""
+    """Read columns of whole files, such as the rollups of a day. Raises ArchiveError."""
     files = list(files)
     kinds = tables.columns(table)
     parts = [pl.DataFrame(schema={name: kinds[name] for name in columns})]
@@ -151,7 +151,7 @@ def overlaps(
 
 
 def unreadable(error: Exception, place: str = "") -> ArchiveError:
-    """What it means to people that a file of the archive cannot be read."""
+    """The error for people about a file that cannot be read."""
     what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
     return ArchiveError(
         f"{place}: {what}" if place and place not in what else what,

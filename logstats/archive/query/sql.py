@@ -1,12 +1,12 @@
-"""SQL over one snapshot of an archive: DuckDB, shut in.
+"""SQL over one snapshot of an archive, in a DuckDB that can reach nothing else.
 
-The connection holds views over the files of the snapshot and can open no other file, and no reader but those of
-Parquet opens these. It is read-only because the text is never run as a statement: it is the argument of DuckDB's table
-function `query()`, which takes one SELECT. (Switching external access off is not enough: `COPY` could still overwrite a
-file that may be read.) What COPY, ATTACH, SET, PRAGMA or a second statement would do is therefore not forbidden one by
-one; there is no place for it. Memory and spill are bounded, time can be, and extensions are not loaded.
+The connection has views over the files of the snapshot, and can open no other file, and these only as Parquet. It is
+read-only because the user's text is never run as a statement: it is the argument of DuckDB's table function `query()`,
+which takes one SELECT. So COPY, ATTACH, SET, PRAGMA or a second statement need not be forbidden one by one. (Switching
+external access off would not be enough: `COPY` could still overwrite a file that may be read.) Memory and temporary
+files are bounded, time can be, and extensions are not loaded.
 
-A file that is replaced meanwhile is moved (see `archive.log.storage`). A query that finds one gone begins again.
+A file that is replaced during a query is moved (see `archive.log.storage`); the query is then run again.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 Form = Literal["values", "text", "json"]
 
 _BATCH: Final = 1 << 16  # rows
-_TICK: Final = 0.1  # seconds between looks at the progress
+_TICK: Final = 0.1  # seconds between reports of progress
 _ISO: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _NUMBERS: Final = re.compile(r"boolean|u?(tinyint|smallint|integer|bigint)|hugeint|float|double|decimal")
-# What Polars has no type for becomes the text that DuckDB writes for it.
+# Types that Polars lacks are read as the text that DuckDB writes for them.
 _STRANGE: Final = re.compile(r"\b(INTERVAL|BIT|MAP|UNION|VARIANT|UHUGEINT|BIGNUM|TIME WITH TIME ZONE)\b")
 _SETTINGS: Final = {
     "python_enable_replacements": "false",
@@ -52,14 +52,14 @@ _SETTINGS: Final = {
     "allow_persistent_secrets": "false",
     "errors_as_json": "true",
 }
-MEMORY: Final = 4 << 30  # bytes that a query takes at the most, or what DuckDB takes of a smaller machine
-SPILL: Final = 32 << 30  # bytes on disk for what needs more, or half of what is free
-_READERS: Final = re.compile(r"(?:READ_|SNIFF_)(?!PARQUET)\w+")  # of files, other than Parquet
+MEMORY: Final = 4 << 30  # bytes of memory for a query; on a smaller machine, DuckDB's own default
+SPILL: Final = 32 << 30  # bytes of temporary files, or half of the free space if that is less
+_READERS: Final = re.compile(r"(?:READ_|SNIFF_)(?!PARQUET)\w+")  # functions that read files other than Parquet
 _TRIES: Final = 3
 
 
 class Session:
-    """A snapshot that can be asked. Use `session`, which closes it."""
+    """A snapshot that can be queried. Use `session`, which closes it."""
 
     def __init__(self, files: LocalStorage, snapshot: Snapshot, timeout: float | None = None) -> None:
         self._files, self._snapshot, self._timeout = files, snapshot, timeout
@@ -76,7 +76,7 @@ class Session:
         self._opened = Opened(self._connection, self._files, self._snapshot)
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Close the connection and delete its temporary files."""
         self._stop.set()
         self._stack.close()
 
@@ -88,7 +88,7 @@ class Session:
                     self._connection.interrupt()
 
     def _asked(self, before: str, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of some statement over `query($sql)`. Raises QueryError."""
+        """Run a statement over `query($sql)`. Raises QueryError."""
         for left in reversed(range(_TRIES)):
             try:
                 return self._connection.execute(f"{before} FROM query($sql)", {"sql": sql}).fetchall()
@@ -99,7 +99,7 @@ class Session:
         raise AssertionError
 
     def columns(self, sql: str) -> list[tuple[str, str]]:
-        """(name, DuckDB type) of each column that the query gives. Raises QueryError."""
+        """(name, DuckDB type) of each column of the result. Raises QueryError."""
         return [(row[0], row[1]) for row in self._asked("DESCRIBE", sql)]
 
     def explain(self, sql: str) -> str:
@@ -107,7 +107,7 @@ class Session:
         return "\n".join(str(text).rstrip() for _, text in self._asked("EXPLAIN", sql)) + "\n"
 
     def _moved(self, error: Exception) -> bool:
-        """Whether a file could not be opened because it was replaced meanwhile, and lies elsewhere now."""
+        """Whether a file could not be opened because it was replaced meanwhile, and has been moved."""
         if isinstance(error, duckdb.InterruptException):
             return False
         return catalog.data_paths(self._files, self._snapshot) != self._places
@@ -122,7 +122,7 @@ class Session:
         )
 
     def _only_parquet(self, sql: str) -> None:
-        """Raises QueryError if a query reads files in another way than as Parquet."""
+        """Raise QueryError if a query reads files in another way than as Parquet."""
         ((_, plan),) = self._asked("EXPLAIN (FORMAT json)", sql)
         for name in re.findall(r'"name": "([^"]*)"', str(plan)):
             if _READERS.fullmatch(name.strip()):
@@ -134,11 +134,12 @@ class Session:
     def run(
         self, sql: str, form: Form = "values", *, progress: Callable[[float], None] | None = None
     ) -> Iterator[pl.DataFrame]:
-        """The rows, a frame at a time; at least one frame, which may be empty.
+        """Run the query and yield its rows in frames: at least one, which may be empty.
 
-        `values` are typed columns (what Polars has no type for, such as an interval, is text); `text` are numbers
-        and texts, times in ISO 8601; `json` is one column of JSON objects. `progress` is told per cent now and then.
-        Leaving the iterator, or Ctrl-C, cancels the query. Raises QueryError, and ArchiveError when the time is over.
+        The form `values` gives typed columns (types that Polars lacks, such as intervals, as text); `text` gives
+        numbers and texts, with times in ISO 8601; `json` gives one column of JSON objects. `progress` is called with
+        per cent now and then. Leaving the iterator, or Ctrl-C, cancels the query. Raises QueryError, and ArchiveError
+        when the time is over.
         """
         self._only_parquet(sql)
         text = _projected(self.columns(sql), form)
@@ -161,7 +162,7 @@ class Session:
                 self._open()
 
     def _frames(self, text: str, sql: str, progress: Callable[[float], None] | None) -> Iterator[pl.DataFrame]:
-        """Run in a thread of its own, so that this one can look at the progress and be interrupted."""
+        """Run the query in a thread of its own, so that this one can report progress and be interrupted."""
         frames: queue.Queue[pl.DataFrame | BaseException | None] = queue.Queue(maxsize=4)
         stop = threading.Event()
 
@@ -209,13 +210,13 @@ class Session:
         finally:
             stop.set()
             while worker.is_alive():
-                with suppress(duckdb.Error):  # it is closed: a signal has ended whoever would read on
+                with suppress(duckdb.Error):  # the connection is closed: a signal has ended the reader
                     self._connection.interrupt()
                 worker.join(_TICK)
 
 
 def present(files: LocalStorage, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
-    """A snapshot without the files that are not there, and their paths: what is left can still be asked."""
+    """(the snapshot without its missing files, the paths of these), so that the rest can still be queried."""
     missing = [path for path in snapshot.files if files.size(path) is None]
     left = {path: file for path, file in snapshot.files.items() if path not in missing}
     return replace(snapshot, files=left), missing
@@ -223,7 +224,7 @@ def present(files: LocalStorage, snapshot: Snapshot) -> tuple[Snapshot, list[str
 
 @contextmanager
 def session(files: LocalStorage, snapshot: Snapshot, timeout: float | None = None) -> Iterator[Session]:
-    """Open a snapshot for queries, which may take so many seconds altogether."""
+    """Open a snapshot for queries, which may take `seconds` altogether."""
     opened = Session(files, snapshot, timeout)
     try:
         yield opened
@@ -235,10 +236,10 @@ def session(files: LocalStorage, snapshot: Snapshot, timeout: float | None = Non
 def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the views and macros over a snapshot's files, which can open no other file.
 
-    What does not fit into its memory goes to a temporary folder of its own; both are bounded.
+    Data that exceeds its memory goes to a temporary folder of its own; both are bounded.
     """
     with ExitStack() as stack:
-        # An object that also deletes the folder when nobody closes it: a signal may end all of this at any instant.
+        # The object deletes the folder even if `close` is never called: a signal may end this at any time.
         folder = tempfile.TemporaryDirectory(prefix="logstats-query-", ignore_cleanup_errors=True)
         spill = stack.enter_context(folder)
         room = min(SPILL, shutil.disk_usage(spill).free // 2)
@@ -249,7 +250,7 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
         }
         connection = stack.enter_context(duckdb.connect(config=config))
         connection.execute("SET TimeZone = 'UTC'")
-        if _bytes(connection) > MEMORY:  # DuckDB's own bound knows of containers
+        if _bytes(connection) > MEMORY:  # DuckDB's default respects the limits of containers
             connection.execute(f"SET memory_limit = '{MEMORY}B'")
         connection.execute(catalog.macros())
         for view in catalog.views(files, snapshot):
@@ -263,14 +264,14 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
 
 
 def _bytes(connection: duckdb.DuckDBPyConnection) -> float:
-    """The memory that DuckDB takes, unless it is told otherwise."""
+    """DuckDB's default bound of memory, in bytes."""
     found = connection.execute("SELECT current_setting('memory_limit')").fetchone()
     number, _, unit = str(found[0] if found else "0 bytes").partition(" ")
     return float(number) * float(1024 ** ("KMGT".find(unit[:1]) + 1))
 
 
 def _projected(columns: Sequence[tuple[str, str]], form: Form) -> str:
-    """`FROM query($sql)` with its columns as `form` has them."""
+    """A SELECT from `query($sql)` whose columns are converted to the `form`."""
     listed = ", ".join(f"{_column(name, kind, form)} AS {catalog.name(name)}" for name, kind in columns)
     rows = f"SELECT {listed} FROM query($sql)"
     return f"SELECT to_json(object)::VARCHAR AS json FROM ({rows}) AS object" if form == "json" else rows
@@ -283,7 +284,7 @@ def _column(column: str, kind: str, form: Form) -> str:
     if form == "values":
         return f"{column}::VARCHAR" if _STRANGE.search(kind) else column
     if not nested and base in ("timestamp", "timestamp with time zone"):
-        # `%f` always writes six digits; a time on the second has none.
+        # `%f` always writes six digits, which are removed from whole seconds.
         iso = f"replace(strftime({column}, '{_ISO}'), '.000000Z', 'Z')"
         return f"CASE WHEN isfinite({column}) THEN {iso} ELSE {column}::VARCHAR END"
     if form == "json":
@@ -292,7 +293,7 @@ def _column(column: str, kind: str, form: Form) -> str:
 
 
 def _said(error: Exception, sql: str) -> LogstatsError:
-    """DuckDB's error, about the text that the user wrote."""
+    """DuckDB's error, with places in the text that the user wrote."""
     raw = str(error)
     try:
         told: dict[str, Any] = json.loads(raw[raw.index("{") :])
@@ -313,7 +314,7 @@ def _said(error: Exception, sql: str) -> LogstatsError:
 
 
 def _caret(sql: str, position: int, length: int) -> str:
-    """The line of a place (in bytes) of a text, and carets below it."""
+    """The line around a place (in bytes) in a text, with carets below it."""
     raw = sql.encode()
     start = raw.rfind(b"\n", 0, position) + 1
     number = raw.count(b"\n", 0, position) + 1

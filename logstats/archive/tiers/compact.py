@@ -1,7 +1,7 @@
-"""Many small files of one hour or day → one, once the hour has closed.
+"""Compaction: the small files of one hour or day become one, once no more lines are expected for it.
 
-Files of about one size are put together, so that a late line does not rewrite the hour that it belongs to: a large
-file waits until as much as a quarter of it has come.
+Files of similar size are merged, so that a late line does not cause the whole hour to be rewritten: a large file is
+merged only when the newer ones have reached a quarter of its size.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
 
 SETTLE: Final = timedelta(minutes=15)  # after an hour's end: its last lines are still being added
-OPEN_FILES: Final = 8  # of a partition that is not closed, from which on they are put together all the same
+OPEN_FILES: Final = 8  # files of a partition from which on they are merged even before it has closed
 AT_ONCE: Final = 64  # partitions in one commit
 _RATIO: Final = 4
-_BUDGET: Final = 12 << 20  # bytes in memory of rows, and of rollups, whose merging takes ten times as much again
+_BUDGET: Final = 12 << 20  # bytes of rows in memory; and of rollups, whose merging takes ten times as much
 _BUDGET_OF_ROLLUPS: Final = 2 << 20
 _BATCH: Final = 16_384  # rows
 
@@ -33,7 +33,7 @@ Group = tuple[DataFile, ...]
 
 
 def due(snapshot: Snapshot, now: datetime) -> list[Group]:
-    """The files that are to become one each: hours of the hot tier, days of rollups and rejects."""
+    """Groups of files, each of which is to become one: hours of the hot tier, days of rollups and rejects."""
     partitions: dict[tuple[str, paths.Partition], list[DataFile]] = {}
     for file in snapshot.files.values():
         if file.tier == tables.tier_of(file.table):
@@ -57,7 +57,7 @@ def _closed(partition: paths.Partition, now: datetime) -> bool:
 
 
 def _alike(files: Sequence[DataFile]) -> Group:
-    """The smaller files, up to the first that is much larger than all before it together; in the order of age."""
+    """The smaller files, up to the first that is much larger than all before it together, ordered by age."""
     chosen: list[DataFile] = []
     rows = 0
     for file in sorted(files, key=lambda file: file.rows):
@@ -69,10 +69,10 @@ def _alike(files: Sequence[DataFile]) -> Group:
 
 
 def compact(archive: Archive, now: datetime) -> int:
-    """Put together what is due; the number of files that there are fewer.
+    """Merge the files that are due. Returns by how many the number of files has decreased.
 
-    What somebody else has changed meanwhile is left for the next time. Raises LogstatsError if it cannot be written,
-    or if what was written is not what was read.
+    Groups that another writer has changed meanwhile are left for the next run. Raises LogstatsError if a file cannot be
+    written, or if its content, read back, is not that of the files it replaces.
     """
     groups = due(archive.snapshot(), now)
     fewer = 0

@@ -1,9 +1,9 @@
-"""Carrying a plan out: days move from tier to tier, or go.
+"""Apply a plan: move days from tier to tier, or delete them.
 
-A step is one commit. Its new files are sorted (on disk, where the day does not fit into memory), durable, and read
-back: as many rows, with the same content, as the files that they replace. Those are put aside, and stay on disk until
-a sweep, at least the grace later, so that whoever is reading them can finish. A step that is interrupted has done
-nothing; the same step again does it.
+A step is one commit. Its new files are sorted (on disk if the day does not fit into memory), made durable, and read
+back: they must have as many rows as the files that they replace, with the same content. The replaced files are moved
+aside and deleted by a sweep, at least a day later, so that readers can finish. An interrupted step has changed nothing,
+and can be repeated.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from logstats.errors import LogstatsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MEMORY: Final = "512MB"  # for sorting; what a day needs beyond it goes to the writer's folder
+MEMORY: Final = "512MB"  # bytes for sorting; a day that needs more is sorted in the writer's folder
 ROW_GROUP: Final = 262_144  # rows: larger than in hot, since fewer and larger dictionaries take less
 _BATCH: Final = 16_384  # rows
-_BYTES: Final = 128 << 20  # of a row group in memory, however long its texts
+_BYTES: Final = 128 << 20  # bytes of a row group in memory, however long its texts
 _TRIES: Final = 3
 
 
 class Listener(Protocol):
-    """Whoever wants to know how it goes."""
+    """Receives progress events."""
 
     def finished(self, step: Step, made: tuple[DataFile, ...]) -> None: ...
     def failed(self, step: Step, error: LogstatsError) -> None: ...
 
 
 def apply(archive: Archive, policy: Policy, now: datetime, listener: Listener) -> None:
-    """Do what is due. A day that cannot be moved is told to the listener, the others still are.
+    """Apply the steps that are due. A day that cannot be moved is reported to the listener; the others are still moved.
 
-    A day that is added to meanwhile is looked at anew; what came too late for this run is for the next.
+    A day to which lines are added meanwhile is planned again; lines that come too late are left for the next run.
     """
     for day in [step.day for step in plan(archive.snapshot(), policy, now)]:
         for _ in range(_TRIES):
@@ -62,7 +62,7 @@ def apply(archive: Archive, policy: Policy, now: datetime, listener: Listener) -
             except LogstatsError as error:
                 held = archive.snapshot().files
                 if any(file.path not in held for file in step.files):
-                    continue  # somebody else was faster, and its files were moved while they were read
+                    continue  # another writer was faster, and moved the files while they were read
                 listener.failed(step, error)
             else:
                 listener.finished(step, made)
@@ -94,7 +94,7 @@ def _carry_out(archive: Archive, step: Step) -> tuple[DataFile, ...]:
 
 
 def _rewritten(workspace: Workspace, step: Step, tier: Tier) -> Iterator[DataFile]:
-    """The rows of a step's files, sorted, as files of about the size that the policy asks for."""
+    """Write the rows of a step's files, sorted, to files of about the size that the policy asks for."""
     base = _base(tier)
     kept = tier.columns or tuple(tables.columns(tables.LOGS))
     full = tables.arrow_schema(tables.LOGS)
@@ -135,7 +135,8 @@ def _closed(writer: Writer, tier: Tier) -> DataFile:
 
 
 def _base(tier: Tier) -> str:
-    """The folder that a tier lies in, if not the archive's. A disk that is not mounted must not be made up for."""
+    """A tier's folder outside the archive, or "". Raises if it does not exist: its disk may not be mounted, so it is
+    not created."""
     if tier.path is None:
         return ""
     if not Path(tier.path).is_dir():
@@ -150,7 +151,7 @@ def _subset(full: pa.Schema, kept: Iterable[str]) -> pa.Schema:
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches put together to row groups."""
+    """Batches, concatenated to row groups."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
@@ -166,7 +167,7 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _verify(workspace: Workspace, step: Step, tier: Tier, made: list[DataFile]) -> None:
-    """Read what was written back from the disk. Raises ArchiveError if it is not what it replaces."""
+    """Read the new files back. Raises ArchiveError if their rows are not those of the files that they replace."""
     archive = workspace.archive
     for file in made:
         if archive.storage.sha256(file.path) != file.sha256:
@@ -189,7 +190,7 @@ _NOTHING_LOST: Final = "the archive is as it was: check the disk and run it agai
 def _digest(
     connection: duckdb.DuckDBPyConnection, archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]
 ) -> tuple[int, int]:
-    """How many rows, and the sum of their hashes, which does not depend on their order."""
+    """(the number of rows, the sum of their hashes), which do not depend on the order of the rows."""
     columns = ", ".join(map(catalog.name, kept))
     found = connection.execute(
         f"SELECT count(*), coalesce(sum(hash({columns})), 0) FROM ({_rows(archive, files, kept)})"
@@ -199,7 +200,7 @@ def _digest(
 
 
 def _rows(archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]) -> str:
-    """SELECT of the columns to keep from files, some of which may lack one."""
+    """A SELECT of the columns to keep; a column that a file lacks is null."""
     kinds: dict[tuple[str, ...] | None, list[str]] = {}
     files = list(files)
     for file, place in zip(files, archive.integrity.paths(files), strict=True):
@@ -215,7 +216,7 @@ def _rows(archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]) ->
 
 @contextmanager
 def _connection(workspace: Workspace) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB with little memory, which spills into the writer's folder. Its errors are ours."""
+    """A DuckDB connection with little memory that spills into the writer's folder. Its errors become ArchiveErrors."""
     connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(workspace.path / "sort")})
     try:
         connection.execute("SET TimeZone = 'UTC'")

@@ -1,6 +1,7 @@
-"""When rows move, where to, and when they go: the policy (`lifecycle.toml`), and the plan that follows from it.
+"""The policy (`lifecycle.toml`): when rows are moved, where to, and when they are deleted; and the plan that follows
+from it.
 
-A plan is a pure function of a snapshot, a policy and the time. Applying it is `tier.py`.
+A plan is a pure function of a snapshot, a policy and the time. `move` applies it.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _KEYS: Final = ("after", "path", "former", "columns", "sort", "compression", "le
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """What becomes of rows that reach a tier. `columns` None keeps all; `path` None is the archive's own folder."""
+    """How rows are kept in a tier. `columns` None keeps all; `path` None is the archive's own folder."""
 
     name: str
     after: timedelta
@@ -75,7 +76,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which tiers there are beyond hot, in order, and when rows are deleted (None: never)."""
+    """The tiers beyond hot, in order, and the age at which rows are deleted (None: never)."""
 
     tiers: tuple[Tier, ...] = ()
     delete_after: timedelta | None = None
@@ -83,7 +84,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is due for one day: its `files` are to become files of `tier`, or, with None, to go."""
+    """The step that is due for one day: its `files` are rewritten in `tier`, or deleted if that is None."""
 
     day: paths.Partition
     tier: Tier | None
@@ -91,12 +92,12 @@ class Step:
 
     @property
     def rows(self) -> int:
-        """Rows in all files."""
+        """The number of rows in all files."""
         return sum(file.rows for file in self.files)
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files."""
+        """The size of all files."""
         return sum(file.bytes for file in self.files)
 
     def describe(self) -> str:
@@ -110,10 +111,10 @@ class Step:
 
 
 def plan(snapshot: Snapshot, policy: Policy, now: datetime) -> list[Step]:
-    """What is due, the oldest day first.
+    """The steps that are due, the oldest day first.
 
-    A day whose rows are all where they belong has no step, so a plan that was carried out leaves nothing to do. Late
-    lines of a day that has moved lie in its hot files: they are moved along, together with what is there already.
+    A day whose rows are all in the right tier has no step, so nothing is due after a plan was applied. Late lines of a
+    day that has moved are in its hot files; they are merged with the files of its tier.
     """
     days: dict[paths.Partition, list[DataFile]] = {}
     for file in snapshot.select(tables.LOGS):
@@ -126,7 +127,7 @@ def plan(snapshot: Snapshot, policy: Policy, now: datetime) -> list[Step]:
             steps.append(Step(day, None, tuple(files)))
             continue
         due = [tier for tier in policy.tiers if age >= tier.after]
-        # Rows never move back, even if a policy has become slower.
+        # Rows never move back, even if the policy now moves them later.
         reached = max(tables.TIERS.index(file.tier) for file in files)
         if due and tables.TIERS.index(due[-1].name) >= reached and any(file.tier != due[-1].name for file in files):
             steps.append(Step(day, due[-1], tuple(files)))
@@ -141,12 +142,12 @@ def _end_of(day: paths.Partition) -> datetime:
 
 
 def of(archive: CommitLog) -> Policy | None:
-    """The policy of an archive; None without one. Raises PolicyError, and ForeignPath for a link."""
+    """The policy of an archive; None if it has none. Raises PolicyError, and ForeignPath if the file is a link."""
     return load(archive.storage.plain(paths.LIFECYCLE))
 
 
 def load(path: Path) -> Policy | None:
-    """The policy in a file; None without one. Raises PolicyError."""
+    """The policy in a file; None if there is no file. Raises PolicyError."""
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
@@ -157,7 +158,7 @@ def load(path: Path) -> Policy | None:
 
 
 def parse(text: str, name: str = paths.LIFECYCLE) -> Policy:
-    """The policy that a text is. Raises PolicyError, which says where."""
+    """Parse a policy. Raises PolicyError, which names the line."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -225,7 +226,7 @@ def age(text: object) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the file something is, for whoever has to mend it."""
+    """A place in the file, for error messages."""
 
     where: str
 
