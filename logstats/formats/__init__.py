@@ -1,8 +1,8 @@
-"""What a line means: a format is data (`model`, `builtin/`), read by `registry`, made ready by `reader`.
+"""Formats: what a line means. A format is data (`model`, `builtin/`), loaded by `registry` and run by `reader`.
 
 engines/     lines → the texts of their fields        fields/       texts → columns of the request schema
-wrappers/    what stands around a line, taken off     detection/    which format a source has
-log_format/  a server's own definition, compiled
+wrappers/    prefixes and envelopes around lines      detection/    which format a source has
+log_format/  nginx's and Apache's own definitions, compiled
 
 May use: kernels, schema, errors, cache. Begin with `model.Format`, then `reader.Reader`.
 """

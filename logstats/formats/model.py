@@ -1,4 +1,4 @@
-"""What a format is: data, read from one TOML file or compiled from a server's own definition."""
+"""The format of a log: data, loaded from a TOML file or compiled from a server's own definition."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from logstats import schema
 
-# What a field of a line can be. Most are columns of the request schema; the others are split further:
+# The roles that a field of a line can have. Most are columns of the request schema; the others are interpreted further:
 # `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query,
-# `forwarded_for` is X-Forwarded-For, `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs.
-# `payload` is a line inside a line: a format that has it is a wrapper. `part` marks a partial line of a `stream`.
-# `ignored` is read only by detection, which asks how it looks.
+# `forwarded_for` is X-Forwarded-For, `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs. `payload`
+# is a line inside a line; a format with it is a wrapper. `part` marks a partial line of a `stream`. `ignored` is read
+# only by detection, which checks its form (`looks`).
 ROLES: Final = frozenset(
     {
         *schema.TEXTS,
@@ -45,25 +45,25 @@ ROLES: Final = frozenset(
 UNITS: Final[Mapping[str, int]] = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}  # in nanoseconds
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
-KEYED: Final = ("json", "keyvalue", "ltsv")  # engines that find values by their keys
+KEYED: Final = ("json", "keyvalue", "ltsv")  # engines that find values by key
 DECODERS: Final = ("percent", "plus", "bytes", "json", "syslog", "uri")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one field of a line means.
+    """The meaning of one field of a line.
 
-    `unit` belongs to durations, and is that of numbers that say none; `usual` says that the lines may speak against it,
-    and `auto` that they have to tell (milliseconds if they do not); `keys` are the spellings
-    under which JSON, key=value and W3C formats find it, best first; `port` says that an address may carry one. `looks`
-    is a regular expression that values of this field match in files of this format: it is asked where it is not sure
-    that lines have the format (an empty one asks only that there is a value). `extract` is a regular expression whose
-    first group is the value; a text that it does not match stands as it is. `absent` are texts that stand for no value,
-    beside `-` and nothing. `decode` undoes `%20` (`percent`) or `+` for a space (`plus`), or makes a text of a JSON
-    list of its bytes (`bytes`), or undoes the escapes of a JSON text (`json`), or makes a level of a severity of syslog
-    (`syslog`), or takes `example.com/path` for a URL without its scheme (`uri`). `form` is how a time, or a part of
-    one, is written, as Polars parses it (empty: any form that servers write). Of several durations the first that is
-    there counts, unless they say `sum`; `listed` says that the value may be a list of durations, to be added up.
+    `unit` is the unit of durations that do not name one; `usual` says that the lines may prove another unit, and `auto`
+    that they decide (milliseconds if they do not). `keys` are the keys of the field in JSON, key=value and W3C formats,
+    best first. `port` says that an address may carry a port. `looks` is a regular expression that the field's values
+    match in lines of this format; it is checked only where it is uncertain that lines have the format (an empty one
+    requires only that there is a value). `extract` is a regular expression whose first group is the value; a text that
+    does not match is kept whole. `absent` are texts that mean "no value", like `-` and the empty text. `decode` undoes
+    `%20` (`percent`), `+` for a space (`plus`), a JSON list of bytes (`bytes`) or the escapes of a JSON text (`json`),
+    or turns a syslog severity into a level (`syslog`), or reads `example.com/path` as a URL without scheme (`uri`).
+    `form` is the form of a time, or of a part of one, in Polars' notation (empty: any form that servers write). Of
+    several durations the first one present counts, unless they say `sum`, which adds them. `listed` says that the value
+    may be a list of durations, which are added.
     """
 
     role: str
@@ -82,7 +82,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A line, and the row it must become (columns not named must be null); or the reason it is rejected."""
+    """A sample line with its expected row (columns that are not named must be null), or the reason of its rejection."""
 
     line: str
     expect: Mapping[str, Any]
@@ -93,19 +93,19 @@ class Sample:
 class Format:
     """A format of lines.
 
-    `pattern` is, for the delimited engine, literal text with `$name` variables; for the regex engine a
-    regular expression with named groups (the syntax that Rust and Python share, no look-around); for the
-    w3c engine the `#Fields` line that holds where a file has none. `fields` says what each variable, group or key
-    means; what has no entry is read and kept out. Of formats that read the same lines the one of the higher
-    `priority` is detected. `aliases` are further names that it goes by.
+    `pattern` is, for the delimited engine, literal text with `$name` variables; for the regex engine, a regular
+    expression with named groups (in the syntax that Rust and Python share, without look-around); for the w3c engine,
+    the `#Fields` line for files without one. `fields` gives the meaning of each variable, group or key; those without
+    an entry are read and dropped. If several formats read the same lines, the one with the highest `priority` is
+    detected. `aliases` are further names.
 
-    `fingerprint` are keys of which a line has at least one if it is of this format, and that hardly any other format
-    has. Unless a user names the format, a line without any of them is not read by it. `foreign` are the fingerprints
-    of other formats, for the generic format of an engine: a line that has any of those keys is another format's.
-    `notes` are said to whoever asked for the format.
+    `fingerprint` are keys that are typical of this format: its lines have at least one of them, and lines of other
+    formats hardly ever do. Unless a user names the format, it does not read a line without any of them. `foreign`, in
+    the generic format of an engine, are the fingerprints of the others: it does not read a line with any of those keys.
+    `notes` are shown to a user who asks for the format.
 
-    `requires` are roles that a line must fill to be a request; one that does not is an event, whatever it says of a
-    request. An error log requires a status, which its lines never have. Where it is empty, the engine decides.
+    `requires` are roles that a line must fill to be a request; any other line is an event. (An error log requires a
+    status, which its lines never have, so all its lines are events.) If it is empty, the engine decides.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A format, made ready to read chunks."""
+"""Prepares a format for reading chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from logstats.formats.text import Text
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads chunks of one format into batches; safe to call from several threads."""
+    """Reads chunks of one format into batches. Threads may share it."""
 
     format: Format
     tokenise: Tokeniser
@@ -27,22 +27,22 @@ class Reader:
 
     @property
     def events(self) -> bool:
-        """Whether its lines may be events, too."""
+        """Whether some lines may be events."""
         return self.field_reader.events
 
     def __call__(self, text: Text) -> Batch:
         return self.convert(self.tokens(text), text)
 
     def tokens(self, text: Text) -> Tokens:
-        """The first half: the texts of the fields."""
+        """The first step: lines → the texts of their fields."""
         return self.tokenise(text)
 
     def fitting(self, text: Text, tokens: Tokens | None = None) -> Batch:
-        """The same for lines of which it is not sure that they have this format: of those that it can read, only
-        the ones whose fields look as they do in it are in `rows`. The others are not said to be rejected."""
+        """Read lines that may be of another format. The rows are only of lines whose fields have the form that they
+        have in this format; other lines are not counted as rejected."""
         tokens = tokens or self.tokens(text)
         batch = self.convert(tokens, text)
-        if not self.events and batch.invalid:  # where a number should stand there is none: these are other columns
+        if not self.events and batch.invalid:  # a text stands where a number is expected: the columns are others
             odd = pl.concat(batch.invalid.values())
             batch = replace(batch, rows=batch.rows.filter(~pl.col("line").is_in(odd.implode())), invalid={})
         if not self.looks:
@@ -55,13 +55,14 @@ class Reader:
         return replace(batch, rows=rows, invalid=invalid)
 
     def convert(self, tokens: Tokens, text: Text) -> Batch:
-        """The second half: what the fields of a chunk mean."""
+        """The second step: the texts of the fields → a batch."""
         return self.field_reader.convert(tokens, len(text), text.envelope)
 
 
 def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, named: bool = False) -> Reader:
-    """Make a format ready; what nobody wants is not taken from the lines, unless they are `doubtful` and it tells
-    whether they have this format at all (`Reader.fitting`). Of a format that a user `named` no fingerprint is asked."""
+    """Prepare a format. Only fields that are wanted are taken from the lines; if the lines are `doubtful`, also those
+    that show whether they have this format (`Reader.fitting`). If the user `named` the format, its fingerprint is not
+    required."""
     if reading.units:
         format = replace(format, fields=units.asked(format, reading.units))
     format = with_ident(format if named else with_marks(format))
@@ -76,23 +77,23 @@ def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, name
 
 
 def with_marks(format: Format) -> Format:
-    """The format with what tells its lines from those of other formats as two more fields, if it has that."""
+    """The format with two more fields, for its fingerprint and for foreign keys, if it has these."""
     marks = {FINGERPRINT: format.fingerprint, FOREIGN: format.foreign}
     more = {name: Field("ignored", keys=keys) for name, keys in marks.items() if keys}
     return replace(format, fields={**format.fields, **more}) if more else format
 
 
 def may_be_events(format: Format) -> bool:
-    """Whether lines may be events: a structured line may have a level and a message, and no request."""
+    """Whether lines may be events: a structured line may have a level and a message, but no request."""
     structured = format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields
     return not format.wraps and (structured or bool(format.requires))
 
 
 def _looks(name: str, field: Field) -> pl.Expr:
-    """Whether a value looks as it should."""
+    """An expression: whether a value has the expected form."""
     return pl.col(name).str.contains(field.looks or "").fill_null(may_be_absent(field))
 
 
 def may_be_absent(field: Field) -> bool:
-    """Whether a field that looks a certain way need not be there."""
+    """Whether a field with an expected form may be absent."""
     return field.role != "ignored" and field.looks != ""

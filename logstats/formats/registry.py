@@ -1,6 +1,6 @@
 """The registry of formats: the TOML files in `builtin/`, and a user's own.
 
-A file that is broken, or has no sample, does not load; the error says which key and why.
+A broken file, or one without samples, does not load; the error names the key and the reason.
 """
 
 from __future__ import annotations
@@ -58,13 +58,14 @@ def builtin() -> Mapping[str, Format]:
 
 
 def builtin_names() -> list[str]:
-    """Their names alone, in order: no file is read."""
+    """The names of the built-in formats, in order; reads no file."""
     folder = resources.files("logstats.formats") / "builtin"
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
 def formats(extra_dir: Path | None = None) -> Mapping[str, Format]:
-    """Built-in formats, the user's, and those of a folder; the later wins where names meet. Raises FormatError."""
+    """Built-in formats, the user's, and those of a folder. A later one replaces an earlier one of the same name. Raises
+    FormatError."""
     found = dict(builtin())
     own = user_path("formats")
     if own is not None and own.is_dir():
@@ -77,8 +78,8 @@ def formats(extra_dir: Path | None = None) -> Mapping[str, Format]:
 
 
 def _with_foreign(known: dict[str, Format]) -> dict[str, Format]:
-    """The formats; the generic ones (a priority below 0, no fingerprint) know the fingerprints of all others that
-    their engine reads."""
+    """The formats, where each generic one (a priority below 0, no fingerprint) has the fingerprints of all others of
+    its engine as `foreign`."""
     marks: dict[str, list[str]] = {}
     for form in known.values():
         marks.setdefault(form.engine, []).extend(form.fingerprint)
@@ -91,12 +92,12 @@ def _with_foreign(known: dict[str, Format]) -> dict[str, Format]:
 
 
 def named(name: str, extra_dir: Path | None = None) -> Format:
-    """The format of that name or alias. Raises FormatError, with the nearest names."""
+    """The built-in format of that name or alias. Raises FormatError, which suggests similar names."""
     return find(name, formats(extra_dir))
 
 
 def find(name: str, known: Mapping[str, Format]) -> Format:
-    """The format of that name or alias among these. Raises FormatError, with the nearest names."""
+    """The format of that name or alias among these. Raises FormatError, which suggests similar names."""
     if name in known:
         return known[name]
     aliases = {alias: form for form in known.values() for alias in form.aliases}
@@ -125,7 +126,7 @@ def _load_all(folder: Path | Traversable, *, check: bool = False) -> Iterator[tu
 
 
 def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
-    """Read one format file; `place` is said in errors. `check` also compiles its expressions. Raises FormatError."""
+    """Load one format file; errors name its `place`. `check` also compiles its expressions. Raises FormatError."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -217,7 +218,7 @@ def _texts(value: Any) -> bool:
 
 
 def _with_pattern(place: str, pattern: str, fields: dict[str, Field]) -> dict[str, Field]:
-    """The variables of a pattern that are named like a role need no entry of their own."""
+    """Add a field for each variable of a pattern that is named like a role."""
     from logstats.formats.engines.delimited import Variable, parse_pattern
 
     try:
@@ -231,7 +232,7 @@ def _with_pattern(place: str, pattern: str, fields: dict[str, Field]) -> dict[st
 
 
 def _with_groups(pattern: str, fields: dict[str, Field], demand: Any) -> dict[str, Field]:
-    """The groups of a regular expression that are named like a role need no entry of their own."""
+    """Add a field for each group of a regular expression that is named like a role."""
     names = re.findall(r"\(\?P<(\w+)>", pattern)
     for name, field in fields.items():
         known = name in names or (bool(field.keys) and "fields" in names)
@@ -240,7 +241,7 @@ def _with_groups(pattern: str, fields: dict[str, Field], demand: Any) -> dict[st
 
 
 def _compile(engine: str, pattern: str, fields: Mapping[str, Field], demand: Any) -> None:
-    """Regular expressions must be in the part of the language that Rust and Python share."""
+    """Compile a regular expression in both Python and Rust, which must agree that it is valid."""
     import polars as pl
 
     expressions = {"pattern": pattern} if engine == "regex" else {}

@@ -1,6 +1,6 @@
 """Bytes of a chunk → text lines.
 
-The text that both paths of every format read: UTF-8, lines ended by a single newline, no byte order mark.
+Both paths of every format read this text: UTF-8, each line ended by one newline, no byte order mark.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the lines of a chunk do not say themselves.
+    """Facts about the lines of a chunk that are not in the lines.
 
-    `directives` are the W3C directives in force where it begins (`#Fields: …`, `#Date: …`), a line each;
-    `modified` is when the source was last written, which tells the year of times that have none.
+    `directives` are the W3C directives in force where the chunk begins (`#Fields: …`, `#Date: …`), one on each line.
+    `modified` is when the source was last written, from which the year of times without one is derived.
     """
 
     directives: str = ""
@@ -39,9 +39,9 @@ NO_CONTEXT: Final = Context()
 
 @dataclass(frozen=True)
 class Text:
-    """The lines of one chunk as one UTF-8 buffer. What an engine does not ask for is not made of it.
+    """The lines of one chunk as one UTF-8 buffer. Other forms of it are made when they are first used.
 
-    Of lines that were wrapped, `envelope` has what the wrappers say, row i of line i.
+    For lines that were in wrappers, `envelope` has the wrappers' fields, row i for line i.
     """
 
     data: bytes | memoryview
@@ -63,13 +63,13 @@ class Text:
 
     @classmethod
     def from_lines(cls, lines: pl.Series, context: Context = NO_CONTEXT, envelope: pl.DataFrame | None = None) -> Text:
-        """Lines (String, no nulls) that are text already and hold no newline."""
+        """A text of these lines (String, no nulls), which contain no newline."""
         data = io.BytesIO()
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")
         return cls(data.getvalue(), context, envelope)._with(lines=lines)
 
     def within(self, context: Context) -> Text:
-        """The same lines in another context."""
+        """The same lines with another context."""
         return Text(self.data, context, self.envelope)._with(starts=self.starts, ends=self.ends)
 
     def gather(self, places: Places) -> Text:
@@ -78,7 +78,7 @@ class Text:
         return Text(self.data, self.context, envelope)._with(starts=self.starts[places], ends=self.ends[places])
 
     def slice(self, start: int, end: int) -> Text:
-        """The lines from one place up to another."""
+        """The lines from `start` up to `end`."""
         return self if start == 0 and end == len(self) else self.gather(np.arange(start, end))
 
     def _with(self, **known: Any) -> Text:
@@ -105,12 +105,12 @@ class Text:
 
     @cached_property
     def ends(self) -> Places:
-        """Where the newline of each line stands."""
+        """The offset of the newline of each line."""
         return kernels.line_ends(self.data)
 
     @cached_property
     def starts(self) -> Places:
-        """Where each line begins."""
+        """The offset of the first byte of each line."""
         return np.concatenate([[0], self.ends + 1])[:-1]
 
 

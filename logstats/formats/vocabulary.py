@@ -1,4 +1,4 @@
-"""The keys by which programs name the fields of a request, and what they are known to write: `keys.toml`."""
+"""The keys under which programs log the fields of a request, and the units that products use: `keys.toml`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def _vocabulary() -> dict[str, Any]:
 
 
 def fingerprints() -> Sequence[Mapping[str, str]]:
-    """What settles the unit of a bare number: `pattern`, which lines of a `product` match, and `unit`."""
+    """Facts that settle the unit of a bare number: lines of a `product` match `pattern`, and its durations are in
+    `unit`."""
     found: Sequence[Mapping[str, str]] = _vocabulary()["fingerprint"]
     return found
 
 
 def with_vocabulary(own: Mapping[str, Field]) -> dict[str, Field]:
-    """The fields of a format, and those of the common table; the keys of its own come first."""
+    """The fields of a format, extended by the common table; the format's own keys come first."""
     fields = dict(own)
     for name, section in _vocabulary().items():
         if name == "fingerprint":

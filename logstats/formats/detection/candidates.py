@@ -1,6 +1,6 @@
-"""What may have written a sample of lines: formats, on what is inside when wrappers are taken off.
+"""Candidates: how well a format reads a sample of lines, with or without wrappers around them.
 
-What is found out is kept, so that it is cheap to ask about some of the lines again.
+Results are kept, so that a second question about some of the lines is cheap.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _LONG: Final = 60_000.0
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """How well a stack reads the sample."""
+    """How well a stack reads a sample."""
 
     stack: FormatStack
-    read: int  # lines read whose fields make sense
+    read: int  # lines read whose values are plausible
     requests: int  # those of them that are requests, not events
-    lines: int  # lines in the sample, without blank ones and directives
-    explained: int  # how many fields it finds
-    rows: pl.DataFrame = field(repr=False)  # of the lines read; `line` is the index in the sample
+    lines: int  # lines in the sample, except blank ones and directives
+    explained: int  # number of fields found
+    rows: pl.DataFrame = field(repr=False)  # rows of the lines read; `line` is the index in the sample
 
     @property
     def weight(self) -> float:
-        """How many requests it reads; of events, what they are worth."""
+        """The number of requests read, plus the events at their lower value."""
         return self.requests + (self.read - self.requests) * EVENT
 
     @property
@@ -50,14 +50,14 @@ class Candidate:
 
     @property
     def timed(self) -> bool:
-        """Whether it finds any duration."""
+        """Whether any duration was found."""
         return self.rows["duration_ms"].count() > 0
 
     def odd_durations(self) -> float:
-        """How much speaks against the unit of the durations, from 0 to 1.
+        """The evidence against the unit of the durations, from 0 to 1.
 
-        That is the part of them, zeros aside, that hardly any request takes: less than 50 µs, more than a minute. Where
-        all are 0 nothing measures in microseconds. That many requests take a whole second or more counts a quarter.
+        It is the share of durations other than 0 that hardly any request takes: less than 50 µs or more than a minute.
+        If all are 0, the unit is not microseconds. Durations of a second or more count a quarter.
         """
         unit = next((field.unit for field in self.format.fields.values() if field.role == "duration"), "")
         durations = self.rows["duration_ms"].drop_nulls()
@@ -70,33 +70,33 @@ class Candidate:
 
     @property
     def share(self) -> float:
-        """The part of the sample that it reads, from 0 to 1."""
+        """The share of the sample that is read, from 0 to 1."""
         return self.read / self.lines if self.lines else 0.0
 
 
 class Sample:
-    """The first lines of a source, or what is inside when wrappers are taken off them."""
+    """The first lines of a source, with or without wrappers around them."""
 
     def __init__(
         self, lines: pl.Series, context: Context, around: tuple[Sample, Wrapper, pl.DataFrame] | None = None
     ) -> None:
-        """Inside of a wrapper `around` has the lines with it, and what was found around them."""
+        """For a sample without a wrapper, `around` has the sample with it, and the texts of the wrapper's fields."""
         self._series, self._context, self._around = lines, context, around
         outer = around[0] if around else None
         self.wrappers: tuple[Format, ...] = (*around[0].wrappers, around[1].format) if around else ()
-        # By format and line. Lines that have none of the wrappers that others have are the same inside.
+        # By format and line. Lines without a wrapper are the same in both samples.
         self.estimates: defaultdict[str, dict[str, Estimate]] = outer.estimates if outer else defaultdict(dict)
         self.lines = lines.to_list()
         self.filled = [place for place, line in enumerate(self.lines) if not ignorable(line)]
         self.directed = FIELDS in context.directives or any(line.startswith(FIELDS) for line in self.lines)
         self._contenders: dict[str, Contender] = {}
         self._inner: dict[str, Sample | None] = {}
-        # By wrappers in any order: what is inside.
+        # By wrappers, in any order: the lines inside.
         self._insides: defaultdict[frozenset[str], list[pl.Series]] = outer._insides if outer else defaultdict(list)
 
     @cached_property
     def text(self) -> Text:
-        """The lines, and what their wrappers say of them."""
+        """The lines, with the fields of their wrappers."""
         return Text.from_lines(self._series, self._context, self._envelope)
 
     @cached_property
@@ -107,15 +107,15 @@ class Sample:
         return wrapper.envelope(found, len(self.lines), self._context, outer._envelope)
 
     def contender(self, prefilter: Prefilter) -> Contender:
-        """A format on these lines."""
+        """The format's contender for these lines."""
         name = prefilter.format.name
         if name not in self._contenders:
             self._contenders[name] = Contender(self, prefilter)
         return self._contenders[name]
 
     def without(self, prefilter: Prefilter) -> Sample | None:
-        """The lines without this wrapper, too; None if it is around none of them, or if taking off the same wrappers in
-        another order gave the same lines before."""
+        """The sample without this wrapper as well; None if no line has it, or if removing the same wrappers in another
+        order gave the same lines."""
         name = prefilter.format.name
         if name not in self._inner:
             wrapper = prefilter.wrapper
@@ -129,25 +129,25 @@ class Sample:
 
 
 class Contender:
-    """A format on the lines of a sample."""
+    """A format and the sample that it may read."""
 
     def __init__(self, sample: Sample, prefilter: Prefilter) -> None:
         self._sample, self._screen = sample, prefilter
         self._screened = sample.estimates[prefilter.format.name]
-        # Whose columns are named among the lines, of that no line alone says what it means.
+        # A format whose columns are named by directives cannot read a line by itself.
         self._blind = sample.directed and prefilter.format.engine == "w3c"
 
     @property
     def stack(self) -> FormatStack:
-        """The format, and the wrappers that were taken off."""
+        """The format, inside the wrappers that were removed."""
         return FormatStack(self._screen.format, self._sample.wrappers)
 
     def upper_bound(self, line: int) -> float:
-        """What a line counts at the most (`Candidate.weight`)."""
+        """An upper bound of what a line adds to `Candidate.weight`."""
         return 1.0 if self._blind else self._look(self._sample.lines[line]).worth
 
     def tokens(self, names: Sequence[str]) -> Tokens:
-        """The fields of lines that are worth anything, by the reference path: of a hundred lines it is the fast one."""
+        """The fields of promising lines, by the reference path, which is faster for a hundred lines."""
         return scan_lines(enumerate(self._sample.lines), self._scan, names)
 
     def _look(self, line: str) -> Estimate:
@@ -163,7 +163,7 @@ class Contender:
         return found.texts
 
     def candidate(self, lines: Sequence[int]) -> Candidate:
-        """How well it reads some of the lines."""
+        """Measure how well the format reads some of the lines."""
         form, rows = self._screen.format, self._rows
         if not {*lines}.issuperset(rows["line"]):
             rows = rows.filter(pl.col("line").is_in(lines))
@@ -174,12 +174,12 @@ class Contender:
 
     @cached_property
     def _rows(self) -> pl.DataFrame:
-        """The lines that it reads and whose fields make sense."""
+        """The rows of lines that are read and have plausible values."""
         form, ready, text = self._screen.format, self._screen.reader, self._sample.text
         tokens = ready.tokens(text) if self._blind else self.tokens(ready.tokenise.names)
         rows = ready.fitting(text, tokens).rows
         if ready.looks and ready.events and not (rows["kind"] == "request").any():
-            rows = rows.clear()  # events alone do not tell this format from others
+            rows = rows.clear()  # events alone do not identify this format
         good = rows.filter(
             (pl.col("kind") == "event" if ready.events else pl.lit(value=False))
             | pl.col("status").is_not_null()

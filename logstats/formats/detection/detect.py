@@ -1,8 +1,9 @@
-"""How a source is written: every format tries its first lines, inside wrappers too; what makes most sense wins.
+"""Detection: every format tries the first lines of a source, also inside wrappers, and the best one wins.
 
 A format competes if a cheap look at a few lines does not rule it out (`prefilter`); then it reads the whole sample
-(`candidates`). Of formats that read about as many lines, the more special one wins (`priority`), then the one that
-explains more of the line. What the winner cannot read is tried again, for sources in which two stacks are mixed.
+(`candidates`). Among formats that read about the same number of lines, the more specific one wins (`priority`), then
+the one that reads more fields. Lines that the winner cannot read are tried again, since a source may mix several
+stacks.
 """
 
 from __future__ import annotations
@@ -27,28 +28,28 @@ from logstats.formats.wrappers.stack import FormatStack, name_of, unwrapped, wit
 from logstats.formats.wrappers.wrapper import Wrapper
 
 SAMPLE_LINES: Final = 100
-SAMPLE_BYTES: Final = 64 << 10  # of each line this much is looked at, at the most
-SURE: Final = 0.9  # below it the user is told what else it could be
-PEERS: Final = 0.9  # formats that read this part of what the best one reads compete with it
-ODD: Final = 0.05  # of its durations are odd: another unit is likelier,
-RULED_OUT: Final = 0.125  # and this one is out of the question
-MIXED: Final = 3  # further stacks of one source
-GOLDEN: Final = 0.6180339887498949  # multiples of it, taken modulo 1, are spread evenly and never repeat
-_PROBES: Final = 12  # lines by which a format must read one to compete
-_DEEPEST: Final = 3  # wrappers around one another
+SAMPLE_BYTES: Final = 64 << 10  # characters of a line that are read at most
+SURE: Final = 0.9  # below this certainty, the user is told the alternatives
+PEERS: Final = 0.9  # formats that read this share of what the best one reads compete with it
+ODD: Final = 0.05  # if this share of its durations is odd, another unit is likelier,
+RULED_OUT: Final = 0.125  # and above this share, its unit is ruled out
+MIXED: Final = 3  # further stacks of one source at most
+GOLDEN: Final = 0.6180339887498949  # the golden ratio: its multiples modulo 1 are spread evenly and never repeat
+_PROBES: Final = 12  # a format competes if it reads one of so many lines
+_DEEPEST: Final = 3  # nested wrappers at most
 
 _MEANING: Final = ("timestamp", "method", "status", "path", "client_ip", "duration_ms", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """How a source is written, as far as its first lines tell."""
+    """The result of detection from the first lines of a source."""
 
     stacks: tuple[FormatStack, ...]
-    share: float  # the part of the sample that the stacks read together
+    share: float  # the share of the sample that the stacks read together
     ranking: tuple[Candidate, ...]  # best first
-    rival: Candidate | None = None  # reads as many lines as the winner, and reads them otherwise
-    open_units: tuple[OpenUnit, ...] = ()  # of durations, which nothing in the lines settles
+    rival: Candidate | None = None  # reads as many lines as the winner, with other values
+    open_units: tuple[OpenUnit, ...] = ()  # durations whose unit nothing in the lines settles
 
     @property
     def name(self) -> str:
@@ -57,19 +58,19 @@ class Detected:
 
     @property
     def sure(self) -> float:
-        """How sure that is, from 0 to 1: the part of the sample that is read, at most a half if there is a rival."""
+        """The certainty, from 0 to 1: the share of the sample that is read, at most a half if there is a rival."""
         return min(self.share, 0.5) if self.rival else self.share
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most so many of `count` places, in order, at a stride that falls in step with no period."""
+    """At most `most` of `count` places, in order, at irregular distances, so that no periodic pattern is missed."""
     if count <= most:
         return list(range(count))
     return sorted({int(number * GOLDEN % 1 * count) for number in range(most)})
 
 
 def sample_of(lines: Iterable[str]) -> list[str]:
-    """The lines that detection looks at: the first that are not blank, and W3C directives among them."""
+    """The lines that detection reads: the first ones that are not blank, with the W3C directives among them."""
     sample: list[str] = []
     for line in lines:
         if len(line) <= SAMPLE_BYTES and (not ignorable(line) or line.startswith("#")):
@@ -80,7 +81,7 @@ def sample_of(lines: Iterable[str]) -> list[str]:
 
 
 class Detector:
-    """Finds out how sources are written, among these formats (and wrappers); `exact` allows no further columns."""
+    """Detects sources among these formats and wrappers. `exact` does not consider unknown further columns."""
 
     def __init__(self, formats: Collection[Format], *, exact: bool = False) -> None:
         self._exact = exact
@@ -88,9 +89,9 @@ class Detector:
         self._wrappers = [Prefilter(form) for form in formats if form.wraps]
 
     def detect(self, lines: Iterable[str], context: Context = NO_CONTEXT, *, thorough: bool = False) -> Detected | None:
-        """How lines are written, or None if no format reads any of them.
+        """Detect the format of lines; None if no format reads any of them.
 
-        The ranking has those that could have won; if `thorough`, every one that reads a line.
+        The ranking has the candidates that could have won; if `thorough`, all that read a line.
         """
         sample = Sample(Text.from_bytes("\n".join(sample_of(lines)).encode()).lines, context)
         ranking = self._first(sample, thorough=thorough)
@@ -113,8 +114,8 @@ class Detector:
     def further(
         self, lines: Sequence[str], known: Sequence[FormatStack], context: Context = NO_CONTEXT
     ) -> list[FormatStack]:
-        """The stacks beside the known ones by which lines are written that those do not read; only what is certain, or
-        reads most of them."""
+        """The stacks of lines that the known stacks do not read. Only stacks that are certain, or read most of the
+        lines, are returned."""
         sample = Sample(Text.from_bytes("\n".join(lines).encode()).lines, context)
         chosen: list[Candidate] = []
         left = sample.filled
@@ -128,12 +129,13 @@ class Detector:
             best = ranking[0]
             if best.requests and best.weight >= best.lines / 2 and best.stack not in known:
                 chosen = [best]
-        # In the order in which they appear, as if the lines had come one by one.
+        # In the order in which their lines appear, as if the lines had come one by one.
         chosen.sort(key=lambda candidate: int(candidate.rows["line"].to_numpy().min()))
         return [candidate.stack for candidate in chosen]
 
     def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
-        """Layouts that read a line of the sample, best first; those with unknown columns if there are no others."""
+        """The candidates that read a line of the sample, best first; those with unknown columns only if there are no
+        others."""
         for formats in self._stages:
             contenders = self._contenders(sample, sample.filled, formats)
             found = _tried([*contenders], sample.filled, lambda candidate: candidate.read > 0, thorough=thorough)
@@ -142,19 +144,19 @@ class Detector:
         return []
 
     def _further(self, sample: Sample, left: Sequence[int], known: Sequence[FormatStack]) -> Candidate | None:
-        """What reads most of the lines that are left, for certain."""
+        """The candidate that reads most of the remaining lines, if it is certain."""
         for formats in self._stages:
             contenders = self._contenders(sample, left, formats)
             new = [c for c in contenders if c.stack not in known and _may_be_certain(c.stack)]
             found = _tried(new, left, _is_certain)
-            # Among units that all are odd there is nothing certain.
+            # If all units give odd durations, nothing is certain.
             if found and (len(found) == 1 or _twins(found[0]) != _twins(found[1]) or found[0].odd_durations() <= ODD):
                 return found[0]
         return None
 
     @property
     def _stages(self) -> Iterator[list[Prefilter]]:
-        """The formats; then, for lines that none of them reads, those with unknown columns after them."""
+        """The formats; then, for lines that none of them reads, the formats followed by unknown columns."""
         yield self._formats
         if not self._exact:
             yield self._with_more
@@ -169,7 +171,7 @@ class Detector:
         ]
 
     def _contenders(self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter]) -> Iterator[Contender]:
-        """Formats that may read one of these lines, on what is left when wrappers are taken off."""
+        """The formats that may read one of these lines, with or without wrappers."""
         filled = sorted({*lines} & {*sample.filled})
         probes = [filled[place] for place in spread(len(filled), _PROBES)]
         for prefilter in formats:
@@ -190,8 +192,8 @@ def _tried(
     *,
     thorough: bool = False,
 ) -> list[Candidate]:
-    """How well formats read some lines, best first: of those that read about as many as the best one, the most special;
-    then by what they read and explain. Those that cannot come so far are not tried, unless it is to be `thorough`."""
+    """Candidates for some lines, best first: among those that read about as many lines as the best one, the most
+    specific first; then by the lines and fields read. Formats that cannot win are not tried, unless `thorough`."""
     found: list[Candidate] = []
     most = 0.0
 
@@ -226,7 +228,7 @@ def _tried(
 
 
 def _twins(candidate: Candidate) -> tuple[str, ...]:
-    """The same for stacks that differ in nothing but the unit of their durations."""
+    """Choose between stacks that differ only in the unit of their durations."""
     form, wrappers = candidate.format, candidate.stack.wrappers
     return form.pattern if form.engine == "delimited" else form.name, *(wrapper.name for wrapper in wrappers)
 
@@ -237,22 +239,22 @@ def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
 
 
 def _may_be_certain(stack: FormatStack) -> bool:
-    """Whether a further stack could be taken for lines that the first does not read: its rows must be complete."""
+    """Whether a format could be a further stack, for lines that the first does not read: its rows must be complete."""
     roles = stack.format.roles
-    if stack.format.engine == "json":  # that a line is an object is certain enough
+    if stack.format.engine == "json":  # a JSON object is certain enough
         return True
     timed = roles.union(*(wrapper.roles for wrapper in stack.wrappers)) & {"timestamp", "date"}
     return stack.format.priority >= 0 and roles >= {"status", "client_ip"} and bool(timed)
 
 
 def _is_certain(candidate: Candidate) -> bool:
-    """Whether it is taken, then."""
+    """Whether a candidate is certain enough to be a further stack."""
     columns = ("timestamp",) if candidate.format.engine == "json" else ("timestamp", "status", "client_ip")
     return not candidate.rows.select(columns).drop_nulls().is_empty()
 
 
 def _with_units(candidate: Candidate, text: Text) -> tuple[FormatStack, list[OpenUnit]]:
-    """The stack with the units that the lines settle, and what they leave open."""
+    """(the stack with the units that the lines settle, the units that remain open)."""
     stack, form = candidate.stack, candidate.format
     if not units.unsettled(form):
         return stack, []
@@ -263,7 +265,7 @@ def _with_units(candidate: Candidate, text: Text) -> tuple[FormatStack, list[Ope
 
 
 def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
-    """A candidate of which nothing says that the winner is better, and that reads the lines otherwise."""
+    """A candidate that is as good as the winner, and reads the lines with other values."""
     best, *others = ranking
     most = max(candidate.weight for candidate in ranking)
     for other in others:
@@ -271,7 +273,7 @@ def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
             continue
         if other.format.priority < best.format.priority - 1:
             continue
-        if _twins(other) == _twins(best) and best.timed:  # another unit, even if no line of the sample shows it
+        if _twins(other) == _twins(best) and best.timed:  # it has another unit, even if no line of the sample shows it
             if other.odd_durations() <= RULED_OUT or best.odd_durations() > RULED_OUT:
                 return other
         elif not _same(best.rows, other.rows):

@@ -1,4 +1,4 @@
-"""A cheap look at one line: what it could be worth to a format, so that few formats have to be tried in earnest."""
+"""A cheap look at single lines, which rules most formats out before they read the sample."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from logstats.formats.model import Format
 from logstats.formats.reader import Reader, may_be_absent, may_be_events, reader, with_marks
 from logstats.formats.wrappers.wrapper import Wrapper
 
-EVENT: Final = 0.25  # of what a request is worth: a wrapper around access lines can look like an application's line
+EVENT: Final = 0.25  # of the value of a request: a wrapper around access lines can look like an application's line
 
 _NUMBERS: Final[Mapping[str, Callable[[str], int | None]]] = {
     "status": numbers.status_code,
@@ -45,7 +45,7 @@ _READING: Final = ReadOptions(_NO_ENDPOINTS, wanted=_WANTED)
 
 
 class Estimate(NamedTuple):
-    """What a line is worth at the most, 1 as a request, `EVENT` as an event; and the texts of its fields."""
+    """An upper bound of a line's value (1 as a request, `EVENT` as an event), and the texts of its fields."""
 
     worth: float
     texts: Mapping[str, str | None]
@@ -55,16 +55,15 @@ NOTHING: Final = Estimate(0.0, {})
 
 
 class Prefilter:
-    """Looks at lines with the eyes of one format, by its reference path. Nothing is made ready before it is used."""
+    """Estimates lines for one format, by its reference path. Everything is prepared when it is first used."""
 
     def __init__(self, form: Format, *, named: bool = False) -> None:
-        """Of a format that a user `named` no fingerprint is asked."""
+        """If the user `named` the format, its fingerprint is not required."""
         self.format = with_ident(form if named else with_marks(form))
         self._named = named
 
     def __call__(self, line: str) -> Estimate:
-        """What a line is worth at the most; nothing if it is certain that `Reader.fitting` does not find in it what
-        makes a line of this format."""
+        """An upper bound of a line's value: 0 if `Reader.fitting` would certainly reject the line."""
         try:
             texts = self._scan(line)
         except Reject:
@@ -94,8 +93,8 @@ class Prefilter:
 
     @cached_property
     def _numbers(self) -> list[tuple[str, Callable[[str], int | None], tuple[str, ...]]]:
-        """Variables by which it shows that a line has another shape if they are no numbers, and texts that stand for
-        none. Where keys tell what a value is, an odd one says nothing of the shape."""
+        """Variables that must be numbers, or a text for no value, in a line of this format. It is empty for engines
+        that find values by key, where an odd value does not show another format."""
         return [
             (name, _NUMBERS[field.role], field.absent)
             for name, field in self.format.fields.items()
@@ -104,7 +103,7 @@ class Prefilter:
 
     @cached_property
     def _looks(self) -> list[tuple[str, re.Pattern[str], bool]]:
-        """Variables that look a certain way in this format, and whether they may be absent."""
+        """Variables with an expected form in this format, and whether they may be absent."""
         return [
             (name, re.compile(field.looks), may_be_absent(field))
             for name, field in self.format.fields.items()
@@ -113,10 +112,10 @@ class Prefilter:
 
     @cached_property
     def reader(self) -> Reader:
-        """What reads lines of the format in earnest, as far as it tells how well they fit."""
+        """The format's reader, for the columns that show how well lines fit."""
         return reader(self.format, _READING, doubtful=True, named=self._named)
 
     @cached_property
     def wrapper(self) -> Wrapper:
-        """What takes it off, if the format is a wrapper."""
+        """The wrapper that removes it, if the format is one."""
         return Wrapper(self.format)

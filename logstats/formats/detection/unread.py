@@ -1,9 +1,9 @@
-"""Lines that no stack in force reads: a source may change its format at any line.
+"""Lines that no stack of a source reads are offered to detection again, since a source may change its format.
 
-In the order of the lines, `Further` offers what is left of each chunk to the stacks that were found further on, and
-what is left then to detection. A worker picks the lines that detection looks at (`picked`): those that look like a
-request or an object, one of each look first, which finds one line in a hundred wherever it stands. Detection runs
-when one of them has a look that it has not yet failed on, so that garbage costs a bounded time: so many runs, and one
+In the order of the lines, `Further` offers the unread lines of each chunk to the stacks that were found later in the
+source, and the rest to detection. A worker picks the lines for detection (`picked`): those that look like a request or
+an object, first one of each look (`look`), so that one line in a hundred is found wherever it stands. Detection runs if
+one of them has a look on which it has not failed yet. So garbage costs a bounded time: a fixed number of runs, and one
 more for every few megabytes.
 """
 
@@ -22,14 +22,14 @@ from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import FormatStack, StackReader, with_further
 
-PICKED: Final = 96  # lines of a chunk that detection looks at
+PICKED: Final = 96  # lines of a chunk that detection reads
 LOOKED: Final = 4096  # lines of a chunk among which they are picked
-RUNS: Final = 64  # of detection over the lines of a source,
-BYTES: Final = 4 << 20  # and one more for so many bytes of it
-MOST: Final = 8  # stacks that a source may turn out to have further on
-LOOKS: Final = 4096  # looks that are remembered
+RUNS: Final = 64  # runs of detection for a source,
+BYTES: Final = 4 << 20  # and one more for each of so many bytes
+MOST: Final = 8  # stacks that may be found later in a source
+LOOKS: Final = 4096  # looks that are kept
 
-# What hardly any line of a format is without, if it is a request or a structured event.
+# Nearly every request or structured event contains one of these.
 _LIKELY: Final = (
     r"GET |POST |HEAD |PUT |DELETE |OPTIONS |PATCH |PROPFIND |CONNECT |HTTP/[0-9]|HTTP/\"|\{\"|"
     r"\" [1-5][0-9]{2} |level=|[\t\" :=](?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH)[\t\",]|status[=:]"
@@ -39,8 +39,8 @@ _WORD: Final = re.compile(r"[\w.:/%@~+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The lines of a chunk that no stack read: the chunk as a text, what was read of it by how many of the further
-    stacks, and lines that are worth a look."""
+    """A chunk with lines that no stack read: its text, its batch so far, how many of the further stacks have tried it,
+    and the lines picked for detection."""
 
     text: Text
     batch: Batch
@@ -49,7 +49,7 @@ class Unread:
 
 
 def picked(text: Text, batch: Batch) -> tuple[str, ...]:
-    """Lines that were rejected, for detection to look at, in their order; none if nothing looks like a request."""
+    """The rejected lines that detection reads, in order; none if no line looks like a request."""
     left = text.gather(np.sort(batch.rejected["line"].to_numpy())).lines
     likely = left.filter(left.str.contains(_LIKELY))
     if not likely.len():
@@ -58,18 +58,18 @@ def picked(text: Text, batch: Batch) -> tuple[str, ...]:
     of_look: dict[str, list[int]] = {}
     for place, line in enumerate(lines):
         of_look.setdefault(look(line), []).append(place)
-    # The looks in turn: first a line of each, then a second of each.
+    # One line of each look in turn, then a second of each.
     rounds = sorted((number, place) for places in of_look.values() for number, place in enumerate(places))
     return tuple(lines[place] for place in sorted(place for _, place in rounds[:PICKED]))
 
 
 def look(line: str) -> str:
-    """What a line looks like from afar: its first few separators."""
+    """The look of a line: its first few separators."""
     return _WORD.sub("w", line[:400])[:40]
 
 
 class Further:
-    """The stacks that a source turns out to have beside those it began with."""
+    """The stacks that were found later in a source, beside those it began with."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Further:
         reader: Callable[[FormatStack], StackReader],
     ) -> None:
         self.stacks: list[FormatStack] = []
-        self.lines: list[int] = []  # of each, the first line that it read: an index in the chunk of that time
+        self.lines: list[int] = []  # for each stack, the first line that it read, as an index in its chunk
         self.readers: list[StackReader] = []
         self._base, self._detector, self._reader = base, detector, reader
         self._failed: set[str] = set()
@@ -86,18 +86,18 @@ class Further:
         self._directives = ""
 
     def ready(self) -> tuple[StackReader, ...]:
-        """The readers that a worker can already use: up to the first one to which directives matter."""
+        """The readers that a worker can use already: those before the first one that needs directives."""
         directed = next((n for n, reader in enumerate(self.readers) if reader.directed), len(self.readers))
         return tuple(self.readers[:directed])
 
     def passed(self, tail: bytes) -> None:
-        """Lines that were read have passed, of which this is the end: there may be directives in it."""
+        """Note the end of lines that were read: it may hold directives."""
         if (place := tail.rfind(FIELDS.encode())) >= 0:
             line = tail[place:].split(b"\n", 1)[0].decode(errors="backslashreplace")
             self._directives = in_force(self._directives, line.rstrip("\r"))
 
     def settle(self, unread: Unread, seen: int) -> Batch:
-        """What becomes of lines that were left, `seen` bytes after the source began."""
+        """Read the lines that were left, `seen` bytes after the beginning of the source."""
         text, batch = unread.text, unread.batch
         directives: list[str] = []
         context = text.context

@@ -1,8 +1,8 @@
-"""Wrappers: what stands around the lines of another format (Docker, Kubernetes, syslog), and formats inside them.
+"""Wrappers: prefixes and envelopes around the lines of another format (Docker, Kubernetes, syslog).
 
-`wrapper` takes one wrapper off; `stack` is a format inside wrappers, and what reads a source written so;
-`partial_lines` is what a chunk leaves for the next. May use: formats.reader, engines, fields, log_format.
-Begin with `stack.FormatStack`.
+`wrapper` removes one wrapper from lines; `stack` is a format inside wrappers, and its reader; `partial_lines` finds
+what a chunk leaves for the next one. May use: formats.reader, engines, fields, log_format. Begin with
+`stack.FormatStack`.
 """
 
 __all__ = ["partial_lines", "stack", "wrapper"]

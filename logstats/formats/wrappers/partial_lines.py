@@ -1,6 +1,6 @@
-"""What one chunk of a source leaves for the next: the directives in force, and a line of which only a part has come.
+"""State that one chunk of a source leaves for the next: the directives in force, and a line whose end is not there yet.
 
-The main thread finds both in the bytes, in the order of the lines, so that chunks can be parsed side by side.
+The main thread finds both in the bytes, in the order of the lines, so that chunks can be parsed in parallel.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from logstats.formats.engines.w3c import DATE, FIELDS, in_force
 from logstats.formats.wrappers.stack import StackReader
 from logstats.formats.wrappers.wrapper import DOCKER_CUTS
 
-LONGEST: Final = 32 << 20  # of a line in parts this much is waited for
-_LOOK_BACK: Final = 64  # lines from the end that are looked at for a part without its end
+LONGEST: Final = 32 << 20  # bytes of a line in parts that are held back at most
+_LOOK_BACK: Final = 64  # lines from the end that are searched for an unfinished part
 _PART = re.compile(rb"[^ \n]+ (stdout|stderr) ([PF])(?=[: ])")
 _STREAM = re.compile(rb'"stream": ?"(stdout|stderr)"')
 
 
 def directives_after(before: str, data: bytes, reader: StackReader) -> str:
-    """The directives in force after `data`, if `before` were in force ahead of it."""
+    """The directives in force after `data`, given those in force before it."""
     lines = []
     for name in (FIELDS, DATE):
         place = data.rfind(name.encode())
@@ -32,7 +32,7 @@ def directives_after(before: str, data: bytes, reader: StackReader) -> str:
 
 
 def unfinished(data: bytes) -> bool:
-    """Whether the last line of a stream in `data` has only come in part, as CRI or Docker's json-file mark it."""
+    """Whether the last line of a stream in `data` is incomplete, as CRI or Docker's json-file mark it."""
     if len(data) > LONGEST:
         return False
     place = len(data)
@@ -51,7 +51,7 @@ def unfinished(data: bytes) -> bool:
 
 
 def _part(data: bytes, start: int, end: int) -> tuple[bytes, bool]:
-    """Of one line its stream, and whether it is a part that another follows; no stream if it does not say one."""
+    """(the stream of a line, or None; whether the line is a part that another one follows)."""
     if match := _PART.match(data, start):
         return match[1], match[2] == b"P"
     if data[start : start + 1] != b"{":

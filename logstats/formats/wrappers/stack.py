@@ -1,12 +1,12 @@
-"""A stack is how the lines of a source are written: wrappers around a format, and further stacks mixed in.
+"""Stacks: a stack is a format with the wrappers around it. A source may have lines of several stacks.
 
     docker_json/combined       combined lines, each in an object of Docker's json-file
     common|combined            common lines, with combined ones among them
     combined+                  combined, then further columns that nobody named
     json{duration=us}          json, whose bare `duration` is in microseconds, as its lines showed
 
-A wrapper is a format with a field `payload` (Docker's json-file, a syslog prefix). It is taken off where a line has it,
-and a line that does not is left as it is. A line that the first stack of a source cannot read is tried by the next.
+A wrapper is a format with a field `payload` (Docker's json-file, a syslog prefix). It is removed from the lines that
+have it; other lines are left as they are. A line that the first stack of a source cannot read is tried by the next.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from logstats.kernels.columns import as_numbers
 
 MORE: Final = "+"
 _MORE: Final = "_more"
-_BALANCED: Final = r'^(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$'  # each quote is closed
+_BALANCED: Final = r'^(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$'  # every quote is closed
 _LOG_FORMAT: Final = "log_format:"
 
 
@@ -44,26 +44,26 @@ class FormatStack:
 
     @property
     def name(self) -> str:
-        """As `--format` takes it."""
+        """The name of the stack, as `--format` takes it."""
         return "/".join([*(wrapper.name for wrapper in self.wrappers), self.format.name])
 
 
 def name_of(stacks: Sequence[FormatStack]) -> str:
-    """All stacks of a source in one word, as `--format` takes it."""
+    """The stacks of a source as one name, as `--format` takes it."""
     return "|".join(stack.name for stack in stacks)
 
 
 def names_of(name: str | None) -> list[str]:
-    """The stacks of a source one by one, as `name_of` wrote them in one word."""
+    """The names of the stacks in a name that `name_of` gave."""
     if not name:
         return []
     return [name] if _LOG_FORMAT in name else name.split("|")
 
 
 def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
-    """The stacks that a name spells. Raises FormatError."""
+    """Parse a name of stacks. Raises FormatError."""
     if _LOG_FORMAT in name:
-        from logstats.formats.log_format.compile import compile_log_format  # few need it
+        from logstats.formats.log_format.compile import compile_log_format  # most calls do not need it
 
         head, _, text = name.partition(_LOG_FORMAT)
         wrappers = [_wrapper(part, known) for part in head.split("/") if part]
@@ -92,7 +92,7 @@ def _wrapper(name: str, known: Mapping[str, Format]) -> Format:
 
 
 def with_more(form: Format) -> Format:
-    """The format with unknown columns after it. Raises FormatError for one that ends otherwise."""
+    """The format, followed by unknown columns. Raises FormatError if it cannot be extended."""
     if form.engine != "delimited":
         raise FormatError(f"{form.name}{MORE} means nothing", "only a delimited format can have more columns after it")
     more = {_MORE: Field("ignored", looks=_BALANCED)}
@@ -102,7 +102,7 @@ def with_more(form: Format) -> Format:
 
 @dataclass(frozen=True, slots=True)
 class StackReader:
-    """Reads the chunks of one source into batches; safe to call from several threads."""
+    """Reads the chunks of a source into batches. Threads may share it."""
 
     stacks: tuple[FormatStack, ...]
     readers: tuple[tuple[tuple[Wrapper, ...], Reader], ...]
@@ -114,22 +114,22 @@ class StackReader:
 
     @property
     def partial(self) -> bool:
-        """Whether a line may be written in parts, so that a chunk may end in the middle of one."""
+        """Whether a line may be logged in parts, so that a chunk may end in the middle of one."""
         return any(wrapper.partial for wrappers, _ in self.readers for wrapper in wrappers)
 
     @property
     def directed(self) -> bool:
-        """Whether directives say what the lines after them mean."""
+        """Whether the format has directives, which say what the lines after them mean."""
         return any(stack.format.engine == "w3c" for stack in self.stacks)
 
     def __call__(self, text: Text) -> Batch:
         wrappers, first = self.readers[0]
         if len(self.readers) == 1:
             return first(unwrapped(text, wrappers))
-        # Each stack takes the lines that fit it; what is left is the first one's, whatever it looks like.
+        # Each stack reads the lines that fit it; the first stack reads the rest, whatever its form.
         left = np.arange(len(text))
         batches, places = [], []
-        inside: dict[tuple[str, ...], Text] = {}  # the parts of a line are joined once, for all stacks
+        inside: dict[tuple[str, ...], Text] = {}  # the parts of a line are joined once for all stacks
         for wrappers, ready in self.readers:
             names = tuple(wrapper.format.name for wrapper in wrappers)
             if names not in inside:
@@ -143,12 +143,12 @@ class StackReader:
         return _joined(batches, places, len(text))
 
     def fitting(self, text: Text) -> Batch:
-        """Of lines that may be of any format, those that fit the first stack."""
+        """Read lines that may be of any format, and keep those that fit the first stack."""
         wrappers, ready = self.readers[0]
         return ready.fitting(unwrapped(text, wrappers))
 
     def stop(self, line: str, reason: str) -> tuple[str, int]:
-        """A rejected line without its wrappers, and the character at which its first stack cannot go on."""
+        """(a rejected line without its wrappers, the position at which the first stack cannot read on)."""
         inside = self.unwrap_line(line)
         ready = self.readers[0][1]
         role = reason.removeprefix("bad_")
@@ -156,12 +156,12 @@ class StackReader:
         return inside, min(ready.tokenise.stop(inside, name), len(inside))
 
     def unwrap_line(self, line: str) -> str:
-        """One line without its wrappers, as the first stack has them."""
+        """A line without the wrappers of the first stack."""
         return str(unwrapped(Text.from_lines(pl.Series([line])), self.readers[0][0]).lines[0])
 
 
 def unwrapped(text: Text, wrappers: Sequence[Wrapper]) -> Text:
-    """The lines without their wrappers, which may say the time and the program of each."""
+    """The lines without their wrappers; times and programs in these are kept in the `envelope`."""
     for wrapper in wrappers:
         text = wrapper(text)
     return text
@@ -170,7 +170,7 @@ def unwrapped(text: Text, wrappers: Sequence[Wrapper]) -> Text:
 def stack_reader(
     stacks: Sequence[FormatStack], reading: ReadOptions, *, named: bool = False, further: bool = False
 ) -> StackReader:
-    """Make stacks ready to read; `named` says that a user asked for them, `further` that they are for lines that
+    """Prepare stacks for reading. `named` says that the user asked for them, `further` that they read lines which
     others left (`fitting`)."""
     ready = [
         (
@@ -183,7 +183,7 @@ def stack_reader(
 
 
 def with_further(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Batch:
-    """What was read of a text, and of the lines that were rejected what further readers read, the first that can."""
+    """The batch, with each rejected line read by the first of the further readers that can read it."""
     for ready in readers:
         if not batch.rejected.height:
             break
@@ -208,7 +208,7 @@ def with_further(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Ba
 
 
 def _joined(batches: Sequence[Batch], among: Sequence[kernels.Places], lines: int) -> Batch:
-    """Batches of some lines of a chunk each, `among` being those lines; the last says what nothing could read."""
+    """Join batches of parts of a chunk; `among` are the lines of each. The last batch has the rejected lines."""
     places = [as_numbers(part.astype(np.uint32)) for part in among]
     rows = pl.concat(
         (b.rows.with_columns(p.gather(b.rows["line"]).alias("line")) for b, p in zip(batches, places, strict=True)),

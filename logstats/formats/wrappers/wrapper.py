@@ -1,10 +1,9 @@
-"""Wrappers: what stands around the lines of another format, taken off in columns.
+"""Removes a wrapper, such as a syslog prefix, from lines, in columns.
 
-A wrapper is a format like others, with a field `payload`: the line inside. Its `timestamp` and `app_name` count for
-lines that do not say them. Times without a year (RFC 3164) take the latest year in which they are not after the source
-was last written. A field `part` tells lines that are only a part of one (`P` in Kubernetes' logs, then `F`; a text
-of 16 KiB without a newline in Docker's), each `stream` for itself. Escape sequences for colour and cursor are taken out
-of the lines inside.
+A wrapper is a format with a field `payload`: the line inside. Its `timestamp` and `app_name` are used for lines without
+their own. A time without a year (RFC 3164) gets the latest year in which it is not after the source was last written. A
+field `part` marks partial lines (`P` in Kubernetes' logs, until an `F`; a text of 16 KiB without a newline in
+Docker's), for each `stream` separately. Escape sequences for colour and cursor are removed from the lines inside.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ DOCKER_CUTS: Final = 16 << 10  # bytes (daemon/logger/copier.go)
 UNFINISHED: Final = "\x00"
 _YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}"
 _ANSI = "\x1b\\[[0-9;?]*[A-Za-z]"
-_LEEWAY = timedelta(days=1)  # clocks differ, and the zone of a time without one is a guess
+_LEEWAY = timedelta(days=1)  # clocks differ, and the zone of a time without one is unknown
 
 
 class Wrapper:
-    """Takes one wrapper off."""
+    """Removes one wrapper from lines."""
 
     def __init__(self, format: Format, zone: str = "UTC") -> None:
         self.format = format
@@ -39,14 +38,14 @@ class Wrapper:
         self.tokenise = engine(format, list(format.fields))
 
     def scan(self, line: str) -> Mapping[str, str | None]:
-        """The reference path: the parts of one line. Raises Reject where this wrapper is not around it."""
+        """The reference path: the fields of one line. Raises Reject if the line does not have this wrapper."""
         found = self.tokenise.scan(line)
         if found.get(self._role["payload"]) is None:
             raise Reject("not_wrapped")
         return found
 
     def __call__(self, text: Text) -> Text:
-        """The lines inside; those that the wrapper is not around stay as they are."""
+        """The lines inside the wrapper. Lines without it are unchanged."""
         found = self.around(self.tokenise(text))
         if not found.height:
             return text
@@ -54,11 +53,11 @@ class Wrapper:
         return Text.from_lines(self.inside(found, text.lines), text.context, envelope)
 
     def around(self, tokens: Tokens) -> pl.DataFrame:
-        """The texts of the fields, of lines that it is around."""
+        """The texts of the wrapper's fields, for the lines that have it."""
         return tokens.fields.sort("line").filter(pl.col(self._role["payload"]).is_not_null())
 
     def inside(self, found: pl.DataFrame, lines: pl.Series) -> pl.Series:
-        """The lines without it, of what was found around them."""
+        """The lines without the wrapper, given the texts of its fields."""
         inside = found[self._role["payload"]].str.strip_chars_end("\r\n")
         if inside.str.contains("\n", literal=True).any():
             inside = inside.str.replace_all("\n", "\\n", literal=True)
@@ -71,7 +70,7 @@ class Wrapper:
     def envelope(
         self, found: pl.DataFrame, lines: int, context: Context, outer: pl.DataFrame | None
     ) -> pl.DataFrame | None:
-        """What it says of each of so many lines, beside what `outer` ones say; the inner one counts."""
+        """The wrapper's fields for each line, with those of `outer` wrappers; the inner one takes precedence."""
         columns: dict[str, pl.Series] = {}
         if "timestamp" in self._role:
             logged = self._times(found[self._role["timestamp"]], context.modified)
@@ -85,15 +84,15 @@ class Wrapper:
         return pl.DataFrame(columns) if columns else outer
 
     def _whole(self, found: pl.DataFrame, inside: pl.Series) -> pl.Series:
-        """Parts of a line joined where the first of them stands; the others become blank. Those of a line whose end
-        never comes become what no format reads: half a line must not be read as a whole one."""
+        """Join the parts of a line at the place of the first one; the others become blank. Parts whose end never comes
+        become a text that no format reads, because half a line must not be read as a whole one."""
         partial = self._is_part(found[self._role["part"]])
         if not partial.any():
             return inside
         start = partial.arg_max() or 0
         texts, marks = inside.slice(start).to_list(), partial.slice(start).to_list()
         streams = found[self._role["stream"]].slice(start).to_list()
-        begun: dict[str | None, list[int]] = {}  # by stream: the places of the parts so far
+        begun: dict[str | None, list[int]] = {}  # by stream: the lines of the parts so far
         for place, (stream, mark) in enumerate(zip(streams, marks, strict=True)):
             parts = begun.setdefault(stream, [])
             parts.append(place)
@@ -105,8 +104,8 @@ class Wrapper:
         return pl.concat([inside.head(start), pl.Series(inside.name, texts, dtype=pl.String)])
 
     def _is_part(self, marks: pl.Series) -> pl.Series:
-        """Whether each is a part that another follows: CRI says so; Docker leaves out the newline of a text that it had
-        to cut, and cuts none that is shorter than its buffer."""
+        """Whether each line is a part that another one follows. CRI marks it. Docker omits the newline of a text that
+        it cuts, and only cuts texts as long as its buffer."""
         if self.format.engine == "json":
             partial = ~marks.str.ends_with("\n") & (marks.str.len_bytes() >= DOCKER_CUTS)
         else:
@@ -125,7 +124,7 @@ class Wrapper:
 
 
 def _join(texts: list[str], parts: list[int]) -> None:
-    """The parts of a line become one where the first stands."""
+    """Join the parts of a line at the place of the first one."""
     first, *others = parts
     if others:
         texts[first] = "".join(texts[place] for place in parts)
@@ -134,7 +133,7 @@ def _join(texts: list[str], parts: list[int]) -> None:
 
 
 def _spread(values: pl.Series, places: pl.Series, length: int) -> pl.Series:
-    """The values at their places among nulls."""
+    """A column of nulls with these values at their places."""
     if values.len() == length:
         return values
     return pl.Series([None], dtype=values.dtype).new_from_index(0, length).scatter(places, values)
