@@ -62,7 +62,7 @@ from logstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from logstats.api import Options, diff, read, report, slo
+    from logstats.api import Options, diff, read, report, search, sessions, slo, story
     from logstats.reports.model import Report
 
 __version__ = "0.1.0"
@@ -81,13 +81,16 @@ __all__ = [
     "diff",
     "read",
     "report",
+    "search",
+    "sessions",
     "slo",
+    "story",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Load what needs Polars when it is first asked for."""
-    if name in ("Options", "diff", "read", "report", "slo"):
+    if name in ("Options", "diff", "read", "report", "search", "sessions", "slo", "story"):
         from logstats import api
 
         return getattr(api, name)

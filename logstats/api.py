@@ -31,6 +31,9 @@ from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
     from logstats.archive.ingest.progress import Added
+    from logstats.clients.story import Story
+    from logstats.clients.summary import Summary
+    from logstats.clients.visits import Left
     from logstats.errors import SourceError
     from logstats.objectives.diff import Comparison
     from logstats.objectives.expressions import Condition
@@ -454,6 +457,96 @@ def search(
     job = _job(options, frozenset({"timestamp", *columns}), work, False, counts)
     parts = _run(names, job, listener or _Strict(), interrupt, None)
     yield from find.in_logs(parts, searcher, findings, at_once=[*map(str, names)] in ([], ["-"]))
+
+
+def session_rows(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    user_key: str = "auto",
+    gap: timedelta = timedelta(minutes=30),
+    left: Left | None = None,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Iterator[pl.DataFrame]:
+    """The sessions of all clients: frames of `clients.visits.SESSIONS`, by client and start.
+
+    A session is what a client (`user_key`) did without a pause of more than `gap`. Requests without a time or a client
+    are counted in `left`. Raises UsageError, and what `read` raises.
+    """
+    from logstats.clients import visits
+
+    options = _options(options, more)
+    _check_choices((), user_key, "avg", 1)
+    rows = _rows(sources, options, visits.needs(user_key), archive, listener, interrupt, counts)
+    left = left if left is not None else visits.Left()
+    yield pl.DataFrame(schema=visits.SESSIONS)
+    yield from visits.sessions(rows, user_key, gap, left)
+
+
+def sessions(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    gap: timedelta = timedelta(minutes=30),
+    **more: Any,
+) -> Summary:
+    """Sessions in all: how many, how long, where they begin and end. Takes what `session_rows` takes."""
+    from logstats.clients import summary, visits
+
+    left = visits.Left()
+    return summary.summarise(session_rows(sources, options, gap=gap, left=left, **more), gap, left)
+
+
+def story(
+    client: str,
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    user_key: str = "auto",
+    gap: timedelta = timedelta(minutes=30),
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Story:
+    """What one client did, session by session. Raises UsageError, and what `read` raises."""
+    from logstats.clients import story as stories
+    from logstats.clients import visits
+    from logstats.summaries.users import user
+
+    options = _options(options, more)
+    _check_choices((), user_key, "avg", 1)
+    needs = visits.needs(user_key) | {"query", "duration_ms"}
+    rows = _rows(sources, options, needs, archive, listener, interrupt, counts)
+    return stories.tell(rows, client, user(user_key), gap)
+
+
+def _rows(
+    sources: Any,
+    options: Options,
+    needs: frozenset[str],
+    archive: str | Path | None,
+    listener: Listener | None,
+    interrupt: Interrupt | None,
+    counts: Counts | None,
+) -> Iterator[pl.DataFrame]:
+    """Rows of logs or of an archive that pass the filters, with the columns that are needed."""
+    columns = sorted(needs)
+    if archive is None:
+        yield from read(sources, options, columns=columns, listener=listener, interrupt=interrupt, counts=counts)
+        return
+    _check_archive_options(sources, options)
+    from logstats.archive.query import rows as archived_rows
+
+    filters = options.filters()
+    keep = filters.expression()
+    for frame in archived_rows.rows(archive, filters.since, filters.until, sorted(needs | filters.needs)):
+        yield frame if keep is None else frame.filter(keep)
 
 
 def add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -105,3 +105,15 @@ def apache(value: str) -> str:
     return "".join(
         _C_ESCAPES.get(chr(byte), f"\\x{byte:02x}" if byte < 32 or byte > 126 else chr(byte)) for byte in value.encode()
     )
+
+
+def sessions(requests: list[tuple[str, datetime]], gap: timedelta) -> list[tuple[str, datetime, datetime, int]]:
+    """(client, time) of each request → (client, start, end, requests) of what each did without a longer pause."""
+    found: list[tuple[str, datetime, datetime, int]] = []
+    for client, time in sorted(requests):
+        if found and found[-1][0] == client and time - found[-1][2] <= gap:
+            _, start, _, count = found.pop()
+            found.append((client, start, time, count + 1))
+        else:
+            found.append((client, time, time, 1))
+    return found

@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
-TOP = ABOVE | {"reports", "archive", "objectives", "search"}
+TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients"}
 MAY_IMPORT = {
     "": {
         "errors": set(),
@@ -45,7 +45,9 @@ MAY_IMPORT = {
         "archive": ABOVE,
         "reports": ABOVE | {"archive"},  # how an archive is shown
         "objectives": ABOVE | {"archive", "reports"},
-        "search": ABOVE | {"archive"},
+        "search": ABOVE | {"archive", "ordered"},
+        "clients": ABOVE | {"ordered", "reports"},
+        "ordered": BOTTOM,
         "explain": ABOVE,
         "api": TOP | {"explain"},
         "manual": TOP,

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import invoke
 
+from logstats import ordered
 from logstats.errors import UsageError
 from logstats.reports.found import LineWriter
-from logstats.search import ordered
 from logstats.search.chunks import Found, SourceLines
 from logstats.search.pattern import Pattern
 

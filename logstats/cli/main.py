@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "diff": ("diff", "diff"),
     "query": ("query", "query"),
     "search": ("search", "search"),
+    "sessions": ("sessions", "sessions"),
     "config": ("config", "config"),
     "help": ("help", "help_"),
     "archive": ("archive", "app"),

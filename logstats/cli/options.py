@@ -131,6 +131,8 @@ FILTERS_PANEL: Final = "Which lines count"
 STATISTICS_PANEL: Final = "Statistics"
 OUTPUT_PANEL: Final = "Output"
 _TIMES = ("today", "yesterday", "15m", "2h", "7d")
+_DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE")
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
@@ -384,6 +386,14 @@ def archive_dir(given: str | None) -> str:
     if not place:
         raise UsageError("which archive?", "name its folder with --archive DIR, or in LOGSTATS_ARCHIVE")
     return place
+
+
+def seconds(option: str, text: str) -> float:
+    """A duration above 0 in seconds: 500ms, 30s, 5m, 1h, 7d. Raises UsageError."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found or not float(found[1]):
+        raise UsageError(f"{option}: {text!r} is not a duration", "write 500ms, 30s, 5m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 def choice(name: str, value: str, known: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -14,9 +13,6 @@ from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination
 from logstats.errors import UsageError
-
-_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
 @shared.command()
@@ -43,7 +39,7 @@ def query(
     Views: logs (tier, year, month, day, hour and the columns of parse), traffic, latency, endpoints, users. A condition
     on year, month, day and hour opens only those files. All times are UTC.
     """
-    seconds = _seconds(timeout) if timeout is not None else None
+    seconds = shared.seconds("--timeout", timeout) if timeout is not None else None
     place = shared.archive_dir(archive)
     if output == "parquet" and out is None and not explain and sys.stdout.isatty():
         raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
@@ -96,10 +92,3 @@ def query(
         finally:
             messages.done()
     return int(messages.exit_code)
-
-
-def _seconds(text: str) -> float:
-    found = _DURATION.fullmatch(text.strip())
-    if not found or not float(found[1]):
-        raise UsageError(f"--timeout: {text!r} is not a duration", "write 500ms, 30s, 5m or 1h")
-    return float(found[1]) * _SECONDS[found[2]]

@@ -20,13 +20,15 @@ _FORMULA: Final = r"^[=+\-@\t\r]"
 
 
 def _iso(frame: pl.DataFrame) -> pl.DataFrame:
-    """`timestamp` as ISO 8601 with a Z, microseconds where there are any."""
-    if not isinstance(frame.schema.get("timestamp"), pl.Datetime):
-        return frame
-    time = pl.col("timestamp")
+    """Times as ISO 8601 with a Z, microseconds where there are any."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
+    return frame.with_columns(_as_text(pl.col(name)) for name in times)
+
+
+def _as_text(time: pl.Expr) -> pl.Expr:
     whole = time.dt.microsecond() == 0
     plain, exact = time.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), time.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-    return frame.with_columns(timestamp=pl.when(whole).then(plain).otherwise(exact))
+    return pl.when(whole).then(plain).otherwise(exact)
 
 
 def harmless(json: str) -> str:

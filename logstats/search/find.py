@@ -9,10 +9,10 @@ import polars as pl
 
 from logstats.archive.archive import Archive
 from logstats.filters import Filters
+from logstats.ordered import Ordered
 from logstats.pipeline import Counts, Part
 from logstats.search import archived
 from logstats.search.chunks import Found, Searcher, SourceLines
-from logstats.search.ordered import Ordered
 from logstats.search.pattern import Pattern
 
 

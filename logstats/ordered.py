@@ -66,7 +66,7 @@ class Ordered:
         if not self._held:
             return
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="logstats-search-", ignore_cleanup_errors=True)
+            self._folder = tempfile.TemporaryDirectory(prefix="logstats-order-", ignore_cleanup_errors=True)
         run = Path(self._folder.name) / f"{len(self._runs)}.parquet"
         pl.concat(self._held).sort(self._keys).write_parquet(run, compression="zstd", compression_level=1)
         self._runs.append(run)
