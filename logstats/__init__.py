@@ -6,7 +6,8 @@
     for frame in logstats.read(["access.log"], status=["5xx"]):
         ...
 
-`report`, `read`, `slo` and `diff` take the options of `Options` as keyword arguments. Errors are `LogstatsError`s.
+`report`, `merge`, `read`, `slo` and `diff` take the options of `Options` as keyword arguments. Errors are
+`LogstatsError`s.
 
 From a line to a percentile
 ---------------------------
@@ -26,7 +27,8 @@ Ten names, in the order in which a line meets them:
     `reports.model.Report`.
 10. `reports.renderers.RENDERERS` shows the report: a table, JSON, a page, …
 
-An archive keeps the batches as rows and the summaries as rollups; a report over it begins at step 8.
+An archive keeps the batches as rows and the summaries as rollups; a report over it begins at step 8. So does the report
+of summary files: `scale/tables.py` has what is in one, `scale/merge.py` adds them up.
 
 What to touch
 -------------
@@ -57,12 +59,13 @@ from logstats.errors import (
     ObjectiveError,
     RouteError,
     SourceError,
+    SummaryError,
     UnknownFormatError,
     UsageError,
 )
 
 if TYPE_CHECKING:
-    from logstats.api import Options, diff, read, report, search, sessions, slo, story
+    from logstats.api import Options, diff, merge, read, report, search, sessions, slo, story
     from logstats.reports.model import Report
 
 __version__ = "0.1.0"
@@ -76,9 +79,11 @@ __all__ = [
     "Report",
     "RouteError",
     "SourceError",
+    "SummaryError",
     "UnknownFormatError",
     "UsageError",
     "diff",
+    "merge",
     "read",
     "report",
     "search",
@@ -90,7 +95,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load what needs Polars when it is first asked for."""
-    if name in ("Options", "diff", "read", "report", "search", "sessions", "slo", "story"):
+    if name in ("Options", "diff", "merge", "read", "report", "search", "sessions", "slo", "story"):
         from logstats import api
 
         return getattr(api, name)

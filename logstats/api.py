@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import polars as pl
 
@@ -128,15 +128,18 @@ class Options:
 
     def reading(self, wanted: frozenset[str]) -> ReadOptions:
         """How lines are read. Raises RouteError."""
-        routes = [*self.routes, *(load_openapi(self.openapi) if self.openapi else ())]
         return ReadOptions(
-            Endpoints(routes, templates=self.templates),
+            Endpoints(self.all_routes(), templates=self.templates),
             wanted=wanted,
             zone=self.zone(),
             app=self.app,
             trust_forwarded=self.trust_forwarded,
             units=self.units(),
         )
+
+    def all_routes(self) -> list[str]:
+        """The routes, and those of the OpenAPI document. Raises RouteError."""
+        return [*self.routes, *(load_openapi(self.openapi) if self.openapi else ())]
 
     def units(self) -> dict[str, str]:
         """The units of durations that were given, by field. Raises UsageError."""
@@ -171,6 +174,7 @@ def report(
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
     progress: Callable[[float], None] | None = None,
+    summary: BinaryIO | None = None,
     **more: Any,
 ) -> Report:
     """Statistics of logs.
@@ -185,6 +189,9 @@ def report(
     Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
     filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows. `report.notes` says which.
 
+    With a `summary`, what the report is made of is also written there, as one Parquet file that `merge` reads; nothing
+    is written if reading was interrupted.
+
     Counts, sums, minima, maxima and averages are exact; percentiles are within 1 % of the nearest rank; unique
     users have a standard error of 0.81 % unless `exact_users`.
 
@@ -192,6 +199,68 @@ def report(
     condition, and archive.query.rows.Gone if an archive no longer has the rows, or columns of them, that are needed.
     """
     options = _options(options, more)
+    asked = _asked(
+        by=by,
+        user_key=user_key,
+        exact_users=exact_users,
+        max_endpoints=max_endpoints,
+        over_time=over_time or summary is not None,
+        percentiles=percentiles,
+        sort=sort,
+        top=top,
+        fail_if=fail_if,
+    )
+    wanted, filters = asked.wanted, options.filters()
+    notes: list[str] = []
+    if archive is not None:
+        _check_archive_options(sources, options)
+        if summary is not None:
+            raise UsageError("an archive is asked itself: a summary is made of logs", "leave --archive out")
+        from logstats.archive.archive import Archive
+        from logstats.archive.query import report as archived
+
+        opened = Archive.open(archive)
+        statistics, counts, note = archived.collect(
+            opened, opened.snapshot(), wanted, filters, rows=rows, interrupt=interrupt, progress=progress
+        )
+        notes.append(note)
+    elif summary is not None:
+        statistics, counts = _summarised(sources, options, wanted, summary, listener, interrupt, rejects)
+    else:
+        statistics = Statistics(wanted)
+        job = _job(options, needs(wanted), lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
+        for part, _ in _run(sources, job, listener, interrupt, rejects):
+            if part.result is not None:
+                statistics.add(part.result)
+        statistics.merge()
+        counts = job.counts
+    return _built(asked, statistics, counts, filters.describe(), [*_said(options), *notes], options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a report is asked for, checked."""
+
+    wanted: ReportSpec
+    conditions: list[Condition]
+    percentiles: tuple[str, ...]
+    sort: str
+    top: int | None
+
+
+def _asked(
+    *,
+    by: Sequence[str],
+    user_key: str,
+    exact_users: bool,
+    max_endpoints: int,
+    over_time: bool,
+    percentiles: Sequence[str | int | float],
+    sort: str,
+    top: int | None,
+    fail_if: Sequence[str],
+) -> _Asked:
+    """Raises UsageError and ExpressionError."""
     conditions = [_condition(text) for text in fail_if]
     texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
@@ -206,31 +275,121 @@ def report(
 
         selected = thresholds.selections(conditions)
     wanted = ReportSpec(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time, selected)
-    filters = options.filters()
-    if archive is not None:
-        _check_archive_options(sources, options)
-        from logstats.archive.archive import Archive
-        from logstats.archive.query import report as archived
+    return _Asked(wanted, conditions, texts, sort, top)
 
-        opened = Archive.open(archive)
-        statistics, counts, note = archived.collect(
-            opened, opened.snapshot(), wanted, filters, rows=rows, interrupt=interrupt, progress=progress
-        )
-    else:
-        statistics, note = Statistics(wanted), None
-        job = _job(options, needs(wanted), lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
+
+def _built(
+    asked: _Asked,
+    statistics: Statistics,
+    counts: Counts,
+    filters: dict[str, str],
+    notes: Sequence[str],
+    options: Options,
+) -> Report:
+    """The report of what was read, its conditions judged."""
+    made = build(
+        statistics,
+        counts,
+        percentiles=asked.percentiles,
+        sort=asked.sort,
+        top=asked.top,
+        filters=filters,
+        generated_at=options.now,
+    )
+    if asked.conditions:
+        from logstats.objectives import thresholds
+
+        made = thresholds.judged(made, asked.conditions, statistics)
+    return replace(made, notes=[*made.notes, *counts.notes, *notes], zone=options.zone())
+
+
+def _said(options: Options) -> list[str]:
+    """Notes about how lines are read that a format of the user's has."""
+    return [text for one in options.chosen_format() or () for text in one.format.notes] if options.log_format else []
+
+
+def _summarised(
+    sources: Any,
+    options: Options,
+    wanted: ReportSpec,
+    file: BinaryIO,
+    listener: Listener | None,
+    interrupt: Interrupt | None,
+    rejects: Callable[[list[bytes]], None] | None,
+) -> tuple[Statistics, Counts]:
+    """Read logs, and write a summary file of them as well, unless they were interrupted."""
+    from logstats.scale.description import Description, Making
+    from logstats.scale.summarise import Summariser
+
+    described = options.filters().describe()
+    span: dict[str, str] = {name: described.pop(name) for name in ("since", "until") if name in described}
+    routes = tuple(options.all_routes())
+    making = Making(wanted.user_key, wanted.exact_users, options.trust_forwarded, options.templates, routes, described)
+    with Summariser(wanted, file) as made:
+        job = _job(options, made.needs, made.work, rejects is not None)
         for part, _ in _run(sources, job, listener, interrupt, rejects):
             if part.result is not None:
-                statistics.add(part.result)
-        statistics.merge()
-        counts = job.counts
-    made = build(
-        statistics, counts, percentiles=texts, sort=sort, top=top, filters=filters.describe(), generated_at=options.now
+                made.add(part.result)
+        made.finish(
+            Description(
+                making,
+                job.counts,
+                wanted.by,
+                {one.name: one.users for one in wanted.selections},
+                span,
+                said=tuple(_said(options)),
+            )
+        )
+    return made.statistics, job.counts
+
+
+def merge(
+    summaries: str | Path | Sequence[str | Path],
+    options: Options | None = None,
+    *,
+    by: Sequence[str] = (),
+    max_endpoints: int = 10_000,
+    over_time: bool = False,
+    percentiles: Sequence[str | int | float] = PERCENTILES,
+    sort: str = "avg",
+    top: int | None = None,
+    fail_if: Sequence[str] = (),
+    summary: BinaryIO | None = None,
+    progress: Callable[[float], None] | None = None,
+    **more: Any,
+) -> Report:
+    """The report over all lines that summary files were made of, in their order; with `summary`, also one such file.
+
+    `summaries` are files that `report(..., summary=FILE)` wrote, globs or folders. Of the options, `tz`, `since` and
+    `until` mean something (whole minutes). `by` are breakdowns that all of them hold, conditions about some requests
+    those of a selector that they were made with. Percentiles, `sort`, `top` and `max_endpoints` are as in `report`.
+
+    Raises SummaryError for a file that is no summary or is damaged, UsageError for one that was made with other options
+    (how users are told apart, routes, filters), or that does not hold what is asked for.
+    """
+    from logstats.scale import merge as merging
+
+    options = _options(options, more)
+    filters = options.filters()
+    merging.whole_minutes(filters)
+    files = merging.files_of([summaries] if isinstance(summaries, str | Path) else summaries)
+    making = merging.making_of(*files[0])
+    asked = _asked(
+        by=by,
+        user_key=making.user_key,
+        exact_users=making.exact_users,
+        max_endpoints=max_endpoints,
+        over_time=over_time or summary is not None,
+        percentiles=percentiles,
+        sort=sort,
+        top=top,
+        fail_if=fail_if,
     )
-    if conditions:
-        made = thresholds.judged(made, conditions, statistics)
-    said = [text for one in options.chosen_format() or () for text in one.format.notes] if options.log_format else []
-    return replace(made, notes=[*made.notes, *counts.notes, *said, *([note] if note else ())], zone=options.zone())
+    if summary is None:
+        statistics, merged = merging.collect(files, asked.wanted, filters, progress=progress)
+    else:
+        statistics, merged = merging.merge_to_file(files, asked.wanted, filters, summary, progress=progress)
+    return _built(asked, statistics, merged.counts, merged.filters, [*merged.said, *merged.notes], options)
 
 
 def _check_archive_options(sources: Any, options: Options) -> None:

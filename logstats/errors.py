@@ -10,6 +10,7 @@
     │   ├── ExpressionError           a condition, with the place in it that cannot be read
     │   └── ObjectiveError            a policy of objectives that cannot be read
     ├── SourceError          exit 1   one source that cannot be read (the others still are)
+    ├── SummaryError         exit 1   a summary file that is damaged, or of another version
     └── UnknownFormatError   exit 5   no format reads the source
 
 Every error says what happened, where, and in `hint` what to do next.
@@ -118,6 +119,10 @@ class SourceError(LogstatsError):
     def __init__(self, source: str, what: str, hint: str = "") -> None:
         super().__init__(f"{source}: {what}", hint)
         self.source = source
+
+
+class SummaryError(LogstatsError):
+    """A summary file that cannot be read, or not be added to the others; says which, and why."""
 
 
 class UnknownFormatError(LogstatsError):

@@ -123,6 +123,7 @@ class Counts:
     sources: list[SourceState] = field(default_factory=list)
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)  # what whoever reads the figures should know
+    unopened: int = 0  # of `sources`, the first ones, which could not be opened
 
     @property
     def read(self) -> int:
@@ -130,8 +131,29 @@ class Counts:
         return self.requests + self.events + self.filtered
 
     def failed(self, problem: SourceError) -> None:
-        """Record a source that could not be opened."""
+        """Record a source that could not be opened. Call this before the others are read."""
         self.sources.append(SourceState(problem.source, problem=problem))
+        self.unopened += 1
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of the lines that come next, as if all had been read at once."""
+        for name in ("lines", "requests", "events", "rejected", "filtered", "ignored"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in ((self.invalid, other.invalid), (self.reasons, other.reasons)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        for sample in other.samples:
+            self.sample(*sample)
+        self.sources[self.unopened : self.unopened] = other.sources[: other.unopened]
+        self.sources += other.sources[other.unopened :]
+        self.unopened += other.unopened
+        self.notes += other.notes
+        self.interrupted = self.interrupted or other.interrupted
+
+    def sample(self, source: str, line: int, reason: str, text: str) -> None:
+        """Keep a rejected line, unless there are enough of its reason."""
+        if sum(sample[2] == reason for sample in self.samples) < SAMPLES:
+            self.samples.append((source, line, reason, text))
 
 
 class Listener(Protocol):
@@ -300,8 +322,7 @@ def _account(part: Part[Result], counts: Counts) -> None:
         counts.rejected += count
         counts.reasons[reason] = counts.reasons.get(reason, 0) + count
     for line, reason, text in part.rejected:
-        if sum(sample[2] == reason for sample in counts.samples) < SAMPLES:
-            counts.samples.append((state.name, line, reason, text))
+        counts.sample(state.name, line, reason, text)
 
 
 def _tasks(

@@ -157,6 +157,8 @@ def test_an_aggregate_is_two_files(copy: Copy) -> None:
     copy.run("archive", "init", "-q", "kept")
     copy.run("archive", "add", "-q", "--archive", "kept", "-", stdin=lines)
     assert json.loads(copy.run("report", "-q", "-o", "json", "--archive", "kept"))["protocols"] == rows
+    copy.run("report", "-q", "-o", "summary", "--out", "a.summary", "-", stdin=lines)
+    assert json.loads(copy.run("merge", "-o", "json", "a.summary"))["protocols"] == rows
     assert len(copy.touched) == 2
 
 

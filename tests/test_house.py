@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
-TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients"}
+TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients", "scale"}
 MAY_IMPORT = {
     "": {
         "errors": set(),
@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "formats": BOTTOM,
         "summaries": BOTTOM,
         "pipeline": SIDE,
+        "scale": ABOVE,
         "archive": ABOVE,
         "reports": ABOVE | {"archive"},  # how an archive is shown
         "objectives": ABOVE | {"archive", "reports"},

@@ -26,8 +26,12 @@ BLOCK = re.compile(r"<!-- run -->\n+```console\n(.*?)^```$", re.DOTALL | re.MULT
 CRONTAB = re.compile(r"<!-- run -->\n+```crontab\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 
-# Foreign programs that the recipes pipe to: they keep what they were given.
-SENDMAIL = "#!/bin/sh\nexec cat > sent.eml\n"
+# Foreign programs of the recipes: mail keeps what it was given, another host is this one, a pod logs the sample.
+FOREIGN = {
+    "sendmail": "exec cat > sent.eml",
+    "ssh": 'shift; exec sh -c "$*"',
+    "kubectl": "exec cat sample_logs/combined_time.log",
+}
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,9 @@ def test_section(section: str, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "sample_logs").symlink_to(ROOT / "sample_logs")
     (folder / "scripts").symlink_to(ROOT / "scripts")
-    (programs / "sendmail").write_text(SENDMAIL)
-    (programs / "sendmail").chmod(0o755)
+    for name, script in FOREIGN.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{programs}:{os.environ['PATH']}",
         "HOME": str(tmp_path),

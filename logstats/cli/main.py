@@ -22,6 +22,7 @@ from logstats.errors import ExitCode, LogstatsError, UsageError
 # Each command by the module in `cli/` that has it, and its name there: a function, or a group of commands (Typer).
 COMMANDS: Final = {
     "report": ("report", "report"),
+    "merge": ("merge", "merge"),
     "parse": ("parse", "parse"),
     "slo": ("slo", "slo"),
     "diff": ("diff", "diff"),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from logstats.cli import options as shared
+from logstats.cli import presenting
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, reachable, show
-from logstats.errors import ExitCode, UsageError
-from logstats.reports.renderers import RENDERERS, Renderer
-from logstats.reports.view import TABLES, TABLES_OVER_TIME, Compared, View
-from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
+from logstats.cli.output import destination, reachable
+from logstats.errors import UsageError
+from logstats.reports.view import Compared
+from logstats.summaries.names import USER_KEYS
 
 if TYPE_CHECKING:
     from logstats.api import Options
@@ -33,34 +31,10 @@ def report(
         shared.Option("--rows", "With --archive: from its rows, even where rollups would do.", yields_to=("sources",)),
     ] = False,
     given: shared.SharedOptions = shared.SHARED,
-    by: Annotated[
-        list[str] | None,
-        shared.Option(
-            "--by COLUMN",
-            f"The same ranking for a column: {', '.join(BREAKDOWNS)}; repeatable.",
-            shared.STATISTICS_PANEL,
-            values=BREAKDOWNS,
-        ),
-    ] = None,
-    top: Annotated[
-        int | None,
-        shared.Option(
-            "--top N", "Rows of each ranking (10; JSON and CSV carry all).", shared.STATISTICS_PANEL, least=1
-        ),
-    ] = None,
-    sort: Annotated[
-        str,
-        shared.Option(
-            "--sort KEY",
-            f"What endpoints are ranked by: {', '.join(SORTS)}.",
-            shared.STATISTICS_PANEL,
-            values=SORTS,
-        ),
-    ] = "avg",
-    percentiles: Annotated[
-        str,
-        shared.Option("--percentiles P,P,…", "Which percentiles.", shared.STATISTICS_PANEL),
-    ] = "50,90,95,99,99.9",
+    by: presenting.By = None,
+    top: presenting.Top = None,
+    sort: presenting.Sort = presenting.SORT,
+    percentiles: presenting.Percentiles = presenting.PERCENTILES,
     user_key: Annotated[
         str,
         shared.Option(
@@ -74,54 +48,14 @@ def report(
         bool,
         shared.Option("--exact-users", "Count users exactly; memory grows with them.", shared.STATISTICS_PANEL),
     ] = False,
-    max_endpoints: Annotated[
-        int,
-        shared.Option(
-            "--max-endpoints N",
-            "Endpoints (and values of --by) held; further ones are (other).",
-            shared.STATISTICS_PANEL,
-            least=1,
-        ),
-    ] = 10_000,
+    max_endpoints: presenting.MaxEndpoints = 10_000,
     fail_if: shared.FailIf = None,
-    output: Annotated[
-        str,
-        shared.output_option(*RENDERERS, yields_to=("email",)),
-    ] = "table",
-    table: Annotated[
-        str | None,
-        shared.Option(
-            "--table NAME",
-            f"What csv and parquet hold: {', '.join(TABLES)}, or a column as in --by (endpoints).",
-            shared.OUTPUT_PANEL,
-            values=(*TABLES, *BREAKDOWNS),
-            closed=True,
-            outputs=("csv", "parquet"),
-        ),
-    ] = None,
-    email: Annotated[
-        bool,
-        shared.Option(
-            "--email", "The same as -o email: a message for sendmail -t.", shared.OUTPUT_PANEL, yields_to=("output",)
-        ),
-    ] = False,
-    email_to: Annotated[
-        list[str] | None,
-        shared.Option("--email-to ADDRESS", "Whom to; repeatable.", shared.OUTPUT_PANEL, outputs=("email",)),
-    ] = None,
-    email_from: Annotated[
-        str | None,
-        shared.Option("--email-from ADDRESS", "Whom from.", shared.OUTPUT_PANEL, outputs=("email",)),
-    ] = None,
-    email_subject: Annotated[
-        str | None,
-        shared.Option(
-            "--email-subject TEXT",
-            "Its subject; the main figures if not given.",
-            shared.OUTPUT_PANEL,
-            outputs=("email",),
-        ),
-    ] = None,
+    output: presenting.Output = "table",
+    table: presenting.Table = None,
+    email: presenting.Email = False,
+    email_to: presenting.EmailTo = None,
+    email_from: presenting.EmailFrom = None,
+    email_subject: presenting.EmailSubject = None,
     compare: Annotated[
         list[str] | None,
         shared.Option(
@@ -130,20 +64,8 @@ def report(
             shared.STATISTICS_PANEL,
         ),
     ] = None,
-    title: Annotated[
-        str | None,
-        shared.Option(
-            "--title TEXT", "What it is about, such as a host: for headings and the subject.", shared.OUTPUT_PANEL
-        ),
-    ] = None,
-    pager: Annotated[
-        bool,
-        shared.Option(
-            "--pager/--no-pager",
-            "A report that is taller than the terminal goes through a pager, as in git.",
-            shared.OUTPUT_PANEL,
-        ),
-    ] = True,
+    title: presenting.Title = None,
+    pager: presenting.Pager = True,
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
     strict: shared.Strict = False,
@@ -162,79 +84,77 @@ def report(
 
         print(load_schema(), end="")
         return 0
-    if email:
-        output = "email" if output == "table" else output
-    renderer = RENDERERS[output]
-    if table and not renderer.one_table:
-        raise UsageError(f"-o {output} has no --table", "it is for csv and parquet")
-    for address in email_to or ():
-        if not re.fullmatch(r"[^@<>]*<[^@\s<>]+@[^@\s<>]+>|[^@\s<>,]+@[^@\s<>,]+", address.strip()):
-            raise UsageError(f"{address!r} is not an address", "--email-to ops@example.com")
-    if (output == "email") != bool(email_to) or (email and output != "email"):
-        raise UsageError("--email and --email-to go together, without another -o", "--email --email-to ops@example.com")
-    view = replace(
-        _view(renderer, to_file=out is not None),
-        top=top,
-        sort=sort,
-        table=table or "endpoints",
-        to=", ".join(email_to or ()),
-        sender=email_from or "",
-        subject=email_subject or "",
-    )
     messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
     from logstats.pipeline import Interrupt
 
-    columns = (*shared.words(by), *((view.table,) if view.table in BREAKDOWNS else ()))
     chosen = shared.reading_options(given)
     messages.options_read(chosen)
-    reachable(out, shared.moment(chosen))
+    moment = shared.moment(chosen)
+    reachable(out, moment)
+    shown = presenting.presentation(
+        output,
+        out=out,
+        moment=moment,
+        top=top,
+        sort=sort,
+        percentiles=percentiles,
+        table=table,
+        email=email,
+        email_to=email_to,
+        email_from=email_from,
+        email_subject=email_subject,
+        title=title,
+        pager=pager,
+    )
+    renderer = shown.renderer
     place = shared.archive_or_none(archive, sources)
     if place is None and rows:
         raise UsageError("--rows is about an archive", "name it with --archive DIR")
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
-    if compare and not renderer.compares:
+    if compare and not (renderer and renderer.compares):
         raise UsageError(f"-o {output} has no room for --compare", "it is for table, markdown, html, email and json")
     if compare and not (place and chosen.since and chosen.until):
         raise UsageError("--compare takes a stretch of an archive's time", "add --archive DIR --since T --until T")
     for age in shared.words(compare):
         _days(age)
     shared.refuse_overwriting(out, sources, "--out")
-    percentile_texts = shared.words([percentiles])
-    with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
+    with (
+        shared.rejects_file(rejects, sources) as write_rejects,
+        Interrupt() as interrupt,
+        destination(out, moment) if renderer is None else nullcontext() as summary,
+    ):
         try:
             made = api.report(
                 sources or [],
                 chosen,
                 archive=place,
                 rows=rows,
-                by=columns,
+                by=(*shared.words(by), *shown.columns),
                 user_key=user_key,
                 exact_users=exact_users,
                 max_endpoints=max_endpoints,
-                over_time=renderer.over_time or view.table in TABLES_OVER_TIME,
-                percentiles=percentile_texts,
+                over_time=shown.over_time,
+                percentiles=shared.words([percentiles]),
                 sort=sort,
                 fail_if=fail_if or (),
-                top=None if renderer.cuts else top,
+                top=None if renderer is None or renderer.cuts else top,
                 listener=messages,
                 interrupt=interrupt,
                 rejects=write_rejects,
                 progress=messages.percent,
+                summary=summary,
             )
         finally:
             messages.done()
+        if made.interrupted and renderer is None:  # a file of some lines would pass for one of all
+            messages.warn("interrupted: no summary is written")
+            raise KeyboardInterrupt
         compared = [_compared(made, age, chosen, place, interrupt) for age in shared.words(compare)]
-    view = replace(view, compared=compared)
-    made = replace(made, title=title or "")
-    if out is None and output == "table":
-        show(renderer.render(made, view), pager=pager)
-    else:
-        with destination(out, shared.moment(chosen)) as file:
-            file.write(renderer.render(made, view))
-    return int(_exit_code(made, messages, strict=strict))
+    shown.show(made, compared)
+    return int(presenting.exit_code(made, messages, strict=strict))
 
 
 def _days(age: str) -> int:
@@ -270,28 +190,3 @@ def _compared(made: Report, age: str, chosen: Options, archive: str | None, inte
     words = {1: "the day before", 7: "a week before"}.get(earlier.days, f"{earlier.days} days before")
     found = compare(side(before, words), side(made, "this report"))
     return Compared(f"Against {words} ({day})", sections(found, 5, clock), found.to_dict())
-
-
-def _view(renderer: Renderer, *, to_file: bool) -> View:
-    """How the report is shown, and on what."""
-    terminal = not to_file and sys.stdout.isatty()
-    if renderer.binary and terminal:
-        raise UsageError("Parquet is not for terminals", "add --out FILE, or pipe it on")
-    return View(
-        width=shutil.get_terminal_size((80, 24)).columns,
-        colour=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
-        encoding="utf-8" if to_file else sys.stdout.encoding or "utf-8",
-    )
-
-
-def _exit_code(made: Report, messages: Messages, *, strict: bool) -> ExitCode:
-    for threshold in made.thresholds:
-        if threshold.failed is not False:
-            messages.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
-    if made.interrupted:
-        messages.codes.add(ExitCode.INTERRUPTED)
-    if made.rejected and not made.requests + made.events + made.filtered:
-        messages.codes.add(ExitCode.NOTHING_PARSED)
-    if strict and made.rejected:
-        messages.codes.add(ExitCode.REJECTED)
-    return messages.exit_code

@@ -5,6 +5,7 @@ the merge itself. May use: sketches, schema, kernels. Begin with `aggregate`, th
 """
 
 __all__ = [
+    "aggregate",
     "breakdowns",
     "endpoints",
     "groups",

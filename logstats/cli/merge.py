@@ -1,0 +1,101 @@
+"""`logstats merge`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Annotated
+
+import typer
+
+from logstats.cli import options as shared
+from logstats.cli import presenting
+from logstats.cli.messages import Messages
+from logstats.cli.output import destination, reachable
+from logstats.errors import ExitCode
+
+RANGE = tuple(option for option in shared.FILTERS if option.name in ("since", "until"))
+ZONE = tuple(option for option in shared.READING if option.name == "tz")
+
+
+@shared.command(ZONE, RANGE)
+def merge(
+    summaries: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SUMMARY...",
+            help="Files that report -o summary wrote, globs or folders, in the order of their lines.",
+            show_default=False,
+        ),
+    ] = None,
+    given: shared.SharedOptions = shared.SHARED,
+    by: presenting.By = None,
+    top: presenting.Top = None,
+    sort: presenting.Sort = presenting.SORT,
+    percentiles: presenting.Percentiles = presenting.PERCENTILES,
+    max_endpoints: presenting.MaxEndpoints = 10_000,
+    fail_if: shared.FailIf = None,
+    output: presenting.Output = "table",
+    table: presenting.Table = None,
+    email: presenting.Email = False,
+    email_to: presenting.EmailTo = None,
+    email_from: presenting.EmailFrom = None,
+    email_subject: presenting.EmailSubject = None,
+    title: presenting.Title = None,
+    pager: presenting.Pager = True,
+    out: shared.Out = None,
+    strict: shared.Strict = False,
+    progress: shared.Progress = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """The report over all lines that summaries were made of, host by host, day by day.
+
+    It is the report that one run over all of them would give. --by and --fail-if ask for what all summaries hold,
+    --since and --until for whole minutes.
+    """
+    messages = Messages(quiet=quiet, progress=progress)
+
+    from logstats import api
+
+    chosen = api.Options(tz=given["tz"], since=given["since"], until=given["until"])
+    messages.options_read(chosen)
+    moment = shared.moment(chosen)
+    reachable(out, moment)
+    shown = presenting.presentation(
+        output,
+        out=out,
+        moment=moment,
+        top=top,
+        sort=sort,
+        percentiles=percentiles,
+        table=table,
+        email=email,
+        email_to=email_to,
+        email_from=email_from,
+        email_subject=email_subject,
+        title=title,
+        pager=pager,
+    )
+    shared.refuse_overwriting(out, summaries, "--out")
+    with destination(out, moment) if shown.renderer is None else nullcontext() as file:
+        try:
+            made = api.merge(
+                summaries or [],
+                chosen,
+                by=(*shared.words(by), *shown.columns),
+                max_endpoints=max_endpoints,
+                over_time=shown.over_time,
+                percentiles=shared.words([percentiles]),
+                sort=sort,
+                top=None if shown.renderer is None or shown.renderer.cuts else top,
+                fail_if=fail_if or (),
+                summary=file,
+                progress=messages.percent,
+            )
+        finally:
+            messages.done()
+    shown.show(made)
+    for source in made.sources:
+        if source.problem:
+            messages.warn(source.problem)
+            messages.codes.add(ExitCode.FAILED)
+    return int(presenting.exit_code(made, messages, strict=strict))

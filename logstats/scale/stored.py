@@ -1,0 +1,194 @@
+"""How pieces lie in a summary file: one Parquet schema for all tables, with nulls where a table has no such column.
+
+`table` says which table a row is of, `column` which column a breakdown ranks, `selection` whose figures or users they
+are (null: of all requests). Times are UTC. Rows of a table stand in the order in which they first came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.scale import tables
+from logstats.scale.tables import Piece
+from logstats.sketches import hll
+from logstats.summaries import ranking
+from logstats.summaries.aggregate import Aggregate
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.traffic import MINUTE_US
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOMENT: Final = pl.Datetime("us", "UTC")
+_BIG: Final = pl.Decimal(38, 0)
+_BUCKETS: Final = 40_000  # the bucket of the greatest and of the least number that there is lies nearer to 0
+COLUMNS: Final[Mapping[str, pl.DataType]] = {
+    "table": pl.String(),
+    "column": pl.String(),
+    "selection": pl.String(),
+    "minute": MOMENT,
+    "value": pl.String(),
+    "status": pl.UInt16(),
+    "status_class": pl.UInt8(),
+    "method": pl.String(),
+    "endpoint": pl.String(),
+    "host": pl.String(),
+    "app_name": pl.String(),
+    "level": pl.String(),
+    "user": pl.String(),
+    "bucket": pl.Int32(),
+    "register": pl.UInt16(),
+    "rank": pl.UInt8(),
+    "requests": pl.Int64(),
+    "events": pl.Int64(),
+    "count": pl.Int64(),
+    "timed": pl.Int64(),
+    "bytes": _BIG,
+    "us": _BIG,
+    "us_min": pl.Int64(),
+    "us_max": pl.Int64(),
+    "earliest": MOMENT,
+    "latest": MOMENT,
+    "reason": pl.String(),
+}
+
+
+class Layout:
+    """The Parquet schema of the summaries of a spec: the columns above, and those of other aggregates of the registry,
+    which have the name of their aggregate in front."""
+
+    def __init__(self, spec: ReportSpec) -> None:
+        self._exact_users = spec.exact_users
+        self.others = {one.name: _schema_of(one) for one in tables.others(spec)}
+        self.columns: dict[str, pl.DataType] = dict(COLUMNS)
+        for name, columns in self.others.items():
+            self.columns |= {_prefixed(name, column): _stored_type(kind) for column, kind in columns.items()}
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema, as Parquet gives it back."""
+        import pyarrow as pa
+
+        plain = pl.DataFrame(schema=self.columns).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        return pa.schema(
+            (field.name, pa.string() if pa.types.is_large_string(field.type) else field.type) for field in plain
+        )
+
+    def columns_of(self, table: str, of: str | None) -> list[str]:
+        """The columns that a table has in a file, but for those that say which table it is."""
+        return list(self._places(table, of).values())
+
+    def _places(self, table: str, of: str | None) -> dict[str, str]:
+        """The columns of a piece (but `first`), and what they are called in a file."""
+        if table in self.others:
+            return {"minute": "minute"} | {name: _prefixed(table, name) for name in self.others[table]}
+        shape = tables.shape(table, of, exact_users=self._exact_users)
+        ranked = of if table == tables.BREAKDOWN else None
+        return {name: "value" if name == ranked else name for name in shape.schema if name != "first"}
+
+    def to_stored(self, piece: Piece) -> pl.DataFrame:
+        """A piece with all columns of the file."""
+        made = {place: pl.col(name) for name, place in self._places(piece.table, piece.of).items()}
+        made["table"] = pl.lit(piece.table)
+        if piece.of is not None:
+            made["column" if piece.table == tables.BREAKDOWN else "selection"] = pl.lit(piece.of)
+        made["minute"] = pl.col("minute") * MINUTE_US
+        if piece.table in tables.RANKED:
+            # In memory, what took no time and what has no duration are apart; here `timed` says how many took none.
+            bucket = pl.col("bucket")
+            made["bucket"] = pl.when(~bucket.is_in([ranking.ZERO, ranking.NO_DURATION])).then(bucket)
+        return self.whole(piece.frame, made)
+
+    def whole(self, frame: pl.DataFrame, known: Mapping[str, pl.Expr]) -> pl.DataFrame:
+        """All columns of the file: those that are known, and nulls."""
+        nothing = pl.lit(None)
+        return frame.select(known.get(name, nothing).cast(kind).alias(name) for name, kind in self.columns.items())
+
+    def from_stored(self, table: str, of: str | None, frame: pl.DataFrame) -> Piece:
+        """The piece again. Raises ValueError for figures that no log has."""
+        places = self._places(table, of)
+        taken = {name: pl.col(place) for name, place in places.items()}
+        taken["minute"] = pl.col("minute").to_physical().floordiv(MINUTE_US)
+        if table in tables.RANKED:
+            none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
+            taken["bucket"] = pl.col("bucket").fill_null(none)
+        _check(table, frame.select(**taken))
+        kinds: Mapping[str, pl.DataType]
+        if table in self.others:
+            kinds = {"minute": pl.Int64(), **self.others[table]}
+        else:
+            kinds = tables.shape(table, of, exact_users=self._exact_users).schema
+        made = frame.select(taken[name].cast(kinds[name]).alias(name) for name in places)
+        if table != tables.USERS:
+            made = made.with_columns(first=pl.int_range(pl.len(), dtype=pl.Int64))
+        return Piece(table, of, made)
+
+
+def _schema_of(aggregate: Aggregate) -> dict[str, pl.DataType]:
+    """The columns of what an aggregate makes of a chunk, but `first` and `minute`."""
+    kinds = schema.dtypes()
+    columns: dict[str, pl.DataType] = {
+        name: kinds[name] for name in schema.COLUMNS if name in aggregate.needs | {"kind", "level", "timestamp"}
+    }
+    rows = pl.DataFrame(schema={"line": pl.UInt32(), **columns, "minute": pl.Int64()})
+    made = aggregate.summarise(rows).schema
+    return {name: kind for name, kind in made.items() if name not in ("first", "minute")}
+
+
+def _prefixed(aggregate: str, column: str) -> str:
+    return f"{aggregate}_{column}".replace(" ", "_")
+
+
+def _stored_type(kind: pl.DataType) -> pl.DataType:
+    return _BIG if kind == pl.Int128 else kind
+
+
+def _check(table: str, frame: pl.DataFrame) -> None:
+    """Raise ValueError unless every figure is one that a log can have."""
+    if not frame.height:
+        return
+    number = pl.col
+    tests: dict[str, pl.Expr] = {}
+    for name in ("requests", "events", "count"):
+        if name in frame.columns:
+            tests[name] = number(name) > 0
+    for name in ("bytes", "us", "us_min", "us_max"):
+        if name in frame.columns:
+            tests[name] = number(name) >= 0 if name in ("bytes", "us") else (number(name) >= 0).fill_null(value=True)
+    if table in tables.RANKED:
+        tests["timed"] = number("timed").is_between(0, number("requests"))
+        # Durations are kept in whole microseconds, as minimum, maximum and sum.
+        timed, low, high = number("timed"), number("us_min"), number("us_max")
+        between = (number("us") >= low.cast(_BIG)) & (number("us") <= (high.cast(pl.Int128) * timed).cast(_BIG))
+        tests["us_max"] = (
+            pl.when(timed == 0)
+            .then(low.is_null() & (number("us") == 0))
+            .otherwise((low >= 0) & (low <= high) & between)
+        )
+        tests["bucket"] = (
+            pl.when(number("bucket") > ranking.ZERO)
+            .then(number("bucket").is_between(-_BUCKETS, _BUCKETS) & (timed > 0))
+            .otherwise(pl.lit(value=True))
+        )
+    elif "bucket" in frame.columns:
+        tests["bucket"] = number("bucket").is_between(-_BUCKETS, _BUCKETS).fill_null(value=True)
+    if "register" in frame.columns:
+        tests["register"] = number("register") < hll.REGISTERS
+        tests["rank"] = number("rank").is_between(1, hll.MAX_RANK)
+    if "earliest" in frame.columns:
+        minute = number("earliest").to_physical().floordiv(MINUTE_US)
+        later = number("latest").to_physical().floordiv(MINUTE_US)
+        tests["earliest"] = minute.eq_missing(number("minute")) & later.eq_missing(number("minute"))
+    if not tests:
+        return
+    held = frame.select(test.fill_null(value=False).all().alias(name) for name, test in tests.items()).row(
+        0, named=True
+    )
+    for name, right in held.items():
+        if not right:
+            raise ValueError(f"table {table} has a value of {name} that no log gives")

@@ -1,0 +1,61 @@
+"""Writes a summary file of what comes, chunk by chunk or shard by shard, and keeps the statistics of it as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import BinaryIO, Self
+
+import polars as pl
+
+from logstats.scale import tables
+from logstats.scale.condense import HELD, Condenser
+from logstats.scale.description import Description
+from logstats.scale.tables import Piece
+from logstats.scale.writer import Writer
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.statistics import Statistics
+
+
+class Summariser:
+    """A summary file in the making. Nothing is written to `file` before `finish`."""
+
+    def __init__(self, spec: ReportSpec, file: BinaryIO) -> None:
+        self.statistics = Statistics(spec)
+        self._spec = spec
+        self._writer = Writer(file, spec)
+        self._condenser = Condenser(spec, self._sink)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.discard()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The schema columns that `work` reads."""
+        return tables.needs(self._spec)
+
+    def work(self, rows: pl.DataFrame, _source: str, _line: int) -> list[Piece]:
+        """The rows of a chunk as pieces; for a `pipeline.Job`."""
+        return tables.summarise(rows, self._spec)
+
+    def add(self, pieces: Iterable[Piece]) -> None:
+        """Add the pieces of the next chunk, or shard."""
+        self._condenser.add(pieces)
+
+    def finish(self, about: Description) -> None:
+        """Write the file, unless reading was interrupted: some of the lines would pass for all."""
+        self._condenser.close()
+        self.statistics.merge()
+        if about.counts.interrupted:
+            return
+        folded = dict(about.folded)
+        for table, over in self._condenser.folded.items():
+            folded[table] = folded.get(table, 0) + over
+        self._writer.close(replace(about, held=HELD * self._spec.max_endpoints, folded=folded))
+
+    def _sink(self, piece: Piece) -> None:
+        self._writer.add(piece)
+        self.statistics.add(tables.summaries(piece, self._spec))
