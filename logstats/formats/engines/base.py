@@ -1,4 +1,4 @@
-"""The engine of a format: what takes its lines apart into the texts of their fields."""
+"""Chooses the engine of a format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logstats.formats.model import Format
 
 
 def engine(format: Format, names: list[str], *, extra: bool = False) -> Tokeniser:
-    """What takes lines of this format apart into the texts of these variables."""
+    """The engine that splits lines of this format into the texts of these variables."""
     if format.engine == "delimited":
         return Delimited(
             parse_pattern(format.pattern), names, lists=[n for n, f in format.fields.items() if f.role == "client_ip"]

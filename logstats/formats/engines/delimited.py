@@ -2,10 +2,10 @@
 
     $client_ip $ident $user_id [$timestamp] "$request" $status $bytes
 
-A variable extends to the first occurrence of the literal that follows it; between quotes, to the first such
-occurrence whose quote is not escaped by a backslash; the last literal of all stands at the end of the line.
-That is the whole definition, and `scan` is it. The fast path does the same in columns for the lines of which
-it can show that every quote is where the pattern has one and none is escaped; it copies nothing.
+A variable extends to the first occurrence of the literal that follows it; between quotes, to the first such occurrence
+whose quote is not escaped by a backslash; the last literal of all stands at the end of the line. That is the whole
+definition, implemented by `scan`. The fast path does the same in columns, without copying, for lines in which every
+quote is where the pattern has one and none is escaped.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ QUOTE = '"'
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A named part of a line; a name beginning with `_` is read and kept out."""
+    """A named part of a line. If its name begins with `_`, it is read and dropped."""
 
     name: str
 
 
-Pattern = tuple[str | Variable, ...]  # literals and variables in turn, no two of a kind side by side
+Pattern = tuple[str | Variable, ...]  # literals and variables, alternating
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 @cache
 def parse_pattern(text: str) -> Pattern:
-    """`$name` or `${name}` is a variable, the rest is literal. Raises FormatError where two variables touch."""
+    """Parse a pattern: `$name` or `${name}` is a variable, the rest is literal. Raises FormatError if two variables
+    touch."""
     parts: list[str | Variable] = []
     place = 0
     for match in _VARIABLE.finditer(text):
@@ -54,7 +55,7 @@ def parse_pattern(text: str) -> Pattern:
 
 
 def check_pattern(pattern: Pattern) -> None:
-    """Raise FormatError for a pattern that no reader could take apart."""
+    """Raise FormatError for a pattern that cannot split lines."""
     for left, right in zip(pattern, pattern[1:], strict=False):
         if isinstance(left, Variable) and isinstance(right, Variable):
             raise FormatError(
@@ -70,7 +71,7 @@ def check_pattern(pattern: Pattern) -> None:
 
 
 def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
-    """The reference path: take one line apart. Raises Reject."""
+    """The reference path: split one line. Raises Reject."""
     return _texts(_plan(pattern), line)
 
 
@@ -79,7 +80,7 @@ def _texts(plan: _Plan, line: str) -> dict[str, str | None]:
 
 
 def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
-    """Where each variable begins and ends in a line. Raises Reject."""
+    """The begin and end of each variable in a line. Raises Reject."""
     begin, variables = plan
     if not line.startswith(begin):
         raise Reject("unexpected_text", 0)
@@ -106,11 +107,11 @@ def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
     return found
 
 
-# The literal that a line begins with; and of each variable its name, the literal behind it, whether it stands between
-# quotes, whether what is behind it ends the line, and whether it may be a list, `192.0.2.1, 192.0.2.2`.
+# The literal that a line begins with; and for each variable: its name, the literal after it, whether it is between
+# quotes, whether that literal ends the line, and whether the variable may be a list, `192.0.2.1, 192.0.2.2`.
 _Plan = tuple[str, tuple[tuple[str, str, bool, bool, bool], ...]]
 
-# A quote that closes what no quote in it has opened: behind it are further columns.
+# A closing quote without an opening one: further columns follow it.
 _COLUMNS = re.compile(r'(?:(?:[^"\\]|\\.)*(?:[^" \\]|\\.))?" ')
 
 
@@ -131,7 +132,7 @@ def _plan(pattern: Pattern, lists: Collection[str] = ()) -> _Plan:
 
 
 def _find(line: str, literal: str, place: int, *, quoted: bool, at_end: bool) -> int:
-    """Where the literal that ends a variable begins, or -1."""
+    """The place of the literal that ends a variable, or -1."""
     if at_end:
         end = len(line) - len(literal)
         found = end >= place and line.endswith(literal)
@@ -143,7 +144,7 @@ def _find(line: str, literal: str, place: int, *, quoted: bool, at_end: bool) ->
 
 
 def _escaped(line: str, start: int, place: int) -> bool:
-    """Whether an odd number of backslashes stands directly before `place`."""
+    """Whether the character at `place` is escaped: an odd number of backslashes precedes it."""
     before = place
     while before > start and line[before - 1] == "\\":
         before -= 1
@@ -153,8 +154,8 @@ def _escaped(line: str, start: int, place: int) -> bool:
 class Delimited:
     """The engine for one pattern; `names` are the variables to keep.
 
-    The fast path does not vouch for a line whose variable holds any byte that it has in `never`. Variables in `lists`
-    may be lists: a space behind a comma does not end them.
+    The fast path leaves a line to the reference path if a variable contains a byte that `never` has for it. Variables
+    in `lists` may be lists: a space after a comma does not end them.
     """
 
     def __init__(
@@ -174,7 +175,8 @@ class Delimited:
         return _texts(self._plan, line)
 
     def stop(self, line: str, name: str = "") -> int:
-        """Where a line stops to fit, or where the variable of this name begins in one that fits."""
+        """The position at which a line stops matching; or, in a line that matches, the begin of the variable of this
+        name."""
         try:
             return _spans(self._plan, line).get(name, (0, 0))[0]
         except Reject as reject:
@@ -185,17 +187,17 @@ class Delimited:
         return fast_then_reference(text, self.fast(text), self.scan, self.names)
 
     def fast(self, text: Text) -> pl.DataFrame:
-        """The fast path: the lines that it vouches for (`line`), and their variables."""
+        """The fast path: the lines that it can read with certainty (`line`), and their variables."""
         return self._program(text)
 
     @cached_property
     def _program(self) -> Program:
-        """The line is cut at its quotes first: with as many as the pattern has, and none of them escaped, each is
-        where the pattern has one."""
+        """The program of the pattern. It splits the line at its quotes first: if there are as many as in the pattern,
+        and none is escaped, each is at its place."""
         sections = self._sections
         count = len(sections) - 1
         last = self.pattern[-1]
-        # What stands behind the last literal may hold quotes if nobody wants to know what it is.
+        # The text after the last literal may contain quotes if it is not wanted.
         loose = count == 0 or (isinstance(last, Variable) and last.name not in self.names)
         steps = [Step(Code.PLAIN)]
         for number, section in enumerate(sections):
@@ -209,7 +211,7 @@ class Delimited:
         return Program(steps)
 
     def _cut(self, section: Pattern) -> Iterator[Step]:
-        """What stands between two quotes."""
+        """The steps for a section between two quotes."""
         parts = list(section)
         if parts and isinstance(parts[-1], str):
             yield Step(Code.ENDS, str(parts.pop()).encode())
@@ -226,7 +228,7 @@ class Delimited:
 
     @cached_property
     def _sections(self) -> list[Pattern]:
-        """The pattern split at each quote, as a line will be."""
+        """The pattern, split at each quote like a line."""
         sections: list[list[str | Variable]] = [[]]
         for part in self.pattern:
             if isinstance(part, Variable):

@@ -1,14 +1,14 @@
 """JSON lines: one object a line, flat or nested.
 
-A field is found under the first of its keys that is there and not null. `request.method` is the key `method`
-inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. Of a key that stands twice
-the first counts. A number or a boolean is taken as its JSON text; an object or a list is no value, and neither is a
-text beginning with a brace under a key that other keys name as an object (`request` beside `request.method`). A field
-that says `decode = "bytes"` may be a list of the bytes of its text. What nginx writes that is not quite JSON is read as
-it is meant (`json_by_nginx`).
+The value of a field is that of the first of its keys that is present and not null. `request.method` is the key `method`
+inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. If a key occurs twice, the first
+counts. A number or a boolean is read as its JSON text. An object or a list is no value, and neither is a text that
+begins with a brace under a key that other keys use as an object (`request` beside `request.method`). A field with
+`decode = "bytes"` may be a list of the bytes of its text. Almost-JSON that nginx writes is read as it is meant
+(`json_by_nginx`).
 
-The fast path reads lines by their templates; what has none is for DuckDB's JSON reader, one pass a line, and what that
-cannot read is decided by Python's.
+The fast path reads lines by their templates. Lines without a template are read by DuckDB's JSON reader, and those that
+it cannot read by Python's, which decides.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from logstats.kernels.columns import as_numbers
 if TYPE_CHECKING:
     import duckdb
 
-READERS: Final = 64  # templates that are kept ready
+READERS: Final = 64  # templates that are kept
 FEW: Final = 3000  # lines below which loading DuckDB costs more than it saves
-_DOT = re.compile(r"(?<!\\)\.")  # between the keys of objects in one another; `\.` belongs to a key
+_DOT = re.compile(r"(?<!\\)\.")  # separates the keys of nested objects; `\.` is part of a key
 _INDEX = re.compile(r"^(.*)\[(\d+)\]$")
 
 
@@ -53,12 +53,12 @@ class JsonLines:
         if extra:
             self.names.append("_extra")
         self._connections = threading.local()
-        # Making one ready takes as long as a thousand lines do.
+        # Preparing one takes as long as reading a thousand lines.
         self._reader = lru_cache(READERS)(self._made_ready)
 
     @cached_property
     def _keys(self) -> dict[str, list[tuple[str | int, ...]]]:
-        """Each variable's paths, best first."""
+        """The paths of each variable, best first."""
         return {name: [_steps(key) for key in _spellings(self._fields[name].keys)] for name in self._wanted}
 
     @cached_property
@@ -68,12 +68,12 @@ class JsonLines:
 
     @cached_property
     def _lists(self) -> set[tuple[str | int, ...]]:
-        """Paths under which a list may be a text."""
+        """Paths at which a list may be the bytes of a text."""
         return {path for name in self._bytes for path in self._keys[name]}
 
     @cached_property
     def _known(self) -> set[str]:
-        """Keys that are no part of what else a line says."""
+        """Keys that are not part of `extra`."""
         known = (key for field in self._fields.values() for key in field.keys if field.role != "ignored")
         return {key.replace("\\.", ".") for key in known}
 
@@ -89,7 +89,7 @@ class JsonLines:
         return fields
 
     def stop(self, line: str, name: str = "") -> int:
-        """Where a line stops being JSON, or where the value of this name stands in one that is."""
+        """The position at which a line stops being JSON; or, in valid JSON, that of the value of this name."""
         try:
             value = self.scan(line).get(name)
         except Reject:
@@ -128,13 +128,13 @@ class JsonLines:
         return TemplateReader(template, self._keys, self._objects, self._numeric, self._times)
 
     def _odd(self, text: Text) -> Tokens:
-        """Lines that have no template."""
+        """Read lines without a template."""
         if len(text) < FEW:
             return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
         return fast_then_reference(text, self.fast(text.lines), self.scan, self.names)
 
     def fast(self, lines: pl.Series) -> pl.DataFrame:
-        """The fast path: which lines it vouches for (`line`), and the fields of those."""
+        """The fast path: the lines that it can read with certainty (`line`), and their fields."""
         paths, places = self._paths()
         table = lines.alias("line").to_frame().to_arrow()
         connection = self._connection()
@@ -151,7 +151,7 @@ class JsonLines:
             ).alias(name)
             for name, values in columns.items()
         )
-        # A text that begins like an object or a list may be one: the other path can tell.
+        # A text that begins like an object or a list may be one: the reference path decides.
         odd = values.select(pl.any_horizontal(pl.all().str.contains(r"^[\[{]").fill_null(value=False))).to_series()
         good = (found["found"].is_not_null() & lines.str.starts_with("{") & ~odd).fill_null(value=False)
         return values.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32)).filter(good)
@@ -196,7 +196,7 @@ class JsonLines:
 
 
 def _tree(line: str) -> Any:
-    """What a line says, in JSON or nearly so. Raises Reject."""
+    """The object of a line in JSON or almost JSON. Raises Reject."""
     try:
         return json.loads(line, object_pairs_hook=_first_of_each)
     except (ValueError, RecursionError):
@@ -235,7 +235,7 @@ def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _encodable(text: str) -> str:
-    """Lone surrogates, which no UTF-8 can hold, become the text of their escape."""
+    """Replace lone surrogates, which UTF-8 cannot encode, by the text of their escape."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

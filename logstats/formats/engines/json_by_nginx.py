@@ -1,4 +1,4 @@
-"""Almost JSON: what nginx writes by a template without `escape=json`, or with variables that are not in quotes.
+"""Almost JSON: lines that nginx writes from a template without `escape=json`, or with unquoted variables.
 
     {"status":404,"upstream_response_time":-,"ua":"a \\x22quoted\\x22 name"}
     {"status":200,"upstream_response_time":0.003, 0.004,"ua":"-"}
@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# A text; or a value without quotes, behind its colon, that nginx writes for a variable that is not there, or that
-# several upstream servers set. Each alternative takes all that it looked at, and gives nothing back (`*+`), also of a
-# text that does not end and a list that does not: so a line is looked at once, whatever is in it.
+# A text; or, after a colon, a value without quotes that nginx writes for an absent variable, or for one that several
+# upstream servers set. Each alternative is possessive (`*+`), also for texts and lists that do not end, so every line
+# is scanned in linear time.
 _TOKEN: Final = re.compile(
     r'"(?:[^"\\]|\\.)*+"?'
     r"|:[ \t]*+(?P<nothing>-?)[ \t]*+(?=[,}])"
@@ -24,7 +24,7 @@ _ESCAPE: Final = re.compile(r"\\(x[0-9A-Fa-f]{2})")
 
 
 def as_json(line: str) -> str | None:
-    """The line as JSON would say it, or None if there is nothing in it that nginx writes otherwise."""
+    """The line as JSON; None if it contains none of these forms."""
     made = _TOKEN.sub(_value, line)
     return None if made == line else made
 

@@ -2,8 +2,8 @@
 
     {"time":"…","request":{"method":"…"},"status":…}
 
-Lines which are the same but for these, texts without escapes and numbers as everybody writes them, say what their
-template says.
+Lines that differ only in these (texts without escapes, and plain numbers) have the same structure, so a program can
+read them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TOKEN = re.compile(r'[ \t]*(?:"([^"\\\x00-\x1f]*)"|(-?[0-9][0-9.]*|true|false|n
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value of a line: where it stands in the object, and whether in quotes."""
+    """A value of a line: its path in the object, and whether it is in quotes."""
 
     path: Path
     quoted: bool
@@ -38,19 +38,19 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class JsonTemplate:
-    """Lines that are the same but for their values: texts, and values in between."""
+    """The template of lines: literal texts, with values in between."""
 
     literals: tuple[str, ...]
     leaves: tuple[Leaf, ...]
 
     @classmethod
     def from_line(cls, line: str) -> JsonTemplate | None:
-        """What a line looks like, or None if that is not certain."""
+        """The template of a line; None if it cannot be read with certainty."""
         if len(line) > LONGEST or not _is_json(line):
             return None
         literals = [""]
         leaves: list[Leaf] = []
-        stack: list[str | int | None] = []  # the key or the index that each open object or list is at
+        stack: list[str | int | None] = []  # the current key or index in each open object or list
         seen: list[set[str]] = []  # the keys of each
         is_key, place = False, 0
         while place < len(line):
@@ -61,7 +61,7 @@ class JsonTemplate:
             place = match.end()
             if text is not None and is_key:
                 if text in seen[-1]:
-                    return None  # which of the two counts is not for a template to say
+                    return None  # for a key that occurs twice, the reference path decides
                 seen[-1].add(text)
                 stack[-1], is_key = text, False
                 literals[-1] += match[0]
@@ -95,10 +95,10 @@ class JsonTemplate:
 
 
 class TemplateReader:
-    """Takes variables out of lines of one template: of each the first of its paths that is there and not null.
+    """Reads variables from lines of one template: each from the first of its paths that is present and not null.
 
-    Under a path of `objects` a text that begins with a brace is no value. `numeric` variables are read as numbers,
-    those of them that are `times` by how they are spelled.
+    At a path of `objects`, a text that begins with a brace is no value. `numeric` variables are read as numbers; those
+    that are `times`, by their spelling.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class TemplateReader:
         self._program = Program(steps)
 
     def columns(self, text: Text) -> pl.DataFrame:
-        """Which lines certainly have this template (`line`), and one column per variable of those."""
+        """The lines that certainly have this template (`line`), with one column for each variable."""
         return self._program(text).select("line", *self._values)
 
 

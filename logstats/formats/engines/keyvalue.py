@@ -1,10 +1,10 @@
 """key=value pairs, as in logfmt: `method=GET path=/a msg="two words" status=200`.
 
-A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to
-the next space. Other words are passed over; of a key that stands twice the first counts. `pairs_of` is that
-definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no quotes: `labels_of` is its
-definition. The columns are made by layout: lines that write the same keys in the same order, as a program's lines do,
-are taken apart together by the delimited engine.
+A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to the next
+space. Other words are skipped. If a key occurs twice, the first counts. `pairs_of` is that definition. LTSV
+(`time:…<TAB>status:200`, http://ltsv.org) has other separators and no quotes: `labels_of` is its definition. Lines with
+the same keys in the same order, as one program writes them, have the same layout, and are split together by the
+delimited engine.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from logstats.formats.engines.template import take_apart
 from logstats.formats.model import Field
 from logstats.formats.text import Text
 
-MOST: Final = 200  # pairs of a line whose layout is learned, and characters of each key
-LAYOUTS: Final = 64  # that are kept ready
+MOST: Final = 200  # limits of a layout: pairs, and characters of a key
+LAYOUTS: Final = 64  # layouts that are kept
 
 _PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -35,7 +35,7 @@ _UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One key=value as it stands in a text."""
+    """One key=value pair, and its place in a text."""
 
     key: str
     value: str
@@ -57,14 +57,15 @@ def pairs_of(text: str) -> list[Pair]:
 
 
 def labels_of(text: str) -> list[Pair]:
-    """The labelled values of an LTSV line, in order; what has no label is passed over."""
+    """The labelled values of an LTSV line, in order; values without a label are skipped."""
     parts = (part.partition(":") for part in text.split("\t"))
     return [Pair(key, value, False, True) for key, colon, value in parts if colon and key and " " not in key]
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How pairs are written: what separates two, what stands between key and value, what no bare value holds."""
+    """The syntax of pairs: the separator of pairs, that of key and value, and the characters that an unquoted value
+    cannot contain."""
 
     find: Callable[[str], list[Pair]]
     between: str
@@ -76,7 +77,7 @@ GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' "'), "ltsv": Gramm
 
 
 class Pairs:
-    """Takes the wanted variables out of texts of key=value pairs; also the engine for lines that are nothing else."""
+    """Reads the wanted variables from texts of key=value pairs. It is also the engine for lines that consist of pairs."""
 
     def __init__(
         self,
@@ -97,20 +98,20 @@ class Pairs:
             self.names.append("_extra")
 
     def scan(self, line: str) -> dict[str, str | None]:
-        """The reference path of a line of pairs. Raises Reject."""
+        """The reference path for a line of pairs. Raises Reject."""
         found = self.find(line)
         if not found:
             raise Reject("no_pairs")
         return self.choose(found)
 
     def stop(self, line: str, name: str = "") -> int:
-        """Where the value of this name stands in a line."""
+        """The position of the value of this name in a line."""
         found = self.find(line)
         value = self.choose(found).get(name) if found else None
         return max(line.find(value), 0) if value else 0
 
     def choose(self, found: list[Pair]) -> dict[str, str | None]:
-        """Each variable from the best of its keys that is there."""
+        """The value of each variable, from the best of its keys that is present."""
         best: dict[str, tuple[int, str]] = {}
         for pair in found:
             rank, name = self._keys.get(pair.key, (0, ""))
@@ -123,11 +124,11 @@ class Pairs:
         return values
 
     def __call__(self, text: Text) -> Tokens:
-        """Both paths, as the engine for whole lines."""
+        """Both paths, for whole lines."""
         return fast_then_reference(text, self._columns(text), self.scan, self.names)
 
     def columns(self, texts: pl.Series) -> pl.DataFrame:
-        """Which texts were read (`line`), and one column per variable of those; the others are for `scan`."""
+        """The texts that were read (`line`), with one column for each variable; the others are for `scan`."""
         return self._columns(Text.from_lines(texts.fill_null("")))
 
     def _columns(self, text: Text) -> pl.DataFrame:
@@ -150,7 +151,7 @@ class Pairs:
         return _Layout(pairs, self._grammar, self._chosen(tuple(key for key, _ in pairs)))
 
     def _chosen(self, keys: tuple[str, ...]) -> list[pl.Expr]:
-        """Each variable from the best of the keys of a layout."""
+        """The best key of a layout for each variable."""
         chosen: dict[str, tuple[int, int]] = {}
         for number, key in enumerate(keys):
             rank, name = self._keys.get(key, (0, ""))
@@ -179,5 +180,5 @@ class _Layout:
         self._engine = Delimited(tuple(pattern), wanted, never)
 
     def columns(self, text: Text) -> pl.DataFrame:
-        """Which texts have this layout and nothing that the definition sees otherwise, and the variables of those."""
+        """The texts that certainly have this layout (`line`), with their variables."""
         return self._engine.fast(text).select("line", *self._chosen)

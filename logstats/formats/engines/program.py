@@ -1,8 +1,8 @@
-"""Lines, taken apart by a small program that `logstats.kernels` runs over all of them.
+"""Programs: small lists of steps by which `logstats.kernels` splits all lines of a chunk.
 
     LITERAL "[", UNTIL "] " → time, SECTION, UNTIL " " → method, REST → target, CLOSE
 
-A step is passed or the line does not fit, which is all that is said of it: the reference path looks at that line again.
+A line for which a step fails does not match; the reference path reads it then.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from logstats.kernels.columns import as_numbers
 
 
 class Code(IntEnum):
-    """What a step does; `lines.c` has the same list."""
+    """The kinds of steps; `lines.c` has the same list."""
 
-    SECTION = 0  # what follows is up to the next quote,
-    LAST = 1  # or up to the end of the line, in which no quote is left,
-    ANY = 2  # or up to the end of the line, quotes and all
-    CLOSE = 3  # the section must be used up, and its quote is passed
-    ESCAPED = 4  # the same; a backslash before the quote would escape it
+    SECTION = 0  # begin a section that ends at the next quote,
+    LAST = 1  # or at the end of the line, without any quote in it,
+    ANY = 2  # or at the end of the line, with or without quotes
+    CLOSE = 3  # the section must be used up; skip its quote
+    ESCAPED = 4  # the same, but fail if a backslash escapes the quote
     ENDS = 5  # the section must end with a literal
-    LITERAL = 6  # must stand here
-    UNTIL = 7  # a variable goes up to a literal, which is passed
-    UPTO = 8  # a variable goes up to a byte, or to the end of the section
-    REST = 9  # a variable goes up to the end of the section
-    TEXT = 10  # a variable is the inside of a JSON text without escapes
-    NUMBER = 11  # a variable is a number as everybody writes it in JSON, or true, false, null
-    SPELLED = 12  # the same if it is certain that whoever writes it again spells it so
-    TIME = 13  # the same if it is certain that no exponent appears then
-    PLAIN = 14  # the line is for certain neither blank nor a directive
+    LITERAL = 6  # a literal must follow
+    UNTIL = 7  # a variable up to a literal, which is skipped
+    UPTO = 8  # a variable up to a byte, or to the end of the section
+    REST = 9  # a variable up to the end of the section
+    TEXT = 10  # a variable that is the inside of a JSON text without escapes
+    NUMBER = 11  # a variable that is a plain JSON number, or true, false, null
+    SPELLED = 12  # the same, for numbers that any JSON writer spells in this way
+    TIME = 13  # the same, for numbers that are never spelled with an exponent
+    PLAIN = 14  # the line must certainly be neither blank nor a directive
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. A variable without a name is not wanted; it must hold none of the bytes `never`, and `least` others."""
+    """One step. A variable without a name is dropped. It must contain none of the bytes `never`, and at least `least`
+    bytes."""
 
     code: Code
     literal: bytes = b""
@@ -52,7 +53,7 @@ class Step:
 
 
 class Program:
-    """Steps, made ready to run; safe to run in several threads."""
+    """Steps, prepared to run. Threads may share it."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.names: Final = list(dict.fromkeys(step.name for step in steps if step.name is not None))
@@ -69,7 +70,7 @@ class Program:
         return place, len(literal)
 
     def __call__(self, text: Text) -> pl.DataFrame:
-        """Which lines it fits (`line`, UInt32), and the variables (String) of those."""
+        """The lines that match (`line`, UInt32), with their variables (String)."""
         if not kernels.AVAILABLE:
             return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
         lines, columns = kernels.cut(text.data, text.starts, text.ends, self._steps, self._literals, len(self.names))

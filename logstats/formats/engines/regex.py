@@ -1,7 +1,7 @@
 """The regex engine: named groups of a regular expression, and key=value pairs in the group `fields` if it has one.
 
-Rust's regular expressions take linear time whatever the line, so one path does it all. `scan` says the same of one
-line with Python's, which tell where a line stopped to fit.
+Rust's regular expressions take linear time for any line, so one path is enough. `scan` does the same for one line with
+Python's, which can tell where a line stops matching.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Regexes:
         return {**pairs, **{name: value if value is not None else pairs.get(name) for name, value in found.items()}}
 
     def stop(self, line: str, name: str = "") -> int:
-        """Where a line stops to fit: the end of the longest run of parts of the pattern that it begins with; or where
-        the group of this name begins in one that fits."""
+        """The position at which a line stops matching: the end of the longest beginning of the pattern that it matches;
+        or, in a line that matches, the begin of the group of this name."""
         if whole := self._python.fullmatch(line):
             return max(whole.start(name), 0) if name in whole.groupdict() else 0
         for part in _beginnings(self._pattern):
@@ -99,7 +99,7 @@ class Regexes:
 
 
 def _beginnings(pattern: str) -> Iterator[str]:
-    """The pattern up to the end of each of its outermost groups, longest first."""
+    """The beginnings of the pattern, up to the end of each outermost group, longest first."""
     depth, in_class, place = 0, False, 0
     ends = []
     while place < len(pattern):

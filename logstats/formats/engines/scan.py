@@ -1,7 +1,7 @@
-"""What an engine makes of lines before anything is interpreted: the texts of their fields.
+"""The result of an engine, the texts of the fields of lines; and how its two paths are joined.
 
-`Tokens.fields` has the columns `line` (UInt32, index in the chunk) and one String column per variable of the
-format; `Tokens.rejected` has `line` and `reason`. Every line of the chunk is in one of the two, or ignored.
+`Tokens.fields` has the columns `line` (UInt32, index in the chunk) and one String column per variable of the format;
+`Tokens.rejected` has `line` and `reason`. Every line of the chunk is in one of the two, or is ignored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REJECTED = {"line": pl.UInt32, "reason": pl.String}
 
 @dataclass(frozen=True, slots=True)
 class Reject(Exception):
-    """Why a line cannot be read, and at which character of it that showed."""
+    """The reason why a line cannot be read, and the character at which that was found."""
 
     reason: str
     column: int = 0
@@ -30,7 +30,7 @@ class Reject(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The fields of the lines that have the format's shape, and the lines that do not."""
+    """The fields of the lines that match the format, and the lines that do not."""
 
     fields: pl.DataFrame
     rejected: pl.DataFrame
@@ -38,7 +38,7 @@ class Tokens:
 
 
 class Tokeniser(Protocol):
-    """An engine, made ready for one format and for the variables that are wanted."""
+    """An engine, prepared for one format and the variables that are wanted."""
 
     names: list[str]
 
@@ -47,14 +47,14 @@ class Tokeniser(Protocol):
     def stop(self, line: str, name: str = "") -> int: ...
 
 
-Scan = Callable[[str], Mapping[str, str | None]]  # the reference path: one line to its fields, or raises Reject
+Scan = Callable[[str], Mapping[str, str | None]]  # the reference path: one line → its fields, or raises Reject
 
 
 BLANK = " \t\r\v\f"
 
 
 def ignorable(line: str) -> bool:
-    """Blank lines and `#` directives are neither requests nor mistakes."""
+    """Whether a line is blank or a `#` directive: neither a request nor an error."""
     return line.startswith("#") or not line.strip(BLANK)
 
 
@@ -81,7 +81,7 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
 
 
 def fast_then_reference(text: Text, fast: pl.DataFrame, scan: Scan, names: list[str]) -> Tokens:
-    """Join the two paths: `fast` has the lines that the fast path vouches for, the reference path reads the others."""
+    """Join the two paths: `fast` has the lines that the fast path has read; the reference path reads the others."""
     columns = ["line", *names]
     numbered = fast if fast.columns == columns else fast.select(columns)
     if numbered.height == len(text):
@@ -94,14 +94,14 @@ def fast_then_reference(text: Text, fast: pl.DataFrame, scan: Scan, names: list[
 
 
 def left_of(text: Text, read: pl.DataFrame) -> kernels.Places:
-    """The lines that are not among those (`line`) that were read."""
+    """The lines that were not read."""
     left = np.ones(len(text), np.bool_)
     left[read["line"].to_numpy()] = False
     return np.flatnonzero(left)
 
 
 def in_order(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """The rows of both, by line."""
+    """The rows of both, ordered by line."""
     if not other.height:
         return one
     both = pl.concat([one, other])

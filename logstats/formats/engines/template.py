@@ -1,8 +1,8 @@
-"""Lines that are written alike are taken apart together.
+"""Templates: lines with the same literal text are split together.
 
-A program writes its lines with one piece of code: the same keys in the same order, the same punctuation. What does
-not change from line to line is a template, and the delimited engine reads what stands between its literals. A
-template is learned from a line that nothing has read yet; the caller reads the lines that fit none.
+A program writes its lines with one piece of code: the same keys in the same order, the same punctuation. The text that
+does not change from line to line is the template; the delimited engine reads the values in between. A template is
+learned from a line that no template has read yet; lines that match none are read by the caller.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from logstats.formats.engines.scan import left_of
 from logstats.formats.text import Text
 from logstats.kernels.columns import as_numbers
 
-SKELETONS: Final = 12  # how many are learned of one chunk
+SKELETONS: Final = 12  # templates that are learned from one chunk at most
 
 
 class Template(Protocol):
-    """How some lines are written."""
+    """The template of some lines."""
 
     def columns(self, text: Text) -> pl.DataFrame:
-        """Which lines are certainly written so (`line`), and one column per variable of those."""
+        """The lines that certainly match (`line`), with one column for each variable."""
 
 
 def take_apart(text: Text, learn: Callable[[str], Template | None], names: Sequence[str]) -> pl.DataFrame:
-    """Which lines could be read (`line`, UInt32), and one String column per name of those."""
+    """Read lines by the known templates and new ones. Returns the lines that were read (`line`, UInt32), with a String
+    column for each name."""
     parts: list[pl.DataFrame] = []
     left, places = text, np.arange(len(text), dtype=np.uint32)
     for _ in range(SKELETONS):
@@ -37,7 +38,7 @@ def take_apart(text: Text, learn: Callable[[str], Template | None], names: Seque
         template = learn(left.pick([0])[0])
         found = template.columns(left) if template else None
         if found is None or not found.height or found["line"][0]:
-            # One of a kind.
+            # A line like no other: its template is not learned.
             left, places = left.slice(1, len(left)), places[1:]
             continue
         if found.height == len(text):

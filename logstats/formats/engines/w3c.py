@@ -1,13 +1,13 @@
-"""The W3C extended log file format: a `#Fields` line says which columns the lines after it have.
+"""The W3C extended log file format: a `#Fields` line names the columns of the lines after it.
 
     #Date: 2025-01-17 00:00:00
     #Fields: date time c-ip cs-method cs-uri-stem sc-status time-taken
     2025-01-17 10:30:00 203.0.113.9 GET /api/bugs 200 125
 
-Columns are separated by tabs if a line has one, else by spaces; a value in quotes may hold spaces, and two quotes
-stand for one. Columns beyond those that were named are passed over; a line with fewer is rejected. A line
-before any `#Fields` is read by the format's own default, if it has one. Where no column holds the date, the last
-`#Date` says it. `columns_of` and `split` are that definition (https://www.w3.org/TR/WD-logfile.html).
+Columns are separated by tabs if a line has one, else by spaces; a value in quotes may hold spaces, and two quotes stand
+for one. Columns beyond those that are named are skipped; a line with fewer is rejected. A line before any `#Fields` is
+read by the format's default, if it has one. If no column has the date, the last `#Date` gives it. `columns_of` and
+`split` are that definition (https://www.w3.org/TR/WD-logfile.html).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def in_force(directives: str, lines: str) -> str:
-    """The directives in force after these lines, of which only `#Fields` and `#Date` count."""
+    """The directives in force after these lines: the last `#Fields` and `#Date`."""
     found = dict.fromkeys((DATE, FIELDS), "")
     for line in [*directives.split("\n"), *lines.split("\n")]:
         for name in found:
@@ -56,7 +56,7 @@ def _unquoted(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that the directives name: variable → place in the line; how many there are; the day, if no column."""
+    """The columns that the directives name: variable → index; their number; the day, if no column has it."""
 
     places: Mapping[str, int]
     count: int
@@ -73,7 +73,7 @@ class W3C:
         self._date = next((name for name in self.names if fields[name].role == "date"), None)
 
     def columns_of(self, directives: str) -> Columns:
-        """What the directives in force say of the lines after them."""
+        """The columns of the lines after these directives."""
         lines = dict(line.split(":", 1) for line in directives.split("\n") if ":" in line)
         named = (lines.get("#Fields") or self._default.removeprefix(FIELDS)).lower().split()
         places = {}
@@ -85,7 +85,7 @@ class W3C:
         return Columns(places, len(named), day[0] if day else None)
 
     def scan(self, line: str) -> dict[str, str | None]:
-        """The reference path of one line where no directive is in force. Raises Reject."""
+        """The reference path for one line without directives in force. Raises Reject."""
         return self.scan_with(self._undirected, line)
 
     @cached_property
@@ -93,7 +93,7 @@ class W3C:
         return self.columns_of("")
 
     def scan_with(self, columns: Columns, line: str) -> dict[str, str | None]:
-        """The reference path of one line. Raises Reject."""
+        """The reference path for one line. Raises Reject."""
         if not columns.count:
             raise Reject("no_fields_directive")
         values = split(line)
@@ -105,7 +105,7 @@ class W3C:
         return fields
 
     def stop(self, line: str, name: str = "") -> int:
-        """Where the value of this name stands in a line, or its end, where more was expected."""
+        """The position of the value of this name in a line; or the end of the line, if it has fewer columns."""
         try:
             value = self.scan(line).get(name)
         except Reject as reject:
@@ -120,7 +120,7 @@ class W3C:
         for place in changes:
             directives = in_force(directives, text.lines[place])
             columns = self.columns_of(directives)
-            if columns != runs[-1][1]:  # mostly they are said again as they were
+            if columns != runs[-1][1]:  # mostly the same directives are repeated
                 runs.append((place, columns))
         ends = [*(start for start, _ in runs[1:]), len(text)]
         parts = [
@@ -158,7 +158,7 @@ class W3C:
             code = Code.UNTIL if place < columns.count - 1 else Code.UPTO
             name = f"c{place}" if place in wanted else None
             steps.append(Step(code, separator, name, others, int(separator == b" ")))
-        steps.append(Step(Code.REST, never=others))  # columns that nobody named
+        steps.append(Step(Code.REST, never=others))  # columns without a name
         read = Program(steps)(text)
         made = {name: pl.col(f"c{place}") for name, place in columns.places.items()}
         if columns.day and self._date:

@@ -22,12 +22,12 @@ from logstats.formats.fields.shapes import Shape, first_usable
 from logstats.formats.model import UNITS, Field
 from logstats.kernels import library as kernels
 
-FINGERPRINT: Final = "_fingerprint"  # a variable that a line must have to be of its format,
-FOREIGN: Final = "_foreign"  # and one that it must not have
+FINGERPRINT: Final = "_fingerprint"  # a variable that lines of the format have,
+FOREIGN: Final = "_foreign"  # and one that they do not have
 MARKS: Final = frozenset({FINGERPRINT, FOREIGN})
-PLANS: Final = 64  # sets of columns whose expressions are kept
+PLANS: Final = 64  # sets of columns whose expressions are cached
 _NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
-_INVALID: Final = "_invalid_"  # of a field: which rows have a text in it that has no meaning
+_INVALID: Final = "_invalid_"  # prefix of a mask: rows whose text in a field is invalid
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     # role → the schema columns that it helps to fill
@@ -46,21 +46,21 @@ _NEEDS: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The options that decide what lines mean, and which columns anybody will look at."""
+    """The options that decide how lines are interpreted, and the columns that are wanted."""
 
     endpoints: PathTemplates
     wanted: frozenset[str] = frozenset(schema.COLUMNS)
     zone: str = "UTC"
     app: str | None = None
     trust_forwarded: bool = False
-    units: Mapping[str, str] = field(default_factory=dict)  # of durations, by name or key, as a user says them
+    units: Mapping[str, str] = field(default_factory=dict)  # of durations, by name or key, as the user gives them
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A chunk that was read: `rows` has `line` (UInt32, index in the chunk) and the wanted columns; those of formats
-    that mix in events also `kind` and `level`. `invalid` says in which lines a field (`duration`, `bytes`) of a request
-    is a text without meaning, which is null in their rows."""
+    """A chunk that was read: `rows` has `line` (UInt32, index in the chunk) and the wanted columns; if the format mixes
+    in events, also `kind` and `level`. `invalid` has, by field (`duration`, `bytes`), the lines of requests whose value
+    is invalid, which is null in their rows."""
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
@@ -72,34 +72,34 @@ class Batch:
 def needed_variables(
     fields: Mapping[str, Field], reading: ReadOptions, *, events: bool, requires: Sequence[str] = ()
 ) -> list[str]:
-    """Which variables of a format have to be taken from the line."""
+    """The variables of a format that have to be read from lines."""
     wanted = {*reading.wanted, *requires}
-    if events:  # telling events from requests takes these
+    if events:  # to tell events from requests
         wanted |= {"method", "status", "path", "level", "message", "duration_ms"}
     return [
         name
         for name, field in fields.items()
         if (_NEEDS.get(field.role) or {field.role}) & wanted
-        or field.role in ("status", "fields")  # a line with nonsense in the status is rejected
+        or field.role in ("status", "fields")  # a line with an invalid status is rejected
         if field.role != "forwarded_for" or reading.trust_forwarded
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The expressions that make rows of the columns of a chunk."""
+    """The expressions that make rows of a chunk's columns."""
 
     columns: dict[str, pl.Expr]
-    bad: dict[str, pl.Expr]  # reason → whether a line is rejected for it
+    bad: dict[str, pl.Expr]  # reason → expression: whether a line is rejected for it
 
 
 @dataclass(frozen=True, slots=True)
 class FieldReader:
-    """What the fields of a format mean; `events` says whether its lines may be events, too, `requires` which roles a
-    request must have then (`Format.requires`).
+    """Interprets the fields of a format. `events` says whether lines may be events; if so, a request must have the
+    roles in `requires` (`Format.requires`).
 
-    Expressions are made once for each set of columns that hold anything, which mostly is once: making them takes as
-    long as a thousand lines do.
+    Expressions are built once for each set of columns that have values, which is mostly once: building them takes as
+    long as reading a thousand lines.
     """
 
     fields: Mapping[str, Field]
@@ -124,18 +124,18 @@ class FieldReader:
         object.__setattr__(self, "_requests", Requests(self.reading.endpoints, self.reading.wanted, mixed=mixed))
 
     def convert(self, tokens: Tokens, lines: int, envelope: pl.DataFrame | None = None) -> Batch:
-        """Interpret the fields of a chunk of so many lines.
+        """Interpret the fields of a chunk.
 
-        `envelope` has what wrappers say of each line of the chunk, `timestamp` and `app_name`, for lines that do not
-        say so themselves. A line whose status is none is rejected as `bad_status`; in formats that mix in events, one
-        with nothing known in it as `no_known_fields`.
+        `envelope` has the wrappers' `timestamp` and `app_name` for each line of the chunk, for lines without their own.
+        A line with an invalid status is rejected as `bad_status`; in formats that mix in events, a line without any
+        known field as `no_known_fields`.
         """
         frame = self._texts(tokens.fields)
         role = self._roles(frame.columns)
         frame = frame.hstack([*self._requests.split(frame, role), *self._found_apart(frame, role, envelope)])
         plan = self._plans.get(tuple(frame.columns))
         if plan is None:
-            if len(self._plans) >= PLANS:  # a stranger chooses which columns hold anything
+            if len(self._plans) >= PLANS:  # clients can choose which columns have values
                 self._plans.clear()
             plan = self._plans[tuple(frame.columns)] = self._plan(frame.columns)
         flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
@@ -157,7 +157,7 @@ class FieldReader:
         return Batch(rows, rejected, tokens.ignored, lines, invalid)
 
     def _texts(self, fields: pl.DataFrame) -> pl.DataFrame:
-        """The columns that hold anything, as they are interpreted."""
+        """The columns that have values, after `extract`, `absent` and `decode`."""
         made = []
         for column in fields:
             if column.null_count() < fields.height or column.name == "line":
@@ -168,14 +168,14 @@ class FieldReader:
         return pl.DataFrame(made)
 
     def _roles(self, columns: Sequence[str]) -> dict[str, str]:
-        """Role → the first of the columns that has it."""
+        """Role → the first column with it."""
         return {self.fields[name].role: name for name in reversed(columns) if name in self.fields}
 
     def _found_apart(
         self, frame: pl.DataFrame, role: Mapping[str, str], envelope: pl.DataFrame | None
     ) -> list[pl.Series]:
-        """What takes more than an expression, or is found once for each distinct text: `_timestamp`, `_client`,
-        `_forwarded`, `_level`, `_app_of_wrapper`; and what `_numbers` finds."""
+        """Columns that need more than an expression, or are computed once for each distinct text: `_timestamp`,
+        `_client`, `_forwarded`, `_level`, `_app_of_wrapper`, and those of `_numbers`."""
         found: dict[str, pl.Series] = {}
         client = role.get("client_ip", "")
         if client and self.fields[client].port and ("client_ip" in self.reading.wanted or client in self.shapes):
@@ -210,8 +210,8 @@ class FieldReader:
         return [series.alias(name) for name, series in found.items()]
 
     def _numbers(self, frame: pl.DataFrame, role: Mapping[str, str]) -> dict[str, pl.Series]:
-        """`_status`, `_bytes` and `_ns_…`, durations in nanoseconds; and where any text of these has no meaning, which
-        ones: `_bad_…`."""
+        """`_status`, `_bytes` and `_ns_…` (durations in nanoseconds); and masks of the rows whose text is invalid, if
+        any: `_bad_…`."""
         found: dict[str, pl.Series] = {}
         texts: dict[str, str] = {}
         if "status" in role:
@@ -229,12 +229,12 @@ class FieldReader:
         return found
 
     def _durations(self, columns: Sequence[str]) -> list[str]:
-        """Which of the columns are durations."""
+        """The columns that are durations."""
         return [name for name in columns if name in self.fields and self.fields[name].role == "duration"]
 
     def _duration(self, given: Sequence[str], durations: Sequence[str]) -> pl.Expr:
-        """The duration of a request in nanoseconds: what several parts are together, or the first that is there. Where
-        two say the same in different units (`%T` beside `%D`) it is the finer one."""
+        """The duration of a request in nanoseconds: the sum of parts, or the first that is present. If two give the
+        same duration in different units (`%T` beside `%D`), the finer one."""
         parts = [f"_ns_{name}" for name in durations if self.fields[name].sum]
         others = [name for name in durations if not self.fields[name].sum]
         whole = [pl.sum_horizontal(parts, ignore_nulls=False)] if parts else []
@@ -299,7 +299,7 @@ class FieldReader:
             is_request |= text("target").is_not_null() & (text("duration").is_not_null())
             if "_status" in given:
                 is_request |= pl.col("_status").is_not_null()
-            if "_bad_status" in given:  # of an event it says something else: `status=started`
+            if "_bad_status" in given:  # in an event it has another meaning: `status=started`
                 asked = text("request").is_not_null() | text("target").is_not_null()
                 bad["bad_status"] &= asked | (level.is_null() & text("message").is_null())
                 is_request &= ~pl.col("_bad_status")
@@ -334,7 +334,7 @@ class FieldReader:
 
 
 def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
-    """Distinct texts as they are interpreted: what a field's `extract`, `absent` and `decode` make of them."""
+    """Apply a field's `extract`, `absent` and `decode` to distinct texts."""
     text = pl.col("")
     if field.decode == "json":
         texts = _json_decoded(texts)
@@ -342,7 +342,7 @@ def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
         text = pl.coalesce(text.str.extract(field.extract, 1), text)
     if field.absent:
         text = pl.when(~text.is_in(field.absent)).then(text)
-    if field.decode == "plus":  # IIS writes a space as a plus, and a plus as it is: `;++http` is a space and a plus
+    if field.decode == "plus":  # IIS writes both a space and a plus as a plus: `;++http` is a space and a plus
         text = text.str.replace_all("+", " ", literal=True).str.replace_all("  ", " +", literal=True)
     if field.decode == "uri":
         text = text.str.replace(_NO_SCHEME, "http://$1")
@@ -367,7 +367,7 @@ def _json_decoded(texts: pl.Series) -> pl.Series:
 
 
 def _percent_decoded(texts: pl.Series) -> pl.Series:
-    """`%20` undone, twice where a server has done it twice (`%2520`)."""
+    """Undo `%20`, twice if a server has encoded twice (`%2520`)."""
     if not texts.str.contains("%", literal=True).any():
         return texts
     decoded = [t and unquote(unquote(t) if "%25" in t else t) for t in texts.to_list()]
@@ -376,14 +376,14 @@ def _percent_decoded(texts: pl.Series) -> pl.Series:
 
 
 def _present(texts: pl.Series) -> pl.Series:
-    """The texts that stand for a value: `-` and nothing say that there is none."""
+    """The texts, with null for `-` and the empty text, which mean no value."""
     if kernels.AVAILABLE:
         return kernels.present(texts)
     return texts.set((texts == "-") | (texts == ""), None)
 
 
 def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
-    """The time as one text, also where the line has date, time and zone apart."""
+    """The time as one text, also if the line has date, time and zone in separate fields."""
     parts = _time_parts(role)
     if len(parts) == 1:
         return frame[parts[0]]
@@ -391,5 +391,5 @@ def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
 
 
 def _time_parts(role: Mapping[str, str]) -> list[str]:
-    """The columns that make the time, in the order in which they are put together."""
+    """The columns that make up the time, in the order in which they are joined."""
     return [role[part] for part in ("timestamp", "date", "time", "zone") if part in role]

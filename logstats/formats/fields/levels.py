@@ -1,4 +1,4 @@
-"""Levels of log lines, of which each has one spelling whatever the library that wrote it."""
+"""Levels of log lines, in one spelling whatever library wrote them."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _SPELLINGS: Final = {
     "PANIC": ("PANI", "PNC", "DPANIC"),
     "ALERT": ("ALRT",),
     "EMERG": ("EMERGENCY", "EMRG"),
-}  # the numbers are those of pino and bunyan
+}  # the numbers of pino and bunyan
 _KNOWN: Final = {other: level for level, others in _SPELLINGS.items() for other in others}
 _SYSLOG: Final = ("EMERG", "ALERT", "CRITICAL", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG")  # RFC 5424, table 2
 
 
 def known_levels(texts: pl.Series) -> pl.DataFrame:
-    """Levels as everybody calls them; null for what says none."""
+    """Levels in their common spelling; null for texts that are no level."""
     return texts.to_frame("").select(pl.col("").str.strip_chars(" []").str.to_uppercase().replace(_KNOWN))
 
 
 def of_syslog(texts: pl.Expr) -> pl.Expr:
-    """Severities of syslog, which are numbers from 0 to 7, as levels; other texts stay as they are."""
+    """Severities of syslog (0 to 7) as levels; other texts are kept."""
     return texts.replace({str(number): level for number, level in enumerate(_SYSLOG)})
 
 
 def level_of(logged: pl.Expr, status: pl.Expr | None) -> pl.Expr:
-    """The logged level, else what the status says."""
+    """The logged level; else ERROR for 5xx, WARN for 4xx, INFO."""
     if status is None:
         return pl.coalesce(logged, pl.lit("INFO"))
     derived = pl.when(status >= 500).then(pl.lit("ERROR")).when(status >= 400).then(pl.lit("WARN"))

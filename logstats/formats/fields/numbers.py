@@ -1,8 +1,8 @@
 """Durations, sizes and statuses as servers and programs write them → whole numbers.
 
-Nearly every value is a plain number, which C reads; the others are read once for each distinct text, by `nanoseconds`,
-`size` and `status_code`, which define what is right. A text that has no meaning, or more than one, has no value: these
-functions return None for it, and the column has null there.
+Nearly all values are plain numbers, which C reads. The others are read once for each distinct text, by `nanoseconds`,
+`size` and `status_code`, which define the right result. They return None for a text without a meaning, or with more
+than one, and the column is null there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from logstats.formats.model import UNITS
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import Mask, as_numbers
 
-LONGEST_NS: Final = 2**53 * 1000  # 285 years: what a Float64 of milliseconds holds to the microsecond
+LONGEST_NS: Final = 2**53 * 1000  # 285 years: up to here, a Float64 of milliseconds is exact to the microsecond
 MOST_BYTES: Final = 2**63 - 1
-_LONGEST_TEXT: Final = 200  # characters: no number has more
-_SURE: Final = 2**53  # sizes up to here are for C
+_LONGEST_TEXT: Final = 200  # characters of a number at most
+_SURE: Final = 2**53  # sizes that C reads, at most
 
-# In nanoseconds, by how a value may end. A minute is `m`, as Go has it.
+# Suffix → nanoseconds. `m` is a minute, as in Go.
 _SUFFIXES: Final = {
     **dict.fromkeys(("ns", "nanos", "nanosecond", "nanoseconds"), 1),
     **dict.fromkeys(("us", "µs", "μs", "usec", "usecs", "micros", "microsecond", "microseconds"), 10**3),
@@ -37,7 +37,7 @@ _SUFFIXES: Final = {
 }
 _SIZES: Final = {
     **dict.fromkeys(("", "B", "b", "byte", "bytes", "Bytes"), 1),
-    "kB": 1000,  # KB, MB and GB are a thousand to some and 1024 to others
+    "kB": 1000,  # not KB, MB and GB: some mean 1000 by them, some 1024
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)},
 }
 _DECIMAL: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
@@ -52,21 +52,22 @@ _CLOCK: Final = re.compile(  # .NET's TimeSpan, Python's timedelta
 _GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(\.[0-9]+)?(?![0-9,.])")
 _COMMA: Final = re.compile(r"([0-9]+),([0-9]+)(?![0-9,.])")
 _STATUS: Final = re.compile(r"([1-9][0-9]{2})(?:\.0+)?(?: [A-Za-z][A-Za-z' -]*)?")
-_BETWEEN: Final = re.compile(r"[,:;] *| +")  # times of upstreams in a list
+_BETWEEN: Final = re.compile(r"[,:;] *| +")  # times of several upstreams
 
 
 def durations(texts: pl.Series, unit: str, *, listed: bool = False) -> pl.Series:
-    """Durations in nanoseconds (Int64); `unit` is that of numbers that say none, `listed` that there may be several to
-    be added up."""
+    """Durations in nanoseconds (Int64). `unit` is that of numbers without one; if `listed`, lists of durations are
+    added."""
     read = partial(nanoseconds, unit=unit, listed=listed)
     power = {"ns": 0, "us": 3, "ms": 6, "s": 9}[unit]
     return _read(texts, kernels.durations(texts, power, LONGEST_NS) if kernels.AVAILABLE else None, read)
 
 
 def milliseconds(nanoseconds: pl.Series) -> pl.Series:
-    """Nanoseconds (Int64) in milliseconds (Float64), each the nearest to what was logged: divided once, by IEEE 754.
+    """Nanoseconds (Int64) → milliseconds (Float64), by one IEEE 754 division, so that each is the nearest to what was
+    logged.
 
-    Polars multiplies by the inverse of a constant instead, which gives 12345.599999999999 for 12345.6.
+    (Polars multiplies by the inverse of a constant instead, which gives 12345.599999999999 for 12345.6.)
     """
     held = nanoseconds.is_not_null().to_numpy() if nanoseconds.null_count() else None
     values = nanoseconds.fill_null(0).to_numpy() if nanoseconds.null_count() else nanoseconds.to_numpy()
@@ -79,12 +80,12 @@ def sizes(texts: pl.Series) -> pl.Series:
 
 
 def statuses(texts: pl.Series) -> pl.Series:
-    """Status codes (Int64), 0 for `000` and `0`, which say that there was none."""
+    """Status codes (Int64); 0 for `000` and `0`, which mean that there was none."""
     return _read(texts, kernels.integers(texts, 100, 999) if kernels.AVAILABLE else None, status_code)
 
 
 def _read(texts: pl.Series, known: tuple[pl.Series, Mask] | None, read: Callable[[str], int | None]) -> pl.Series:
-    """What C knows of a column, and what `read` says of the rest."""
+    """Read a column by C, and the texts that C leaves by `read`."""
     if known is None:
         found, odd = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(texts)), texts.is_not_null().to_numpy()
     else:
@@ -101,8 +102,8 @@ def _read(texts: pl.Series, known: tuple[pl.Series, Mask] | None, read: Callable
 def nanoseconds(text: str, unit: str, *, listed: bool = False) -> int | None:
     """A duration: `125`, `0.125`, `12.5ms`, `1m2.5s`, `PT0.0125S`, `00:00:00.0125`, `0,0125`.
 
-    What is finer than a nanosecond is rounded, halves up. A comma is a decimal comma, unless it could as well stand
-    between thousands (`1,234`): that has two meanings.
+    Fractions of a nanosecond are rounded, halves up. A comma is a decimal comma, unless it could separate thousands as
+    well (`1,234`): such a text is ambiguous.
     """
     text = text.strip()
     if len(text) > _LONGEST_TEXT:
@@ -136,14 +137,14 @@ def _nanoseconds(text: str, unit: int) -> Decimal | None:
 
 
 def _added(parts: tuple[str | None, ...]) -> Decimal:
-    """Days, hours, minutes and seconds."""
+    """The sum of days, hours, minutes and seconds, in nanoseconds."""
     numbers = [Decimal((part or "0").replace(",", ".")) for part in parts]
     seconds = sum((number * size for number, size in zip(numbers, (86_400, 3600, 60, 1), strict=True)), Decimal(0))
     return seconds * 10**9
 
 
 def _with_point(text: str) -> str:
-    """The text with a decimal point, and nothing between thousands, if it is certain which of the two a comma is."""
+    """The number with a decimal point and without separators of thousands; None if a comma may be either."""
     if "," not in text:
         return text
     if match := _GROUPED.match(text):

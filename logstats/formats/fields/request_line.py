@@ -1,8 +1,8 @@
-"""The request line, `GET /path?query HTTP/1.1`, as RFC 9112 section 3 has it and as servers log it.
+"""The request line, `GET /path?query HTTP/1.1`, as defined by RFC 9112 section 3 and as servers log it.
 
-Accepted: a method and a target, with or without a protocol (HTTP/0.9 has none), spaces in the target. A
-request line that is anything else (empty, `-`, the bytes of a TLS hello) is malformed: it has no method and no
-path, its request still counts.
+Accepted: a method and a target, with or without a protocol (HTTP/0.9 has none), spaces in the target. A request line
+that is anything else (empty, `-`, the bytes of a TLS hello) is malformed: it has no method and no path, but its request
+counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import Mask, as_numbers
 
-# RFC 9110 names methods by tokens; every registered one, and every one seen in the wild, is made of these.
+# RFC 9110 defines methods as tokens; all registered ones, and all seen in real logs, consist of these characters.
 _METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
 _PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
@@ -26,8 +26,8 @@ _AUTHORITY = r"^[A-Za-z][A-Za-z0-9+._-]*://([^/?#]*)"
 def split_requests(requests: pl.Series) -> pl.DataFrame:
     """Request lines → (method, target, protocol), String; all null where the request line is malformed.
 
-    Without a protocol the target must have one of the four forms of RFC 9112, so that a stray sentence is
-    not taken for a request.
+    Without a protocol, the target must have one of the four forms of RFC 9112, so that a sentence is not read as a
+    request.
     """
     if not kernels.AVAILABLE:
         return _unusual(requests)
@@ -39,7 +39,7 @@ def split_requests(requests: pl.Series) -> pl.DataFrame:
 def _completed(
     frame: pl.DataFrame, known: Mask, texts: pl.Series, others: Callable[[pl.Series], pl.DataFrame]
 ) -> pl.DataFrame:
-    """The frame with the rows that it does not know; that of null is of nulls."""
+    """Append the rows that are missing; the row of null has nulls."""
     odd = ~known
     if texts.null_count():
         odd &= texts.is_not_null().to_numpy()
@@ -51,9 +51,9 @@ def _completed(
 
 
 def _unusual(requests: pl.Series) -> pl.DataFrame:
-    """The same, whatever protocol they end with, or none."""
+    """The same, for request lines with any protocol or none."""
     split = pl.col("").str.splitn(" ", 2).struct.rename_fields(["method", "rest"]).struct.unnest()
-    # The longest protocol that _PROTOCOL allows has 16 characters; a short text is searched fast.
+    # _PROTOCOL allows at most 16 characters, and a short text is searched fast.
     tail = (" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL)
     cut = pl.col("rest").str.head(-pl.col("tail").str.len_bytes().cast(pl.Int64))
     has_form = pl.col("protocol").is_not_null() | pl.col("target").str.contains(_TARGET)
@@ -76,7 +76,7 @@ def _unusual(requests: pl.Series) -> pl.DataFrame:
 def split_targets(targets: pl.Series) -> pl.DataFrame:
     """Request targets → (path, query, authority), String: split at the first `?`.
 
-    Of an absolute URL, `http://host:8080/path`, the authority is set apart and the path starts at `/`.
+    For an absolute URL, `http://host:8080/path`, the authority is separated and the path starts at `/`.
     """
     if not kernels.AVAILABLE:
         return _absolute(targets)
@@ -87,7 +87,7 @@ def split_targets(targets: pl.Series) -> pl.DataFrame:
 
 
 def _absolute(targets: pl.Series) -> pl.DataFrame:
-    """The same, where any target may be an absolute URL."""
+    """The same, if some targets may be absolute URLs."""
     rest = pl.col("path").str.replace(_AUTHORITY, "")
     rest = pl.when(rest == "").then(pl.lit("/")).otherwise(rest)
     return (

@@ -1,7 +1,6 @@
-"""What the lines of a chunk ask for: method, protocol, path, query, host, endpoint.
+"""The requests of a chunk: method, protocol, path, query, host, endpoint.
 
-A format has the request line whole, or its parts, or either. Whatever is decided is decided once for each distinct
-text.
+A format has whole request lines, or their parts, or either. Each distinct text is read once.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ _COLUMNS: Final = ("method", "protocol", "path", "query", "authority", "endpoint
 
 
 class PathTemplates(Protocol):
-    """Paths to endpoints; `logstats.endpoints.Endpoints` is one."""
+    """Turns paths into endpoints; `logstats.endpoints.Endpoints` is one."""
 
     def templates(self, paths: pl.Series) -> pl.Series: ...
 
 
 class Requests:
-    """Reads the columns of a request; safe to use from several threads."""
+    """Reads the columns of requests. Threads may share it."""
 
     def __init__(self, endpoints: PathTemplates, wanted: frozenset[str], *, mixed: bool) -> None:
-        """`mixed` says that a line may have its request whole or in parts."""
+        """`mixed` says that each line may have its request whole or in parts."""
         self._endpoints, self._mixed = endpoints, mixed
-        # The authority of an absolute URL is the host where nothing else says it.
+        # The authority of an absolute URL is the host if the line has no other.
         self._wanted = (wanted - {"host"}) | ({"authority"} if "host" in wanted else frozenset())
         self._any = bool(self._wanted & {*_COLUMNS} - {"authority"})
         self._of_lines = BoundedCache(self._split_lines)
@@ -40,7 +39,7 @@ class Requests:
     def split(self, frame: pl.DataFrame, role: Mapping[str, str]) -> list[pl.Series]:
         """`_method`, `_protocol`, `_path`, `_query`, `_authority`, `_endpoint` of every row, as far as wanted.
 
-        `role` says which column of texts has the request, or which of its parts.
+        `role` maps a role (the request, or a part of it) to its column of texts.
         """
         own = {part: frame[role[part]] for part in ("method", "target", "path", "protocol", "query") if part in role}
         if not self._any or not ("request" in role or own):

@@ -1,4 +1,4 @@
-"""What values of a role look like: a line with a value that does not is not of the format.
+"""The form of the values of a role. A line with a value of another form is not of the format.
 
     client_ip   an IPv4 or IPv6 address (with a zone, `fe80::1%eth0`, or in brackets), a host name, or `unix:`; a port
                 only where the format says so, and of a list the first address: both are taken off before
@@ -6,7 +6,7 @@
     host        a host name or an address, with or without a port; between quotes anything
     ident       one word without a dot or a colon (RFC 1413 has no addresses)
 
-`-` and nothing stand for no value, and fit. What C is certain of is not looked at again: the expressions decide.
+`-` and the empty text mean no value, and fit. C accepts most values; the expressions decide about the rest.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _USABLE: Final = (
 
 @dataclass(frozen=True)
 class Shape:
-    """Texts that fit `expression`; C is certain of those that have only bytes of `table` (`shaped` in numbers.c)."""
+    """Texts that match `expression`. C accepts those that consist of bytes of `table` (`shaped` in numbers.c)."""
 
     expression: str
     table: bytes
     address: bool = False
 
     def unfit(self, texts: pl.Series) -> pl.Series | None:
-        """Which texts (String) do not fit; None if all do."""
+        """A mask of the texts (String) that do not fit; None if all do."""
         if kernels.AVAILABLE:
             certain = kernels.shaped(texts, self.table, address=self.address)
             if certain is None:
@@ -54,7 +54,7 @@ class Shape:
 
 
 def first_usable(texts: pl.Series) -> pl.DataFrame:
-    """Of lists of addresses, `client, proxy`, the first that is one; other texts as they are."""
+    """The first address of each list, `client, proxy`; other texts are kept."""
     text = pl.col("")
     usable = pl.when(text.str.contains(_LIST)).then(text.str.extract(_USABLE, 1))
     return texts.to_frame("").select(pl.coalesce(usable, text))
@@ -84,12 +84,12 @@ HOST: Final = Shape(
 )
 WORD: Final = Shape(r"^[^ .:\"\x00-\x1f]*$", _table("".join(c for c in _PRINTABLE if c not in '.:"')))
 
-# Engines that find a value by its place alone, so that any text could stand there.
+# Engines that find a value only by its place, where any text can be.
 _PLACED: Final = ("delimited", "regex", "w3c")
 
 
 def with_ident(format: Format) -> Format:
-    """The format with a field for `$ident`, if its pattern has one that it does not speak of."""
+    """The format with a field for `$ident`, if its pattern has that variable without a field."""
     if format.engine != "delimited" or IDENT in format.fields or f"${IDENT} " not in format.pattern:
         return format
     from dataclasses import replace
@@ -98,7 +98,7 @@ def with_ident(format: Format) -> Format:
 
 
 def shapes_of(format: Format) -> Mapping[str, Shape]:
-    """The shapes of a format's variables that have one."""
+    """The shapes of a format's variables, for those that have one."""
     if format.engine not in _PLACED or format.wraps:
         return {}
     found = {name: CLIENT for name, field in format.fields.items() if field.role == "client_ip"}
@@ -113,7 +113,7 @@ def shapes_of(format: Format) -> Mapping[str, Shape]:
 
 
 def _unquoted(pattern: str) -> set[str]:
-    """The variables of a pattern that do not stand between quotes."""
+    """The variables of a pattern that are not between quotes."""
     found, quotes = set(), 0
     for part in parse_pattern(pattern):
         if isinstance(part, Variable):

@@ -1,11 +1,11 @@
-"""Times that are spelled for people → ISO 8601, which `times` reads.
+"""Times in forms for people → ISO 8601, which `times` reads.
 
     Fri, 17 Jan 2025 10:30:00 GMT       Fri Jan 17 10:30:00 UTC 2025       Jan 17, 2025 10:30:00 AM
     2025-01-17 10:30:00 +0000 UTC       1/17/2025 10:30:00 AM              17.01.2025 10:30:00
     17/janv./2025:10:30:00 +0000        20250117T103000Z
 
-Of `3/4/2025` it is not certain which is the day. With AM or PM it is the second number, as in the United States;
-else the other lines of the chunk decide, and if they do not, that is no time.
+In `3/4/2025` either number may be the day. With AM or PM it is the second one, as in the United States. Else the other
+lines of the chunk decide; if they do not, it is no time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PARTS: Final = ("year", "month", "day", "hour", "minute", "second", "fraction",
 
 # Abbreviated months as C libraries have them (%b), without the point at their end: English, German, French, Spanish,
 # Italian, Portuguese, Dutch, Swedish, Danish, Norwegian, Finnish, Polish, Czech, Hungarian, Romanian, Catalan, Turkish,
-# Russian, Ukrainian. What one language calls one month and another another is in none.
+# Russian, Ukrainian. A name that means different months in two languages is left out.
 _NAMES: Final = (
     "jan january januar janv janvier ene enero gen gennaio januari tammi sty led ian oca ocak янв січ",
     "feb february februar févr février febrero febbraio fev fevereiro februari helmi lut úno febr şub şubat фев лют",
@@ -82,7 +82,7 @@ _MONTHS: Final = _months()
 
 
 def as_iso(texts: pl.Series) -> pl.Series:
-    """The same times as `2025-01-17T10:30:00.123+0000`, without the offset where none is said; null for other texts."""
+    """The same times as `2025-01-17T10:30:00.123+0000`, without an offset if the text has none; null for other texts."""
     found = pl.Series(texts.name, [None], pl.String).new_from_index(0, len(texts))
     for form in _FORMS:
         left = found.is_null() & texts.str.contains(form).fill_null(value=False)
@@ -117,11 +117,11 @@ def _known(name: str | pl.Expr, table: dict[str, str]) -> pl.Expr:
 
 
 def _with_days(parts: pl.DataFrame) -> pl.DataFrame:
-    """Which of two numbers is the day: the one above 12, the second one beside AM or PM, or as in the other lines."""
+    """Decide which of two numbers is the day: the one above 12, the second one with AM or PM, or as in the other lines."""
     one, two = (parts[name].cast(pl.Int16, strict=False) for name in ("one", "two"))
     first = bool(((one > 12) & (two <= 12)).any())
     second = bool(((two > 12) & (one <= 12)).any()) or bool(parts["half"].is_not_null().any())
-    if first == second:  # neither is, or both are: line by line, then
+    if first == second:  # neither order fits all lines, or both do: decide line by line
         day_first = (one > 12) | (one == two)
         sure = day_first | (two > 12) | parts["half"].is_not_null()
     else:

@@ -1,4 +1,4 @@
-"""Times as servers write them → UTC microseconds; the rarer ways are for `spelled_times`."""
+"""Times as servers write them → UTC microseconds. Rarer forms are read by `spelled_times`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from logstats.kernels.columns import as_numbers
 
 UTC = pl.Datetime("us", "UTC")
 
-# Tried in this order on what the ones before could not read. `%.f` also matches no fraction at all.
+# Each is tried on the texts that those before it could not read. `%.f` also matches the absence of a fraction.
 _ZONED = (
     "%d/%b/%Y:%H:%M:%S %z",  # CLF
     "%Y-%m-%dT%H:%M:%S%.f%#z",  # RFC 3339, ISO 8601
@@ -37,12 +37,13 @@ _LOCAL = (
     "%d/%b/%Y %H:%M:%S%.f",
 )
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # in microseconds since 1970
-SHAPES: Final = 256  # that are remembered
+SHAPES: Final = 256  # distinct texts that are cached
 _DIGIT = re.compile("[1-9]")
 _shapes: dict[tuple[str, str], int] = {}
 _BASIC_DATE = r"[0-9]{14}(\.[0-9]+)?$"
 _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
-# No form has such characters, or no `:` if it is no number; but for the months of other languages, and basic ISO 8601.
+# A text with such characters, or without a `:` if it is not a number, matches no form except months in other languages
+# and basic ISO 8601.
 _HOPELESS = r"[^\w/:.,+=\s\\−-]|^[^:]{0,14}[^0-9.:T][^:]*$"
 
 
@@ -57,8 +58,8 @@ def parse(texts: pl.Series, zone: str = "UTC", form: str = "") -> pl.Series:
 
 
 def _by_form(texts: pl.Series, form: str, zone: str) -> pl.Series:
-    """Times of one form. A zone's name is UTC's, or that of the zone in which times without one are read."""
-    if "%e" in form or "%k" in form or "%l" in form:  # padded by a space
+    """Read times of one form. The name of a zone in it is UTC's or that of `zone`."""
+    if "%e" in form or "%k" in form or "%l" in form:  # padded with a space
         texts, form = texts.str.replace_all(" +", " "), re.sub(" +", " ", form)
     if "%z" in form or "%#z" in form or "%:z" in form:
         return _strptime(texts, UTC, form)
@@ -99,7 +100,7 @@ def _parse(texts: pl.Series, zone: str) -> pl.Series:
     if likely is not None:
         found = likely(texts)
         if not found.null_count():
-            return found  # one form throughout, as in nearly every log
+            return found  # one form throughout, as in nearly all logs
     else:
         found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
     left = (found.is_null() & ~texts.str.contains(_HOPELESS)).arg_true()
@@ -117,12 +118,13 @@ def _parse(texts: pl.Series, zone: str) -> pl.Series:
 def _likely(
     texts: pl.Series, attempts: Sequence[Callable[[pl.Series], pl.Series]], zone: str
 ) -> Callable[[pl.Series], pl.Series] | None:
-    """What reads the first text mostly reads them all; and what read a text of that shape before reads this one."""
+    """The form that reads the first text mostly reads all, and the form that read a text of this shape before reads
+    this one."""
     first = texts.drop_nulls().head(1)
     if not first.len():
         return None
     if re.match(_BASIC_DATE, first[0]):
-        return None  # of fourteen digits, some are a date and some a number: text by text
+        return None  # fourteen digits may be a date or a number, which is decided text by text
     shape = _DIGIT.sub("0", first[0]), zone
     known = _shapes.get(shape)
     if known is None:
@@ -138,7 +140,7 @@ def _likely(
 
 
 def _within_calendar(times: pl.Series) -> pl.Series:
-    """An offset can push a time out of the years 1 to 9999, where nothing can print it: then there is none."""
+    """Null for times that their offset moves out of the years 1 to 9999, where they could not be shown."""
     micros = times.to_physical()
     first, last = micros.min(), micros.max()
     if not isinstance(first, int) or not isinstance(last, int) or (first >= _YEAR_1 and last < _YEAR_10000):
@@ -147,7 +149,7 @@ def _within_calendar(times: pl.Series) -> pl.Series:
 
 
 def _strptime(texts: pl.Series, kind: pl.Datetime, form: str) -> pl.Series:
-    """`Series.str.strptime`, ten times as fast for what is spelled in full."""
+    """`Series.str.strptime`, but ten times as fast for times that are spelled in full."""
     if not kernels.AVAILABLE:
         return texts.str.strptime(kind, form, strict=False)
     micros, certain = kernels.times(texts, form)
@@ -170,7 +172,7 @@ def _try_local(texts: pl.Series, form: str, zone: str) -> pl.Series:
 
 
 def _try_named_zone(texts: pl.Series) -> pl.Series:
-    """Zones by name: `Z` after a space, `UTC`, `GMT`; and a comma before the fraction."""
+    """Read times with the name of a zone (`Z` after a space, `UTC`, `GMT`), or with a comma before the fraction."""
     plain = (
         texts.str.replace(r"(?i) ?(?:UTC|GMT|Z)$", "+00:00")
         .str.replace(",", ".", literal=True)
@@ -200,7 +202,7 @@ def _try_number(texts: pl.Series) -> pl.Series:
 
 
 def _micros(number: pl.Series) -> pl.Series:
-    """Microseconds (Int64). Of whole nanoseconds the rest is cut off, as it is of times that are spelled."""
+    """Numbers since 1970 → microseconds (Int64). Nanoseconds are truncated, as in all other times."""
     whole = number // 1000 if number.dtype.is_integer() else number / 1000
     micros = (
         pl.when(number < 10**11)

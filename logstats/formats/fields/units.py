@@ -1,8 +1,8 @@
-"""The units of durations: a number that does not say its unit, under a key that does not, is read by evidence.
+"""The units of durations. The unit of a number whose text and key do not name one is decided by evidence.
 
-In this order: what a product is known to write (`keys.toml`, fingerprints), another duration in the line that says its
-unit, the unit that is usual under that key, and what requests plausibly take. What stays open is said to the user.
-A format whose units are settled says so in its name, `json{duration=us}`, so that it is read so ever after.
+In this order: the unit that a known product writes (`keys.toml`, fingerprints), another duration in the line that names
+its unit, the usual unit of the key, and the durations that requests plausibly take. If it stays open, the user is told.
+Settled units are part of a format's name, `json{duration=us}`, so that later reads use the same.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from logstats.formats.fields import numbers
 from logstats.formats.model import UNITS, Field, Format
 from logstats.formats.vocabulary import fingerprints
 
-AUTO: Final = "ms"  # what is meant if nothing speaks for another unit
+AUTO: Final = "ms"  # the unit if there is no evidence for another one
 _BARE: Final = r"^[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?$"
-_SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, or more
+_SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, or more than these
 _TYPICAL: Final = math.log10(50)
-_RULED_OUT: Final = 0.125  # of the durations are such: it is another unit
-_SAME: Final = 0.02  # two durations of a line that differ by less say the same
+_RULED_OUT: Final = 0.125  # share of implausible durations above which the unit is ruled out
+_SAME: Final = 0.02  # relative difference below which two durations of a line are the same
 _NAME: Final = re.compile(r"(.*)\{([^{}]*)\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenUnit:
-    """A duration whose unit nothing settles: how it is read, and how it could be meant as well."""
+    """A duration whose unit is open: the unit in which it is read, and the others that are possible."""
 
     field: str
     unit: str
@@ -38,12 +38,12 @@ class OpenUnit:
 
 
 def default_unit(field: Field) -> str:
-    """The unit of a number that says none, if nothing speaks against it."""
+    """The unit of a number without one, unless there is evidence for another."""
     return AUTO if field.unit == "auto" else field.unit
 
 
 def with_units(form: Format, units: Mapping[str, str]) -> Format:
-    """The format with these units of durations, by variable; its name says which."""
+    """The format with these units of durations, by variable; its name contains them."""
     if not units:
         return form
     fields = {n: replace(f, unit=units[n], usual=False) if n in units else f for n, f in form.fields.items()}
@@ -52,7 +52,7 @@ def with_units(form: Format, units: Mapping[str, str]) -> Format:
 
 
 def parse_name(name: str) -> tuple[str, dict[str, str]]:
-    """The name of a format without the units in it, and those."""
+    """(the name of a format without the units in it, the units)."""
     match = _NAME.fullmatch(name)
     if match is None:
         return name, {}
@@ -60,8 +60,8 @@ def parse_name(name: str) -> tuple[str, dict[str, str]]:
 
 
 def asked(form: Format, units: Mapping[str, str]) -> dict[str, Field]:
-    """The fields of a format with the units that a user gave by the name of a duration or one of its keys;
-    `duration` is every duration whose key says no unit."""
+    """The fields of a format with the units that the user gave by the name of a duration or one of its keys; `duration`
+    means every duration whose key names no unit."""
     fields: dict[str, Field] = {}
     for name, field in form.fields.items():
         left = field
@@ -78,7 +78,7 @@ def asked(form: Format, units: Mapping[str, str]) -> dict[str, Field]:
 
 
 def names_of(form: Format) -> set[str]:
-    """The names by which a user can mean the durations of a format."""
+    """The names that a user can give for the durations of a format."""
     durations = {name: field for name, field in form.fields.items() if field.role == "duration"}
     keys = (key for field in durations.values() for key in field.keys)
     return {"duration", *durations, *keys} if durations else set()
@@ -90,8 +90,8 @@ def unsettled(form: Format) -> list[str]:
 
 
 def settle(form: Format, texts: pl.DataFrame, lines: Sequence[str]) -> tuple[dict[str, str], list[OpenUnit]]:
-    """The units of durations that the lines of a sample settle, where they differ from the default; and what they
-    leave open. `texts` has a column for each duration of the format."""
+    """(the units of durations that a sample settles, if they differ from the default; the durations that stay open).
+    `texts` has a column for each duration of the format."""
     units: dict[str, str] = {}
     left: list[OpenUnit] = []
     doubtful = [name for name in unsettled(form) if name in texts.columns]
@@ -116,7 +116,7 @@ def settle(form: Format, texts: pl.DataFrame, lines: Sequence[str]) -> tuple[dic
 
 
 def _by_others(form: Format, bare: pl.DataFrame, name: str, values: pl.Series, doubtful: Sequence[str]) -> str | None:
-    """The unit in which a duration says the same as another one in the line, whose unit is known."""
+    """The unit in which a duration equals another one in the line, whose unit is known."""
     for other in bare.columns:
         if other == name or other not in form.fields or form.fields[other].role != "duration":
             continue
@@ -133,7 +133,7 @@ def _by_others(form: Format, bare: pl.DataFrame, name: str, values: pl.Series, d
 
 
 def _plausible(values: pl.Series, default: str, *, usual: bool) -> tuple[str, tuple[str, ...]]:
-    """The unit in which numbers are what requests take, and others in which they could be as well."""
+    """(the unit in which the numbers are plausible durations of requests, other plausible units)."""
     some = values.filter(values > 0)
     if some.is_empty():
         return default, ()

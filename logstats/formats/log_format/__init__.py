@@ -1,4 +1,4 @@
-"""A server's own definition of its log (nginx `log_format`, Apache `LogFormat`), compiled to a format.
+"""Compiles a server's own definition of its log (nginx `log_format`, Apache `LogFormat`) to a format.
 
 directive   what was pasted → the server's string       merge     variables that mean something together
 nginx       its variables, and strings of them          choose    one of several variables for a role

@@ -22,9 +22,9 @@ from logstats.formats.model import Field
 _DIRECTIVE: Final = re.compile(
     r"%(?P<modifiers>[!<>,0-9]*)(?:\{(?P<argument>[^}]*)\})?(?P<last>[<>]*)(?P<letter>\^[A-Za-z]{2}|[A-Za-z%])"
 )
-_EMPTY_USER: Final = ('""',)  # what Apache writes for a user whose name is empty
+_EMPTY_USER: Final = ('""',)  # Apache writes this for a user whose name is empty
 
-# letter → (shape, what it becomes, which of several for one role is better: the lower number)
+# letter → (shape, field, rank: of several for one role, the lowest is kept)
 _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "a": (shapes.ADDRESS, Field("client_ip"), 0),
     "h": (shapes.ADDRESS, Field("client_ip"), 1),
@@ -81,10 +81,10 @@ _HEADERS: Final[dict[str, tuple[Shape, Field, int]]] = {
     "x-cluster-client-ip": (shapes.ADDRESS, Field("forwarded_for"), 7),
     "fastly-client-ip": (shapes.ADDRESS, Field("forwarded_for"), 8),
 }
-# What %{…}T takes → (unit, rank); Tomcat writes fractions of a second for the last ones.
+# Argument of %{…}T → (unit, rank). Tomcat writes fractions of a second for the last ones.
 _UNITS: Final = {"ns": ("ns", 0), "us": ("us", 1), "ms": ("ms", 2), "s": ("s", 3), "fracsec": ("s", 1)}
 
-# gunicorn's atoms, `%(h)s`, and Apache's names of the same.
+# gunicorn's atoms, such as `%(h)s` → Apache's directives.
 _GUNICORN: Final = {"f": "%{Referer}i", "a": "%{User-Agent}i", "p": "%P", "M": "%{ms}T", "L": "%{fracsec}T"} | {
     "q": "%{bare}q"
 }
@@ -94,7 +94,8 @@ _JAVA_TIME: Final = re.compile(r"%\{(?:begin:|end:)?([^%}]*[yMdHms][^%}]*)\}t")
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Which server's it is: `milliseconds` says that `%D` is in them, `java` that times are SimpleDateFormat's."""
+    """The server that a string is for. `milliseconds` says that `%D` is in milliseconds, `java` that times are
+    SimpleDateFormat's."""
 
     name: str
     milliseconds: bool = False
@@ -105,7 +106,7 @@ _TOMCAT_NOTE: Final = "%D is read as milliseconds, as Tomcat before 10 writes it
 
 
 def dialect(body: str, *, xml: bool) -> tuple[Dialect, str]:
-    """Whose string it is, and the same string in Apache's terms."""
+    """(the server that a string is for, the string in Apache's notation)."""
     if re.search(r"%\((?:\w|\{[^}]*\}[ioe])\)s", body):
         return Dialect("gunicorn"), re.sub(r"%\((\w|\{[^}]*\}[ioe])\)s", _from_gunicorn, body)
     if re.search(r"%\{[ioc],", body):
@@ -124,7 +125,7 @@ def _from_gunicorn(match: re.Match[str]) -> str:
 
 
 def parts_of(body: str, whose: Dialect) -> list[Part]:
-    """Literal text and variables of a `LogFormat` string, in turn. Raises FormatError."""
+    """The literal text and variables of a `LogFormat` string, in order. Raises FormatError."""
     parts: list[Part] = []
     place = 0
     for match in _DIRECTIVE.finditer(body):
@@ -203,7 +204,7 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
 
 
 def known(slot: Slot) -> bool:
-    """Whether Apache, or a server that writes strings as it does, has such a directive."""
+    """Whether Apache or a server with the same notation has such a directive."""
     match = _DIRECTIVE.fullmatch(slot.written)
     if match is None:
         return True

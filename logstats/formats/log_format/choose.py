@@ -1,4 +1,4 @@
-"""Which of several variables for one thing counts."""
+"""Chooses between several variables for the same role."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from logstats.formats.log_format.shapes import Part, Slot
 from logstats.formats.model import Field
 
-TIME_ROLES: Final = ("timestamp", "date", "time", "zone")  # in the order in which they are put together
-# The first text in a list that is an address; `unknown` and `-` are not.
+TIME_ROLES: Final = ("timestamp", "date", "time", "zone")  # in the order in which they are joined
+# The first address in a list; `unknown` and `-` are skipped.
 _FIRST_ADDRESS: Final = r"(?:^|[ ,])(\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]?|[0-9]{1,3}(?:\.[0-9]{1,3}){3})"
-# What says a request is said by the first of these that is there; the others would say it again, or less.
+# The first of these that is present gives the request; the others would repeat it, or have less of it.
 _REQUEST: Final = (
     (("request",), ("method", "target", "path", "query", "protocol")),
     (("target",), ("path", "query")),
@@ -21,7 +21,7 @@ _FRACTION: Final = frozenset({"fraction"})
 
 
 def choose(parts: Sequence[Part]) -> list[Part]:
-    """The parts, of which only those that count have a field."""
+    """The parts; a variable that is not chosen loses its field."""
     slots = [part for part in parts if isinstance(part, Slot)]
     keep: dict[str, Field] = {}
     by_role: dict[str, list[Slot]] = {}
@@ -40,8 +40,8 @@ def choose(parts: Sequence[Part]) -> list[Part]:
 
 
 def times(slots: Iterable[Slot]) -> list[Slot]:
-    """The variables that make the time: the finest that is a time by itself, with its fraction if that stands apart;
-    else parts that make one together. None if what is there is not enough for a time."""
+    """The variables that make up the time: the finest one that is a time by itself, with its fraction if that is
+    separate; else parts that are a time together. None if they are not enough for a time."""
     timed = [slot for slot in slots if slot.time is not None]
     complete = [slot for slot in timed if slot.time and slot.time.complete]
     if complete:
@@ -81,7 +81,7 @@ def _drop_repeated(keep: dict[str, Field]) -> None:
 
 
 def _find_client(keep: dict[str, Field]) -> None:
-    """Where no variable has the peer's address, what a proxy says of the client is the client."""
+    """If no variable has the peer's address, the address that a proxy forwarded is the client's."""
     roles = {field.role: name for name, field in keep.items()}
     if "client_ip" not in roles and "forwarded_for" in roles:
         keep[roles["forwarded_for"]] = Field("client_ip", extract=_FIRST_ADDRESS, port=True)

@@ -1,12 +1,11 @@
-"""A server's own definition of its log, pasted as it stands → a format.
+"""A server's own definition of its log, as pasted → a format.
 
     log_format main '$remote_addr - $remote_user [$time_local] "$request" '
                     '$status $body_bytes_sent "$http_referer"';          (nginx)
     LogFormat "%h %l %u %t \\"%r\\" %>s %b %D" timed                     (Apache)
 
-`directive` finds the string in what was pasted, `nginx` and `apache` cut it into text and variables, `merge` joins
-variables that mean something together, `choose` keeps one of several for a role, and `pattern` makes of it all what an
-engine reads.
+`directive` finds the string in the pasted text, `nginx` and `apache` split it into text and variables, `merge` joins
+variables that belong together, `choose` keeps one of several for a role, and `pattern` makes the pattern for an engine.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from logstats.formats.log_format.pointer import pointer
 from logstats.formats.log_format.shapes import Part, Slot
 from logstats.formats.model import Field, Format
 
-# Strings of servers that spell their variables otherwise → whose they are, and what to do.
+# Variables of servers that are not supported → (the server, advice).
 _OTHERS: Final = (
     (r"%(?:REQ|RESP|START_TIME|PROTOCOL|RESPONSE_CODE|DURATION|BYTES_SENT)[(%]", "Envoy", "envoy"),
     (r"%(?:[<>]?[0-9]*(?:Hs|st|ru|rm|un|ha|Ss|Sh)\b|ts\.|\[u[nil]\b)", "Squid", "squid"),
@@ -37,9 +36,9 @@ _OTHERS: Final = (
     (r":(?:method|url|status)\b.*:(?:method|url|status)\b", "morgan", "morgan_tiny"),
     (r"(?<!\$)\{(?:remote_host|when|method|uri|status|size|duration)\}", "Caddy", "caddy"),
 )
-# Forms that `fields.times` reads by itself, and faster than any other.
+# Forms that `fields.times` reads without being told, and faster than others.
 _GUESSED: Final = frozenset({"", "%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%:z"})
-# Roles whose values JSON may escape; of numbers and times there is nothing to undo.
+# Roles whose values may have JSON escapes; numbers and times have none.
 _DECODED: Final = frozenset(
     {"user_agent", "referer", "request", "target", "path", "query", "user_id", "host", "trace_id", "method"}
 )
@@ -49,7 +48,7 @@ _CALLED: Final = {"timestamp": "time", "client_ip": "client", "user_id": "user",
 def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
     """The format that an nginx `log_format` or an Apache `LogFormat` string defines.
 
-    Unless `allow_unknown`, a variable that no server has is refused: it may be a spelling mistake. Raises FormatError.
+    Unless `allow_unknown`, a variable that no server has is an error: it may be misspelt. Raises FormatError.
     """
     found = definition(text)
     body = found.body
@@ -84,7 +83,7 @@ def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
 
 
 def _notes(parts: Sequence[Part], whose: apache.Dialect) -> tuple[str, ...]:
-    """What is kept of a definition, what is not, and what it does not say."""
+    """Notes for the user: the variables that are kept, those that are not, and what the definition lacks."""
     slots = [part for part in parts if isinstance(part, Slot)]
     kept: dict[str, list[str]] = {}
     for slot in slots:
@@ -103,7 +102,7 @@ def _notes(parts: Sequence[Part], whose: apache.Dialect) -> tuple[str, ...]:
 
 
 def _is_nginx(body: str) -> bool:
-    """Whether it is nginx's: it has variables, and they are not literal text between Apache's directives."""
+    """Whether a definition is nginx's: it has `$` variables, outside of Apache's directives."""
     names = [match[1] or match[2] for match in nginx.VARIABLE.finditer(body)]
     return bool(names) and (any(map(nginx.known, names)) or not re.search(r"%[<>]?[A-Za-z{]", body))
 
@@ -118,7 +117,7 @@ def _refuse_others(body: str) -> None:
 
 
 def _parts(found: Definition, *, is_nginx: bool) -> tuple[list[Part], apache.Dialect]:
-    """Text and variables of a string, and whose it is."""
+    """(the text and variables of a string, the server that it is for)."""
     if is_nginx:
         return joined(nginx.parts_of(found.body, escaped=found.escape != "none")), apache.Dialect("nginx")
     whose, body = apache.dialect(found.body, xml=found.xml)
@@ -126,7 +125,7 @@ def _parts(found: Definition, *, is_nginx: bool) -> tuple[list[Part], apache.Dia
 
 
 def _refuse_unknown(body: str, slots: Sequence[Slot], *, is_nginx: bool) -> None:
-    """Ask whether a variable that no server has is a spelling mistake. Raises FormatError."""
+    """Raise FormatError for a variable that no server has, with a similar name."""
     for slot in slots:
         if is_nginx and not nginx.known(slot.written.strip("${}")):
             near = difflib.get_close_matches(slot.written.strip("${}"), nginx.NAMES, 1, 0.75)
@@ -143,7 +142,7 @@ def _refuse_unknown(body: str, slots: Sequence[Slot], *, is_nginx: bool) -> None
 
 
 def _pattern(body: str, parts: Sequence[Part], *, decode: str) -> tuple[str, str, dict[str, Field]]:
-    """Engine, pattern, and what the variables that are kept mean. Raises FormatError."""
+    """(engine, pattern, the fields of the variables that are kept). Raises FormatError."""
     for engine, candidate in (("delimited", _in_words(parts)), ("regex", parts)):
         fields = {part.name: part.field for part in _timed(candidate) if isinstance(part, Slot) and part.field}
         if decode:
@@ -155,7 +154,7 @@ def _pattern(body: str, parts: Sequence[Part], *, decode: str) -> tuple[str, str
 
 
 def _in_words(parts: Sequence[Part]) -> list[Part]:
-    """The parts with times of some words, of which a space ends the last, made so many variables."""
+    """The parts, where a time of several words that ends at a space becomes one variable for each word."""
     made: list[Part] = []
     for part, after in zip(parts, [*parts[1:], ""], strict=True):
         if not (
@@ -174,7 +173,7 @@ def _in_words(parts: Sequence[Part]) -> list[Part]:
 
 
 def _timed(parts: Sequence[Part]) -> list[Part]:
-    """The parts, of which those that make the time say in which order, and by which form."""
+    """The parts, where those that make up the time have its form and their order."""
     times = [part for part in parts if isinstance(part, Slot) and part.time and part.field]
     form = " ".join(part.time.form for part in times if part.time)
     plain = form in _GUESSED or strftime.parsable(form) == ""

@@ -1,4 +1,4 @@
-"""What an administrator pastes → the string that the server compiles.
+"""The directive that a user pastes → the string that the server compiles.
 
     log_format main '$remote_addr - $remote_user [$time_local] "$request" '
                     '$status $body_bytes_sent "$http_referer"';                      (nginx)
@@ -6,7 +6,7 @@
     CustomLog logs/access.log "%h %l %u %t \\"%r\\" %>s %b"                          (Apache)
     <Valve className="…AccessLogValve" pattern="%h %l %u %t &quot;%r&quot; %s %b"/>  (Tomcat)
 
-The directive may be there whole, or the string in its quotes, or the bare string.
+The text may be the whole directive, the string in its quotes, or the bare string.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ENTITY: Final = re.compile(r"&(?:quot|apos|lt|gt|amp|#\d{1,4}|#x[0-9A-Fa-f]{1,4
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The string itself; nginx's `escape=` (empty: not said); whether it came from XML."""
+    """The string; nginx's `escape=` (empty if absent); whether it came from XML."""
 
     body: str
     escape: str = ""
@@ -34,9 +34,9 @@ class Definition:
 
 
 def definition(text: str) -> Definition:
-    """The string that a server would compile, out of what was pasted. Raises FormatError."""
+    """The string that a server would compile. Raises FormatError."""
     text = text.strip()
-    if text.startswith("#"):  # commented out, as in the configuration that nginx comes with
+    if text.startswith("#"):  # commented out, as in nginx's default configuration
         text = re.sub(r"(?m)^[ \t]*#[ \t]*", "", text).strip()
     if len(re.findall(r"(?im)^[ \t]*(?:log_format|LogFormat)[ \t]", text)) > 1:
         raise FormatError("this defines more than one format", "paste the one that the log was written by")
@@ -66,7 +66,7 @@ def definition(text: str) -> Definition:
 
 
 def _nginx(rest: str) -> Definition:
-    """The rest of a `log_format` directive: a name, an option, and strings that nginx puts together."""
+    """The rest of a `log_format` directive: a name, an option, and strings that nginx concatenates."""
     whole = _STATEMENT.match(rest)
     words = [match[0] for match in _WORD.finditer(whole[0] if whole else rest)]
     if words and not words[0].startswith(("'", '"')):
@@ -81,7 +81,7 @@ def _nginx(rest: str) -> Definition:
 
 
 def _nginx_word(word: str) -> str:
-    """A word without its quotes, and what is behind its backslashes (ngx_conf_read_token)."""
+    """A word without its quotes and escapes, as in nginx's ngx_conf_read_token."""
     if word[:1] in ("'", '"'):
         word = word[1:-1]
     return _nginx_escapes(word)
@@ -113,16 +113,16 @@ def _unquoted(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """A string that was pasted in its quotes, without them: they are around all of it, in one piece or in some.
+    """A string without the quotes around it, which may be around all of it or around each of several pieces.
 
-    Quotes that a string begins with are its own if there is anything outside of them, or if they are double and
-    around several of its words: `"%h" "%r" %>s`.
+    Quotes belong to the string if there is text outside of them, or if they are double and around several words: `"%h"
+    "%r" %>s`.
     """
     ended = text.removesuffix(";").rstrip()
     pieces = list(_QUOTED.finditer(ended))
     between = _QUOTED.sub("", ended)
     if not pieces or between.strip():
-        # The end of a directive whose beginning was not copied.
+        # The end of a directive that was pasted without its beginning.
         return ended[:-1] if re.search(r"['\"];$", text) and ended.count(ended[-1]) % 2 else text
     whole = len(pieces) == 1 and (text.startswith("'") or not re.fullmatch(r"\"(?:[$%]\S+)\"", ended))
     several = len(pieces) > 1 and (

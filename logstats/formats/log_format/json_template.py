@@ -1,4 +1,4 @@
-"""nginx's JSON templates, `log_format … escape=json '{"status":$status,…}'` → the keys under which variables stand."""
+"""nginx's JSON templates, `log_format … escape=json '{"status":$status,…}'` → the keys of the variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from logstats.formats.log_format.shapes import Part, Slot
 from logstats.formats.model import Field
 
-# Variables whose values are JSON numbers always, also where nginx has no value for them.
+# Variables whose values are always JSON numbers, even if nginx has no value for them.
 _NUMBERS: Final = frozenset({"status", "body_bytes_sent", "bytes_sent", "request_length", "request_time", "msec"}) | {
     "connection",
     "connection_requests",
@@ -19,8 +19,8 @@ _NUMBERS: Final = frozenset({"status", "body_bytes_sent", "bytes_sent", "request
 
 
 def json_fields(body: str, parts: Sequence[Part]) -> dict[str, Field]:
-    """What a template's variables mean, with their keys; empty if what nginx makes of it need not be JSON, or if a
-    variable that is kept is only a part of a value."""
+    """The fields of a template's variables, with their keys. Empty if the template need not give JSON, or if a variable
+    that is kept is only part of a value."""
     text, marks = "", dict[str, Slot]()
     for part in parts:
         if isinstance(part, str):
@@ -63,7 +63,7 @@ def _inside_quotes(text: str) -> bool:
 
 
 def _leaves(tree: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Each text of a template, and the key under which it stands."""
+    """Each text value of a template, and its key."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             name = key.replace(".", "\\.")

@@ -1,4 +1,4 @@
-"""Variables that only mean something together: an address and its port, a URL in parts, a time in parts."""
+"""Joins variables that belong together: an address and its port, the parts of a URL, the parts of a time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from logstats.formats.log_format.shapes import Part, Shape, Slot
 from logstats.formats.model import Field
 
 _WITH_PORT: Final = "^(.*):(?:[0-9]*|-)$"
-_NO_QUERY: Final = r"^([^?]*)-$"  # nginx writes `-` for $args where there are none, and nothing for $is_args
+_NO_QUERY: Final = r"^([^?]*)-$"  # nginx writes `-` for an empty $args, but nothing for $is_args
 
 
 def merged(parts: Sequence[Part], *, dashes: bool) -> list[Part]:
-    """The parts with what belongs together made one; `dashes` says that nginx writes `-` for what is not there."""
+    """The parts, with those that belong together joined. `dashes` says that nginx writes `-` for absent values."""
     made = list(parts)
     made = _each(made, _time, 3)
     made = _each(made, _time, 2)
@@ -29,7 +29,7 @@ def merged(parts: Sequence[Part], *, dashes: bool) -> list[Part]:
 
 
 def _each(parts: list[Part], join: Callable[[Sequence[Part]], Slot | None], size: int) -> list[Part]:
-    """The parts with each run of so many that can be joined made one."""
+    """The parts, with each run of `size` parts joined where `join` can."""
     place = 0
     while place + size <= len(parts):
         one = join(parts[place : place + size])

@@ -1,4 +1,4 @@
-"""nginx's `log_format`: its variables, and a string of them → parts.
+"""nginx's `log_format`: its variables, and a string → its parts.
 
 Variables: https://nginx.org/en/docs/varindex.html; how values are escaped:
 https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format
@@ -21,7 +21,7 @@ CLF_SHAPE: Final = Shape(
 )
 _ISO: Final = Time("%Y-%m-%dT%H:%M:%S%:z", CLF_TIME.says)
 _EPOCH: Final = Time("", frozenset({"epoch", "fraction"}))
-# name → (shape, what it becomes, which of several for one role is better: the lower number)
+# name → (shape, field, rank: of several for one role, the lowest is kept)
 _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "remote_addr": (shapes.ADDRESS, Field("client_ip"), 0),
     "the_real_ip": (shapes.ADDRESS, Field("client_ip"), 1),
@@ -56,7 +56,7 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "http_traceparent": (shapes.WORD, Field("trace_id"), 5),
     "http_referer": (shapes.VALUE, Field("referer"), 0),
     "http_user_agent": (shapes.TEXT, Field("user_agent"), 0),
-    # What a proxy in front says of the client; `compile` decides between these and the peer's address.
+    # The client according to a proxy in front; `choose` decides between these and the peer's address.
     "http_x_forwarded_for": (shapes.ADDRESSES, Field("forwarded_for"), 0),
     "proxy_add_x_forwarded_for": (shapes.ADDRESSES, Field("forwarded_for"), 1),
     "http_x_original_forwarded_for": (shapes.ADDRESSES, Field("forwarded_for"), 2),
@@ -106,7 +106,7 @@ _WORDS: Final = """
     ssl_preread_protocol ssl_preread_server_name ssl_protocol ssl_server_name ssl_session_id ssl_session_reused
     ssl_sigalg uid_got uid_reset uid_set
 """
-# What a widely used build or distribution of nginx adds: ingress-nginx, APISIX, Kong, modules for Brotli and zstd.
+# Variables of widely used distributions and modules: ingress-nginx, APISIX, Kong, Brotli and zstd.
 _OF_OTHERS: Final = """
     balancer_ip best_http_host brotli_ratio ingress_name kong_request_id location_path namespace pass_access_scheme
     pass_server_port proxy_alternative_upstream_name proxy_upstream_name service_name service_port upstream_host
@@ -129,7 +129,8 @@ _UPSTREAM: Final = """
     upstream_header_time upstream_last_server_name upstream_queue_time upstream_response_length
     upstream_response_time upstream_session_time upstream_status
 """
-# Names that stand for any: `$http_x_powered_by`, `$arg_page`, `$cookie_session`; `$1` of a regular expression.
+# Prefixes of open sets of names: `$http_x_powered_by`, `$arg_page`, `$cookie_session`; and `$1` of a regular
+# expression.
 _PREFIXES: Final = (
     "arg_",
     "cookie_",
@@ -157,12 +158,12 @@ NAMES: Final = frozenset({*_KNOWN, *_PARTS, *_SHAPES})
 
 
 def known(name: str) -> bool:
-    """Whether nginx has a variable of this name; one that begins with `_` is nobody's, and says that it is ignored."""
+    """Whether nginx has a variable of this name. A name that begins with `_` is accepted: it marks text to be ignored."""
     return name in NAMES or name.isdigit() or name.startswith((*_PREFIXES, "_"))
 
 
 def parts_of(body: str, *, escaped: bool) -> list[Part]:
-    """Literal text and variables of a `log_format` string, in turn."""
+    """The literal text and variables of a `log_format` string, in order."""
     parts: list[Part] = []
     place = 0
     for match in VARIABLE.finditer(body):
@@ -180,5 +181,5 @@ def _slot(name: str, written: str, place: int, escaped: bool) -> Slot:
 
 
 def _shape_of(name: str) -> Shape:
-    """The values of a variable that logstats has no use for; of one that it does not know, any text."""
+    """The shape of a variable that logstats does not use; any text, if it does not know the variable."""
     return _SHAPES_OF_PARTS.get(_PARTS.get(name, ""), _SHAPES.get(name, shapes.VALUE))

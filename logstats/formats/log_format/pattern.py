@@ -1,8 +1,8 @@
 """Literal text and variables → a pattern that one of the engines reads.
 
-The delimited engine is fast, and right where the text behind a variable cannot occur in its value. Where it can (a
-target with spaces in it, ended by a space), a regular expression is made of the shapes of all values. A string that no
-reader could take apart for certain is refused, with its place.
+The delimited engine is fast, and correct if the text after a variable cannot occur in its value. If it can (a target
+with spaces in it, followed by a space), a regular expression is built from the shapes of all values. A string that
+cannot be split with certainty is refused, with the place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HINT: Final = "log it between quotes, as the servers' own formats do"
 
 
 def joined(parts: Sequence[Part]) -> list[Part]:
-    """The parts with literals that touch made one, and names that differ."""
+    """The parts, with adjacent literals joined, and names made distinct."""
     made: list[Part] = []
     names: set[str] = set()
     for part in parts:
@@ -53,23 +53,23 @@ def delimited(parts: Sequence[Part]) -> str | None:
 
 
 def _certain(slot: Slot, literal: str, *, quoted: bool) -> bool:
-    """Whether the first occurrence of a literal behind a variable is for certain where the variable ends."""
+    """Whether the first occurrence of the literal after a variable is certainly the end of the variable."""
     if not literal or (slot.escaped and quoted and literal.startswith(QUOTE)):
         return True
     for place, character in enumerate(literal):
         foreign = not slot.shape.may_hold(character)
         if slot.escaped:
             foreign |= bool(_CONTROL.match(character))
-            # A quote in a value has a backslash before it, or is written otherwise.
+            # A quote in a value is escaped by a backslash, or written differently.
             foreign |= character == QUOTE and place > 0 and literal[place - 1] != "\\"
-        # An occurrence that begins in the value would have this character in the value, or in the literal itself.
+        # An occurrence that begins in the value would need this character in the value, or in the literal itself.
         if foreign and not any(literal.startswith(literal[shift:]) for shift in range(1, place + 1)):
             return True
     return False
 
 
 def regular_expression(body: str, parts: Sequence[Part], wanted: Collection[str]) -> str:
-    """The pattern for the regex engine; `wanted` are the variables to keep. Raises FormatError."""
+    """The pattern for the regex engine. `wanted` are the variables to keep. Raises FormatError."""
     _check_touching(body, parts)
     strict = _strict(body, parts)
     made = ""
@@ -80,7 +80,7 @@ def regular_expression(body: str, parts: Sequence[Part], wanted: Collection[str]
         shape = part.shape
         regex = shape.strict if part.name in strict else shape.regex
         if isinstance(before, Slot) and shape.first and shape.regex.endswith("*?"):
-            regex = f"[{shape.first}]{regex}|-|"  # nothing else says where it begins
+            regex = f"[{shape.first}]{regex}|-|"  # nothing else marks its beginning
         if part.escaped and not shape.characters:
             regex = re.sub(r"(?<!\\)\.\*\?", lambda _: r'(?:[^"\\]|\\.)*?', regex)
         made += f"(?P<{part.name}>{regex})" if part.name in wanted else f"(?:{regex})"
@@ -88,7 +88,8 @@ def regular_expression(body: str, parts: Sequence[Part], wanted: Collection[str]
 
 
 def _check_touching(body: str, parts: Sequence[Part]) -> None:
-    """Refuse two variables with nothing in between, unless the second begins with what the first cannot hold."""
+    """Refuse two variables with nothing in between, unless the second begins with a character that the first cannot
+    hold."""
     for left, right in zip(parts, parts[1:], strict=False):
         if not (isinstance(left, Slot) and isinstance(right, Slot)):
             continue
@@ -105,10 +106,10 @@ _ASCII: Final = [chr(code) for code in range(32, 127)]
 
 
 def _strict(body: str, parts: Sequence[Part]) -> set[str]:
-    """Which variables must be told by their strict shapes, since others beside them may hold spaces, too.
+    """The variables that must have their strict shapes, because others beside them may hold spaces, too.
 
-    Between two literals that are more than spaces one variable may hold spaces anywhere: the words beside it say where
-    it ends. With two of them nothing would.
+    Between two literals that are more than spaces, one variable may hold spaces: the number of the other words shows
+    where it ends. With two such variables, nothing would.
     """
     strict: set[str] = set()
     for run in _runs(parts):

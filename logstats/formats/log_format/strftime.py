@@ -1,4 +1,4 @@
-"""Forms of times: strftime's, as Apache takes them, and Java's, as Tomcat and Jetty do → how to find and parse them."""
+"""Forms of times, strftime's (Apache) and Java's (Tomcat, Jetty) → how to find and parse such times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from logstats.formats.log_format.shapes import Shape, Time
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One conversion: how chrono (which Polars parses with) spells it, what it looks like, and what it says."""
+    """One conversion: its spelling in chrono (which Polars uses), its regular expression, and the part of the time that
+    it gives."""
 
     form: str
     regex: str
@@ -48,7 +49,7 @@ _PIECES: Final = {
     "A": _Piece("%A", "[A-Za-z]+", ascii_letters, "weekday"),
     "u": _Piece("%u", "[1-7]", digits, "weekday"),
     "w": _Piece("%w", "[0-6]", digits, "weekday"),
-    # Not strftime's: what Apache and Tomcat write for msec_frac and usec_frac, and Java for XXX.
+    # Not of strftime: Apache's and Tomcat's msec_frac and usec_frac, and Java's XXX.
     "3f": _Piece("%3f", "[0-9]{3}", digits, "fraction"),
     "6f": _Piece("%6f", "[0-9]{6}", digits, "fraction"),
     "9f": _Piece("%9f", "[0-9]{9}", digits, "fraction"),
@@ -68,7 +69,7 @@ _COMPOUND: Final = {
     "+": "%a %b %e %H:%M:%S %Z %Y",
 }
 _SPEC: Final = re.compile(r"%([-_0^#]?)[EO]?(#z|[369]f|.)", re.DOTALL)
-WORDS: Final = {"sec": "%s", "msec_frac": "%3f", "usec_frac": "%6f"}  # what Apache has besides strftime
+WORDS: Final = {"sec": "%s", "msec_frac": "%3f", "usec_frac": "%6f"}  # Apache's forms besides strftime
 NUMBERS: Final = (*WORDS, "msec", "usec")
 
 # https://docs.oracle.com/javase/8/docs/api/java/text/SimpleDateFormat.html
@@ -108,8 +109,8 @@ _JAVA_TOKEN: Final = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+", r
 
 
 def time_of(form: str, moment: str, where: str) -> tuple[Time, Shape]:
-    """What strftime writes for a form. Raises FormatError, which shows `where`."""
-    if form in ("msec", "usec"):  # numbers that say their unit by their size
+    """The shape and parts of the times that strftime writes for a form. Raises FormatError, which shows `where`."""
+    if form in ("msec", "usec"):  # numbers whose unit follows from their size
         return Time("", frozenset({"epoch", "fraction"}), moment), Shape("[0-9]+", "0-9")
     form = _expanded(WORDS.get(form, form))
     made, regex, characters, says = "", "", "", set[str]()
@@ -145,7 +146,7 @@ def time_of(form: str, moment: str, where: str) -> tuple[Time, Shape]:
     says |= _half_day(says)
     made += literal.replace("%", "%%")
     made_of = "".join(re.escape(character) for character in sorted({*characters, *literal}))
-    spaces = -1 if re.search("%[ekl]", made) else made.count(" ")  # padded by a space, or not
+    spaces = -1 if re.search("%[ekl]", made) else made.count(" ")  # padded with a space, or not
     return Time(made, frozenset(says), moment), Shape(regex + re.escape(literal), made_of, spaces=spaces)
 
 
@@ -156,10 +157,10 @@ def joined(one: Time, literal: str, other: Time) -> Time:
 
 
 def parsable(form: str) -> str:
-    """The form that `fields.times` takes: empty for what it reads fast by itself, as numbers."""
+    """The form for `fields.times`: empty for forms that it reads faster without one, such as numbers."""
     if form in ("%s", "%s%3f", "%s%6f", "%s.%3f", "%s.%6f"):
         return ""
-    return re.sub(r"(?<=%S)\.%[369]f", "%.f", form)  # Polars reads that fastest
+    return re.sub(r"(?<=%S)\.%[369]f", "%.f", form)  # Polars reads this one fastest
 
 
 def _half_day(says: frozenset[str] | set[str]) -> set[str]:
