@@ -208,7 +208,7 @@ def _tree(line: str) -> Any:
 
 
 def _spellings(keys: Collection[str]) -> list[str]:
-    """Each key, and the one key with dots in it (`a\\.b`) that some loggers write instead of an object."""
+    """Each path, and the single key with dots in it (`a\\.b`) that some loggers write for nested objects."""
     return [spelling for key in keys for spelling in dict.fromkeys((key, _DOT.sub(r"\\.", key)))]
 
 

@@ -3,8 +3,8 @@
     {"status":404,"upstream_response_time":-,"ua":"a \\x22quoted\\x22 name"}
     {"status":200,"upstream_response_time":0.003, 0.004,"ua":"-"}
 
-Escapes such as `\\x22` stay as nginx wrote them, as in its other logs; what stands for no value becomes null, a list of
-numbers the text of it. https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format
+Escapes such as `\\x22` are kept as nginx wrote them, as in its other logs. A mark for no value becomes null, and a list
+of numbers becomes a text. https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format
 """
 
 from __future__ import annotations

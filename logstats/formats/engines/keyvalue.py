@@ -77,7 +77,7 @@ GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' "'), "ltsv": Gramm
 
 
 class Pairs:
-    """Reads the wanted variables from texts of key=value pairs. It is also the engine for lines that consist of pairs."""
+    """Reads the wanted variables from texts of key=value pairs; also the engine for lines that consist of pairs."""
 
     def __init__(
         self,

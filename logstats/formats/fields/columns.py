@@ -353,7 +353,7 @@ def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
 
 
 def _json_decoded(texts: pl.Series) -> pl.Series:
-    """Escapes of JSON texts undone; a text with others in it (`\\x22`) stands as it is."""
+    """Undo the escapes of JSON texts. A text with other escapes (`\\x22`) is kept."""
     if not texts.str.contains("\\", literal=True).any():
         return texts
     decoded = []

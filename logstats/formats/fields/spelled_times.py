@@ -68,7 +68,7 @@ _ZONES: Final = {  # RFC 5322 4.3, and those of Central Europe
 
 
 def _months() -> dict[str, str]:
-    """Month, as it may be written, to its two digits. A server's Latin-1 is `\\xe9` here, as all that is not UTF-8."""
+    """Spelling of a month → its two digits. Latin-1 letters appear as `\\xe9`, like all bytes that are not UTF-8."""
     months: dict[str, str] = {}
     for number, names in enumerate(_NAMES, 1):
         for name in names.split():
@@ -82,7 +82,7 @@ _MONTHS: Final = _months()
 
 
 def as_iso(texts: pl.Series) -> pl.Series:
-    """The same times as `2025-01-17T10:30:00.123+0000`, without an offset if the text has none; null for other texts."""
+    """The times as `2025-01-17T10:30:00.123+0000`, without an offset if the text has none; null for other texts."""
     found = pl.Series(texts.name, [None], pl.String).new_from_index(0, len(texts))
     for form in _FORMS:
         left = found.is_null() & texts.str.contains(form).fill_null(value=False)
@@ -117,7 +117,7 @@ def _known(name: str | pl.Expr, table: dict[str, str]) -> pl.Expr:
 
 
 def _with_days(parts: pl.DataFrame) -> pl.DataFrame:
-    """Decide which of two numbers is the day: the one above 12, the second one with AM or PM, or as in the other lines."""
+    """Decide which of two numbers is the day: one above 12, the second one with AM or PM, or as in the other lines."""
     one, two = (parts[name].cast(pl.Int16, strict=False) for name in ("one", "two"))
     first = bool(((one > 12) & (two <= 12)).any())
     second = bool(((two > 12) & (one <= 12)).any()) or bool(parts["half"].is_not_null().any())

@@ -158,7 +158,7 @@ NAMES: Final = frozenset({*_KNOWN, *_PARTS, *_SHAPES})
 
 
 def known(name: str) -> bool:
-    """Whether nginx has a variable of this name. A name that begins with `_` is accepted: it marks text to be ignored."""
+    """Whether nginx has a variable of this name. Names that begin with `_` are accepted, for text to be ignored."""
     return name in NAMES or name.isdigit() or name.startswith((*_PREFIXES, "_"))
 
 
