@@ -1,11 +1,31 @@
 """Where bytes come from: files, globs, folders, pipes; plain or compressed; in chunks of whole lines.
 
 `discover` finds the sources that arguments name; `source` is one; `compression` unpacks it; `chunks` reads it.
+`endless` are those that never end: `follower` reads files that go on growing (`followed_file` is one, `known_files` and
+`copies` know it again), `standard_input` and `syslog` what arrives.
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.
 """
 
 from logstats.inputs.chunks import LINES, Chunk, ChunkReader, OpenFile
 from logstats.inputs.discover import discover
+from logstats.inputs.endless import Endless, Following, follow
+from logstats.inputs.follower import Arrived, Begin, Follower
 from logstats.inputs.source import Digest, Source, Start
 
-__all__ = ["LINES", "Chunk", "ChunkReader", "Digest", "OpenFile", "Source", "Start", "compression", "discover"]
+__all__ = [
+    "LINES",
+    "Arrived",
+    "Begin",
+    "Chunk",
+    "ChunkReader",
+    "Digest",
+    "Endless",
+    "Follower",
+    "Following",
+    "OpenFile",
+    "Source",
+    "Start",
+    "compression",
+    "discover",
+    "follow",
+]

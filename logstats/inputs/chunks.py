@@ -77,7 +77,7 @@ class ChunkReader:
         self._ended = self._closed = False
         self._changed = threading.Condition()
         self._start = source.start or Start()
-        self._lines = _Lines(max_line, self._start)
+        self._lines = Lines(max_line, self._start)
         self._pump: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -233,7 +233,7 @@ class OpenFile:
             os.close(self._fd)
 
 
-class _Lines:
+class Lines:
     """Cuts bytes into chunks that end with a line, and keeps the count."""
 
     def __init__(self, max_line: int, start: Start) -> None:

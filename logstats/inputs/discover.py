@@ -10,13 +10,9 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from logstats.errors import SourceError, UsageError
 from logstats.inputs.source import Source
-
-if TYPE_CHECKING:
-    pass
 
 _LEFTOVER = re.compile(r"^\.|(\.tmp|\.sw[a-p]|~)$")
 _COMPRESSED = re.compile(r"\.(gz|zst|bz2|xz)$")
@@ -68,7 +64,7 @@ def _sources_of(argument: str) -> list[Source]:
     except FileNotFoundError:
         if glob.has_magic(argument):
             return _matching(argument)
-        raise SourceError(_shown(argument), "there is no such file", _missing_hint(path)) from None
+        raise SourceError(shown(argument), "there is no such file", _missing_hint(path)) from None
     if stat.S_ISDIR(status.st_mode):
         return _directory(argument, path)
     return [_file(argument, path, status)]
@@ -79,19 +75,19 @@ def _file(name: str, path: Path, status: os.stat_result) -> Source:
     kind = status.st_mode
     if stat.S_ISREG(kind):
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-        return Source(_shown(name), path, status.st_size, status.st_mtime)
+        return Source(shown(name), path, status.st_size, status.st_mtime)
     if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
-        return Source(_shown(name), path)
-    raise SourceError(_shown(name), "is a socket or a device, not a file", "name a log file, or pipe it in")
+        return Source(shown(name), path)
+    raise SourceError(shown(name), "is a socket or a device, not a file", "name a log file, or pipe it in")
 
 
 def _directory(name: str, path: Path) -> list[Source]:
-    files = [entry for entry in path.iterdir() if not _LEFTOVER.search(entry.name) and entry.is_file()]
+    files = [entry for entry in path.iterdir() if not is_leftover(entry.name) and entry.is_file()]
     if not files:
         raise SourceError(
-            _shown(name),
+            shown(name),
             "the directory holds no log files (hidden and temporary files do not count)",
-            f"to read its folders too, name a glob in quotes: '{_shown(str(path / '**' / '*.log'))}'",
+            f"to read its folders too, name a glob in quotes: '{shown(str(path / '**' / '*.log'))}'",
         )
     # A name like `logs//access.log` is avoided, but what the user typed is kept: `./logs` stays `./logs`.
     return _oldest_first((str(file) if name != "." else file.name, file) for file in files)
@@ -101,15 +97,24 @@ def _matching(pattern: str) -> list[Source]:
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
     files = [(name, path) for name in names if not (path := Path(name)).is_dir()]
     if not files:
-        raise SourceError(_shown(pattern), "no file matches", "`*` does not enter folders, `**` does: 'logs/**/*.log'")
+        raise SourceError(shown(pattern), "no file matches", "`*` does not enter folders, `**` does: 'logs/**/*.log'")
     return _oldest_first(files)
 
 
 def _oldest_first(files: Iterable[tuple[str, Path]]) -> list[Source]:
-    """By time of modification; at the same time, in the order in which rotation leaves the names."""
     found = [(name, path, path.stat()) for name, path in files]
-    found.sort(key=lambda item: (item[2].st_mtime_ns, _rotation(item[1].name), item[0]))
+    found.sort(key=lambda item: age(item[0], item[2]))
     return [_file(name, path, status) for name, path, status in found]
+
+
+def age(name: str, status: os.stat_result) -> tuple[int, tuple[int, int, str], str]:
+    """What sorts older files first: when they were modified; at the same time, as rotation names them."""
+    return status.st_mtime_ns, _rotation(Path(name).name), name
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of a folder is hidden, or temporary."""
+    return bool(_LEFTOVER.search(name))
 
 
 def _rotation(name: str) -> tuple[int, int, str]:
@@ -127,9 +132,9 @@ def _missing_hint(path: Path) -> str:
     try:
         close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)  # noqa: PTH208
     except (OSError, ValueError):
-        return f"there is no directory {_shown(str(path.parent))}: check the path"
+        return f"there is no directory {shown(str(path.parent))}: check the path"
     if close:
-        return f"did you mean {_shown(str(path.parent / close[0]))}?"
+        return f"did you mean {shown(str(path.parent / close[0]))}?"
     return "check the name and the directory that you are in"
 
 
@@ -139,9 +144,9 @@ def _unreadable(name: str, error: OSError | ValueError) -> SourceError:
     else:
         hint = "check that the file can be opened"
     reason = error.strerror if isinstance(error, OSError) else str(error)
-    return SourceError(_shown(name), f"cannot be read: {reason}", hint)
+    return SourceError(shown(name), f"cannot be read: {reason}", hint)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """`name` as text: bytes of a file name that are not UTF-8 become `\\xNN`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
