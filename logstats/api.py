@@ -370,10 +370,11 @@ def merge(
     from logstats.scale import merge as merging
 
     options = _options(options, more)
+    _refuse_reading(options)
     filters = options.filters()
     merging.whole_minutes(filters)
     files = merging.files_of([summaries] if isinstance(summaries, str | Path) else summaries)
-    making = merging.making_of(*files[0])
+    making = merging.description_of(*files[0]).making
     asked = _asked(
         by=by,
         user_key=making.user_key,
@@ -446,8 +447,16 @@ def slo(
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     wanted = objectives.indicators(policy)
     filters = options.filters()
-    notes: list[str] = []
-    if archive is not None:
+    described, notes = filters.describe(), list[str]()
+    summaries = _summaries(sources) if archive is None and rejects is None else []
+    if summaries:
+        _refuse_reading(options)
+        from logstats.objectives import summarised
+
+        held, merged, notes = summarised.collect(summaries, policy, filters, progress)
+        counts, described = merged.counts, merged.filters
+        _say_problems(counts, listener)
+    elif archive is not None:
         _check_archive_options(sources, options)
         from logstats.archive.archive import Archive
         from logstats.archive.query import objectives as archived_objectives
@@ -479,10 +488,33 @@ def slo(
         lines=counts.lines,
         rejected=counts.rejected,
         nothing_parsed=bool(counts.rejected) and not counts.read,
-        filters=filters.describe(),
+        filters=described,
         notes=notes,
         interrupted=counts.interrupted,
     )
+
+
+def _summaries(sources: Any) -> list[tuple[str, Path]]:
+    """The summary files that are named instead of logs, if it is them: (name, path)."""
+    from logstats.scale.merge import summaries_among
+
+    return summaries_among([sources] if isinstance(sources, str | Path) else sources)
+
+
+def _filters_of(options: Options) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in Filters.__dataclass_fields__}
+
+
+def _refuse_reading(options: Options) -> None:
+    """Refuse options about how lines are read. Raises UsageError."""
+    if options != replace(Options(tz=options.tz, now=options.now), **_filters_of(options)):
+        raise UsageError("how the lines of summaries are read is decided", "leave options such as --format out")
+
+
+def _say_problems(counts: Counts, listener: Listener | None) -> None:
+    for state in counts.sources:
+        if state.problem is not None and listener is not None:
+            listener.problem(state.problem)
 
 
 def diff(
@@ -497,7 +529,7 @@ def diff(
     progress: Callable[[float], None] | None = None,
     **more: Any,
 ) -> Comparison:
-    """What changed between two logs: files, globs or folders, saved JSON reports, or reports.
+    """What changed between two logs: files, globs or folders, summary files, saved JSON reports, or reports.
 
     With an `archive`, both are stretches of its time: `yesterday`, `2025-01-17`, `2h`, `2025-01-17T10..2025-01-17T12`.
     Further keyword arguments are the fields of `Options`; they say how logs are read. Raises UsageError for a saved
@@ -508,15 +540,28 @@ def diff(
 
     options = _options(options, more)
     loaded = [one if isinstance(one, Report) else None if archive else saved_report(one) for one in (before, after)]
+    files = [None if made or archive else _summaries(one) for one, made in zip((before, after), loaded, strict=True)]
+    if all(one or two for one, two in zip(loaded, files, strict=True)) and not all(loaded):
+        _refuse_reading(options)
     if all(loaded) and replace(options, now=None) != Options():
         raise UsageError("both sides are saved reports, so how lines are read is decided", "leave these options out")
     if archive is not None and (options.since or options.until):
         raise UsageError("both sides are stretches of time already", "leave --since and --until out")
     now = options.now or datetime.now(UTC)
     sides = []
-    for given, saved in zip((before, after), loaded, strict=True):
+    for given, saved, summaries in zip((before, after), loaded, files, strict=True):
         name = "a report" if isinstance(given, Report) else str(given)
         made = saved
+        if summaries:
+            of_minutes = replace(Options(tz=options.tz, now=now), **_filters_of(options))
+            made = merge(
+                [path for _, path in summaries],
+                of_minutes,
+                max_endpoints=max_endpoints,
+                percentiles=("50",),
+                sort="requests",
+                progress=progress,
+            )
         if made is None:
             sources: list[str | Path] = [] if isinstance(given, Report) or archive is not None else [given]
             read_as = options

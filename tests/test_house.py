@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "scale": ABOVE,
         "archive": ABOVE,
         "reports": ABOVE | {"archive"},  # how an archive is shown
-        "objectives": ABOVE | {"archive", "reports"},
+        "objectives": ABOVE | {"archive", "reports", "scale"},
         "search": ABOVE | {"archive", "ordered"},
         "clients": ABOVE | {"ordered", "reports"},
         "ordered": BOTTOM,

@@ -6,8 +6,9 @@ import io
 import json
 import pickle
 import random
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,79 @@ def test_duckdb_reads_it(tmp_path: Path) -> None:
     report = logstats.report(SAMPLE)
     assert found[0] == (report.requests, report.bytes, report.first)
     assert pq.ParquetFile(made).metadata.metadata[b"logstats"].startswith(b'{"schema_version": 1')
+
+
+POLICY = """
+window = "30d"
+[[objective]]
+name = "answered"
+good = "status < 500"
+target = 99
+[[objective]]
+name = "reads"
+select = "GET *"
+good = "status < 400"
+target = 90
+[[objective]]
+name = "on average"
+require = "avg < 300ms"
+[[objective]]
+name = "slowest bug"
+select = "GET /api/bugs*"
+require = "max < 10s"
+[[objective]]
+name = "fast and answered"
+good = "status < 500 and duration < 100ms"
+target = 85
+[[objective]]
+name = "bugs are fast"
+select = "GET /api/bugs*"
+require = "p95 < 200ms"
+[[objective]]
+name = "busy"
+require = "requests > 100"
+"""
+
+
+def test_objectives_of_summaries_are_those_of_the_logs(tmp_path: Path) -> None:
+    """Exact where statuses, averages and numbers count; the exact share of fast requests is within the bounds."""
+    (tmp_path / "slo.toml").write_text(POLICY, encoding="utf-8")
+    logs = [SAMPLE, ROOT / "sample_logs" / "combined_us.log"]
+    asked = {"fail_if": ["GET /api/bugs*: requests == 0"]}
+    files = [summary_of(tmp_path, str(number), log, **asked) for number, log in enumerate(logs)]
+    for span in ({}, {"since": "2025-01-17T10:00", "until": "2025-01-17T15:00"}):
+        of_logs = logstats.slo(logs, tmp_path / "slo.toml", **span)
+        merged = logstats.slo(files, tmp_path / "slo.toml", **span)
+        assert (merged.lines, merged.rejected, merged.filters) == (of_logs.lines, of_logs.rejected, of_logs.filters)
+        assert (merged.begin, merged.end) == (of_logs.begin, of_logs.end)
+        for exact, found in zip(of_logs.results, merged.results, strict=True):
+            assert (found.name, found.requests, found.outside) == (exact.name, exact.requests, exact.outside)
+            if "fast" in found.name:
+                assert found.low is not None and found.high is not None and exact.indicator is not None
+                assert found.low <= exact.indicator <= found.high
+                assert found.unknown == exact.unknown
+            else:
+                assert found == exact
+    plain = summary_of(tmp_path, "plain", SAMPLE)
+    with pytest.raises(
+        UsageError, match=r"'slowest bug': .*plain.summary does not tell requests to GET /api/bugs\* apart"
+    ):
+        logstats.slo(plain, tmp_path / "slo.toml")
+    with pytest.raises(UsageError, match="how the lines of summaries are read is decided"):
+        logstats.slo(files, tmp_path / "slo.toml", format="json")
+
+
+def test_summaries_compare_as_their_logs_do(tmp_path: Path) -> None:
+    slower = tmp_path / "slower.log"
+    text = SAMPLE.read_text(encoding="utf-8")
+    slower.write_text(re.sub(r" 0\.0(\d+)$", r" 0.3\1", text, flags=re.MULTILINE), encoding="utf-8")
+    sides = [summary_of(tmp_path, "before", SAMPLE), summary_of(tmp_path, "after", slower)]
+    expected = [asdict(change) for change in logstats.diff(SAMPLE, slower).changes]
+    assert expected
+    for pair in (sides, [SAMPLE, sides[1]], [sides[0], slower]):
+        assert [asdict(change) for change in logstats.diff(*pair).changes] == expected
+    with pytest.raises(UsageError, match="no lines to filter"):
+        logstats.diff(*sides, status=["5xx"])
 
 
 def test_the_command(tmp_path: Path) -> None:

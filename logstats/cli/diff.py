@@ -20,7 +20,9 @@ def diff(
     sides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="BEFORE AFTER", help="Two logs, folders of logs, or saved JSON reports.", show_default=False
+            metavar="BEFORE AFTER",
+            help="Two logs, folders of logs, summaries, or saved JSON reports.",
+            show_default=False,
         ),
     ] = None,
     archive: shared.ArchiveDir = None,

@@ -31,7 +31,7 @@ def slo(
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
-    """Objectives held against logs, or an archive: indicators, error budgets, burn rates and alerts.
+    """Objectives held against logs, summaries, or an archive: indicators, error budgets, burn rates and alerts.
 
     Exits with 3 if an objective is missed or has no data. The windows end with the last request (of an archive
     its last line), or at --until.

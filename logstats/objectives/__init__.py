@@ -5,4 +5,4 @@ reports with the tests of `significance`; `*_text` say the results.
 May use: reports, archive, pipeline, summaries. Begin with `expressions`.
 """
 
-__all__ = ["diff", "diff_text", "expressions", "policy", "slo", "slo_text", "thresholds"]
+__all__ = ["diff", "diff_text", "expressions", "policy", "slo", "slo_text", "summarised", "thresholds"]

@@ -21,7 +21,7 @@ from logstats.pipeline import Counts
 from logstats.scale import tables
 from logstats.scale.condense import Sink
 from logstats.scale.description import Description, Making
-from logstats.scale.reader import Summary
+from logstats.scale.reader import Summary, is_summary
 from logstats.scale.summarise import Summariser
 from logstats.scale.tables import Piece
 from logstats.summaries.spec import ReportSpec
@@ -55,10 +55,20 @@ def files_of(names: Sequence[str | Path]) -> list[tuple[str, Path]]:
     return files
 
 
-def making_of(name: str, path: Path) -> Making:
-    """How a summary was made. Raises SummaryError."""
+def description_of(name: str, path: Path) -> Description:
+    """What a summary file says of itself. Raises SummaryError."""
     with Summary.open(path, name) as summary:
-        return summary.about.making
+        return summary.about
+
+
+def summaries_among(names: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """The summary files that are named, if nothing but summaries is: (name, path)."""
+    if not names or "-" in names:
+        return []
+    found, problems = discover([str(name) for name in names])
+    files = [(source.name, source.path) for source in found if source.path is not None and source.size is not None]
+    whole = not problems and len(files) == len(found)
+    return files if whole and all(is_summary(path) for _, path in files) else []
 
 
 @dataclass(slots=True)
