@@ -1,0 +1,35 @@
+"""The pipeline: sources → chunks → batches → results, for everything that reads logs.
+
+The main thread takes chunks from the sources, workers parse and summarise them, and the main thread yields the results
+in the order of the lines. Only a few chunks are in memory at any moment. `loop` is that loop. `job` says what to do
+with a chunk, and `chunk_task` does it; `source_reader` and `format_chooser` make the tasks. May use: inputs, formats,
+filters. Begin with `loop.run`.
+"""
+
+from logstats.pipeline.chunk_task import SAMPLE_TEXT, UNKNOWN, Part
+from logstats.pipeline.counts import SAMPLES, Counts, SourceState
+from logstats.pipeline.format_chooser import context_of, sample_lines
+from logstats.pipeline.interrupt import Interrupt
+from logstats.pipeline.job import CHUNK, WORKERS, Job, Lines, LineWork
+from logstats.pipeline.listener import Listener, Silence
+from logstats.pipeline.loop import run
+
+__all__ = [
+    "CHUNK",
+    "SAMPLES",
+    "SAMPLE_TEXT",
+    "UNKNOWN",
+    "WORKERS",
+    "Counts",
+    "Interrupt",
+    "Job",
+    "LineWork",
+    "Lines",
+    "Listener",
+    "Part",
+    "Silence",
+    "SourceState",
+    "context_of",
+    "run",
+    "sample_lines",
+]

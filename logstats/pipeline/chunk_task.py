@@ -1,0 +1,185 @@
+"""The work of a thread on one chunk: reading its lines, filtering its rows, summarising them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Generic
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from logstats.formats.detection.unread import Unread, picked
+from logstats.formats.engines.scan import BLANK
+from logstats.formats.fields.columns import Batch
+from logstats.formats.text import Context, Text
+from logstats.formats.wrappers.stack import StackReader, with_further
+from logstats.inputs import Chunk, Digest
+from logstats.pipeline.counts import SAMPLES
+from logstats.pipeline.job import Job, Lines, LineWork, Result, raw_lines
+
+SAMPLE_TEXT: Final = 2_000  # characters of a rejected line that is shown
+UNKNOWN: Final = "unknown_format"
+UNTIMED: Final = "no_time"
+TAIL: Final = 64 << 10  # bytes at the end of a chunk that are searched for directives
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a chunk: the bytes and lines of the source before it, the `digest` of these bytes if the source has
+    one, and the W3C directives in force."""
+
+    bytes: int
+    lines: int
+    digest: Digest | None
+    directives: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[Result]):
+    """A chunk that was read: its counts, and the `result` of the job's work on its rows."""
+
+    source: int
+    chunk_lines: int
+    chunk_bytes: int
+    rows: int
+    requests: int
+    rejected: list[tuple[int, str, str]]  # (line number, reason, text), only the samples
+    reasons: dict[str, int]
+    rejected_lines: list[tuple[int, str, bytes]]  # (line number, reason, whole line), if the job keeps them
+    filtered: int
+    ignored: int
+    invalid: Mapping[str, int]
+    result: Result | None
+    end: End
+    line_bytes: NDArray[np.int64] | None = None  # of each line with its newline, if the job is `timed`
+    tail: bytes = b""  # the last bytes of the chunk
+    unread: tuple[ChunkTask[Result], Unread] | None = None  # rejected lines, for `SourceReader.settled`
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTask(Generic[Result]):
+    """Reads one chunk in a worker thread."""
+
+    job: Job[Result]
+    reader: StackReader | None
+    further: tuple[StackReader, ...] | None  # for lines that `reader` cannot read; None if the user gave the format
+    chunk: Chunk
+    source: int
+    name: str
+    context: Context
+    directives: str  # in force after the chunk
+
+    def __call__(self) -> Part[Result]:
+        text = Text.from_bytes(self.chunk.data, start_of_source=self.chunk.offset == 0, context=self.context)
+        if isinstance(self.job.work, LineWork) and not self.job.work.reads(self.chunk.data):
+            return self._not_parsed(text, self.job.work)
+        batch = self.reader(text) if self.reader is not None else _nothing_read(text)
+        if self.further is None:
+            return self.part(text, batch)
+        batch = with_further(text, batch, self.further)
+        part = self.part(text, batch)
+        if not batch.rejected.height:
+            return replace(part, tail=self.chunk.data[-TAIL:])
+        return replace(part, unread=(self, Unread(text, batch, len(self.further), picked(text, batch))))
+
+    def _not_parsed(self, text: Text, work: LineWork[Result]) -> Part[Result]:
+        chunk, lines = self.chunk, len(text)
+        result = work.look(Lines(text, chunk.data, None, self.name, chunk.first_line))
+        return Part(
+            source=self.source,
+            chunk_lines=lines,
+            chunk_bytes=chunk.end - chunk.offset,
+            rows=0,
+            requests=0,
+            rejected=[],
+            reasons={},
+            rejected_lines=[],
+            filtered=lines,
+            ignored=0,
+            invalid={},
+            result=result,
+            end=self._end(),
+        )
+
+    def part(self, text: Text, batch: Batch) -> Part[Result]:
+        """The part for the chunk, given its batch."""
+        chunk, rows, rejected = self.chunk, batch.rows, batch.rejected
+        if chunk.cut:
+            cut = list(chunk.cut)
+            rows = rows.filter(~pl.col("line").is_in(cut))
+            rejected = pl.concat(
+                [
+                    rejected.filter(~pl.col("line").is_in(cut)),
+                    pl.DataFrame({"line": cut, "reason": "too_long"}, schema=rejected.schema),
+                ]
+            )
+        if self.job.timed and rows.height and rows["timestamp"].null_count():
+            untimed = rows.filter(pl.col("timestamp").is_null()).select("line", reason=pl.lit(UNTIMED))
+            rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
+        before = rows.height
+        keep = self.job.filters.expression()
+        if keep is not None and rows.height:  # without rows, there need not be columns
+            rows = rows.filter(keep)
+        work, result = self.job.work, None
+        if isinstance(work, LineWork):
+            result = work.look(Lines(text, chunk.data, rows, self.name, chunk.first_line))
+        elif rows.height:
+            result = work(rows, self.name, chunk.first_line)
+        requests = int((rows["kind"] == "request").sum()) if "kind" in rows.columns else rows.height
+        return Part(
+            self.source,
+            len(text),
+            chunk.end - chunk.offset,
+            rows.height,
+            requests,
+            *self._rejects(text, rejected),
+            before - rows.height,
+            batch.ignored,
+            {name: len(odd) for name, odd in batch.invalid.items() if len(odd)},
+            result,
+            self._end(),
+            self._line_bytes() if self.job.timed else None,
+        )
+
+    def _line_bytes(self) -> NDArray[np.int64]:
+        data = np.frombuffer(self.chunk.data, np.uint8)
+        ends = np.append(np.flatnonzero(data == ord("\n")) + 1, len(data))[: self.chunk.lines]
+        sizes = np.diff(ends, prepend=0)
+        for line, size in self.chunk.cut.items():
+            sizes[line] = size
+        return sizes
+
+    def _end(self) -> End:
+        last_line = self.chunk.first_line + self.chunk.lines - 1
+        return End(self.chunk.end, last_line, self.chunk.digest, self.directives)
+
+    def _rejects(
+        self, text: Text, rejected: pl.DataFrame
+    ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[tuple[int, str, bytes]]]:
+        if not rejected.height:
+            return [], {}, []
+        reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
+        first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
+        samples = []
+        for line, reason in first.select("line", "reason").iter_rows():
+            (shown,) = text.pick([line])
+            if len(shown) > SAMPLE_TEXT:
+                shown = shown[:SAMPLE_TEXT] + "…"
+            samples.append((self.chunk.first_line + line, reason, shown))
+        whole: list[tuple[int, str, bytes]] = []
+        if self.job.keep_rejected:
+            raw = raw_lines(text, self.chunk.data)
+            lines = rejected.sort("line").select("line", "reason").iter_rows()
+            whole = [(self.chunk.first_line + line, reason, raw.line(line)) for line, reason in lines]
+        return samples, reasons, whole
+
+
+def _nothing_read(text: Text) -> Batch:
+    """The batch of a chunk for which there is no reader: all lines are rejected, except blank ones and comments."""
+    lines = text.lines
+    blank = (lines.str.strip_chars(BLANK) == "") | lines.str.starts_with("#")
+    left = (~blank).arg_true().cast(pl.UInt32)
+    rejected = pl.DataFrame({"line": left, "reason": UNKNOWN}, schema={"line": pl.UInt32, "reason": pl.String})
+    return Batch(pl.DataFrame(schema={"line": pl.UInt32}), rejected, int(blank.sum()), len(text), {})

@@ -1,0 +1,77 @@
+"""Counts: every line of a run is in exactly one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from logstats.errors import SourceError
+from logstats.formats.wrappers.stack import names_of
+
+SAMPLES: Final = 3  # rejected lines shown per reason
+
+
+@dataclass(slots=True)
+class SourceState:
+    """The counts of one source. `format` has the names of its formats, as `--format` takes them."""
+
+    name: str
+    format: str | None = None
+    lines: int = 0
+    bytes: int = 0
+    unfinished: int = 0  # bytes of a last line that lacks its newline and was not read
+    problem: SourceError | None = None
+
+    @property
+    def formats(self) -> list[str]:
+        """The names of its formats."""
+        return names_of(self.format)
+
+
+@dataclass(slots=True)
+class Counts:
+    """The counts of a run: lines = requests + events + rejected + filtered + ignored."""
+
+    lines: int = 0
+    requests: int = 0
+    events: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    ignored: int = 0
+    invalid: dict[str, int] = field(default_factory=dict)  # invalid values of requests, by field
+    reasons: dict[str, int] = field(default_factory=dict)
+    samples: list[tuple[str, int, str, str]] = field(default_factory=list)  # (source, line, reason, text)
+    sources: list[SourceState] = field(default_factory=list)
+    interrupted: bool = False
+    notes: list[str] = field(default_factory=list)  # remarks for readers of the figures
+    unopened: int = 0  # how many of `sources` (the first ones) could not be opened
+
+    @property
+    def read(self) -> int:
+        """Lines that a format could read, whether or not they count."""
+        return self.requests + self.events + self.filtered
+
+    def failed(self, problem: SourceError) -> None:
+        """Record a source that could not be opened. Call this before the others are read."""
+        self.sources.append(SourceState(problem.source, problem=problem))
+        self.unopened += 1
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of the lines that come next, as if all had been read at once."""
+        for name in ("lines", "requests", "events", "rejected", "filtered", "ignored"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in ((self.invalid, other.invalid), (self.reasons, other.reasons)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        for sample in other.samples:
+            self.sample(*sample)
+        self.sources[self.unopened : self.unopened] = other.sources[: other.unopened]
+        self.sources += other.sources[other.unopened :]
+        self.unopened += other.unopened
+        self.notes += other.notes
+        self.interrupted = self.interrupted or other.interrupted
+
+    def sample(self, source: str, line: int, reason: str, text: str) -> None:
+        """Keep a rejected line, unless there are enough of its reason."""
+        if sum(sample[2] == reason for sample in self.samples) < SAMPLES:
+            self.samples.append((source, line, reason, text))

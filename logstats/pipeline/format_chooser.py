@@ -1,0 +1,132 @@
+"""Which format each source of a run is read with: the given one, or the detected one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Generic
+
+from logstats.formats import registry
+from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detector, sample_of
+from logstats.formats.fields import units
+from logstats.formats.fields.units import OpenUnit
+from logstats.formats.model import Format
+from logstats.formats.text import Context, Text
+from logstats.formats.wrappers.stack import FormatStack, StackReader, name_of, parse, stack_reader
+from logstats.inputs import LINES, Chunk, Source
+from logstats.pipeline.job import Job, Result
+from logstats.pipeline.listener import Listener
+
+
+class FormatChooser(Generic[Result]):
+    """Chooses the format of each source of a run: the given one, or the detected one."""
+
+    def __init__(self, job: Job[Result], listener: Listener) -> None:
+        self._job, self._listener = job, listener
+        self._readers: dict[str, StackReader] = {}
+        self._further: dict[str, StackReader] = {}
+        self._known: Mapping[str, Format] | None = None
+        self._detector: Detector | None = None
+
+    def reader(self, stacks: Sequence[FormatStack]) -> StackReader:
+        """The reader of these formats, built once and shared by all sources."""
+        name = name_of(stacks)
+        if name not in self._readers:
+            self._readers[name] = stack_reader(stacks, self._job.reading, named=bool(self._job.format))
+        return self._readers[name]
+
+    def given(self, source: Source) -> StackReader | None:
+        """The reader of a source whose format needs no detection."""
+        if source.start is not None and source.start.format and not self._job.format:
+            return self.reader(parse(source.start.format, self.known()))
+        asked = self._job.format
+        # For a single format, detection finds the wrappers around it.
+        return self.reader(asked) if asked and (len(asked) > 1 or asked[0].wrappers) else None
+
+    def known(self) -> Mapping[str, Format]:
+        """All formats, by name."""
+        if self._known is None:
+            self._known = registry.formats(self._job.formats_dir)
+        return self._known
+
+    def detector(self) -> Detector:
+        """The detector, over all formats unless the user gave one."""
+        if self._detector is None:
+            self._detector = Detector(self.known().values())
+        return self._detector
+
+    def further(self, stack: FormatStack) -> StackReader:
+        """The reader of a stack for lines that other readers have left."""
+        if stack.name not in self._further:
+            self._further[stack.name] = stack_reader([stack], self._job.reading, further=True)
+        return self._further[stack.name]
+
+    def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[StackReader | None, bool]:
+        """(the reader for a source that begins with this chunk or None, whether that is final).
+
+        If it is not final, call this again with more lines.
+        """
+        sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
+        enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk or chunk.lines >= LINES
+        asked = self._job.format
+        if asked and self._detector is None:
+            self._detector = Detector([asked[0].format, *(f for f in self.known().values() if f.wraps)], exact=True)
+        found = self.detector().detect(sample, context)
+        if asked:
+            if found is None and not enough:
+                return None, False
+            self._say_units(name, found.stacks if found else asked, found.open_units if found else ())
+            return self.reader(found.stacks if found else asked), True
+        if found is None:
+            return None, enough
+        if not enough and found.share < SURE:
+            return None, False
+        self._listener.format_found(name, found)
+        self._say_units(name, found.stacks, found.open_units)
+        return self.reader(found.stacks), True
+
+    def _say_units(self, source: str, stacks: Sequence[FormatStack], left: Sequence[OpenUnit]) -> None:
+        """Note units that are open, and units that the user gave for durations that do not exist here."""
+        given = self._job.reading.units
+        known = {name for stack in stacks for name in units.names_of(stack.format)}
+        for name in sorted(given.keys() - known):
+            self._note(source, f"--unit {name}={given[name]} is not about these lines: no duration is called so")
+        for one in left if not given else [one for one in left if not _is_given(one, stacks, given)]:
+            others = " or ".join(one.others)
+            self._note(
+                source,
+                f"nothing says the unit of {one.field}; it is read as {one.unit}, and could be {others}: "
+                f"--unit {one.field}={one.unit} settles it",
+            )
+
+    def _note(self, source: str, text: str) -> None:
+        self._listener.note(source, text)
+        self._job.counts.notes.append(f"{source}: {text}")
+
+
+def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, str]) -> bool:
+    fields = [stack.format.fields[one.field] for stack in stacks if one.field in stack.format.fields]
+    return not {"duration", one.field, *(key for field in fields for key in field.keys)}.isdisjoint(given)
+
+
+def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
+    """The first lines, as many as detection reads."""
+    sample: list[str] = []
+    for size in (256 << 10, SAMPLE_LINES * 40_000):
+        head = data[:size]
+        if len(head) < len(data) and b"\n" in head:
+            head = head[: head.rindex(b"\n") + 1]
+        lines = Text.from_bytes(head, start_of_source=start_of_source).lines
+        sample = sample_of(lines.head(20 * SAMPLE_LINES).to_list())
+        if len(sample) >= SAMPLE_LINES or len(head) == len(data):
+            break
+    return sample
+
+
+def context_of(source: Source) -> Context:
+    """Facts about the first lines that are not in them: the directives in force, and the file's modification time."""
+    modified = None
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
+    return Context(source.start.directives if source.start else "", modified)

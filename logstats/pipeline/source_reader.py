@@ -1,0 +1,96 @@
+"""The chunks of one source, in order, as tasks for the workers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Generic
+
+from logstats.formats.detection.unread import Further
+from logstats.formats.wrappers import partial_lines
+from logstats.formats.wrappers.stack import name_of
+from logstats.inputs import Chunk, Source, Start
+from logstats.pipeline.chunk_task import ChunkTask, Part
+from logstats.pipeline.counts import SourceState
+from logstats.pipeline.format_chooser import FormatChooser, context_of
+from logstats.pipeline.job import Job, Result
+from logstats.pipeline.listener import Listener
+
+
+class SourceReader(Generic[Result]):
+    """Makes tasks of the chunks of one source, in order."""
+
+    def __init__(self, job: Job[Result], source: Source, formats: FormatChooser[Result], listener: Listener) -> None:
+        self.state = SourceState(source.name)
+        self._listener = listener
+        self._meant = False  # whether there are rejected lines
+        self._further: Further | None = None  # the formats found later in the source
+        self._job, self._source, self._formats = job, source, formats
+        self._number = len(job.counts.sources)
+        job.counts.sources.append(self.state)
+        self._reader = formats.given(source)
+        self._held: Chunk | None = None  # held back until the format is known, or a line complete
+        self._context = context_of(source)
+        self._final = (source.start or Start()).final
+
+    def task(self, chunk: Chunk, *, last: bool = False) -> ChunkTask[Result] | None:
+        """The task for a chunk and the lines held back before it; None if more lines are needed first."""
+        if self._held is not None and not last:
+            chunk = _join(self._held, chunk)
+        self._held = None
+        if self._reader is None and self._further is None:
+            self._reader, sure = self._formats.find(chunk, self._source.name, self._context, last=last)
+            if not sure:
+                self._held = chunk
+                return None
+        if not last and self._reader is not None and self._reader.partial and partial_lines.unfinished(chunk.data):
+            self._held = chunk
+            return None
+        if self._further is None:
+            self.state.format = self._reader.name if self._reader else None
+            if self._job.format is None:
+                stacks = self._reader.stacks if self._reader else ()
+                self._further = Further(stacks, self._formats.detector, self._formats.further)
+        context = self._context
+        if self._reader is not None and self._reader.directed:
+            directives = partial_lines.directives_after(context.directives, chunk.data, self._reader)
+            self._context = replace(context, directives=directives)
+        name, after = self._source.name, self._context.directives
+        further = self._further.ready() if self._further is not None else None
+        return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after)
+
+    def settled(self, part: Part[Result]) -> Part[Result]:
+        """The part, with its rejected lines read by formats found later in the source. Call this in order."""
+        further = self._further
+        self._meant = self._meant or bool(part.reasons)
+        if further is None:
+            return part
+        if part.unread is None:
+            further.passed(part.tail)
+            return part
+        known = len(further.stacks)
+        task, unread = part.unread
+        batch = further.settle(unread, part.end.bytes)
+        for stack, line in zip(further.stacks[known:], further.lines[known:], strict=True):
+            self._listener.format_added(self._source.name, stack.name, task.chunk.first_line + line)
+        self.state.format = name_of([*(self._reader.stacks if self._reader else ()), *further.stacks]) or None
+        return part if batch is unread.batch else task.part(unread.text, batch)
+
+    def end(self) -> None:
+        """Report at the end of the source if no format was found for any of its lines."""
+        if self._further is not None and self.state.format is None and self._meant:
+            self._listener.format_unknown(self._source.name)
+
+    def last(self) -> ChunkTask[Result] | None:
+        """The task for lines still held back at the end of the source; an incomplete line is left unread."""
+        if self._held is None:
+            return None
+        if self._reader is not None and not self._final:
+            self.state.unfinished = self._held.end - self._held.offset
+            return None
+        return self.task(self._held, last=True)
+
+
+def _join(first: Chunk, second: Chunk) -> Chunk:
+    cut = {**first.cut, **{first.lines + line: size for line, size in second.cut.items()}}
+    lines = first.lines + second.lines
+    return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
