@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import numbered
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from numbered import line, log, numbers, once
 
 import logstats
@@ -140,6 +143,104 @@ def test_a_file_that_was_truncated_and_filled_again(tmp_path: Path, root: Path, 
     assert numbers(root) == once((0, 400), (1_000, 1_000 + size))
 
 
+@pytest.mark.parametrize("grown", [1, 900])
+@pytest.mark.parametrize("kept", [0, 2, 804, 997])
+def test_a_log_that_was_cut_back_and_grew_again(tmp_path: Path, root: Path, add: Add, kept: int, grown: int) -> None:
+    """In the middle of a block, whose lines only the stored rows tell apart; at half a line, which makes another."""
+    file = tmp_path / "access.log"
+    odd = b"no line at all\n\n"  # rejected, and ignored
+    file.write_bytes(log(0, 600) + odd + log(600, 800) + odd + log(800, 1_000))
+    add(file)
+    after = log(0, 600) + odd + log(600, 800) + odd + log(800, kept) if kept > 800 else log(0, kept)
+    os.truncate(file, len(after))
+    with file.open("ab") as opened:
+        opened.write(log(5_000, 5_000 + grown))
+    assert lines_added(add(file)) == [grown]
+    assert lines_added(add(file)) == [0]
+    os.truncate(file, len(after) + len(log(5_000, 5_000 + grown // 2)) + 40)
+    with file.open("ab") as opened:
+        opened.write(b" /other\n" + log(9_000, 9_010))
+    assert lines_added(add(file)) == [11]
+    with file.open("ab") as opened:
+        opened.write(log(9_010, 9_020))
+    assert lines_added(add(file)) == [10]
+    held = numbers(root)
+    assert all(held[number] == 1 for number in (*range(1_000), *range(5_000, 5_000 + grown), *range(9_000, 9_020)))
+
+
+class Histories(RuleBasedStateMachine):
+    """A log and its rotated copies, in any order of what becomes of them. What was ever there when `add` ran is in the
+    archive once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="logstats-histories-"))
+        self.root = init(self.folder / "archive").root
+        self.logs = self.folder / "logs"
+        self.logs.mkdir()
+        self.current = self.logs / "access.log"
+        self.current.write_bytes(b"")
+        self.written = self.rotated = 0
+        self.cut = False  # since the last add: a copy of it would be a file of its own
+        self.seen: set[int] = set()
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @rule(lines=st.integers(1, 40))
+    def grow(self, lines: int) -> None:
+        with self.current.open("ab") as file:
+            file.write(log(self.written, self.written + lines))
+        self.written += lines
+
+    @rule(share=st.floats(0, 1))
+    def cut_back(self, share: float) -> None:
+        lines = self.current.read_bytes().splitlines(keepends=True)
+        os.truncate(self.current, sum(map(len, lines[: int(share * len(lines))])))
+        self.cut = True
+
+    @rule()
+    def refill(self) -> None:
+        size = self.current.stat().st_size
+        os.truncate(self.current, 0)
+        while self.current.stat().st_size <= size:
+            self.grow(5)
+        self.cut = True
+
+    @rule()
+    def rename(self) -> None:
+        self.rotated += 1
+        self.current.rename(self.logs / f"access.log.{self.rotated}")
+        self.current.write_bytes(b"")
+
+    @precondition(lambda self: not self.cut)
+    @rule()
+    def copy_and_truncate(self) -> None:
+        self.rotated += 1
+        shutil.copy(self.current, self.logs / f"access.log.{self.rotated}")
+        os.truncate(self.current, 0)
+
+    @precondition(lambda self: not self.cut)
+    @rule()
+    def compress(self) -> None:
+        for place in self.logs.glob("access.log.*[0-9]"):
+            place.with_name(f"{place.name}.gz").write_bytes(gzip.compress(place.read_bytes()))
+            place.unlink()
+
+    @rule()
+    def add(self) -> None:
+        for place in self.logs.iterdir():
+            content = gzip.decompress(place.read_bytes()) if place.suffix == ".gz" else place.read_bytes()
+            self.seen.update(map(int, re.findall(rb"/item/(\d+)", content)))
+        api.add([self.logs], self.root)
+        self.cut = False
+        assert numbers(self.root) == Counter(self.seen)
+
+
+Histories.TestCase.settings = settings(max_examples=20, stateful_step_count=14, deadline=None)
+test_histories = Histories.TestCase
+
+
 @pytest.mark.parametrize("more", [0, 50])
 @pytest.mark.parametrize("older_copy", [False, True])
 def test_a_file_refilled_with_the_same_last_bytes(
@@ -161,7 +262,8 @@ def test_a_file_refilled_with_the_same_last_bytes(
         opened.write(refilled + log(8_000, 8_000 + more))
     assert file.stat().st_ino == inode
     add(file)
-    assert all(numbers(root)[number] == 1 for number in [*range(6_500, 7_000), *range(8_000, 8_000 + more)])
+    held = numbers(root)
+    assert all(held[number] == 1 for number in [*range(6_500, 7_000), *range(8_000, 8_000 + more)])
     assert lines_added(add(file)) == [0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +27,10 @@ from logstats.archive.ingest.known_sources import (
     block_start,
     by_content,
     by_place,
+    digest_after,
     last_lines,
 )
-from logstats.archive.ingest.overlap import are_stored
+from logstats.archive.ingest.overlap import first_missing
 from logstats.archive.ingest.partition_writer import Partitions, to_arrow
 from logstats.archive.ingest.progress import Added, Outcome, SourceProgress
 from logstats.archive.ingest.replay import InMemory, Replay, readable
@@ -163,8 +164,8 @@ class Ingest:
         outcome = self._outcomes.setdefault(number, Outcome(source.name))
         outcome.problem = None
         known, place, opened = self._identify(source)
-        if known.within is not None and self._is_within(number, known, known.within, opened):
-            known = Known(known.within, known.within.end, whole=True)
+        if known.similar is not None:
+            known = self._compared(number, known, known.similar, opened)
         outcome.known = known.end.lines - outcome.counts.lines
         if known.source is not None:
             outcome.format = known.source.format
@@ -258,31 +259,56 @@ class Ingest:
             replay.rewind()
             return known, place, replay
         with contextlib.closing(opened):
-            return by_content(readable(opened.read), self._records), place, None
+            return by_content(readable(opened.read), self._records, place.key if place else ""), place, None
 
-    def _is_within(self, number: int, known: Known, longer: Source, opened: Replay | None) -> bool:
-        """Whether the last lines of a source that ends within a block of a longer record equal those of the record."""
+    def _compared(self, number: int, known: Known, similar: Source, opened: Replay | None) -> Known:
+        """What the archive has of a source, after comparing its lines beyond the last matching block with those that
+        were stored from the `similar` record."""
         if self._progress:  # the record may be of this run, whose rows must be committed to be compared
             self._commit()
             self._begun = [number]
-        file = opened or OpenFile(self._sources[number])
-        try:
-            lines, first = last_lines(readable(file.read), known.alike, final=self._options.final)
-        finally:
-            if opened is not None:
-                opened.rewind()
-            else:
-                file.close()
-        format = self._format(longer.format)
-        if not lines or not (format or self._options.format):
-            return True
-        before = [end for end in longer.ends if end.bytes <= known.alike] or longer.ends[:1]
-        start = Start(line=first, format=format, directives=before[-1].directives, opened=InMemory(lines))
-        job = _job(self._options, _numbered)
-        parts = [part for part, _ in run([Input(longer.name, None, start=start)], job, Silence())]
-        rows = [part.result for part in parts if part.result is not None]
-        rejected = [(line, raw) for part in parts for line, _, raw in part.rejected_lines]
-        return are_stored(self._archive, self._base, rows, rejected)
+        with self._from_start(number, opened) as content:
+            lines, first, more = last_lines(content, known.alike, final=self._options.final)
+        before = [end for end in similar.ends if end.bytes <= known.alike] or similar.ends[:1]
+        start = Start(line=first, format=self._format(similar.format), directives=before[-1].directives)
+        rows: list[pl.DataFrame] = []
+        rejected: list[tuple[int, bytes]] = []
+        if lines and (start.format or self._options.format):
+            parts = self._parts(lines, start, similar.name)
+            rows = [part.result for part in parts if part.result is not None]
+            rejected = [(line, raw) for part in parts for line, _, raw in part.rejected_lines]
+        elif known.cut and lines:  # nothing tells what they are
+            more = True
+        missing = first_missing(self._archive, self._base, rows, rejected)
+        if missing is None and not more:
+            return Known(similar, similar.end, whole=True)
+        if not known.cut:
+            return replace(known, similar=None)
+        # The last line that was compared and is stored. Lines after it that are no rows may be new.
+        compared = [*(line for part in rows for line in part["line"]), *(line for line, _ in rejected)]
+        same = max((line for line in compared if missing is None or line < missing), default=first - 1)
+        with self._from_start(number, opened) as content:
+            digest = digest_after(content, same)
+        if digest.offset <= known.end.bytes:
+            return replace(known, similar=None)
+        again = self._parts(b"\n".join([*lines.split(b"\n")[: same + 1 - first], b""]), start, similar.name)
+        directives = again[-1].end.directives if again else start.directives
+        return Known(similar, End(digest.offset, same, digest.tail, directives), digest)
+
+    @contextlib.contextmanager
+    def _from_start(self, number: int, opened: Replay | None) -> Iterator[Iterator[bytes]]:
+        """The content of a source from its beginning."""
+        if opened is not None:
+            yield readable(opened.read)
+            opened.rewind()
+        else:
+            with contextlib.closing(OpenFile(self._sources[number])) as file:
+                yield readable(file.read)
+
+    def _parts(self, lines: bytes, start: Start, name: str) -> list[Part[pl.DataFrame]]:
+        """Some lines of a source, parsed."""
+        source = Input(name, None, start=replace(start, opened=InMemory(lines)))
+        return [part for part, _ in run([source], _job(self._options, _numbered), Silence())]
 
     def _take(self, part: Part[ParsedChunk], progress: SourceProgress) -> None:
         if part.result is not None:

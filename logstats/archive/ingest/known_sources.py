@@ -5,7 +5,9 @@ digest. A commit records the whole blocks that it read and an *end*: the positio
 bytes between the last whole block and that position. To recognise a source, its blocks are compared with the recorded
 ones, and its bytes up to every recorded end with the digest there. Reading continues from the longest recorded end that
 matches; a source whose content lies wholly within a longer record is known already. For a file with a recorded inode,
-comparing the last recorded bytes is enough, so the rest is not read.
+comparing the last recorded bytes is enough, so the rest is not read. If that fails, the file was cut back and may have
+grown again: its last block that matches is found, and the lines after it are compared with the stored ones
+(`overlap`).
 """
 
 from __future__ import annotations
@@ -100,16 +102,21 @@ def _digest(sha256: bytes) -> str:
 class Known:
     """What the archive has of a source: everything up to `end` of the recorded `source`; `digest` is the state there.
 
-    Without a `source` it has nothing. If `whole`, nothing follows in the source. If the source ends `within` a longer
-    record, `alike` is the offset of the end of the last block that could be compared.
+    Without a `source` it has nothing. If `whole`, nothing follows in the source.
+
+    A `similar` record has the same bytes up to `alike`, the last offset at which digests could be compared, and more
+    bytes after it. Digests cannot tell how many of the lines after `alike` are the same. If the source is `cut`, it is
+    the file that the record was read from, so these lines are known; otherwise they are only if the source ends within
+    the record.
     """
 
     source: Source | None = None
     end: End = NOTHING
     digest: BlockDigest | None = None
     whole: bool = False
-    within: Source | None = None
+    similar: Source | None = None
     alike: int = 0
+    cut: bool = False
 
     @property
     def branches(self) -> bool:
@@ -186,11 +193,16 @@ def _last_bytes(file: IO[bytes], size: int) -> str:
     return _digest(hashlib.sha256(file.read(size - start)).digest())
 
 
-def by_content(content: Iterable[bytes], records: Records) -> Known:
-    """Recognise a source by reading it as far as any record with the same beginning reaches."""
+def by_content(content: Iterable[bytes], records: Records, place: str = "") -> Known:
+    """Recognise a source by reading it as far as any record with the same beginning reaches.
+
+    A record of the same `place` may continue differently: if its file was cut back and grew again.
+    """
     digest = BlockDigest()
     best = Known()
+    here = {source.id for source in records.at(place)}
     alive = {source.id: source for source in records.starting("")}
+    shared: tuple[Source, int] | None = None  # of the same place: the record that shares most, and how many bytes
     for piece in content:
         rest = memoryview(piece)
         while rest:
@@ -203,17 +215,33 @@ def by_content(content: Iterable[bytes], records: Records) -> Known:
                 whole = digest.blocks[blocks]
                 beginning = records.starting(whole) if blocks == 0 else alive.values()
                 alive = {s.id: s for s in beginning if len(s.blocks) > blocks and s.blocks[blocks] == whole}
+                shared = next(((s, digest.offset) for s in alive.values() if s.id in here), shared)
             best = _better(best, digest, alive.values())
             if digest.offset >= FIRST_BLOCK and all(source.end.bytes <= digest.offset for source in alive.values()):
-                return best
+                return _with_similar(best, shared or _beginning(digest, records.at(place)), cut=True)
     if best.source is not None and best.end.bytes == digest.offset:
         return replace(best, whole=True)
     if digest.offset < FIRST_BLOCK:
         longer = records.headed(digest.heads[-1]) if digest.heads else None
-        return Known(longer, longer.end, whole=True) if longer else best
-    if longer := next((source for source in alive.values() if source.end.bytes > digest.offset), None):
-        return replace(best, within=longer, alike=max(block_start(digest.offset), best.end.bytes))
-    return best
+        if longer is not None:
+            return Known(longer, longer.end, whole=True)
+    elif not here & alive.keys():
+        longer = next((source for source in alive.values() if source.end.bytes > digest.offset), None)
+        if longer is not None:
+            return _with_similar(best, (longer, block_start(digest.offset)), cut=False)
+    return _with_similar(best, shared or _beginning(digest, records.at(place)), cut=True)
+
+
+def _beginning(digest: BlockDigest, records: Iterable[Source]) -> tuple[Source, int] | None:
+    """A record with the same first line, and 0: not even the first block is shared."""
+    return next(((source, 0) for source in records if {*source.heads} & {*digest.heads}), None)
+
+
+def _with_similar(best: Known, shared: tuple[Source, int] | None, *, cut: bool) -> Known:
+    """The best match, and the record that shares whole blocks, if it may share more lines than the match."""
+    if shared is None or shared[0].end.bytes <= best.end.bytes:
+        return best
+    return replace(best, similar=shared[0], alike=max(shared[1], best.end.bytes), cut=cut)
 
 
 def _next_end(source: Source, offset: int) -> int:
@@ -285,15 +313,37 @@ def _blocks_before(offset: int) -> int:
     return doubled.bit_length() + max(0, offset // LARGEST_BLOCK - 1)
 
 
-def last_lines(content: Iterable[bytes], offset: int, *, final: bool) -> tuple[bytes, int]:
-    """(the lines that end after an offset, the number of the first, from 1). A last line without its newline is
-    included only if `final`."""
-    number, position, rest = 1, 0, b""
+def last_lines(content: Iterable[bytes], offset: int, *, final: bool) -> tuple[bytes, int, bool]:
+    """(the lines that end after an offset and before the end of its block, the number of the first, from 1, whether
+    more follows the block). A last line without its newline is included only if `final`, and if nothing follows."""
+    number, position, rest, more = 1, 0, b"", False
+    stop = block_end(offset) - 1  # a block that is the same to its last byte was compared by its digest
     for piece in content:
-        rest += piece
-        position += len(piece)
+        part = piece[: stop - position]
+        more = len(part) < len(piece)
+        rest += part
+        position += len(part)
         before = len(rest) - max(0, position - offset)  # bytes of `rest` before the offset
         if line := rest.rfind(b"\n", 0, max(0, before)) + 1:
             number += rest.count(b"\n", 0, line)
             rest = rest[line:]
-    return (rest if final else rest[: rest.rfind(b"\n") + 1]), number
+        if more:
+            break
+    return (rest if final and not more else rest[: rest.rfind(b"\n") + 1]), number, more
+
+
+def digest_after(content: Iterable[bytes], lines: int) -> BlockDigest:
+    """The digest of the first so many lines."""
+    digest = BlockDigest()
+    for piece in content:
+        found = piece.count(b"\n")
+        if found < lines:
+            digest.update(piece)
+            lines -= found
+            continue
+        end = 0
+        for _ in range(lines):
+            end = piece.index(b"\n", end) + 1
+        digest.update(piece[:end])
+        break
+    return digest

@@ -1,4 +1,4 @@
-"""Whether lines are in the archive, compared row by row, where digests cannot decide."""
+"""Which lines are in the archive, compared row by row, where digests cannot decide."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _SAYS: Final = ("timestamp", "method", "path", "query", "status", "bytes", "dura
                 "user_agent", "message", "trace_id")  # fmt: skip
 
 
-def are_stored(
+def first_missing(
     archive: Archive, snapshot: Snapshot, rows: Sequence[pl.DataFrame], rejected: Sequence[tuple[int, bytes]]
-) -> bool:
-    """Whether the archive has all of these lines: `rows` of the request schema with their `line` (from 1), and rejected
-    lines with theirs.
+) -> int | None:
+    """The number of the first of these lines that the archive does not have; None if it has them all. `rows` are of
+    the request schema, with their `line` (from 1); rejected lines come with theirs.
 
     Rows that the policy has deleted count as stored, since there is nothing to compare them with.
     """
-    return all(_rows_are(archive, snapshot, part.select("line", *_SAYS)) for part in rows) and _rejects_are(
-        archive, snapshot, rejected
-    )
+    missing = [_missing_rows(archive, snapshot, part.select("line", *_SAYS)) for part in rows]
+    missing.append(_missing_rejects(archive, snapshot, rejected))
+    return min((line for line in missing if line is not None), default=None)
 
 
-def _rows_are(archive: Archive, snapshot: Snapshot, rows: pl.DataFrame) -> bool:
+def _missing_rows(archive: Archive, snapshot: Snapshot, rows: pl.DataFrame) -> int | None:
     since, last = rows["timestamp"].min(), rows["timestamp"].max()
     if since is None:
-        return True
+        return None
     files = snapshot.select(tables.LOGS, since=since, until=last + timedelta(microseconds=1))  # type: ignore[arg-type, operator]
     kinds: dict[tuple[str, ...], list[str]] = {}
     for file, place in zip(files, archive.integrity.paths(files), strict=True):
@@ -44,21 +44,22 @@ def _rows_are(archive: Archive, snapshot: Snapshot, rows: pl.DataFrame) -> bool:
         same = [column for column in rows.columns if column in columns]
         stored = pl.scan_parquet(paths, hive_partitioning=False).filter(span).select(same).collect()
         missing = missing.join(stored.cast(rows.select(same).schema), on=same, how="anti", nulls_equal=True)
-    if not missing.height:
-        return True
-    kept = {file.partition[:3] for file in snapshot.select(tables.LOGS)}
-    gone = {file.partition[:3] for file in snapshot.select(tables.TRAFFIC)} - kept
-    days = {(moment.year, moment.month, moment.day) for moment in missing["timestamp"].unique().to_list()}
-    return days <= gone
+    if missing.height:
+        kept = {file.partition[:3] for file in snapshot.select(tables.LOGS)}
+        gone = {file.partition[:3] for file in snapshot.select(tables.TRAFFIC)} - kept
+        days = [moment.timetuple()[:3] for moment in missing["timestamp"].to_list()]
+        missing = missing.filter(pl.Series([day not in gone for day in days], dtype=pl.Boolean))
+    first = missing["line"].min()
+    return first if isinstance(first, int) else None
 
 
-def _rejects_are(archive: Archive, snapshot: Snapshot, rejected: Sequence[tuple[int, bytes]]) -> bool:
+def _missing_rejects(archive: Archive, snapshot: Snapshot, rejected: Sequence[tuple[int, bytes]]) -> int | None:
     if not rejected:
-        return True
+        return None
     paths = archive.integrity.paths(snapshot.select(tables.REJECTS))
-    if not paths:
-        return False
-    numbered = pl.col("line").is_in([line for line, _ in rejected])
-    stored = pl.scan_parquet(paths, hive_partitioning=False).filter(numbered).select("line", "raw").collect()
-    held = set(stored.iter_rows())
-    return all((line, raw.removesuffix(b"\r")) in held for line, raw in rejected)
+    held: set[tuple[int, bytes]] = set()
+    if paths:
+        numbered = pl.col("line").is_in([line for line, _ in rejected])
+        stored = pl.scan_parquet(paths, hive_partitioning=False).filter(numbered).select("line", "raw").collect()
+        held.update(stored.iter_rows())
+    return min((line for line, raw in rejected if (line, raw.removesuffix(b"\r")) not in held), default=None)
