@@ -65,7 +65,7 @@ from logstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from logstats.api import Options, diff, merge, read, report, search, sessions, slo, story
+    from logstats.api import Options, diff, merge, read, report, scan, search, sessions, slo, story
     from logstats.reports.model import Report
 
 __version__ = "0.1.0"
@@ -86,6 +86,7 @@ __all__ = [
     "merge",
     "read",
     "report",
+    "scan",
     "search",
     "sessions",
     "slo",
@@ -95,12 +96,12 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load what needs Polars when it is first asked for."""
-    if name in ("Options", "diff", "merge", "read", "report", "search", "sessions", "slo", "story"):
-        from logstats import api
-
-        return getattr(api, name)
     if name == "Report":
         from logstats.reports.model import Report
 
         return Report
+    if name in __all__:
+        from logstats import api
+
+        return getattr(api, name)
     raise AttributeError(f"module 'logstats' has no attribute {name!r}")

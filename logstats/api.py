@@ -31,6 +31,7 @@ from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
     from logstats.archive.ingest.progress import Added
+    from logstats.clients.scan import Scan
     from logstats.clients.story import Story
     from logstats.clients.summary import Summary
     from logstats.clients.visits import Left
@@ -728,6 +729,26 @@ def story(
     needs = visits.needs(user_key) | {"query", "duration_ms"}
     rows = _rows(sources, options, needs, archive, listener, interrupt, counts)
     return stories.tell(rows, client, user(user_key), gap)
+
+
+def scan(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    user_key: str = "client_ip",
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Scan:
+    """Clients that look automated, and those that probe for holes. Raises UsageError, and what `read` raises."""
+    from logstats.clients import scan as scans
+
+    options = _options(options, more)
+    _check_choices((), user_key, "avg", 1)
+    rows = _rows(sources, options, scans.needs(user_key), archive, listener, interrupt, counts)
+    return scans.scan(rows, user_key)
 
 
 def _rows(

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "diff": ("diff", "diff"),
     "query": ("query", "query"),
     "search": ("search", "search"),
+    "scan": ("scan", "scan"),
     "sessions": ("sessions", "sessions"),
     "config": ("config", "config"),
     "help": ("help", "help_"),

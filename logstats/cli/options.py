@@ -243,6 +243,13 @@ def output_option(*kinds: str, yields_to: Sequence[str] = ()) -> Option:
     return Option("-o, --output KIND", listed, OUTPUT_PANEL, values=kinds, closed=True, yields_to=yields_to)
 
 
+def user_key_option() -> Option:
+    """`--user-key` of a command that is about clients."""
+    from logstats.summaries.names import USER_KEYS
+
+    return Option("--user-key KEY", "Who is one client.", values=tuple(USER_KEYS), closed=True)
+
+
 def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A command that has the options of these groups where its signature says `given`, and gets their values in it.
 

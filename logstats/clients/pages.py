@@ -15,9 +15,16 @@ _ASSETS: Final = (
 )
 
 
+# Folders that they lie in, whatever their names.
+_FOLDERS: Final = (
+    "assets?|static|images?|imgs?|pics?|photos?|thumbs?|thumbnails?|media|fonts?|css|js|scripts?|styles?|icons?"
+)
+
+
 def is_asset(path: str = "path") -> pl.Expr:
     """Whether a path is that of a style, a script, a picture, a font or a sound (Boolean; false for null)."""
-    return pl.col(path).str.contains(rf"(?i)\.(?:{'|'.join(_ASSETS)})$").fill_null(value=False)
+    ends = rf"\.(?:{'|'.join(_ASSETS)})$"
+    return pl.col(path).str.contains(rf"(?i){ends}|/(?:{_FOLDERS})/.").fill_null(value=False)
 
 
 def is_page() -> pl.Expr:
