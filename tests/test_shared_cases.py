@@ -31,7 +31,6 @@ OPEN: dict[str, str] = {
     "httpd_mix1": NOT_QUITE,
     "loose_pri": NOT_QUITE,
     "nixvis7": NOT_QUITE,
-    "f1_port_three": NOT_QUITE,
     "ga1181_gunicorn": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,

@@ -223,6 +223,8 @@ def _show_detected(name: str, detected: Detected, lines: list[str], zone: str) -
         _print(f"  {candidate.stack.name:{width}}  {candidate.share:>4.0%}  {row}", indent=6)
     if len(detected.stacks) > 1:
         print("  Lines of several layouts are mixed; each is read by the first of them that it fits.")
+    for text in detected.kept_out:
+        _print(f"  {text[0].upper()}{text[1:]}.", indent=2)
     if detected.share < SURE:
         first = detected.stacks[0].name
         _print(

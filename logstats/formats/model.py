@@ -63,7 +63,8 @@ class Field:
     or turns a syslog severity into a level (`syslog`), or reads `example.com/path` as a URL without scheme (`uri`).
     `form` is the form of a time, or of a part of one, in Polars' notation (empty: any form that servers write). Of
     several durations the first one present counts, unless they say `sum`, which adds them. `listed` says that the value
-    may be a list of durations, which are added.
+    may be a list of durations, which are added. `unnamed` says that nothing but its place makes a number a duration:
+    detection takes it for one only if it behaves like one.
     """
 
     role: str
@@ -78,6 +79,7 @@ class Field:
     form: str = ""
     listed: bool = False
     usual: bool = False
+    unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

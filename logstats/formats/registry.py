@@ -46,6 +46,7 @@ _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "listed": (bool, "true or false"),
     "form": (str, "a text"),
     "usual": (bool, "true or false"),
+    "unnamed": (bool, "true or false"),
 }
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HINT: Final = "see the built-in formats for examples: logstats formats show NAME"

@@ -84,6 +84,8 @@ class FormatChooser(Generic[Result]):
             return None, False
         self._listener.format_found(name, found)
         self._say_units(name, found.stacks, found.open_units)
+        for text in found.kept_out:
+            self.note(name, text)
         return self.reader(found.stacks), True
 
     def _say_units(self, source: str, stacks: Sequence[FormatStack], left: Sequence[OpenUnit]) -> None:
@@ -91,16 +93,17 @@ class FormatChooser(Generic[Result]):
         given = self._job.reading.units
         known = {name for stack in stacks for name in units.names_of(stack.format)}
         for name in sorted(given.keys() - known):
-            self._note(source, f"--unit {name}={given[name]} is not about these lines: no duration is called so")
+            self.note(source, f"--unit {name}={given[name]} is not about these lines: no duration is called so")
         for one in left if not given else [one for one in left if not _is_given(one, stacks, given)]:
             others = " or ".join(one.others)
-            self._note(
+            self.note(
                 source,
                 f"nothing says the unit of {one.field}; it is read as {one.unit}, and could be {others}: "
                 f"--unit {one.field}={one.unit} settles it",
             )
 
-    def _note(self, source: str, text: str) -> None:
+    def note(self, source: str, text: str) -> None:
+        """Tell the user, and whoever reads the report, something about a source."""
         self._listener.note(source, text)
         self._job.counts.notes.append(f"{source}: {text}")
 

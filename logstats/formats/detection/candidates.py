@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from logstats.formats.detection.prefilter import EVENT, Estimate, Prefilter
+from logstats.formats.detection.unnamed import Unnamed, unnamed
 from logstats.formats.engines.scan import Reject, Tokens, ignorable, scan_lines
 from logstats.formats.engines.w3c import FIELDS
 from logstats.formats.model import Format
@@ -37,6 +38,7 @@ class Candidate:
     lines: int  # lines in the sample, except blank ones and directives
     explained: int  # number of fields found
     rows: pl.DataFrame = field(repr=False)  # rows of the lines read; `line` is the index in the sample
+    unnamed: Unnamed | None = None  # the column that has no name, if the format allows one
 
     @property
     def weight(self) -> float:
@@ -52,6 +54,12 @@ class Candidate:
     def timed(self) -> bool:
         """Whether any duration was found."""
         return self.rows["duration_ms"].count() > 0
+
+    @property
+    def plausible(self) -> bool:
+        """Whether it reads a line, and takes nothing for a duration that does not behave like one."""
+        mistaken = self.unnamed is not None and self.unnamed.like and "duration" in self.format.roles
+        return self.read > 0 and not mistaken
 
     def odd_durations(self) -> float:
         """The evidence against the unit of the durations, from 0 to 1.
@@ -170,7 +178,18 @@ class Contender:
         explained = 2 * sum(column.null_count() < rows.height for column in rows)
         explained += len(re.findall(r"\$\{?\w+", form.pattern)) if form.engine == "delimited" else 0
         requests = int((rows["kind"] == "request").sum())
-        return Candidate(self.stack, rows.height, requests, len(self._sample.filled), explained, rows)
+        lines_in_sample = len(self._sample.filled)
+        return Candidate(self.stack, rows.height, requests, lines_in_sample, explained, rows, self._unnamed)
+
+    @cached_property
+    def _unnamed(self) -> Unnamed | None:
+        """The column that has no name, and what its values look like."""
+        fields = self._screen.format.fields
+        name = next((name for name, field in fields.items() if field.unnamed), "")
+        if not name or self._rows.is_empty():
+            return None
+        rows = self._rows.join(self.tokens([name]).fields.select("line", pl.col(name).alias("_")), on="line")
+        return unnamed(rows.drop_in_place("_"), rows, self._sample.lines)
 
     @cached_property
     def _rows(self) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
 from logstats.formats.text import NO_CONTEXT, Context, Text
-from logstats.formats.wrappers.stack import FormatStack, name_of, unwrapped, with_more
+from logstats.formats.wrappers.stack import MORE, FormatStack, name_of, unwrapped, with_more
 from logstats.formats.wrappers.wrapper import Wrapper
 
 SAMPLE_LINES: Final = 100
@@ -50,6 +50,7 @@ class Detected:
     ranking: tuple[Candidate, ...]  # best first
     rival: Candidate | None = None  # reads as many lines as the winner, with other values
     open_units: tuple[OpenUnit, ...] = ()  # durations whose unit nothing in the lines settles
+    kept_out: tuple[str, ...] = ()  # columns that are not read, as the user is told
 
     @property
     def name(self) -> str:
@@ -109,13 +110,15 @@ class Detector:
         settled = [_with_units(candidate, sample.text) for candidate in chosen]
         stacks = tuple(stack for stack, _ in settled)
         still_open = tuple(one for _, units_left in settled for one in units_left)
-        return Detected(stacks, 1 - len(left) / ranking[0].lines, tuple(ranking), _rival(ranking), still_open)
+        kept_out = tuple(filter(None, map(_kept_out, chosen)))
+        share = 1 - len(left) / ranking[0].lines
+        return Detected(stacks, share, tuple(ranking), _rival(ranking), still_open, kept_out)
 
     def further(
         self, lines: Sequence[str], known: Sequence[FormatStack], context: Context = NO_CONTEXT
-    ) -> list[FormatStack]:
-        """The stacks of lines that the known stacks do not read. Only stacks that are certain, or read most of the
-        lines, are returned."""
+    ) -> list[tuple[FormatStack, str]]:
+        """The stacks of lines that the known stacks do not read, each with what the user is told of columns that it
+        does not read (or nothing). Only stacks that are certain, or read most of the lines, are returned."""
         sample = Sample(Text.from_bytes("\n".join(lines).encode()).lines, context)
         chosen: list[Candidate] = []
         left = sample.filled
@@ -131,14 +134,14 @@ class Detector:
                 chosen = [best]
         # In the order in which their lines appear, as if the lines had come one by one.
         chosen.sort(key=lambda candidate: int(candidate.rows["line"].to_numpy().min()))
-        return [candidate.stack for candidate in chosen]
+        return [(candidate.stack, _kept_out(candidate)) for candidate in chosen]
 
     def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
         """The candidates that read a line of the sample, best first; those with unknown columns only if there are no
         others."""
         for formats in self._stages:
             contenders = self._contenders(sample, sample.filled, formats)
-            found = _tried([*contenders], sample.filled, lambda candidate: candidate.read > 0, thorough=thorough)
+            found = _tried([*contenders], sample.filled, self._accepts, thorough=thorough)
             if found:
                 return found
         return []
@@ -148,11 +151,15 @@ class Detector:
         for formats in self._stages:
             contenders = self._contenders(sample, left, formats)
             new = [c for c in contenders if c.stack not in known and _may_be_certain(c.stack)]
-            found = _tried(new, left, _is_certain)
+            found = _tried(new, left, lambda candidate: self._accepts(candidate) and _is_certain(candidate))
             # If all units give odd durations, nothing is certain.
             if found and (len(found) == 1 or _twins(found[0]) != _twins(found[1]) or found[0].odd_durations() <= ODD):
                 return found[0]
         return None
+
+    def _accepts(self, candidate: Candidate) -> bool:
+        # A user who names a format says what its columns are.
+        return candidate.read > 0 if self._exact else candidate.plausible
 
     @property
     def _stages(self) -> Iterator[list[Prefilter]]:
@@ -236,6 +243,12 @@ def _twins(candidate: Candidate) -> tuple[str, ...]:
 def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
     read = set(candidate.rows["line"].to_list())
     return [line for line in lines if line not in read]
+
+
+def _kept_out(chosen: Candidate) -> str:
+    """What the user is told of columns that a stack does not read because nobody named them; nothing if it has none."""
+    name, column = chosen.format.name, chosen.unnamed
+    return column.kept_out(name.removesuffix(MORE)) if column and name.endswith(MORE) else ""
 
 
 def _may_be_certain(stack: FormatStack) -> bool:

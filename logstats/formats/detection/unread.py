@@ -80,6 +80,7 @@ class Further:
         self.stacks: list[FormatStack] = []
         self.lines: list[int] = []  # for each stack, the first line that it read, as an index in its chunk
         self.readers: list[StackReader] = []
+        self.kept_out: list[str] = []  # for each stack, what the user is told of columns that it does not read
         self._base, self._detector, self._reader = base, detector, reader
         self._failed: set[str] = set()
         self._runs = 0
@@ -121,7 +122,7 @@ class Further:
         if self._runs >= RUNS + seen // BYTES:
             return batch
         self._runs += 1
-        for stack in self._detector().further(lines, [*self._base, *self.stacks], context):
+        for stack, kept_out in self._detector().further(lines, [*self._base, *self.stacks], context):
             left = batch.rejected["line"]
             reader = self._reader(stack)
             batch = with_further(text, batch, [reader])
@@ -130,4 +131,5 @@ class Further:
                 self.stacks.append(stack)
                 self.lines.append(first)
                 self.readers.append(reader)
+                self.kept_out.append(kept_out)
         return batch

@@ -95,7 +95,7 @@ def with_more(form: Format) -> Format:
     """The format, followed by unknown columns. Raises FormatError if it cannot be extended."""
     if form.engine != "delimited":
         raise FormatError(f"{form.name}{MORE} means nothing", "only a delimited format can have more columns after it")
-    more = {_MORE: Field("ignored", looks=_BALANCED)}
+    more = {_MORE: Field("ignored", looks=_BALANCED, unnamed=True)}
     pattern = f"{form.pattern} ${{{_MORE}}}"
     return replace(form, name=f"{form.name}{MORE}", pattern=pattern, fields={**form.fields, **more}, samples=())
 
