@@ -1,8 +1,8 @@
 """A report: built from summaries (`build`), a value (`model`), rendered by one file per kind of output.
 
-`renderers` is their registry: terminal, tables (CSV, Parquet), markdown, html/, openmetrics. `load` reads saved ones;
-`document`, `printable`, `units` and `reasons` are the wording. May use: summaries, sketches, pipeline's counts.
-Begin with `model.Report`.
+`renderers` is their registry: terminal (on a `canvas`), tables (CSV, Parquet), markdown, html/, openmetrics. `load`
+reads saved reports; `document`, `printable`, `units` and `reasons` are the wording. May use: summaries, sketches,
+pipeline's counts. Begin with `model.Report`.
 """
 
 __all__ = [

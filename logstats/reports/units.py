@@ -69,3 +69,25 @@ def percent(part: float, figures: int = 4) -> str:
     decimals = max(0, min(12, figures - 3 - math.floor(math.log10(smaller))))
     text = f"{100 * part:,.{decimals}f}"
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
+
+
+def length(seconds: float) -> str:
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    for value, unit in ((days, "day"), (hours, "hour"), (minutes, "minute")):
+        if value >= 1:
+            shown = f"{value:.1f}".removesuffix(".0")
+            return f"{shown} {unit}{'' if shown == '1' else 's'}"
+    return counted(round(seconds), "second")
+
+
+def rate(per_second: float) -> str:
+    if per_second >= 1:
+        return f"{per_second:,.1f}/s"
+    return f"{per_second * 60:,.1f}/min" if per_second * 60 >= 1 else f"{per_second * 3600:,.1f}/h"
+
+
+def compact(number: int) -> str:
+    for limit, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
+        if number >= limit:
+            return f"{number / (1000 if unit == 'k' else limit):.3g}{unit}"
+    return f"{number:,}"
