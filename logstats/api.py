@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -13,7 +14,9 @@ import polars as pl
 from logstats import schema
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import ExpressionError, LogstatsError, UsageError
-from logstats.filters import Filters, parse_range, parse_time
+from logstats.expressions import predicates
+from logstats.expressions.times import parse_range, parse_time
+from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.model import UNITS
@@ -36,8 +39,8 @@ if TYPE_CHECKING:
     from logstats.clients.summary import Summary
     from logstats.clients.visits import Left
     from logstats.errors import SourceError
+    from logstats.objectives.conditions import Condition
     from logstats.objectives.diff import Comparison
-    from logstats.objectives.expressions import Condition
     from logstats.objectives.policy import Policy
     from logstats.objectives.slo import Outcome
     from logstats.search.find import Findings
@@ -57,7 +60,7 @@ class Options:
     `format` names a format, `log_format` is a server's own definition (`allow_unknown`: with variables that no server
     has); without either the format of each source is found out. `tz` is the zone of times without one, and of days.
     `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
-    `5xx`; `path` and `host` are globs.
+    `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
     `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
     `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
     """
@@ -78,6 +81,7 @@ class Options:
     exclude_method: Sequence[str] = ()
     exclude_path: Sequence[str] = ()
     exclude_host: Sequence[str] = ()
+    where: str | Sequence[str] = ()
     trust_forwarded: bool = False
     unit: Sequence[str] = ()
     routes: Sequence[str] = ()
@@ -89,9 +93,14 @@ class Options:
         """The filters, checked. Raises UsageError."""
         now = self.now or datetime.now(UTC)
         known = {
-            name: tuple(getattr(self, name)) for name in Filters.__dataclass_fields__ if name not in ("since", "until")
+            name: tuple(getattr(self, name))
+            for name in Filters.__dataclass_fields__
+            if name not in ("since", "until", "where")
         }
-        filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known)
+        times = self.times(now)
+        texts = [self.where] if isinstance(self.where, str) else self.where
+        where = tuple((text, predicates.parse(text, times)) for text in texts)
+        filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known, where=where)
         filters.expression()
         if filters.since and filters.until and filters.since >= filters.until:
             raise UsageError("--since is not before --until", "nothing can be in between")
@@ -101,6 +110,10 @@ class Options:
         if isinstance(time, datetime):
             return time if time.tzinfo else time.replace(tzinfo=UTC)
         return None if time is None else parse_time(time, self.zone(), now)
+
+    def times(self, now: datetime | None = None) -> Callable[[str], datetime]:
+        """What reads a time as people write it."""
+        return partial(parse_time, zone=self.zone(), now=now or self.now or datetime.now(UTC))
 
     def zone(self) -> str:
         """The zone's name, checked. Raises UsageError."""
@@ -210,6 +223,7 @@ def report(
         sort=sort,
         top=top,
         fail_if=fail_if,
+        times=options.times(),
     )
     wanted, filters = asked.wanted, options.filters()
     notes: list[str] = []
@@ -260,9 +274,10 @@ def _asked(
     sort: str,
     top: int | None,
     fail_if: Sequence[str],
+    times: Callable[[str], datetime],
 ) -> _Asked:
     """Raises UsageError and ExpressionError."""
-    conditions = [_condition(text) for text in fail_if]
+    conditions = [_condition(text, times) for text in fail_if]
     texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
         try:
@@ -386,6 +401,7 @@ def merge(
         sort=sort,
         top=top,
         fail_if=fail_if,
+        times=options.times(),
     )
     if summary is None:
         statistics, merged = merging.collect(files, asked.wanted, filters, progress=progress)
@@ -445,7 +461,7 @@ def slo(
     from logstats.summaries import indicators
 
     options = _options(options, more)
-    policy = policy if isinstance(policy, Policy) else load_policy(policy)
+    policy = policy if isinstance(policy, Policy) else load_policy(policy, options.times())
     wanted = objectives.indicators(policy)
     filters = options.filters()
     described, notes = filters.describe(), list[str]()
@@ -770,7 +786,7 @@ def _rows(
 
     filters = options.filters()
     keep = filters.expression()
-    for frame in archived_rows.rows(archive, filters.since, filters.until, sorted(needs | filters.needs)):
+    for frame in archived_rows.rows(archive, *filters.span(), sorted(needs | filters.needs)):
         yield frame if keep is None else frame.filter(keep)
 
 
@@ -841,10 +857,10 @@ def _options(options: Options | None, more: dict[str, Any]) -> Options:
         raise UsageError(f"no option is called {unknown!r}", "see logstats.Options") from None
 
 
-def _condition(text: str) -> Condition:
-    from logstats.objectives.expressions import parse_condition
+def _condition(text: str, times: Callable[[str], datetime]) -> Condition:
+    from logstats.objectives.conditions import parse_condition
 
-    condition = parse_condition(text)
+    condition = parse_condition(text, times)
     if condition.hold is not None:
         raise ExpressionError(
             text,

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from math import ceil
 from typing import Any
 
@@ -80,6 +81,47 @@ def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
         "durations": sorted(durations), "endpoints": {k: len(v) for k, v in endpoints.items()},
         "endpoint_durations": {k: sorted(us for us in v if us >= 0) for k, v in endpoints.items()},
     }  # fmt: skip
+
+
+# ------------------------------------------------------------------ expressions, row by row
+
+
+def holds(tree: tuple[Any, ...], row: dict[str, Any]) -> bool | None:
+    """Three-valued logic as in SQL: (not, t), (and, t…), (or, t…), (null, column), (test, column, value)."""
+    what, *rest = tree
+    if what == "not":
+        inner = holds(rest[0], row)
+        return None if inner is None else not inner
+    if what in ("and", "or"):
+        found, decides = [holds(part, row) for part in rest], what == "or"
+        return decides if decides in found else None if None in found else not decides
+    name, *value = rest
+    if what == "null":
+        return row[name] is None
+    return None if row[name] is None else _test(what, row[name], value[0], any_case=name in ("method", "level"))
+
+
+def _test(what: str, have: Any, value: Any, *, any_case: bool) -> bool:
+    if what == "in":
+        return any(_test("=", have, one, any_case=any_case) for one in value)
+    if what == "contains":
+        return value in have
+    if what == "~":
+        return re.search(value, have) is not None
+    if isinstance(value, IPv4Network | IPv6Network):
+        address = ip_address(have)
+        mapped = getattr(address, "ipv4_mapped", None)
+        side = 0 if address in value or (mapped is not None and mapped in value) else 1
+    elif isinstance(value, str):
+        have, value = (have.upper(), value.upper()) if any_case else (have, value)
+        side = int(have != value)
+    elif isinstance(value, tuple):  # from … to
+        side = int(not value[0] <= have <= value[1])
+    else:
+        have = Fraction(repr(have)) if isinstance(have, float) else have
+        side = (have > value) - (have < value)
+    signs = {"<": [-1], "<=": [-1, 0], ">": [1], ">=": [1, 0], "=": [0], "==": [0], "!=": [-1, 1]}
+    return side in signs[what]
 
 
 # ------------------------------------------------------------------ what servers write for a value

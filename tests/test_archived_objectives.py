@@ -16,7 +16,7 @@ from logstats.archive.create import init
 from logstats.archive.tiers.move import apply
 from logstats.archive.tiers.policy import Policy as Lifecycle
 from logstats.errors import LogstatsError, UsageError
-from logstats.filters import parse_range
+from logstats.expressions.times import parse_range
 from logstats.objectives.policy import parse
 
 END = datetime(2025, 1, 17, 12, 30, tzinfo=UTC)

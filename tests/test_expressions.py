@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logstats.errors import ExpressionError
-from logstats.objectives.expressions import Clause, Selector, parse_condition, parse_good, parse_selector
-from logstats.objectives.rows import holds, selection
+from logstats.expressions.compiled import expression
+from logstats.expressions.predicates import And, Compare, parse
+from logstats.objectives.conditions import Selector, parse_condition, parse_selector
+from logstats.objectives.rows import selection
 
 METRICS = {
     "p99 > 500ms": ("p99", ">", Fraction(500), False),
@@ -58,7 +60,7 @@ def test_what_a_selector_means(text: str) -> None:
 WRONG = {  # a caret under the text stands for the place
     "": "^",
     "p99": "   ^",
-    "p99 >> 5ms": "     ^",
+    "p99 >> 5ms": "    ^",
     "p99 => 5ms": "    ^",
     "p99 > 5": "       ^",
     "p99 > 5 parsecs": "        ^",
@@ -106,24 +108,26 @@ def test_the_caret_counts_columns_not_characters() -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_condition_or_an_error_in_it(text: str) -> None:
-    for parse in (parse_condition, parse_good, parse_selector):
+    for read in (parse_condition, parse, parse_selector):
         try:
-            parse(text)
+            read(text)
         except ExpressionError as error:
             assert 0 <= error.place <= len(text)
             assert len(error.what.split("\n")) == 3
 
 
 def test_what_good_means() -> None:
-    assert parse_good("status < 500") == (Clause("status", "<", Fraction(500)),)
-    assert parse_good("status<400 and duration <= 0.3s and duration > 5us") == (
-        Clause("status", "<", Fraction(400)),
-        Clause("duration", "<=", Fraction(300)),
-        Clause("duration", ">", Fraction(5, 1000)),
+    assert parse("status < 500") == Compare("status", "<", Fraction(500))
+    assert parse("status<400 and duration <= 0.3s and duration > 5us") == And(
+        (
+            Compare("status", "<", Fraction(400)),
+            Compare("duration_ms", "<=", Fraction(300)),
+            Compare("duration_ms", ">", Fraction(5, 1000)),
+        )
     )
     for text in ("status < 5", "status < 400.5", "duration < 3", "status < 500 or", "size < 3", "status < 500 and"):
         with pytest.raises(ExpressionError):
-            parse_good(text)
+            parse(text)
 
 
 ROWS = pl.DataFrame(
@@ -176,4 +180,4 @@ def test_a_good_request_is_decided_exactly(status: int | None, micros: int | Non
     side = None if micros is None else (2 * micros > limit) - (2 * micros < limit)
     fast = None if side is None else (side != 0) if op == "!=" else side in [signs[c] for c in op]
     expected = False if answered is False or fast is False else None if answered is None or fast is None else True
-    assert rows.select(holds(parse_good(text))).item() is expected
+    assert rows.select(expression(parse(text))).item() is expected

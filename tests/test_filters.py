@@ -18,7 +18,8 @@ from test_reference import compare
 
 import logstats
 from logstats.errors import UsageError
-from logstats.filters import Filters, parse_time
+from logstats.expressions.times import parse_time
+from logstats.filters import Filters
 
 NOW = datetime(2025, 3, 30, 12, 0, tzinfo=UTC)
 

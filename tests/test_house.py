@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What each room may import of the package, from DESIGN.md: cli → api → reports, archive, objectives → pipeline →
 # inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
 BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
-SIDE = BOTTOM | {"inputs", "formats", "summaries", "filters", "endpoints"}
+SIDE = BOTTOM | {"expressions", "inputs", "formats", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline"}
 TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients", "scale"}
 MAY_IMPORT = {
@@ -37,7 +37,8 @@ MAY_IMPORT = {
         "cache": {"kernels"},
         "sketches": {"cache", "kernels"},
         "endpoints": BOTTOM,
-        "filters": BOTTOM,
+        "expressions": BOTTOM,
+        "filters": BOTTOM | {"expressions"},
         "inputs": BOTTOM,
         "formats": BOTTOM,
         "summaries": BOTTOM,

@@ -139,7 +139,7 @@ def test_exit_code_and_words(run: Any, log: Path) -> None:
     done = run("report", "-q", str(log), "--fail-if", "POST *: p5 > 1s", "-o", "markdown")
     assert done.returncode == 3 and b"no data: POST *" in done.stderr and b"**no data**" in done.stdout
     done = run("report", "-q", str(log), "--strict", "--fail-if", "p99 >> 5ms")
-    assert done.returncode == 2 and b"\n  p99 >> 5ms\n       ^\n" in done.stderr
+    assert done.returncode == 2 and b"\n  p99 >> 5ms\n      ^\n" in done.stderr
     done = run("report", "-q", "-", "--strict", "--fail-if", "rejected > 0", stdin=log.read_bytes() + b'"\n')
     assert done.returncode == 4, "--strict is graver"
 

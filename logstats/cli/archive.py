@@ -28,8 +28,7 @@ app = typer.Typer(
 LIFECYCLE = "lifecycle.toml"  # as in archive.log.paths, which needs more than --help does
 
 _KNOWN = "What is added"
-_FILTERS = ("--since", "--until", "--status", "--method", "--path", "--host")
-_EXCLUDED = ("--exclude-status", "--exclude-method", "--exclude-path", "--exclude-host")
+_REFUSED = tuple(shared_option.option.name for shared_option in shared.FILTERS)
 
 
 @app.command()
@@ -75,7 +74,7 @@ def add(
         shared.Option("--allow-duplicates", "Add everything, even what is in the archive already.", _KNOWN),
     ] = False,
     given: shared.SharedOptions = shared.SHARED,
-    filters: Annotated[list[str] | None, typer.Option(*_FILTERS, *_EXCLUDED, hidden=True)] = None,
+    filters: Annotated[list[str] | None, typer.Option(*_REFUSED, hidden=True)] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
@@ -195,7 +194,7 @@ def tier(
     from logstats.archive.tiers import move
     from logstats.archive.tiers.compact import compact
     from logstats.archive.tiers.policy import Policy, age, load, of, plan
-    from logstats.filters import parse_time
+    from logstats.expressions.times import parse_time
 
     opened = Archive.open(place)
     clock = datetime.now(UTC)
@@ -257,7 +256,7 @@ def status(
     from logstats.archive.archive import Archive
     from logstats.archive.status import status as look
     from logstats.archive.tiers.policy import of
-    from logstats.filters import parse_time
+    from logstats.expressions.times import parse_time
 
     opened = Archive.open(place)
     moment = parse_time(now, "UTC", datetime.now(UTC)) if now else datetime.now(UTC)
@@ -297,7 +296,7 @@ def files(
 
     from logstats.archive import files as live
     from logstats.archive.archive import Archive
-    from logstats.filters import parse_time
+    from logstats.expressions.times import parse_time
 
     now = datetime.now(UTC)
     begin, end = (parse_time(text, "UTC", now) if text else None for text in (since, until))

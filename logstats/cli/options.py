@@ -188,6 +188,10 @@ FILTERS: Final[Group] = (
     _filter("--exclude-method GET", "Not these methods.", values=_METHODS),
     _filter("--exclude-path GLOB", "Not these paths."),
     _filter("--exclude-host GLOB", "Not these hosts."),
+    _filter(
+        "--where EXPRESSION",
+        "Only what this holds of: 'status >= 500 and client_ip in 10.0.0.0/8', 'duration > 2s'; repeatable.",
+    ),
 )
 _BY_NAME: Final = {shared.name: shared.option for shared in (*READING, *FILTERS)}
 
@@ -338,7 +342,7 @@ def reading_options(given: Mapping[str, Any]) -> Options:
     from logstats.api import Options
 
     listed = ("status", "method", "exclude_status", "exclude_method")
-    globs = ("path", "host", "exclude_path", "exclude_host")  # may hold a comma
+    globs = ("path", "host", "exclude_path", "exclude_host", "where")  # may hold a comma
     renamed = {"route": "routes", "routes": "openapi"}
     values = {renamed.get(name, name): value for name, value in given.items() if name != "no_templates"}
     values |= {name: words(given[name]) for name in listed if name in given}

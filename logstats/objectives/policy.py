@@ -29,13 +29,13 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from logstats.errors import ExpressionError, ObjectiveError
-from logstats.objectives.expressions import (
+from logstats.expressions import predicates
+from logstats.expressions.predicates import Compare, Predicate, Times
+from logstats.objectives.conditions import (
     PERCENTILE,
-    Clause,
     Condition,
     Selector,
     parse_condition,
-    parse_good,
     parse_selector,
 )
 
@@ -45,7 +45,7 @@ _KEYS: Final = ("window", "objective")
 _OBJECTIVE_KEYS: Final = ("name", "select", "good", "target", "require")
 _WINDOW = re.compile(r"([1-9][0-9]{0,6})(m|h|d|w)")
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_ANSWERED: Final = (Clause("status", "<", Fraction(500)),)
+_ANSWERED: Final = Compare("status", "<", Fraction(500))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Objective:
     name: str
     text: str
     selector: Selector | None
-    good: tuple[Clause, ...] = ()
+    good: Predicate | None = None
     target: Fraction = Fraction(1)
     strict: bool = False
     condition: Condition | None = None
@@ -73,18 +73,18 @@ class Policy:
     objectives: tuple[Objective, ...]
 
 
-def load(file: str | Path) -> Policy:
-    """The policy of a file. Raises ObjectiveError."""
+def load(file: str | Path, times: Times | None = None) -> Policy:
+    """The policy of a file; `times` reads times in it (by default in UTC). Raises ObjectiveError."""
     path = Path(file)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8"
         raise ObjectiveError(f"{path}: {why.lower()}", "--policy takes a TOML file") from None
-    return parse(text, str(path))
+    return parse(text, str(path), times)
 
 
-def parse(text: str, place: str) -> Policy:
+def parse(text: str, place: str, times: Times | None = None) -> Policy:
     """A policy; `place` is named in errors. Raises ObjectiveError."""
     try:
         data = tomllib.loads(text, parse_float=Decimal)
@@ -107,11 +107,11 @@ def parse(text: str, place: str) -> Policy:
             _wrong(f"{place}: objective {number}: name", "must be there, and a text", 'name = "availability"')
         if name in objectives:
             _wrong(f"{place}: objective {number}: name", f"another one is called {name!r}")
-        objectives[name] = _objective(f"{place}: objective {number} ({name})", entry)
+        objectives[name] = _objective(f"{place}: objective {number} ({name})", entry, times)
     return Policy(seconds, tuple(objectives.values()))
 
 
-def _objective(place: str, entry: dict[str, Any]) -> Objective:
+def _objective(place: str, entry: dict[str, Any], times: Times | None) -> Objective:
     _known(place, entry, _OBJECTIVE_KEYS)
     for key in ("select", "good", "require"):
         if not isinstance(entry.get(key, ""), str):
@@ -120,13 +120,13 @@ def _objective(place: str, entry: dict[str, Any]) -> Objective:
         _wrong(place, "needs `good` and `target`, or `require`", 'good = "status < 500" and target = 99.9')
     try:
         key = "select"
-        selector = parse_selector(entry["select"]) if "select" in entry else None
+        selector = parse_selector(entry["select"], times=times) if "select" in entry else None
         key = "good"
         if "good" in entry:
-            good = parse_good(entry["good"])
+            good = predicates.parse(entry["good"], times)
             return Objective(entry["name"], entry["good"], selector, good, _target(place, entry))
         key = "require"
-        condition = parse_condition(entry["require"])
+        condition = parse_condition(entry["require"], times)
     except ExpressionError as error:
         raise ObjectiveError(f"{place}: {key}: {error.what}", error.hint) from None
     if "target" in entry:
@@ -161,7 +161,7 @@ def _required(place: str, name: str, condition: Condition, selector: Selector | 
         if op not in ("<", "<="):
             _wrong(place, f"says what must hold, so {condition.name} needs an upper limit", f"{condition.name} < …")
         if metric == PERCENTILE:
-            good = (Clause("duration", op, condition.limit),)
+            good = Compare("duration_ms", op, condition.limit)
             return Objective(*said, good, Fraction(condition.percentile or "") / 100)
         return Objective(*said, _ANSWERED, 1 - condition.limit, strict=op == "<")
     if metric == "availability":

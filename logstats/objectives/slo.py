@@ -19,8 +19,10 @@ from typing import Any, Final
 
 import polars as pl
 
+from logstats.expressions import predicates
+from logstats.expressions.compiled import expression
 from logstats.objectives import rows
-from logstats.objectives.expressions import DURATIONS
+from logstats.objectives.conditions import DURATIONS
 from logstats.objectives.policy import Objective, Policy
 from logstats.reports.model import iso
 from logstats.summaries.indicators import BEFORE, Indicator
@@ -141,11 +143,18 @@ def indicators(policy: Policy) -> tuple[Indicator, ...]:
     found = []
     for objective in policy.objectives:
         selected = rows.selection(objective.selector) if objective.selector else None
-        columns = rows.needs(objective.good) | (selected.columns if selected else frozenset())
+        good = objective.good
+        columns = (predicates.needs(good) if good else frozenset()) | (selected.columns if selected else frozenset())
         if objective.condition and objective.condition.metric in DURATIONS:
             columns |= {"duration_ms"}
-        good = rows.holds(objective.good) if objective.good else None
-        found.append(Indicator(selected.matches if selected else None, good, columns))
+        found.append(
+            Indicator(
+                selected.matches if selected else None,
+                expression(good) if good else None,
+                columns,
+                one_sided=good is not None and predicates.one_sided(good),
+            )
+        )
     return (*found, Indicator(None, None, frozenset()))
 
 

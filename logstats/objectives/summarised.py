@@ -19,7 +19,7 @@ import polars as pl
 from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.objectives import rows
-from logstats.objectives.expressions import DURATIONS
+from logstats.objectives.conditions import DURATIONS
 from logstats.objectives.policy import Objective, Policy
 from logstats.scale import merge, tables
 from logstats.scale.merge import Merged

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from logstats.objectives.expressions import DURATIONS, PERCENTILE, Condition
+from logstats.objectives.conditions import DURATIONS, PERCENTILE, Condition
 from logstats.objectives.rows import selection
 from logstats.reports.build import by_selection
 from logstats.reports.model import Latency, Report, Threshold

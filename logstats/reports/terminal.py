@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -121,7 +122,8 @@ class _Screen:
         self._canvas.print(Text(dot.join(lines), "dim"))
         if report.filters:
             words = ", ".join(f"{name} {self._canvas.shown(value)}" for name, value in report.filters.items())
-            self._canvas.print(Text(f"filters: {words}", "dim"))
+            for line in textwrap.wrap(f"filters: {words}", self._canvas.width, subsequent_indent="  "):
+                self._canvas.print(Text(line, "dim"))
         if left_out := describe_invalid(report.invalid):
             self._canvas.print(Text(left_out, "yellow"))
         if report.interrupted:

@@ -30,7 +30,7 @@ def find(archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters:
 
     Raises ArchiveError for a file that cannot be read.
     """
-    since, until, keep = filters.since, filters.until, filters.expression()
+    (since, until), keep = filters.span(), filters.expression()
     kinds = tables.columns(tables.LOGS)
     for file in snapshot.select(tables.LOGS, since=since, until=until):
         if pattern is None:
@@ -45,7 +45,7 @@ def find(archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters:
             if keep is not None:
                 whole = whole.filter(keep)
             yield whole.select(pl.col("timestamp").alias("time"), pl.lit(None, pl.Binary).alias("raw"), *COLUMNS)
-    during = Filters(since, until)
+    during = Filters(filters.since, filters.until)
     if during != filters:
         return
     inside = during.expression()
@@ -61,11 +61,12 @@ def find(archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters:
 
 
 def not_kept(snapshot: Snapshot, filters: Filters) -> dict[str, list[str]]:
-    """The texts that were not kept, by the tier that dropped them: what they held is not found."""
+    """The texts, and columns of filters, that were not kept, by the tier that dropped them: these find nothing."""
     dropped: dict[str, list[str]] = {}
     for file in snapshot.select(tables.LOGS, since=filters.since, until=filters.until):
         if file.columns is not None:
-            dropped.setdefault(file.tier, [name for name in _TEXTS if name not in file.columns])
+            looked_at = dict.fromkeys((*_TEXTS, *sorted(filters.needs)))
+            dropped.setdefault(file.tier, [name for name in looked_at if name not in file.columns])
     return {tier: names for tier, names in dropped.items() if names}
 
 

@@ -26,11 +26,13 @@ INDICATORS: Final = Shape(
 @dataclass(frozen=True, slots=True, eq=False)
 class Indicator:
     """What an objective counts: requests for which `matches` is true (all, if None), of which those are good for which
-    `good` is true, and those bad for which it is false; it reads `columns` of the schema."""
+    `good` is true, and those bad for which it is false; it reads `columns` of the schema. If `good` is the same at two
+    durations and `one_sided`, it is the same at those in between."""
 
     matches: pl.Expr | None
     good: pl.Expr | None
     columns: frozenset[str]
+    one_sided: bool = False
 
 
 def needs(indicators: Sequence[Indicator]) -> frozenset[str]:

@@ -75,9 +75,10 @@ def collect(
     if rest:
         columns = needs(list(rest.values())) | filters.needs | {"kind", "timestamp"}
         try:
-            frames = read_rows(archive, since, filters.until or until, sorted(columns), snapshot=snapshot)
+            end = filters.until or until
+            frames = read_rows(archive, since, end, sorted(columns), snapshot=snapshot, within=filters.span())
         except Gone:
-            if not whole or not all(i.good is not None and i.columns == {"duration_ms"} for i in rest.values()):
+            if not whole or not all(i.one_sided and i.columns == {"duration_ms"} for i in rest.values()):
                 raise
             _add_latency(archive, snapshot, held, rest, since, until)
             notes.append(

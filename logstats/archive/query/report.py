@@ -19,7 +19,7 @@ from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
-from logstats.archive.query.rows import batches, read, unreadable
+from logstats.archive.query.rows import Span, batches, read, unreadable
 from logstats.archive.query.rows import rows as read_rows
 from logstats.filters import Filters
 from logstats.formats.text import Text
@@ -35,8 +35,6 @@ FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "u
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "us_min", "us_max", "us", "first")
-
-Span = tuple[datetime | None, datetime | None]  # since ≤ t < until; None means no bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,11 @@ def collect(
     """
     where = plan(wanted, filters, rows=rows)
     columns = needs(wanted) | filters.needs | {"kind", "level", "timestamp"}
-    frames = [read_rows(archive, *span, sorted(columns), snapshot=snapshot) for span in where.rows]
+    left_out: list[int] = []  # numbers of rows that `--where` leaves out unread
+    frames = [
+        read_rows(archive, *span, sorted(columns), snapshot=snapshot, within=filters.span(), left_out=left_out.append)
+        for span in where.rows
+    ]
     statistics = Statistics(replace(wanted, max_endpoints=HELD * wanted.max_endpoints))
     counts = counts_of(archive, snapshot, filters.since, filters.until)
     total = counts.requests + counts.events
@@ -115,6 +117,7 @@ def collect(
         counts.requests += held.height - events
         if progress is not None:
             progress(100 * read / max(total, 1))
+    counts.filtered += sum(left_out)
     statistics.fold(wanted)
     counts.lines = counts.requests + counts.events + counts.rejected + counts.ignored + counts.filtered
     note = where.describe()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BATCH: Final = 262_144  # rows of a frame at most
 
+Span = tuple[datetime | None, datetime | None]  # since ≤ t < until; None is no bound
+
 
 class Gone(ArchiveError):
     """Rows, or columns of them, that the archive no longer holds."""
@@ -34,18 +36,34 @@ def rows(
     columns: Sequence[str] = schema.COLUMNS,
     *,
     snapshot: Snapshot | None = None,
+    within: Span = (None, None),
+    left_out: Callable[[int], None] = lambda _: None,
 ) -> Iterator[pl.DataFrame]:
     """The rows of since ≤ timestamp < until, hour by hour (of the warm and cold tiers day by day, sorted as the policy
     says), as frames of at most `BATCH` rows with `columns`: those of the request schema, `source`, `line`.
 
-    Raises Gone, before the first frame, if rows of the range were deleted or a column was not kept; ArchiveError
+    A file whose rows all lie outside of the span `within` is not opened, and `left_out` gets the number of its rows.
+    Raises Gone, before the first frame, if rows that are asked for were deleted or a column was not kept; ArchiveError
     for a file that cannot be read.
     """
     opened = archive if isinstance(archive, Archive) else Archive.open(archive)
     snapshot = snapshot or opened.snapshot()
-    files = snapshot.select(tables.LOGS, since=since, until=until)
-    check(opened, snapshot, since, until, columns)
+    first = max((time for time in (since, within[0]) if time), default=None)
+    end = min((time for time in (until, within[1]) if time), default=None)
+    check(opened, snapshot, first, end, columns)
+    files = []
+    for file in snapshot.select(tables.LOGS, since=since, until=until):
+        outside = (first is not None and file.last < first) or (end is not None and file.first >= end)
+        if outside and _inside(file, since, until):
+            left_out(file.rows)
+        else:
+            files.append(file)
     return _frames(opened, files, since, until, list(columns))
+
+
+def _inside(file: DataFile, since: datetime | None, until: datetime | None) -> bool:
+    """Whether all rows of a file have since ≤ timestamp < until."""
+    return (since is None or file.first >= since) and (until is None or file.last < until)
 
 
 def check(
@@ -106,7 +124,7 @@ def _frames(
     wanted = list(dict.fromkeys([*columns, "timestamp"]))
     time = pl.col("timestamp")
     for file in files:
-        inside = (since is None or file.first >= since) and (until is None or file.last < until)
+        inside = _inside(file, since, until)
         for frame in batches(archive, file, wanted, since, until):
             if not inside:
                 kept = frame.filter(time.is_between(since or file.first, until or file.last, closed="left"))
