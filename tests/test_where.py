@@ -20,7 +20,7 @@ import logstats
 from logstats import api, schema
 from logstats.errors import ExpressionError, UsageError
 from logstats.expressions.compiled import expression
-from logstats.expressions.predicates import begins_one, needs, parse, span
+from logstats.expressions.predicates import begins_one, needs, one_sided, parse, span
 from logstats.filters import Filters
 
 NOON = datetime(2025, 1, 17, 12, tzinfo=UTC)
@@ -276,6 +276,23 @@ def test_an_archive_reads_what_can_hold_it_and_takes_no_filter_itself(tmp_path: 
     assert len(files) == 3
     files[0].write_bytes(b"damaged")  # ten o'clock: of no use here, and not opened
     assert logstats.report(archive=place, where=where).requests == of_lines.requests
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("duration < 1s and status >= 200", True),
+        ("not (duration > 1s or status = 500)", True),
+        ("duration < 1s and not duration >= 2s", True),
+        ("duration is not null and duration <= 2s", True),
+        ("duration > 1s and duration < 2s", False),
+        ("duration < 1s or not duration < 2s", False),
+        ("duration = 1s", False),
+        ("duration in (1s, 2s)", False),
+    ],
+)
+def test_what_buckets_of_durations_can_answer(text: str, expected: bool) -> None:
+    assert one_sided(parse(text)) is expected
 
 
 def test_times_are_those_of_the_zone() -> None:

@@ -20,7 +20,7 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -125,7 +125,8 @@ class Or:
     operands: tuple[Predicate, ...]
 
 
-Predicate = Compare | In | Contains | Matches | IsNull | Not | And | Or
+Test = Compare | In | Contains | Matches | IsNull
+Predicate = Test | Not | And | Or
 
 
 def parse(text: str, times: Times | None = None, *, place: int = 0, end: int | None = None) -> Predicate:
@@ -151,13 +152,20 @@ def begins_one(text: str) -> bool:
     return follows is not None or (column(first[1]) is not None and rest.strip(" )") == "")
 
 
+def tests(predicate: Predicate) -> Iterator[Test]:
+    """What an expression is combined of."""
+    if isinstance(predicate, Not):
+        yield from tests(predicate.operand)
+    elif isinstance(predicate, And | Or):
+        for operand in predicate.operands:
+            yield from tests(operand)
+    else:
+        yield predicate
+
+
 def needs(predicate: Predicate) -> frozenset[str]:
     """The columns that an expression reads."""
-    if isinstance(predicate, Not):
-        return needs(predicate.operand)
-    if isinstance(predicate, And | Or):
-        return frozenset[str]().union(*(needs(operand) for operand in predicate.operands))
-    return frozenset({predicate.column})
+    return frozenset(test.column for test in tests(predicate))
 
 
 def span(predicate: Predicate | None) -> tuple[datetime | None, datetime | None]:
@@ -182,14 +190,22 @@ def span(predicate: Predicate | None) -> tuple[datetime | None, datetime | None]
 
 
 def one_sided(predicate: Predicate) -> bool:
-    """Whether an expression that holds of two durations holds of all between, and one that fails at two fails between:
-    comparisons with < or all with >."""
-    tests = predicate.operands if isinstance(predicate, And | Or) else (predicate,)
-    if not all(isinstance(test, Compare) for test in tests):
-        return False
-    return len({test.op[0] for test in tests if isinstance(test, Compare)}) == 1 and all(
-        test.op[0] in "<>" for test in tests if isinstance(test, Compare)
-    )
+    """Whether an expression that is the same of two durations is the same of all between: none that both asks for more
+    than one duration and for less than another."""
+    return len(_sides(predicate)) < 2
+
+
+def _sides(predicate: Predicate) -> frozenset[int]:
+    """Whether an expression becomes true by longer durations (1), by shorter ones (-1)."""
+    if isinstance(predicate, Not):
+        return frozenset(-side for side in _sides(predicate.operand))
+    if isinstance(predicate, And | Or):
+        return frozenset[int]().union(*(_sides(operand) for operand in predicate.operands))
+    if predicate.column != "duration_ms" or isinstance(predicate, IsNull):
+        return frozenset()
+    if isinstance(predicate, Compare) and predicate.op[0] in "<>":
+        return frozenset({1 if predicate.op[0] == ">" else -1})
+    return frozenset({1, -1})
 
 
 def _in_utc(text: str) -> datetime:

@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from logstats.errors import UsageError
+from logstats.expressions import predicates
+from logstats.expressions.compiled import expression
+from logstats.expressions.predicates import Between, Compare, In, IsNull, Predicate
 from logstats.filters import Filters
 from logstats.objectives import rows
 from logstats.objectives.conditions import DURATIONS
@@ -88,24 +92,37 @@ def collect(
 def _place(objective: Objective, carried: frozenset[str], file: str) -> _Place:
     selector = objective.selector
     selected = rows.selection(selector) if selector else None
-    good = rows.holds(objective.good) if objective.good else None
-    fields = rows.needs(objective.good)
+    good = expression(objective.good) if objective.good else None
+    fields = predicates.needs(objective.good) if objective.good else frozenset[str]()
     figures = objective.condition is not None and objective.condition.metric in DURATIONS
-    if "duration_ms" not in fields and not figures and (selected is None or selected.columns <= {*tables.TOLD_APART}):
-        columns = fields | (selected.columns if selected else frozenset())
+    columns = fields | (selected.columns if selected else frozenset())
+    if not figures and columns <= {"status", *tables.TOLD_APART}:
         return _Place(Indicator(selected.matches if selected else None, good, columns), None)
     if selector is not None and selector.text not in carried:
         raise UsageError(
             f"objective {objective.name!r}: {file} does not tell requests to {selector.text} apart",
             f"make summaries with --fail-if '{selector.text}: requests == 0', or ask the logs themselves",
         )
-    for clause in objective.good:
-        if clause.field == "status" and (clause.limit % 100 or clause.op not in ("<", ">=")):
-            raise UsageError(
-                f"objective {objective.name!r}: a summary tells durations apart by class of status only",
-                "write status < 500 or the like, or ask the logs themselves",
-            )
+    if objective.good and not (
+        fields <= {"status", "duration_ms"} and _by_class(objective.good) and predicates.one_sided(objective.good)
+    ):
+        raise UsageError(
+            f"objective {objective.name!r}: a summary tells durations apart by class of status only, and by buckets",
+            "write status < 500 and duration < 1s or the like, or ask the logs themselves",
+        )
     return _Place(Indicator(None, good, fields), selector.text if selector else ALL, figures)
+
+
+def _by_class(good: Predicate) -> bool:
+    """Whether an expression is the same for all statuses of a class."""
+    for test in predicates.tests(good):
+        if test.column == "status" and not isinstance(test, IsNull):
+            values = test.values if isinstance(test, In) else (test.value,) if isinstance(test, Compare) else ()
+            for value in values:
+                edge = isinstance(test, Compare) and test.op in ("<", ">=")
+                if not isinstance(value, Between) and not (edge and isinstance(value, Fraction) and not value % 100):
+                    return False
+    return True
 
 
 def _shares(frame: pl.DataFrame, number: int, indicator: Indicator) -> pl.DataFrame:
