@@ -101,20 +101,17 @@ def _level(status: int) -> str:
 
 
 def _common(r: Request) -> str:
-    """Apache's: no size is `-`."""
+    """As Apache writes it, with `-` for no size."""
     return f'{r.ip} - {r.user or "-"} [{r.time}] "{r.line}" {r.status} {r.size or "-"}'
 
 
 def _combined(r: Request) -> str:
-    """Of nginx: no size is 0."""
+    """As nginx writes it, with 0 for no size."""
     return f'{r.ip} - {r.user or "-"} [{r.time}] "{r.line}" {r.status} {r.size} "{r.referer}" "{r.agent}"'
 
 
 def _combined_time(r: Request) -> str:
-    return (
-        f'{r.ip} - {r.user or "-"} [{r.time}] "{r.line}" {r.status} {r.size} "{r.referer}" "{r.agent}" '
-        f"{r.micros / 1e6:.3f}"
-    )
+    return f"{_combined(r)} {r.micros / 1e6:.3f}"
 
 
 def _combined_us(r: Request) -> str:

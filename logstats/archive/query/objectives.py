@@ -69,7 +69,7 @@ def collect(
     )
     by_status = {n: i for n, i in numbered.items() if whole and i.columns <= TOLD_APART}
     if by_status:
-        _add_traffic(archive, snapshot, held, by_status, since, until)
+        held.add(_from_traffic(_scan(archive, snapshot, tables.TRAFFIC, since, until), by_status))
     rest = {n: i for n, i in numbered.items() if n not in by_status}
     notes: list[str] = []
     if rest:
@@ -80,7 +80,7 @@ def collect(
         except Gone:
             if not whole or not all(i.one_sided and i.columns == {"duration_ms"} for i in rest.values()):
                 raise
-            _add_latency(archive, snapshot, held, rest, since, until)
+            held.add(_from_latency(_scan(archive, snapshot, tables.LATENCY, since, until), rest))
             notes.append(
                 "rows of the window were deleted: shares of fast requests come from buckets, with their bounds"
             )
@@ -115,37 +115,24 @@ def _collected(lazy: pl.LazyFrame) -> pl.DataFrame:
         raise unreadable(error) from None
 
 
-def _add_traffic(
-    archive: Archive,
-    snapshot: Snapshot,
-    held: Indicators,
-    wanted: Mapping[int, Indicator],
-    since: datetime,
-    until: datetime,
-) -> None:
+def _from_traffic(rollup: pl.LazyFrame, wanted: Mapping[int, Indicator]) -> pl.DataFrame:
+    """The indicators that the rollup `traffic` gives exactly."""
     columns = sorted(frozenset[str]().union(*(indicator.columns for indicator in wanted.values())))
-    requests = _scan(archive, snapshot, tables.TRAFFIC, since, until).filter(pl.col("kind") == "request")
+    requests = rollup.filter(pl.col("kind") == "request")
     counted = _collected(requests.group_by("minute", *columns).agg(pl.col("requests").sum()))
-    held.add(summarise_counted(counted, wanted))
+    return summarise_counted(counted, wanted)
 
 
-def _add_latency(
-    archive: Archive,
-    snapshot: Snapshot,
-    held: Indicators,
-    wanted: Mapping[int, Indicator],
-    since: datetime,
-    until: datetime,
-) -> None:
-    buckets = _scan(archive, snapshot, tables.LATENCY, since, until).group_by("minute", "bucket")
-    counted = _collected(buckets.agg(requests=pl.col("count").sum()))
+def _from_latency(rollup: pl.LazyFrame, wanted: Mapping[int, Indicator]) -> pl.DataFrame:
+    """The indicators about durations, with the bounds of the buckets in the rollup `latency`."""
+    counted = _collected(rollup.group_by("minute", "bucket").agg(requests=pl.col("count").sum()))
     known = counted["bucket"].unique().to_list()
     edges = pl.DataFrame(
         [(b, loghist.bucket_ms(b), loghist.upper_ms(b if b is None else b - 1), loghist.upper_ms(b)) for b in known],
         schema={"bucket": pl.Int32(), "duration_ms": pl.Float64(), "low": pl.Float64(), "high": pl.Float64()},
         orient="row",
     )
-    held.add(summarise_counted(counted.join(edges, on="bucket", how="left", nulls_equal=True), wanted))
+    return summarise_counted(counted.join(edges, on="bucket", how="left", nulls_equal=True), wanted)
 
 
 def _add_rows(

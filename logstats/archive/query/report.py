@@ -46,10 +46,10 @@ class Plan:
 
     def describe(self) -> str:
         """The plan in words, for the notes of a report."""
-        spans = ", ".join(_said(span) for span in self.rows)
+        spans = ", ".join(_text(span) for span in self.rows)
         if self.rollups is None:
             return "from an archive: all from rows"
-        return f"from an archive: {_said(self.rollups)} from rollups" + (f"; from rows: {spans}" if spans else "")
+        return f"from an archive: {_text(self.rollups)} from rollups" + (f"; from rows: {spans}" if spans else "")
 
 
 def plan(wanted: ReportSpec, filters: Filters, *, rows: bool = False) -> Plan:
@@ -300,6 +300,6 @@ def _rejects(
         counts.rejected = sum(reasons.values())
 
 
-def _said(span: Span) -> str:
+def _text(span: Span) -> str:
     since, until = (time.isoformat().replace("+00:00", "Z") if time else "" for time in span)
     return f"{since} to {until}".strip() if since or until else "everything"

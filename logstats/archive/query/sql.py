@@ -94,7 +94,7 @@ class Session:
                 return self._connection.execute(f"{before} FROM query($sql)", {"sql": sql}).fetchall()
             except duckdb.Error as error:
                 if not left or not self._moved(error):
-                    raise self._said(error, sql) from None
+                    raise self._error(error, sql) from None
                 self._open()
         raise AssertionError
 
@@ -112,8 +112,8 @@ class Session:
             return False
         return catalog.data_paths(self._files, self._snapshot) != self._places
 
-    def _said(self, error: Exception, sql: str) -> LogstatsError:
-        return self._too_late() if self._late.is_set() else self._opened.failed() or _said(error, sql)
+    def _error(self, error: Exception, sql: str) -> LogstatsError:
+        return self._too_late() if self._late.is_set() else self._opened.failed() or _query_error(error, sql)
 
     def _too_late(self) -> LogstatsError:
         return ArchiveError(
@@ -153,7 +153,7 @@ class Session:
                 return
             except (duckdb.Error, pa.ArrowException) as error:
                 if not left or not self._moved(error):
-                    raise self._said(error, sql) from None
+                    raise self._error(error, sql) from None
                 if rows:
                     raise ArchiveError(
                         "files were replaced while they were read: what was given is not all of it",
@@ -292,7 +292,7 @@ def _column(column: str, kind: str, form: Form) -> str:
     return column if _NUMBERS.fullmatch(base) and not nested else f"{column}::VARCHAR"
 
 
-def _said(error: Exception, sql: str) -> LogstatsError:
+def _query_error(error: Exception, sql: str) -> LogstatsError:
     """DuckDB's error, with places in the text that the user wrote."""
     raw = str(error)
     try:

@@ -17,7 +17,7 @@ from logstats.formats.engines.scan import left_of
 from logstats.formats.text import Text
 from logstats.kernels.columns import as_numbers
 
-SKELETONS: Final = 12  # templates that are learned from one chunk at most
+TEMPLATES: Final = 12  # templates that are learned from one chunk at most
 
 
 class Template(Protocol):
@@ -32,7 +32,7 @@ def take_apart(text: Text, learn: Callable[[str], Template | None], names: Seque
     column for each name."""
     parts: list[pl.DataFrame] = []
     left, places = text, np.arange(len(text), dtype=np.uint32)
-    for _ in range(SKELETONS):
+    for _ in range(TEMPLATES):
         if not len(left):
             break
         template = learn(left.pick([0])[0])
