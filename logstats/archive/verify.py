@@ -17,7 +17,7 @@ from logstats.archive.log import paths, tables, writer
 from logstats.archive.log.commit import Commit, Damaged, DataFile
 from logstats.archive.log.paths import ForeignPath
 from logstats.archive.log.snapshot import Snapshot
-from logstats.archive.publish import catalog
+from logstats.archive.publish import catalog, iceberg
 from logstats.archive.query import rows
 from logstats.archive.tiers import policy
 from logstats.errors import LogstatsError
@@ -69,7 +69,7 @@ def verify(
 
 
 def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, whole: bool) -> Iterator[Finding]:
-    """Check the files that are derived from the commits: the checkpoint and `catalog.sql`."""
+    """Check the files that are derived from the commits: the checkpoint, `catalog.sql`, Iceberg tables."""
     try:
         checkpoint = archive.checkpoint()
     except Damaged:
@@ -89,6 +89,11 @@ def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, who
         same = written.split(b"\n", 1)[0] == expected.split(b"\n", 1)[0]
         what = "it was changed" if same else "it is of another commit than the last, or of another version"
         yield Finding(paths.CATALOG, what, _ANEW, note=not same)
+    for table in iceberg.PUBLISHED if archive.publishes_iceberg() and whole else ():
+        of, hint = iceberg.published(archive, table), "logstats archive publish makes it again"
+        if of != snapshot.number:
+            what = "there is none" if of is None else f"it is of commit {of}, and the last is {snapshot.number}"
+            yield Finding(f"{iceberg.metadata(table)}/{iceberg.HINT}", what, hint, note=True)
     try:
         policy.of(archive)
     except LogstatsError as error:
@@ -286,5 +291,5 @@ def _lying(archive: Archive) -> Iterator[str]:
     ]
     for folder in (*_OURS, paths.REPLACED, *tiers):
         yield from (path for path in archive.storage.listing(folder) if path != paths.CHECKPOINT)
-    known = (*_OURS, paths.WORK, paths.LIFECYCLE, paths.CATALOG)
+    known = (*_OURS, paths.WORK, paths.LIFECYCLE, paths.CATALOG, iceberg.ROOT)
     yield from (place.name for place in sorted(archive.root.iterdir()) if place.name not in known)

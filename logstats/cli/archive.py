@@ -309,6 +309,32 @@ def files(
 
 @app.command()
 @shared.command()
+def publish(archive: shared.ArchiveDir = None, quiet: shared.Quiet = False) -> int:
+    """Write the Iceberg tables again: after the archive was moved, or when they are behind.
+
+    They are written after each commit if lifecycle.toml says publish = ["iceberg"].
+    """
+    place = shared.archive_dir(archive)
+    messages = Messages(quiet=quiet)
+
+    from logstats.archive.archive import Archive
+    from logstats.archive.log.writer import Workspace
+    from logstats.archive.publish import iceberg
+
+    opened = Archive.open(place)
+    if not opened.publishes_iceberg():
+        raise UsageError("nothing is to be published", 'write publish = ["iceberg"] at the top of lifecycle.toml')
+    snapshot = opened.snapshot()
+    with Workspace(opened) as workspace:
+        opened.publish(snapshot, workspace.folder)
+    for table in iceberg.PUBLISHED:
+        print(opened.root / iceberg.metadata(table) / f"v{snapshot.number}.metadata.json")
+    messages.say(f"{len(iceberg.PUBLISHED)} tables are those of commit {snapshot.number}")
+    return int(ExitCode.DONE)
+
+
+@app.command()
+@shared.command()
 def verify(
     archive: shared.ArchiveDir = None,
     deep: Annotated[bool, shared.Option("--deep", "Compute the rollups again from the rows.")] = False,

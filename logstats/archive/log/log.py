@@ -258,6 +258,9 @@ class CommitLog:
         """Write a snapshot as the checkpoint, so that readers need not read the commits before it."""
         self.storage.replace(paths.CHECKPOINT, _sealed(snapshot.to_json()), within, step="checkpoint.written")
 
+    def prepare(self) -> None:
+        """Called when a writer begins."""
+
     def publish(self, snapshot: Snapshot, within: str) -> None:
         """Write the files that are derived from a snapshot: here, the checkpoint after every 32nd commit. Raises
         LogstatsError."""

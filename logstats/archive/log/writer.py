@@ -35,6 +35,7 @@ class Workspace:
         self._journal: IO[str] | None = None
 
     def __enter__(self) -> Self:
+        self.archive.prepare()
         try:
             self._lock = self._locked()
             (self.archive.root / self.folder).mkdir()

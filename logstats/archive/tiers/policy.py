@@ -30,6 +30,8 @@ TEMPLATE: Final = """\
 # The age of a day counts from its end, in UTC: "30d" is due when the day has been over for 30 days (also: h, w).
 # A change is for days that move from then on; what has moved stays as it is.
 
+# publish = ["iceberg"]   # after each commit, Iceberg tables below iceberg/ (pip install 'logstats[iceberg]')
+
 [warm]                    # large files, sorted
 after = "30d"
 # path = "/mnt/disk2/logs"  # a folder on another disk; without it, the archive's own
@@ -57,6 +59,7 @@ _AGE: Final = re.compile(r"^(\d{1,6})\s*(h|d|w)$")
 _SIZE: Final = re.compile(r"^(\d{1,6})\s*(kB|KB|MB|GB|KiB|MiB|GiB)$")
 _UNITS: Final = {"kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _LEVELS: Final = {"zstd": (1, 22), "gzip": (1, 9), "brotli": (1, 11), "lz4": None, "snappy": None, "none": None}
+PUBLISHED: Final = ("iceberg",)  # what `publish` may list
 _KEYS: Final = ("after", "path", "former", "columns", "sort", "compression", "level", "file_size")
 
 
@@ -164,7 +167,10 @@ def parse(text: str, name: str = paths.LIFECYCLE) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"{name}: {error}") from None
     at = _Place(name)
-    at.known(document, (tables.WARM, tables.COLD, "delete"))
+    at.known(document, ("publish", tables.WARM, tables.COLD, "delete"))
+    wanted = document.get("publish", [])
+    if not isinstance(wanted, list) or not set(map(str, wanted)) <= set(PUBLISHED):
+        raise at.wrong(f"publish = {wanted!r}", f'what can be published: publish = ["{PUBLISHED[0]}"]')
     tiers = [_tier(word, at.table(document, word), at.within(word)) for word in tables.TIERS[1:] if word in document]
     after: timedelta | None = None
     if "delete" in document:
