@@ -1,4 +1,4 @@
-"""C for what every byte of a log passes: the few functions that look at each line and each text of a row.
+"""The functions in C, through which every line and every text of a row passes.
 
 `library` loads them and gives each its Python signature; `columns` shares Polars columns with C; `interning` numbers
 texts. May use: nothing of the package. Begin with `library`, then `kernels.h`.

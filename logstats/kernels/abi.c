@@ -1,4 +1,4 @@
-/* How the functions are called: a number that `library.py` must know, or it uses none of them. */
+/* The version of the functions' signatures. `library.py` uses the library only if it knows this number. */
 
 #include "kernels.h"
 

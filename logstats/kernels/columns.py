@@ -1,4 +1,4 @@
-"""Columns, as the functions in C take them and give them back."""
+"""Conversion between Polars columns and the arguments and results of the functions in C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-Views = NDArray[np.uint64]  # (rows, 2): an Arrow string view each
+Views = NDArray[np.uint64]  # (rows, 2): one Arrow string view for each row
 Mask = NDArray[np.bool_]
 
 
@@ -30,7 +30,7 @@ class Pointers(ctypes.Structure):
 
 
 class Texts:
-    """A column of texts (String), where it lies in memory."""
+    """The place in memory of a column of texts (String)."""
 
     def __init__(self, texts: pl.Series) -> None:
         import polars as pl
@@ -38,7 +38,7 @@ class Texts:
         array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
         valid, views, *self.buffers = array.buffers()
         self._addresses = np.array([buffer.address for buffer in self.buffers] or [0], np.uintp)
-        self._array = array  # kept as long as the pointers to it
+        self._array = array  # kept alive as long as the pointers to it
         self._pointers = Pointers(
             (views.address if views else 0) + 16 * array.offset,
             address(self._addresses),
@@ -50,7 +50,7 @@ class Texts:
         self.pointer = ctypes.addressof(self._pointers)
 
     def where(self, present: Mask) -> pl.Series:
-        """The same texts, null where they are not present."""
+        """The same texts, with null for those that are not present."""
         import pyarrow as pa
 
         bits = np.packbits(np.concatenate([np.zeros(self._array.offset, np.bool_), present]), bitorder="little")
@@ -60,9 +60,9 @@ class Texts:
 
 
 def as_numbers(values: NDArray[Any], present: Mask | None = None) -> pl.Series:
-    """The values as a column, null where they are not present.
+    """A column of these values, with null for those that are not present.
 
-    `pl.Series` and `pyarrow.array` do the same of an array, and load `numpy.ma` to look at it.
+    `pl.Series` and `pyarrow.array` would do the same, but load `numpy.ma`.
     """
     import pyarrow as pa
 
@@ -71,7 +71,8 @@ def as_numbers(values: NDArray[Any], present: Mask | None = None) -> pl.Series:
 
 
 def as_texts(views: Views, buffers: Sequence[pa.Buffer | Any], present: Mask | None = None) -> pl.Series:
-    """The texts (String) that are views of these buffers of UTF-8, which they keep alive; null where not present."""
+    """A column of texts (String) from views of buffers of UTF-8, which it keeps alive; null for those that are not
+    present."""
     import pyarrow as pa
 
     parts = [_bits(present), pa.py_buffer(views), *map(pa.py_buffer, buffers)]
@@ -87,7 +88,7 @@ def _bits(present: Mask | None) -> pa.Buffer | None:
 
 
 class _Exported:
-    """An array as any library would hand it over: Polars would load `pyarrow.compute` to look at one of pyarrow's."""
+    """Hides that an array is pyarrow's, for which Polars would load `pyarrow.compute`."""
 
     def __init__(self, array: pa.Array) -> None:
         self.__arrow_c_array__ = array.__arrow_c_array__
@@ -100,6 +101,6 @@ def _series(array: pa.Array) -> pl.Series:
 
 
 def address(array: NDArray[Any]) -> int:
-    """Where an array begins."""
+    """The address of the first element of an array."""
     assert array.flags.c_contiguous
     return int(array.__array_interface__["data"][0])

@@ -1,9 +1,9 @@
-/* Rows that have the same key, numbered. */
+/* Numbers the groups of rows that have the same key. */
 
 #include "kernels.h"
 
-/* A hash table of groups with linear probing: a group and one, 0 is a free slot. There are `mask` and one of them, a
-   power of two, at least twice as many as rows. */
+/* A hash table with linear probing. A slot holds the number of a group plus one; 0 is a free slot. The number of slots
+   is `mask` + 1, a power of two, at least twice the number of rows. */
 typedef struct {
     uint32_t *slots;
     uint64_t mask, seed;
@@ -18,8 +18,8 @@ static uint32_t new_group(groups *in, int64_t row) {
     return ++in->count;
 }
 
-/* Number the groups of some keys from 0 on, in the order in which they first come: `to` gets that of each row,
-   `firsts` the first row of each. Returns how many there are. */
+/* Number the groups of keys from 0, in order of first appearance. `to` gets the group of each row, `firsts` the first
+   row of each group. Returns the number of groups. */
 int64_t group(const uint64_t *keys, int64_t rows, uint32_t *slots, uint64_t mask, uint64_t seed, uint32_t *to,
               uint32_t *firsts) {
     groups in = {slots, mask, seed, firsts, 0};
@@ -34,8 +34,8 @@ int64_t group(const uint64_t *keys, int64_t rows, uint32_t *slots, uint64_t mask
     return in.count;
 }
 
-/* The same for a column of texts, of which those are alike that are the same bytes of memory: one text may be several
-   groups. Null is one. */
+/* The same for a column of texts. Texts are compared by their place in memory, so equal texts may be in several groups.
+   Null is a group. */
 int64_t group_texts(const column *texts, uint32_t *slots, uint64_t mask, uint64_t seed, uint32_t *to, uint32_t *firsts) {
     groups in = {slots, mask, seed, firsts, 0};
     const uint8_t *bytes = (const uint8_t *)texts->views;

@@ -1,8 +1,8 @@
-/* Texts, numbered from 1 on in the order in which they first come; 0 is null. */
+/* Numbers distinct texts from 1, in order of first appearance; 0 is null. */
 
 #include "kernels.h"
 
-#define TOGETHER 32 /* rows whose memory is asked for before any of it is looked at */
+#define TOGETHER 32 /* rows whose memory is prefetched together */
 
 /* A hash table with linear probing: the number of a text, and half of its hash. */
 typedef struct {
@@ -11,17 +11,18 @@ typedef struct {
 } slot;
 
 typedef struct {
-    slot *slots;            /* twice as many as numbers, or more; all free in the beginning */
-    view *texts;            /* by their numbers */
-    uint8_t **segments;     /* the bytes of the long ones, by `buffer` */
-    uint64_t mask;          /* the number of slots, a power of two, less one */
-    uint64_t count, most;   /* of the texts, and the room for them */
-    uint64_t segment, used; /* the last segment, and how far it is used */
+    slot *slots;            /* at least twice as many as numbers; initially all free */
+    view *texts;            /* the texts, by number */
+    uint8_t **segments;     /* the bytes of long texts, by `buffer` */
+    uint64_t mask;          /* the number of slots, a power of two, minus one */
+    uint64_t count, most;   /* number of texts, and its limit */
+    uint64_t segment, used; /* the last segment, and its bytes in use */
     uint64_t room;          /* its size */
-    uint64_t seed;          /* a stranger must not know which texts have one hash */
+    uint64_t seed;          /* random, so that clients cannot choose texts with equal hashes */
 } table;
 
-/* After wyhash, for a text of more than INLINE bytes: sixteen bytes a multiplication, the last of them twice perhaps. */
+/* After wyhash, for texts longer than INLINE bytes: a multiplication for each 16 bytes; the last 16 may overlap those
+   before. */
 static uint64_t hash_of(const uint8_t *text, uint64_t size, uint64_t seed) {
     uint64_t hash = seed ^ size * 0x9e3779b97f4a7c15;
     const uint8_t *end = text + size;
@@ -47,7 +48,7 @@ static int is_same(const view *a, const uint8_t *const *buffers_a, const view *b
     return same(bytes_of(a, buffers_a) + 4, bytes_of(b, buffers_b) + 4, a->size - 4);
 }
 
-/* Number a column of texts from a row on. Returns the row at which there was no more room, or `rows`. */
+/* Number the texts of a column from `row` on. Returns the row at which there was no more room, or `rows`. */
 int64_t intern(table *to, const column *in, int64_t row, uint32_t *numbers) {
     const view *texts = in->views;
     const uint8_t *const *buffers = in->buffers;
@@ -104,7 +105,7 @@ int64_t intern(table *to, const column *in, int64_t row, uint32_t *numbers) {
     return rows;
 }
 
-/* Fill the slots anew, after there are more of them. */
+/* Fill the slots again, after their number has grown. */
 void place(table *to) {
     const uint8_t *const *segments = (const uint8_t *const *)to->segments;
     for (uint64_t n = 1; n <= to->count; n++) {

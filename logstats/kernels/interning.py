@@ -1,4 +1,4 @@
-"""Texts and their numbers: 1, 2, 3 in the order in which they first come, 0 for null."""
+"""Interning: distinct texts are numbered 1, 2, 3 in order of first appearance; 0 is null."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from logstats.kernels.library import Numbers
 
 _SEGMENT: Final = 1 << 20
 _FIRST: Final = 1 << 10
-_ENTRY: Final = 150  # bytes of a short text in a dict
+_ENTRY: Final = 150  # bytes that a short text takes in a dict
 _SLOT: Final = np.dtype([("number", np.uint32), ("hash", np.uint32)])
 
 
 class Dictionary:
-    """Grows with what it is asked; not safe to use from several threads at once."""
+    """A growing dictionary of texts. Threads must not use it at the same time."""
 
     def __init__(self) -> None:
         self._compiled = kernels.AVAILABLE
         self._texts = np.zeros((_FIRST, 2), np.uint64)  # Arrow's string views, by number
         self._slots = np.zeros(2 * _FIRST, _SLOT)
-        self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # what long ones are views of
+        self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # the bytes of long texts
         self._table = kernels.Table(seed=int.from_bytes(os.urandom(8), "little"))
-        self._by_text: dict[str | None, int] = {None: 0}  # without the kernels,
-        self._long = 0  # and the characters in it
+        self._by_text: dict[str | None, int] = {None: 0}  # used without the kernels,
+        self._long = 0  # with the number of its characters
         self._point()
 
     def _point(self) -> None:
-        """Tell the table where everything is."""
+        """Set the pointers of the C table."""
         addresses = np.array([address(segment) for segment in self._segments], np.uintp)
-        self._addresses = addresses  # kept as long as the table points to it
+        self._addresses = addresses  # kept alive as long as the table points to it
         table = self._table
         table.slots, table.mask = address(self._slots), len(self._slots) - 1
         table.texts, table.most = address(self._texts), len(self._texts) - 1
@@ -47,7 +47,7 @@ class Dictionary:
 
     @property
     def nbytes(self) -> int:
-        """How much memory it takes, more or less."""
+        """The approximate memory that it takes, in bytes."""
         if not self._compiled:
             return self._long + _ENTRY * len(self._by_text)
         return self._texts.nbytes + self._slots.nbytes + sum(segment.nbytes for segment in self._segments)
@@ -67,7 +67,7 @@ class Dictionary:
         return numbers
 
     def _grow(self, size: int) -> None:
-        """Make room for a text of so many bytes."""
+        """Make room for another text of this size."""
         if self._table.count == self._table.most:
             self._texts = np.concatenate([self._texts, np.empty_like(self._texts)])
             self._slots = np.zeros(2 * len(self._slots), _SLOT)
@@ -79,20 +79,20 @@ class Dictionary:
             self._point()
 
     def column(self, numbers: Numbers) -> pl.Series:
-        """The text of each number."""
+        """The texts, ordered by number."""
         if not self._compiled:
             texts = [*self._by_text]
             return pl.Series([texts[number] for number in numbers.tolist()], dtype=pl.String)
         return as_texts(self._texts.take(numbers, axis=0), self._segments, numbers > 0)
 
     def texts(self, known: int = 0) -> pl.Series:
-        """The texts beyond the first so many, in order of their numbers."""
+        """The texts after the first `known`, ordered by number."""
         if not self._compiled:
             return pl.Series([*self._by_text][known + 1 :], dtype=pl.String)
         return as_texts(self._texts[known + 1 : len(self) + 1].copy(), self._segments)
 
 
 def once(texts: pl.Series) -> pl.Series:
-    """The same texts (String), copied, each of which lies in memory once: rows of them are grouped faster."""
+    """A copy of a column in which each distinct text is in memory once, which makes grouping faster."""
     known = Dictionary()
     return known.column(known.numbers(texts)).alias(texts.name)

@@ -1,17 +1,17 @@
-/* What the kernels share. No header of a C library is needed, so that any compiler will do. */
+/* Shared by all kernels. No header of a C library is needed, so any compiler will do. */
 
 #include <stdint.h>
 
-/* Raise this, and ABI in library.py, when a function takes or gives something else than before. */
+/* Increase this, and ABI in library.py, when the signature or the result of a function changes. */
 #define ABI 1
 
-#define INLINE 12 /* bytes of a text that a view holds itself */
+#define INLINE 12 /* longest text, in bytes, that is stored in its view */
 
 /* A text as Arrow lays it out (columnar format, "Variable-size Binary View Layout"), little-endian. */
 typedef struct {
     uint32_t size;
     uint32_t head;         /* the first four bytes */
-    uint32_t buffer, from; /* where a longer text is; else these two are the eight bytes that follow */
+    uint32_t buffer, from; /* place of a longer text; in a short one, its bytes 5 to 12 */
 } view;
 
 static inline uint64_t word(const uint8_t *p) {
@@ -20,12 +20,13 @@ static inline uint64_t word(const uint8_t *p) {
     return w;
 }
 
-/* The bytes of a text of up to INLINE bytes are in its view. */
+/* The bytes of a text, which are in the view itself up to INLINE bytes. */
 static inline const uint8_t *bytes_of(const view *text, const uint8_t *const *buffers) {
     return text->size <= INLINE ? (const uint8_t *)&text->head : buffers[text->buffer] + text->from;
 }
 
-/* A column of texts: views of some buffers, and a bitmap of those that are not null, from a bit on; NULL if all are. */
+/* A column of texts: views into buffers, and a bitmap of the rows that are not null, with the offset of its first bit;
+   NULL if no row is null. */
 typedef struct {
     const view *views;
     const uint8_t *const *buffers;
@@ -51,7 +52,7 @@ static inline int same(const uint8_t *a, const uint8_t *b, int64_t size) {
     return 1;
 }
 
-/* A hash of two words: all bits of both matter to the lower ones, too. */
+/* A hash of two words, in which every bit of both affects the low bits as well. */
 static inline uint64_t mixed(uint64_t a, uint64_t b) {
     unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);

@@ -1,18 +1,18 @@
-"""The few functions that look at the bytes of every line and the texts of every row, in C.
+"""The interface to the functions in C, which read the bytes of every line and the texts of every row.
 
-They run beside Python: while one thread is in them, others go on. `scripts/build_kernels.py` compiles them where
-logstats is installed. If that failed `AVAILABLE` is false: the reference path of every format then reads every line.
-It says the same, and takes ten times as long. A value that is `certain` here is what the slower ways would give;
-the others are left to them.
+They release the GIL: other threads run meanwhile. `scripts/build_kernels.py` compiles them when logstats is installed.
+If that failed, `AVAILABLE` is false, and the reference path of every format reads every line, with the same result in
+ten times the time. A value that is `certain` here is the one that the slower code would give; the others are left to
+that code.
 
-Why C, and why through ctypes. What touches every byte decides the speed, and Python takes ten times as long for it.
-The functions are few, take pointers and numbers, and allocate nothing, so that nothing of Python's own interface is
-needed: one library serves every Python, and a platform takes one wheel (`py3-none`) instead of one for each version.
-They use no header of a C library and no symbol but memcpy and the like, so any compiler makes them, Zig's for six
-platforms on one machine. The price is that nothing checks a call: the arguments are made in this file only, places
-are checked against the data before they are passed, and a library whose functions are called otherwise (`ABI`) is not
-used. The other ways were slower for a whole report: 800,000 lines/s with a regular expression in Polars, 1,070,000
-with SQL by hand in DuckDB and twice the memory (scripts/bench_duckdb.py), against 1,520,000 with these functions.
+Decision: C, called through ctypes. The work on every byte decides the speed, and takes ten times as long in Python. The
+functions are few, take pointers and numbers, and allocate nothing, so that nothing of Python's own interface is needed:
+one library serves every Python, and a platform takes one wheel (`py3-none`) instead of one for each version. They use
+no header of a C library and no symbol but memcpy and the like, so any compiler makes them, Zig's for six platforms on
+one machine. The price is that nothing checks a call: the arguments are made in this file only, places are checked
+against the data before they are passed, and a library whose functions are called otherwise (`ABI`) is not used. The
+other ways were slower for a whole report: 800,000 lines/s with a regular expression in Polars, 1,070,000 with SQL by
+hand in DuckDB and twice the memory (scripts/bench_duckdb.py), against 1,520,000 with these functions.
 
 `columns` shares Polars columns with C; `interning` numbers texts. May use: nothing of the package.
 """
@@ -37,15 +37,15 @@ Places = NDArray[np.int64]
 Numbers = NDArray[np.uint32]
 
 _BLOCK: Final = 1 << 20
-_UNCERTAIN: Final = 0  # in `numbers.c`, of a row whose text another has to read,
-_VALUE: Final = 1  # and of one that has a number
+_UNCERTAIN: Final = 0  # states in `numbers.c`: another reader must read the text,
+_VALUE: Final = 1  # and: the value is certain
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 1  # as in kernels.h: how the functions are called
+ABI: Final = 1  # as in kernels.h: the version of the signatures
 
-# The functions that return a number, and those that only fill what they are given.
+# The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
     *("abi", "count_lines", "cut", "intern", "group", "group_texts"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
@@ -63,9 +63,9 @@ class Table(ctypes.Structure):
 
 
 def _loaded() -> ctypes.CDLL | None:
-    """The library; None if there is none for this machine, or it was compiled from other sources than these: it lacks
-    a function, or has another `ABI`."""
-    if sys.byteorder != "little":  # Arrow's views are what the machine's numbers are; `lines.c` knows one kind
+    """The library; None if there is none for this machine, or if it is of another version: it lacks a function, or has
+    another `ABI`."""
+    if sys.byteorder != "little":  # Arrow's views have the machine's byte order; `lines.c` requires little-endian
         return None
     try:
         library = ctypes.CDLL(str(LIBRARY))
@@ -102,16 +102,16 @@ def _call(name: str, *arguments: int | NDArray[Any] | Texts | ctypes.Structure) 
 
 
 def count_lines(data: bytes | memoryview) -> int:
-    """How many newlines there are."""
+    """The number of newlines."""
     array = np.frombuffer(data, np.uint8)
     if not AVAILABLE:
-        blocks = range(0, len(array), _BLOCK)  # in blocks, it takes no memory to speak of
+        blocks = range(0, len(array), _BLOCK)  # in blocks, which need little memory
         return sum(int(np.count_nonzero(array[start : start + _BLOCK] == ord("\n"))) for start in blocks)
     return _call("count_lines", array, len(array))
 
 
 def line_ends(data: bytes | memoryview) -> Places:
-    """Where the newlines of a text stand."""
+    """The offsets of the newlines."""
     array = np.frombuffer(data, np.uint8)
     if not AVAILABLE:
         return np.flatnonzero(array == ord("\n"))
@@ -121,7 +121,7 @@ def line_ends(data: bytes | memoryview) -> Places:
 
 
 def texts(data: bytes | memoryview, starts: Places, ends: Places) -> pl.Series:
-    """What stands between each start and end of some UTF-8 below 2 GiB (String), as views of it."""
+    """The texts (String) between each start and end, as views of the UTF-8 data, which is below 2 GiB."""
     array, views = np.frombuffer(data, np.uint8), np.empty((len(starts), 2), np.uint64)
     _call("texts", array, len(array), _inside(starts, array), _inside(ends, array), len(starts), views)
     return as_texts(views, [data])
@@ -130,8 +130,8 @@ def texts(data: bytes | memoryview, starts: Places, ends: Places) -> pl.Series:
 def cut(
     data: bytes | memoryview, starts: Places, ends: Places, steps: NDArray[Any], literals: bytes, columns: int
 ) -> tuple[Numbers, list[pl.Series]]:
-    """Run a program (`steps`, of the type `STEP`; see `lines.c`) on every line of some UTF-8 below 2 GiB: which lines
-    it fits, and of those so many columns of texts, views of the data."""
+    """Run a program (`steps` of type `STEP`; see `lines.c`) on every line of UTF-8 data below 2 GiB. Returns the lines
+    that match, and their columns of texts, as views of the data."""
     array, lines = np.frombuffer(data, np.uint8), np.empty(len(starts), np.uint32)
     views = [np.empty((len(starts), 2), np.uint64) for _ in range(columns)]
     places = np.array([address(column) for column in views] or [0], np.uintp)
@@ -153,17 +153,17 @@ def cut(
 
 
 def intern(table: Table, texts: Texts, row: int, numbers: Numbers) -> int:
-    """Number texts from a row on; the row at which there was no more room, or how many there are."""
+    """Number texts from a row on. Returns the row at which there was no more room, or the number of rows."""
     return _call("intern", table, texts, row, numbers)
 
 
 def place(table: Table) -> None:
-    """Fill the slots of a table anew."""
+    """Fill the slots of a table again, after their number has grown."""
     _call("place", table)
 
 
 def group(keys: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
-    """The group of each key, numbered from 0 on in the order in which they first come, and the first row of each."""
+    """(the group of each key, numbered from 0 in order of first appearance; the first row of each group)."""
     if not AVAILABLE:
         _, first, groups = np.unique(keys, return_index=True, return_inverse=True)
         order = np.argsort(first)
@@ -174,7 +174,7 @@ def group(keys: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
 
 
 def group_texts(texts: pl.Series) -> tuple[Numbers, Numbers]:
-    """The same of texts (String), alike if they are the same bytes of memory: one text may be several groups."""
+    """The same for texts (String), compared by their place in memory, so that equal texts may be in several groups."""
     if not AVAILABLE:
         every = np.arange(len(texts), dtype=np.uint32)
         return every, every
@@ -190,9 +190,10 @@ def _grouped(name: str, rows: int, *keys: Any) -> tuple[Numbers, Numbers]:
 
 
 def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
-    """Texts as `strptime` reads them, microseconds since 1970 in UTC or whatever zone is meant, and which are certain.
+    """(times in microseconds since 1970, as `strptime` reads them and without regard to a zone that is not in the text;
+    which are certain).
 
-    Of the form's variables it knows %Y %m %b %d %H %M %S %.f %z %#z.
+    The form may use %Y %m %b %d %H %M %S %.f %z %#z.
     """
     spelled = np.frombuffer(form.encode(), np.uint8)
     micros, certain = np.empty(len(texts), np.int64), np.empty(len(texts), np.bool_)
@@ -201,15 +202,15 @@ def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
 
 
 def integers(texts: pl.Series, least: int, most: int) -> tuple[pl.Series, Mask]:
-    """Whole numbers in some range (Int64), null of `-`, an empty text and null; and of which rows it is not certain."""
+    """(whole numbers in a range, Int64, with null for `-`, an empty text and null; the rows that are not certain)."""
     values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
     certain = _call("integers", Texts(texts), least, most, values, states)
     return _known(values, states, bool(certain))
 
 
 def durations(texts: pl.Series, power: int, most: int) -> tuple[pl.Series, Mask]:
-    """Durations in nanoseconds (Int64) up to some value; a number without a unit is in units of ten to that power
-    nanoseconds. As `integers` does."""
+    """The same for durations in nanoseconds (Int64) up to a value. The unit of a number without one is ten to the power
+    of `power` nanoseconds."""
     values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
     certain = _call("durations", Texts(texts), power, most, values, states)
     return _known(values, states, bool(certain))
@@ -220,19 +221,19 @@ def _known(values: NDArray[np.int64], states: NDArray[np.uint8], certain: bool) 
 
 
 def present(texts: pl.Series) -> pl.Series:
-    """The texts (String), null where they are `-` or empty."""
+    """The texts (String), with null for `-` and the empty text."""
     column, states = Texts(texts), np.empty(len(texts), np.bool_)
     return texts if _call("present", column, states) else column.where(states).alias(texts.name)
 
 
 def shaped(texts: pl.Series, table: bytes, *, address: bool) -> Mask | None:
-    """Which texts (String) have for certain only bytes of a class (see `shaped` in numbers.c); None if all have."""
+    """The texts (String) that certainly have a form (see `shaped` in numbers.c), as a mask; None if all have."""
     column, states = Texts(texts), np.empty(len(texts), np.bool_)
     return None if _call("shaped", column, np.frombuffer(table, np.uint8), int(address), states) else states
 
 
 def request_lines(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series, Mask]:
-    """Method, target and protocol (String) of request lines, and which are certain; the others are null."""
+    """(method, target, protocol, which rows are certain) of request lines; rows that are not certain are null."""
     column, certain = Texts(texts), np.empty(len(texts), np.bool_)
     methods, targets, protocols = (np.empty((len(texts), 2), np.uint64) for _ in range(3))
     _call("request_lines", column, methods, targets, protocols, certain)
@@ -241,7 +242,7 @@ def request_lines(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series, Ma
 
 
 def targets(texts: pl.Series) -> tuple[pl.Series, pl.Series, Mask]:
-    """Path and query (String) of request targets, and which are certain; the others are null."""
+    """(path, query, which rows are certain) of request targets; rows that are not certain are null."""
     column, certain, has_query = Texts(texts), np.empty(len(texts), np.bool_), np.empty(len(texts), np.bool_)
     paths, queries = np.empty((len(texts), 2), np.uint64), np.empty((len(texts), 2), np.uint64)
     _call("targets", column, paths, queries, has_query, certain)
@@ -249,7 +250,7 @@ def targets(texts: pl.Series) -> tuple[pl.Series, pl.Series, Mask]:
 
 
 def templates(paths: pl.Series) -> tuple[pl.Series, Mask]:
-    """Endpoints (String) of paths, and which are certain; the others are null."""
+    """(endpoints, which rows are certain) of paths; rows that are not certain are null."""
     column, certain = Texts(paths), np.empty(len(paths), np.bool_)
     room = np.empty(3 * _call("text_bytes", column) + 4 * len(paths), np.uint8)
     views = np.empty((len(paths), 2), np.uint64)
@@ -258,7 +259,7 @@ def templates(paths: pl.Series) -> tuple[pl.Series, Mask]:
 
 
 def _inside(places: Places, data: NDArray[np.uint8]) -> Places:
-    """The places as the functions take them: C does not look whether they are in the data."""
+    """The offsets as the functions take them, checked to be within the data, which C does not check."""
     places = np.ascontiguousarray(places, np.int64)
     if len(places) and not (places.min() >= 0 and places.max() <= len(data)):
         raise IndexError("places outside of the data")
@@ -266,8 +267,8 @@ def _inside(places: Places, data: NDArray[np.uint8]) -> Places:
 
 
 def ranks(rows: Numbers, ends: Places, registers: int) -> NDArray[np.int64]:
-    """How many of its registers, a power of two, hold each rank: (sketches, 64). The rows of sketch i end at `ends[i]`;
-    each is `register << 6 | rank`, and the highest rank of a register counts."""
+    """The number of registers with each rank: (sketches, 64). The rows of sketch i end at `ends[i]`; each is `register
+    << 6 | rank`, and the highest rank of a register counts. `registers` is a power of two."""
     counts = np.zeros((len(ends), 64), np.int64)
     counts[:, 0] = registers
     _call("ranks", rows, ends, len(ends), np.zeros(registers, np.uint8), registers - 1, counts)
@@ -275,7 +276,7 @@ def ranks(rows: Numbers, ends: Places, registers: int) -> NDArray[np.int64]:
 
 
 def registers(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The register (UInt16) and the rank (UInt8) of each text in a HyperLogLog sketch (`sha1.c`); 0 of null."""
+    """The register (UInt16) and rank (UInt8) of each text in a HyperLogLog sketch (`sha1.c`); both 0 for null."""
     found, rank = np.empty(len(texts), np.uint16), np.empty(len(texts), np.uint8)
     _call("registers", Texts(texts), found, rank)
     return as_numbers(found), as_numbers(rank)

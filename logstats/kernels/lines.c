@@ -1,14 +1,12 @@
-/* Lines, taken apart where they lie.
-
-   Everything here reads the bytes of a chunk and writes places, or views of texts. Nothing is allocated, and what is
-   written has the size that each function says. */
+/* Splits lines in place. Everything here reads the bytes of a chunk, and writes offsets or views of texts. Nothing is
+   allocated; each function says how much it writes. */
 
 #include "kernels.h"
 
 typedef struct {
     const uint8_t *bytes;
     int64_t size;
-} data; /* a text is read a few bytes beyond its end where that is still inside of these */
+} data; /* texts may be read some bytes beyond their end, but not beyond the data */
 
 typedef uint8_t sixteen __attribute__((vector_size(16)));
 
@@ -20,7 +18,7 @@ static sixteen load(const uint8_t *p) {
 
 static sixteen all(uint8_t byte) { return (sixteen){0} + byte; }
 
-/* Which of sixteen comparisons came out true, the first one lowest. */
+/* A bit for each of sixteen comparisons that is true; the first is the lowest bit. */
 static uint32_t bits(sixteen hits) {
 #ifdef __SSE2__
     return (uint32_t)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))hits);
@@ -33,11 +31,11 @@ static uint32_t bits(sixteen hits) {
 }
 
 #define MANY 0xffffffffffffffff
-static const uint64_t FIRST[INLINE + 1] = {/* so many of the lowest bytes of a word */
+static const uint64_t FIRST[INLINE + 1] = {/* mask of the lowest bytes of a word, by their number */
     0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, MANY, MANY, MANY, MANY, MANY,
 };
 
-/* Where a byte first stands, or the end. */
+/* The first place of a byte, or the end. */
 static int64_t find_byte(data in, int64_t at, int64_t end, uint8_t byte) {
     for (; at < end && at + 16 <= in.size; at += 16) {
         uint32_t hits = bits((sixteen)(load(in.bytes + at) == all(byte)));
@@ -62,16 +60,16 @@ static void see(view *to, data in, int64_t start, int64_t end) {
     }
     uint64_t head = word(from) & FIRST[inside], rest = word(from + 4) & FIRST[inside < 4 ? 0 : inside - 4];
     uint64_t far = (uint64_t)start << 32;
-    rest = length > INLINE ? far : rest; /* lengths are hard to foresee: no branch */
+    rest = length > INLINE ? far : rest; /* without a branch, as lengths are hard to predict */
     to->size = (uint32_t)length;
     to->head = (uint32_t)head;
     __builtin_memcpy(&to->buffer, &rest, 8);
 }
 
-/* How many lines end in the data. */
+/* The number of newlines in the data. */
 int64_t count_lines(const uint8_t *bytes, int64_t size) {
     int64_t count = 0, at = 0;
-    while (at + 16 <= size) { /* sixteen counters of a byte */
+    while (at + 16 <= size) { /* sixteen counters of one byte each */
         sixteen counts = all(0);
         for (int round = 0; round < 255 && at + 16 <= size; round++, at += 16)
             counts -= (sixteen)(load(bytes + at) == all('\n'));
@@ -83,7 +81,7 @@ int64_t count_lines(const uint8_t *bytes, int64_t size) {
     return count;
 }
 
-/* Where each of them ends: the place of its newline. `ends` has room for as many as were counted. */
+/* The offset of each newline. `ends` has room for as many as `count_lines` found. */
 void line_ends(const uint8_t *bytes, int64_t size, int64_t *ends) {
     int64_t at = 0;
     for (; at + 16 <= size; at += 16)
@@ -94,40 +92,40 @@ void line_ends(const uint8_t *bytes, int64_t size, int64_t *ends) {
             *ends++ = at;
 }
 
-/* Views of what stands between each start and end. */
+/* Views of the texts between each start and end. */
 void texts(const uint8_t *bytes, int64_t size, const int64_t *starts, const int64_t *ends, int64_t rows, view *to) {
     data in = {bytes, size};
     for (int64_t i = 0; i < rows; i++)
         see(to + i, in, starts[i], ends[i]);
 }
 
-/* A program takes a line apart, from left to right. `place` is how far it has come, `limit` where the section ends
-   that it is in: the line, or what stands between two of its quotes. */
+/* A program splits a line from left to right. `place` is the current position, and `limit` the end of the current
+   section: of the line, or of the text between two of its quotes. */
 
 enum {
-    SECTION, /* goes up to the next quote */
-    LAST,    /* goes up to the end of the line, in which no quote is left */
-    ANY,     /* goes up to the end of the line, quotes and all */
-    CLOSE,   /* the section must be used up, and its quote is passed */
-    ESCAPED, /* the same; a backslash before the quote would escape it */
-    ENDS,    /* the section must end with this literal, and does not contain it any more */
-    LITERAL, /* must stand here, and is passed */
-    UNTIL,   /* a variable goes up to this literal, which is passed */
-    UPTO,    /* a variable goes up to this byte, or to the end of the section */
-    REST,    /* a variable goes up to the end of the section */
-    TEXT,    /* a variable is the inside of a JSON text without escapes: up to its quote */
-    NUMBER,  /* a variable is a number as everybody writes it in JSON, or true, false, null */
-    SPELLED, /* the same if it is certain that whoever reads and writes it again spells it so */
-    TIME,    /* the same if it is certain that no exponent appears then */
-    PLAIN,   /* the line is for certain neither blank nor a directive */
+    SECTION, /* begin a section that ends at the next quote */
+    LAST,    /* or at the end of the line, without any quote in it */
+    ANY,     /* or at the end of the line, with or without quotes */
+    CLOSE,   /* the section must be used up; skip its quote */
+    ESCAPED, /* the same, but fail if a backslash escapes the quote */
+    ENDS,    /* the section must end with this literal, which is cut off */
+    LITERAL, /* this literal must follow, and is skipped */
+    UNTIL,   /* a variable up to this literal, which is skipped */
+    UPTO,    /* a variable up to this byte, or to the end of the section */
+    REST,    /* a variable up to the end of the section */
+    TEXT,    /* a variable that is the inside of a JSON text without escapes */
+    NUMBER,  /* a variable that is a plain JSON number, or true, false, null */
+    SPELLED, /* the same, for numbers that any JSON writer spells in this way */
+    TIME,    /* the same, for numbers that are never spelled with an exponent */
+    PLAIN,   /* the line must certainly be neither blank nor a directive */
 };
 
 typedef struct {
     int32_t code;
-    int32_t column;          /* of the variable, or -1 if nobody wants it */
+    int32_t column;          /* of the variable, or -1 if it is dropped */
     int32_t literal, size;   /* in the literals */
-    int32_t never, nevers;   /* in the literals, too: bytes of which the variable must hold none */
-    int32_t least;           /* how long it must be */
+    int32_t never, nevers;   /* in the literals, too: bytes that the variable must not contain */
+    int32_t least;           /* the least length of the variable */
 } step;
 
 static int holds(data in, int64_t at, int64_t end, const uint8_t *bytes, int32_t count) {
@@ -144,7 +142,7 @@ static int64_t find(data in, int64_t at, int64_t end, const uint8_t *literal, in
     return -1;
 }
 
-/* Where the text ends that begins here: at its quote; -1 if an escape or a control character comes first. */
+/* The end (the quote) of the JSON text that begins here; -1 if an escape or a control character comes first. */
 static int64_t end_of_text(data in, int64_t at, int64_t end) {
     for (; at < end && at + 16 <= in.size; at += 16) {
         sixteen here = load(in.bytes + at);
@@ -161,7 +159,7 @@ static int64_t end_of_text(data in, int64_t at, int64_t end) {
 
 static int is_digit(uint8_t byte) { return (uint8_t)(byte - '0') < 10; }
 
-/* Where the number or word ends that begins here, or -1 if it is not one that `code` takes. */
+/* The end of the number or word that begins here; -1 if it is not one that `code` accepts. */
 static int64_t end_of_number(const uint8_t *bytes, int64_t at, int64_t end, int32_t code) {
     static const char *const WORDS[] = {"true", "false", "null"};
     for (int i = 0; i < 3; i++) {
@@ -193,8 +191,8 @@ static int64_t end_of_number(const uint8_t *bytes, int64_t at, int64_t end, int3
     return at;
 }
 
-/* Take lines apart by a program: of those that it fits, in their order, views of the variables go to `columns`, an
-   array of as many views as lines each; `lines` says which they are. Returns how many. */
+/* Split lines by a program. For the lines that match, in order, views of the variables are written to `columns`, each
+   an array with room for all lines, and the numbers of the lines to `lines`. Returns how many lines match. */
 int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int64_t *ends, int64_t rows,
             const step *steps, int64_t count, const uint8_t *literals, view *const *columns, uint32_t *lines) {
     data in = {bytes, size};

@@ -1,16 +1,16 @@
-/* Numbers in texts, where they are written as everybody does. */
+/* Reads numbers in texts, if they are spelled in the usual way. */
 
 #include "kernels.h"
 
-enum { UNCERTAIN, VALUE, MISSING }; /* of a row: its value is certain, or it has none: null, "-" or "" */
+enum { UNCERTAIN, VALUE, MISSING }; /* state of a row; MISSING is null, "-" or "" */
 
 static int is_missing(const column *in, int64_t row) {
     const view *text = in->views + row;
     return is_null(in, row) || !text->size || (text->size == 1 && *(const uint8_t *)&text->head == '-');
 }
 
-/* Up to fifteen digits, and perhaps a point between two of them, as a whole number and how many decimals it has; 0 if it is
-   anything else. */
+/* Read up to fifteen digits, with or without a point between two of them, as a whole number and its number of decimals.
+   Returns 0 for any other text. */
 static int read_number(const uint8_t *text, uint32_t size, int64_t *value, int *decimals) {
     int64_t number = 0;
     int digits = 0, point = -1;
@@ -34,7 +34,7 @@ static int read_number(const uint8_t *text, uint32_t size, int64_t *value, int *
     return digits <= 15 && point > 0 && *decimals > 0;
 }
 
-/* The number of a row, as above. Returns what is known of it. */
+/* Read the number of a row. Returns its state. */
 static uint8_t number_of(const column *in, int64_t row, int64_t *value, int *decimals) {
     const view *text = in->views + row;
     *value = *decimals = 0;
@@ -43,7 +43,7 @@ static uint8_t number_of(const column *in, int64_t row, int64_t *value, int *dec
     return read_number(bytes_of(text, in->buffers), text->size, value, decimals) ? VALUE : UNCERTAIN;
 }
 
-/* Whole numbers from `least` to `most`; those that are uncertain are 0. Returns whether all rows are certain. */
+/* Read whole numbers from `least` to `most`; values that are uncertain are 0. Returns whether all rows are certain. */
 int64_t integers(const column *in, int64_t least, int64_t most, int64_t *values, uint8_t *states) {
     int certain = 1;
     for (int64_t row = 0; row < in->rows; row++) {
@@ -58,7 +58,7 @@ int64_t integers(const column *in, int64_t least, int64_t most, int64_t *values,
     return certain;
 }
 
-/* What a unit is in nanoseconds, as a power of ten; -1 if it is none of these. */
+/* A unit in nanoseconds, as a power of ten; -1 if it is unknown. */
 static int power_of(const uint8_t *unit, uint32_t size) {
     if (size == 1)
         return *unit == 's' ? 9 : -1;
@@ -69,8 +69,8 @@ static int power_of(const uint8_t *unit, uint32_t size) {
     return -1;
 }
 
-/* Durations in whole nanoseconds, up to `most`: a number, and perhaps its unit; without one it is in units of ten to
-   the power of `power` nanoseconds. What is finer than a nanosecond is rounded, halves up. Returns whether all rows are
+/* Read durations in whole nanoseconds, up to `most`: a number, with or without a unit. Without one, the unit is ten to
+   the power of `power` nanoseconds. Fractions of a nanosecond are rounded, halves up. Returns whether all rows are
    certain. */
 int64_t durations(const column *in, int64_t power, int64_t most, int64_t *values, uint8_t *states) {
     static const int64_t POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
@@ -108,7 +108,7 @@ int64_t durations(const column *in, int64_t power, int64_t most, int64_t *values
     return certain;
 }
 
-/* Which rows of a column hold a value. Returns whether all do. */
+/* Find the rows that have a value. Returns whether all have. */
 int64_t present(const column *in, uint8_t *states) {
     int whole = 1;
     for (int64_t row = 0; row < in->rows; row++)
@@ -116,7 +116,7 @@ int64_t present(const column *in, uint8_t *states) {
     return whole;
 }
 
-/* What a text looks like from afar: only bytes of a class, and in addresses more than that. */
+/* The form of texts: they consist of bytes of a class, and addresses have to meet more conditions. */
 enum { WORD, ADDRESS };
 
 static int is_ipv4(const uint8_t *bytes, int64_t size) {
@@ -133,9 +133,9 @@ static int is_ipv4(const uint8_t *bytes, int64_t size) {
     return groups == 3 && digits;
 }
 
-/* Which texts have only bytes of a class (`table` has the bit 1 of each such byte), and are addresses if that is the
-   kind: IPv4, or names, in which the bit 2 of some byte is set (a letter), or IPv6, of bytes with the bit 4 and at least
-   two colons. Returns whether all are; null is. */
+/* Find the texts that consist of bytes of a class (those with bit 1 in `table`). If the kind is addresses, they must
+   also be IPv4 addresses, or names (some byte has bit 2: a letter), or IPv6 addresses (all bytes have bit 4, with at
+   least two colons). Null fits. Returns whether all fit. */
 int64_t shaped(const column *in, const uint8_t *table, int64_t kind, uint8_t *states) {
     int whole = 1;
     for (int64_t row = 0; row < in->rows; row++) {

@@ -1,14 +1,14 @@
-/* Request lines, their targets, and the endpoints of paths, where they are what they mostly are. A column of texts
-   comes in; of each row that is certain, views of it go out. */
+/* Splits request lines and their targets, and makes endpoints of paths, in the common cases. The input is a column of
+   texts; the output are views of it, for each row that is certain. */
 
 #include "kernels.h"
 
-#define LONGEST 256 /* bytes of a segment that names anything, unless it is a number */
+#define LONGEST 256 /* longest segment, in bytes, that may be a name */
 
 static int is_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
 static int is_letter(uint8_t c) { return (uint8_t)((c | 32) - 'a') < 26; }
 
-/* What is between two places of a text: a view of the same buffer. */
+/* The part of a text between two places, as a view of the same buffer. */
 static view part(const view *of, const uint8_t *bytes, uint32_t start, uint32_t end) {
     view to = {end - start, 0, 0, 0};
     if (to.size > INLINE) {
@@ -50,8 +50,8 @@ void request_lines(const column *in, view *methods, view *targets, view *protoco
     }
 }
 
-/* The path before and the query after the first `?` of a target; `has_query` says if there is one. Of an absolute URL
-   nothing is certain. */
+/* The path before and the query after the first `?` of a target; `has_query` says whether there is one. Absolute URLs
+   are not certain. */
 void targets(const column *in, view *paths, view *queries, uint8_t *has_query, uint8_t *certain) {
     for (int64_t row = 0; row < in->rows; row++) {
         paths[row] = queries[row] = NOTHING;
@@ -75,7 +75,7 @@ void targets(const column *in, view *paths, view *queries, uint8_t *has_query, u
     }
 }
 
-/* The placeholder of a segment that is a number, a UUID or hexadecimal; NULL if it is none of these for certain. */
+/* The placeholder of a segment that is certainly a number, a UUID or hexadecimal; else NULL. */
 static const char *placeholder(const uint8_t *at, int64_t size) {
     int64_t digits = 0, letters = 0, dashes = 0, uuid = size == 36;
     for (int64_t i = 0; i < size; i++) {
@@ -97,7 +97,7 @@ static const char *placeholder(const uint8_t *at, int64_t size) {
     return 0;
 }
 
-/* Whether a segment that is none of these may name one thing of many all the same. */
+/* Whether another segment may nevertheless identify one of many things. */
 static int is_odd(const uint8_t *at, int64_t size) {
     int64_t run = 0, hex = 0;
     for (int64_t i = 0; i < size; i++) {
@@ -110,8 +110,8 @@ static int is_odd(const uint8_t *at, int64_t size) {
     return 0;
 }
 
-/* The template of one path, -1 where it is not certain. Of `to`, no more is written than three bytes for each that the
-   path has, and three. */
+/* Write the template of a path, at most three times its bytes plus three, to `to`. Returns the size; -1 if it is not
+   certain. */
 static int64_t template(const uint8_t *path, int64_t size, uint8_t *to) {
     uint8_t *at = to;
     for (int64_t start = 0, end; start <= size; start = end + 1) {
@@ -132,7 +132,7 @@ static int64_t template(const uint8_t *path, int64_t size, uint8_t *to) {
     return at - to;
 }
 
-/* How many bytes the texts of a column have. */
+/* The total size of the texts of a column, in bytes. */
 int64_t text_bytes(const column *in) {
     int64_t size = 0;
     for (int64_t row = 0; row < in->rows; row++)
@@ -140,8 +140,8 @@ int64_t text_bytes(const column *in) {
     return size;
 }
 
-/* Templates of paths (`logstats.endpoints` has the definition): views of `to`, as the buffer of this number, in which there
-   is room for three bytes for each of theirs, and four for each path. Returns how many were used. */
+/* The templates of paths (`logstats.endpoints` has the definition), as views of `to`, which has the number `buffer`,
+   and room for three times the bytes of the paths plus four for each path. Returns the bytes used. */
 int64_t templates(const column *in, uint32_t buffer, uint8_t *to, view *found, uint8_t *certain) {
     int64_t used = 0;
     for (int64_t row = 0; row < in->rows; row++) {

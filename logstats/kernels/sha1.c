@@ -1,18 +1,17 @@
-/* What HyperLogLog needs of a text: the register and the rank that the `hyperloglog` package gives it.
-
-   They come from the first eight bytes of SHA-1 (FIPS 180-4, section 6.1) of the text as msgpack writes it. SHA-1 is no
-   secret here, only a hash that others have, too. Reads a column of texts and trusts that its views lie within their
-   buffers, as `kernels/columns.py` has them from Polars; writes one register and one rank a row. */
+/* The HyperLogLog register and rank of a text, as in the `hyperloglog` package: from the first eight bytes of SHA-1
+   (FIPS 180-4, section 6.1) of the text in msgpack. (`sketches/hll.py` says why SHA-1.) Reads a column of texts, whose
+   views must lie within their buffers, as `kernels/columns.py` has them from Polars. Writes one register and one rank
+   for each row. */
 
 #include "kernels.h"
 
-#define BLOCK 64 /* bytes that SHA-1 takes at a time */
+#define BLOCK 64 /* bytes of a block of SHA-1 */
 #define REGISTER_BITS 14
 
 typedef struct {
     uint32_t state[5];
-    uint8_t block[BLOCK]; /* what waits until there are enough bytes */
-    uint64_t size;        /* of all bytes so far */
+    uint8_t block[BLOCK]; /* bytes of an incomplete block */
+    uint64_t size;        /* number of all bytes so far */
 } sha1;
 
 static uint32_t rotated(uint32_t word, int bits) { return word << bits | word >> (32 - bits); }
@@ -21,7 +20,7 @@ static uint32_t big_endian(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* One round; `f` is the function of the others and its constant. */
+/* One round; `f` is the round's function of the state plus its constant. */
 static inline void turn(uint32_t *v, uint32_t f, uint32_t w) {
     uint32_t next = rotated(v[0], 5) + f + v[4] + w;
     v[4] = v[3];
@@ -31,7 +30,7 @@ static inline void turn(uint32_t *v, uint32_t f, uint32_t w) {
     v[0] = next;
 }
 
-/* Take one block of the message into the state. */
+/* Process one block of the message. */
 static void take_block(uint32_t *state, const uint8_t *block) {
     uint32_t w[80], v[5] = {state[0], state[1], state[2], state[3], state[4]};
     for (int t = 0; t < 16; t++)
@@ -68,7 +67,7 @@ static void take(sha1 *hash, const uint8_t *bytes, uint64_t size) {
     }
 }
 
-/* The end of the message: a bit, zeros, and its length in bits. The first eight bytes of the hash. */
+/* Pad the message (a bit, zeros, its length in bits), and return the first eight bytes of the hash. */
 static uint64_t finish(sha1 *hash) {
     static const uint8_t padding[BLOCK] = {0x80};
     uint64_t bits = hash->size * 8, held = hash->size % BLOCK;
@@ -80,7 +79,7 @@ static uint64_t finish(sha1 *hash) {
     return (uint64_t)hash->state[0] << 32 | hash->state[1];
 }
 
-/* What msgpack writes before a text of so many bytes (specification, "str format family"); returns its size. */
+/* Write the header of a text in msgpack (specification, "str format family"). Returns its size. */
 static uint64_t msgpack_header(uint32_t size, uint8_t *to) {
     int bytes = size < 32 ? 0 : size < 1 << 8 ? 1 : size < 1 << 16 ? 2 : 4;
     *to++ = bytes == 0 ? (uint8_t)(0xa0 | size) : bytes == 1 ? 0xd9 : bytes == 2 ? 0xda : 0xdb;
@@ -89,8 +88,8 @@ static uint64_t msgpack_header(uint32_t size, uint8_t *to) {
     return 1 + (uint64_t)bytes;
 }
 
-/* The register of each text: the low 14 bits of its hash; its rank: the zeros before the first one of the others, and
-   one. Those of null are 0. */
+/* The register of each text is the low 14 bits of its hash; the rank is the number of leading zeros of the other bits
+   plus one. Both are 0 for null. */
 void registers(const column *in, uint16_t *to, uint8_t *ranks) {
     for (int64_t row = 0; row < in->rows; row++) {
         to[row] = ranks[row] = 0;

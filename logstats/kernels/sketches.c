@@ -1,9 +1,10 @@
-/* HyperLogLog sketches that are few rows: a register << 6 | a rank that it has at the least. */
+/* HyperLogLog sketches that are stored as a few rows: register << 6 | rank, where the highest rank of a register
+   counts. */
 
 #include "kernels.h"
 
-/* How many registers hold each rank (64 counts a sketch, of rank 0 that of all registers before). Sketch i has the rows
-   up to ends[i]; `registers`, all 0, as many as `mask` lets through, are all 0 again afterwards. */
+/* Count the registers with each rank: 64 counts for each sketch, where that of rank 0 is initially the number of
+   registers. Sketch i has the rows up to ends[i]. `registers` has `mask` + 1 zeros, and is zero again afterwards. */
 void ranks(const uint32_t *rows, const int64_t *ends, int64_t sketches, uint8_t *registers, int64_t mask,
            int64_t *counts) {
     for (int64_t sketch = 0, row = 0; sketch < sketches; sketch++, counts += 64) {

@@ -1,4 +1,4 @@
-/* Times, read as `strptime` does, but only where they are spelled in full. */
+/* Reads times as `strptime` does, if they are spelled in full. */
 
 #include "kernels.h"
 
@@ -26,7 +26,8 @@ static int64_t month_of(const uint8_t *at, const uint8_t *end) {
     return 0;
 }
 
-/* Days since 1970 of a day of the Gregorian calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"). */
+/* The days since 1970 of a date in the Gregorian calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+   */
 static int64_t days(int64_t year, int64_t month, int64_t day) {
     year -= month <= 2;
     int64_t era = year / 400, of_era = year - era * 400;
@@ -40,7 +41,7 @@ static int is_day(int64_t year, int64_t month, int64_t day) {
     return year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= LENGTHS[month - 1] + (leap && month == 2);
 }
 
-/* One time by a form of %Y %m %b %d %H %M %S %.f %z %#z and other characters; 0 if it is not certain. */
+/* Read one time by a form of %Y %m %b %d %H %M %S %.f %z %#z and other characters. Returns 0 if it is not certain. */
 static int read_time(const uint8_t *at, const uint8_t *end, const uint8_t *form, const uint8_t *form_end, int64_t *micros) {
     int64_t year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0, zone = 0, zone_minute = 0;
     for (; form < form_end; form++) {
@@ -112,9 +113,9 @@ static int read_time(const uint8_t *at, const uint8_t *end, const uint8_t *form,
     return 1;
 }
 
-/* Times by a form, in microseconds since 1970, of a column of texts; `read` says which. */
+/* Read a column of times by a form, in microseconds since 1970; `read` says which were read. */
 void times(const column *in, const uint8_t *form, int64_t size, int64_t *micros, uint8_t *read) {
-    const uint8_t *before = 0; /* the last time that was read: neighbours mostly are at the same */
+    const uint8_t *before = 0; /* the text read last: neighbours mostly have the same time */
     int64_t length = 0, last = 0;
     for (int64_t row = 0; row < in->rows; row++) {
         read[row] = 0;

@@ -1,4 +1,4 @@
-"""The sketches: pure maths, no input or output, nothing of the rest.
+"""Sketches: pure maths, without input or output.
 
 `loghist` is the latency histogram (after DDSketch), `hll` HyperLogLog. May use: cache, kernels. Begin with `loghist`.
 """

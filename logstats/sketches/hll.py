@@ -5,11 +5,11 @@ register, the rank is the number of leading zeros of the other 50 bits plus one,
 seen, and merging is the maximum. Standard error 1.04 / √16384 = 0.81 %. (Flajolet et al., AofA 2007; the bias
 correction is that of Heule, Nunkesser, Hall, EDBT 2013, with the package's tables.)
 
-Why SHA-1. It is what that package hashes with, and a sketch of other registers could not be merged with those that
-other Python programs hold. Nothing is kept secret by it: whoever knows the hash can choose users that fill registers,
-as with any hash that has no key, and a key would end the exchange. Its cost is small, because each distinct user of a
-chunk is hashed once: in columns DuckDB's `sha1()` did 3.4 million users a second on two cores, the package's own
-`add_bulk` 0.85 million, with identical registers. So the macros of an archive compute the same sketches in plain SQL.
+Decision: SHA-1. The package hashes with it, and sketches with other hashes could not be merged with those of other
+Python programs. It protects no secret: as with any hash without a key, a client could choose users that fill registers,
+but a key would make the exchange impossible. Its cost is small, because each distinct user of a chunk is hashed once:
+DuckDB's `sha1()` on columns did 3.4 million users a second on two cores, the package's own `add_bulk` 0.85 million,
+with identical registers. So the macros of an archive compute the same sketches in plain SQL.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ PRECISION: Final = 14
 REGISTERS: Final = 1 << PRECISION
 STANDARD_ERROR: Final = 1.04 / 128
 MAX_RANK: Final = 64 - PRECISION + 1
-ALPHA_M2: Final = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS**2  # over the sum of 2^-rank: the raw estimate
+ALPHA_M2: Final = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS**2  # raw estimate: this / sum of 2^-rank
 
-_EMPTY: Final = b"\0\0"  # a packed minute that nothing was added to
+_EMPTY: Final = b"\0\0"  # a packed minute without values
 _QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take less
 _ENTRY: Final = 160  # bytes that Python needs to hold a minute's bytes
 _BATCH: Final = 1024  # minutes read out at once
@@ -47,7 +47,7 @@ Registers = NDArray[np.uint8]
 
 
 def hash_strings(values: pl.Series) -> pl.DataFrame:
-    """Strings → (register UInt16, rank UInt8), in their order; those of a null are null."""
+    """Strings → (register UInt16, rank UInt8), in the same order; null for null."""
     return _known.lookup(values)
 
 
@@ -57,7 +57,7 @@ def _hash(values: pl.Series) -> pl.DataFrame:
 
 
 def registers_of(values: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The register (UInt16) and the rank (UInt8) of each text: what `kernels.registers` does, in Python."""
+    """The register (UInt16) and rank (UInt8) of each text: the Python twin of `kernels.registers`."""
     encoded = [value.encode() for value in values.to_list()]
     digests = [sha1(_msgpack_header(len(value)) + value, usedforsecurity=False).digest()[:8] for value in encoded]
     hashes = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
@@ -97,9 +97,9 @@ def estimate(registers: Registers) -> int:
 
 
 def estimate_many(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Estimates of many sketches at once, from how many registers hold each rank: (sketches, 64) → (sketches,).
+    """Estimates of many sketches at once, from the number of registers with each rank: (sketches, 64) → (sketches,).
 
-    At most 2^62, which only forged registers reach.
+    They are at most 2^62, which only forged registers reach.
     """
     ranks = np.asarray(ranks, dtype=np.float64)
     zeros = ranks[:, 0]
@@ -129,8 +129,8 @@ def _table_of(minutes: Sequence[int | None], rows: Sequence[NDArray[np.uint32]])
     return pl.DataFrame([named, register.alias("register"), rank.alias("rank")])
 
 
-# A packed minute is the length of its compressed registers (2 bytes, little-endian; 0 if there are none), these, and
-# the rows that came since, so that adding a few to it is appending them.
+# A packed minute has the length of its compressed registers (2 bytes, little-endian; 0 if there are none), the
+# compressed registers, and rows that were added since. So adding a few rows is appending them.
 
 
 def _pack(registers: Registers) -> bytes:
@@ -154,7 +154,7 @@ def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
 
 
 def _ranks_of_rows(sketches: list[bytes]) -> NDArray[np.int64]:
-    """How many registers hold each rank, of sketches that are rows alone: (sketches, 64)."""
+    """The number of registers with each rank, for sketches that consist of rows: (sketches, 64)."""
     sizes = np.array([len(rows) // 4 for rows in sketches])
     rows = np.frombuffer(b"".join(sketches), np.uint32)
     if kernels.AVAILABLE:
@@ -169,7 +169,7 @@ def _ranks_of_rows(sketches: list[bytes]) -> NDArray[np.int64]:
 def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
     """(minute, register, rank), each register of a minute once, by minute → (minute Int64, users Int64), in order."""
     minutes = table["minute"].rle().struct.unnest()
-    # One number for minute and rank, so that a single pass counts how many registers of a minute hold a rank.
+    # Minute and rank are one number, so that a single pass counts the registers of each minute with each rank.
     places = np.repeat(np.arange(minutes.height, dtype=np.int64) << 6, minutes["len"].to_numpy())
     places |= table["rank"].to_numpy()
     counts = np.bincount(places, minlength=minutes.height << 6).reshape(-1, 64)
@@ -180,17 +180,17 @@ def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
 class MinuteSketches:
     """A sketch per minute (whole minutes since the epoch, also negative), and one of everything.
 
-    No minute takes more than 16 KiB: a quiet one is the rows that came in, 4 bytes each, a busy one its registers.
-    Those least recently touched are compressed (to about 7 KiB), and what exceeds `budget` bytes is in an unnamed
-    temporary file, from which it returns when touched. Values of minutes beyond the first `max_minutes` count in the
-    whole only, and in `folded`. The same input in the same order gives the same sketches; below the cap, in any order.
+    A minute takes at most 16 KiB: a quiet one is stored as rows of 4 bytes, a busy one as registers. The least recently
+    used minutes are compressed (to about 7 KiB), and those beyond `budget` bytes are moved to an unnamed temporary file
+    until they are used again. Values of minutes beyond the first `max_minutes` are only counted in the whole, and in
+    `folded`. The same input in the same order gives the same sketches; below the cap, in any order.
 
     Not for use by several threads at once. Any method may raise OSError if the temporary folder is full.
     """
 
     def __init__(self, *, budget: int = 256 << 20, max_minutes: int = 1_000_000) -> None:
         self.total_registers: Registers = np.zeros(REGISTERS, np.uint8)
-        self.folded = 0  # rows whose minute was not kept
+        self.folded = 0  # rows of minutes that are not held
         # Each minute is in one of these, the least recently touched first.
         self._open: OrderedDict[int, Registers] = OrderedDict()
         self._packed: dict[int, bytes] = {}
@@ -200,12 +200,12 @@ class MinuteSketches:
         self._max_packed = budget - budget // 8
         self._packed_bytes = 0
         self._file: IO[bytes] | None = None
-        self._free: list[int] = []  # slots that nothing is in
+        self._free: list[int] = []  # free slots of the file
 
     def add(self, table: pl.DataFrame) -> None:
-        """Add rows of (minute Int64, register UInt16, rank UInt8), as often as they like.
+        """Add rows of (minute Int64, register UInt16, rank UInt8), which may repeat.
 
-        A null minute counts in the whole only.
+        Rows with a minute of null are only counted in the whole.
         """
         np.maximum.at(self.total_registers, table["register"].to_numpy(), table["rank"].to_numpy())
         row = pl.col("register").cast(pl.UInt32) * 64 + pl.col("rank")
@@ -244,7 +244,7 @@ class MinuteSketches:
             self._spill()
 
     def _spill(self) -> None:
-        """Write the least recently touched to the file until a quarter of their room is free."""
+        """Move the least recently used minutes to the file until a quarter of their budget is free."""
         excess = self._packed_bytes - self._max_packed * 3 // 4
         oldest = []
         for minute, packed in self._packed.items():
@@ -279,7 +279,7 @@ class MinuteSketches:
         return self._read(*place)
 
     def _look(self, minute: int) -> Registers | bytes:
-        """What is held of a minute, open or packed, without touching it; empty for nothing."""
+        """The state of a minute, open or packed, without counting as a use; empty if it is not held."""
         if minute in self._open:
             return self._open[minute]
         place = self._spilled.get(minute)
@@ -294,7 +294,7 @@ class MinuteSketches:
         return _unpack(held) if isinstance(held, bytes) else held.copy()
 
     def merge(self, other: MinuteSketches) -> None:
-        """Add all of another; the other is left as it is."""
+        """Add the content of another; the other is not changed."""
         np.maximum(self.total_registers, other.total_registers, out=self.total_registers)
         self.folded += other.folded
         for minute in other._minutes():
@@ -334,7 +334,7 @@ class MinuteSketches:
         return pl.DataFrame({"minute": starts, "users": users}, schema={"minute": pl.Int64, "users": pl.Int64})
 
     def _count_ranks(self, minutes: list[int]) -> NDArray[np.int64]:
-        """How many registers hold each rank: (minutes, 64)."""
+        """The number of registers with each rank: (minutes, 64)."""
         ranks = np.zeros((len(minutes), 64), np.int64)
         few: dict[int, bytes] = {}  # together, because counting 16 KiB of registers for a few users is slow
         for place, minute in enumerate(minutes):
@@ -376,9 +376,9 @@ class MinuteSketches:
     def from_table(
         cls, frames: Iterable[pl.DataFrame], *, budget: int = 256 << 20, max_minutes: int = 1_000_000
     ) -> MinuteSketches:
-        """Sketches of what `to_table` gave, of one or of several (then they are merged).
+        """Sketches from the frames of `to_table`; those of several are merged.
 
-        Raises ValueError for registers that no sketch could hold.
+        Raises ValueError for registers that are impossible in a sketch.
         """
         made = cls(budget=budget, max_minutes=max_minutes)
         for frame in frames:

@@ -1,8 +1,8 @@
 """A log-bucket histogram of latencies, after DDSketch (Masson, Rim, Lee: DDSketch, VLDB 2019).
 
 With α = 0.01 and γ = (1 + α) / (1 − α), a duration x > 0 lies in bucket i = ⌈log_γ x⌉, and every x in the bucket is
-within α of the value that stands for it, 2γ^i / (γ + 1). A bucket of null is exactly 0. A histogram is a table
-(key…, bucket Int32, count Int64); merging two is adding their counts.
+within the relative error α of its middle value, 2γ^i / (γ + 1). The bucket null holds durations of exactly 0. A
+histogram is a table (key…, bucket Int32, count Int64); merging two is adding their counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from logstats.kernels.columns import as_numbers
 
 ALPHA: Final = 0.01
 GAMMA: Final = (1 + ALPHA) / (1 - ALPHA)
-DECIMALS: Final = 30  # of a percentile; a billion of them would be a number that fills the memory
+DECIMALS: Final = 30  # digits of a percentile; a billion of them would fill the memory
 
 _LOG_GAMMA: Final = math.log(GAMMA)
 _LOG_MIDDLE: Final = math.log(2 / (GAMMA + 1))
@@ -35,17 +35,17 @@ def bucket(duration: pl.Expr) -> pl.Expr:
 
 
 def bucket_ms(number: int | None) -> float:
-    """The value that stands for a bucket."""
+    """The middle value of a bucket, in milliseconds."""
     return 0.0 if number is None else math.exp(min(number * _LOG_GAMMA + _LOG_MIDDLE, _LOG_LARGEST))
 
 
 def middle(bucket: pl.Expr) -> pl.Expr:
-    """The values that stand for buckets (Float64)."""
+    """The middle values of buckets (Float64)."""
     return (bucket.cast(pl.Float64) * _LOG_GAMMA + _LOG_MIDDLE).exp().fill_null(0.0)
 
 
 def upper_ms(number: int | None) -> float:
-    """The upper edge of a bucket: how many requests took no longer is known exactly."""
+    """The upper edge of a bucket, in milliseconds. The number of requests up to an edge is known exactly."""
     return 0.0 if number is None else math.exp(min(number * _LOG_GAMMA, _LOG_LARGEST))
 
 
@@ -55,7 +55,7 @@ def bucket_of(milliseconds: float) -> int:
 
 
 def parse_percentile(text: str | int | float | Decimal) -> Fraction:
-    """A percentile above 0 and up to 100, exactly as written: binary floating point gets 99.9 wrong.
+    """Parse a percentile above 0 and up to 100, exactly: binary floating point cannot represent 99.9.
 
     Raises ValueError.
     """
@@ -80,7 +80,7 @@ def nearest_rank(percentile: Fraction, count: int) -> int:
 def within(
     buckets: Sequence[tuple[int | None, int]], percentile: Fraction, low: float, high: float
 ) -> tuple[float, float, float]:
-    """One percentile of one histogram: its estimate, as `percentiles` gives it, and what the exact value lies between.
+    """(the estimate of one percentile of one histogram, the lower and the upper bound of its exact value).
 
     `buckets` are (bucket, count) in order, null first, with a count in all; `low` and `high` are the exact minimum and
     maximum.
@@ -127,7 +127,7 @@ def percentiles(
         .agg(_n=pl.col("count").cast(pl.Int64).sum())
         .join(stats.select(*keys, "min_ms", "max_ms"), on=keys, how="left", nulls_equal=True, maintain_order="left")
     )
-    # One running count over all keys: the rank r of a key is the place (everything before the key) + r in it.
+    # With one running count over all keys, the rank r of a key is at (the count before the key) + r.
     running = np.cumsum(lines["count"].to_numpy(), dtype=np.int64)
     counts = found["_n"].to_numpy()
     before = np.cumsum(counts) - counts

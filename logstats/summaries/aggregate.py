@@ -1,8 +1,7 @@
-"""What each aggregate of a report consists of: a function that summarises a chunk, and a state that merges.
+"""The interface of an aggregate: a function that summarises a chunk, and a state that merges summaries.
 
-An aggregate is a file of this folder with a function `aggregates(spec)`, and a line in `names.AGGREGATES`. Most need
-no state of their own: `MergedTable` holds a table whose keys are few by nature, `CappedTable` one whose keys a stranger
-chooses.
+An aggregate is a file of this folder with a function `aggregates(spec)`, and a line in `names.AGGREGATES`. Most need no
+state of their own: `MergedTable` holds a table with few possible keys, `CappedTable` one whose keys clients can choose.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ MAX_KEYS: Final = 1_000  # of a `CappedTable`
 
 
 class State:
-    """What is held of one aggregate.
+    """The merged summaries of one aggregate.
 
-    States merge by their tables: `add` takes what `summarise` makes of a chunk, and just as well what `condense` gives
-    of another state. A report over several processes, hosts or files is the same few additions.
+    States merge by their tables: `add` takes the table that `summarise` makes of a chunk, and also the tables that
+    `condense` gives of another state. So a report over several processes, hosts or files is merged by the same calls.
     """
 
     def add(self, table: pl.DataFrame) -> None:
@@ -59,7 +58,7 @@ class Aggregate:
 
 
 class MergedTable(State):
-    """The state of an aggregate that is a table of this shape, and no more."""
+    """A state that is just a merged table of one shape."""
 
     def __init__(self, shape: Shape) -> None:
         self._held = Accumulator(shape)

@@ -11,7 +11,7 @@ import polars as pl
 from logstats.summaries.tables import Accumulator, Shape
 from logstats.summaries.traffic import minute
 
-BEFORE: Final = -(2**62)  # the minute of everything that is older than the window
+BEFORE: Final = -(2**62)  # stands for all minutes before the window
 INDICATORS: Final = Shape(
     {"objective": pl.Int32(), "minute": pl.Int64()},
     {
@@ -25,9 +25,9 @@ INDICATORS: Final = Shape(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Indicator:
-    """What an objective counts: requests for which `matches` is true (all, if None), of which those are good for which
-    `good` is true, and those bad for which it is false; it reads `columns` of the schema. If `good` is the same at two
-    durations and `one_sided`, it is the same at those in between."""
+    """The requests that an objective counts: those for which `matches` is true (all, if None). They are good if `good`
+    is true, and bad if it is false. Both read these `columns` of the schema. If `good` is the same at two durations and
+    `one_sided`, it is the same at those in between."""
 
     matches: pl.Expr | None
     good: pl.Expr | None
@@ -43,7 +43,7 @@ def needs(indicators: Sequence[Indicator]) -> frozenset[str]:
 def summarise(rows: pl.DataFrame, indicators: Mapping[int, Indicator]) -> pl.DataFrame:
     """Requests of one chunk → INDICATORS, with the numbers of the indicators as objectives.
 
-    Every request is sure to be good or not, so `least` and `most`, between which the number of good ones lies, are
+    Every request is known to be good or not, so `least` and `most`, the bounds of the number of good ones, equal
     `good`.
     """
     micros = (pl.col("duration_ms") * 1000).round().cast(pl.Int64)
@@ -68,10 +68,10 @@ def summarise(rows: pl.DataFrame, indicators: Mapping[int, Indicator]) -> pl.Dat
 
 
 def summarise_counted(counted: pl.DataFrame, indicators: Mapping[int, Indicator]) -> pl.DataFrame:
-    """The same from requests that have been counted already: (minute, columns of the indicators…, requests).
+    """The same from counted requests: (minute, columns of the indicators…, requests).
 
-    With `low` and `high` there is no duration but what it lies between, in milliseconds; `good` goes by `duration_ms`,
-    `least` is what is good at both ends, `most` at either.
+    With `low` and `high`, the duration is only known to lie between these, in milliseconds. `good` is decided by
+    `duration_ms`; `least` counts requests that are good at both bounds, `most` those that are good at either.
     """
     at = {"good": "duration_ms", "at_low": "low", "at_high": "high"} if "low" in counted.columns else {"good": None}
     number_of, ends = pl.col("requests"), [pl.col(name).fill_null(value=False) for name in list(at)[-2:]]
@@ -102,7 +102,7 @@ def _good(indicator: Indicator) -> pl.Expr:
 
 
 class Indicators:
-    """What is held of the indicators: the minutes of a window, which ends with the latest minute, or with `last`."""
+    """The merged indicators of the minutes of a window, which ends with the latest minute, or with `last`."""
 
     def __init__(self, minutes: int, last: int | None = None) -> None:
         self._minutes = minutes
@@ -118,7 +118,7 @@ class Indicators:
         self._held.add(self._within(table))
 
     def _within(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Older minutes than the window's become one: the log of a hundred years takes no more room than a window."""
+        """Replace minutes before the window by one, so that a longer log needs no more memory."""
         if self.last is None:
             return table
         old = pl.col("minute") <= self.last - self._minutes

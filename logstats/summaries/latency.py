@@ -1,4 +1,4 @@
-"""Latency over time: how many requests took how long, by minute.
+"""Latency over time: a histogram of durations for each minute.
 
 A table (minute Int64, bucket Int32, count Int64), whose buckets are those of `sketches.loghist`: null is exactly
 0 ms. Requests without a duration are not in it; those without a time have a minute of null. Histograms of any
@@ -39,7 +39,7 @@ def summarise(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 class LatencyOverTime(State):
-    """What is held of latency by minute."""
+    """The merged histograms by minute."""
 
     def __init__(self, max_minutes: int = MAX_MINUTES) -> None:
         self._known = Minutes(max_minutes)
@@ -66,7 +66,7 @@ class LatencyOverTime(State):
 def percentiles(table: pl.DataFrame, keys: Sequence[str], ps: Sequence[str]) -> pl.DataFrame:
     """Of (key…, bucket, count) → (key…, count, a Float64 column per percentile), in order.
 
-    The exact minimum and maximum of a stretch of time are not kept, so all percentiles are estimates within 1 %.
+    The exact minimum and maximum of a range of time are not kept, so all percentiles are estimates within 1 %.
     """
     lowest, highest = pl.col("bucket").sort(nulls_last=False).first(), pl.col("bucket").max()
     stats = (

@@ -1,4 +1,5 @@
-"""The words by which one chooses what is counted and ranked. Nothing is imported here: completion reads them, too."""
+"""The names of aggregates, rankings, sort keys and user keys. This file imports nothing heavy, because completion reads
+it."""
 
 from typing import Final
 
@@ -15,7 +16,7 @@ AGGREGATES: Final = {
     "latency": "",
     "selections": "",
 }
-# What `--by` ranks: columns of the request schema.
+# The columns of the request schema that `--by` can rank.
 BREAKDOWNS: Final = (
     "client_ip",
     "host",
@@ -26,9 +27,9 @@ BREAKDOWNS: Final = (
     "app_name",
     "user_id",
 )
-# What endpoints are ranked by.
+# The sort keys of endpoints.
 SORTS: Final = ("avg", "p99", "p95", "p50", "max", "total", "requests", "errors")
-# Who is one user, and the columns that this takes.
+# User keys, and the columns that each reads.
 USER_KEYS: Final = {
     "auto": frozenset({"user_id", "client_ip"}),
     "user_id": frozenset({"user_id"}),

@@ -19,8 +19,8 @@ from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Accumulator, Keys, Shape
 from logstats.summaries.traffic import status_class
 
-NO_DURATION: Final = -(2**31)  # in the chunk's table: a request without a duration …
-ZERO: Final = NO_DURATION + 1  # … and one that took exactly none, whose bucket is null in a histogram
+NO_DURATION: Final = -(2**31)  # in a chunk's table, the bucket of requests without a duration …
+ZERO: Final = NO_DURATION + 1  # … and of those of exactly 0 ms, which is null in a histogram
 
 COUNTS: Final = Shape(
     {"id": pl.Int32(), "status_class": pl.UInt8()},
@@ -71,7 +71,7 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
 
 
 class Ranking(State):
-    """What is held of one ranking."""
+    """The merged ranking of one key."""
 
     def __init__(self, keys: Sequence[str], cap: int) -> None:
         self.keys = Keys(keys, cap)
@@ -110,7 +110,7 @@ class Ranking(State):
             held.replace(held.table().with_columns(folded.alias("id")))
 
     def counts_by_id(self) -> pl.DataFrame:
-        """(id, status_class, requests, bytes, timed, us, us_min, us_max); `keys` has what an id stands for."""
+        """(id, status_class, requests, bytes, timed, us, us_min, us_max); `keys` names the ids."""
         return self._counts.table()
 
     def histogram_by_id(self) -> pl.DataFrame:

@@ -51,7 +51,7 @@ def _users(rows: pl.DataFrame, selection: Selection, spec: ReportSpec) -> pl.Dat
 
 
 class SelectionRanking(ranking.Ranking):
-    """What is held of the selections."""
+    """The merged ranking of the selections."""
 
     def fold(self, spec: ReportSpec) -> None:
         """Every selection is kept: their number was chosen by the user."""

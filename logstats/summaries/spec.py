@@ -1,4 +1,4 @@
-"""What is asked of the statistics of a report."""
+"""The specification of a report: which statistics it has."""
 
 from __future__ import annotations
 

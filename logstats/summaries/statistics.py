@@ -1,4 +1,4 @@
-"""All aggregates of a report together: what is made of a chunk, and what is held of everything read so far."""
+"""All aggregates of a report together: the summaries of a chunk, and the merged state of everything read so far."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Statistics:
         pending, self._pending, self._rows = self._pending, [], 0
         if not pending:
             return
-        # What is kept would otherwise lie between what the chunks took, and hold that memory for ever.
+        # Otherwise the states would lie between freed memory of chunks, which could never be returned.
         allocators.trim()
         for name, state in self.states.items():
             if tables := [summaries[name] for summaries in pending if name in summaries]:

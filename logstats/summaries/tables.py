@@ -21,7 +21,7 @@ _PENDING_ROWS: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the columns of a table are."""
+    """The columns of a table: its keys and its figures."""
 
     keys: dict[str, pl.DataType]
     sums: dict[str, pl.DataType]
@@ -56,16 +56,16 @@ class Shape:
 
     @property
     def _counts_alone(self) -> bool:
-        """Whether it is counts of 64 bits by whole numbers, as histograms are: these `Groups` adds up in a third of the
-        time."""
+        """Whether all figures are counts in 64 bits and all keys whole numbers, as in histograms. `Groups` adds these
+        in a third of the time."""
         figures = {**self.sums, **self.minima, **self.maxima}
         numbers = all(kind.is_integer() for kind in self.keys.values())
         return numbers and self.sums == figures and set(figures.values()) == {pl.Int64()}
 
 
 class Accumulator:
-    """A table that grows by merging. Parts are merged when they outweigh what is merged already, so the work stays
-    proportional to what comes in."""
+    """A table that grows by merging. Parts are merged when they have more rows than the merged table, so that the work
+    is proportional to the input."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -82,7 +82,7 @@ class Accumulator:
                 self.table()
 
     def replace(self, table: pl.DataFrame) -> None:
-        """Hold another table, whose keys may repeat."""
+        """Replace the content by another table, whose keys may repeat."""
         self._merged, self._parts, self._pending = self.shape.merge([self.shape.empty(), table]), [], 0
 
     def table(self) -> pl.DataFrame:
@@ -94,7 +94,7 @@ class Accumulator:
 
 
 class Keys:
-    """Numbers distinct keys in the order in which they first come, up to a cap; the rest gets `OTHER`.
+    """Numbers distinct keys in order of first appearance, up to a cap; further keys get `OTHER`.
 
     Which keys are kept depends on the order of the lines alone, not on how they were cut into chunks.
     """
@@ -109,10 +109,10 @@ class Keys:
     def number(self, table: pl.DataFrame) -> pl.DataFrame:
         """Replace the key columns of a table by `id`; `first` (line of first appearance) says the order.
 
-        A last key that is `(other)` was folded before, in a rollup of an archive.
+        A key whose last column is `(other)` was folded before, in a rollup or a summary.
         """
         folded = pl.col(self.columns[-1]).eq_missing(pl.lit(schema.OTHER))
-        groups = Groups([table[column] for column in self.columns])  # keys come again and again
+        groups = Groups([table[column] for column in self.columns])  # most keys repeat
         first = as_numbers(groups.minima(table["first"].to_numpy())).alias("first")
         keys = pl.DataFrame([*(key.alias(name) for name, key in zip(self.columns, groups.keys, strict=True)), first])
         new = keys.filter(~folded).join(self._known, on=self.columns, how="anti", nulls_equal=True)

@@ -62,7 +62,7 @@ def summarise(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 class Traffic(State):
-    """What is held of the traffic."""
+    """The merged traffic."""
 
     def __init__(self, max_minutes: int = MAX_MINUTES) -> None:
         self._known = Minutes(max_minutes)
