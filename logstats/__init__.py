@@ -65,7 +65,8 @@ from logstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from logstats.api import Options, diff, merge, read, report, scan, search, sessions, slo, story
+    from logstats.api import diff, merge, read, report, scan, search, sessions, slo, story
+    from logstats.options import Options
     from logstats.reports.model import Report
 
 __version__ = "0.1.0"

@@ -5,31 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import polars as pl
 
 from logstats import schema
-from logstats.endpoints import Endpoints, load_openapi
 from logstats.errors import ExpressionError, LogstatsError, UsageError
-from logstats.expressions import predicates
-from logstats.expressions.times import parse_range, parse_time
+from logstats.expressions.times import parse_range
 from logstats.filters import Filters
-from logstats.formats import registry
-from logstats.formats.fields.columns import ReadOptions
-from logstats.formats.model import UNITS
-from logstats.formats.wrappers import stack
-from logstats.formats.wrappers.stack import FormatStack
-from logstats.inputs import discover
+from logstats.inputs import Source, discover
+from logstats.options import Options, job_of
 from logstats.pipeline import Counts, Interrupt, Job, LineWork, Listener, Silence, run
 from logstats.reports.build import build
 from logstats.reports.model import Report
+from logstats.scale.results import results
+from logstats.scale.work import IndicatorWork, ReportWork, RowsWork, Work
 from logstats.sketches import loghist
 from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics, needs, summarise
+from logstats.summaries.statistics import Statistics
 from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
@@ -51,122 +46,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 PERCENTILES = ("50", "90", "95", "99", "99.9")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How lines are read and which count; the fields are the command line's shared options.
-
-    `format` names a format, `log_format` is a server's own definition (`allow_unknown`: with variables that no server
-    has); without either the format of each source is found out. `tz` is the zone of times without one, and of days.
-    `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
-    `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
-    `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
-    `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
-    """
-
-    format: str | None = None
-    log_format: str | None = None
-    allow_unknown: bool = False
-    formats_dir: str | Path | None = None
-    tz: str = "UTC"
-    app: str | None = None
-    since: str | datetime | None = None
-    until: str | datetime | None = None
-    status: Sequence[str] = ()
-    method: Sequence[str] = ()
-    path: Sequence[str] = ()
-    host: Sequence[str] = ()
-    exclude_status: Sequence[str] = ()
-    exclude_method: Sequence[str] = ()
-    exclude_path: Sequence[str] = ()
-    exclude_host: Sequence[str] = ()
-    where: str | Sequence[str] = ()
-    trust_forwarded: bool = False
-    unit: Sequence[str] = ()
-    routes: Sequence[str] = ()
-    openapi: str | Path | None = None
-    templates: bool = True
-    now: datetime | None = None
-
-    def filters(self) -> Filters:
-        """The filters, checked. Raises UsageError."""
-        now = self.now or datetime.now(UTC)
-        known = {
-            name: tuple(getattr(self, name))
-            for name in Filters.__dataclass_fields__
-            if name not in ("since", "until", "where")
-        }
-        times = self.times(now)
-        texts = [self.where] if isinstance(self.where, str) else self.where
-        where = tuple((text, predicates.parse(text, times)) for text in texts)
-        filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known, where=where)
-        filters.expression()
-        if filters.since and filters.until and filters.since >= filters.until:
-            raise UsageError("--since is not before --until", "nothing can be in between")
-        return filters
-
-    def _moment(self, time: str | datetime | None, now: datetime) -> datetime | None:
-        if isinstance(time, datetime):
-            return time if time.tzinfo else time.replace(tzinfo=UTC)
-        return None if time is None else parse_time(time, self.zone(), now)
-
-    def times(self, now: datetime | None = None) -> Callable[[str], datetime]:
-        """What reads a time as people write it."""
-        return partial(parse_time, zone=self.zone(), now=now or self.now or datetime.now(UTC))
-
-    def zone(self) -> str:
-        """The zone's name, checked. Raises UsageError."""
-        from zoneinfo import ZoneInfo
-
-        try:
-            ZoneInfo(self.tz)
-        except (KeyError, ValueError, OSError):
-            raise UsageError(
-                f"no time zone is called {self.tz!r}", "write a name such as Europe/Berlin, or UTC"
-            ) from None
-        return self.tz
-
-    def chosen_format(self) -> tuple[FormatStack, ...] | None:
-        """The format that was asked for, or the stacks. Raises FormatError."""
-        if self.format and self.log_format:
-            raise UsageError("--format and --log-format exclude each other", "give one of the two")
-        if self.log_format:
-            from logstats.formats.log_format.compile import compile_log_format
-
-            return (FormatStack(compile_log_format(self.log_format, allow_unknown=self.allow_unknown)),)
-        if self.allow_unknown:
-            raise UsageError("--allow-unknown is about variables of --log-format", "give that, too")
-        known = registry.formats(Path(self.formats_dir) if self.formats_dir else None)
-        return tuple(stack.parse(self.format, known)) if self.format else None
-
-    def reading(self, wanted: frozenset[str]) -> ReadOptions:
-        """How lines are read. Raises RouteError."""
-        return ReadOptions(
-            Endpoints(self.all_routes(), templates=self.templates),
-            wanted=wanted,
-            zone=self.zone(),
-            app=self.app,
-            trust_forwarded=self.trust_forwarded,
-            units=self.units(),
-        )
-
-    def all_routes(self) -> list[str]:
-        """The routes, and those of the OpenAPI document. Raises RouteError."""
-        return [*self.routes, *(load_openapi(self.openapi) if self.openapi else ())]
-
-    def units(self) -> dict[str, str]:
-        """The units of durations that were given, by field. Raises UsageError."""
-        found: dict[str, str] = {}
-        for text in self.unit:
-            name, _, unit = text.rpartition("=")
-            if not name or unit not in UNITS:
-                raise UsageError(
-                    f"--unit {text}: this is no field and its unit",
-                    f"write the field, = and one of {', '.join(UNITS)}: --unit duration=ms",
-                )
-            found[name] = unit
-        return found
 
 
 def report(
@@ -242,13 +121,10 @@ def report(
     elif summary is not None:
         statistics, counts = _summarised(sources, options, wanted, summary, listener, interrupt, rejects)
     else:
-        statistics = Statistics(wanted)
-        job = _job(options, needs(wanted), lambda rows, _source, _line: summarise(rows, wanted), rejects is not None)
-        for part, _ in _run(sources, job, listener, interrupt, rejects):
-            if part.result is not None:
-                statistics.add(part.result)
+        statistics, counts = Statistics(wanted), Counts()
+        for found in _results(sources, options, ReportWork(wanted), counts, listener, interrupt, rejects):
+            statistics.add(found)
         statistics.merge()
-        counts = job.counts
     return _built(asked, statistics, counts, filters.describe(), [*_said(options), *notes], options)
 
 
@@ -341,22 +217,21 @@ def _summarised(
     span: dict[str, str] = {name: described.pop(name) for name in ("since", "until") if name in described}
     routes = tuple(options.all_routes())
     making = Making(wanted.user_key, wanted.exact_users, options.trust_forwarded, options.templates, routes, described)
+    counts = Counts()
     with Summariser(wanted, file) as made:
-        job = _job(options, made.needs, made.work, rejects is not None)
-        for part, _ in _run(sources, job, listener, interrupt, rejects):
-            if part.result is not None:
-                made.add(part.result)
+        for found in _results(sources, options, made.work, counts, listener, interrupt, rejects):
+            made.add(found)
         made.finish(
             Description(
                 making,
-                job.counts,
+                counts,
                 wanted.by,
                 {one.name: one.users for one in wanted.selections},
                 span,
                 said=tuple(_said(options)),
             )
         )
-    return made.statistics, job.counts
+    return made.statistics, counts
 
 
 def merge(
@@ -414,6 +289,8 @@ def _check_archive_options(sources: Any, options: Options) -> None:
     """Refuse sources, and options that only apply when lines are added to an archive. Raises UsageError."""
     if sources:
         raise UsageError("sources and an archive exclude each other", "give one of the two")
+    if options.workers > 1:
+        raise UsageError("--workers read logs, and an archive has been read", "leave the option out")
     plain = Options()
     for name in (
         "format",
@@ -426,6 +303,7 @@ def _check_archive_options(sources: Any, options: Options) -> None:
         "routes",
         "openapi",
         "templates",
+        "cluster",
     ):
         if getattr(options, name) != getattr(plain, name):
             said = {"openapi": "routes", "routes": "route", "templates": "no-templates"}.get(name, name)
@@ -486,17 +364,9 @@ def slo(
         # The last minute before --until, which may be in the middle of it.
         end = (filters.until - EPOCH - timedelta(microseconds=1)) // timedelta(minutes=1) if filters.until else None
         held = indicators.Indicators(policy.window // 60, end)
-        numbered = dict(enumerate(wanted))
-
-        def work(rows: pl.DataFrame, _source: str, _line: int) -> pl.DataFrame:
-            requests = rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows
-            return indicators.summarise(requests, numbered)
-
-        job = _job(options, indicators.needs(wanted), work, rejects is not None)
-        for part, _ in _run(sources, job, listener, interrupt, rejects):
-            if part.result is not None:
-                held.add(part.result)
-        counts = job.counts
+        counts = Counts()
+        for found in _results(sources, options, IndicatorWork(wanted), counts, listener, interrupt, rejects):
+            held.add(found)
     return objectives.evaluate(
         policy,
         held.table(),
@@ -524,7 +394,8 @@ def _filters_of(options: Options) -> dict[str, Any]:
 
 def _refuse_reading(options: Options) -> None:
     """Refuse options about how lines are read. Raises UsageError."""
-    if options != replace(Options(tz=options.tz, now=options.now), **_filters_of(options)):
+    plain = Options(tz=options.tz, now=options.now, workers=options.workers, cluster=options.cluster)
+    if options != replace(plain, **_filters_of(options)):
         raise UsageError("how the lines of summaries are read is decided", "leave options such as --format out")
 
 
@@ -560,7 +431,7 @@ def diff(
     files = [None if made or archive else _summaries(one) for one, made in zip((before, after), loaded, strict=True)]
     if all(one or two for one, two in zip(loaded, files, strict=True)) and not all(loaded):
         _refuse_reading(options)
-    if all(loaded) and replace(options, now=None) != Options():
+    if all(loaded) and replace(options, now=None, workers=1, cluster=None) != Options():
         raise UsageError("both sides are saved reports, so how lines are read is decided", "leave these options out")
     if archive is not None and (options.since or options.until):
         raise UsageError("both sides are stretches of time already", "leave --since and --until out")
@@ -624,13 +495,11 @@ def read(
     if unknown:
         raise UsageError(f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}")
 
-    def rows_of(rows: pl.DataFrame, source: str, first_line: int) -> pl.DataFrame:
-        place = pl.col("line").cast(pl.Int64) + first_line
-        chosen = schema.owned(rows.select(*columns, "line"))
-        return chosen.sort("line").select(*columns, pl.lit(source).alias("source"), place.alias("line"))
-
-    job = _job(options, frozenset(columns), rows_of, rejects is not None, counts)
-    return _frames(sources, job, listener, interrupt, rejects)
+    held = counts if counts is not None else Counts()
+    work = RowsWork(tuple(columns))
+    job_of(options, work.needs, work.work, rejects is not None)  # raises before the first row is asked for
+    found = _results(sources, options, work, held, listener or _Strict(), interrupt, rejects)
+    return (frame for frame in found if frame.height)
 
 
 def search(
@@ -675,7 +544,7 @@ def search(
     columns = schema.COLUMNS if rows else ()
     searcher = Searcher(wanted, filters.expression() is not None, columns, context, shown)
     work = LineWork(searcher.look, searcher.reads)
-    job = _job(options, frozenset({"timestamp", *columns}), work, False, counts)
+    job = job_of(options, frozenset({"timestamp", *columns}), work, False, counts)
     parts = _run(names, job, listener or _Strict(), interrupt, None)
     yield from find.in_logs(parts, searcher, findings, at_once=[*map(str, names)] in ([], ["-"]))
 
@@ -836,14 +705,6 @@ def add(
     return added
 
 
-def _frames(
-    sources: Any, job: Job[pl.DataFrame], listener: Any, interrupt: Any, rejects: Any
-) -> Iterator[pl.DataFrame]:
-    for part, _ in _run(sources, job, listener or _Strict(), interrupt, rejects):
-        if part.result is not None and part.result.height:
-            yield part.result
-
-
 class _Strict(Silence):
     def problem(self, error: SourceError) -> None:
         raise error
@@ -883,30 +744,29 @@ def _check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: i
         raise UsageError("--max-endpoints must be at least 1")
 
 
-def _job(
-    options: Options,
-    needs: frozenset[str],
-    work: Callable[[pl.DataFrame, str, int], Result] | LineWork[Result],
-    keep_rejected: bool,
-    counts: Counts | None = None,
-) -> Job[Result]:
-    filters = options.filters()
-    return Job(
-        options.reading(needs | filters.needs),
-        filters,
-        work,
-        options.chosen_format(),
-        Path(options.formats_dir) if options.formats_dir else None,
-        keep_rejected,
-        counts=counts or Counts(),
-    )
-
-
 def _run(sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any) -> Iterator[Any]:
     listener = listener or Silence()
+    yield from run(_found(sources, job.counts, listener), job, listener, interrupt=interrupt, rejects=rejects)
+
+
+def _results(
+    sources: Any,
+    options: Options,
+    work: Work,
+    counts: Counts,
+    listener: Listener | None,
+    interrupt: Interrupt | None,
+    rejects: Callable[[list[bytes]], None] | None,
+) -> Iterator[Any]:
+    listener = listener or Silence()
+    found = _found(sources, counts, listener)
+    yield from results(found, options, work, counts, listener, interrupt=interrupt, rejects=rejects)
+
+
+def _found(sources: Any, counts: Counts, listener: Listener) -> list[Source]:
     names = [sources] if isinstance(sources, str | Path) else list(sources)
     found, problems = discover([str(name) for name in names])
     for problem in problems:
-        job.counts.failed(problem)
+        counts.failed(problem)
         listener.problem(problem)
-    yield from run(found, job, listener, interrupt=interrupt, rejects=rejects)
+    return found

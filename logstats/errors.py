@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import unicodedata
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 
 class ExitCode(IntEnum):
@@ -71,6 +71,16 @@ class LogstatsError(Exception):
         super().__init__(what)
         self.what = what
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross processes whatever their constructor takes."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[LogstatsError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> LogstatsError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(LogstatsError):

@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
 BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"expressions", "inputs", "formats", "summaries", "filters", "endpoints"}
-ABOVE = SIDE | {"pipeline"}
+ABOVE = SIDE | {"pipeline", "options"}
 TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients", "scale"}
 MAY_IMPORT = {
     "": {
@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "formats": BOTTOM,
         "summaries": BOTTOM,
         "pipeline": SIDE,
+        "options": SIDE | {"pipeline"},
         "scale": ABOVE,
         "archive": ABOVE,
         "reports": ABOVE | {"archive"},  # how an archive is shown
@@ -54,7 +55,7 @@ MAY_IMPORT = {
         "api": TOP | {"explain"},
         "manual": TOP,
         "cli": TOP | {"api", "explain", "manual"},
-        "logstats": {"errors", "api", "reports"},  # __init__ hands on what they define
+        "logstats": {"errors", "api", "options", "reports"},  # __init__ hands on what they define
         "__main__": {"cli"},
     },
     "formats": {

@@ -88,8 +88,8 @@ def test_chunks_are_whole_lines_in_order(
     path = tmp_path_factory.mktemp("chunks") / "a.log"
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("logstats.inputs.chunks._HEAD", head)
-        patch.setattr("logstats.inputs.chunks._SOON", soon)
+        patch.setattr("logstats.inputs.chunks.HEAD", head)
+        patch.setattr("logstats.inputs.chunks.SOON", soon)
         chunks = read(path, target=target)
     assert b"".join(chunk for chunk, _, _ in chunks) == data
     line, offset = 1, 0

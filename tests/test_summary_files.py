@@ -110,7 +110,7 @@ def test_small_pieces_are_the_same_report(
 
     whole = logstats.report(SAMPLE, now=NOW, by=["user_agent"], over_time=True)
     monkeypatch.setattr(condense, "ROWS", 0)
-    monkeypatch.setattr("logstats.inputs.chunks._HEAD", 20_000)
+    monkeypatch.setattr("logstats.inputs.chunks.HEAD", 20_000)
     chunks_of(20_000)
     made = summary_of(tmp_path, "a", SAMPLE, by=["user_agent"])
     assert logstats.merge(made, now=NOW, by=["user_agent"], over_time=True).to_json() == whole.to_json()

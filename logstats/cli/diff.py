@@ -15,7 +15,7 @@ from logstats.errors import ExitCode, UsageError
 OUTPUTS = ("table", "json", "markdown")
 
 
-@shared.command(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS, shared.WORKERS)
 def diff(
     sides: Annotated[
         list[str] | None,

@@ -101,8 +101,8 @@ def detect(
 ) -> int:
     """Which format a log has: all that can read its first lines, best first, with what each makes of a line."""
     from logstats import explain
-    from logstats.api import Options
     from logstats.inputs import discover
+    from logstats.options import Options
 
     zone = Options(tz=tz).zone()
     known = _known(formats_dir)
@@ -147,9 +147,9 @@ def test(
     Exits with 4 if a line was rejected, with 5 if none could be read.
     """
     from logstats import explain
-    from logstats.api import Options
     from logstats.formats.wrappers.stack import parse
     from logstats.inputs import discover
+    from logstats.options import Options
 
     options = Options(tz=tz)
     stacks = parse(name, _known(formats_dir))

@@ -55,8 +55,9 @@ def merge(
     messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
+    from logstats.options import Options
 
-    chosen = api.Options(tz=given["tz"], since=given["since"], until=given["until"])
+    chosen = Options(tz=given["tz"], since=given["since"], until=given["until"])
     messages.options_read(chosen)
     moment = shared.moment(chosen)
     reachable(out, moment)

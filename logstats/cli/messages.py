@@ -11,10 +11,9 @@ from logstats.errors import ExitCode, LogstatsError, SourceError, gravest
 from logstats.reports.printable import printable
 
 if TYPE_CHECKING:
-    from logstats.api import Options
     from logstats.formats.detection.detect import Detected
-    from logstats.inputs import ChunkReader
-    from logstats.pipeline import Counts
+    from logstats.options import Options
+    from logstats.pipeline import Counts, Reading
 
 
 class Messages:
@@ -28,7 +27,7 @@ class Messages:
         self._shows = (terminal if progress is None else progress and terminal) and not quiet
         self._bar: Any = None
         self._task: Any = None
-        self._source: object = None
+        self._source: Reading | None = None
         self._hinted = self._reading = False
         self._began = time.monotonic()
 
@@ -71,7 +70,7 @@ class Messages:
         self.codes.add(error.exit_code)
         self.error(error)
 
-    def progress(self, reader: ChunkReader | None, counts: Counts) -> None:
+    def progress(self, reader: Reading | None, counts: Counts) -> None:
         """Bytes, lines per second and the time left, on a terminal."""
         if not self._reading:
             self._reading = True
@@ -94,7 +93,7 @@ class Messages:
             )
             self._bar.start()
         rate = f"{counts.lines / (time.monotonic() - self._began):,.0f} lines/s"
-        if reader is not self._source:
+        if self._source is None or reader.source.name != self._source.source.name:
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._source = reader

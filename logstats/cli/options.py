@@ -27,7 +27,7 @@ from logstats import allocators
 from logstats.errors import LogstatsError, UsageError
 
 if TYPE_CHECKING:
-    from logstats.api import Options
+    from logstats.options import Options
 
 SharedOptions = Mapping[str, Any]
 SHARED: Final[SharedOptions] = MappingProxyType({})  # stands where `command` puts the shared options
@@ -193,6 +193,27 @@ FILTERS: Final[Group] = (
         "Only what this holds of: 'status >= 500 and client_ip in 10.0.0.0/8', 'duration > 2s'; repeatable.",
     ),
 )
+WORKERS: Final[Group] = (
+    Shared(
+        int | None,
+        Option(
+            "--workers N",
+            "Processes that read; as many as pay if not given.",
+            READING_PANEL,
+            least=1,
+            yields_to=["archive", "cluster"],
+        ),
+    ),
+    Shared(
+        str | None,
+        Option(
+            "--cluster URL",
+            "Read on a Dask cluster: tcp://SCHEDULER:8786.",
+            READING_PANEL,
+            yields_to=["archive", "workers"],
+        ),
+    ),
+)
 _BY_NAME: Final = {shared.name: shared.option for shared in (*READING, *FILTERS)}
 
 # Those that commands name in their signatures, where the default stands, too.
@@ -339,7 +360,7 @@ def words(values: Sequence[str] | None) -> tuple[str, ...]:
 
 def reading_options(given: Mapping[str, Any]) -> Options:
     """The library's options from those that a command `command`."""
-    from logstats.api import Options
+    from logstats.options import Options
 
     listed = ("status", "method", "exclude_status", "exclude_method")
     globs = ("path", "host", "exclude_path", "exclude_host", "where")  # may hold a comma
@@ -349,6 +370,10 @@ def reading_options(given: Mapping[str, Any]) -> Options:
     values |= {name: given[name] or () for name in globs if name in given}
     values["routes"] = given["route"] or ()
     values["unit"] = given["unit"] or ()
+    if "workers" in given:
+        if given["workers"] and given["cluster"]:
+            raise UsageError("--workers and --cluster exclude each other", "give one of the two")
+        values["workers"] = given["workers"] or 0
     return Options(**values, templates=not given["no_templates"])
 
 

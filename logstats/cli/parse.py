@@ -11,7 +11,7 @@ from logstats.cli.output import destination
 from logstats.errors import ExitCode, UsageError
 
 
-@shared.command(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS, shared.WORKERS)
 def parse(
     sources: shared.Sources = None,
     given: shared.SharedOptions = shared.SHARED,

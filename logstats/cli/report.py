@@ -17,12 +17,12 @@ from logstats.reports.view import Compared
 from logstats.summaries.names import USER_KEYS
 
 if TYPE_CHECKING:
-    from logstats.api import Options
+    from logstats.options import Options
     from logstats.pipeline import Interrupt
     from logstats.reports.model import Report
 
 
-@shared.command(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS, shared.WORKERS)
 def report(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,

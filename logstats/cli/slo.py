@@ -12,7 +12,7 @@ from logstats.errors import ExitCode, UsageError
 OUTPUTS = ("table", "json", "markdown")
 
 
-@shared.command(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS, shared.WORKERS)
 def slo(
     sources: shared.Sources = None,
     policy: Annotated[

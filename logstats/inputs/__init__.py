@@ -6,14 +6,16 @@
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.
 """
 
-from logstats.inputs.chunks import LINES, Chunk, ChunkReader, OpenFile
+from logstats.inputs.chunks import HEAD, LINES, SOON, Chunk, ChunkReader, OpenFile
 from logstats.inputs.discover import discover
 from logstats.inputs.endless import Endless, Following, follow
 from logstats.inputs.follower import Arrived, Begin, Follower
 from logstats.inputs.source import Digest, Source, Start
 
 __all__ = [
+    "HEAD",
     "LINES",
+    "SOON",
     "Arrived",
     "Begin",
     "Chunk",

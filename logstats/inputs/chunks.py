@@ -23,8 +23,8 @@ MAX_LINE: Final = 4 << 20  # no server takes a request of a hundredth of it; rea
 LINES: Final = 400_000  # of a chunk; a line of a log has 100 bytes and more
 KEPT: Final = 4 << 10  # of a line longer than that
 _PIPE: Final = 1 << 20  # bytes that are read at once of a pipe,
-_HEAD: Final = 2 << 20  # of the beginning of a file, and of a compressed one
-_SOON: Final = 64 << 10  # behind a chunk of a file, in which the end of a line is looked for
+HEAD: Final = 2 << 20  # of the beginning of a file, and of a compressed one
+SOON: Final = 64 << 10  # behind a chunk of a file, in which the end of a line is looked for
 _F_SETPIPE_SZ: Final = 1031  # Linux: a pipe that holds more takes fewer switches between its ends
 
 
@@ -147,10 +147,15 @@ class ChunkReader:
                 self._eager = file.pipe
                 before = self._start.offset
                 first = not before
+                by_line = None
+                if isinstance(file, OpenFile) and not file.pipe:
+                    by_line = partial(file.read_lines, self._target)
                 if before and isinstance(file, OpenFile) and file.seek(before):
                     before = 0
-                lines = isinstance(file, OpenFile) and not file.pipe and partial(file.read_lines, self._target)
-                for piece in pieces(file.read, _PIPE if file.pipe else _HEAD, lines or None):
+                    read = iter(by_line or partial(file.read, _PIPE), b"")  # in the middle of a plain file
+                else:
+                    read = pieces(file.read, _PIPE if file.pipe else HEAD, by_line)
+                for piece in read:
                     if first:
                         _refuse_binary(piece, self.source.name)
                         first = False
@@ -201,6 +206,7 @@ class OpenFile:
         self._own = source.path is not None
         self._fd = os.open(source.path, os.O_RDONLY) if source.path is not None else sys.stdin.fileno()
         self.read_bytes = 0
+        self._left = sys.maxsize if source.stop is None else source.stop
         self.pipe = not stat.S_ISREG(os.fstat(self._fd).st_mode)
         if self.pipe and sys.platform == "linux":
             import fcntl
@@ -210,14 +216,15 @@ class OpenFile:
 
     def read(self, size: int) -> bytes:
         """The available bytes, at most so many; b"" at the end."""
-        data = os.read(self._fd, size)
+        data = os.read(self._fd, min(size, self._left))
         self.read_bytes += len(data)
+        self._left -= len(data)
         return data
 
     def read_lines(self, size: int) -> bytes:
         """At least `size` bytes, or all that are left; to the end of a line if one is near, which saves a copy."""
         place = os.lseek(self._fd, 0, os.SEEK_CUR)
-        end = os.pread(self._fd, _SOON, place + size).find(b"\n") + 1
+        end = os.pread(self._fd, SOON, place + size).find(b"\n") + 1
         return self.read(size + end)
 
     def seek(self, offset: int) -> bool:
@@ -225,6 +232,7 @@ class OpenFile:
         if self.pipe or compression(os.pread(self._fd, 6, 0)):
             return False
         self.read_bytes = os.lseek(self._fd, offset, os.SEEK_SET)
+        self._left -= offset
         return True
 
     def close(self) -> None:

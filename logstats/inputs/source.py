@@ -21,6 +21,8 @@ class Source:
     """Seconds since 1970; None for a pipe."""
     start: Start | None = None
     """Where to begin, if not at its beginning."""
+    stop: int | None = None
+    """Where to end, in bytes of a plain file, if not at its end."""
 
 
 class Digest(Protocol):
@@ -48,6 +50,9 @@ class Start:
     `digest` is that of everything before, and goes on; the last line is left if it lacks its newline, unless `final`.
     `format` is how the source is written, as `--format` takes it, if that is known, `directives` are the W3C directives
     in force. `opened` is read instead of opening the source, from its beginning.
+
+    For one of several parts of a source, `certain` says that the format is known, also one that was asked for, and
+    `looks` what was tried on lines of the parts before.
     """
 
     offset: int = 0
@@ -57,3 +62,5 @@ class Start:
     format: str | None = None
     directives: str = ""
     opened: Opened | None = None
+    certain: bool = False
+    looks: object = None  # formats.detection.unread.Looks

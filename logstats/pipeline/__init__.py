@@ -8,10 +8,10 @@ filters. Begin with `loop.run`.
 
 from logstats.pipeline.chunk_task import SAMPLE_TEXT, UNKNOWN, Part
 from logstats.pipeline.counts import SAMPLES, Counts, SourceState
-from logstats.pipeline.format_chooser import context_of, sample_lines
+from logstats.pipeline.format_chooser import FormatChooser, context_of, sample_lines
 from logstats.pipeline.interrupt import Interrupt
-from logstats.pipeline.job import CHUNK, WORKERS, Job, Lines, LineWork
-from logstats.pipeline.listener import Listener, Silence
+from logstats.pipeline.job import CHUNK, WORKERS, Job, Lines, LineWork, Result
+from logstats.pipeline.listener import Listener, Reading, Silence
 from logstats.pipeline.loop import run
 
 __all__ = [
@@ -21,12 +21,15 @@ __all__ = [
     "UNKNOWN",
     "WORKERS",
     "Counts",
+    "FormatChooser",
     "Interrupt",
     "Job",
     "LineWork",
     "Lines",
     "Listener",
     "Part",
+    "Reading",
+    "Result",
     "Silence",
     "SourceState",
     "context_of",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from logstats.errors import SourceError
+from logstats.formats.detection.unread import Left
 from logstats.formats.wrappers.stack import names_of
 
 SAMPLES: Final = 3  # rejected lines shown per reason
@@ -21,6 +22,7 @@ class SourceState:
     bytes: int = 0
     unfinished: int = 0  # bytes of a last line that lacks its newline and was not read
     problem: SourceError | None = None
+    left: Left | None = None  # for the next part of the source, if it is read in parts
 
     @property
     def formats(self) -> list[str]:
@@ -56,8 +58,16 @@ class Counts:
         self.sources.append(SourceState(problem.source, problem=problem))
         self.unopened += 1
 
-    def add(self, other: Counts) -> None:
-        """Add the counts of the lines that come next, as if all had been read at once."""
+    def add(self, other: Counts, *, goes_on: bool = False) -> None:
+        """Add the counts of the lines that come next, as if all had been read at once. If it `goes_on`, their first
+        source is a further part of the last one; its line numbers count from the beginning of that."""
+        if goes_on:
+            whole, part = self.sources[-1], other.sources[0]
+            whole.lines += part.lines
+            whole.bytes += part.bytes
+            whole.unfinished += part.unfinished
+            whole.format, whole.problem = part.format, part.problem or whole.problem
+            other.sources = other.sources[1:]
         for name in ("lines", "requests", "events", "rejected", "filtered", "ignored"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for mine, theirs in ((self.invalid, other.invalid), (self.reasons, other.reasons)):

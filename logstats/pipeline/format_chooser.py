@@ -38,8 +38,11 @@ class FormatChooser(Generic[Result]):
 
     def given(self, source: Source) -> StackReader | None:
         """The reader of a source whose format needs no detection."""
-        if source.start is not None and source.start.format and not self._job.format:
-            return self.reader(parse(source.start.format, self.known()))
+        start = source.start
+        if start is not None and start.format and (start.certain or not self._job.format):
+            return self.reader(parse(start.format, self.known()))
+        if start is not None and start.certain and self._job.format:
+            return self.reader(self._job.format)
         asked = self._job.format
         # For a single format, detection finds the wrappers around it.
         return self.reader(asked) if asked and (len(asked) > 1 or asked[0].wrappers) else None

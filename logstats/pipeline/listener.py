@@ -6,8 +6,19 @@ from typing import Protocol
 
 from logstats.errors import SourceError
 from logstats.formats.detection.detect import Detected
-from logstats.inputs import ChunkReader
+from logstats.inputs import Source
 from logstats.pipeline.counts import Counts
+
+
+class Reading(Protocol):
+    """How far a source is read, in bytes on disk; `total_bytes` is None if that is not known."""
+
+    @property
+    def source(self) -> Source: ...
+    @property
+    def total_bytes(self) -> int | None: ...
+    @property
+    def read_bytes(self) -> int: ...
 
 
 class Listener(Protocol):
@@ -18,7 +29,7 @@ class Listener(Protocol):
     def format_unknown(self, source: str) -> None: ...
     def note(self, source: str, text: str) -> None: ...
     def problem(self, error: SourceError) -> None: ...
-    def progress(self, reader: ChunkReader | None, counts: Counts) -> None: ...
+    def progress(self, reader: Reading | None, counts: Counts) -> None: ...
 
 
 class Silence:
@@ -39,5 +50,5 @@ class Silence:
     def problem(self, error: SourceError) -> None:
         """Do nothing."""
 
-    def progress(self, reader: ChunkReader | None, counts: Counts) -> None:
+    def progress(self, reader: Reading | None, counts: Counts) -> None:
         """Do nothing."""

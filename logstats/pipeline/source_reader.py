@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Generic
 
-from logstats.formats.detection.unread import Further
+from logstats.formats.detection.unread import Further, Looks
 from logstats.formats.wrappers import partial_lines
 from logstats.formats.wrappers.stack import name_of
 from logstats.inputs import Chunk, Source, Start
@@ -49,7 +49,9 @@ class SourceReader(Generic[Result]):
             self.state.format = self._reader.name if self._reader else None
             if self._job.format is None:
                 stacks = self._reader.stacks if self._reader else ()
-                self._further = Further(stacks, self._formats.detector, self._formats.further)
+                looks = self._source.start.looks if self._source.start else None
+                known = looks if isinstance(looks, Looks) else None
+                self._further = Further(stacks, self._formats.detector, self._formats.further, known)
         context = self._context
         if self._reader is not None and self._reader.directed:
             directives = partial_lines.directives_after(context.directives, chunk.data, self._reader)
@@ -78,7 +80,9 @@ class SourceReader(Generic[Result]):
         return part if batch is unread.batch else task.part(unread.text, batch)
 
     def end(self) -> None:
-        """Report at the end of the source if no format was found for any of its lines."""
+        """Settle, at the end of the source, what its lines leave; report if no format was found for any of them."""
+        if self._further is not None:
+            self.state.left = self._further.left()
         if self._further is not None and self.state.format is None and self._meant:
             self._listener.format_unknown(self._source.name)
 

@@ -1,9 +1,11 @@
-"""One report from many shards: a shard is a few tables that merge, so it can be kept, sent and added up.
+"""One report from many shards: a shard is a few tables that merge, so it can be sent, kept and added up.
 
-`tables` are the tables of a shard, `condense` makes few rows of many. A summary file is one Parquet file: `stored` is
-its schema, `description` what it says of itself, `summarise` makes it with `writer`, `reader` reads it, `merge` adds
-files up.
-May use: pipeline, summaries, inputs, filters. Begin with `tables`, then `merge`.
+`results` reads in this process or in many: `shards` splits the sources, `work` is what a worker does, `processes` and
+`cluster` are where, `run` merges in order.
+A summary file is a shard that is kept: `tables` are what is in it, `condense` makes few rows of many, `stored` is its
+Parquet schema, `description` what it says of itself; `summarise` makes it with `writer`, `reader` reads it, `merge`
+adds files up.
+May use: pipeline, options, summaries, inputs, filters. Begin with `run`, then `tables`.
 """
 
-__all__ = ["description", "merge", "reader", "summarise", "tables"]
+__all__ = ["description", "merge", "reader", "results", "summarise", "tables", "work"]

@@ -51,9 +51,9 @@ class Condenser:
     """Takes pieces in the order of the lines and hands on few, in the same order, whenever there are many rows: memory
     is bounded for an input of any length."""
 
-    def __init__(self, spec: ReportSpec, sink: Sink) -> None:
+    def __init__(self, spec: ReportSpec, sink: Sink, *, bounded: bool = True) -> None:
         self.folded: dict[str, int] = {}  # requests (or events) beyond the bound: by table, or column
-        self._spec, self._sink = spec, sink
+        self._spec, self._sink, self._bounded = spec, sink, bounded
         self._held: dict[Name, Accumulator] = {}
         self._bounds: dict[Name, list[_Bound]] = {}
         self._whole: dict[Name, list[pl.DataFrame]] = {}  # of tables whose shape is not known: as they came
@@ -83,6 +83,8 @@ class Condenser:
                 self.close()
 
     def _bounds_of(self, table: str, of: str | None) -> list[_Bound]:
+        if not self._bounded:
+            return []
         if table == tables.TRAFFIC:
             return [_Bound((name,), HELD_VALUES) for name in tables.TOLD_APART]
         if table == tables.LEVELS:
@@ -96,7 +98,7 @@ class Condenser:
         self._rows = 0
         for name in sorted(self._held, key=lambda one: (tables.TABLES.index(one[0]), one[1] or "")):
             held = self._held[name]
-            table = self._bounded(name, held)
+            table = self._table(name, held)
             held.replace(held.shape.empty())
             if not table.height:
                 continue
@@ -109,7 +111,7 @@ class Condenser:
             self._sink(Piece(*name, pl.concat(frames)))
         self._whole = {}
 
-    def _bounded(self, name: Name, held: Accumulator) -> pl.DataFrame:
+    def _table(self, name: Name, held: Accumulator) -> pl.DataFrame:
         table = held.table()
         folded = False
         for bound in self._bounds[name] if table.height else ():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import BinaryIO, Self
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, Self
 
 import polars as pl
 
@@ -15,6 +15,35 @@ from logstats.scale.tables import Piece
 from logstats.scale.writer import Writer
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryWork:
+    """The pieces of a summary; see `work.Work`."""
+
+    spec: ReportSpec
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The schema columns that are read."""
+        return tables.needs(self.spec)
+
+    def work(self, rows: pl.DataFrame, _source: str, _first_line: int) -> Any:
+        """The pieces of a chunk."""
+        return tables.summarise(rows, self.spec)
+
+    def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]:
+        """The pieces of all chunks together. Nothing is folded: that is done once, for the file."""
+        pieces: list[Piece] = []
+        condenser = Condenser(self.spec, pieces.append, bounded=False)
+        for result in results:
+            condenser.add(result)
+        condenser.close()
+        return [pieces], []
+
+    def moved(self, result: Any, _lines: int) -> Any:
+        """The same: summaries know no line numbers."""
+        return result
 
 
 class Summariser:
@@ -33,13 +62,9 @@ class Summariser:
         self._writer.discard()
 
     @property
-    def needs(self) -> frozenset[str]:
-        """The schema columns that `work` reads."""
-        return tables.needs(self._spec)
-
-    def work(self, rows: pl.DataFrame, _source: str, _line: int) -> list[Piece]:
-        """The rows of a chunk as pieces; for a `pipeline.Job`."""
-        return tables.summarise(rows, self._spec)
+    def work(self) -> SummaryWork:
+        """What gives the pieces of lines."""
+        return SummaryWork(self._spec)
 
     def add(self, pieces: Iterable[Piece]) -> None:
         """Add the pieces of the next chunk, or shard."""

@@ -125,6 +125,11 @@ class Keys:
         each = groups.spread(numbered["id"].fill_null(self.OTHER).to_numpy())
         return table.drop(*self.columns, "first").with_columns(as_numbers(each).alias("id"))
 
+    @property
+    def full(self) -> bool:
+        """Whether the cap is reached."""
+        return self._known.height >= self.cap
+
     def restore(self, table: pl.DataFrame) -> pl.DataFrame:
         """The inverse of `number`: the key columns, and `first` for the order in which the keys came, for `id`."""
         *_, last = self.columns

@@ -10,8 +10,9 @@ more for every few megabytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,34 @@ def look(line: str) -> str:
     return _WORD.sub("w", line[:400])[:40]
 
 
+@dataclass(slots=True)
+class Looks:
+    """What detection was run on without success: the looks of lines, and how often it ran."""
+
+    failed: set[str] = field(default_factory=set)
+    runs: int = 0
+
+    def fail(self, looks: Set[str], seen: int) -> bool:
+        """Whether detection is to be run on lines of these looks, `seen` bytes after the beginning of the source. Once
+        it has, they count as failed."""
+        if not looks - self.failed:
+            return False
+        run = self.runs < RUNS + seen // BYTES
+        self.runs += run
+        if len(self.failed) < LOOKS:
+            self.failed |= looks
+        return run
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the lines of a part of a source left for the parts after it: the looks of unread lines, with how many bytes
+    of the source were seen then, and whether they left more than that (`changed`: a stack, or directives)."""
+
+    looks: tuple[tuple[int, frozenset[str]], ...] = ()
+    changed: bool = False
+
+
 class Further:
     """The stacks that were found later in a source, beside those it began with."""
 
@@ -76,14 +105,16 @@ class Further:
         base: Sequence[FormatStack],
         detector: Callable[[], Detector],
         reader: Callable[[FormatStack], StackReader],
+        looks: Looks | None = None,
     ) -> None:
         self.stacks: list[FormatStack] = []
         self.lines: list[int] = []  # for each stack, the first line that it read, as an index in its chunk
         self.readers: list[StackReader] = []
         self.kept_out: list[str] = []  # for each stack, what the user is told of columns that it does not read
         self._base, self._detector, self._reader = base, detector, reader
-        self._failed: set[str] = set()
-        self._runs = 0
+        self._looks = looks or Looks()
+        self._seen: deque[tuple[int, frozenset[str]]] = deque(maxlen=LOOKS)
+        self._known: set[str] = set()
         self._directives = ""
 
     def ready(self) -> tuple[StackReader, ...]:
@@ -109,19 +140,22 @@ class Further:
             context = Context(self._directives, context.modified)
             text = text.within(context)
         batch = with_further(text, batch, self.readers[unread.further :])
-        looks = {look(line) for line in unread.picked}
-        if batch.rejected.height and looks - self._failed and len(self.stacks) < MOST:
-            batch = self._detected(text, batch, [*directives[-2:], *unread.picked], context, seen)
-            if len(self._failed) < LOOKS:
-                self._failed |= looks
+        looks = frozenset(look(line) for line in unread.picked)
+        if batch.rejected.height and looks and len(self.stacks) < MOST:
+            if looks - self._known and len(self._seen) < LOOKS:
+                self._known |= looks
+                self._seen.append((seen, looks))
+            if self._looks.fail(looks, seen):
+                batch = self._detected(text, batch, [*directives[-2:], *unread.picked], context)
         if directives:
             self._directives = in_force(self._directives, "\n".join(directives))
         return batch
 
-    def _detected(self, text: Text, batch: Batch, lines: list[str], context: Context, seen: int) -> Batch:
-        if self._runs >= RUNS + seen // BYTES:
-            return batch
-        self._runs += 1
+    def left(self) -> Left:
+        """What the lines that were read leave for those of the next part of the source."""
+        return Left(tuple(self._seen), bool(self.stacks or self._directives or len(self._seen) == LOOKS))
+
+    def _detected(self, text: Text, batch: Batch, lines: list[str], context: Context) -> Batch:
         for stack, kept_out in self._detector().further(lines, [*self._base, *self.stacks], context):
             left = batch.rejected["line"]
             reader = self._reader(stack)

@@ -1,0 +1,162 @@
+"""How lines are read and which count, as a caller says it; and the job that it makes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from logstats.endpoints import Endpoints, load_openapi
+from logstats.errors import UsageError
+from logstats.expressions import predicates
+from logstats.expressions.times import parse_time
+from logstats.filters import Filters
+from logstats.formats import registry
+from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.model import UNITS
+from logstats.formats.wrappers import stack
+from logstats.formats.wrappers.stack import FormatStack
+from logstats.pipeline import Counts, Job, LineWork, Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How lines are read and which count; the fields are the command line's shared options.
+
+    `format` names a format, `log_format` is a server's own definition (`allow_unknown`: with variables that no server
+    has); without either the format of each source is found out. `tz` is the zone of times without one, and of days.
+    `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
+    `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
+    `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
+    `workers` processes read (0: as many as pay), or those of a Dask `cluster`, named by its scheduler's address.
+    `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
+    """
+
+    format: str | None = None
+    log_format: str | None = None
+    allow_unknown: bool = False
+    formats_dir: str | Path | None = None
+    tz: str = "UTC"
+    app: str | None = None
+    since: str | datetime | None = None
+    until: str | datetime | None = None
+    status: Sequence[str] = ()
+    method: Sequence[str] = ()
+    path: Sequence[str] = ()
+    host: Sequence[str] = ()
+    exclude_status: Sequence[str] = ()
+    exclude_method: Sequence[str] = ()
+    exclude_path: Sequence[str] = ()
+    exclude_host: Sequence[str] = ()
+    where: str | Sequence[str] = ()
+    trust_forwarded: bool = False
+    unit: Sequence[str] = ()
+    routes: Sequence[str] = ()
+    openapi: str | Path | None = None
+    templates: bool = True
+    now: datetime | None = None
+    workers: int = 1
+    cluster: str | None = None
+
+    def filters(self) -> Filters:
+        """The filters, checked. Raises UsageError."""
+        now = self.now or datetime.now(UTC)
+        known = {
+            name: tuple(getattr(self, name))
+            for name in Filters.__dataclass_fields__
+            if name not in ("since", "until", "where")
+        }
+        times = self.times(now)
+        texts = [self.where] if isinstance(self.where, str) else self.where
+        where = tuple((text, predicates.parse(text, times)) for text in texts)
+        filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known, where=where)
+        filters.expression()
+        if filters.since and filters.until and filters.since >= filters.until:
+            raise UsageError("--since is not before --until", "nothing can be in between")
+        return filters
+
+    def _moment(self, time: str | datetime | None, now: datetime) -> datetime | None:
+        if isinstance(time, datetime):
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
+        return None if time is None else parse_time(time, self.zone(), now)
+
+    def times(self, now: datetime | None = None) -> Callable[[str], datetime]:
+        """What reads a time as people write it."""
+        return partial(parse_time, zone=self.zone(), now=now or self.now or datetime.now(UTC))
+
+    def zone(self) -> str:
+        """The zone's name, checked. Raises UsageError."""
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(self.tz)
+        except (KeyError, ValueError, OSError):
+            raise UsageError(
+                f"no time zone is called {self.tz!r}", "write a name such as Europe/Berlin, or UTC"
+            ) from None
+        return self.tz
+
+    def chosen_format(self) -> tuple[FormatStack, ...] | None:
+        """The format that was asked for, or the stacks. Raises FormatError."""
+        if self.format and self.log_format:
+            raise UsageError("--format and --log-format exclude each other", "give one of the two")
+        if self.log_format:
+            from logstats.formats.log_format.compile import compile_log_format
+
+            return (FormatStack(compile_log_format(self.log_format, allow_unknown=self.allow_unknown)),)
+        if self.allow_unknown:
+            raise UsageError("--allow-unknown is about variables of --log-format", "give that, too")
+        known = registry.formats(Path(self.formats_dir) if self.formats_dir else None)
+        return tuple(stack.parse(self.format, known)) if self.format else None
+
+    def reading(self, wanted: frozenset[str]) -> ReadOptions:
+        """How lines are read. Raises RouteError."""
+        return ReadOptions(
+            Endpoints(self.all_routes(), templates=self.templates),
+            wanted=wanted,
+            zone=self.zone(),
+            app=self.app,
+            trust_forwarded=self.trust_forwarded,
+            units=self.units(),
+        )
+
+    def all_routes(self) -> list[str]:
+        """The routes, and those of the OpenAPI document. Raises RouteError."""
+        return [*self.routes, *(load_openapi(self.openapi) if self.openapi else ())]
+
+    def units(self) -> dict[str, str]:
+        """The units of durations that were given, by field. Raises UsageError."""
+        found: dict[str, str] = {}
+        for text in self.unit:
+            name, _, unit = text.rpartition("=")
+            if not name or unit not in UNITS:
+                raise UsageError(
+                    f"--unit {text}: this is no field and its unit",
+                    f"write the field, = and one of {', '.join(UNITS)}: --unit duration=ms",
+                )
+            found[name] = unit
+        return found
+
+
+def job_of(
+    options: Options,
+    needs: frozenset[str],
+    work: Callable[[pl.DataFrame, str, int], Result] | LineWork[Result],
+    keep_rejected: bool,
+    counts: Counts | None = None,
+) -> Job[Result]:
+    """The job of a run with these options. Raises UsageError, FormatError and RouteError."""
+    filters = options.filters()
+    return Job(
+        options.reading(needs | filters.needs),
+        filters,
+        work,
+        options.chosen_format(),
+        Path(options.formats_dir) if options.formats_dir else None,
+        keep_rejected,
+        counts=counts or Counts(),
+    )

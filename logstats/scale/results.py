@@ -1,0 +1,56 @@
+"""Where lines are read: in this process, in several, or on a cluster. The results are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from logstats.inputs import Source
+from logstats.options import Options
+from logstats.pipeline import Counts, Interrupt, Listener, run
+from logstats.scale import processes
+from logstats.scale.run import Executor, Rejects, run_shards
+from logstats.scale.shards import LARGEST, shards, size_of
+from logstats.scale.work import RowsWork, Task, Work
+
+PAYS: Final = 512 << 20  # bytes of lines for each process: starting one takes as long as reading a tenth of it
+_WHOLE: Final = 48 << 20  # bytes of a shard whose rows or rejected lines come back as they are
+
+
+def results(
+    sources: Sequence[Source],
+    options: Options,
+    work: Work,
+    counts: Counts,
+    listener: Listener,
+    *,
+    interrupt: Interrupt | None = None,
+    rejects: Rejects | None = None,
+) -> Iterator[Any]:
+    """What is made of the lines of some sources, in order; `counts` are complete when the last result is taken."""
+    task = Task(work, options, rejects is not None)
+    executor = _executor(sources, options)
+    if executor is None:
+        for part, _ in run(sources, task.job(counts), listener, interrupt=interrupt, rejects=rejects):
+            if part.result is not None:
+                yield part.result
+        return
+    # A time such as 2h is that of this moment, for all shards.
+    fixed = replace(options, now=options.now or datetime.now(UTC), workers=1, cluster=None)
+    job = task.job(Counts())
+    task = replace(task, options=fixed, chunk=job.chunk, threads=1)
+    whole = isinstance(work, RowsWork) or rejects is not None
+    cut = shards(sources, job, executor.workers, largest=_WHOLE if whole else LARGEST)
+    yield from run_shards(cut, task, executor, counts, listener, interrupt=interrupt, rejects=rejects)
+
+
+def _executor(sources: Sequence[Source], options: Options) -> Executor | None:
+    """Where shards are read; None for this process alone."""
+    if options.cluster:
+        from logstats.scale.cluster import Cluster
+
+        return Cluster(options.cluster)
+    workers = options.workers or min(processes.cores() // 2, size_of(sources) // PAYS)
+    return processes.Processes(workers) if workers > 1 else None

@@ -1,0 +1,193 @@
+"""What a worker does with a shard: read it, and give back what it is made of.
+
+What crosses processes is data: a `Task` and the sources of a shard in, an `Outcome` out. `read` runs in any process, on
+any machine that has the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+import polars as pl
+
+from logstats import __version__, schema
+from logstats.errors import LogstatsError, SourceError
+from logstats.formats.detection.detect import Detected
+from logstats.inputs import Source
+from logstats.options import Options, job_of
+from logstats.pipeline import WORKERS, Counts, Job, Silence, run
+from logstats.summaries import indicators, statistics
+from logstats.summaries.indicators import INDICATORS, Indicator
+from logstats.summaries.ranking import Ranking
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.statistics import Statistics
+
+HELD: Final = 10  # times as many keys as a report holds: which ones it keeps is known when all shards are merged
+
+
+class Work(Protocol):
+    """What is made of lines. A result of few lines, and the results of many, are of one type, and add up alike."""
+
+    @property
+    def needs(self) -> frozenset[str]: ...
+    def work(self, rows: pl.DataFrame, source: str, first_line: int) -> Any: ...
+    def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]: ...
+    def moved(self, result: Any, lines: int) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWork:
+    """The summaries of a report."""
+
+    spec: ReportSpec
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The schema columns that are read."""
+        return statistics.needs(self.spec)
+
+    def work(self, rows: pl.DataFrame, _source: str, _first_line: int) -> Any:
+        """The summaries of a chunk."""
+        return statistics.summarise(rows, self.spec)
+
+    def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]:
+        """The summaries of all chunks together, and what has to be said of them."""
+        spec = replace(self.spec, max_endpoints=HELD * self.spec.max_endpoints)
+        held = Statistics(spec)
+        for result in results:
+            held.add(result)
+        condensed = list(held.condense())
+        said = []
+        for name, state in held.states.items():
+            if isinstance(state, Ranking) and (over := state.folded()):
+                said.append(f"{over:,} requests of {name} beyond {spec.max_endpoints:,} count as {schema.OTHER}")
+        return condensed, said
+
+    def moved(self, result: Any, _lines: int) -> Any:
+        """The same: summaries know no line numbers."""
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorWork:
+    """Good and all requests of objectives."""
+
+    wanted: tuple[Indicator, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The schema columns that are read."""
+        return indicators.needs(self.wanted)
+
+    def work(self, rows: pl.DataFrame, _source: str, _first_line: int) -> Any:
+        """INDICATORS of a chunk."""
+        requests = rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows
+        return indicators.summarise(requests, dict(enumerate(self.wanted)))
+
+    def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]:
+        """INDICATORS of all chunks together."""
+        return [INDICATORS.merge([INDICATORS.empty(), *results])], []
+
+    def moved(self, result: Any, _lines: int) -> Any:
+        """The same: indicators know no line numbers."""
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class RowsWork:
+    """The rows themselves, with their sources and line numbers."""
+
+    columns: tuple[str, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The schema columns that are read."""
+        return frozenset(self.columns)
+
+    def work(self, rows: pl.DataFrame, source: str, first_line: int) -> Any:
+        """The rows of a chunk, in order."""
+        place = pl.col("line").cast(pl.Int64) + first_line
+        chosen = schema.owned(rows.select(*self.columns, "line"))
+        return chosen.sort("line").select(*self.columns, pl.lit(source).alias("source"), place.alias("line"))
+
+    def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]:
+        """The same frames."""
+        return results, []
+
+    def moved(self, result: Any, lines: int) -> Any:
+        """The rows, so many lines further down."""
+        return result.with_columns(pl.col("line") + lines) if lines else result
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to do with each shard, as data. `threads` parse, in chunks of so many bytes (0: as always)."""
+
+    work: Work
+    options: Options
+    keep_rejected: bool = False
+    chunk: int = 0
+    threads: int = WORKERS
+    version: str = __version__
+
+    def job(self, counts: Counts) -> Job[Any]:
+        """The job of a shard."""
+        made = job_of(self.options, self.work.needs, self.work.work, self.keep_rejected, counts)
+        return replace(made, chunk=self.chunk or made.chunk, workers=self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a shard is made of, in the order of its lines; `events` are what a listener is to be told."""
+
+    results: list[Any]
+    counts: Counts
+    events: list[tuple[Any, ...]]
+    rejected: list[bytes]
+
+
+@dataclass(slots=True)
+class Recorder(Silence):
+    """A listener that writes down what it is told, for one in another process."""
+
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def format_found(self, source: str, found: Detected) -> None:
+        """Record it."""
+        self.events.append(("format_found", source, found))
+
+    def format_added(self, source: str, name: str, line: int) -> None:
+        """Record it."""
+        self.events.append(("format_added", source, name, line))
+
+    def format_unknown(self, source: str) -> None:
+        """Record it."""
+        self.events.append(("format_unknown", source))
+
+    def note(self, source: str, text: str) -> None:
+        """Record it."""
+        self.events.append(("note", source, text))
+
+    def problem(self, error: SourceError) -> None:
+        """Record it."""
+        self.events.append(("problem", error))
+
+
+def read(task: Task, sources: Sequence[Source]) -> Outcome:
+    """Read a shard. Raises what the options raise, and LogstatsError in a process of another version."""
+    if task.version != __version__:
+        raise LogstatsError(
+            f"a worker has logstats {__version__}, and the report is made by {task.version}",
+            "install the same version on all of them",
+        )
+    recorder, counts = Recorder(), Counts()
+    results, rejected = [], list[bytes]()
+    keep = rejected.extend if task.keep_rejected else None
+    for part, _ in run(sources, task.job(counts), recorder, rejects=keep):
+        if part.result is not None:
+            results.append(part.result)
+    condensed, said = task.work.condense(results)
+    counts.notes += [f"{sources[0].name}: {text}" for text in said]
+    return Outcome(condensed, counts, recorder.events, rejected)

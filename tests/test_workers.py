@@ -1,0 +1,350 @@
+"""Shards: read anywhere and merged in order, they give what one process gives, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from program import invoke
+
+import logstats
+from logstats.errors import LogstatsError, SourceError
+from logstats.inputs import discover
+from logstats.options import Options
+from logstats.pipeline import Counts, Interrupt, run
+from logstats.scale import processes
+from logstats.scale.run import Here, run_shards
+from logstats.scale.shards import shards
+from logstats.scale.work import Recorder, ReportWork, RowsWork, Task, read
+from logstats.summaries.spec import ReportSpec
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "sample_logs" / "combined_time.log"
+NOW = datetime(2025, 1, 18, tzinfo=UTC)
+COLUMNS = ("timestamp", "path", "status", "duration_ms", "message")
+
+
+@contextmanager
+def small_chunks(chunk: int) -> Iterator[None]:
+    """Chunks and shards of a few lines, of files of a few lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("logstats.inputs.chunks.HEAD", chunk)
+        patch.setattr("logstats.scale.shards.HEAD", chunk)
+        patch.setattr("logstats.scale.shards.SMALLEST", 3 * chunk)
+        yield
+
+
+def whole(task: Task, names: list[str], interrupt: Interrupt | None = None) -> tuple[Any, ...]:
+    """What one process makes of it."""
+    counts, recorder, rejected = Counts(), Recorder(), list[bytes]()
+    parts = run(discover(names)[0], task.job(counts), recorder, rejects=rejected.extend, interrupt=interrupt)
+    results = [part.result for part, _ in parts if part.result is not None]
+    return results, counts, recorder.events, rejected
+
+
+def sharded(task: Task, names: list[str], executor: Any = None, workers: int = 3) -> tuple[Any, ...]:
+    """What shards make of it."""
+    counts, recorder, rejected = Counts(), Recorder(), list[bytes]()
+    cut = shards(discover(names)[0], task.job(Counts()), workers)
+    results = list(run_shards(cut, task, executor or Here(), counts, recorder, rejects=rejected.extend))
+    return results, counts, recorder.events, rejected
+
+
+def comparable(made: tuple[Any, ...]) -> tuple[Any, ...]:
+    results, counts, events, rejected = made
+    rows = pl.concat(results).to_dicts() if results else []
+    for state in counts.sources:
+        state.left = None
+    events = [(name, *(one.name if name == "format_found" and i else one for i, one in enumerate(rest)))
+              for name, *rest in events]  # fmt: skip
+    return rows, repr(counts), [*map(str, events)], rejected
+
+
+COMBINED = [
+    '10.0.0.{i} - - [17/Jan/2025:10:{m:02}:00 +0000] "GET /p{i} HTTP/1.1" 200 {i} "-" "agent" 0.{i:03}',
+    '10.0.0.{i} - - [17/Jan/2025:10:{m:02}:00 +0000] "GET /un"balanced" {i}',
+    "# {i}",
+    "",
+    "\\x16\\x03 garbage {i}",
+    '{{"time":"2025-01-17T10:{m:02}:00Z","method":"GET","path":"/json{i}","status":200,"duration_ms":{i}}}',
+    'level=info ts=2025-01-17T10:{m:02}:00Z msg="started" n={i}',
+    "#Fields: date time c-ip cs-method cs-uri-stem sc-status time-taken",
+    "2025-01-17 10:{m:02}:00 10.0.0.1 GET /w3c 200 {i}",
+]
+WEIGHTS = [60, 3, 1, 1, 3]
+
+
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([5, 5, 6, 7, 9]),
+    st.sampled_from([300, 1000, 5000]),
+    st.sampled_from([None, "combined_time"]),
+)
+@settings(max_examples=12)
+def test_stretches_of_a_file_are_the_file(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, kinds: int, chunk: int, form: str | None
+) -> None:
+    """Whatever lines it has: bad ones, directives, further formats that begin anywhere."""
+    draw = random.Random(seed)
+    log = tmp_path_factory.mktemp("log") / "a.log"
+    begins = draw.randrange(30, 400)
+    lines = []
+    for number in range(400):
+        known = kinds if number > begins else 5
+        weights = (WEIGHTS + [draw.choice([0, 0.3, 5])] * 4)[:known]
+        line = draw.choices(COMBINED[:known], weights)[0]
+        lines.append(line.format(i=number % 250, m=number % 60))
+    log.write_text("\n".join(lines) + "\n" * draw.randrange(2), encoding="utf-8")
+    with small_chunks(chunk):
+        task = Task(RowsWork(COLUMNS), Options(format=form), keep_rejected=True, chunk=chunk)
+        assert comparable(sharded(task, [str(log)])) == comparable(whole(task, [str(log)]))
+
+
+def test_a_file_is_cut_where_chunks_end(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(SAMPLE.read_bytes())
+    with small_chunks(2_000):
+        task = Task(RowsWork(COLUMNS), Options(), chunk=2_000)
+        cut = list(shards(discover([str(log)])[0], task.job(Counts()), 2))
+    assert len(cut) > 5 and [shard.goes_on for shard in cut] == [False, *[True] * (len(cut) - 1)]
+    data, begin = log.read_bytes(), 0
+    for shard in cut:
+        (part,) = shard.sources
+        assert (part.start.offset if part.start else 0) == begin
+        begin = part.stop or len(data)
+        assert data[begin - 1 : begin] == b"\n"
+    assert begin == len(data) == sum(shard.size for shard in cut)
+
+
+def test_what_cannot_be_cut_is_one_shard(tmp_path: Path) -> None:
+    """Compressed files, those with directives, and lines that are logged in parts."""
+    w3c = (
+        "#Fields: date time c-ip cs-method cs-uri-stem sc-status\n" + "2025-01-17 10:00:00 10.0.0.1 GET /a 200\n" * 900
+    )
+    cri = "".join(f"2025-01-17T10:00:00.1Z stdout {'FP'[n % 2]} {line}\n" for n, line in enumerate(
+        SAMPLE.read_text(encoding="utf-8").splitlines()))  # fmt: skip
+    logs = {"w3c.log": w3c.encode(), "cri.log": cri.encode(), "a.gz": gzip.compress(SAMPLE.read_bytes() * 8)}
+    for name, data in logs.items():
+        (tmp_path / name).write_bytes(data)
+        with small_chunks(2_000):
+            task = Task(RowsWork(COLUMNS), Options(), keep_rejected=True, chunk=2_000)
+            cut = list(shards(discover([str(tmp_path / name)])[0], task.job(Counts()), 2))
+            assert [len(shard.sources) for shard in cut] == [1], name
+            assert comparable(sharded(task, [str(tmp_path / name)])) == comparable(whole(task, [str(tmp_path / name)]))
+
+
+@pytest.fixture
+def logs(tmp_path: Path, chunks_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A large plain file, a packed one, one that is cut off, small ones of other formats; and shards of few lines."""
+    large = tmp_path / "large.log"
+    large.write_bytes(b"".join((ROOT / "sample_logs" / "combined_us.log").read_bytes() for _ in range(28)))
+    (tmp_path / "b.log.gz").write_bytes(gzip.compress(SAMPLE.read_bytes() * 3))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(SAMPLE.read_bytes())[:9_000])
+    monkeypatch.setattr("logstats.scale.shards.SMALLEST", 1 << 19)
+    chunks_of(1 << 18)
+    small = [str(ROOT / "sample_logs" / f"{name}.log") for name in ("json", "app", "kv")]
+    return [str(large), str(tmp_path / "b.log.gz"), small[0], str(tmp_path / "cut.gz"), "gone.log", *small[1:]]
+
+
+POLICY = """
+[[objective]]
+name = "answered"
+good = "status < 500 and duration < 300ms"
+target = 99
+[[objective]]
+name = "slowest"
+select = "GET /api*"
+require = "max < 5s"
+"""
+
+
+def test_commands_with_processes_are_as_without(logs: list[str], tmp_path: Path) -> None:
+    """Reports, objectives, rows, rejected lines, conditions, exit codes, and what is said."""
+    (tmp_path / "slo.toml").write_text(POLICY, encoding="utf-8")
+    report = ["report", *logs, "-o", "json", "--by", "client_ip", "--rejects", "REJECTS", "--strict"]
+    report += ["--fail-if", "GET /api*: p95 > 1ms", "--exact-users", "--max-endpoints", "60"]
+    parse = ["parse", *logs, "--since", "2025-01-17T06:00", "--rejects", "REJECTS"]
+    slo = ["slo", *logs, "--policy", str(tmp_path / "slo.toml"), "-o", "json", "--method", "GET"]
+    summary = ["report", *logs, "-o", "summary", "--out", "SUMMARY", "--by", "status"]
+    for arguments in (report, parse, slo, summary):
+        made = []
+        for workers in ("1", "2"):
+            rejects, kept = tmp_path / f"{workers}.rejects", tmp_path / f"{workers}.summary"
+            named = [str({"REJECTS": rejects, "SUMMARY": kept}.get(one, one)) for one in arguments]
+            ran = invoke(*named, "--workers", workers)
+            assert b"Traceback" not in ran.stderr
+            out: Any = ran.stdout
+            if arguments is summary:
+                out = logstats.merge(kept, by=["status"], now=NOW, over_time=True).to_json()
+            elif arguments is not parse:
+                out = json.loads(out) | {"generated_at": ""}
+            made.append((ran.returncode, out, ran.stderr, rejects.read_bytes() if rejects.exists() else b""))
+        assert made[0] == made[1]
+        assert made[0][0] == 1  # gone.log, cut.gz
+
+
+@dataclass(frozen=True, slots=True)
+class DyingWork:
+    """Rows, but the process that makes the first of them ends at once, as often as there are files in a folder."""
+
+    folder: str
+
+    @property
+    def inner(self) -> RowsWork:
+        return RowsWork(COLUMNS)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inner.needs
+
+    def work(self, rows: pl.DataFrame, source: str, first_line: int) -> Any:
+        for marker in Path(self.folder).iterdir():
+            marker.unlink(missing_ok=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.inner.work(rows, source, first_line)
+
+    def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]:
+        return results, []
+
+    def moved(self, result: Any, lines: int) -> Any:
+        return self.inner.moved(result, lines)
+
+
+def dying(tmp_path: Path, times: int) -> Task:
+    folder = tmp_path / "markers"
+    folder.mkdir()
+    for number in range(times):
+        (folder / str(number)).touch()
+    return Task(DyingWork(str(folder)), Options(), keep_rejected=True, chunk=1 << 18)
+
+
+def test_a_worker_that_dies_costs_its_shard(logs: list[str], tmp_path: Path) -> None:
+    task = dying(tmp_path, 1)
+    made = sharded(task, logs, processes.Processes(2))
+    assert not list((tmp_path / "markers").iterdir())
+    assert comparable(made) == comparable(whole(replace(task, work=RowsWork(COLUMNS)), logs))
+
+
+def test_a_shard_whose_workers_die_every_time_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LogstatsError, match=r"combined_time\.log: the process that read it ended 3 times"):
+        sharded(dying(tmp_path, 9), [str(SAMPLE)], processes.Processes(1))
+
+
+def test_an_interrupt_leaves_the_first_lines(logs: list[str]) -> None:
+    interrupt, counts, task = Interrupt(), Counts(), Task(RowsWork(COLUMNS), Options(), chunk=1 << 18)
+    results = run_shards(shards(discover(logs)[0], task.job(Counts()), 2), task, processes.Processes(2), counts,
+                         Recorder(), interrupt=interrupt)  # fmt: skip
+    first = next(results)
+    interrupt.asked = True
+    rows = pl.concat([first, *results])
+    assert counts.interrupted and 0 < rows.height < 28 * 900
+    complete = pl.concat(whole(task, logs)[0])
+    assert rows.equals(complete.head(rows.height))
+
+
+def test_a_stretch_that_cannot_be_read_ends_its_file(logs: list[str]) -> None:
+    """As in one process, what follows is not read."""
+    task = Task(ReportWork(ReportSpec()), Options(), chunk=1 << 18)
+
+    class Failing(Here):
+        def result(self, ticket: Any, until: Callable[[], bool]) -> Any:
+            outcome = super().result(ticket, until)
+            assert outcome is not None
+            if ticket[1][0].start:
+                outcome.counts.sources[0].problem = SourceError(logs[0], "input/output error")
+            return outcome
+
+    _, counts, *_ = sharded(task, logs[:1], Failing())
+    cut = list(shards(discover(logs[:1])[0], task.job(Counts()), 3))
+    assert len(cut) > 4 and cut[1].sources[0].stop == counts.sources[0].bytes
+    assert str(counts.sources[0].problem) == f"{logs[0]}: input/output error"
+
+
+def test_a_worker_of_another_version_is_refused() -> None:
+    task = Task(ReportWork(ReportSpec()), Options(), version="0.0.1")
+    with pytest.raises(LogstatsError, match=r"a worker has logstats .*, and the report is made by 0\.0\.1"):
+        read(task, discover([str(SAMPLE)])[0])
+
+
+def test_beyond_its_bound_a_shard_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(
+        "".join(f"2025-01-17 10:30:00 GET /{'abcdefghijkl'[i]} 200 1ms\n" for i in range(12)), encoding="utf-8"
+    )
+    counts = sharded(Task(ReportWork(ReportSpec(max_endpoints=1)), Options()), [str(tmp_path / "a.log")])[1]
+    assert counts.notes == [f"{tmp_path}/a.log: 2 requests of endpoints beyond 10 count as (other)"]
+
+
+def test_options_that_exclude_each_other(tmp_path: Path) -> None:
+    ran = invoke("report", str(SAMPLE), "--workers", "2", "--cluster", "tcp://127.0.0.1:1")
+    assert ran.returncode == 2 and b"--workers and --cluster exclude each other" in ran.stderr
+    ran = invoke("report", "--archive", str(tmp_path), "--workers", "2")
+    assert ran.returncode == 2 and b"--workers" in ran.stderr
+
+
+@contextmanager
+def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler on this machine, and two workers of it."""
+    pytest.importorskip("distributed")
+    from distributed import Client
+
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    address_file = tmp_path / "scheduler.json"
+    common = ["--scheduler-file", str(address_file), "--no-dashboard"]
+    with ExitStack() as stack, (tmp_path / "dask.log").open("wb") as log:
+
+        def start(what: str, *more: str) -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *common, *more]
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return process
+
+        start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        workers = [start("worker", "--nthreads", "1", "--no-nanny") for _ in range(2)]
+        with Client(scheduler_file=str(address_file), timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            address = client.scheduler_info()["address"]
+        yield address, workers
+
+
+def test_a_cluster_gives_the_same_and_may_lose_a_worker(logs: list[str], tmp_path: Path) -> None:
+    with scheduler(tmp_path) as (address, _):
+        arguments = ("report", *logs, "-o", "json", "--by", "status", "--rejects")
+        made = []
+        for number, where in enumerate((("--workers", "1"), ("--cluster", address))):
+            rejects = tmp_path / str(number)
+            ran = invoke(*arguments, str(rejects), *where)
+            found = json.loads(ran.stdout) | {"generated_at": ""}
+            made.append((ran.returncode, found, ran.stderr, rejects.read_bytes()))
+        assert made[0] == made[1]
+
+        from logstats.scale.cluster import Cluster
+
+        task = dying(tmp_path, 1)
+        assert comparable(sharded(task, logs, Cluster(address))) == comparable(
+            whole(replace(task, work=RowsWork(COLUMNS)), logs)
+        )
+        assert not list((tmp_path / "markers").iterdir())
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("logstats.scale.cluster._CONNECT", 1)
+    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+        ran = invoke("report", str(SAMPLE), "--cluster", address)
+        assert ran.returncode == 1 and b"no scheduler answers" in ran.stderr and b"Traceback" not in ran.stderr
