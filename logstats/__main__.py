@@ -1,7 +1,7 @@
-"""The program: what `logstats` and `python -m logstats` start.
+"""The entry point of `logstats` and `python -m logstats`.
 
-Ctrl-C, SIGTERM and SIGHUP end it at any instant, also while it loads: by an exception, so that temporary files go, and
-without a traceback. Only the first of them raises; then cleaning up is left in peace.
+Ctrl-C, SIGTERM and SIGHUP end the program at any time, also while it loads: by an exception, so that temporary files
+are deleted, and without a traceback. Only the first of them raises, so that cleaning up is not interrupted.
 """
 
 import os
@@ -12,7 +12,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Terminated(BaseException):
-    """SIGTERM, or SIGHUP."""
+    """Raised by SIGTERM and SIGHUP."""
 
 
 def _heed_none() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code.co_name in ("cb", "__del__"):
-            os.kill(os.getpid(), number)  # Python drops what is raised in a finalizer (`cb` is importlib's): try again
+            os.kill(os.getpid(), number)  # Python drops what is raised in a finalizer (`cb`: importlib's): try again
             return
         _heed_none()
         stopped.append(number)
@@ -41,9 +41,9 @@ def main() -> None:
         try:
             run()
         finally:
-            _heed_none()  # it is over, and only Python has to end
+            _heed_none()  # the program has finished; only Python has to end
     except BaseException as error:
-        # Python and DuckDB make other errors of what a signal raises within them, so it is remembered, not recognised.
+        # Python and DuckDB turn an exception raised by a signal into other errors, so the signal is remembered here.
         if not stopped and not isinstance(error, KeyboardInterrupt):
             raise
         raise SystemExit(143 if stopped and stopped[0] != signal.SIGINT else 130) from None

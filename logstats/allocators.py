@@ -10,20 +10,20 @@ import os
 import sys
 from typing import Any, Final
 
-# mallopt(3): one heap for all threads, in which also arrays of megabytes are, and at whose end so much is kept.
+# mallopt(3): one heap for all threads, also for arrays of megabytes, which keeps so much free memory at its end.
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
-_LARGEST: Final = 32 << 20  # the most that glibc allows
+_LARGEST: Final = 32 << 20  # glibc's maximum
 _KEPT: Final = 32 << 20
 # The same for Polars, whose allocator is jemalloc; it reads this when it is loaded.
 _JEMALLOC: Final = "narenas:1,tcache_max:4096,background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0"
 
 
-LEAST: Final = 800 << 20  # bytes of address space that the libraries and a small report take
+LEAST: Final = 800 << 20  # bytes of address space for the libraries and a small report
 
 
 def configure() -> None:
     """Call this before Polars is loaded. A C library other than glibc is left as it is."""
-    # A thread takes address space, which a limit may leave none of: jemalloc would complain of it line by line.
+    # If a limit leaves no address space for threads, jemalloc would print a line for each failure.
     threads = "true" if address_space() is None else "false"
     os.environ.setdefault(
         "_RJEM_MALLOC_CONF", _JEMALLOC.replace("background_thread:true", f"background_thread:{threads}")
@@ -35,7 +35,7 @@ def configure() -> None:
 
 
 def address_space() -> int | None:
-    """The most bytes of address space that the process may have (`ulimit -v`); None without a limit."""
+    """The limit of the process's address space in bytes (`ulimit -v`); None if there is none."""
     try:
         import resource
     except ImportError:  # Windows
@@ -52,7 +52,7 @@ def trim() -> None:
 
 
 def _glibc(name: str) -> Any:
-    """A function that only glibc has."""
+    """A function of the C library that only glibc has; None elsewhere."""
     if sys.platform != "linux":
         return None
     import ctypes

@@ -23,7 +23,7 @@ _FIRST: Final = 1 << 10
 
 
 class BoundedCache:
-    """Texts → rows of the columns that `make` gives for distinct ones; safe to use from several threads.
+    """Texts → rows of columns, which `make` computes for distinct texts. Threads may share it.
 
     `make` is not called for null, whose row holds nulls.
     """
@@ -47,7 +47,7 @@ class BoundedCache:
                 if len(known) > before or not self._columns:
                     self._learn(known.texts(before))
             except BaseException:
-                self._forget()  # there are numbers now that have no row
+                self._forget()  # some numbers have no row yet
                 raise
             columns = self._columns
             if known.nbytes + sum(column.nbytes for column in columns.values()) > BYTES:
@@ -66,7 +66,7 @@ class _Grown:
 
     def __init__(self, kind: Any) -> None:
         self.array = np.zeros(_FIRST, kind)
-        self._size = 1  # the first row is that of null
+        self._size = 1  # the first row is for null
 
     def append(self, values: NDArray[Any]) -> None:
         end = self._size + len(values)

@@ -22,7 +22,7 @@ from logstats.errors import RouteError
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
-REMEMBERED: Final = 100_000  # paths whose endpoint took Python to find out
+REMEMBERED: Final = 100_000  # paths that Python had to decide, which are cached
 
 _UUID = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 _KINDS: Final = (
@@ -36,13 +36,13 @@ _KINDS: Final = (
 _FILE = re.compile(r"(.+?)((?:\.min|\.tar)?(?:\.[A-Za-z][A-Za-z0-9]{0,5}){1,2})")
 _JOINTS = re.compile(r"([._-])")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}={0,2}")
-_LONGEST = 256  # a longer segment is no name of a thing
-LONGEST_PATH: Final = 4096  # bytes: what Linux allows, and servers' own limits are near; of a longer path
-KEPT_OF_PATH: Final = 1000  # characters are kept, and `{long}` stands for the rest
+_LONGEST = 256  # a longer segment is an identifier
+LONGEST_PATH: Final = 4096  # bytes: the limit of Linux, and about that of servers; of a longer path, this many
+KEPT_OF_PATH: Final = 1000  # characters are kept, and `{long}` replaces the rest
 
 
 def template(path: str) -> str:
-    """The endpoint of one path by the built-in templates: `Endpoints.templates` does the same in columns."""
+    """The endpoint of one path by the built-in templates. `Endpoints.templates` does the same in columns."""
     return "/".join(_segment(segment) for segment in path.split("/"))
 
 
@@ -73,7 +73,8 @@ def _file(stem: str) -> str:
 
 
 def _content_hash(piece: str, *, first: bool) -> bool:
-    """Bundlers put hashes into the names of files: hexadecimal, or 8 and more of base 64."""
+    """Whether a part of a file name is a content hash, as bundlers add: hexadecimal, or 8 or more characters of base
+    64."""
     if len(piece) < 8 or not any(c.isdigit() for c in piece):
         return False
     if re.fullmatch(r"[0-9A-Fa-f]+", piece):
@@ -95,16 +96,16 @@ def _random(text: str) -> bool:
 
 @dataclass(slots=True)
 class _Node:
-    """A place in the tree of routes."""
+    """A node in the tree of routes."""
 
     literals: dict[str, _Node] = field(default_factory=dict)
     any_segment: _Node | None = None
-    route: str | None = None  # of a path that ends here
-    tail: str | None = None  # of a path that goes on from here
+    route: str | None = None  # the route of a path that ends here
+    tail: str | None = None  # the route of a path with any further segments
 
 
 class Endpoints:
-    """Decides the endpoint of paths; safe to use from several threads."""
+    """Turns paths into endpoints. Threads may share it."""
 
     def __init__(self, routes: Sequence[str] = (), *, templates: bool = True) -> None:
         self._templates = templates
@@ -114,7 +115,7 @@ class Endpoints:
     def templates(self, paths: pl.Series) -> pl.Series:
         """Paths (String) → endpoints (String), in the same order; null stays null.
 
-        Of a path longer than `LONGEST_PATH` only the beginning tells, so that endpoints take bounded memory.
+        Only the beginning of a path longer than `LONGEST_PATH` is used, so that endpoints take bounded memory.
         """
         sizes = paths.str.len_bytes()
         if (sizes.max() or 0) > LONGEST_PATH:  # type: ignore[operator]
@@ -202,7 +203,7 @@ def _match(node: _Node, segments: Sequence[str], place: int = 0) -> str | None:
             if node.route is not None:
                 return node.route
             continue
-        if place < 0:  # a tail, tried after everything below its node
+        if place < 0:  # a tail is tried after all other children of its node
             return node.tail
         if node.tail is not None:
             stack.append((node, -1))
@@ -257,7 +258,7 @@ def _bases(document: dict[str, Any]) -> list[str]:
 
 
 def _base(server: dict[str, Any]) -> str:
-    """The path of a server's URL; a variable without a default stays, and is a parameter of the route."""
+    """The path of a server's URL. A variable without a default remains as a parameter of the route."""
     variables = server.get("variables")
     url = str(server.get("url", ""))
     for name, variable in variables.items() if isinstance(variables, dict) else ():

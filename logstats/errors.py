@@ -1,17 +1,12 @@
-"""What can go wrong, and what to do about it.
+"""The errors of the library, and the exit codes of the program.
 
-    LogstatsError            exit 1
-    ├── UsageError           exit 2   an option that means nothing
-    │   ├── FormatError               a format, or a format string, that cannot be read
-    │   ├── RouteError                a route, or an OpenAPI document, that cannot be read
-    │   ├── QueryError                SQL that cannot be run
-    │   ├── ConfigError               a configuration file that cannot be read
-    │   ├── PolicyError               a lifecycle.toml that cannot be read
-    │   ├── ExpressionError           a condition, with the place in it that cannot be read
-    │   └── ObjectiveError            a policy of objectives that cannot be read
-    ├── SourceError          exit 1   one source that cannot be read (the others still are)
-    ├── SummaryError         exit 1   a summary file that is damaged, or of another version
-    └── UnknownFormatError   exit 5   no format reads the source
+LogstatsError exit 1 ├── UsageError exit 2 an option that is invalid │ ├── FormatError a format, or a format string,
+that cannot be read │ ├── RouteError a route, or an OpenAPI document, that cannot be read │ ├── QueryError SQL that
+cannot be run │ ├── ConfigError a configuration file that cannot be read │ ├── PolicyError a lifecycle.toml that cannot
+be read │ ├── ExpressionError a condition, with the place in it that cannot be read │ └── ObjectiveError a policy of
+objectives that cannot be read ├── SourceError exit 1 one source that cannot be read (the others still are) ├──
+SummaryError exit 1 a summary file that is damaged, or of another version └── UnknownFormatError exit 5 no format reads
+the source
 
 Every error says what happened, where, and in `hint` what to do next.
 """
@@ -24,7 +19,7 @@ from typing import Any, Final
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every command. If several hold, `worst_of` says which."""
+    """The exit codes of every command. If several apply, `gravest` chooses."""
 
     DONE = 0
     FAILED = 1
@@ -58,7 +53,7 @@ _GRAVEST_FIRST = (
 
 
 def gravest(codes: set[ExitCode]) -> ExitCode:
-    """The one exit code of a run for which all of `codes` hold."""
+    """The exit code of a run to which all of `codes` apply."""
     return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
 
 
@@ -84,7 +79,7 @@ def _restored(kind: type[LogstatsError], arguments: tuple[Any, ...], attributes:
 
 
 class UsageError(LogstatsError):
-    """An option or argument that means nothing."""
+    """An invalid option or argument."""
 
     exit_code = ExitCode.USAGE
 
@@ -124,7 +119,7 @@ class ObjectiveError(UsageError):
 
 
 class SourceError(LogstatsError):
-    """A source that cannot be read, or not to its end; what was readable is kept."""
+    """A source that cannot be read, or not to its end. What could be read is kept."""
 
     def __init__(self, source: str, what: str, hint: str = "") -> None:
         super().__init__(f"{source}: {what}", hint)

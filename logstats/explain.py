@@ -1,4 +1,4 @@
-"""Formats tried on a source: which one it has, and how well one reads it. `logstats formats detect` and `test`."""
+"""`logstats formats detect` and `test`: which format a source has, and how well a format reads it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class BadLine:
 
 @dataclass(slots=True)
 class Trial:
-    """How well a format reads some sources; `example` is the first row (columns that are not null)."""
+    """The result of a test: how well a format reads some sources. `example` has the columns of the first row that are
+    not null."""
 
     lines: int = 0
     requests: int = 0
@@ -51,7 +52,7 @@ class Trial:
 
 
 def detect(source: Source, formats: Mapping[str, Format]) -> tuple[Detected | None, list[str]]:
-    """How a source is written, or None, and the lines that say so. Raises SourceError."""
+    """(the detected format of a source or None, the lines that it was detected from). Raises SourceError."""
     data = b""
     with ChunkReader(source) as chunks:
         for chunk in chunks:

@@ -39,7 +39,7 @@ class Filters:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The schema columns that the filters look at."""
+        """The schema columns that the filters read."""
         columns = {"timestamp"} if self.since or self.until else set()
         columns |= {name for _, predicate in self.where for name in predicates.needs(predicate)}
         for name in ("status", "method", "path", "host"):
@@ -71,7 +71,7 @@ class Filters:
         return since, until
 
     def describe(self) -> dict[str, str]:
-        """The filters in force, for the report."""
+        """The filters in words, for a report."""
         words = {}
         for field in fields(self):
             value = getattr(self, field.name)

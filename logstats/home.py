@@ -1,7 +1,7 @@
-"""The folder that holds what a user has set up: `~/.config/logstats`, as the XDG base directories have it.
+"""The user's configuration folder: `~/.config/logstats`, by the XDG base directory specification.
 
 It may not exist, the home directory may be unknown (a uid that passwd does not list) or closed (systemd's
-`ProtectHome=yes`). All of these mean that nothing is set up; none of them is an error.
+`ProtectHome=yes`). In all these cases there is no configuration, which is no error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def user_folder() -> Path | None:
-    """The folder, whether or not it is there; None if there is no home directory to look in."""
+    """The folder, whether or not it exists; None if there is no home directory."""
     config = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     if config.is_absolute():
         return config / "logstats"
@@ -22,7 +22,7 @@ def user_folder() -> Path | None:
 
 
 def user_path(name: str) -> Path | None:
-    """A file or folder in it; None if it is not there, or nobody may look."""
+    """A file or folder in it; None if it does not exist or is not accessible."""
     folder = user_folder()
     if folder is None:
         return None

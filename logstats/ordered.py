@@ -1,4 +1,5 @@
-"""Frames in any order → frames in order of time. What memory does not hold is kept in a temporary folder."""
+"""An external sort: frames in any order → frames in order of time. Rows that exceed the memory are kept in a temporary
+folder."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from typing import Final, Self
 import polars as pl
 
 LIMIT: Final = 64 << 20  # bytes of frames in memory
-BATCH: Final = 1 << 16  # rows of a frame that is given
+BATCH: Final = 1 << 16  # rows of a frame that is yielded
 MEMORY: Final = "256MB"  # for sorting what is in the folder
 
 
 class Ordered:
-    """Collects frames that have the same columns; `frames` gives all rows in the order of `keys`, nulls first, rows
-    that are alike in them in no certain order."""
+    """Collects frames with the same columns. `frames` yields all rows ordered by `keys`, nulls first; rows with equal
+    keys are in no particular order."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = list(keys)

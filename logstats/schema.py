@@ -34,18 +34,18 @@ COLUMNS: Final = (
     "extra",
 )
 
-# Of these, the columns that hold a text as it was logged, and come from a field whose role has the same name.
+# Columns with a text as it was logged, from a field whose role has the same name.
 TEXTS: Final = ("user_id", "referer", "user_agent", "message", "trace_id")
 
-MALFORMED: Final = "(malformed)"  # the endpoint of a request whose request line is not one
-OTHER: Final = "(other)"  # where values beyond a cap are folded
+MALFORMED: Final = "(malformed)"  # the endpoint of a malformed request line
+OTHER: Final = "(other)"  # the key that counts all values beyond a cap
 
 
 def owned(rows: pl.DataFrame) -> pl.DataFrame:
-    """A copy of the rows whose texts are their own: the texts of a chunk are views that keep all of its bytes alive."""
+    """A copy of rows with memory of its own. (The texts of a chunk are views, which keep all of its bytes alive.)"""
     import polars as pl
 
-    oldest = pl.CompatLevel.oldest()  # whose texts are copied into one buffer
+    oldest = pl.CompatLevel.oldest()  # copies all texts into one buffer
     texts = [column for column in rows if column.dtype == pl.String]
     return rows.with_columns(pl.Series(text.name, text.to_arrow(compat_level=oldest)) for text in texts)
 

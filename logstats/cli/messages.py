@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 
 class Messages:
-    """Says what happens on standard error (nothing but errors if `quiet`), shows progress on a terminal, and
-    keeps the exit codes of what happened."""
+    """Reports events on standard error (only errors if `quiet`), shows progress on a terminal, collects exit codes."""
 
     def __init__(self, *, quiet: bool = False, progress: bool | None = None) -> None:
         self.codes: set[ExitCode] = set()
@@ -137,12 +136,12 @@ class Messages:
     # -- words
 
     def say(self, text: str) -> None:
-        """Something good to know."""
+        """Print information."""
         if not self._quiet:
             self._write(text)
 
     def warn(self, text: str, hint: str = "") -> None:
-        """Something the user should act on; `-q` silences it too."""
+        """Print a warning; `-q` silences it too."""
         if not self._quiet:
             self._write(text, hint)
 
@@ -152,7 +151,7 @@ class Messages:
         self._write(text)
 
     def error(self, error: LogstatsError) -> None:
-        """What went wrong, and what to do."""
+        """Print an error, and what to do."""
         self._write(error.what if not isinstance(error, SourceError) else str(error), error.hint)
 
     def _write(self, text: str, hint: str = "") -> None:
@@ -174,5 +173,5 @@ class Messages:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The gravest of what happened."""
+        """The exit code of the run."""
         return gravest(self.codes)

@@ -1,4 +1,4 @@
-"""Where bytes come from: files, globs, folders, pipes; plain or compressed; in chunks of whole lines.
+"""Inputs: where bytes come from (files, globs, folders, pipes, plain or compressed), as chunks of whole lines.
 
 `discover` finds the sources that arguments name; `source` is one; `compression` unpacks it; `chunks` reads it.
 `endless` are those that never end: `follower` reads files that go on growing (`followed_file` is one, `known_files` and

@@ -19,8 +19,8 @@ from logstats.inputs.source import Digest, Source, Start
 from logstats.kernels import library as kernels
 
 TARGET: Final = 8 << 20
-MAX_LINE: Final = 4 << 20  # no server takes a request of a hundredth of it; reading one takes a dozen times its size
-LINES: Final = 400_000  # of a chunk; a line of a log has 100 bytes and more
+MAX_LINE: Final = 4 << 20  # bytes; servers accept a hundredth of it, and reading takes a dozen times it
+LINES: Final = 400_000  # lines of a chunk at most; a line of a log has 100 bytes or more
 KEPT: Final = 4 << 10  # of a line longer than that
 _PIPE: Final = 1 << 20  # bytes that are read at once of a pipe,
 HEAD: Final = 2 << 20  # of the beginning of a file, and of a compressed one
@@ -49,10 +49,10 @@ class Chunk:
 class ChunkReader:
     """Iterates over the chunks of a source.
 
-    A chunk of a file is about `target` bytes. A chunk of a pipe is the whole lines that have arrived, so nothing
-    waits for a full one, unless the consumer is not `idle` and could not take them yet. After the last chunk
-    `error` says why a source ended before its end, if it did. Once `stop` says so, the lines that have arrived are the
-    last chunk, and half a line is left.
+    A chunk of a file has about `target` bytes. A chunk of a pipe has the whole lines that have arrived, so no line
+    waits for a full chunk, unless the consumer is not `idle`. After the last chunk `error` says why a source ended
+    before its end, if it did. Once `stop` says so, the lines that have arrived are the last chunk, and half a line is
+    left.
     """
 
     def __init__(

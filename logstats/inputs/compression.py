@@ -1,6 +1,6 @@
-"""Compressed or not, by content: pieces of a stream → pieces of what was compressed.
+"""Decompression: pieces of a stream, compressed or not → pieces of its plain bytes. The kind is recognised by content.
 
-Every reader here says so when a stream ends too early; what could be read before has been handed on.
+If a stream ends too early, its reader raises an error after the bytes that could be read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 PIECE: Final = 1 << 20
 
-_BLOCK: Final = 128 << 10  # of zstd: what stands before the cut in a cut-off file is not lost
+_BLOCK: Final = 128 << 10  # of zstd, so that the bytes before the end of a truncated file are not lost
 
 _MAGICS: Final = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00")
 
@@ -27,7 +27,7 @@ def pieces(read: Read, size: int = PIECE, read_plain: Callable[[], bytes] | None
     Plain content is read with `read_plain`, if it is given.
     """
     head = read(size)
-    # A pipe may give a byte at a time; but what is no beginning of a compressed stream waits for nothing.
+    # A pipe may give a byte at a time; bytes that cannot begin a compressed stream are passed on at once.
     while len(head) < 6 and any(magic.startswith(head[: len(magic)]) for magic in _MAGICS) and (more := read(size)):
         head += more
     kind = compression(head)

@@ -1,4 +1,4 @@
-"""Which sources the arguments of a command name."""
+"""Finds the sources that the arguments of a command name."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _rotation(name: str) -> tuple[int, int, str]:
 
 
 def _missing_hint(path: Path) -> str:
-    """The name that was perhaps meant."""
+    """A hint with a similar name that exists."""
     try:
         close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)  # noqa: PTH208
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Something to read lines from, and where in it to begin."""
+"""A source of lines, and the place at which reading begins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 @dataclass(frozen=True)
 class Source:
-    """Something to read lines from: a file, a named pipe, or standard input."""
+    """A source of lines: a file, a named pipe, or standard input."""
 
     name: str
     """As the user gave it, `-` for standard input; always text that can be printed."""
@@ -26,7 +26,7 @@ class Source:
 
 
 class Digest(Protocol):
-    """What follows the bytes of a source, as they come, decompressed."""
+    """Receives the decompressed bytes of a source, in order."""
 
     def update(self, data: bytes | memoryview) -> None: ...
     def copy(self) -> Self: ...

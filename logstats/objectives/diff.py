@@ -1,4 +1,4 @@
-"""Two reports compared: what became slower, fails more, is new or gone.
+"""Compares two reports: what became slower, fails more often, is new or gone.
 
 Each difference is tested (`significance`), and all tests of a comparison together keep the probability of any false
 alarm at `ALPHA`, as far as requests are independent of each other. They are not quite: a slow minute is many slow
@@ -27,12 +27,12 @@ from logstats.sketches import loghist
 SCHEMA_VERSION: Final = 1
 ALPHA: Final = 0.001
 LEAST: Final = 0.05
-FEWEST: Final = 5  # of what is counted, on both sides together, so that a share is tested
+FEWEST: Final = 5  # counts on both sides together from which on a share is tested
 METHOD: Final = (
     "latency: Mann-Whitney U with tie correction, or Mood's median test for few or much the same values, and Fisher's "
     "exact test of the share above the 95th percentile; shares: Fisher's exact test; all together: Holm's correction"
 )
-# In the order in which they are shown; each is about latency, errors, traffic or statuses.
+# In the order in which they are shown. Each kind is about latency, errors, traffic or statuses.
 KINDS: Final = {
     "slower": "latency",
     "faster": "latency",
@@ -49,7 +49,7 @@ KINDS: Final = {
     "more_of_status": "status",
     "less_of_status": "status",
 }
-_ZERO: Final = math.floor(math.log(0.0005) / math.log(loghist.GAMMA))  # the place of 0 ms: half a microsecond
+_ZERO: Final = math.floor(math.log(0.0005) / math.log(loghist.GAMMA))  # stands for 0 ms: half a microsecond
 _WORDS: Final = {  # of what was not there before, is not there after, is more, is less
     "traffic": ("new_endpoint", "vanished_endpoint", "more_traffic", "less_traffic"),
     "status": ("new_status", "vanished_status", "more_of_status", "less_of_status"),
@@ -126,7 +126,7 @@ class Comparison:
         return [change for change in self.changes if change.kind == kind]
 
     def slower_than(self, limit: float) -> list[Change]:
-        """What became slower by more than `limit` (0.2 is 20 %)."""
+        """The changes to slower by more than `limit` (0.2 is 20 %)."""
         return [change for change in self.changes_of("slower") if change.change is not None and change.change > limit]
 
     @property
@@ -177,7 +177,7 @@ def compare(before: Side, after: Side) -> Comparison:
     for name in dict.fromkeys([*before.endpoints, *after.endpoints]):
         one, other = before.endpoints.get(name), after.endpoints.get(name)
         if (one is None and not before.complete) or (other is None and not after.complete):
-            continue  # it may just not be in what was saved
+            continue  # it may be missing only in the saved report
         found = list(_of_rows(name, one, other))
         totals = before.total.requests, after.total.requests
         found += _share("traffic", name, one, other, lambda row: row.requests, totals)
@@ -225,7 +225,8 @@ def _latency(
             return []
         figures = _figures(one), _figures(other)
         low, high = (getattr(figure, f"{measure}_ms") for figure in figures)
-        # The typical change is not that of the medians; it is what every request waits longer, on a typical base.
+        # The typical change is not that of the medians: it is the additional time of every request, relative to a
+        # typical time.
         more = low * change if measure == "p50" else high - low
         kind = "slower" if change > 0 else "faster"
         return [Change(kind, name, measure, low, high, change, times * other.requests * more, 1.0, *figures)]
@@ -253,7 +254,7 @@ def _share(
     count: Callable[[EndpointRow], int],
     totals: tuple[int, int],
 ) -> list[_Candidate]:
-    """The share of something in the requests of either side."""
+    """Test the share of some requests in all requests of either side."""
     hits = tuple(count(row) if row else 0 for row in (one, other))
     if sum(hits) < FEWEST or not all(totals):
         return []
@@ -279,7 +280,7 @@ def _statuses(before: Side, after: Side) -> Iterable[_Candidate]:
 
 
 def _once(changes: list[Change]) -> list[Change]:
-    """An endpoint is slower, or faster, once: by the measure that changed more."""
+    """Report an endpoint as slower or faster once: by the measure that changed more."""
     kept: dict[tuple[str, str | None], Change] = {}
     for change in changes:
         key = change.kind, change.name
@@ -290,7 +291,7 @@ def _once(changes: list[Change]) -> list[Change]:
 
 
 def paired(before: Buckets, after: Buckets) -> Pair:
-    """Two histograms on the same buckets; null, exactly 0 ms, comes before all others."""
+    """Two histograms on the same buckets; null (exactly 0 ms) is the first."""
     sides = [{_ZERO if bucket is None else bucket: count for bucket, count in side} for side in (before, after)]
     places = sorted({*sides[0], *sides[1]})
     counts = [np.array([side.get(place, 0) for place in places], dtype=np.int64) for side in sides]

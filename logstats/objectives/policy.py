@@ -1,4 +1,4 @@
-"""A policy: the objectives of a service, as a TOML file says them.
+"""A policy: the objectives of a service, from a TOML file.
 
     window = "30d"                       # the error budget's period
 
@@ -50,10 +50,10 @@ _ANSWERED: Final = Compare("status", "<", Fraction(500))
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What must hold of the requests that are selected.
+    """What must hold for the selected requests.
 
     Either at least `target` (a part of 1; more than it if `strict`) of those that can be judged are `good`; or, without
-    `good`, `condition` holds of all of them together. `text` is how the policy says it.
+    `good`, `condition` holds of all of them together. `text` is its text in the policy.
     """
 
     name: str
@@ -146,7 +146,7 @@ def _target(place: str, entry: dict[str, Any]) -> Fraction:
 
 
 def _required(place: str, name: str, condition: Condition, selector: Selector | None) -> Objective:
-    """A requirement as a target of good requests, where it is one."""
+    """A requirement as a target of good requests, if it can be expressed as one."""
     if condition.selector:
         if selector:
             _wrong(place, "the selector is there twice", "leave it to `select`")

@@ -1,15 +1,15 @@
-"""Is a difference more than chance? Pure maths: counts in, p-values out; nothing imported from the rest.
+"""Significance tests: is a difference more than chance? Pure maths: counts → p-values.
 
-All tests are two-sided and conditional: given what both sides hold together, how likely is it that dealing it out
-at random makes sides that differ so much. So what is tested may be chosen by looking at both together, but not at one.
+All tests are two-sided and conditional: given what both sides hold together, how likely is it that dealing it out at
+random makes sides that differ so much. So the choice of what is tested may depend on both sides together, but not on
+one.
 
-- Shares: Fisher's exact test; from a support of 20,000 on its normal approximation, with a continuity correction.
-- Latencies as wholes: the Mann–Whitney U test with tie correction and continuity correction, by its normal
-  approximation. Where that is none, because a side has fewer than 30 values or one bucket holds more than half
-  of all, Mood's median test, by Fisher's.
-- Tails: Fisher's test of the share above the 95th percentile of both together.
-- Several tests at once: Holm's step-down correction, which bounds the probability of any false alarm whatever the
-  tests have to do with each other.
+- Shares: Fisher's exact test; from a support of 20,000 on its normal approximation, with a continuity correction. -
+Latencies as wholes: the Mann–Whitney U test with tie correction and continuity correction, by its normal approximation.
+Where that is none, because a side has fewer than 30 values or one bucket holds more than half of all, Mood's median
+test, by Fisher's. - Tails: Fisher's test of the share above the 95th percentile of both together. - Several tests at
+once: Holm's step-down correction, which bounds the probability of any false alarm whatever the dependence between the
+tests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 SUPPORT: Final = 20_000  # possible tables for which Fisher's test is exact
-SMALL: Final = 30  # values of a side from which on the normal approximation of U is good far out in its tails
+SMALL: Final = 30  # values of a side from which on the normal approximation of U is good even far out in its tails
 
 Counts = npt.NDArray[np.int64]
 
@@ -80,7 +80,7 @@ def mann_whitney(pair: Pair) -> float:
 
 
 def above(pair: Pair, place: int) -> tuple[int, int]:
-    """How many values of either side lie in buckets after the one at this place."""
+    """(the numbers of values of either side in buckets after this place)."""
     return int(pair.before[place + 1 :].sum()), int(pair.after[place + 1 :].sum())
 
 
@@ -120,7 +120,7 @@ def shift(pair: Pair) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """P-values adjusted for there being so many of them (Holm 1979), in the same order."""
+    """P-values adjusted for multiple testing (Holm 1979), in the same order."""
     order = sorted(range(len(ps)), key=lambda i: ps[i])
     adjusted = [0.0] * len(ps)
     so_far = 0.0

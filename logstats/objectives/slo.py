@@ -1,4 +1,4 @@
-"""Objectives held against what was counted: indicators, error budgets, burn rates and alerts.
+"""Evaluates objectives: indicators, error budgets, burn rates and alerts.
 
 After Google's Site Reliability Workbook, chapter 5, "Alerting on SLOs" (https://sre.google/workbook/alerting-on-slos/).
 
@@ -40,9 +40,9 @@ ALERTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """How fast the budget was spent in the last `minutes`. `rate` is None without requests, and without a budget;
-    `covered` says whether the log reaches so far back. `runs_out_minutes` is when nothing is left if it goes on like
-    this: 0 if that is so already, None if never, or not known."""
+    """The burn rate of the last `minutes`. `rate` is None without requests, and without a budget; `covered` says
+    whether the log reaches back that far. `runs_out_minutes` is the time until the budget is spent at this rate: 0 if
+    it is spent already, None if never, or unknown."""
 
     minutes: int
     requests: int
@@ -75,7 +75,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of an objective. `met` is None if there was nothing to measure.
+    """The result of an objective. `met` is None if there was nothing to measure.
 
     With a target, `indicator` and `target` are parts of 1, and `unknown` requests are neither good nor bad because what
     decides was not logged. The exact indicator lies between `low` and `high`, which differ only if it comes from the
@@ -109,7 +109,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a policy. `begin` ≤ t < `end` is the window (None without requests), of which `covered_minutes`
+    """The results of a policy. `begin` ≤ t < `end` is the window (None without requests), of which `covered_minutes`
     have passed since the first request; `filters` and `notes` are those of the reading."""
 
     generated_at: datetime
@@ -139,7 +139,7 @@ class Outcome:
 
 
 def indicators(policy: Policy) -> tuple[Indicator, ...]:
-    """What to count for a policy: its objectives, in their order, and then all requests."""
+    """The indicators to count for a policy: those of its objectives, in order, then that of all requests."""
     found = []
     for objective in policy.objectives:
         selected = rows.selection(objective.selector) if objective.selector else None
@@ -171,7 +171,7 @@ def evaluate(
     notes: Sequence[str] = (),
     interrupted: bool = False,
 ) -> Outcome:
-    """Hold a policy against INDICATORS; `last` is the minute since 1970 that the windows end with."""
+    """Evaluate a policy from INDICATORS; `last` is the minute since 1970 that the windows end with."""
     window = policy.window // 60
     first = table.filter(pl.col("objective") == len(policy.objectives))["minute"].min()
     covered = max(0, min(window, last - first + 1)) if isinstance(first, int) and last is not None else 0
@@ -318,7 +318,7 @@ def _alerts(measured: _Measured, may_fail: Fraction, window: int) -> list[Alert]
 
 
 def _plain(objective: Objective, measured: _Measured, covered: int) -> Result:
-    """A requirement that is about all requests together: avg, max, requests, rps."""
+    """The result of a requirement about all requests together: avg, max, requests, rps."""
     condition = objective.condition
     assert condition
     whole = measured.whole

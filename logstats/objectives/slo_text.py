@@ -15,7 +15,7 @@ _UTC = Clock()
 
 
 def sections(outcome: Outcome, clock: Clock = _UTC) -> list[Section]:
-    """What became of the objectives, of their budgets, how fast these are spent, and which alerts fire."""
+    """The results of the objectives, their budgets and burn rates, and the alerts that fire."""
     with_budget = [result for result in outcome.results if result.budget_minutes]
     found = [_objectives(outcome, clock)]
     if with_budget:
@@ -76,7 +76,7 @@ def _objectives(outcome: Outcome, clock: Clock) -> Section:
 
 
 def _indicator(result: Result) -> str:
-    """The indicator, or what it lies between."""
+    """The indicator, or its bounds."""
     low, high = (figure(value or 0, result.unit) for value in (result.low, result.high))
     return low if low == high else f"{low} – {high}"
 

@@ -1,7 +1,7 @@
-"""`--fail-if`: conditions held against a report.
+"""`--fail-if`: evaluates conditions on a report.
 
-Everything but percentiles and estimated users is compared exactly. A percentile is an estimate, within 1 %: where
-the limit lies inside of that bound the verdict is the estimate's, and says that it is not certain.
+Everything but percentiles and estimated users is compared exactly. A percentile is an estimate within 1 %. If the limit
+lies within that bound, the estimate decides, and the verdict says that it is not certain.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A value in the unit of the limit, and what the exact one lies between."""
+    """A value in the unit of the limit, and the bounds of the exact value."""
 
     value: Fraction
     low: Fraction
@@ -43,7 +43,7 @@ class _Value:
 
 
 def selections(conditions: Iterable[Condition]) -> tuple[Selection, ...]:
-    """What has to be counted apart for these conditions: each selector once."""
+    """The selections to count for these conditions: each selector once."""
     found: dict[str, Selection] = {}
     for condition in conditions:
         if condition.selector:
@@ -54,7 +54,7 @@ def selections(conditions: Iterable[Condition]) -> tuple[Selection, ...]:
 
 
 def judged(report: Report, conditions: Sequence[Condition], statistics: Statistics) -> Report:
-    """The report with its thresholds."""
+    """The report with the results of the conditions."""
     rows = by_selection(statistics)
     counted = {one.name: statistics.get(users_of(one.name), Users) for one in statistics.spec.selections if one.users}
     selected = {}
@@ -98,7 +98,7 @@ def judge(condition: Condition, report: Report, selected: Mapping[str, Figures])
 
 
 def _value(condition: Condition, report: Report, figures: Figures) -> _Value | str:
-    """The value, or why there is none."""
+    """The value, or the reason why there is none."""
     if condition.metric in DURATIONS:
         return _latency(condition, figures)
     if condition.metric == "rejected":
@@ -145,7 +145,7 @@ def _exactly(value: int | Fraction) -> _Value:
 
 
 def _micros(milliseconds: float) -> Fraction:
-    """Durations are whole microseconds; this is the one that is meant."""
+    """A duration as whole microseconds, which durations are."""
     return Fraction(round(milliseconds * 1000), 1000)
 
 

@@ -1,7 +1,7 @@
-"""The histograms of many keys as two columns, of which each key has a slice.
+"""The histograms of many keys, stored as two columns of which each key has a slice.
 
-A ranking of 10,000 endpoints has a million buckets. As tuples they would take longer than everything else in a report,
-and most outputs show none of them: `Buckets` makes them when they are accessed.
+A ranking of 10,000 endpoints has a million buckets. Making tuples of them would take longer than the rest of a report,
+and most outputs show none: `Buckets` makes them on access.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Histograms:
         }
 
     def of(self, key: int) -> Buckets:
-        """The buckets of a key; none for a key that has none."""
+        """The buckets of a key; empty if it has none."""
         return Buckets(self, *self._parts.get(key, (0, 0)), key)
 
     def part(self, start: int, end: int) -> Iterator[Bucket]:

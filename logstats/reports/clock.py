@@ -1,4 +1,4 @@
-"""A zone in which people read times: `--tz`. Machine outputs do not come here; they stay in UTC."""
+"""Times for people, in the zone of `--tz`. Machine outputs stay in UTC."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Clock:
         return ZoneInfo(self.zone)
 
     def local(self, time: datetime) -> datetime:
-        """The time in the zone; in UTC where the zone would leave the years 1 to 9999."""
+        """The time in the zone; in UTC if it would leave the years 1 to 9999."""
         try:
             return time.astimezone(self._info)
         except OverflowError:
@@ -41,7 +41,7 @@ class Clock:
         return f"{self.moment(time)} {self.offset(time)}"
 
     def span(self, first: datetime, last: datetime, dash: str = "–") -> str:
-        """A range of times. A common day is written once; both offsets are written where they differ."""
+        """A range of times. A common day is written once; two offsets only if they differ."""
         begin, end, offset = self.moment(first), self.moment(last), self.offset(first)
         end = end[11:] if begin[:10] == end[:10] else end
         if offset != self.offset(last):

@@ -1,7 +1,7 @@
-"""Headings, lines and tables, on a terminal or as Markdown: what objectives and comparisons are shown with.
+"""Documents of headings, lines and tables, for a terminal or as Markdown. Objectives and comparisons are shown with
+them.
 
-The texts in lines and cells may come from a log or a stranger's file; both renderings show them as text. Titles, notes
-and heads are ours.
+Texts in lines and cells may come from a log or an untrusted file, and are escaped. Titles, notes and heads are not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.text import Text
 from logstats.reports.markdown import code, escaped
 from logstats.reports.printable import printable, shortened
 
-_LEAST_NAME: Final = 12  # columns of a name, whatever else there is
+_LEAST_NAME: Final = 12  # columns of a name at least
 _ASCII: Final = str.maketrans(
     {"–": "-", "·": "-", "…": "~", "×": "x", "≥": ">=", "≤": "<=", "→": "->", "≈": "~", "−": "-", "∞": "inf", "µ": "u"}
 )
@@ -44,7 +44,7 @@ class Section:
 
 
 def plain_console(out: io.StringIO, width: int, *, colour: bool) -> Console:
-    """What draws texts as they are: no markup, no emoji, and without `colour` no escape sequence."""
+    """A console that prints texts as they are: no markup, no emoji, and without `colour` no escape sequence."""
     return Console(
         file=out,
         width=width,
@@ -92,8 +92,8 @@ def draw_table(
 ) -> None:
     """A table whose first column is a name and whose others are figures, in at most `width` columns.
 
-    `keep` names the figures, most important first: where there is no room, the last of them go, so that no figure is
-    ever cut and names keep a third of the width. A name takes up to so many `lines`, then it is shortened.
+    `keep` names the figures, the most important first. If the room is not enough, the last of them are left out, so
+    that no figure is cut and names keep a third of the width. A name takes at most `lines` lines, then it is shortened.
     """
     widths = [max([len(head), *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
     wanted = min(widths[0], max(_LEAST_NAME, width // (3 if lines == 1 else 2)))
@@ -115,7 +115,7 @@ def draw_table(
 
 
 def to_markdown(sections: Sequence[Section], level: int = 1) -> str:
-    """The first title is the document's, a heading of this level; the others are of sections; lines are a list."""
+    """Markdown. The first title is a heading of this `level`, the others of the next one; lines are a list."""
     lines = []
     for number, section in enumerate(sections):
         lines += [f"{'#' * (level + bool(number))} {section.title}", ""]

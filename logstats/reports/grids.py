@@ -1,4 +1,4 @@
-"""The tables that people see, in HTML, e-mail and Markdown: what is in each cell, and what it is sorted by."""
+"""The tables of HTML, e-mail and Markdown: the text of each cell, and the number that it is sorted by."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cell:
 
     @property
     def figure(self) -> str:
-        """How it is set: `n`, a number, `drawn`, a drawing that stands for one, or neither."""
+        """The kind of the cell: `n`, a number; `drawn`, a drawing; or empty."""
         return "" if self.value is None else "drawn" if isinstance(self.text, Markup) else "n"
 
 
@@ -283,7 +283,7 @@ def _percentiles(report: Report) -> list[str]:
 
 
 def _middle(report: Report) -> list[str]:
-    """Latency in a table that is about something else."""
+    """The latency columns of a table about something else."""
     percentiles = _percentiles(report)
     return ["avg", "95" if "95" in percentiles else percentiles[-1]] if percentiles else []
 

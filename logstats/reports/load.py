@@ -1,4 +1,4 @@
-"""A saved JSON report → the report it was."""
+"""Loads a saved JSON report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from logstats.reports.model import (
     UniqueUsers,
 )
 
-LARGEST: Final = 256 << 20  # bytes; what is larger is not taken for a report
+LARGEST: Final = 256 << 20  # bytes; a larger file is not a report
 _HEAD: Final = 1 << 20
 
 
@@ -70,7 +70,7 @@ def _may_be_report(data: bytearray) -> bool:
         json.loads(first)
     except (ValueError, RecursionError):
         return True
-    return False  # the first line is all of an object, and more follows
+    return False  # the first line is a whole object, and more follows
 
 
 def from_dict(found: Mapping[str, Any], place: str) -> Report:
@@ -162,7 +162,7 @@ def _counts(found: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _latency(found: Mapping[str, Any] | None) -> Latency | None:
-    """Sums are not saved, but averages of whole microseconds are, and give them again."""
+    """The sum of durations is not saved, but follows from the average, because durations are whole microseconds."""
     if found is None:
         return None
     buckets = _buckets(found["buckets"])

@@ -1,4 +1,4 @@
-"""Minutes gathered into intervals, so that any stretch of time fits a chart."""
+"""Minutes, combined into intervals, so that any range of time fits a chart."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from logstats.summaries.traffic import Traffic, moment
 from logstats.summaries.users import Users
 
 INTERVALS: Final = 1_500  # at most: a day by the minute
-_FILLED: Final = 100  # requests that an interval should have on average, for percentiles that differ,
-_FEWEST: Final = 48  # but so many intervals there should be
+_FILLED: Final = 100  # requests that an interval should have on average, so that percentiles differ,
+_FEWEST: Final = 48  # but at least so many intervals
 _DAY: Final = 1440
 
 
 def steps() -> Iterator[int]:
-    """Lengths of intervals that people like, in minutes; from a day on, powers of two of it."""
+    """Round lengths of intervals, in minutes; from a day on, powers of two of it."""
     yield from (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720)
     yield from (_DAY << power for power in count())
 
@@ -48,7 +48,7 @@ def step_of(minutes: int, requests: int) -> int:
 def gather(
     statistics: Statistics, percentiles: Sequence[str], classes: Callable[[Any], dict[str, int]]
 ) -> OverTime | None:
-    """Read out what was counted by minute; None unless it was asked for. `classes` names classes of status."""
+    """The report over time; None unless it was asked for. `classes` names classes of status."""
     if not statistics.spec.over_time:
         return None
     timed, users_held = statistics.get("latency", LatencyOverTime), statistics.get("users", Users)

@@ -1,4 +1,4 @@
-"""Text from a log → text that a terminal only shows."""
+"""Text from a log → text that a terminal only displays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 
 
 def printable(text: str) -> str:
-    """Replace what does not print by a visible escape: `\\x1b`, `\\u202e`."""
+    """Replace characters that do not print by visible escapes: `\\x1b`, `\\u202e`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -26,7 +26,7 @@ def _escape(character: str) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """At most `width` characters: the middle gives way to an ellipsis, since both ends of a path tell something."""
+    """Shorten a text to `width` characters by an ellipsis in its middle, since both ends of a path are informative."""
     if len(text) <= width:
         return text
     head = (width - 1 + 1) // 2

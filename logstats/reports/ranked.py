@@ -20,7 +20,7 @@ from logstats.summaries.ranking import Ranking
 
 @dataclass(frozen=True, slots=True)
 class RankedKey:
-    """One key. `texts` are its columns; what was folded has none but the last, which is `(other)`."""
+    """One key. `texts` are its columns; folded keys have None, and `(other)` as the last."""
 
     texts: tuple[str | None, ...]
     requests: int
@@ -59,14 +59,14 @@ def rank(ranking: Ranking, percentiles: Sequence[str], sort: str, top: int | Non
 
 
 def _measures(totals: pl.DataFrame, histogram: pl.DataFrame, sort: str) -> Iterable[float]:
-    """What keys are ordered by; -1 for a key without a duration if it is one."""
+    """The sort key of each key; -1 for a key without durations if it is one of durations."""
     if sort in ("requests", "errors"):
         return totals[sort].cast(pl.Float64)
     timed = totals["timed"].to_list()
     if sort == "max":
         return [most / 1000 if count else -1.0 for most, count in zip(totals["us_max"].to_list(), timed, strict=True)]
     if sort in ("avg", "total"):
-        # Sums may be greater than what Float64 holds exactly, where Python divides right.
+        # Sums may exceed the exact range of Float64; Python's integers divide correctly.
         sums = zip(totals["us"].to_list(), timed, strict=True)
         return [(us / count / 1000 if sort == "avg" else float(us)) if count else -1.0 for us, count in sums]
     found = loghist.percentiles(histogram, ["id"], _stats(totals, "id"), [sort[1:]])
@@ -87,7 +87,7 @@ def _rows(
     texts = ranking.keys.columns
     held = histogram.join(kept.select("id", "key"), on="id").select("key", "bucket", "count")
     order = pl.col("key").cast(pl.Int64) * 2**32 + pl.col("bucket").fill_null(-(2**31))
-    held = held.with_columns(order.alias("order")).sort("order").drop("order")  # one number is sorted faster than two
+    held = held.with_columns(order.alias("order")).sort("order").drop("order")  # faster than by two numbers
     histograms = Histograms(held)
     found = loghist.percentiles(held, ["key"], _stats(kept, "key"), list(percentiles), ordered=True)
     measured = kept.select("key").join(found, on="key", how="left", maintain_order="left").drop("key")

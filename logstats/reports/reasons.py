@@ -1,4 +1,4 @@
-"""Why a line could not be read, in words."""
+"""The reasons for rejected lines, in words."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The registry of renderers: `--output`, its help, the tests and the README read it.
 
-Adding a kind is adding a function and a line to `RENDERERS`. A function imports what it needs when it is called.
+To add a kind, add a function and a line to `RENDERERS`. A function imports what it needs when it is called.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from logstats.reports import rows
 from logstats.reports.printable import printable, shortened
 
 MAX_ROWS: Final = 1_000  # of a table for people
-_NARROWEST: Final = 12  # columns of text are cut down to, before rows become blocks
+_NARROWEST: Final = 12  # characters to which columns of text are shortened before rows become blocks
 
 Write = Callable[[pl.DataFrame], None]
 
 
 def table(frames: Iterable[pl.DataFrame], *, width: int | None, unicode: bool = True) -> tuple[str, int]:
-    """Text for people, and how many rows are in it: `MAX_ROWS` at the most.
+    """(a table as text, the number of its rows, which is at most `MAX_ROWS` + 1).
 
     Without a `width` a line is as long as it has to be. With one, texts are shortened in their middle; if that is not
     enough, each row becomes a block of lines, one for each column.
@@ -63,7 +63,7 @@ def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
 
 
 def _fitted(widths: list[int], right: list[bool], width: int) -> list[int]:
-    """Take from the widest texts until the line fits, or none of them is wide."""
+    """Shorten the widest columns until a line fits, or none of them is wide."""
     widths = list(widths)
     over = sum(widths) + 2 * (len(widths) - 1) - width
     while over > 0:

@@ -13,7 +13,7 @@ from logstats import schema
 
 Write = Callable[[pl.DataFrame], None]
 
-# What JSON allows to stand as it is, and a terminal takes for orders: DEL, C1 controls, what turns text around.
+# Characters that JSON does not escape, but terminals obey: DEL, C1 controls, those that change the direction of text.
 _ORDERS: Final = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _CONTROL: Final = {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 _FORMULA: Final = r"^[=+\-@\t\r]"
@@ -32,7 +32,7 @@ def _as_text(time: pl.Expr) -> pl.Expr:
 
 
 def harmless(json: str) -> str:
-    """JSON with what a terminal would obey as `\\uNNNN`."""
+    """JSON in which characters that a terminal would obey are written as `\\uNNNN`."""
     if json.isascii() and "\x7f" not in json:
         return json
     return _ORDERS.sub(lambda match: f"\\u{ord(match[0]):04x}", json)

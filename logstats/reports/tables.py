@@ -157,7 +157,7 @@ assert tuple(_TABLES) == TABLES[: len(_TABLES)]
 
 
 def cell(text: str) -> str:
-    """A text for CSV: what a spreadsheet would take for a formula gets an apostrophe in front."""
+    """A text for CSV, with an apostrophe before what a spreadsheet would take for a formula."""
     text = printable(text)
     return f"'{text}" if text.startswith(FORMULA) else text
 

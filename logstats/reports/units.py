@@ -1,4 +1,4 @@
-"""Figures for people."""
+"""Figures in words for people."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def duration(milliseconds: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A part of a whole in per cent; never 0% of something nor 100% of not all."""
+    """A part of a whole in per cent. It is 0% only for nothing and 100% only for all."""
     if not whole or not part:
         return "0%"
     percent = 100 * part / whole

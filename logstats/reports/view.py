@@ -15,12 +15,12 @@ TABLES: Final = (  # of `tables.table`
     *("endpoints", "minutes", "hours", "over_time", "buckets", "rejects", "sources"),
     *(name for name, title in AGGREGATES.items() if title),
 )
-TABLES_OVER_TIME: Final = ("hours", "over_time")  # need what is only computed when it is asked for
+TABLES_OVER_TIME: Final = ("hours", "over_time")  # need statistics that are only computed on request
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The report against an earlier one: `title` says which, `sections` say it to people, `data` to programs."""
+    """The report against an earlier one: `title` says which, `sections` are for people, `data` for programs."""
 
     title: str
     sections: Sequence[Section]
