@@ -57,7 +57,6 @@ EXCEPTIONS = [
 ]  # fmt: skip
 
 NGINX_ERROR = "nginx's error log"
-APACHE_ERROR = "Apache's error log"
 NOT_ACCESS_LOGS = {
     "apache_combined/crowdsecurity_hub__litespeed-admin-bf.log": "LiteSpeed's error log (read as events)",
     "docker/tstack_lnav__logfile_docker_compose.0": "no request in it",
@@ -72,8 +71,6 @@ NOT_ACCESS_LOGS = {
     "other/tstack_lnav__logfile_invalid_utf8.0": "an application's dump of XML",
 }
 REJECTED: dict[str, dict[tuple[int, ...], str]] = {
-    "apache_combined/crowdsecurity_hub__apache-cve-2021-41773.log": {(1,): APACHE_ERROR},
-    "apache_combined/crowdsecurity_hub__apache2-logs.log": {(8, 9): APACHE_ERROR},
     "apache_combined/crowdsecurity_hub__litespeed-logs.log": {(1, 3): "LiteSpeed's error log"},
     "apache_combined/elastic_examples__apache_logs.log": {(8899,): "the closing quote of the user agent is missing"},
     "apache_combined/fcambus_logswan__invalid.log": {(2,): "an x in the address", (3,): "no line of a log, on purpose"},
@@ -96,11 +93,7 @@ REJECTED: dict[str, dict[tuple[int, ...], str]] = {
         (1, 2, 3): "HAProxy's own messages",
         (14,): "a failed TLS handshake: no request",
     },
-    "nginx_combined/crowdsecurity_hub__nginx-http-generic-bf.log": {tuple(range(1, 17)): NGINX_ERROR},
-    "nginx_combined/crowdsecurity_hub__nginx_http-logs.log": {(8,): "no $remote_user", (9,): NGINX_ERROR},
-    "nginx_combined/vectordotdev_vrl__parse_nginx_log.log": {(11,): NGINX_ERROR},
-    "nginx_custom/crowdsecurity_hub__nginx-proxy-manager-logs.log": {(5, 6): NGINX_ERROR},
-    "nginx_custom/crowdsecurity_hub__npmplus-logs.log": {(1, 2): NGINX_ERROR},
+    "nginx_combined/crowdsecurity_hub__nginx_http-logs.log": {(8,): "no $remote_user"},
     "nginx_custom/martin-helmich_prometheus-nginxlog-exporter__issues.log": {
         (1,): "somebody's own format of tabs, of which there is one line: for --log-format"
     },
@@ -110,8 +103,7 @@ REJECTED: dict[str, dict[tuple[int, ...], str]] = {
         (2, 3): "somebody's own format without a time: for --log-format",
     },
     "apache_custom/nielsbasjes_logparser__test_lines.log": {
-        (10,): "two spaces between the fields",
-        (2, 4, 13, 14, 16, 18, 24): "each line is in another format of somebody's own: for --log-format",
+        (2, 4, 13, 14, 16, 24): "each line is in another format of somebody's own: for --log-format",
     },
 }  # fmt: skip
 
@@ -220,8 +212,8 @@ CHECKS: dict[str, Any] = {
         ("ltsv/tkuchiki_alp__ltsv_access.log", "ltsv"),
         ("nginx_custom/crowdsecurity_hub__base-upsun-httplog-logs.log", "json_message/syslog_untimed/combined"),
         ("nginx_custom/crowdsecurity_hub__bunkerweb-logs.log", "bunkerweb"),
-        ("nginx_custom/crowdsecurity_hub__nginx-proxy-manager-logs.log", "npm_proxy|npm|combined"),
-        ("nginx_custom/crowdsecurity_hub__npmplus-logs.log", "npmplus"),
+        ("nginx_custom/crowdsecurity_hub__nginx-proxy-manager-logs.log", "npm_proxy|npm|combined|nginx_error"),
+        ("nginx_custom/crowdsecurity_hub__npmplus-logs.log", "npmplus|nginx_error"),
         ("nginx_custom/crowdsecurity_hub__zoraxy-http-logs.log", "zoraxy"),
         ("nginx_ingress/vectordotdev_vrl__parse_nginx_log.log", "ingress_nginx"),
         ("other/tstack_lnav__logfile_uwsgi.0", "uwsgi"),

@@ -25,12 +25,6 @@ NOT_KNOWN = "the format, or what is around it, is not known"
 VALUE = "the value, or the key that has it, is not read as it is meant"
 
 OPEN: dict[str, str] = {
-    "ga2002": NOT_QUITE,
-    "ga2301_det": NOT_QUITE,
-    "ga931": NOT_QUITE,
-    "httpd_mix1": NOT_QUITE,
-    "loose_pri": NOT_QUITE,
-    "nixvis7": NOT_QUITE,
     "ga1181_gunicorn": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,

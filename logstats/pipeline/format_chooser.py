@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Generic
 
@@ -79,34 +79,42 @@ class FormatChooser(Generic[Result]):
         if asked:
             if found is None and not enough:
                 return None, False
-            self._say_units(name, found.stacks if found else asked, found.open_units if found else ())
-            return self.reader(found.stacks if found else asked), True
+            stacks = found.stacks if found else asked
+            self._say_units_in_vain(name, stacks)
+            self.say(name, stacks, found.open_units if found else ())
+            return self.reader(stacks), True
         if found is None:
             return None, enough
         if not enough and found.share < SURE:
             return None, False
         self._listener.format_found(name, found)
-        self._say_units(name, found.stacks, found.open_units)
-        for text in found.kept_out:
-            self.note(name, text)
+        self._say_units_in_vain(name, found.stacks)
+        self.say(name, found.stacks, found.open_units, found.kept_out)
         return self.reader(found.stacks), True
 
-    def _say_units(self, source: str, stacks: Sequence[FormatStack], left: Sequence[OpenUnit]) -> None:
-        """Note units that are open, and units that the user gave for durations that do not exist here."""
+    def _say_units_in_vain(self, source: str, stacks: Sequence[FormatStack]) -> None:
+        """Note units that the user gave for durations that do not exist here."""
         given = self._job.reading.units
         known = {name for stack in stacks for name in units.names_of(stack.format)}
         for name in sorted(given.keys() - known):
-            self.note(source, f"--unit {name}={given[name]} is not about these lines: no duration is called so")
+            self._note(source, f"--unit {name}={given[name]} is not about these lines: no duration is called so")
+
+    def say(
+        self, source: str, stacks: Sequence[FormatStack], left: Sequence[OpenUnit], kept_out: Iterable[str] = ()
+    ) -> None:
+        """Note units that are open, and columns that are not read."""
+        given = self._job.reading.units
         for one in left if not given else [one for one in left if not _is_given(one, stacks, given)]:
             others = " or ".join(one.others)
-            self.note(
+            self._note(
                 source,
                 f"nothing says the unit of {one.field}; it is read as {one.unit}, and could be {others}: "
                 f"--unit {one.field}={one.unit} settles it",
             )
+        for text in kept_out:
+            self._note(source, text)
 
-    def note(self, source: str, text: str) -> None:
-        """Tell the user, and whoever reads the report, something about a source."""
+    def _note(self, source: str, text: str) -> None:
         self._listener.note(source, text)
         self._job.counts.notes.append(f"{source}: {text}")
 

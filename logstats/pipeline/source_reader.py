@@ -74,8 +74,8 @@ class SourceReader(Generic[Result]):
         batch = further.settle(unread, part.end.bytes)
         for stack, line in zip(further.stacks[known:], further.lines[known:], strict=True):
             self._listener.format_added(self._source.name, stack.name, task.chunk.first_line + line)
-        for text in filter(None, further.kept_out[known:]):
-            self._formats.note(self._source.name, text)
+        for added in further.added[known:]:
+            self._formats.say(self._source.name, [added.stack], added.open_units, filter(None, [added.kept_out]))
         self.state.format = name_of([*(self._reader.stacks if self._reader else ()), *further.stacks]) or None
         return part if batch is unread.batch else task.part(unread.text, batch)
 

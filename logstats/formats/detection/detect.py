@@ -24,7 +24,7 @@ from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
 from logstats.formats.text import NO_CONTEXT, Context, Text
-from logstats.formats.wrappers.stack import MORE, FormatStack, name_of, unwrapped, with_more
+from logstats.formats.wrappers.stack import DURATION, MORE, SECONDS, FormatStack, name_of, unwrapped, with_more
 from logstats.formats.wrappers.wrapper import Wrapper
 
 SAMPLE_LINES: Final = 100
@@ -36,6 +36,7 @@ RULED_OUT: Final = 0.125  # and above this share, its unit is ruled out
 MIXED: Final = 3  # further stacks of one source at most
 GOLDEN: Final = 0.6180339887498949  # the golden ratio: its multiples modulo 1 are spread evenly and never repeat
 _PROBES: Final = 12  # a format competes if it reads one of so many lines
+AGENT: Final = '"$user_agent"'  # behind which servers are often made to log a duration
 _DEEPEST: Final = 3  # nested wrappers at most
 
 _MEANING: Final = ("timestamp", "method", "status", "path", "client_ip", "duration_ms", "bytes")
@@ -61,6 +62,15 @@ class Detected:
     def sure(self) -> float:
         """The certainty, from 0 to 1: the share of the sample that is read, at most a half if there is a rival."""
         return min(self.share, 0.5) if self.rival else self.share
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A stack of lines that others left."""
+
+    stack: FormatStack
+    open_units: Sequence[OpenUnit]
+    kept_out: str  # what the user is told of columns that are not read
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -114,11 +124,9 @@ class Detector:
         share = 1 - len(left) / ranking[0].lines
         return Detected(stacks, share, tuple(ranking), _rival(ranking), still_open, kept_out)
 
-    def further(
-        self, lines: Sequence[str], known: Sequence[FormatStack], context: Context = NO_CONTEXT
-    ) -> list[tuple[FormatStack, str]]:
-        """The stacks of lines that the known stacks do not read, each with what the user is told of columns that it
-        does not read (or nothing). Only stacks that are certain, or read most of the lines, are returned."""
+    def further(self, lines: Sequence[str], known: Sequence[FormatStack], context: Context = NO_CONTEXT) -> list[Added]:
+        """The stacks of lines that the known stacks do not read. Only stacks that are certain, or read most of the
+        lines, are returned."""
         sample = Sample(Text.from_bytes("\n".join(lines).encode()).lines, context)
         chosen: list[Candidate] = []
         left = sample.filled
@@ -128,13 +136,14 @@ class Detector:
                 break
             chosen.append(more)
             left = _unread(left, more)
+        settled = {units.parse_name(stack.name)[0] for stack in known}
         if not chosen and (ranking := self._first(sample, thorough=False)):
             best = ranking[0]
-            if best.requests and best.weight >= best.lines / 2 and best.stack not in known:
+            if best.requests and best.weight >= best.lines / 2 and best.stack.name not in settled:
                 chosen = [best]
         # In the order in which their lines appear, as if the lines had come one by one.
         chosen.sort(key=lambda candidate: int(candidate.rows["line"].to_numpy().min()))
-        return [(candidate.stack, _kept_out(candidate)) for candidate in chosen]
+        return [Added(*_with_units(candidate, sample.text), _kept_out(candidate)) for candidate in chosen]
 
     def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
         """The candidates that read a line of the sample, best first; those with unknown columns only if there are no
@@ -150,7 +159,8 @@ class Detector:
         """The candidate that reads most of the remaining lines, if it is certain."""
         for formats in self._stages:
             contenders = self._contenders(sample, left, formats)
-            new = [c for c in contenders if c.stack not in known and _may_be_certain(c.stack)]
+            settled = {units.parse_name(stack.name)[0] for stack in known}
+            new = [c for c in contenders if c.stack.name not in settled and _may_be_certain(c.stack)]
             found = _tried(new, left, lambda candidate: self._accepts(candidate) and _is_certain(candidate))
             # If all units give odd durations, nothing is certain.
             if found and (len(found) == 1 or _twins(found[0]) != _twins(found[1]) or found[0].odd_durations() <= ODD):
@@ -170,12 +180,17 @@ class Detector:
 
     @cached_property
     def _with_more(self) -> list[Prefilter]:
-        formats = (prefilter.format for prefilter in self._formats)
-        return [
-            Prefilter(with_more(f), named=self._exact)
-            for f in formats
-            if f.engine == "delimited" and not f.pattern.endswith("_more")
-        ]
+        formats = [prefilter.format for prefilter in self._formats]
+        extended = [f for f in formats if f.engine == "delimited" and not f.pattern.endswith("_more")]
+        untimed = [f for f in extended if f.pattern.endswith(AGENT) and "duration" not in f.roles | {*f.fields}]
+        found = [with_more(f, more) for more in (SECONDS, DURATION) for f in untimed if f.name not in self._timed]
+        return [Prefilter(f, named=self._exact) for f in (*found, *map(with_more, extended))]
+
+    @cached_property
+    def _timed(self) -> set[str]:
+        """The formats that have a duration behind them under a name of its own, `combined_time` for `combined`."""
+        names = {prefilter.format.name for prefilter in self._formats}
+        return {name for name in names if f"{name}_time" in names}
 
     def _contenders(self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter]) -> Iterator[Contender]:
         """The formats that may read one of these lines, with or without wrappers."""
@@ -256,13 +271,24 @@ def _may_be_certain(stack: FormatStack) -> bool:
     roles = stack.format.roles
     if stack.format.engine == "json":  # a JSON object is certain enough
         return True
+    if _is_event_log(stack.format):
+        return True
     timed = roles.union(*(wrapper.roles for wrapper in stack.wrappers)) & {"timestamp", "date"}
     return stack.format.priority >= 0 and roles >= {"status", "client_ip"} and bool(timed)
 
 
+def _is_event_log(format: Format) -> bool:
+    """Whether the lines of a format are events, of which each has a time, a level and a message."""
+    return format.engine == "regex" and bool(format.requires) and format.roles >= {"timestamp", "level", "message"}
+
+
 def _is_certain(candidate: Candidate) -> bool:
     """Whether a candidate is certain enough to be a further stack."""
-    columns = ("timestamp",) if candidate.format.engine == "json" else ("timestamp", "status", "client_ip")
+    columns = ["timestamp", "status", "client_ip"]
+    if candidate.format.engine == "json":
+        columns = ["timestamp"]
+    elif _is_event_log(candidate.format):
+        columns = ["timestamp", "level", "message"]
     return not candidate.rows.select(columns).drop_nulls().is_empty()
 
 

@@ -7,6 +7,7 @@ what requests do: they take different times, in no order, and not as many micros
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _LONGEST: Final = 86_400.0  # seconds
 _SECONDS: Final = 3  # decimal places with which servers write seconds: 0.012 (nginx), 0.012345 (gunicorn)
 _HEADERS: Final = 8 << 10  # bytes that a request's or a response's headers take at the most
 
+_ADDRESSES_LAST: Final = r'"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]+)(?:, ?[0-9a-f.:]+)*"$'
 _SHOWN: Final = 3  # examples
 
 Numbers = NDArray[np.float64]
@@ -51,7 +53,9 @@ class Unnamed:
             said = f"the numbers behind {format} ({shown}, …) look like {self.like}, not like durations: they are"
         else:
             said = f"what stands behind {format} ({shown}, …) has no name: it is"
-        return f"{said} kept out; --log-format '…' names every column"
+        forwarded = any(re.search(_ADDRESSES_LAST, example) for example in self.examples)
+        but = ", but for the addresses with --trust-forwarded" if forwarded else ""
+        return f"{said} kept out{but}; --log-format '…' names every column"
 
 
 def unnamed(texts: pl.Series, rows: pl.DataFrame, lines: Sequence[str]) -> Unnamed:

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from logstats.formats.detection.detect import Detector, spread
+from logstats.formats.detection.detect import Added, Detector, spread
 from logstats.formats.engines.w3c import DATE, FIELDS, in_force
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
@@ -33,7 +33,8 @@ LOOKS: Final = 4096  # looks that are kept
 # Nearly every request or structured event contains one of these.
 _LIKELY: Final = (
     r"GET |POST |HEAD |PUT |DELETE |OPTIONS |PATCH |PROPFIND |CONNECT |HTTP/[0-9]|HTTP/\"|\{\"|"
-    r"\" [1-5][0-9]{2} |level=|[\t\" :=](?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH)[\t\",]|status[=:]"
+    r"\" [1-5][0-9]{2} |level=|[\t\" :=](?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH)[\t\",]|status[=:]|"
+    r"\[(?:[a-z0-9_]+:)?(?:emerg|alert|crit|error|warn|notice)\] "
 )
 _WORD: Final = re.compile(r"[\w.:/%@~+-]+")
 
@@ -110,7 +111,7 @@ class Further:
         self.stacks: list[FormatStack] = []
         self.lines: list[int] = []  # for each stack, the first line that it read, as an index in its chunk
         self.readers: list[StackReader] = []
-        self.kept_out: list[str] = []  # for each stack, what the user is told of columns that it does not read
+        self.added: list[Added] = []  # the same stacks, with what the user is told of them
         self._base, self._detector, self._reader = base, detector, reader
         self._looks = looks or Looks()
         self._seen: deque[tuple[int, frozenset[str]]] = deque(maxlen=LOOKS)
@@ -156,7 +157,8 @@ class Further:
         return Left(tuple(self._seen), bool(self.stacks or self._directives or len(self._seen) == LOOKS))
 
     def _detected(self, text: Text, batch: Batch, lines: list[str], context: Context) -> Batch:
-        for stack, kept_out in self._detector().further(lines, [*self._base, *self.stacks], context):
+        for added in self._detector().further(lines, [*self._base, *self.stacks], context):
+            stack = added.stack
             left = batch.rejected["line"]
             reader = self._reader(stack)
             batch = with_further(text, batch, [reader])
@@ -165,5 +167,5 @@ class Further:
                 self.stacks.append(stack)
                 self.lines.append(first)
                 self.readers.append(reader)
-                self.kept_out.append(kept_out)
+                self.added.append(added)
         return batch

@@ -2,6 +2,7 @@
 
     docker_json/combined       combined lines, each in an object of Docker's json-file
     common|combined            common lines, with combined ones among them
+    combined_host+seconds      combined_host, then a duration in seconds that nobody named
     combined+                  combined, then further columns that nobody named
     json{duration=us}          json, whose bare `duration` is in microseconds, as its lines showed
 
@@ -30,8 +31,12 @@ from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
 MORE: Final = "+"
+SECONDS: Final = "seconds"  # behind it: a duration in seconds, with a fraction,
+DURATION: Final = "duration"  # or one in whole numbers of a unit that the lines have to tell
 _MORE: Final = "_more"
 _BALANCED: Final = r'^(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$'  # every quote is closed
+_ADDRESS: Final = r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)"
+_LAST_ADDRESSES: Final = rf'^.*?"?((?:{_ADDRESS}(?:, *{_ADDRESS})*)?)"?$'
 _LOG_FORMAT: Final = "log_format:"
 
 
@@ -72,7 +77,9 @@ def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
     for one in name.split("|"):
         *outer, last = one.strip().split("/")
         last, settled = units.parse_name(last)
-        form = with_more(registry.find(last[:-1], known)) if last.endswith(MORE) else registry.find(last, known)
+        base, more, columns = last.partition(MORE)
+        form = registry.find(base, known)
+        form = with_more(form, columns) if more else form
         for field, unit in settled.items():
             if unit not in UNITS or field not in form.fields or form.fields[field].role != "duration":
                 raise FormatError(f"{one}: {field}={unit} is no duration's unit", f"units are {', '.join(UNITS)}")
@@ -91,13 +98,23 @@ def _wrapper(name: str, known: Mapping[str, Format]) -> Format:
     return form
 
 
-def with_more(form: Format) -> Format:
-    """The format, followed by unknown columns. Raises FormatError if it cannot be extended."""
-    if form.engine != "delimited":
-        raise FormatError(f"{form.name}{MORE} means nothing", "only a delimited format can have more columns after it")
-    more = {_MORE: Field("ignored", looks=_BALANCED, unnamed=True)}
-    pattern = f"{form.pattern} ${{{_MORE}}}"
-    return replace(form, name=f"{form.name}{MORE}", pattern=pattern, fields={**form.fields, **more}, samples=())
+def with_more(form: Format, columns: str = "") -> Format:
+    """The format, followed by unknown columns, or by a duration (`SECONDS` with a fraction, or a whole number).
+
+    Of unknown columns a last one that holds addresses is X-Forwarded-For. Raises FormatError if the format cannot be
+    extended.
+    """
+    if form.engine != "delimited" or columns not in ("", SECONDS, DURATION):
+        hint = f"a delimited format can have more columns after it: combined{MORE}, combined{MORE}{SECONDS}"
+        raise FormatError(f"{form.name}{MORE}{columns} means nothing", hint)
+    variable, field = {
+        "": (_MORE, Field("forwarded_for", looks=_BALANCED, extract=_LAST_ADDRESSES, unnamed=True)),
+        SECONDS: ("duration", Field("duration", unit="s", looks=r"^(?:[0-9]+\.[0-9]{3,9}|-)$", unnamed=True)),
+        DURATION: ("duration", Field("duration", unit="auto", looks=r"^(?:[0-9]+|-)$", unnamed=True)),
+    }[columns]
+    pattern = f"{form.pattern} ${{{variable}}}"
+    name = f"{form.name}{MORE}{columns}"
+    return replace(form, name=name, pattern=pattern, fields={**form.fields, variable: field}, samples=())
 
 
 @dataclass(frozen=True, slots=True)

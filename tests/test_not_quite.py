@@ -1,0 +1,164 @@
+"""Lines that are almost of a known format: something stands in front, in between or behind.
+
+They are read as what they are, whether all lines of a source are such or one after many plain ones; or they are
+rejected. No part of them ever becomes the value of another column.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logstats
+from logstats.pipeline import Counts
+
+COMBINED = '192.0.2.7 - - [17/Jan/2025:10:30:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "UA"'
+ROW: dict[str, Any] = {
+    "method": "GET",
+    "path": "/a",
+    "status": 200,
+    "bytes": 5,
+    "client_ip": "192.0.2.7",
+    "user_id": None,
+    "user_agent": "UA",
+    "host": None,
+    "app_name": None,
+    "duration_ms": None,
+}
+
+
+def read(path: Path, lines: list[str], **options: Any) -> tuple[dict[int, dict[str, Any]], Counts]:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    counts = Counts()
+    frames = list(logstats.read(path, columns=tuple(ROW), counts=counts, **options))
+    return {row.pop("line"): row for frame in frames for row in frame.drop("source").to_dicts()}, counts
+
+
+def with_host(host: str) -> str:
+    return COMBINED.replace('] "', f'] {host} "')
+
+
+IN_FRONT = {
+    "<190>": None,
+    "<13>Jan 17 10:30:00 nginx: ": "nginx",
+    "<13>Jan 17 10:30:00 nginx[12]: ": "nginx",
+    "<190>nginx: ": None,
+    "nginx[12]: ": "nginx",
+    "stdout: ": None,
+    "INFO: ": None,
+    "[httpd] ": None,
+    "[info] ": None,
+    "10.0.0.5 nginx: ": "nginx",
+    "access.log:": None,
+    "/var/log/nginx/access.log:12:": None,
+    "1737109800 ": None,
+    "1737109800.123 ": None,
+    "2025-01-17T10:30:00 ": None,
+    "2025-01-17 10:30:00,123 INFO ": None,
+    "2025-01-17 10:30:00,123 [INFO] [access] ": None,
+    "[pod/web-6d4-abc/nginx] ": "nginx",
+    "web-1  | ": "web-1",
+}
+
+
+@pytest.mark.parametrize("plain", [0, 300])
+@pytest.mark.parametrize("prefix", IN_FRONT)
+def test_what_stands_in_front_is_taken_off(tmp_path: Path, prefix: str, plain: int) -> None:
+    rows, counts = read(tmp_path / "a.log", [*[COMBINED] * plain, prefix + COMBINED])
+    assert counts.rejected == 0
+    row = rows[plain + 1]
+    assert row == {**ROW, "app_name": IN_FRONT[prefix]}
+
+
+@pytest.mark.parametrize("plain", [0, 300])
+@pytest.mark.parametrize(
+    ("line", "differs"),
+    [
+        (COMBINED.replace("- - [", "- - - ["), {}),
+        (COMBINED.replace("- - [", "- ada - [") + " 0.030", {"user_id": "ada", "duration_ms": 30.0}),
+        (COMBINED.replace("7 - -", "7 (203.0.113.9) - -"), {}),
+        (COMBINED.replace("7 - -", "7 (203.0.113.9, 198.51.100.2) - -"), {}),
+        (COMBINED.replace("7 - -", "7 (-) - -"), {}),
+        ('"203.0.113.9, 198.51.100.2" ' + COMBINED, {}),
+        (with_host('"a.example"'), {"host": "a.example"}),
+        (with_host("a.example:8080"), {"host": "a.example:8080"}),
+        (with_host('"a.example"') + " 0.038", {"host": "a.example", "duration_ms": 38.0}),
+        (with_host("a.example") + ' "203.0.113.9"', {"host": "a.example"}),
+        (with_host('"a.example"') + ' "203.0.113.9, 198.51.100.2"', {"host": "a.example"}),
+        (COMBINED + " 6f3a2c1e-d4b8-11ef-8001-0242ac110002 1520", {"duration_ms": 1.52}),
+        ("[httpd] " + COMBINED + " 6f3a2c1e-d4b8-11ef-8001-0242ac110002 1520", {"duration_ms": 1.52}),
+        (COMBINED + ' "DE" "Berlin"', {}),
+        (COMBINED + ' TLSv1.3 "h2"', {}),
+    ],
+)
+def test_what_stands_in_between_or_behind(tmp_path: Path, line: str, differs: dict[str, Any], plain: int) -> None:
+    rows, counts = read(tmp_path / "a.log", [*[COMBINED] * plain, line])
+    assert counts.rejected == 0
+    want = {**ROW, **differs}
+    assert rows[plain + 1] == {**want, "app_name": want["host"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        COMBINED.replace("7 - -", "7 (203.0.113.9, 198.51.100.2) - -"),
+        '"203.0.113.9" ' + COMBINED,
+        COMBINED + ' "203.0.113.9, 198.51.100.2"',
+        COMBINED + ' "DE" "203.0.113.9, 198.51.100.2"',
+        COMBINED + ' 0.1 "DE" "203.0.113.9"',
+        "a.example:443 " + COMBINED + ' "DE" "203.0.113.9,198.51.100.2:80"',
+    ],
+)
+def test_addresses_are_the_forwarded_chain_if_they_are_trusted(tmp_path: Path, line: str) -> None:
+    for trusted, client in ((True, "203.0.113.9"), (False, "192.0.2.7")):
+        rows, _ = read(tmp_path / "a.log", [line], trust_forwarded=trusted)
+        assert [row["client_ip"] for row in rows.values()] == [client]
+
+
+def test_a_last_column_that_is_no_address_is_no_client(tmp_path: Path) -> None:
+    for tail in ('"DE" "Berlin"', '"a:b"', '"1, 2"'):
+        rows, _ = read(tmp_path / "a.log", [f"{COMBINED} {tail}"], trust_forwarded=True)
+        assert [row["client_ip"] for row in rows.values()] == ["192.0.2.7"], tail
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "203.0.113.9, 198.51.100.2 - " + COMBINED,
+        "Jan 17 " + COMBINED,
+        "12345 67890 " + COMBINED,
+        "> " + COMBINED,
+        "\0\0\0" + COMBINED,
+        "(1) " + COMBINED,
+    ],
+)
+def test_what_nobody_knows_is_rejected(tmp_path: Path, line: str) -> None:
+    rows, counts = read(tmp_path / "a.log", [*[COMBINED] * 300, line])
+    assert (len(rows), counts.rejected) == (300, 1)
+
+
+NGINX = (
+    '2025/01/17 10:30:00 [error] 29#29: *1 open() "/x" failed (2: No such file or directory), client: 192.0.2.1, '
+    'server: a.example, request: "GET /a HTTP/1.1", host: "a.example"'
+)
+ERRORS = [
+    NGINX,
+    '2025/01/17 10:30:00 [warn] 29#29: conflicting server name "x" on 0.0.0.0:80, ignored',
+    "[Fri Jan 17 10:30:00.123456 2025] [core:error] [pid 12] [client 192.0.2.1:5000] AH00128: File does not exist",
+    "[Fri Jan 17 10:30:00 2025] [notice] caught SIGTERM, shutting down",
+]
+
+
+@pytest.mark.parametrize("plain", [3, 300])
+@pytest.mark.parametrize("line", ERRORS)
+def test_lines_of_an_error_log_between_requests_are_events(tmp_path: Path, line: str, plain: int) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("".join(f"{one}\n" for one in [*[COMBINED] * plain, line, COMBINED]))
+    report = logstats.report(path)
+    assert (report.requests, report.events, report.rejected) == (plain + 1, 1, 0)
+    rows = [row for rows in logstats.read(path) for row in rows.to_dicts()]
+    event = rows[plain]
+    assert (event["kind"], event["status"], event["level"]) == ("event", None, event["level"])
+    assert event["level"] in ("ERROR", "WARN", "NOTICE")
