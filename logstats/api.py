@@ -197,7 +197,9 @@ def _built(
 
 def _said(options: Options) -> list[str]:
     """Notes about how lines are read that a format of the user's has."""
-    return [text for one in options.chosen_format() or () for text in one.format.notes] if options.log_format else []
+    said = [text for one in options.chosen_format() or () for text in one.format.notes] if options.log_format else []
+    anonymizer = options.anonymizer()
+    return [*said, anonymizer.note] if anonymizer is not None else said
 
 
 def _summarised(
@@ -214,6 +216,8 @@ def _summarised(
     from logstats.scale.summarise import Summariser
 
     described = options.filters().describe()
+    if options.anonymize:
+        described["anonymize"] = options.anonymize
     span: dict[str, str] = {name: described.pop(name) for name in ("since", "until") if name in described}
     routes = tuple(options.all_routes())
     making = Making(wanted.user_key, wanted.exact_users, options.trust_forwarded, options.templates, routes, described)
@@ -299,6 +303,12 @@ def _check_archive_options(sources: Any, options: Options) -> None:
         "formats_dir",
         "app",
         "trust_forwarded",
+        "anonymize",
+        "anonymize_key",
+        "secret",
+        "anonymize",
+        "anonymize_key",
+        "secret",
         "unit",
         "routes",
         "openapi",
@@ -542,6 +552,8 @@ def search(
         return
     names = [sources] if isinstance(sources, str | Path) else list(sources)
     columns = schema.COLUMNS if rows else ()
+    if options.anonymize:
+        raise UsageError("whole lines hold what is to be taken out", "logstats parse --anonymize gives rows without it")
     searcher = Searcher(wanted, filters.expression() is not None, columns, context, shown)
     work = LineWork(searcher.look, searcher.reads)
     job = job_of(options, frozenset({"timestamp", *columns}), work, False, counts)
@@ -686,7 +698,14 @@ def add(
     options = _options(options, more)
     if options.filters() != Filters():
         raise UsageError("an archive takes no filters", "what is not stored could never be found again")
+    anonymizer = options.anonymizer()
+    if anonymizer is not None and options.anonymize_key is None:
+        raise UsageError(
+            "an archive is added to again and again: pseudonyms have to be the same each time",
+            "--anonymize-key FILE holds the key; head -c 32 /dev/urandom > FILE makes one",
+        )
     how = IngestOptions(
+        anonymizer=anonymizer,
         reading=options.reading(frozenset(schema.COLUMNS)),
         format=options.chosen_format(),
         formats_dir=Path(options.formats_dir) if options.formats_dir else None,

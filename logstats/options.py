@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -22,6 +24,9 @@ from logstats.formats.wrappers import stack
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.pipeline import Counts, Job, LineWork, Result
 
+if TYPE_CHECKING:
+    from logstats.enrich.privacy import Anonymizer
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -31,6 +36,8 @@ class Options:
     has); without either the format of each source is found out. `tz` is the zone of times without one, and of days.
     `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
     `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
+    `anonymize` (`ip`, `prefix-preserving`, `hash`) takes out what identifies a person, with the key in a file
+    (`anonymize_key`) and further names of parameters whose values are masked (`secret`): see `enrich.privacy`.
     `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
     `workers` processes read (0: as many as pay), or those of a Dask `cluster`, named by its scheduler's address.
     `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
@@ -54,11 +61,16 @@ class Options:
     exclude_host: Sequence[str] = ()
     where: str | Sequence[str] = ()
     trust_forwarded: bool = False
+    anonymize: str | None = None
+    anonymize_key: str | Path | None = None
+    secret: Sequence[str] = ()
     unit: Sequence[str] = ()
     routes: Sequence[str] = ()
     openapi: str | Path | None = None
     templates: bool = True
     now: datetime | None = None
+    # Of pseudonyms without a key file; the same in all processes of a run.
+    made_up_key: bytes = field(default_factory=partial(os.urandom, 32), repr=False, compare=False)
     workers: int = 1
     cluster: str | None = None
 
@@ -128,6 +140,17 @@ class Options:
         """The routes, and those of the OpenAPI document. Raises RouteError."""
         return [*self.routes, *(load_openapi(self.openapi) if self.openapi else ())]
 
+    def anonymizer(self) -> Anonymizer | None:
+        """What takes out what identifies a person, if that is asked for. Raises UsageError."""
+        if self.anonymize is None:
+            if self.anonymize_key or self.secret:
+                raise UsageError("--anonymize-key and --secret are about --anonymize", "give that, too")
+            return None
+        from logstats.enrich.privacy import Anonymizer, read_key
+
+        key = self.made_up_key if self.anonymize_key is None else read_key(self.anonymize_key)
+        return Anonymizer(self.anonymize, key, tuple(self.secret))
+
     def units(self) -> dict[str, str]:
         """The units of durations that were given, by field. Raises UsageError."""
         found: dict[str, str] = {}
@@ -151,6 +174,9 @@ def job_of(
 ) -> Job[Result]:
     """The job of a run with these options. Raises UsageError, FormatError and RouteError."""
     filters = options.filters()
+    anonymizer = options.anonymizer()
+    if anonymizer is not None:
+        needs = needs | {"timestamp"}  # pseudonyms are of a day
     return Job(
         options.reading(needs | filters.needs),
         filters,
@@ -159,4 +185,5 @@ def job_of(
         Path(options.formats_dir) if options.formats_dir else None,
         keep_rejected,
         counts=counts or Counts(),
+        anonymizer=anonymizer,
     )

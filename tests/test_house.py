@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What each room may import of the package, from DESIGN.md: cli → api → reports, archive, objectives → pipeline →
 # inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
 BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
-SIDE = BOTTOM | {"expressions", "inputs", "formats", "summaries", "filters", "endpoints"}
+SIDE = BOTTOM | {"expressions", "inputs", "formats", "enrich", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline", "options"}
 TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients", "scale"}
 MAY_IMPORT = {
@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "filters": BOTTOM | {"expressions"},
         "inputs": BOTTOM,
         "formats": BOTTOM,
+        "enrich": BOTTOM,
         "summaries": BOTTOM,
         "pipeline": SIDE,
         "options": SIDE | {"pipeline"},

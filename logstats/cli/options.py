@@ -169,6 +169,14 @@ READING: Final[Group] = (
         bool, "--trust-forwarded", "The client is the first address of X-Forwarded-For, where it is logged.", False
     ),
     _reading(
+        str | None,
+        "--anonymize METHOD",
+        "Take out what identifies a person: ip, prefix-preserving or hash.",
+        values=("ip", "prefix-preserving", "hash"),
+    ),
+    _reading(str | None, "--anonymize-key FILE", "The key of the pseudonyms; without it, they are of this run."),
+    _reading(list[str] | None, "--secret NAME", "A parameter whose value is masked, too; repeatable."),
+    _reading(
         list[str] | None,
         "--unit FIELD=UNIT",
         "The unit of durations that say none: s, ms, us, ns; repeatable.",
@@ -370,6 +378,7 @@ def reading_options(given: Mapping[str, Any]) -> Options:
     values |= {name: given[name] or () for name in globs if name in given}
     values["routes"] = given["route"] or ()
     values["unit"] = given["unit"] or ()
+    values["secret"] = given["secret"] or ()
     if "workers" in given:
         if given["workers"] and given["cluster"]:
             raise UsageError("--workers and --cluster exclude each other", "give one of the two")

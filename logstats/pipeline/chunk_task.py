@@ -20,6 +20,7 @@ from logstats.pipeline.counts import SAMPLES
 from logstats.pipeline.job import Job, Lines, LineWork, Result, raw_lines
 
 SAMPLE_TEXT: Final = 2_000  # characters of a rejected line that is shown
+LEFT_OUT: Final = "(left out: --anonymize)"  # instead of the text of a rejected line
 UNKNOWN: Final = "unknown_format"
 UNTIMED: Final = "no_time"
 TAIL: Final = 64 << 10  # bytes at the end of a chunk that are searched for directives
@@ -122,6 +123,8 @@ class ChunkTask(Generic[Result]):
         keep = self.job.filters.expression()
         if keep is not None and rows.height:  # without rows, there need not be columns
             rows = rows.filter(keep)
+        if self.job.anonymizer is not None:
+            rows = self.job.anonymizer.rows(rows)
         work, result = self.job.work, None
         if isinstance(work, LineWork):
             result = work.look(Lines(text, chunk.data, rows, self.name, chunk.first_line))
@@ -164,7 +167,7 @@ class ChunkTask(Generic[Result]):
         first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
         samples = []
         for line, reason in first.select("line", "reason").iter_rows():
-            (shown,) = text.pick([line])
+            (shown,) = text.pick([line]) if self.job.anonymizer is None else (LEFT_OUT,)
             if len(shown) > SAMPLE_TEXT:
                 shown = shown[:SAMPLE_TEXT] + "…"
             samples.append((self.chunk.first_line + line, reason, shown))
@@ -172,7 +175,8 @@ class ChunkTask(Generic[Result]):
         if self.job.keep_rejected:
             raw = raw_lines(text, self.chunk.data)
             lines = rejected.sort("line").select("line", "reason").iter_rows()
-            whole = [(self.chunk.first_line + line, reason, raw.line(line)) for line, reason in lines]
+            of = raw.line if self.job.anonymizer is None else lambda _: LEFT_OUT.encode()
+            whole = [(self.chunk.first_line + line, reason, of(line)) for line, reason in lines]
         return samples, reasons, whole
 
 

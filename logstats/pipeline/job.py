@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 import polars as pl
 
+from logstats.enrich.privacy import Anonymizer
 from logstats.filters import Filters
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.text import Text
@@ -61,7 +62,8 @@ class Job(Generic[Result]):
     """What to do with every chunk: read it with `reading`, keep the rows that pass `filters`, call `work`.
 
     `work(rows, source, first_line)` runs in a worker thread; it is not called for a chunk without rows. Without a
-    `format`, that of each source is detected. If `timed`, a line without a usable time is rejected.
+    `format`, that of each source is detected. If `timed`, a line without a usable time is rejected. With an
+    `anonymizer`, work sees the rows as that leaves them, and nothing is kept of the text of a rejected line.
     """
 
     reading: ReadOptions
@@ -74,3 +76,4 @@ class Job(Generic[Result]):
     chunk: int = CHUNK
     workers: int = WORKERS
     counts: Counts = field(default_factory=Counts)
+    anonymizer: Anonymizer | None = None

@@ -38,6 +38,7 @@ from logstats.archive.log import tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, Counts, End, Source
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
+from logstats.enrich.privacy import Anonymizer
 from logstats.errors import FormatError, UnknownFormatError
 from logstats.filters import Filters
 from logstats.formats import registry
@@ -78,6 +79,7 @@ class IngestOptions:
     source_name: str | None = None
     duplicates: bool = False
     final: bool = False
+    anonymizer: Anonymizer | None = None
     commit_rows: int = COMMIT_ROWS
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -424,6 +426,7 @@ def _job(options: IngestOptions, work: Callable[[pl.DataFrame, str, int], Result
         timed=True,
         chunk=CHUNK,
         workers=_WORKERS,
+        anonymizer=options.anonymizer,
     )
 
 

@@ -1,0 +1,161 @@
+"""Rows without what identifies a person: `--anonymize`.
+
+Three methods for addresses: `ip` keeps the network (/24 of IPv4, /48 of IPv6); `prefix-preserving` replaces an address
+by another, so that two addresses share as many leading bits as before (after Xu, Fan, Ammar, Moon: Prefix-preserving IP
+address anonymization, ICNP 2002, with BLAKE2b as the pseudo-random function); `hash` replaces it by a pseudonym. With
+each of them users become pseudonyms, and secrets in queries, e-mail addresses and addresses in texts are masked.
+
+Pseudonyms are keyed, and the key rotates: it is derived from the key file and the day (UTC) of the request, so that
+nobody can follow a person over days, and without the file nobody can try out who it was. Counts of users are right
+within a day; over several, a user counts once a day. Addresses keep their prefix over days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from logstats.errors import UsageError
+
+METHODS: Final = ("ip", "prefix-preserving", "hash")
+KEY_LENGTH: Final = 16  # bytes of a key file, at least
+MASK: Final = "***"
+# Names of parameters (of a query, or keys of a structured line) whose values are masked, wherever they stand in a name.
+SECRETS: Final = (
+    *("token", "password", "passwd", "pwd", "secret", "apikey", "api_key", "api-key", "access_key", "auth", "session"),
+    *("sid", "jwt", "signature", "sig", "otp", "pin", "code", "credential", "email", "e-mail", "mail", "phone", "tel"),
+    *("ssn", "iban", "card", "cvv", "cvc", "name", "user", "login", "address", "birth", "dob"),
+)
+_EMAIL: Final = r"(?i)[a-z0-9._%+'-]{1,64}(?:@|%40)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+"
+_IPV4: Final = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
+_IPV6: Final = (  # all eight groups, or a `::`; a time of day is neither
+    r"(?i)(?:\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}:(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?)"
+)
+_TEXTS: Final = ("path", "endpoint", "query", "referer", "message", "extra")
+_CACHED: Final = 200_000  # addresses and users whose pseudonyms are remembered
+
+
+def read_key(path: str | Path) -> bytes:
+    """The key in a file. Raises UsageError."""
+    try:
+        key = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise UsageError(f"--anonymize-key {path}: {(error.strerror or str(error)).lower()}", _MAKE) from None
+    if len(key) < KEY_LENGTH:
+        raise UsageError(f"--anonymize-key {path}: fewer than {KEY_LENGTH} bytes can be guessed", _MAKE)
+    return key
+
+
+_MAKE: Final = "make one that nobody else can read: head -c 32 /dev/urandom > FILE"
+
+
+@dataclass
+class Anonymizer:
+    """Takes what identifies a person out of frames of the request schema, whichever of its columns they have.
+
+    Without a `key` one is made up, and pseudonyms are of this run only. `secrets` are further names of parameters.
+    Calls may come from several threads.
+    """
+
+    method: str
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    secrets: Sequence[str] = ()
+    _known: dict[tuple[str, str | None, int | None], str | None] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise UsageError(f"no method is called {self.method!r}", f"choose among {', '.join(METHODS)}")
+        names = "|".join(re.escape(name).replace("\\-", "-") for name in (*SECRETS, *self.secrets))
+        self._parameter = rf"(?i)(^|[?&;])([^=&;#]*(?:{names})[^=&;#]*)=[^&;#]*"
+        self._member = rf'(?i)("[^"\\]*(?:{names})[^"\\]*"\s*:\s*)(?:"(?:[^"\\]|\\.)*"|[0-9.+eE-]+)'
+
+    @property
+    def note(self) -> str:
+        """What a reader of the figures should know."""
+        addresses = {
+            "ip": "addresses are those of networks (/24, /48)",
+            "prefix-preserving": "addresses are replaced, prefix by prefix",
+            "hash": "addresses are pseudonyms",
+        }[self.method]
+        counted = " and clients" if self.method == "hash" else ""
+        return (
+            f"anonymized: {addresses}; users{counted} have another pseudonym each day, so over days they count each day"
+        )
+
+    def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The same rows, with nothing in them that identifies a person."""
+        if not frame.height:
+            return frame
+        columns = frame.columns
+        days = frame["timestamp"].to_physical() // 86_400_000_000 if "timestamp" in columns else None
+        made: list[pl.Series] = []
+        if "client_ip" in columns:
+            daily = days if self.method == "hash" else None
+            made.append(self._replaced(frame["client_ip"], daily, self.method))
+        if "user_id" in columns:
+            made.append(self._replaced(frame["user_id"], days, "user"))
+        texts = [pl.col(name) for name in _TEXTS if name in columns]
+        return frame.with_columns(made).with_columns(self._masked(text) for text in texts)
+
+    def _masked(self, text: pl.Expr) -> pl.Expr:
+        name = text.meta.output_name()
+        if name in ("query", "referer"):
+            text = text.str.replace_all(self._parameter, "${1}${2}=" + MASK)
+        if name in ("message", "extra"):
+            text = text.str.replace_all(self._member, '${1}"' + MASK + '"')
+        for pattern in (_EMAIL, _IPV4, _IPV6):
+            text = text.str.replace_all(pattern, MASK)
+        return text
+
+    def _replaced(self, texts: pl.Series, days: pl.Series | None, how: str) -> pl.Series:
+        """Each distinct text of a day by what stands for it."""
+        day = days if days is not None else pl.Series([None], dtype=pl.Int64).new_from_index(0, len(texts))
+        pairs = pl.DataFrame({"text": texts, "day": day})
+        distinct = pairs.unique()
+        new = [self._one(text, on, how) for text, on in distinct.iter_rows()]
+        table = distinct.with_columns(new=pl.Series(new, dtype=pl.String))
+        found = pairs.join(table, on=["text", "day"], how="left", nulls_equal=True, maintain_order="left")
+        return found["new"].alias(texts.name)
+
+    def _one(self, text: str | None, day: int | None, how: str) -> str | None:
+        if text is None:
+            return None
+        known = self._known
+        if (how, text, day) in known:
+            return known[how, text, day]
+        if len(known) >= _CACHED:
+            known.clear()
+        new = self._address(text, how) if how in ("ip", "prefix-preserving") else self._pseudonym(text, day, how)
+        known[how, text, day] = new
+        return new
+
+    def _pseudonym(self, text: str, day: int | None, how: str) -> str:
+        of_day = hashlib.blake2b(f"{how}:{day}".encode(), key=self.key[:64], digest_size=32).digest()
+        short = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=of_day, digest_size=8).hexdigest()
+        return f"{'user' if how == 'user' else 'client'}-{short}"
+
+    def _address(self, text: str, how: str) -> str:
+        try:
+            address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+        except ValueError:  # a host name, or nothing that is known: it may say who it is
+            return self._pseudonym(text, None, "host")
+        if how == "ip":
+            kept = 24 if address.version == 4 else 48
+            network = ipaddress.ip_network((address, kept), strict=False)
+            return str(network.network_address)
+        number, bits = int(address), address.max_prefixlen
+        new = 0
+        for done in range(bits):
+            prefix = number >> (bits - done)
+            said = f"{bits}:{done}:{prefix}".encode()
+            flip = hashlib.blake2b(said, key=self.key[:64], digest_size=1).digest()[0] & 1
+            new = new << 1 | (number >> (bits - 1 - done) & 1) ^ flip
+        return str(type(address)(new))
