@@ -166,6 +166,11 @@ READING: Final[Group] = (
     _reading(str, "--tz ZONE", "The zone of times without one, and where a day begins.", "UTC", values=_zones),
     _reading(str | None, "--app NAME", "app_name of lines that name none."),
     _reading(
+        str | None,
+        "--endpoint-url URL",
+        "Where s3:// is, if not at AWS; AWS_ENDPOINT_URL stands in for it.",
+    ),
+    _reading(
         bool, "--trust-forwarded", "The client is the first address of X-Forwarded-For, where it is logged.", False
     ),
     _reading(
@@ -374,6 +379,8 @@ def reading_options(given: Mapping[str, Any]) -> Options:
     globs = ("path", "host", "exclude_path", "exclude_host", "where")  # may hold a comma
     renamed = {"route": "routes", "routes": "openapi"}
     values = {renamed.get(name, name): value for name, value in given.items() if name != "no_templates"}
+    if address := values.pop("endpoint_url", None):
+        os.environ["AWS_ENDPOINT_URL"] = address  # where the store's own tools look, and processes that are started
     values |= {name: words(given[name]) for name in listed if name in given}
     values |= {name: given[name] or () for name in globs if name in given}
     values["routes"] = given["route"] or ()
@@ -409,7 +416,7 @@ def refuse_overwriting(path: str | None, sources: Sequence[str] | None, option: 
         return
     from logstats.inputs import discover
 
-    named = [source for source in sources or () if source != "-"]
+    named = [source for source in sources or () if source != "-" and "://" not in source]
     for source in discover(named)[0] if named else ():
         if source.path is not None and source.path.samefile(path):
             raise UsageError(f"{option} {path} would write over a source", "name another file")

@@ -1,16 +1,18 @@
 """Inputs: where bytes come from (files, globs, folders, pipes, plain or compressed), as chunks of whole lines.
 
-`discover` finds the sources that arguments name; `source` is one; `compression` unpacks it; `chunks` reads it.
+`discover` finds the sources that arguments name (`stores`: objects of a store), `source` is one, `compression` unpacks
+it, `chunks` reads it.
 `endless` are those that never end: `follower` reads files that go on growing (`followed_file` is one, `known_files` and
 `copies` know it again), `standard_input` and `syslog` what arrives.
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.
 """
 
-from logstats.inputs.chunks import HEAD, LINES, SOON, Chunk, ChunkReader, OpenFile
+from logstats.inputs.chunks import HEAD, LINES, SOON, Chunk, ChunkReader, OpenFile, opened
 from logstats.inputs.discover import discover
 from logstats.inputs.endless import Endless, Following, follow
 from logstats.inputs.follower import Arrived, Begin, Follower
 from logstats.inputs.source import Digest, Source, Start
+from logstats.inputs.stores import ahead
 
 __all__ = [
     "HEAD",
@@ -27,7 +29,10 @@ __all__ = [
     "OpenFile",
     "Source",
     "Start",
+    "ahead",
     "compression",
     "discover",
     "follow",
+    "opened",
+    "stores",
 ]

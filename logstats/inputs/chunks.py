@@ -8,14 +8,15 @@ import stat
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Self
 
 from logstats.errors import SourceError
 from logstats.inputs.compression import Damaged, compression, pieces
-from logstats.inputs.source import Digest, Source, Start
+from logstats.inputs.source import Digest, Opened, Source, Start
+from logstats.inputs.stores import OpenObject
 from logstats.kernels import library as kernels
 
 TARGET: Final = 8 << 20
@@ -69,6 +70,7 @@ class ChunkReader:
         self.total_bytes = source.size
         self.read_bytes = 0  # compressed bytes, for progress
         self.error: SourceError | None = None
+        self.notes: Iterable[str] = ()  # what its reader should know, once it has ended
         self._target, self._max_line = target, max_line
         self._pieces: deque[bytes] = deque()
         self._size = 0
@@ -142,15 +144,16 @@ class ChunkReader:
         return taken
 
     def _run(self) -> None:
+        file: Opened | None = None
         try:
-            with contextlib.closing(self._start.opened or OpenFile(self.source)) as file:
+            with contextlib.closing(self._start.opened or opened(self.source)) as file:
                 self._eager = file.pipe
                 before = self._start.offset
                 first = not before
                 by_line = None
-                if isinstance(file, OpenFile) and not file.pipe:
+                if isinstance(file, OpenFile | OpenObject) and not file.pipe:
                     by_line = partial(file.read_lines, self._target)
-                if before and isinstance(file, OpenFile) and file.seek(before):
+                if before and isinstance(file, OpenFile | OpenObject) and file.seek(before):
                     before = 0
                     read = iter(by_line or partial(file.read, _PIPE), b"")  # in the middle of a plain file
                 else:
@@ -181,6 +184,7 @@ class ChunkReader:
         except Exception as error:  # whatever else a decompressor does, a waiting main thread must hear of it
             self.error = SourceError(self.source.name, f"cannot be read: {error!r}")
         finally:
+            self.notes = dict.fromkeys(getattr(file, "notes", ()))
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
@@ -197,6 +201,11 @@ class ChunkReader:
                 self._newlines += b"\n" in piece
             self._changed.notify_all()
             return True
+
+
+def opened(source: Source) -> OpenFile | OpenObject:
+    """A source, open: a file, standard input, or an object. Raises OSError."""
+    return OpenObject(source) if source.url is not None else OpenFile(source)
 
 
 class OpenFile:
@@ -226,6 +235,10 @@ class OpenFile:
         place = os.lseek(self._fd, 0, os.SEEK_CUR)
         end = os.pread(self._fd, SOON, place + size).find(b"\n") + 1
         return self.read(size + end)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Some bytes of a file."""
+        return os.pread(self._fd, size, offset)
 
     def seek(self, offset: int) -> bool:
         """Move to an offset if the file is plain; whether it did. Call this before reading."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from logstats.errors import SourceError, UsageError
+from logstats.inputs import stores
 from logstats.inputs.source import Source
 
 _LEFTOVER = re.compile(r"^\.|(\.tmp|\.sw[a-p]|~)$")
@@ -56,6 +57,9 @@ def _sources_of(argument: str) -> list[Source]:
         if sys.stdin is None:
             raise SourceError("-", "standard input is closed", "pipe a log in, or name files")
         return [Source("-", None)]
+    if stores.is_url(argument):
+        found = [(at, _rotation(source.name), source.name, source) for source, at in stores.discover(argument)]
+        return [source for *_, source in sorted(found, key=lambda one: one[:3])]
     if not argument:
         raise SourceError("''", "an empty name names no file", "is a shell variable unset?")
     path = Path(argument)

@@ -23,6 +23,10 @@ class Source:
     """Where to begin, if not at its beginning."""
     stop: int | None = None
     """Where to end, in bytes of a plain file, if not at its end."""
+    url: str | None = None
+    """Of an object in a store, which has no path; `version` is that which was listed, `endpoint` where the store is."""
+    version: str | None = None
+    endpoint: str | None = None
 
 
 class Digest(Protocol):

@@ -18,6 +18,7 @@ SHARED: Final = 2  # commands that have an option in common from which on it is 
 # Environment variables, and what they do.
 ENVIRONMENT: Final = {
     "LOGSTATS_ARCHIVE": "the archive, where --archive is not given and no source is named",
+    "AWS_ENDPOINT_URL": "where s3:// is, if not at AWS; AWS_REGION, AWS_PROFILE and credentials are heeded, too",
     "LOGSTATS_CONFIG": "the configuration file; empty for none",
     "LOGSTATS_PAGER": "the pager of a report that is taller than the terminal; empty or cat for none",
     "PAGER": "the pager, if LOGSTATS_PAGER is not set",

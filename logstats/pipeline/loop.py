@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from logstats.inputs import ChunkReader, Source
+from logstats.inputs import ChunkReader, Source, ahead
 from logstats.pipeline.chunk_task import ChunkTask, Part
 from logstats.pipeline.counts import Counts
 from logstats.pipeline.format_chooser import FormatChooser
@@ -95,7 +95,7 @@ def _tasks(
     None is yielded when a part is done before the next chunk of a slow source has arrived.
     """
     formats = FormatChooser(job, listener)
-    for source in sources:
+    for source in ahead(sources):
         if interrupt.asked:
             return
         reader = SourceReader(job, source, formats, listener)
@@ -114,6 +114,8 @@ def _tasks(
             if (task := reader.last()) is not None:
                 yield reader, task
             reader.state.unfinished += chunks.unfinished
+            for words in chunks.notes:
+                listener.note(source.name, words)
             if chunks.error is not None:
                 reader.state.problem = chunks.error
                 listener.problem(chunks.error)

@@ -16,7 +16,7 @@ import polars as pl
 
 from logstats.errors import SummaryError, UsageError
 from logstats.filters import Filters
-from logstats.inputs import discover
+from logstats.inputs import discover, stores
 from logstats.pipeline import Counts
 from logstats.scale import tables
 from logstats.scale.condense import Sink
@@ -50,7 +50,7 @@ def files_of(names: Sequence[str | Path]) -> list[tuple[str, Path]]:
     files = []
     for source in found:
         if source.path is None or source.size is None:
-            raise SummaryError(f"{source.name}: a summary is not read from a pipe", "save it to a file first")
+            raise SummaryError(f"{source.name}: a summary is read from a file", "save it to one first")
         files.append((source.name, source.path))
     return files
 
@@ -63,7 +63,7 @@ def description_of(name: str, path: Path) -> Description:
 
 def summaries_among(names: Sequence[str | Path]) -> list[tuple[str, Path]]:
     """The summary files that are named, if nothing but summaries is: (name, path)."""
-    if not names or "-" in names:
+    if not names or any(str(name) == "-" or stores.is_url(str(name)) for name in names):
         return []
     found, problems = discover([str(name) for name in names])
     files = [(source.name, source.path) for source in found if source.path is not None and source.size is not None]

@@ -8,13 +8,15 @@ What is not a file (a pipe, standard input) is read by the process that merges, 
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
+from logstats.errors import SourceError
 from logstats.formats.wrappers.stack import parse
-from logstats.inputs import HEAD, SOON, ChunkReader, Source, Start
+from logstats.inputs import HEAD, SOON, ChunkReader, Source, Start, opened
 from logstats.inputs.compression import compression
 from logstats.pipeline import Counts, FormatChooser, Job, Silence, context_of
 
@@ -55,7 +57,7 @@ def shards(sources: Sequence[Source], job: Job[Any], workers: int, *, largest: i
 
     for source in sources:
         large = size_of([source])
-        if source.size is None or source.path is None or source.start is not None:
+        if source.size is None or source.start is not None:
             yield from together()
             yield Shard((source,), 0, local=True)
             continue
@@ -71,21 +73,23 @@ def shards(sources: Sequence[Source], job: Job[Any], workers: int, *, largest: i
 
 
 def _packed(source: Source) -> bool:
-    if source.path is None or not source.size:
+    if not source.size:
         return False
+    if source.url is not None:  # asking for the first bytes of each of a million objects takes an hour
+        return re.search(r"\.(gz|zst|bz2|xz)$", source.url) is not None
     try:
-        with source.path.open("rb") as file:
+        with contextlib.closing(opened(source)) as file:
             return compression(file.read(6)) is not None
-    except OSError:
+    except (OSError, SourceError):
         return False
 
 
 def _stretches(source: Source, job: Job[Any], aim: int, largest: int) -> Iterator[Shard]:
     """The shards of one large file."""
-    assert source.path is not None and source.size is not None
+    assert source.size is not None
     size = size_of([source])
     start = None if _packed(source) else _certain(source, job)
-    cuts = [] if start is None else _cuts(source.path, source.size, job.chunk, aim)
+    cuts = [] if start is None else _cuts(source, source.size, job.chunk, aim)
     if not cuts or start is None:
         yield Shard((source,), size, local=size > largest)
         return
@@ -118,19 +122,17 @@ def _certain(source: Source, job: Job[Any]) -> Start | None:
     return Start(format=name, certain=True)
 
 
-def _cuts(path: Path, size: int, chunk: int, aim: int) -> list[int]:
+def _cuts(source: Source, size: int, chunk: int, aim: int) -> list[int]:
     """Places about `aim` bytes apart at which a chunk ends, and a line, as `ChunkReader` makes them."""
     cuts = []
     place, last = HEAD, 0
-    with path.open("rb") as file:
+    with contextlib.closing(opened(source)) as file:
         while place + chunk < size:
             place += chunk
-            file.seek(place)
-            place += file.read(SOON).find(b"\n") + 1
+            place += file.at(place, SOON).find(b"\n") + 1
             if place - last < aim or size - place < aim // 2:
                 continue
-            file.seek(place - 1)
-            if file.read(1) == b"\n":
+            if file.at(place - 1, 1) == b"\n":
                 cuts.append(place)
                 last = place
     return cuts

@@ -39,13 +39,14 @@ from logstats.archive.log.commit import ArchiveError, Commit, Conflict, Counts, 
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
 from logstats.enrich.privacy import Anonymizer
-from logstats.errors import FormatError, UnknownFormatError
+from logstats.errors import FormatError, SourceError, UnknownFormatError
 from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.wrappers.stack import FormatStack, parse
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
+from logstats.inputs import opened as open_source
 from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, Silence, run
 
 Result = TypeVar("Result")
@@ -244,7 +245,7 @@ class Ingest:
 
     def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
         """(what the archive has of a source, its place, and for a pipe, what reads it from its beginning)."""
-        place = Place.locate(source.path) if source.size is not None else None
+        place = Place.locate(source.path) if source.path is not None and source.size is not None else None
         if self._options.duplicates:
             return Known(), place, None
         if place is not None and source.path is not None:
@@ -252,10 +253,10 @@ class Ingest:
             if known is not None:
                 return known, place, None
         try:
-            opened = OpenFile(source)
-        except OSError:  # reading it reports the error
+            opened = open_source(source)
+        except (OSError, SourceError):  # reading it reports the error
             return Known(), place, None
-        if source.size is None:
+        if source.size is None and isinstance(opened, OpenFile):
             replay = Replay(opened, self._workspace.path)
             known = by_content(readable(replay.read), self._records)
             replay.rewind()
@@ -304,7 +305,7 @@ class Ingest:
             yield readable(opened.read)
             opened.rewind()
         else:
-            with contextlib.closing(OpenFile(self._sources[number])) as file:
+            with contextlib.closing(open_source(self._sources[number])) as file:
                 yield readable(file.read)
 
     def _parts(self, lines: bytes, start: Start, name: str) -> list[Part[pl.DataFrame]]:

@@ -1,0 +1,292 @@
+"""Objects are read as files are, from real servers: LocalBucket, and OpenStack Swift where it is installed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import invoke
+
+import logstats
+from logstats.errors import SourceError
+from logstats.inputs import discover, opened, stores
+
+obstore = pytest.importorskip("obstore")
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = (ROOT / "sample_logs" / "combined_time.log").read_bytes()
+BUCKET = "logs-bucket"
+BIN = Path(os.environ.get("LOGSTATS_SWIFT_BIN") or Path(sys.executable).parent)
+KEYS = {"AWS_ACCESS_KEY_ID": "test:tester", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def store(address: str) -> Any:
+    """The bucket on a server, with what is written to it there."""
+    config = {"endpoint": address, **{name.lower(): value for name, value in KEYS.items()}}
+    return obstore.store.S3Store(BUCKET, config=config, client_options={"allow_http": True})
+
+
+def fill(address: str) -> None:
+    made = store(address)
+    url = obstore.sign(made, "PUT", "", timedelta(minutes=5))
+    urllib.request.urlopen(urllib.request.Request(url, data=b"", method="PUT"), timeout=10).close()
+    obstore.put(made, "web/a.log", SAMPLE)
+    obstore.put(made, "web/2025/b.log.gz", gzip.compress(SAMPLE))
+    obstore.put(made, "web/2025/c.log", SAMPLE)
+    obstore.put(made, "large.log", SAMPLE * 40)
+
+
+@pytest.fixture(scope="module")
+def localbucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = shutil.which("localbucket", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("localbucket is not installed")
+    port = free_port()
+    command = [program, "--port", str(port), str(tmp_path_factory.mktemp("buckets"))]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait(port, server)
+        fill(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
+    while server.poll() is None:
+        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 1)):
+            return
+    pytest.fail("the server ended")
+
+
+@pytest.fixture(scope="module")
+def swift() -> Iterator[str]:
+    script = ROOT.parent / "shared" / "tools" / "s3_server.sh"
+    if not (BIN / "swift-proxy-server").exists() or not script.exists() or not Path("/dev/shm").is_dir():
+        pytest.skip("OpenStack Swift is not installed: name its bin/ in LOGSTATS_SWIFT_BIN")
+    port = next(port for port in iter(free_port, 0) if port < 65_000)
+    folder = Path("/dev/shm") / f"logstats-swift-{port}"
+    try:
+        subprocess.run(["bash", str(script), "start", str(BIN), str(folder), str(port)], check=True, timeout=60,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+        fill(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        subprocess.run(["bash", str(script), "stop", str(folder)], check=False, timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["localbucket", "swift"])
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A store; the environment says how to reach it."""
+    address = str(request.getfixturevalue(request.param))
+    use(address, monkeypatch)
+    return address
+
+
+def use(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": address}.items():
+        monkeypatch.setenv(name, value)
+    stores._store.cache_clear()
+
+
+def report(*arguments: str) -> Any:
+    ran = invoke(
+        "report", "-q", *(f"s3://{BUCKET}/{one}" if "--" not in one else one for one in arguments), "-o", "json"
+    )
+    found = json.loads(ran.stdout)
+    return [source["name"].removeprefix(f"s3://{BUCKET}/") for source in found["sources"]], found
+
+
+def test_keys_prefixes_and_globs(server: str) -> None:
+    whole = logstats.report(ROOT / "sample_logs" / "combined_time.log")
+    names, found = report("web/a.log")
+    assert names == ["web/a.log"] and found["requests"] == whole.requests and found["bytes"] == whole.bytes
+    for arguments, expected in [
+        (["web/"], {"web/a.log", "web/2025/b.log.gz", "web/2025/c.log"}),
+        (["web"], {"web/a.log", "web/2025/b.log.gz", "web/2025/c.log"}),
+        (["web/*.log"], {"web/a.log"}),
+        (["web/**/*.log"], {"web/a.log", "web/2025/c.log"}),
+        (["*/2025/?.log*"], {"web/2025/b.log.gz", "web/2025/c.log"}),
+        (["web/2025/[!b].log"], {"web/2025/c.log"}),
+    ]:
+        names, found = report(*arguments)
+        assert set(names) == expected and found["requests"] == whole.requests * len(expected), arguments
+        assert all(source["problem"] is None for source in found["sources"])
+
+
+def test_a_large_object_is_the_file_in_one_process_and_in_two(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks_of: Callable[[int], None]
+) -> None:
+    (tmp_path / "large.log").write_bytes(SAMPLE * 40)
+    monkeypatch.setattr("logstats.scale.shards.SMALLEST", 1 << 20)
+    chunks_of(1 << 18)
+    _, whole = report("--by=status", "large.log")
+    _, shards = report("--by=status", "large.log", "--workers=2")
+    local = json.loads(invoke("report", str(tmp_path / "large.log"), "-o", "json", "--by=status").stdout)
+    for found in (whole, shards):
+        for key in set(local) - {"generated_at", "sources", "rejects"}:
+            assert found[key] == local[key], key
+        assert [sample["line"] for sample in found["rejects"]["samples"]] == [
+            sample["line"] for sample in local["rejects"]["samples"]
+        ]
+
+
+def test_an_archive_takes_objects_once(server: str, tmp_path: Path) -> None:
+    archive = str(tmp_path / "archive")
+    invoke("archive", "init", archive)
+    for _ in range(2):
+        ran = invoke("archive", "add", "-q", f"s3://{BUCKET}/web/a.log", "--archive", archive)
+        assert ran.returncode == 0, ran.stderr
+        assert json.loads(invoke("report", "--archive", archive, "-o", "json").stdout)["requests"] == 897
+
+
+def test_what_is_not_there_is_one_sentence(server: str) -> None:
+    names = ["nothing.log", "none/*.log"]
+    _, found = report(*names, "web/a.log")
+    problems = [source["problem"] for source in found["sources"] if source["problem"]]
+    assert [problem.split(": ", 1)[1] for problem in problems] == ["there is no such object", "no object matches"]
+    assert found["requests"] == 897
+    (problem,) = discover(["s3://no-such-bucket/a.log"])[1]
+    assert "the store refuses" in str(problem) or "no such object" in str(problem)
+
+
+def test_an_object_that_changes_meanwhile_is_an_error(swift: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(swift, monkeypatch)
+    obstore.put(store(swift), "changing.log", SAMPLE * 20)
+    ((source,), _) = discover([f"s3://{BUCKET}/changing.log"])
+    with closing(opened(source)) as file:
+        file.read(1000)
+        obstore.put(store(swift), "changing.log", SAMPLE * 21)
+        assert isinstance(file, stores.OpenObject)
+        file._stream = None  # as if it broke off
+        with pytest.raises(SourceError, match="written anew while it was read"):
+            file.read(3 << 20)
+
+
+def test_a_wrong_key_is_said(swift: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(swift, monkeypatch)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    (problem,) = discover([f"s3://{BUCKET}/web/a.log"])[1]
+    assert str(problem).endswith("the store refuses access")
+
+
+def test_a_profile_has_the_keys(swift: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use(swift, monkeypatch)
+    for name in KEYS:
+        monkeypatch.delenv(name)
+    (tmp_path / "keys").write_text("[logs]\naws_access_key_id = test:tester\naws_secret_access_key = testing\n")
+    (tmp_path / "config").write_text("[profile logs]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "logs")
+    assert len(discover([f"s3://{BUCKET}/web/a.log"])[0]) == 1
+
+
+class Flaky:
+    """A proxy before a server, which cuts connections off: the first of them after so many bytes of the answer."""
+
+    def __init__(self, address: str, cuts: list[int]) -> None:
+        self._to = int(address.rpartition(":")[2])
+        self.cuts = cuts
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                self.connections += 1
+                cut = self.cuts.pop(0) if self.cuts else sys.maxsize
+                threading.Thread(target=self._carry, args=(client, cut), daemon=True).start()
+
+    def _carry(self, client: socket.socket, cut: int) -> None:
+        with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._to)) as server:
+            threading.Thread(target=self._copy, args=(client, server, sys.maxsize), daemon=True).start()
+            self._copy(server, client, cut)
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _copy(self, source: socket.socket, target: socket.socket, left: int) -> None:
+        with suppress(OSError):
+            while left > 0 and (data := source.recv(min(left, 65_536))):
+                target.sendall(data)
+                left -= len(data)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_a_stream_that_breaks_off_goes_on_where_it_stopped(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_FIRST_WAIT", 0.001)
+    with closing(Flaky(localbucket, [200_000, 0, 1_000_000])) as proxy:
+        use(proxy.address, monkeypatch)
+        ((source,), _) = discover([f"s3://{BUCKET}/large.log"])
+        with closing(opened(source)) as file:
+            data = b"".join(iter(lambda: file.read(100_000), b""))
+            assert data == SAMPLE * 40
+            assert isinstance(file, stores.OpenObject) and file.notes and proxy.connections >= 3
+    monkeypatch.setattr(stores, "SMALL", 0)
+    with closing(Flaky(localbucket, [200_000])) as proxy:
+        use(proxy.address, monkeypatch)
+        ran = invoke("report", f"s3://{BUCKET}/large.log", "-o", "json")
+        assert json.loads(ran.stdout)["requests"] == 897 * 40
+        assert ran.stderr.count(b"the store was asked again") == 1, ran.stderr
+
+
+def test_a_store_that_is_down_fails_once_not_for_each_object(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_FIRST_WAIT", 0.001)
+    use(localbucket, monkeypatch)
+    sources, _ = discover([f"s3://{BUCKET}/web/"])
+    with closing(Flaky(localbucket, [0] * 1000)) as proxy:
+        use(proxy.address, monkeypatch)
+        found, problems = discover([f"s3://{BUCKET}/{name}" for name in ("a", "b", "c", "d")])
+        assert not found and proxy.connections <= stores.TRIES + 1
+        assert "the store does not answer, asked 6 times" in str(problems[0])
+        assert all("not read: s3://logs-bucket does not answer" in str(problem) for problem in problems[1:])
+    assert len(sources) == 3
+
+
+def test_many_small_objects_are_fetched_at_once(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the sources, whatever arrives first."""
+    use(localbucket, monkeypatch)
+    made = store(localbucket)
+    lines = SAMPLE.splitlines(keepends=True)
+    for number in range(70):
+        obstore.put(made, f"small/{number:03}.log", b"".join(lines[number : number + 5]))
+    sources, _ = discover([f"s3://{BUCKET}/small/"])
+    read = []
+    for source in stores.ahead(sources):
+        assert source.start is not None and source.start.opened is not None
+        read.append(source.start.opened.read(1 << 20))
+    expected = {f"{number:03}": b"".join(lines[number : number + 5]) for number in range(70)}
+    assert read == [expected[source.name[-7:-4]] for source in sources]
+    assert logstats.report(f"s3://{BUCKET}/small/").lines == 350
+
+
+def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores._store.cache_clear()
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    ran = invoke("report", "s3://bucket/a.log")
+    assert ran.returncode == 2 and b"pip install 'logstats[cloud]'" in ran.stderr
