@@ -171,13 +171,13 @@ from logstats.cli import options as shared
 @shared.command(shared.READING, shared.FILTERS)
 def count(
     sources: shared.Sources = None,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     mark: Annotated[str, shared.Option("--mark TEXT", "What stands behind it.")] = ".",
 ) -> int:
     """How many requests there are."""
     from logstats import api
 
-    print(f"{api.report(sources or [], shared.reading_options(given)).requests}{mark}")
+    print(f"{api.report(sources or [], shared.reading_options(shared_options)).requests}{mark}")
     return 0
 '''
 

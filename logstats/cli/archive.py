@@ -73,7 +73,7 @@ def add(
         bool,
         shared.Option("--allow-duplicates", "Add everything, even what is in the archive already.", _KNOWN),
     ] = False,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     filters: Annotated[list[str] | None, typer.Option(*_REFUSED, hidden=True)] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
@@ -98,7 +98,7 @@ def add(
     from logstats import api
     from logstats.pipeline import Interrupt
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     with Interrupt() as interrupt:
         try:

@@ -46,7 +46,7 @@ def diff(
         ),
     ] = None,
     top: Annotated[int, shared.Option("--top N", "Rows of each table (JSON carries all).", least=1)] = 10,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
         shared.output_option(*OUTPUTS),
@@ -67,7 +67,7 @@ def diff(
     from logstats.pipeline import Interrupt
     from logstats.reports.clock import Clock
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     reachable(out, shared.moment(chosen))
     place, two = _sides(sides or [], archive, before, after)

@@ -27,7 +27,7 @@ def merge(
             show_default=False,
         ),
     ] = None,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     by: presenting.By = None,
     top: presenting.Top = None,
     sort: presenting.Sort = presenting.SORT,
@@ -57,7 +57,7 @@ def merge(
     from logstats import api
     from logstats.options import Options
 
-    chosen = Options(tz=given["tz"], since=given["since"], until=given["until"])
+    chosen = Options(tz=shared_options["tz"], since=shared_options["since"], until=shared_options["until"])
     messages.options_read(chosen)
     moment = shared.moment(chosen)
     reachable(out, moment)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from logstats.options import Options
 
 SharedOptions = Mapping[str, Any]
-SHARED: Final[SharedOptions] = MappingProxyType({})  # stands where `command` puts the shared options
+SHARED: Final[SharedOptions] = MappingProxyType({})  # the default of the parameter that gets the shared options
 
 Words = Sequence[str] | Callable[[], Sequence[str]]  # what a value may be, or what finds that out
 
@@ -80,7 +80,7 @@ class Option(OptionInfo):
         return max(self.param_decls or (), key=len).partition("/")[0]
 
     def check(self, value: Any) -> None:
-        """Raise UsageError for what is given but empty, and for a word that is none of its own."""
+        """Raise UsageError for an empty value, and for a word that the option does not know."""
         if value == "" or (isinstance(value, list) and not all(each.strip(" ,") for each in value)):
             raise UsageError(f"{self.name} is given, but empty", "is a shell variable unset?")
         if self.closed and value is not None:
@@ -98,7 +98,7 @@ class Option(OptionInfo):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """An option that many commands have: its type as Typer reads it, and what it is if it is not given."""
+    """An option that many commands have: its type as Typer reads it, and its default."""
 
     kind: Any
     option: Option
@@ -289,17 +289,18 @@ def user_key_option() -> Option:
 
 
 def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """A command that has the options of these groups where its signature says `given`, and gets their values in it.
+    """A command with the options of these groups, whose values it gets in the parameter whose default is `SHARED`.
 
-    An empty value is a UsageError, whichever option it is.
+    An empty value of any option is a UsageError.
     """
     shared = {option.name: option for group in groups for option in group}
 
     def join(command: Callable[..., int]) -> Callable[..., int]:
         parameters: list[inspect.Parameter] = []
         own_parameters = inspect.signature(command, eval_str=True).parameters
+        receiver = next((own.name for own in own_parameters.values() if own.default is SHARED), None)
         for own in own_parameters.values():
-            if own.name != "given":
+            if own.default is not SHARED:
                 parameters.append(own)
                 continue
             for name, option in shared.items():
@@ -330,8 +331,8 @@ def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
                     f"{space >> 20} MiB of address space are too few (ulimit -v)",
                     f"raise the limit to {allocators.LEAST >> 10}",
                 )
-            if "given" in own_parameters:
-                values["given"] = {name: values.pop(name) for name in shared}
+            if receiver is not None:
+                values[receiver] = {name: values.pop(name) for name in shared}
             return command(**values)
 
         parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)  # as Python wants it
@@ -371,26 +372,26 @@ def words(values: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
 
 
-def reading_options(given: Mapping[str, Any]) -> Options:
-    """The library's options from those that a command `command`."""
+def reading_options(shared_options: Mapping[str, Any]) -> Options:
+    """The library's options, from the shared options of a command."""
     from logstats.options import Options
 
     listed = ("status", "method", "exclude_status", "exclude_method")
     globs = ("path", "host", "exclude_path", "exclude_host", "where")  # may hold a comma
     renamed = {"route": "routes", "routes": "openapi"}
-    values = {renamed.get(name, name): value for name, value in given.items() if name != "no_templates"}
+    values = {renamed.get(name, name): value for name, value in shared_options.items() if name != "no_templates"}
     if address := values.pop("endpoint_url", None):
         os.environ["AWS_ENDPOINT_URL"] = address  # where the store's own tools look, and processes that are started
-    values |= {name: words(given[name]) for name in listed if name in given}
-    values |= {name: given[name] or () for name in globs if name in given}
-    values["routes"] = given["route"] or ()
-    values["unit"] = given["unit"] or ()
-    values["secret"] = given["secret"] or ()
-    if "workers" in given:
-        if given["workers"] and given["cluster"]:
+    values |= {name: words(shared_options[name]) for name in listed if name in shared_options}
+    values |= {name: shared_options[name] or () for name in globs if name in shared_options}
+    values["routes"] = shared_options["route"] or ()
+    values["unit"] = shared_options["unit"] or ()
+    values["secret"] = shared_options["secret"] or ()
+    if "workers" in shared_options:
+        if shared_options["workers"] and shared_options["cluster"]:
             raise UsageError("--workers and --cluster exclude each other", "give one of the two")
-        values["workers"] = given["workers"] or 0
-    return Options(**values, templates=not given["no_templates"])
+        values["workers"] = shared_options["workers"] or 0
+    return Options(**values, templates=not shared_options["no_templates"])
 
 
 @contextmanager
@@ -427,14 +428,14 @@ def moment(chosen: Options) -> datetime:
     return (chosen.filters().since or datetime.now(UTC)).astimezone(ZoneInfo(chosen.zone()))
 
 
-def archive_or_none(given: str | None, sources: Sequence[str] | None) -> str | None:
+def archive_or_none(named: str | None, sources: Sequence[str] | None) -> str | None:
     """The archive that is asked, if one is: what is named counts before what the environment holds."""
-    return given or (None if sources else os.environ.get("LOGSTATS_ARCHIVE")) or None
+    return named or (None if sources else os.environ.get("LOGSTATS_ARCHIVE")) or None
 
 
-def archive_dir(given: str | None) -> str:
+def archive_dir(named: str | None) -> str:
     """The archive that was asked for. Raises UsageError."""
-    place = archive_or_none(given, None)
+    place = archive_or_none(named, None)
     if not place:
         raise UsageError("which archive?", "name its folder with --archive DIR, or in LOGSTATS_ARCHIVE")
     return place

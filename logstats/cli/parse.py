@@ -14,7 +14,7 @@ from logstats.errors import ExitCode, UsageError
 @shared.command(shared.READING, shared.FILTERS, shared.WORKERS)
 def parse(
     sources: shared.Sources = None,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
         shared.output_option("jsonl", "csv", "parquet"),
@@ -38,7 +38,7 @@ def parse(
     from logstats import api
     from logstats.pipeline import Counts, Interrupt
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     shared.refuse_overwriting(out, sources, "--out")
     counts = Counts()

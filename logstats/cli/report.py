@@ -30,7 +30,7 @@ def report(
         bool,
         shared.Option("--rows", "With --archive: from its rows, even where rollups would do.", yields_to=("sources",)),
     ] = False,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     by: presenting.By = None,
     top: presenting.Top = None,
     sort: presenting.Sort = presenting.SORT,
@@ -89,7 +89,7 @@ def report(
     from logstats import api
     from logstats.pipeline import Interrupt
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     moment = shared.moment(chosen)
     reachable(out, moment)

@@ -16,7 +16,7 @@ OUTPUTS = ("table", "json", "markdown", "csv")
 def scan(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     user_key: Annotated[str, shared.user_key_option()] = "client_ip",
     top: Annotated[int, shared.Option("--top N", "Clients of the table.", shared.OUTPUT_PANEL, least=1)] = 10,
     output: Annotated[str, shared.output_option(*OUTPUTS)] = "table",
@@ -37,7 +37,7 @@ def scan(
     from logstats.reports import results
     from logstats.reports.clock import Clock
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     reachable(out, shared.moment(chosen))
     shared.refuse_overwriting(out, sources, "--out")

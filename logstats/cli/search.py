@@ -29,7 +29,7 @@ def search(
             show_default=False,
         ),
     ] = None,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     archive: shared.ArchiveDir = None,
     pattern: Annotated[
         str | None, shared.Option("-e, --pattern PATTERN", "The pattern; then all words are sources.", MATCHING)
@@ -67,7 +67,7 @@ def search(
     from logstats.search.find import Findings
     from logstats.search.pattern import Pattern
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     filtered = chosen.filters().expression() is not None
     words = list(terms or ())
     if pattern is None and words and not (filtered and _is_source(words[0])):

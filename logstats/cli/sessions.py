@@ -18,7 +18,7 @@ OUTPUTS = ("table", "json", "markdown", "jsonl", "csv", "parquet")
 def sessions(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     of: Annotated[str | None, shared.Option("--of CLIENT", "The story of one client: a user, or an address.")] = None,
     gap: Annotated[str, shared.Option("--gap DURATION", "A pause that ends a session: 30m.")] = "30m",
     user_key: Annotated[str, shared.user_key_option()] = "auto",
@@ -45,7 +45,7 @@ def sessions(
     from logstats.reports import results, rows
     from logstats.reports.clock import Clock
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     pause = timedelta(seconds=shared.seconds("--gap", gap))
     reachable(out, shared.moment(chosen))

@@ -20,7 +20,7 @@ def slo(
         shared.Option("--policy FILE", "The objectives (TOML)."),
     ] = ...,  # type: ignore[assignment]
     archive: shared.ArchiveDir = None,
-    given: shared.SharedOptions = shared.SHARED,
+    shared_options: shared.SharedOptions = shared.SHARED,
     output: Annotated[
         str,
         shared.output_option(*OUTPUTS),
@@ -43,7 +43,7 @@ def slo(
     from logstats.pipeline import Interrupt
     from logstats.reports.clock import Clock
 
-    chosen = shared.reading_options(given)
+    chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     reachable(out, shared.moment(chosen))
     place = shared.archive_or_none(archive, sources)
