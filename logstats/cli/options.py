@@ -131,8 +131,8 @@ FILTERS_PANEL: Final = "Which lines count"
 STATISTICS_PANEL: Final = "Statistics"
 OUTPUT_PANEL: Final = "Output"
 _TIMES = ("today", "yesterday", "15m", "2h", "7d")
-_DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)")
-_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE")
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
@@ -442,7 +442,7 @@ def archive_dir(named: str | None) -> str:
 
 
 def seconds(option: str, text: str) -> float:
-    """A duration above 0 in seconds: 500ms, 30s, 5m, 1h, 7d. Raises UsageError."""
+    """A duration above 0 in seconds: 500ms, 30s, 5m, 1h. Raises UsageError."""
     found = _DURATION.fullmatch(text.strip())
     if not found or not float(found[1]):
         raise UsageError(f"{option}: {text!r} is not a duration", "write 500ms, 30s, 5m or 1h")
