@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from logstats.scale.work import IndicatorWork, ReportWork, RowsWork, Work
 from logstats.sketches import loghist
 from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics
+from logstats.summaries.statistics import Statistics, needs
 from logstats.summaries.traffic import EPOCH
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from logstats.clients.summary import Summary
     from logstats.clients.visits import Left
     from logstats.errors import SourceError
+    from logstats.inputs import Begin
+    from logstats.live.session import Session
+    from logstats.live.watching import Watching
     from logstats.objectives.conditions import Condition
     from logstats.objectives.diff import Comparison
     from logstats.objectives.policy import Policy
@@ -321,6 +325,50 @@ def _check_archive_options(sources: Any, options: Options) -> None:
                 f"--{said.replace('_', '-')} says how lines are read, and those of an archive have been",
                 "it is an option of `logstats archive add`",
             )
+
+
+def watch(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    watching: Watching | None = None,
+    *,
+    user_key: str = "auto",
+    exact_users: bool = False,
+    max_endpoints: int = 10_000,
+    listener: Listener | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+    **more: Any,
+) -> Session:
+    """Watch logs as they are written: call `step` and `snapshot` again and again, and `report` at the end.
+
+    `sources` are files, globs and folders, which are followed over rotation, `syslog://HOST:PORT`, or `-`. `watching`
+    says what is asked of the session, further keyword arguments are the fields of `Options`. `say` is told what
+    happens to sources.
+
+    Raises what `report` raises, and SourceError for a port that cannot be had.
+    """
+    from logstats.inputs import Following, follow
+    from logstats.live import begin
+    from logstats.live.session import COLUMNS, Session, work
+    from logstats.live.watching import Watching
+
+    options, watching = _options(options, more), watching or Watching()
+    _check_choices((), user_key, watching.sort, max_endpoints)
+    names = [str(name) for name in ([sources] if isinstance(sources, str | Path) else sources)]
+    wanted = ReportSpec((), user_key, exact_users, max_endpoints)
+    start: Begin | None = None
+    if watching.lines is not None:
+        start = begin.last_lines(watching.lines)
+    elif not watching.from_start:
+        looked = replace(job_of(options, frozenset({"timestamp"}), begin.times_only, False), filters=Filters())
+        files = [name for name in names if name != "-" and "://" not in name]
+        modified = [one.modified for one in (discover(files)[0] if files else ()) if one.modified is not None]
+        start = begin.LastWindow(watching.window, looked, max(modified, default=None))
+    how = Following(begin=start, partial_timeout=watching.partial_timeout, allow=watching.allow, say=say, clock=clock)
+    job = job_of(options, needs(wanted) | COLUMNS, work(wanted), keep_rejected=True)
+    return Session(follow(names, how), job, wanted, watching, listener or Silence(), clock=clock, wall=wall)
 
 
 def slo(

@@ -53,9 +53,10 @@ MAY_IMPORT = {
         "clients": ABOVE | {"ordered", "reports"},
         "ordered": BOTTOM,
         "explain": ABOVE,
-        "api": TOP | {"explain"},
+        "live": ABOVE | {"reports", "objectives"},
+        "api": TOP | {"explain", "live"},
         "manual": TOP,
-        "cli": TOP | {"api", "explain", "manual"},
+        "cli": TOP | {"api", "explain", "manual", "live"},
         "logstats": {"errors", "api", "options", "reports"},  # __init__ hands on what they define
         "__main__": {"cli"},
     },

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "parse": ("parse", "parse"),
     "slo": ("slo", "slo"),
     "diff": ("diff", "diff"),
+    "watch": ("watch", "watch"),
     "query": ("query", "query"),
     "search": ("search", "search"),
     "scan": ("scan", "scan"),

@@ -239,6 +239,22 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
+EndlessSources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SOURCE]...",
+        help="Files, globs and folders, which are followed; syslog://HOST:PORT; or - for standard input.",
+        show_default=False,
+    ),
+]
+PartialTimeout = Annotated[
+    str | None,
+    Option("--partial-timeout TIME", "Take a last line without its newline after this time; else it waits.", "Sources"),
+]
+Allow = Annotated[
+    list[str] | None,
+    Option("--allow NETWORK", "Who may send to syslog://, such as 10.0.0.0/8; else this machine alone.", "Sources"),
+]
 FormatsDir = Annotated[str | None, _BY_NAME["formats_dir"]]
 Zone = Annotated[str, _BY_NAME["tz"]]
 ArchiveDir = Annotated[str | None, Option("--archive DIR", "An archive's folder; LOGSTATS_ARCHIVE stands in for it.")]

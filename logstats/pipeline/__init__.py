@@ -6,13 +6,14 @@ with a chunk, and `chunk_task` does it; `source_reader` and `format_chooser` mak
 filters. Begin with `loop.run`.
 """
 
-from logstats.pipeline.chunk_task import SAMPLE_TEXT, UNKNOWN, Part
+from logstats.pipeline.chunk_task import SAMPLE_TEXT, UNKNOWN, ChunkTask, Part
 from logstats.pipeline.counts import SAMPLES, Counts, SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of, sample_lines
 from logstats.pipeline.interrupt import Interrupt
 from logstats.pipeline.job import CHUNK, WORKERS, Job, Lines, LineWork, Result
 from logstats.pipeline.listener import Listener, Reading, Silence
-from logstats.pipeline.loop import run
+from logstats.pipeline.loop import account, run
+from logstats.pipeline.source_reader import SourceReader
 
 __all__ = [
     "CHUNK",
@@ -20,6 +21,7 @@ __all__ = [
     "SAMPLE_TEXT",
     "UNKNOWN",
     "WORKERS",
+    "ChunkTask",
     "Counts",
     "FormatChooser",
     "Interrupt",
@@ -31,7 +33,9 @@ __all__ = [
     "Reading",
     "Result",
     "Silence",
+    "SourceReader",
     "SourceState",
+    "account",
     "context_of",
     "run",
     "sample_lines",

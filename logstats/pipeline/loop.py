@@ -54,7 +54,7 @@ def run(
             while waiting and (ended or len(waiting) > job.workers or part_is_done()):
                 reader, future = waiting.popleft()
                 part = reader.settled(future.result())
-                _account(part, counts)
+                account(part, counts)
                 if rejects is not None and part.rejected_lines:
                     rejects([line for _, _, line in part.rejected_lines])
                 yield part, counts
@@ -63,7 +63,8 @@ def run(
     counts.interrupted = interrupt.asked
 
 
-def _account(part: Part[Result], counts: Counts) -> None:
+def account(part: Part[Result], counts: Counts) -> None:
+    """Add a part to the counts."""
     state = counts.sources[part.source]
     state.lines += part.chunk_lines
     state.bytes += part.chunk_bytes

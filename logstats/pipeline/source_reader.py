@@ -19,14 +19,23 @@ from logstats.pipeline.listener import Listener
 class SourceReader(Generic[Result]):
     """Makes tasks of the chunks of one source, in order."""
 
-    def __init__(self, job: Job[Result], source: Source, formats: FormatChooser[Result], listener: Listener) -> None:
-        self.state = SourceState(source.name)
+    def __init__(
+        self,
+        job: Job[Result],
+        source: Source,
+        formats: FormatChooser[Result],
+        listener: Listener,
+        number: int | None = None,
+    ) -> None:
+        """`number` is that of a source in the job's counts, if this is a further file of it."""
         self._listener = listener
         self._meant = False  # whether there are rejected lines
         self._further: Further | None = None  # the formats found later in the source
         self._job, self._source, self._formats = job, source, formats
-        self._number = len(job.counts.sources)
-        job.counts.sources.append(self.state)
+        if number is None:
+            job.counts.sources.append(SourceState(source.name))
+        self._number = len(job.counts.sources) - 1 if number is None else number
+        self.state = job.counts.sources[self._number]
         self._reader = formats.given(source)
         self._held: Chunk | None = None  # held back until the format is known, or a line complete
         self._context = context_of(source)

@@ -21,6 +21,7 @@ from logstats.reports.model import (
     SourceInfo,
     Table,
     UniqueUsers,
+    iso,
 )
 from logstats.reports.over_time import gather
 from logstats.reports.ranked import Ranked, RankedKey, rank
@@ -54,27 +55,13 @@ def build(
     minutes = traffic.by_class()
     statuses = list(statistics.get("statuses", Statuses).result().drop_nulls().iter_rows())
     first, last = statistics.get("times", Times).span()
-    overall = _overall(endpoints_held, percentiles, counts.invalid.get("duration", 0))
-    total_us = overall.sum_us if overall else 0
-    ranked = rank(endpoints_held, percentiles, sort, top)
+    latency = overall(endpoints_held, percentiles, counts.invalid.get("duration", 0))
+    endpoints, held = ranked(statistics, percentiles, sort, top)
     breakdowns = {
         column: rank(statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top)
         for column in statistics.spec.by
     }
-    endpoints = [
-        EndpointRow(
-            row.texts[0],
-            row.texts[1] or "",
-            row.requests,
-            row.errors,
-            row.bytes,
-            row.status_classes,
-            row.latency,
-            row.latency.sum_us / total_us if row.latency and total_us else None,
-        )
-        for row in ranked.rows
-    ]
-    notes = _folded(statistics, ranked, breakdowns)
+    notes = _folded(statistics, held, breakdowns)
     untimed = int(minutes.filter(pl.col("minute").is_null())["requests"].sum())
     return Report(
         generated_at=(generated_at or datetime.now(UTC)).replace(microsecond=0),
@@ -96,11 +83,11 @@ def build(
         status={str(status): n for status, n in statuses},
         status_classes=_classes((status // 100, n) for status, n in statuses),
         levels=statistics.get("levels", Levels).counts(),
-        latency=overall,
+        latency=latency,
         endpoints=endpoints,
-        endpoints_total=ranked.total,
-        endpoints_folded=ranked.folded,
-        breakdowns={column: [_breakdown_row(row) for row in held.rows] for column, held in breakdowns.items()},
+        endpoints_total=held.total,
+        endpoints_folded=held.folded,
+        breakdowns={column: [_breakdown_row(row) for row in rows.rows] for column, rows in breakdowns.items()},
         unique_users=UniqueUsers(
             users.total(),
             users.standard_error,
@@ -115,6 +102,29 @@ def build(
         over_time=gather(statistics, percentiles, _classes),
         tables={name: _table(title, statistics, name) for name, title in AGGREGATES.items() if title},
     )
+
+
+def ranked(
+    statistics: Statistics, percentiles: Sequence[str], sort: str, top: int | None
+) -> tuple[list[EndpointRow], Ranked]:
+    """The endpoints, the first `top` by `sort`; and the ranking that they come from."""
+    endpoints = statistics.get("endpoints", Ranking)
+    held = rank(endpoints, percentiles, sort, top)
+    total_us = int(endpoints.counts_by_id()["us"].sum())
+    rows = [
+        EndpointRow(
+            row.texts[0],
+            row.texts[1] or "",
+            row.requests,
+            row.errors,
+            row.bytes,
+            row.status_classes,
+            row.latency,
+            row.latency.sum_us / total_us if row.latency and total_us else None,
+        )
+        for row in held.rows
+    ]
+    return rows, held
 
 
 def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
@@ -155,7 +165,8 @@ def _classes(pairs: Any) -> dict[str, int]:
     return dict(sorted(classes.items()))
 
 
-def _overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Latency | None:
+def overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Latency | None:
+    """The latency of everything in a ranking; `invalid` durations were left out."""
     counts = ranking.counts_by_id().select(pl.col("timed", "us").sum(), pl.col("us_min").min(), pl.col("us_max").max())
     row = counts.row(0, named=True)
     if not row["timed"]:
@@ -188,7 +199,11 @@ def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ran
             notes.append(
                 f"{held.folded:,} requests of {column} values beyond the first {cap} are counted as {schema.OTHER}"
             )
-    if beyond := statistics.get("traffic", Traffic).folded()[0]:
+    if statistics.kept_from is not None:
+        since = iso(moment(statistics.kept_from))
+        gone = statistics.get("traffic", Traffic).folded()[0]
+        notes.append(f"{gone:,} requests before {since} are not held by minute (--keep)")
+    elif beyond := statistics.get("traffic", Traffic).folded()[0]:
         notes.append(f"{beyond:,} requests are in minutes beyond the first million, not shown by minute")
     if statistics.spec.over_time and (beyond := statistics.get("latency", LatencyOverTime).folded()):
         notes.append(f"{beyond:,} durations are in minutes beyond the first million, not shown over time")

@@ -288,6 +288,12 @@ class MinuteSketches:
     def _minutes(self) -> list[int]:
         return sorted([*self._open, *self._packed, *self._spilled])
 
+    def forget(self, before: int) -> None:
+        """Drop the minutes before one; their values count in the whole."""
+        for minute in self._minutes():
+            if minute < before and self._open.pop(minute, None) is None:
+                self._take(minute)
+
     def registers(self, minute: int) -> Registers:
         """A copy of the registers of a minute (zeros for one that is not held)."""
         held = self._look(minute)

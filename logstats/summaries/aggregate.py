@@ -36,6 +36,9 @@ class State:
     def fold(self, spec: ReportSpec) -> None:
         """Reduce a state that held more than was asked for to the caps of `spec`."""
 
+    def forget(self, before: int) -> None:
+        """No longer tell apart the minutes before one (minutes since 1970): they count in the whole only."""
+
     def result(self) -> pl.DataFrame:
         """The table that a report shows. Only an aggregate that has a title in `names.AGGREGATES` needs it."""
         raise NotImplementedError

@@ -54,6 +54,7 @@ class Statistics:
     def __init__(self, spec: ReportSpec) -> None:
         self.spec = spec
         self.states = {aggregate.name: aggregate.state() for aggregate in aggregates(spec)}
+        self.kept_from: int | None = None  # the first minute that is told apart, if some are not any more
         self._pending: list[Summaries] = []
         self._rows = 0
 
@@ -87,6 +88,13 @@ class Statistics:
         self.spec = spec
         for state in self.states.values():
             state.fold(spec)
+
+    def forget(self, before: int) -> None:
+        """No longer tell apart the minutes before one: they count in the whole only, and memory stays flat."""
+        self.merge()
+        self.kept_from = before
+        for state in self.states.values():
+            state.forget(before)
 
     def condense(self) -> Iterator[Summaries]:
         """Everything that is held, in pieces. Added to other statistics in this order, they count as these do."""

@@ -164,6 +164,11 @@ class Minutes:
         folded = pl.when(pl.col("minute").is_in(over.implode())).then(pl.lit(self.BEYOND, pl.Int64))
         return table.with_columns(minute=folded.otherwise("minute"))
 
+    def forget(self, table: pl.DataFrame, before: int) -> pl.DataFrame:
+        """Replace the minutes before one by `BEYOND`; others may take their place."""
+        self._known = {minute: None for minute in self._known if minute >= before}
+        return table.with_columns(minute=pl.when(pl.col("minute") < before).then(self.BEYOND).otherwise("minute"))
+
     def restore(self, table: pl.DataFrame) -> pl.DataFrame:
         """Add `first`, from which another `Minutes` learns the order in which these came."""
         order = pl.DataFrame({"minute": list(self._known)}, schema={"minute": pl.Int64}).with_row_index("first")

@@ -72,6 +72,10 @@ class Traffic(State):
         """Add the table of the next chunk."""
         self._held.add(self._known.fold(table).select(list(TRAFFIC.schema)))
 
+    def forget(self, before: int) -> None:
+        """Count the minutes before one as those beyond the cap."""
+        self._held.replace(self._known.forget(self._held.table(), before))
+
     def condense(self) -> Iterator[pl.DataFrame]:
         """(minute, status_class, requests, bytes, first), in one piece."""
         yield self._known.restore(self._held.table())

@@ -89,6 +89,10 @@ class SketchedUsers(Users):
         assert not self._whole, "`add_whole` keeps no registers"
         yield from self._sketches.to_rows()
 
+    def forget(self, before: int) -> None:
+        """Users of the minutes before one count in the total only."""
+        self._sketches.forget(before)
+
     def add_whole(self, table: pl.DataFrame) -> None:
         """Add some minutes that are complete, ordered by minute, each register once. They are estimated at once, and
         their registers are not kept.
@@ -132,6 +136,12 @@ class ExactUsers(Users):
     def condense(self) -> Iterator[pl.DataFrame]:
         """(minute, user), in one piece."""
         yield self._merge()
+
+    def forget(self, before: int) -> None:
+        """Users of the minutes before one count in the total only."""
+        known = self._merge()
+        self._pairs = [known.with_columns(minute=pl.when(pl.col("minute") >= before).then("minute"))]
+        self._merge()
 
     def _merge(self) -> pl.DataFrame:
         empty = pl.DataFrame(schema={"minute": pl.Int64, "user": pl.String})

@@ -1,0 +1,233 @@
+"""`logstats watch`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from logstats.cli import options as shared
+from logstats.cli.messages import Messages
+from logstats.cli.output import destination, reachable, screen, show
+from logstats.errors import ExitCode
+from logstats.live.watching import Watching, seconds
+from logstats.reports.renderers import RENDERERS
+from logstats.reports.view import View as ReportView
+from logstats.summaries.names import SORTS, USER_KEYS
+
+if TYPE_CHECKING:
+    from logstats.live.session import Session
+    from logstats.pipeline import Interrupt
+
+LIVE_PANEL: Final = "Watching"
+POLL: Final = 0.25  # seconds at the most between two looks
+PERCENTILES: Final = ("50", "90", "95", "99", "99.9")
+
+
+@shared.command(shared.READING, shared.FILTERS)
+def watch(
+    sources: shared.EndlessSources = None,
+    given: shared.SharedOptions = shared.SHARED,
+    window: Annotated[
+        str, shared.Option("--window TIME", "What is shown: the current minute and those before it.", LIVE_PANEL)
+    ] = "5m",
+    interval: Annotated[str, shared.Option("--interval TIME", "How often it is shown.", LIVE_PANEL)] = "1s",
+    sort: Annotated[
+        str,
+        shared.Option(
+            "--sort KEY", f"What endpoints are ranked by: {', '.join(SORTS)}.", LIVE_PANEL, values=SORTS, closed=True
+        ),
+    ] = "avg",
+    lateness: Annotated[
+        str, shared.Option("--lateness TIME", "How late a line may come and still count in its minute.", LIVE_PANEL)
+    ] = "30s",
+    keep: Annotated[
+        str, shared.Option("--keep TIME", "How long the report at the end tells minutes apart.", LIVE_PANEL)
+    ] = "24h",
+    from_start: Annotated[
+        bool,
+        shared.Option("--from-start", "Read files from their start, not only their last --window.", LIVE_PANEL),
+    ] = False,
+    lines: Annotated[
+        int | None, shared.Option("-n, --lines N", "Begin with the last N lines of each file.", LIVE_PANEL, least=0)
+    ] = None,
+    partial_timeout: shared.PartialTimeout = None,
+    allow: shared.Allow = None,
+    user_key: Annotated[
+        str,
+        shared.Option(
+            "--user-key KEY",
+            "Who is one user: auto (user_id, else client_ip), user_id, client_ip, ip+agent.",
+            shared.STATISTICS_PANEL,
+            values=tuple(USER_KEYS),
+        ),
+    ] = "auto",
+    max_endpoints: Annotated[
+        int,
+        shared.Option(
+            "--max-endpoints N", "Endpoints held; further ones are (other).", shared.STATISTICS_PANEL, least=1
+        ),
+    ] = 10_000,
+    out: Annotated[
+        str | None,
+        shared.Option("--out FILE", "Write the report of the session here at the end, as JSON.", shared.OUTPUT_PANEL),
+    ] = None,
+    quiet: shared.Quiet = False,
+) -> int:
+    """The same live, full screen: requests a second, statuses, latency, users, endpoints of the last minutes.
+
+    Files are followed over rotation; times are those of the log. Keys: q quits and prints the report of the session,
+    ? lists the others. Where standard output is no terminal, it gets one JSON object per interval.
+    """
+    watching = Watching(
+        window=seconds("--window", window, least=1),
+        interval=seconds("--interval", interval, least=0.1),
+        lateness=seconds("--lateness", lateness),
+        keep=seconds("--keep", keep, least=60),
+        sort=sort,
+        from_start=from_start,
+        lines=lines,
+        partial_timeout=None if partial_timeout is None else seconds("--partial-timeout", partial_timeout),
+        allow=shared.words(allow),
+    )
+    reachable(out, datetime.now(UTC))
+    shared.refuse_overwriting(out, [s for s in sources or () if "://" not in s], "--out")
+    messages = Messages(quiet=quiet, progress=False)
+
+    from logstats import api
+    from logstats.pipeline import Interrupt
+
+    chosen = shared.reading_options(given)
+    messages.options_read(chosen)
+    terminal = sys.stdout.isatty()
+    told = _Told(messages, talks=not terminal)
+    session = api.watch(
+        sources or (),
+        chosen,
+        watching,
+        user_key=user_key,
+        max_endpoints=max_endpoints,
+        listener=told,
+        say=told.hear,
+    )
+    with Interrupt() as interrupt:
+        try:
+            if terminal:
+                _full_screen(session, told, interrupt, chosen.zone())
+            else:
+                _objects(session, told, interrupt)
+        except BaseException:
+            session.close()
+            raise
+        made = session.report(percentiles=PERCENTILES, interrupted=interrupt.asked)
+    made = replace(made, zone=chosen.zone())
+    if out is not None:
+        with destination(out, datetime.now(UTC)) as file:
+            file.write(RENDERERS["json"].render(made, ReportView()))
+    if terminal:
+        shown_on = screen(to_file=False)
+        view = ReportView(sort=sort, width=shown_on.width, colour=shown_on.colour, encoding=shown_on.encoding)
+        show(RENDERERS["table"].render(made, view), pager=False)
+    else:
+        print(f'{{"report": {made.to_json()}}}', flush=True)
+    if made.rejected and not made.requests + made.events + made.filtered:
+        messages.codes.add(ExitCode.NOTHING_PARSED)
+    if interrupt.asked:
+        messages.codes.add(ExitCode.INTERRUPTED)
+    return int(messages.exit_code)
+
+
+class _Told:
+    """Hears what happens to sources: says it on standard error, or keeps it for the screen, which takes all of that."""
+
+    def __init__(self, messages: Messages, *, talks: bool) -> None:
+        self._messages, self._talks = messages, talks
+        self._heard: deque[str] = deque(maxlen=50)
+
+    def hear(self, text: str) -> None:
+        self._heard.append(text)
+        if self._talks:
+            self._messages.say(text)
+
+    def note(self, source: str, text: str) -> None:
+        self.hear(f"{source}: {text}")
+
+    def problem(self, error: Any) -> None:
+        self._messages.codes.add(error.exit_code)
+        self.hear(str(error))
+
+    def format_found(self, source: str, found: Any) -> None:
+        if self._talks:
+            self._messages.format_found(source, found)
+
+    def format_added(self, source: str, name: str, line: int) -> None:
+        self.hear(f"{source}: from line {line:,} on also format {name}")
+
+    def format_unknown(self, source: str) -> None:
+        self.hear(f"{source}: no format reads these lines (name one with --format, or --log-format '…')")
+
+    def progress(self, reader: object, counts: object) -> None:
+        """Nothing: the screen shows it."""
+
+    def tell(self, session: Session) -> None:
+        """Hand on what was heard."""
+        while self._heard:
+            session.note(self._heard.popleft())
+
+
+def _objects(session: Session, told: _Told, interrupt: Interrupt) -> None:
+    """One JSON object per interval, until nothing follows."""
+    due = time.monotonic() + session.watching.interval
+    while not interrupt.asked:
+        more = session.step()
+        told.tell(session)
+        over = session.ended and not more
+        if time.monotonic() >= due or over:
+            print(session.snapshot().to_json(), flush=True)
+            due = max(due + session.watching.interval, time.monotonic())
+        if over:
+            return
+        if not more:
+            time.sleep(max(0.0, min(POLL, due - time.monotonic())))
+
+
+def _full_screen(session: Session, told: _Told, interrupt: Interrupt, zone: str) -> None:
+    """The screen, until a key ends it."""
+    from rich.console import Console, ConsoleDimensions, Group
+    from rich.live import Live
+
+    from logstats.live.keyboard import keyboard
+    from logstats.live.screen import Screen
+    from logstats.live.view import View, keys
+
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    drawing = Screen(zone, unicode=screen(to_file=False).unicode)
+    view = View(sort=session.sort)
+    snapshot = None
+    due, size, more = 0.0, None, True
+    with keyboard() as board, Live(console=console, screen=True, auto_refresh=False) as live:
+        while not interrupt.asked:
+            more = session.step()
+            told.tell(session)
+            typed = board.read(0.0 if more else min(POLL, max(0.0, due - time.monotonic())))
+            for key in keys(typed):
+                if view.press(key, snapshot):
+                    return
+            if sorted_anew := session.sort != view.sort:
+                session.sort, due = view.sort, 0.0
+            now = os.get_terminal_size(sys.stdout.fileno())  # COLUMNS does not change when the terminal does
+            console.size = ConsoleDimensions(now.columns, now.lines)
+            late = time.monotonic() >= due
+            if late and (not view.paused or snapshot is None or sorted_anew):
+                snapshot = session.snapshot()
+                due = time.monotonic() + session.watching.interval
+            elif late:
+                due = time.monotonic() + session.watching.interval
+            if snapshot is not None and (late or typed or now != size):
+                size = now
+                lines = drawing.lines(snapshot, view, session.recent(), now.columns, now.lines)
+                live.update(Group(*lines), refresh=True)

@@ -1,0 +1,245 @@
+"""A session: endless sources, the figures of everything they brought, and those of the last minutes.
+
+`step` takes what has arrived, `snapshot` says where things stand, `report` is the report over every line of the
+session: the same figures as `logstats report` gives over the same lines, because it is made of the same summaries.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from logstats import schema
+from logstats.inputs import Endless
+from logstats.live.snapshot import PERCENTILES, RATES, Rejected, Snapshot
+from logstats.live.stream import Stream
+from logstats.live.watching import Watching
+from logstats.live.windows import MINUTE, Windows
+from logstats.pipeline import Counts, Job, Listener, Part
+from logstats.reports.build import build, overall, ranked
+from logstats.reports.model import Latency, Report, SourceInfo
+from logstats.summaries.ranking import Ranking
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.statistics import Statistics, Summaries, summarise
+from logstats.summaries.traffic import EPOCH, Traffic
+from logstats.summaries.users import Users
+
+HOUR: Final = 60  # minutes that are held, for the history
+RECENT: Final = 2_000  # requests that are kept whole
+RECENT_COLUMNS: Final = ("timestamp", "method", "endpoint", "path", "status", "duration_ms", "user")
+COLUMNS: Final = frozenset({*RECENT_COLUMNS[:-1], "kind", "level"})  # that it reads of each row
+_TEXT: Final = 2_000  # characters of a rejected line
+_MICROSECONDS: Final = timedelta(microseconds=1)
+
+Parsed = tuple[Summaries, pl.DataFrame]
+
+
+def work(spec: ReportSpec) -> Callable[[pl.DataFrame, str, int], Parsed]:
+    """What a worker makes of the rows of a chunk."""
+    return lambda rows, _source, _line: (summarise(rows, spec), rows)
+
+
+class Session:
+    """Not for use by several threads at once. `wall` and `clock` are this machine's clocks, to be given in tests."""
+
+    def __init__(
+        self,
+        sources: Sequence[Endless],
+        job: Job[Parsed],
+        spec: ReportSpec,
+        watching: Watching,
+        listener: Listener,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.watching, self.sort = watching, watching.sort
+        self.counts: Counts = job.counts
+        self.newest_rejected: Rejected | None = None
+        self._spec, self._clock, self._wall = spec, clock, wall
+        self._filters, self._anonymous = job.filters, job.anonymizer is not None
+        self._stream = Stream(sources, job, listener)
+        self._all = Statistics(spec)
+        keep = max(watching.minutes, HOUR) + 1
+        self._windows = Windows(spec, watching.lateness, keep)
+        self._recent: deque[pl.DataFrame] = deque()
+        self._recent_rows = 0
+        self._notes: deque[str] = deque(maxlen=50)
+        self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
+        self._last: tuple[float, int, int] | None = None  # the snapshot before: when, lines and requests by then
+        self._kept_from = -1  # the first minute that is told apart
+        self._first: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing follows."""
+        return self._stream.ended
+
+    def close(self) -> None:
+        """Let go of the sources, without a report."""
+        self._stream.close()
+
+    def note(self, text: str) -> None:
+        """Something that the user should know; it is shown, and in the report."""
+        self._notes.append(text)
+
+    def step(self) -> bool:
+        """Take what has arrived; whether more is there already."""
+        now, wall = self._clock(), round(self._wall() * 1_000_000)
+        for source, part in self._stream.look(now):
+            self._take(source, part, now, wall)
+        while self._windows.said:
+            self.note(self._windows.said.popleft())
+        self._forget(now)
+        return self._stream.behind
+
+    def _take(self, source: str, part: Part[Parsed], now: float, wall: int) -> None:
+        if self._anonymous and part.rejected:
+            self.newest_rejected = Rejected(source, *part.rejected[-1])
+        elif part.rejected_lines:
+            line, reason, raw = part.rejected_lines[-1]
+            text = raw[: 4 * _TEXT].decode("utf-8", "backslashreplace")[:_TEXT]
+            self.newest_rejected = Rejected(source, line, reason, text)
+        if part.result is None:
+            return
+        summaries, rows = part.result
+        self._all.add(summaries)
+        if "timestamp" in rows.columns and (first := rows["timestamp"].min()) is not None:
+            assert isinstance(first, datetime)
+            minute = (first - EPOCH) // timedelta(minutes=1)
+            self._first = minute if self._first is None else min(self._first, minute)
+        self._windows.add(rows, source, wall, now)
+        user = pl.coalesce("user_id", "client_ip") if self._spec.user_key == "auto" else self._user()
+        requests = rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows
+        if requests.height:
+            some = requests.tail(RECENT).sort("line").with_columns(user=user)
+            self._recent.append(schema.owned(some.select(RECENT_COLUMNS)))
+            self._recent_rows += some.height
+        while self._recent and self._recent_rows - self._recent[0].height >= RECENT:
+            self._recent_rows -= self._recent.popleft().height
+
+    def _user(self) -> pl.Expr:
+        from logstats.summaries.users import user
+
+        return user(self._spec.user_key)
+
+    def recent(self) -> pl.DataFrame:
+        """The last requests, the newest last: `RECENT_COLUMNS`."""
+        return pl.concat(self._recent).tail(RECENT) if self._recent else pl.DataFrame()
+
+    def snapshot(self) -> Snapshot:
+        """Where things stand."""
+        now, wall = self._clock(), self._wall()
+        counts, windows = self.counts, self._windows
+        latest, newest = windows.latest(now), windows.newest()
+        current = (latest or 0) // MINUTE
+        held = windows.over(current - self.watching.minutes + 1, current + 1, now)
+        made = build(held, Counts(), percentiles=PERCENTILES, sort=self.sort, top=self.watching.top)
+        hour = windows.over(current - HOUR + 1, current + 1, now)
+        whole = windows.minute(current - 1)
+        this = windows.minute(current)
+        since = self._last or (now - self.watching.interval, 0, 0)
+        passed = max(now - since[0], 1e-3)
+        rates = {
+            name: windows.requests_since(length, now) / length if length else (counts.requests - since[2]) / passed
+            for name, length in RATES.items()
+        }
+        rate = (counts.lines - since[1]) / passed
+        self._last = (now, counts.lines, counts.requests)
+        return Snapshot(
+            time=None if latest is None else EPOCH + latest * _MICROSECONDS,
+            window_minutes=self.watching.minutes,
+            sort=self.sort,
+            lines=counts.lines,
+            requests=counts.requests,
+            events=counts.events,
+            rejected=counts.rejected,
+            filtered=counts.filtered,
+            late=windows.late,
+            ahead=windows.ahead,
+            untimed=windows.untimed,
+            truncated=self._stream.truncated,
+            lag=None if newest is None else wall - newest / 1_000_000,
+            lines_per_second=rate,
+            rates=rates,
+            window_requests=sum(minute.requests for minute in made.minutes),
+            window_errors=made.status_classes.get("5xx", 0),
+            status_classes=made.status_classes,
+            status=made.status,
+            latency=made.latency,
+            last_minute=_latency(whole) if whole else None,
+            last_hour=_latency(hour),
+            users_minute=this.get("users", Users).total() if this else 0,
+            users_hour=hour.get("users", Users).total(),
+            endpoints=made.endpoints,
+            busiest=ranked(held, PERCENTILES, "requests", self.watching.top)[0],
+            failing=[row for row in ranked(held, PERCENTILES, "errors", self.watching.top)[0] if row.errors],
+            endpoints_total=made.endpoints_total,
+            history=[self._figures(minute) for minute in range(current - HOUR + 1, current + 1)],
+            newest_rejected=self.newest_rejected,
+            sources=[SourceInfo(s.name, s.format, s.lines, s.bytes) for s in counts.sources],
+            notes=list(self._notes),
+            ended=self.ended,
+        )
+
+    def _figures(self, minute: int) -> tuple[int, int, float | None]:
+        """Requests, 5xx and p95 of a minute."""
+        held = self._windows.minute(minute)
+        if held is None:
+            return 0, 0, None
+        key = (minute, self._windows.version(minute))
+        if key not in self._minutes:
+            if len(self._minutes) > 4 * HOUR:
+                self._minutes.clear()
+            traffic, latency = held.get("traffic", Traffic).minutes(), _latency(held)
+            p95 = latency.percentiles["95"] if latency else None
+            self._minutes[key] = (int(traffic["requests"].sum()), int(traffic["errors"].sum()), p95)
+        return self._minutes[key]
+
+    def _forget(self, now: float) -> None:
+        """Drop the minutes of the session that are too old, once a minute."""
+        latest = self._windows.latest(now)
+        before = -1 if latest is None else latest // MINUTE - math.ceil(self.watching.keep / 60)
+        if latest is None or before <= self._kept_from:
+            return
+        first = self._first if self._first is not None else before
+        if first < before:
+            self._all.forget(before)
+        self._kept_from = before
+
+    def report(self, *, percentiles: Sequence[str], top: int | None = None, interrupted: bool = False) -> Report:
+        """The report over all lines of the session, which is over."""
+        now, wall = self._clock(), round(self._wall() * 1_000_000)
+        for source, part in self._stream.finish():
+            self._take(source, part, now, wall)
+        self._all.merge()
+        self.counts.interrupted = interrupted
+        made = build(
+            self._all,
+            self.counts,
+            percentiles=percentiles,
+            sort=self.watching.sort,
+            top=top,
+            filters=self._filters.describe(),
+            generated_at=datetime.fromtimestamp(self._wall(), UTC),
+        )
+        return replace(made, notes=[*made.notes, *self.counts.notes, *self._notes, *self._said()])
+
+    def _said(self) -> list[str]:
+        """What is to be said of the lines that are in no minute of the windows."""
+        windows, lateness = self._windows, f"{self.watching.lateness:g} s"
+        late = f"{windows.late:,} lines came more than {lateness} late, and were in no window; they are in this report"
+        ahead = f"{windows.ahead:,} lines have a time in the future, and were in no window; they are in this report"
+        return [*([late] if windows.late else []), *([ahead] if windows.ahead else [])]
+
+
+def _latency(held: Statistics) -> Latency | None:
+    """The latency of all requests."""
+    return overall(held.get("endpoints", Ranking), PERCENTILES, 0)

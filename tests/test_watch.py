@@ -1,0 +1,286 @@
+"""`logstats watch`: a session's figures are those of a report over the same lines; windows go by the log's clock."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import invoke
+
+import logstats
+from logstats import api
+from logstats.errors import UsageError
+from logstats.live.session import Session
+from logstats.live.watching import Watching, seconds
+
+SAMPLES = Path(__file__).parent.parent / "sample_logs"
+NOON = datetime(2025, 1, 17, 12, tzinfo=UTC)
+
+
+class Log:
+    """A log and a session that watches it; all clocks are one, which goes on when it is told to."""
+
+    def __init__(self, path: Path, watching: Watching | None = None, **options: Any) -> None:
+        self.path, self.now = path, 0.0
+        self.said: list[str] = []
+        self.session: Session = api.watch(
+            [path],
+            None,
+            watching or Watching(),
+            say=self.said.append,
+            clock=lambda: self.now,
+            wall=lambda: NOON.timestamp() + self.now,
+            **options,
+        )
+
+    def write(self, *seconds: float, status: int = 200, user: int = 1, path: str = "/api/bugs/7", ms: int = 5) -> None:
+        """Lines of so many seconds after noon."""
+        with self.path.open("a") as file:
+            for second in seconds:
+                at = NOON + timedelta(seconds=second)
+                file.write(
+                    f"10.0.0.{user} - - [{at:%d/%b/%Y:%H:%M:%S} +0000] "
+                    f'"GET {path} HTTP/1.1" {status} 10 "-" "curl" {ms / 1000:.3f}\n'
+                )
+
+    def step(self, at: float) -> None:
+        """Look, so many seconds after noon."""
+        self.now = at
+        while self.session.step():
+            pass
+
+    def report(self) -> dict[str, Any]:
+        return self.session.report(percentiles=("50", "99")).to_dict()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Callable[..., Log]]:
+    made: list[Log] = []
+
+    def make(watching: Watching | None = None, **options: Any) -> Log:
+        made.append(Log(tmp_path / "access.log", watching, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.session.close()
+
+
+def same(session: dict[str, Any], report: dict[str, Any]) -> None:
+    """Every figure but the time of making."""
+    for key in session.keys() | report.keys():
+        if key not in ("generated_at", "notes"):
+            assert session[key] == report[key], key
+
+
+@pytest.mark.parametrize("name", ["combined.log", "json.log", "iis_w3c.log", "alb.log.gz", "docker.log"])
+def test_every_figure_is_that_of_a_report(name: str) -> None:
+    path = SAMPLES / name
+    if not path.exists():
+        pytest.skip("no such sample")
+    session = api.watch([path], watching=Watching(from_start=True))
+    while session.step():
+        pass
+    same(session.report(percentiles=("50", "99")).to_dict(), logstats.report(path, percentiles=("50", "99")).to_dict())
+
+
+def test_every_figure_after_rotations_and_rejects(tmp_path: Path, log: Callable[..., Log]) -> None:
+    watched = log(Watching(from_start=True))
+    whole = tmp_path / "whole"
+    text = (SAMPLES / "combined.log").read_bytes().splitlines(keepends=True)
+    for number, start in enumerate(range(0, len(text), 100)):
+        part = b"".join(text[start : start + 100])
+        with watched.path.open("ab") as file, whole.open("ab") as copy:
+            file.write(part)
+            copy.write(part)
+        if number % 3 == 1:
+            watched.step(float(number))
+        if number % 3 == 2:
+            watched.path.rename(tmp_path / f"old.{number}")
+        watched.step(float(number))
+    made, expected = watched.report(), logstats.report(whole, percentiles=("50", "99")).to_dict()
+    assert [source["lines"] for source in made["sources"]] == [len(text)], "one source, however often it is rotated"
+    places = [sample.pop("line") for report in (made, expected) for sample in report["rejects"]["samples"]]
+    assert places, "in rotated files the lines have other numbers"
+    for report in (made, expected):
+        report["sources"] = [{**source, "name": ""} for source in report["sources"]]
+        report["rejects"]["samples"] = [{**sample, "source": ""} for sample in report["rejects"]["samples"]]
+    same(made, expected)
+
+
+def test_a_window_is_a_report_over_its_minutes(log: Callable[..., Log]) -> None:
+    watched = log(Watching(window=120))
+    for second in range(0, 600, 7):
+        watched.write(
+            second, status=500 if second % 5 == 0 else 200, user=second % 11, ms=second, path=f"/{second % 3}"
+        )
+        watched.step(second)
+    snapshot = watched.session.snapshot().to_dict()
+    window = snapshot["window"]
+    minute = NOON + timedelta(minutes=9)
+    expected = logstats.report(
+        watched.path, since=minute - timedelta(minutes=1), percentiles=("50", "95", "99")
+    ).to_dict()
+    assert window["requests"] == expected["requests"] > 10
+    assert window["errors"] == expected["status"]["500"]
+    for key in ("status", "status_classes", "endpoints_total"):
+        assert window[key] == expected[key]
+    assert [(row["endpoint"], row["requests"]) for row in window["endpoints"]] == [
+        (row["endpoint"], row["requests"]) for row in expected["endpoints"]
+    ]
+    assert window["latency_ms"]["percentiles"] == expected["latency_ms"]["percentiles"]
+    hour = logstats.report(watched.path, percentiles=("50", "95", "99")).to_dict()
+    assert snapshot["last_hour"]["users"] == hour["unique_users"]["total"]
+    assert snapshot["last_hour"]["latency_ms"]["percentiles"] == hour["latency_ms"]["percentiles"]
+    last = logstats.report(
+        watched.path, since=minute - timedelta(minutes=1), until=minute, percentiles=("50", "95", "99")
+    )
+    assert snapshot["last_minute"]["latency_ms"]["percentiles"] == last.to_dict()["latency_ms"]["percentiles"]
+    assert snapshot["this_minute"]["users"] == dict(hour["unique_users"]["per_minute"][-1])["users"]
+    assert snapshot["requests_per_second"]["5m"] == len(range(0, 600, 7)[-43:]) / 300
+
+
+def test_late_lines_and_the_future(log: Callable[..., Log]) -> None:
+    watched = log()
+    watched.write(100)
+    watched.step(100)
+    watched.write(75)  # within --lateness
+    watched.write(10)  # too late
+    watched.write(3600)  # not yet
+    watched.write(101)
+    watched.step(101)
+    snapshot = watched.session.snapshot()
+    assert (snapshot.window_requests, snapshot.late, snapshot.ahead) == (3, 1, 1)
+    assert snapshot.time == NOON + timedelta(seconds=101)
+    made = watched.report()
+    assert made["requests"] == 5, "the report has them all"
+    assert [note.split(" lines ")[0] for note in made["notes"]] == ["1", "1"]
+
+
+def test_windows_move_on_while_nothing_comes(log: Callable[..., Log]) -> None:
+    watched = log(Watching(window=60))
+    watched.write(*range(30))
+    watched.step(30)
+    assert watched.session.snapshot().rates["1m"] == 0.5
+    watched.step(300)
+    quiet = watched.session.snapshot()
+    assert (quiet.rates["1m"], quiet.window_requests, quiet.requests) == (0.0, 0, 30)
+    assert quiet.time == NOON + timedelta(seconds=29 + 270)
+
+
+def test_minutes_past_keep_are_dropped_and_counted(log: Callable[..., Log]) -> None:
+    watched = log(Watching(keep=600))
+    for minute in range(30):
+        watched.write(60 * minute, user=minute)
+        watched.step(60 * minute)
+    assert len(watched.session._windows._minutes) == 30
+    made, expected = watched.report(), logstats.report(watched.path).to_dict()
+    assert len(made["minutes"]) == len(made["unique_users"]["per_minute"]) == 11
+    assert made["minutes"] == expected["minutes"][-11:]
+    for key in ("requests", "bytes", "status", "endpoints_total"):
+        assert made[key] == expected[key]
+    assert made["unique_users"]["total"] == 30
+    assert made["notes"] == ["19 requests before 2025-01-17T12:19:00Z are not held by minute (--keep)"]
+
+
+def test_where_it_begins(log: Callable[..., Log]) -> None:
+    for watching, expected in (
+        (Watching(window=60), 61),
+        (Watching(lines=5), 5),
+        (Watching(lines=0), 0),
+        (Watching(from_start=True), 2000),
+    ):
+        watched = log(watching)
+        watched.path.unlink(missing_ok=True)
+        watched.write(*range(2000))
+        watched.step(2000)
+        assert watched.session.counts.lines == expected, watching
+        watched.write(2001)
+        watched.step(2001)
+        assert watched.session.counts.lines == expected + 1
+
+
+def test_begin_looks_further_back_where_lines_are_many(
+    log: Callable[..., Log], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logstats.live.begin.FIRST", 1000)
+    watched = log(Watching(window=300))
+    watched.write(*range(2000))
+    watched.step(2000)
+    assert watched.session.counts.lines == 301
+    assert watched.session.newest_rejected is None
+
+
+def test_lines_without_a_known_format_do_not_wait_for_ever(log: Callable[..., Log]) -> None:
+    watched = log()
+    watched.path.write_text("what is this\n")
+    watched.step(0)
+    assert watched.session.counts.lines == 0, "more lines would tell more"
+    watched.step(10)
+    assert (watched.session.counts.lines, watched.session.counts.rejected) == (1, 1)
+    watched.write(11)
+    watched.step(11)
+    assert watched.session.counts.requests == 1
+
+
+def test_objects_where_standard_output_is_no_terminal() -> None:
+    data = (SAMPLES / "combined.log").read_bytes()
+    ran = invoke("watch", "--interval", "100ms", "-", stdin=gzip.compress(data))
+    assert ran.returncode == 0, ran.stderr
+    *objects, last = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert objects[-1]["lines"] == last["report"]["lines"] == data.count(b"\n")
+    assert b"format combined" in ran.stderr
+
+
+def test_out_is_the_report(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    data = (SAMPLES / "combined.log").read_bytes()
+    ran = invoke("watch", "-q", "--status", "5xx", "--out", str(out), stdin=data)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    same(json.loads(out.read_bytes()), json.loads(invoke("report", "--status", "5xx", "-o", "json", stdin=data).stdout))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--window", "5"], "no length of time"),
+        (["--interval", "1ms"], "too short"),
+        (["--sort", "nonsense"], "--sort"),
+        (["--allow", "10.0.0.0/8"], "--allow is about syslog"),
+        (["syslog://x"], "no port is named"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str) -> None:
+    ran = invoke("watch", *arguments, stdin=b"")
+    assert ran.returncode == 2
+    assert words in ran.stderr.decode()
+
+
+def test_lengths_of_time() -> None:
+    assert [seconds("x", text) for text in ("90s", "5m", "24h", "500ms", "1.5h")] == [90, 300, 86400, 0.5, 5400]
+    with pytest.raises(UsageError):
+        seconds("x", "-5m")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        # kubectl logs -f --prefix, docker compose logs -f, journalctl -f -o json
+        "[pod/web-1/nginx] {}",
+        "web-1  | {}",
+        '{{"__REALTIME_TIMESTAMP":"1737115200000000","MESSAGE":{json},"PRIORITY":"6","_SYSTEMD_UNIT":"nginx.service"}}',
+    ],
+)
+def test_what_comes_through_pipes(line: str) -> None:
+    requests = [
+        f'10.0.0.1 - - [17/Jan/2025:12:00:{second:02} +0000] "GET /a HTTP/1.1" 200 5 "-" "curl"' for second in range(30)
+    ]
+    data = "".join(line.format(request, json=json.dumps(request)) + "\n" for request in requests)
+    ran = invoke("watch", "-q", stdin=data.encode())
+    made = json.loads(ran.stdout.splitlines()[-1])["report"]
+    assert (made["requests"], made["rejected"], made["status"]) == (30, 0, {"200": 30})
