@@ -1,7 +1,8 @@
 """Logs as they are written: `logstats watch`.
 
 `stream` reads sources that go on; `log_clock` tells which lines are on time, `windows` holds figures minute by minute,
-`session` joins them, and makes a `snapshot` of them, which `screen` shows as `view` and `keyboard` say. `begin` finds where to begin in a log.
+`session` joins them, and makes a `snapshot` of them, which `screen` shows as `view` and `keyboard` say. `begin` finds
+where to begin in a log.
 May use: pipeline, inputs, summaries, reports, objectives. Begin with `session`.
 """
 
