@@ -220,11 +220,18 @@ def _summarised(
     from logstats.scale.summarise import Summariser
 
     described = options.filters().describe()
-    if options.anonymize:
-        described["anonymize"] = options.anonymize
     span: dict[str, str] = {name: described.pop(name) for name in ("since", "until") if name in described}
     routes = tuple(options.all_routes())
-    making = Making(wanted.user_key, wanted.exact_users, options.trust_forwarded, options.templates, routes, described)
+    anonymizer = options.anonymizer()
+    making = Making(
+        user_key=wanted.user_key,
+        exact_users=wanted.exact_users,
+        trust_forwarded=options.trust_forwarded,
+        templates=options.templates,
+        routes=routes,
+        anonymize=anonymizer.name if anonymizer is not None else "",
+        filters=described,
+    )
     counts = Counts()
     with Summariser(wanted, file) as made:
         for found in _results(sources, options, made.work, counts, listener, interrupt, rejects):

@@ -151,11 +151,22 @@ def test_what_was_made_otherwise_is_refused(tmp_path: Path) -> None:
         ({"templates": False}, "templates false"),
         ({"routes": ["/api/{x}"]}, r"--route /api/\{x\}"),
         ({"status": ["5xx"]}, "filters --status 5xx"),
+        ({"anonymize": "hash"}, r"--anonymize hash \(key [0-9a-f]{8}\), .* with none"),
     ]
     for options, words in others:
         other = summary_of(tmp_path, "other", SAMPLE, **options)
         with pytest.raises(UsageError, match=words):
             logstats.merge([plain, other])
+    hidden = [summary_of(tmp_path, name, SAMPLE, anonymize="hash") for name in ("one", "two")]
+    with pytest.raises(UsageError, match="--anonymize hash"):  # a key is made up for each run
+        logstats.merge(hidden)
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 32)
+    alike = {"anonymize": "hash", "anonymize_key": key, "exact_users": True}
+    hidden = [summary_of(tmp_path, name, SAMPLE, **alike) for name in ("one", "two")]
+    whole = logstats.report([SAMPLE, SAMPLE], now=NOW, **alike).to_dict()
+    merged = logstats.merge(hidden, now=NOW).to_dict()
+    assert {**merged, "notes": whole["notes"]} == whole
     asked: list[tuple[dict[str, Any], str]] = [
         ({"by": ["status"]}, "cannot be ranked by status: it has no breakdown"),
         ({"fail_if": ["GET /a: requests > 1"]}, "does not hold the requests of GET /a"),

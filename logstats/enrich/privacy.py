@@ -78,6 +78,11 @@ class Anonymizer:
         self._member = rf'(?i)("[^"\\]*(?:{names})[^"\\]*"\s*:\s*)(?:"(?:[^"\\]|\\.)*"|[0-9.+eE-]+)'
 
     @property
+    def name(self) -> str:
+        """The method, and by a few digits which key: what two runs need to have in common to be added up."""
+        return f"{self.method} (key {hashlib.blake2b(self.key, digest_size=4, person=b'logstats-name').hexdigest()})"
+
+    @property
     def note(self) -> str:
         """What a reader of the figures should know."""
         addresses = {

@@ -30,7 +30,8 @@ class Unreadable(ValueError):
 class Making:
     """The options that decide what a figure means: only summaries that were made alike can be added up.
 
-    `filters` are as `Filters.describe` gives them, without `since` and `until`: days make a month.
+    `filters` are as `Filters.describe` gives them, without `since` and `until`: days make a month. `anonymize` is the
+    method and which key it had, for pseudonyms of two keys are two users.
     """
 
     user_key: str = "auto"
@@ -38,6 +39,7 @@ class Making:
     trust_forwarded: bool = False
     templates: bool = True
     routes: tuple[str, ...] = ()
+    anonymize: str = ""
     filters: Mapping[str, str] = field(default_factory=dict)
 
     def difference(self, other: Making) -> tuple[str, str, str] | None:
@@ -54,7 +56,7 @@ def _shown(value: Any) -> str:
         return " ".join(f"--{name} {words}" for name, words in value.items()) or "none"
     if isinstance(value, tuple):
         return " ".join(value) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value) or "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Description:
                 "trust_forwarded": self.making.trust_forwarded,
                 "templates": self.making.templates,
                 "routes": list(self.making.routes),
+                "anonymize": self.making.anonymize,
                 "filters": {**self.making.filters, **self.span},
                 "by": list(self.by),
                 "selections": dict(self.selections),
@@ -149,6 +152,7 @@ def _description(found: dict[str, Any]) -> Description:
         _truth(options["trust_forwarded"]),
         _truth(options["templates"]),
         tuple(_text(route) for route in _list(options["routes"])),
+        _text(options["anonymize"]),
         {name: words for name, words in filters.items() if name not in ("since", "until")},
     )
     lines, requests, events, rejected, filtered, ignored = (_number(counted[name]) for name in _TOTALS)

@@ -35,6 +35,7 @@ _OPTIONS: Final = {
     "trust_forwarded": "--trust-forwarded",
     "templates": "templates",
     "routes": "--route",
+    "anonymize": "--anonymize",
     "filters": "filters",
 }
 
