@@ -6,6 +6,7 @@ rejected. No part of them ever becomes the value of another column.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,43 @@ def test_lines_of_an_error_log_between_requests_are_events(tmp_path: Path, line:
     event = rows[plain]
     assert (event["kind"], event["status"], event["level"]) == ("event", None, event["level"])
     assert event["level"] in ("ERROR", "WARN", "NOTICE")
+
+
+S3 = (
+    "79a5 logs [10/Sep/2019:15:11:07 +0000] 192.0.2.1 arn:aws:iam::1:user/t 8CD7 REST.GET.OBJECT a.war "
+    '"GET /logs/a.war HTTP/1.1" 200 - 12 12 41 40 "-" "UA" - IeDW= SigV4 ECDHE AuthHeader logs.example TLSv1.2 - -'
+)
+S3_BARE = (
+    "79a5 logs [10/Sep/2019:15:11:08 +0000] 192.0.2.1 arn:aws:iam::1:user/t 8CD8 BATCH.DELETE.OBJECT a.war - 204 - - "
+    "344017 - - - - - IeDW= SigV4 ECDHE AuthHeader logs.example TLSv1.2"
+)
+S3_EXPIRED = (
+    "79a5 logs [10/Sep/2019:15:11:09 +0000] - AmazonS3 8CD9 S3.EXPIRE.OBJECT a.war - - - - 9 - - - - - IeDW= - - - - -"
+)
+
+
+@pytest.mark.parametrize("format", [None, "aws_s3"])
+@pytest.mark.parametrize(
+    "lines",
+    [[S3, S3_BARE, S3], [S3_BARE, S3_EXPIRED, S3_BARE], [*[S3] * 200, S3_BARE, S3_EXPIRED], [S3_BARE, S3, S3_EXPIRED]],
+)
+def test_operations_of_s3_without_a_request(tmp_path: Path, lines: list[str], format: str | None) -> None:
+    """Any absent value is a bare `-` (AWS: S3 server access log format)."""
+    rows, counts = read(tmp_path / "a.log", lines, format=format)
+    assert counts.rejected == 0
+    statuses = {S3: 200, S3_BARE: 204, S3_EXPIRED: None}
+    assert [row["status"] for row in rows.values()] == [statuses[line] for line in lines]
+
+
+def journal(message: object) -> str:
+    return json.dumps({"__REALTIME_TIMESTAMP": "1737109800123456", "MESSAGE": message, "SYSLOG_IDENTIFIER": "nginx"})
+
+
+@pytest.mark.parametrize("first", [1, 300])
+def test_a_journal_entry_whose_text_is_left_out_is_an_empty_line(tmp_path: Path, first: int) -> None:
+    """Journalctl says null of a text longer than 4 KiB; an entry need not have one at all."""
+    bare = '{"__REALTIME_TIMESTAMP":"1737109800123456","_COMM":"nginx"}'
+    lines = [journal(None), *[journal(COMBINED)] * first, journal(None), bare, journal(""), journal(COMBINED)]
+    rows, counts = read(tmp_path / "a.log", lines)
+    assert (len(rows), counts.rejected, counts.ignored) == (first + 1, 0, 4)
+    assert {row["app_name"] for row in rows.values()} == {"nginx"}

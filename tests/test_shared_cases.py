@@ -28,8 +28,6 @@ OPEN: dict[str, str] = {
     "ga1181_gunicorn": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
     "phoenix": NOT_KNOWN,
-    "journal_null": VALUE,
-    "g1_s3_batch": VALUE,
 }  # fmt: skip
 
 NANOSECONDS = "a duration is what the log says, to the nanosecond; the case has it rounded to microseconds"

@@ -190,3 +190,24 @@ def test_an_archive_goes_on_as_it_began(tmp_path: Path) -> None:
     api.add([path], root)
     report = logstats.report(archive=root)
     assert (report.requests, report.latency) == (LINES + 1, None)
+
+
+@pytest.mark.parametrize(("mount", "format"), [("/radio.mp3", "icecast"), ("/live", "combined_time")])
+def test_what_is_sent_at_one_rate_was_listened_to_for_seconds(tmp_path: Path, mount: str, format: str) -> None:
+    """Icecast: whoever listens to a mount, and for however long, gets as many bytes in a second."""
+    site = Site(mount)
+    seconds = [site.draw.randrange(1, 9000) for _ in range(LINES)]
+    site.requests = [mount] * LINES
+    site.bytes = [16_000 * one + site.draw.randrange(60_000) for one in seconds]
+    path = site.log(tmp_path / "a.log", "combined", seconds)
+    report = logstats.report(path)
+    assert report.sources[0].format == format
+    assert report.latency.max == 1000.0 * max(seconds)  # type: ignore[union-attr]
+
+
+def test_a_file_that_is_served_again_and_again_is_no_stream(tmp_path: Path) -> None:
+    site = Site("file")
+    site.requests, site.bytes = ["/song.mp3"] * LINES, [4_096_000] * LINES
+    micros = [round(value) for value in site.times(300_000)]
+    path = site.log(tmp_path / "a.log", "combined", micros)
+    assert logstats.report(path).latency.max == pytest.approx(max(micros) / 1000)  # type: ignore[union-attr]

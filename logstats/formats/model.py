@@ -106,6 +106,8 @@ class Format:
     the generic format of an engine, are the fingerprints of the others: it does not read a line with any of those keys.
     `notes` are shown to a user who asks for the format.
 
+    `also` are formats that lines of the same log have as well: who names this one means them, too.
+
     `requires` are roles that a line must fill to be a request; any other line is an event. (An error log requires a
     status, which its lines never have, so all its lines are events.) If it is empty, the engine decides.
     """
@@ -123,6 +125,7 @@ class Format:
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
     requires: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def wraps(self) -> bool:

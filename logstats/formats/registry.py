@@ -31,6 +31,7 @@ _KEYS: Final = {
     "aliases",
     "fingerprint",
     "requires",
+    "also",
     "vocabulary",
 }
 _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
@@ -156,6 +157,8 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     requires = data.get("requires", [])
     demand(_texts(requires), "requires", "must be a list of roles")
     demand(ROLES.issuperset(requires), "requires", f"the roles are {', '.join(sorted(ROLES))}")
+    also = data.get("also", [])
+    demand(_texts(also), "also", "must be a list of formats")
     demand(isinstance(data.get("fields", {}), dict), "fields", "must be a table of fields")
     fields = {}
     for key, value in data.get("fields", {}).items():
@@ -189,6 +192,7 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         tuple(aliases),
         tuple(fingerprint),
         requires=tuple(requires),
+        also=tuple(also),
     )
 
 

@@ -68,6 +68,8 @@ class Candidate:
         If all are 0, the unit is not microseconds. Durations of a second or more count a quarter.
         """
         unit = next((field.unit for field in self.format.fields.values() if field.role == "duration"), "")
+        if self.unnamed is not None and self.unnamed.streams:
+            return float(unit != "s")
         durations = self.rows["duration_ms"].drop_nulls()
         some = durations.filter(durations > 0)
         if some.is_empty():
@@ -206,5 +208,6 @@ class Contender:
         )
         if {"timestamp", "date"} & form.roles:
             timed = good.filter(pl.col("timestamp").is_not_null())
-            good = timed if timed.height else good.clear() if form.engine == "regex" else good
+            sure = form.engine != "regex" or form.requires  # else what should be a time is none
+            good = timed if timed.height else good if sure else good.clear()
         return good

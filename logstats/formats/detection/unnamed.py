@@ -34,6 +34,7 @@ _SECONDS: Final = 3  # decimal places with which servers write seconds: 0.012 (n
 _HEADERS: Final = 8 << 10  # bytes that a request's or a response's headers take at the most
 
 _ADDRESSES_LAST: Final = r'"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]+)(?:, ?[0-9a-f.:]+)*"$'
+_LISTENERS: Final = 3  # below which their bytes say nothing of the time they took
 _SHOWN: Final = 3  # examples
 
 Numbers = NDArray[np.float64]
@@ -45,6 +46,7 @@ class Unnamed:
 
     examples: tuple[str, ...]
     like: str
+    streams: bool = False  # they are seconds for which clients listened, as many bytes in each
 
     def kept_out(self, format: str) -> str:
         """What to say to the user where the column is not read."""
@@ -62,7 +64,9 @@ def unnamed(texts: pl.Series, rows: pl.DataFrame, lines: Sequence[str]) -> Unnam
     """Look at a column that nobody named (String); `rows` and `lines` as in `why_no_duration`."""
     some = texts.filter(texts != "-").unique(maintain_order=True).head(_SHOWN)
     numbers = texts.str.contains(NUMBER).all()
-    return Unnamed(tuple(some), why_no_duration(texts, rows, lines) if numbers else "")
+    if not numbers:
+        return Unnamed(tuple(some), "")
+    return Unnamed(tuple(some), why_no_duration(texts, rows, lines), _streams(texts, rows))
 
 
 def why_no_duration(texts: pl.Series, rows: pl.DataFrame, lines: Sequence[str]) -> str:
@@ -86,6 +90,23 @@ def why_no_duration(texts: pl.Series, rows: pl.DataFrame, lines: Sequence[str]) 
         if found := question(values, table):
             return found
     return ""
+
+
+def _streams(texts: pl.Series, rows: pl.DataFrame) -> bool:
+    """Whether as much is sent in each second, whoever listens and for how long: 16 kbit/s to 1 Mbit/s of one path."""
+    whole = texts.cast(pl.Int64, strict=False)
+    table = rows.select("method", "path", "bytes").with_columns(whole.alias("_seconds")).drop_nulls()
+    table = table.filter(pl.col("method") == "GET")
+    table = table.filter((pl.col("_seconds") >= 2) & (pl.col("bytes") > 0))
+    if table.height < _LISTENERS or table["_seconds"].max() == table["_seconds"].min():
+        return False
+    table = table.with_columns(rate=pl.col("bytes") / pl.col("_seconds"))
+    spans = table.group_by("path").agg(
+        pl.col("rate").std() / pl.col("rate").mean(), pl.len(), pl.col("bytes").n_unique()
+    )
+    steady = spans.filter((pl.col("len") > 1) & (pl.col("bytes") > 1) & (pl.col("rate") < 0.3))["len"].sum()
+    plausible = table["rate"].is_between(2_000, 125_000).sum()
+    return bool(steady >= 0.8 * table.height and plausible >= 0.9 * table.height)
 
 
 def _odd_fractions(values: Numbers, decimals: pl.Series) -> str:

@@ -86,8 +86,9 @@ def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
         form = units.with_units(form, settled)
         if form.wraps:
             raise FormatError(f"{form.name} is a wrapper", f"say what is in it: {form.name}/combined, or leave it out")
-        stacks.append(FormatStack(form, tuple(_wrapper(part, known) for part in outer)))
-    return stacks
+        around = tuple(_wrapper(part, known) for part in outer)
+        stacks += [FormatStack(one, around) for one in (form, *(registry.find(other, known) for other in form.also))]
+    return list({stack.name: stack for stack in stacks}.values())
 
 
 def _wrapper(name: str, known: Mapping[str, Format]) -> Format:

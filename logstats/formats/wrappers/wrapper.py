@@ -3,7 +3,8 @@
 A wrapper is a format with a field `payload`: the line inside. Its `timestamp` and `app_name` are used for lines without
 their own. A time without a year (RFC 3164) gets the latest year in which it is not after the source was last written. A
 field `part` marks partial lines (`P` in Kubernetes' logs, until an `F`; a text of 16 KiB without a newline in
-Docker's), for each `stream` separately. Escape sequences for colour and cursor are removed from the lines inside.
+Docker's), for each `stream` separately. Escape sequences for colour and cursor are removed from the lines inside. A
+line that has the wrapper's fingerprint and no payload holds an empty line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import polars as pl
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Tokens
 from logstats.formats.fields import times
+from logstats.formats.fields.columns import FINGERPRINT
 from logstats.formats.model import Format
+from logstats.formats.reader import with_marks
 from logstats.formats.text import Context, Text
 
 DOCKER_CUTS: Final = 16 << 10  # bytes (daemon/logger/copier.go)
@@ -35,12 +38,16 @@ class Wrapper:
         self.partial = "part" in format.roles
         self._zone = zone
         self._role = {field.role: name for name, field in format.fields.items()}
-        self.tokenise = engine(format, list(format.fields))
+        marked = with_marks(format)
+        self.tokenise = engine(marked, list(marked.fields))
 
     def scan(self, line: str) -> Mapping[str, str | None]:
         """The reference path: the fields of one line. Raises Reject if the line does not have this wrapper."""
         found = self.tokenise.scan(line)
-        if found.get(self._role["payload"]) is None:
+        payload = self._role["payload"]
+        if found.get(payload) is None and found.get(FINGERPRINT) is not None:
+            return {**found, payload: ""}
+        if found.get(payload) is None:
             raise Reject("not_wrapped")
         return found
 
@@ -54,7 +61,11 @@ class Wrapper:
 
     def around(self, tokens: Tokens) -> pl.DataFrame:
         """The texts of the wrapper's fields, for the lines that have it."""
-        return tokens.fields.sort("line").filter(pl.col(self._role["payload"]).is_not_null())
+        payload, fields = self._role["payload"], tokens.fields
+        if FINGERPRINT in fields.columns:
+            empty = pl.when(pl.col(FINGERPRINT).is_not_null()).then(pl.lit(""))
+            fields = fields.with_columns(pl.col(payload).fill_null(empty))
+        return fields.sort("line").filter(pl.col(payload).is_not_null())
 
     def inside(self, found: pl.DataFrame, lines: pl.Series) -> pl.Series:
         """The lines without the wrapper, given the texts of its fields."""
