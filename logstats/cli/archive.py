@@ -217,7 +217,7 @@ def tier(
     fewer = compact(opened, clock)
     if fewer:
         messages.say(f"{fewer:,} fewer files, by putting small ones together")
-    swept = sweep(opened, clock, keep)  # by the clock, whatever --now says: somebody may be reading
+    swept = sweep(opened, clock, keep)  # by the clock, not --now, because others may be reading
     if swept.removed or swept.left_over:
         left = f", and {swept.left_over:,} that a run which died had left" if swept.left_over else ""
         messages.say(f"{swept.removed:,} replaced files deleted{left}")

@@ -5,9 +5,9 @@ by another, so that two addresses share as many leading bits as before (after Xu
 address anonymization, ICNP 2002, with BLAKE2b as the pseudo-random function); `hash` replaces it by a pseudonym. With
 each of them users become pseudonyms, and secrets in queries, e-mail addresses and addresses in texts are masked.
 
-Pseudonyms are keyed, and the key rotates: it is derived from the key file and the day (UTC) of the request, so that
-nobody can follow a person over days, and without the file nobody can try out who it was. Counts of users are right
-within a day; over several, a user counts once a day. Addresses keep their prefix over days.
+Pseudonyms are keyed, and the key rotates: it is derived from the key file and the day (UTC) of the request, so that a
+person cannot be followed over days, and without the file it cannot be tried out who it was. Counts of users are right
+within a day; over several days, a user counts once a day. Addresses keep their prefix over days.
 """
 
 from __future__ import annotations

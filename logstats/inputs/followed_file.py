@@ -59,7 +59,7 @@ class FollowedFile:
 
     def __init__(self, path: str, *, now: float) -> None:
         """Open a file. Raises OSError."""
-        # Without O_NONBLOCK, opening a named pipe waits for somebody who writes to it.
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
         self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         status = os.fstat(self.descriptor)
         self.regular = stat.S_ISREG(status.st_mode)

@@ -277,7 +277,7 @@ class Follower:
         return _Open(self._content(known.name, known.mark.offset, known.line), file)
 
     def _take_compressed(self, path: str, key: Key, status: os.stat_result) -> None:
-        """Read what nobody has read yet of a compressed file, once it is whole."""
+        """Read the part of a compressed file that was not read before it was compressed, once the file is whole."""
         seen, name = (status.st_size, status.st_mtime_ns), shown(path)
         if self._last is None and self._begin is not None:
             self._say(f"{name}: is compressed and does not grow, so nothing of it is read (--from-start reads all)")

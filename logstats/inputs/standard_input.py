@@ -1,6 +1,6 @@
 """Standard input as a source that goes on: a pipe from `docker logs -f`, `kubectl logs -f`, `journalctl -f`, `tail -F`.
 
-A thread waits for bytes, and no more than a few megabytes of them wait to be taken: then whoever writes has to wait.
+A thread reads bytes, of which a few megabytes are buffered at most: then the writing program has to wait.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each message becomes one line; what its header means is the business of the formats (RFC 3164, RFC 5424). A datagram is
 a message. In a stream a message ends with a newline, or its length comes before it (RFC 6587: `17 <134>…`). A newline
-within a message becomes `#012`, as rsyslog writes it, so that nobody can make two lines of one.
+within a message becomes `#012`, as rsyslog writes it, so that one message cannot become two lines.
 
 Only peers of the allow list are listened to, by default those of this machine: anybody can send from anywhere. A thread
 receives. No more than a few megabytes wait to be taken: then TCP makes its senders wait, and datagrams are dropped by

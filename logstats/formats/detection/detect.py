@@ -261,7 +261,7 @@ def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
 
 
 def _kept_out(chosen: Candidate) -> str:
-    """What the user is told of columns that a stack does not read because nobody named them; nothing if it has none."""
+    """The note about columns that a stack does not read because they have no name; empty if there are none."""
     name, column = chosen.format.name, chosen.unnamed
     return column.kept_out(name.removesuffix(MORE)) if column and name.endswith(MORE) else ""
 

@@ -42,7 +42,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Unnamed:
-    """Some values of a column that nobody named, and what they look like if they are numbers and no durations."""
+    """Some values of a column without a name, and what they look like if they are numbers other than durations."""
 
     examples: tuple[str, ...]
     like: str
@@ -61,7 +61,7 @@ class Unnamed:
 
 
 def unnamed(texts: pl.Series, rows: pl.DataFrame, lines: Sequence[str]) -> Unnamed:
-    """Look at a column that nobody named (String); `rows` and `lines` as in `why_no_duration`."""
+    """Look at a column without a name (String); `rows` and `lines` as in `why_no_duration`."""
     some = texts.filter(texts != "-").unique(maintain_order=True).head(_SHOWN)
     numbers = texts.str.contains(NUMBER).all()
     if not numbers:

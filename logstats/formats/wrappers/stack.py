@@ -2,8 +2,8 @@
 
     docker_json/combined       combined lines, each in an object of Docker's json-file
     common|combined            common lines, with combined ones among them
-    combined_host+seconds      combined_host, then a duration in seconds that nobody named
-    combined+                  combined, then further columns that nobody named
+    combined_host+seconds      combined_host, then a duration in seconds without a name
+    combined+                  combined, then further columns without names
     json{duration=us}          json, whose bare `duration` is in microseconds, as its lines showed
 
 A wrapper is a format with a field `payload` (Docker's json-file, a syslog prefix). It is removed from the lines that
