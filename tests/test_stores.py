@@ -152,6 +152,23 @@ def test_a_large_object_is_the_file_in_one_process_and_in_two(
         ]
 
 
+def test_a_web_server_is_a_store_that_does_not_list(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores._store.cache_clear()
+    obstore.put(store(localbucket), "page/with a space.log", SAMPLE)
+    for name in ("web/2025/b.log.gz", "page/with%20a%20space.log"):
+        assert logstats.report(f"{localbucket}/{BUCKET}/{name}").requests == 897
+    for name, words in [
+        ("web/gone.log", "there is no such object"),
+        ("web/", "does not list its files"),
+        ("web/*.log", "does not list its files"),
+        ("web/a.log?X-Amz-Signature=1", "cannot be read in parts"),
+    ]:
+        (problem,) = discover([f"{localbucket}/{BUCKET}/{name}"])[1]
+        assert words in str(problem)
+    (problem,) = discover(["https://me:secret@example.com/a.log"])[1]
+    assert "secret" not in str(problem) and "secret" not in problem.hint
+
+
 def test_an_archive_takes_objects_once(server: str, tmp_path: Path) -> None:
     archive = str(tmp_path / "archive")
     invoke("archive", "init", archive)

@@ -1,4 +1,4 @@
-"""Objects in stores: `s3://`, `gs://` and `az://` (the extra `logstats[cloud]`), read as files are.
+"""Objects in stores: `s3://`, `gs://`, `az://`, `https://` (the extra `logstats[cloud]`), read as files are.
 
 An object is streamed. If that breaks off, it goes on where it stopped, after a wait that doubles each time and is drawn
 at random up to that (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog). Every request names the
@@ -21,12 +21,13 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 from logstats.errors import SourceError, UsageError
 from logstats.inputs.compression import compression
 from logstats.inputs.source import Source, Start
 
-SCHEMES: Final = ("s3", "gs", "az")
+SCHEMES: Final = ("s3", "gs", "az", "https", "http")
 SOON: Final = 64 << 10  # bytes behind a piece in which the end of a line is looked for
 TRIES: Final = 6  # of a request, one after another without a byte in between,
 PATIENCE: Final = 30.0  # and so many seconds for all of them
@@ -37,6 +38,7 @@ _LONGEST_WAIT: Final = 5.0
 _PIECE: Final = 1 << 20
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _LATER: Final = (408, 425, 429)  # of the statuses that say that a request is wrong, those that mean: later
+_PIPED: Final = "logstats report -"
 _URL: Final = re.compile(rf"({'|'.join(SCHEMES)})://([^/]+)/?(.*)", re.DOTALL)
 _MAGIC: Final = re.compile(r"[*?\[]")
 
@@ -170,16 +172,20 @@ def discover(url: str) -> list[tuple[Source, float]]:
     """The objects that a URL names, each with its time: one key, all keys below a prefix, or those that a glob matches
     (`*` does not match `/`, `**` does). Raises SourceError."""
     scheme, bucket, key = _split(url)
+    if scheme in ("https", "http"):
+        key = _page(url, bucket, key)
     address = endpoint() if scheme == "s3" else None
     store = _store(scheme, bucket, address)
 
     def source(found: dict[str, Any]) -> tuple[Source, float]:
         at = found["last_modified"].timestamp()
         path = found["path"]
-        name = f"{scheme}://{bucket}/{path}"
+        name = url if scheme in ("https", "http") else f"{scheme}://{bucket}/{path}"
         made = Source(name, None, found["size"], at, url=name, version=found.get("e_tag"), endpoint=address)
         return made, at
 
+    if scheme in ("https", "http"):
+        return [source(store.head(key, url))]
     if magic := _MAGIC.search(key):
         matches = re.compile(_regex(key)).fullmatch
         some = [one for one in store.list(_folder(key[: magic.start()]), url) if matches(one["path"])]
@@ -200,6 +206,17 @@ def discover(url: str) -> list[tuple[Source, float]]:
     if not below:
         raise SourceError(url, "there are no objects below it", "check the bucket and the prefix")
     return [source(one) for one in below]
+
+
+def _page(url: str, host: str, key: str) -> str:
+    """The path of a file on a web server. Raises SourceError for what is none."""
+    if "@" in host:
+        raise SourceError("https://…@…", "a URL with a password would show it", f"curl URL | {_PIPED}")
+    if "?" in key or "#" in key:
+        raise SourceError(url, "a URL with a query cannot be read in parts", f"curl '{url}' | {_PIPED}")
+    if not key or key.endswith("/") or "*" in key:
+        raise SourceError(url, "a web server does not list its files", "name each of them")
+    return unquote(key)
 
 
 def _folder(prefix: str) -> str:
@@ -223,7 +240,8 @@ class OpenObject:
 
     def __init__(self, source: Source) -> None:
         assert source.url is not None and source.size is not None
-        scheme, bucket, self._key = _split(source.url)
+        scheme, bucket, key = _split(source.url)
+        self._key = unquote(key) if scheme in ("https", "http") else key
         self._store = _store(scheme, bucket, source.endpoint)
         self._name, self._version = source.name, source.version
         self._end = source.size if source.stop is None else source.stop

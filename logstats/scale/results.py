@@ -15,9 +15,7 @@ from logstats.scale.run import Executor, Rejects, run_shards
 from logstats.scale.shards import LARGEST, shards, size_of
 from logstats.scale.work import RowsWork, Task, Work
 
-PAYS: Final = (
-    512 << 20
-)  # bytes of lines for each process: starting one takes as long as reading a tenth to a quarter of it
+PAYS: Final = 512 << 20  # bytes of lines for each process: its start takes as long as reading 50 to 100 MB
 _WHOLE: Final = 48 << 20  # bytes of a shard whose rows or rejected lines come back as they are
 
 
