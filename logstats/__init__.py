@@ -22,7 +22,8 @@ Ten names, in the order in which a line meets them:
     data frame, the batch. Times become UTC, durations milliseconds.
  6. `filters` keep the rows that are asked for; the others are counted.
  7. `summaries.statistics.summarise` makes small tables of a batch. A duration becomes a bucket: `sketches.loghist`.
- 8. `summaries.statistics.Statistics` merges these tables, chunk by chunk. `pipeline` is the loop of steps 2 to 8.
+ 8. `summaries.statistics.Statistics` merges these tables, chunk by chunk. `pipeline.run` is the loop of steps 2 to 7,
+    `api.report` is steps 1 to 9: read, merge, build.
  9. `reports.build.build` reads a percentile out of the merged histogram: the nearest rank, within 1 %. It gives a
     `reports.model.Report`.
 10. `reports.renderers.RENDERERS` shows the report: a table, JSON, a page, …

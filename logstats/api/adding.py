@@ -1,0 +1,71 @@
+"""Adding logs to an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logstats import schema
+from logstats.api.arguments import options_from
+from logstats.errors import UsageError
+from logstats.filters import Filters
+from logstats.inputs import discover
+from logstats.options import Options
+from logstats.pipeline import Interrupt, Listener, Silence
+
+if TYPE_CHECKING:
+    from logstats.archive.ingest.progress import Added
+
+
+def add(
+    sources: str | Path | Sequence[str | Path],
+    archive: str | Path,
+    options: Options | None = None,
+    *,
+    source_name: str | None = None,
+    allow_duplicates: bool = False,
+    final: bool = False,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    **more: Any,
+) -> Added:
+    """Add logs to an archive, each line once.
+
+    What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
+    among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
+    unless `final`. A source that cannot be read has its problem in the outcome; the others are still added.
+
+    Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
+    """
+    from logstats.archive.add import add as add_to
+    from logstats.archive.archive import Archive
+    from logstats.archive.ingest.ingest import IngestOptions
+
+    options = options_from(options, more)
+    if options.filters() != Filters():
+        raise UsageError("an archive takes no filters", "what is not stored could never be found again")
+    anonymizer = options.anonymizer()
+    if anonymizer is not None and options.anonymize_key is None:
+        raise UsageError(
+            "an archive is added to again and again: pseudonyms have to be the same each time",
+            "--anonymize-key FILE holds the key; head -c 32 /dev/urandom > FILE makes one",
+        )
+    how = IngestOptions(
+        anonymizer=anonymizer,
+        reading=options.reading(frozenset(schema.COLUMNS)),
+        format=options.chosen_format(),
+        formats_dir=Path(options.formats_dir) if options.formats_dir else None,
+        source_name=source_name,
+        duplicates=allow_duplicates,
+        final=final,
+    )
+    opened = Archive.open(archive)
+    listener = listener or Silence()
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    found, problems = discover([str(name) for name in names])
+    for problem in problems:
+        listener.problem(problem)
+    added = add_to(opened, found, how, listener, interrupt)
+    added.failed(problems)
+    return added

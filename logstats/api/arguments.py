@@ -1,0 +1,80 @@
+"""Checks of the arguments that calls of the library share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from logstats.errors import UsageError
+from logstats.filters import Filters
+from logstats.options import Options
+from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
+
+
+def options_from(options: Options | None, more: dict[str, Any]) -> Options:
+    """The options, with further fields as keyword arguments. Raises UsageError for an unknown one."""
+    try:
+        return replace(options or Options(), **more)
+    except TypeError:
+        unknown = next(name for name in more if name not in Options.__dataclass_fields__)
+        raise UsageError(f"no option is called {unknown!r}", "see logstats.Options") from None
+
+
+def refuse_for_archive(sources: Any, options: Options) -> None:
+    """Refuse sources, and options that only apply when lines are added to an archive. Raises UsageError."""
+    if sources:
+        raise UsageError("sources and an archive exclude each other", "give one of the two")
+    if options.workers > 1:
+        raise UsageError("--workers read logs, and an archive has been read", "leave the option out")
+    plain = Options()
+    for name in (
+        "format",
+        "log_format",
+        "allow_unknown",
+        "formats_dir",
+        "app",
+        "trust_forwarded",
+        "anonymize",
+        "anonymize_key",
+        "secret",
+        "anonymize",
+        "anonymize_key",
+        "secret",
+        "unit",
+        "routes",
+        "openapi",
+        "templates",
+        "cluster",
+    ):
+        if getattr(options, name) != getattr(plain, name):
+            said = {"openapi": "routes", "routes": "route", "templates": "no-templates"}.get(name, name)
+            raise UsageError(
+                f"--{said.replace('_', '-')} says how lines are read, and those of an archive have been",
+                "it is an option of `logstats archive add`",
+            )
+
+
+def refuse_for_summaries(options: Options) -> None:
+    """Refuse options about reading lines, which summaries have behind them. Raises UsageError."""
+    plain = Options(tz=options.tz, now=options.now, workers=options.workers, cluster=options.cluster)
+    if options != replace(plain, **filters_of(options)):
+        raise UsageError("how the lines of summaries are read is decided", "leave options such as --format out")
+
+
+def filters_of(options: Options) -> dict[str, Any]:
+    """The fields of the options that are filters."""
+    return {name: getattr(options, name) for name in Filters.__dataclass_fields__}
+
+
+def check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: int) -> None:
+    """Raise UsageError for a word that is none of its option, or a number out of range."""
+    for column in by:
+        if column not in BREAKDOWNS:
+            raise UsageError(f"cannot rank by {column!r}", f"choose among {', '.join(BREAKDOWNS)}")
+    if user_key not in USER_KEYS:
+        raise UsageError(f"no user key is called {user_key!r}", f"choose among {', '.join(USER_KEYS)}")
+    if sort not in SORTS:
+        raise UsageError(f"cannot sort by {sort!r}", f"choose among {', '.join(SORTS)}")
+    if max_endpoints < 1:
+        raise UsageError("--max-endpoints must be at least 1")

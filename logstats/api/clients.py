@@ -1,0 +1,108 @@
+"""Clients: their sessions, the story of one of them, and those that look automated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from logstats.api.arguments import check_choices, options_from
+from logstats.api.rows import rows_passing
+from logstats.options import Options
+from logstats.pipeline import Counts, Interrupt, Listener
+
+if TYPE_CHECKING:
+    from logstats.clients.scan import Scan
+    from logstats.clients.story import Story
+    from logstats.clients.summary import Summary
+    from logstats.clients.visits import Left
+
+
+def session_rows(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    user_key: str = "auto",
+    gap: timedelta = timedelta(minutes=30),
+    left: Left | None = None,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Iterator[pl.DataFrame]:
+    """The sessions of all clients: frames of `clients.visits.SESSIONS`, by client and start.
+
+    A session is what a client (`user_key`) did without a pause of more than `gap`. Requests without a time or a client
+    are counted in `left`. Raises UsageError, and what `read` raises.
+    """
+    from logstats.clients import visits
+
+    options = options_from(options, more)
+    check_choices((), user_key, "avg", 1)
+    rows = rows_passing(sources, options, visits.needs(user_key), archive, listener, interrupt, counts)
+    left = left if left is not None else visits.Left()
+    yield pl.DataFrame(schema=visits.SESSIONS)
+    yield from visits.sessions(rows, user_key, gap, left)
+
+
+def sessions(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    gap: timedelta = timedelta(minutes=30),
+    **more: Any,
+) -> Summary:
+    """Sessions in all: how many, how long, where they begin and end. Takes what `session_rows` takes."""
+    from logstats.clients import summary, visits
+
+    left = visits.Left()
+    return summary.summarise(session_rows(sources, options, gap=gap, left=left, **more), gap, left)
+
+
+def story(
+    client: str,
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    user_key: str = "auto",
+    gap: timedelta = timedelta(minutes=30),
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Story:
+    """What one client did, session by session. Raises UsageError, and what `read` raises."""
+    from logstats.clients import story as stories
+    from logstats.clients import visits
+    from logstats.summaries.users import user
+
+    options = options_from(options, more)
+    check_choices((), user_key, "avg", 1)
+    needs = visits.needs(user_key) | {"query", "duration_ms"}
+    rows = rows_passing(sources, options, needs, archive, listener, interrupt, counts)
+    return stories.tell(rows, client, user(user_key), gap)
+
+
+def scan(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    user_key: str = "client_ip",
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Scan:
+    """Clients that look automated, and those that probe for holes. Raises UsageError, and what `read` raises."""
+    from logstats.clients import scan as scans
+
+    options = options_from(options, more)
+    check_choices((), user_key, "avg", 1)
+    rows = rows_passing(sources, options, scans.needs(user_key), archive, listener, interrupt, counts)
+    return scans.scan(rows, user_key)

@@ -1,0 +1,55 @@
+"""Reading logs for a call: the sources that its arguments name, and the results of a run over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logstats.inputs import Source, discover
+from logstats.options import Options
+from logstats.pipeline import Counts, Interrupt, Job, Listener, Result, Silence, run
+from logstats.scale.results import results
+from logstats.scale.work import Work
+
+if TYPE_CHECKING:
+    from logstats.errors import SourceError
+
+
+def results_of(
+    sources: Any,
+    options: Options,
+    work: Work,
+    counts: Counts,
+    listener: Listener | None,
+    interrupt: Interrupt | None,
+    rejects: Callable[[list[bytes]], None] | None,
+) -> Iterator[Any]:
+    """Yield the results of `work` on the chunks of sources, in order; `counts` is filled meanwhile."""
+    listener = listener or Silence()
+    found = sources_of(sources, counts, listener)
+    yield from results(found, options, work, counts, listener, interrupt=interrupt, rejects=rejects)
+
+
+def run_job(sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any) -> Iterator[Any]:
+    """Yield the parts of a job over sources, in order, with the counts so far."""
+    listener = listener or Silence()
+    yield from run(sources_of(sources, job.counts, listener), job, listener, interrupt=interrupt, rejects=rejects)
+
+
+def sources_of(sources: Any, counts: Counts, listener: Listener) -> list[Source]:
+    """The sources that arguments name. Those that cannot be read are counted and reported."""
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    found, problems = discover([str(name) for name in names])
+    for problem in problems:
+        counts.failed(problem)
+        listener.problem(problem)
+    return found
+
+
+class Strict(Silence):
+    """A listener that raises the first problem of a source."""
+
+    def problem(self, error: SourceError) -> None:
+        """Raise the error."""
+        raise error

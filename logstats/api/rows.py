@@ -1,0 +1,122 @@
+"""Rows and lines of logs, or of an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from logstats import schema
+from logstats.api.arguments import options_from, refuse_for_archive
+from logstats.api.reading import Strict, results_of, run_job
+from logstats.errors import UsageError
+from logstats.options import Options, job_of
+from logstats.pipeline import Counts, Interrupt, LineWork, Listener
+from logstats.scale.work import RowsWork
+
+if TYPE_CHECKING:
+    from logstats.search.find import Findings
+    from logstats.search.pattern import Pattern
+
+
+def read(
+    sources: str | Path | Sequence[str | Path],
+    options: Options | None = None,
+    *,
+    columns: Sequence[str] = schema.COLUMNS,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+    counts: Counts | None = None,
+    **more: Any,
+) -> Iterator[pl.DataFrame]:
+    """Logs as rows of the request schema, a data frame per chunk, in the order of the lines.
+
+    The frames have `columns` (by default all of the schema; naming fewer is faster), then `source` and `line` (from 1).
+    Lines that cannot be read are counted in `counts`. Raises UsageError and FormatError like `report`, and
+    SourceError for a source that cannot be read when there is no listener to tell.
+    """
+    options = options_from(options, more)
+    unknown = [column for column in columns if column not in schema.COLUMNS]
+    if unknown:
+        raise UsageError(f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}")
+
+    held = counts if counts is not None else Counts()
+    work = RowsWork(tuple(columns))
+    job_of(options, work.needs, work.work, rejects is not None)  # raises before the first row is asked for
+    found = results_of(sources, options, work, held, listener or Strict(), interrupt, rejects)
+    return (frame for frame in found if frame.height)
+
+
+def search(
+    pattern: str | Pattern | None,
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    archive: str | Path | None = None,
+    rows: bool = False,
+    context: int = 0,
+    shown: bool = True,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    counts: Counts | None = None,
+    findings: Findings | None = None,
+    **more: Any,
+) -> Iterator[pl.DataFrame]:
+    """Lines that hold a text (or a `search.pattern.Pattern`), in order of time; None: all that pass the filters.
+
+    Frames have `time` (that of the line before for a line without one), `source`, `line` (from 1) and `raw` (the line's
+    bytes; null for a row of an archive); with `rows`, and of an archive, also the columns of the request schema, null
+    for a line that is no row. Of logs `found` is false for the `context` lines before and after.
+    Without `shown` there are no frames, and only `findings.count` is made. Standard input alone comes as it arrives.
+
+    Raises UsageError for a regular expression that is none, and what `read` raises.
+    """
+    from logstats.search import find
+    from logstats.search.chunks import Searcher
+    from logstats.search.pattern import Pattern
+
+    options = options_from(options, more)
+    wanted = Pattern(pattern) if isinstance(pattern, str) else pattern
+    filters = options.filters()
+    findings = findings if findings is not None else find.Findings()
+    if archive is not None:
+        refuse_for_archive(sources, options)
+        from logstats.archive.archive import Archive
+
+        yield from find.in_archive(Archive.open(archive), wanted, filters, findings, shown=shown)
+        return
+    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    columns = schema.COLUMNS if rows else ()
+    if options.anonymize:
+        raise UsageError("whole lines hold what is to be taken out", "logstats parse --anonymize gives rows without it")
+    searcher = Searcher(wanted, filters.expression() is not None, columns, context, shown)
+    work = LineWork(searcher.look, searcher.reads)
+    job = job_of(options, frozenset({"timestamp", *columns}), work, False, counts)
+    parts = run_job(names, job, listener or Strict(), interrupt, None)
+    yield from find.in_logs(parts, searcher, findings, at_once=[*map(str, names)] in ([], ["-"]))
+
+
+def rows_passing(
+    sources: Any,
+    options: Options,
+    needs: frozenset[str],
+    archive: str | Path | None,
+    listener: Listener | None,
+    interrupt: Interrupt | None,
+    counts: Counts | None,
+) -> Iterator[pl.DataFrame]:
+    """Rows of logs or of an archive that pass the filters, with the columns that are needed."""
+    columns = sorted(needs)
+    if archive is None:
+        yield from read(sources, options, columns=columns, listener=listener, interrupt=interrupt, counts=counts)
+        return
+    refuse_for_archive(sources, options)
+    from logstats.archive.query import rows as archived_rows
+
+    filters = options.filters()
+    keep = filters.expression()
+    for frame in archived_rows.rows(archive, *filters.span(), sorted(needs | filters.needs)):
+        yield frame if keep is None else frame.filter(keep)
