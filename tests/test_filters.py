@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from program import invoke
 from reference import COMBINED, REQUEST, reference, time_of
 from test_reference import compare
 
@@ -232,3 +235,24 @@ def test_events_are_filtered_by_time_and_have_no_status(tmp_path: Path) -> None:
     assert logstats.report(path, since="2025-01-17T15:00").events == 5
     assert logstats.report(path, status=["200"]).events == 0
     assert logstats.report(path, exclude_status=["200"]).events == 10
+
+
+OUTSIDE = b"nothing is of the time asked for: there are lines of 2025-01-17 00:05:46 \xe2\x80\x93 23:59:33 UTC"
+
+
+def test_a_range_outside_of_the_log_says_what_the_log_covers(tmp_path: Path) -> None:
+    sample = str(ROOT / "sample_logs" / "combined.log")
+    place = str(tmp_path / "archive")
+    assert invoke("archive", "init", place).returncode == 0
+    assert invoke("archive", "add", sample, "--archive", place).returncode == 0
+    (tmp_path / "slo.toml").write_text('[[objective]]\nname = "ok"\ngood = "status < 500"\ntarget = 99\n')
+    policy = ("--policy", str(tmp_path / "slo.toml"))
+    for when in (("--since", "2025-01-18"), ("--until", "2025-01-17"), ("--where", "timestamp > 2025-02-01")):
+        for arguments in (("report", sample), ("parse", sample), ("report", "--archive", place)):
+            assert OUTSIDE in invoke(*arguments, *when).stderr, (arguments, when)
+    for where in ((sample,), ("--archive", place)):
+        assert OUTSIDE in invoke("slo", *policy, *where, "--since", "2025-01-18").stderr
+    two = invoke("report", sample, "--since", "2025-01-18", "--workers", "2", "-o", "json")
+    assert OUTSIDE.decode() in json.loads(two.stdout)["notes"]
+    for when in (("--since", "2025-01-17T12:00"), ("--status", "999"), ("--until", "2025-01-17T00:06")):
+        assert b"nothing is of" not in invoke("report", sample, *when).stderr

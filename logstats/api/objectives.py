@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logstats.api.arguments import filters_of, options_from, refuse_for_archive, refuse_for_summaries
-from logstats.api.reading import results_of
+from logstats.api.reading import results_of, say_if_outside
 from logstats.api.reporting import merge, report
 from logstats.errors import LogstatsError, UsageError
 from logstats.expressions.times import parse_range
@@ -69,9 +69,12 @@ def slo(
         from logstats.archive.query import objectives as archived_objectives
 
         opened = Archive.open(archive)
+        snapshot = opened.snapshot()
         held, counts, notes = archived_objectives.collect(
-            opened, opened.snapshot(), wanted, filters, policy.window // 60, interrupt=interrupt, progress=progress
+            opened, snapshot, wanted, filters, policy.window // 60, interrupt=interrupt, progress=progress
         )
+        if (span := snapshot.span()) is not None:
+            say_if_outside(options, span, notes, listener)
     else:
         # The last minute before --until, which may be in the middle of it.
         end = (filters.until - EPOCH - timedelta(microseconds=1)) // timedelta(minutes=1) if filters.until else None
@@ -79,6 +82,7 @@ def slo(
         counts = Counts()
         for found in results_of(sources, options, IndicatorWork(wanted), counts, listener, interrupt, rejects):
             held.add(found)
+        notes += counts.notes
     return objectives.evaluate(
         policy,
         held.table(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,23 @@ def results_of(
     listener = listener or Silence()
     found = sources_of(sources, counts, listener)
     yield from results(found, options, work, counts, listener, interrupt=interrupt, rejects=rejects)
+    if counts.span is not None and not counts.interrupted:
+        say_if_outside(options, counts.span, counts.notes, listener)
+
+
+def say_if_outside(
+    options: Options, span: tuple[datetime, datetime], notes: list[str], listener: Listener | None
+) -> None:
+    """Report which times there are, if none of them is in the range of the options."""
+    from logstats.reports.clock import Clock
+
+    (first, last), (since, until) = span, options.filters().span()
+    if (since is None or since <= last) and (until is None or until > first):
+        return
+    what, covered = "nothing is of the time asked for", f"there are lines of {Clock(options.zone()).span(first, last)}"
+    notes.append(f"{what}: {covered}")
+    if listener is not None:
+        listener.note(what, covered)
 
 
 def run_job(sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any) -> Iterator[Any]:

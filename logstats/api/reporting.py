@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from logstats.api.arguments import check_choices, options_from, refuse_for_archive, refuse_for_summaries
-from logstats.api.reading import results_of
+from logstats.api.reading import results_of, say_if_outside
 from logstats.errors import ExpressionError, UsageError
 from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Listener
@@ -93,10 +93,13 @@ def report(
         from logstats.archive.query import report as archived
 
         opened = Archive.open(archive)
+        snapshot = opened.snapshot()
         statistics, counts, note = archived.collect(
-            opened, opened.snapshot(), spec, filters, rows=rows, interrupt=interrupt, progress=progress
+            opened, snapshot, spec, filters, rows=rows, interrupt=interrupt, progress=progress
         )
         notes.append(note)
+        if (span := snapshot.span()) is not None:
+            say_if_outside(options, span, notes, listener)
     elif summary is not None:
         statistics, counts = read_to_summary(sources, options, spec, summary, listener, interrupt, rejects)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Generic
 
 import numpy as np
@@ -55,6 +56,7 @@ class Part(Generic[Result]):
     result: Result | None
     end: End
     line_bytes: NDArray[np.int64] | None = None  # of each line with its newline, if the job is `timed`
+    span: tuple[datetime, datetime] | None = None  # first and last time of its rows, if only a range of time counts
     tail: bytes = b""  # the last bytes of the chunk
     unread: tuple[ChunkTask[Result], Unread] | None = None  # rejected lines, for `SourceReader.settled`
 
@@ -119,7 +121,7 @@ class ChunkTask(Generic[Result]):
         if self.job.timed and rows.height and rows["timestamp"].null_count():
             untimed = rows.filter(pl.col("timestamp").is_null()).select("line", reason=pl.lit(UNTIMED))
             rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
-        before = rows.height
+        before, span = rows.height, self._span(rows)
         keep = self.job.filters.expression()
         if keep is not None and rows.height:  # without rows, there need not be columns
             rows = rows.filter(keep)
@@ -144,7 +146,14 @@ class ChunkTask(Generic[Result]):
             result,
             self._end(),
             self._line_bytes() if self.job.timed else None,
+            span,
         )
+
+    def _span(self, rows: pl.DataFrame) -> tuple[datetime, datetime] | None:
+        if not rows.height or self.job.filters.span() == (None, None):
+            return None
+        first, last = rows.select(pl.col("timestamp").min().alias("first"), pl.col("timestamp").max()).row(0)
+        return (first, last) if first is not None else None
 
     def _line_bytes(self) -> NDArray[np.int64]:
         data = np.frombuffer(self.chunk.data, np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from logstats.errors import SourceError
@@ -46,6 +47,7 @@ class Counts:
     sources: list[SourceState] = field(default_factory=list)
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)  # remarks for readers of the figures
+    span: tuple[datetime, datetime] | None = None  # first and last time of all rows, if only a range of time counts
     unopened: int = 0  # how many of `sources` (the first ones) could not be opened
 
     @property
@@ -57,6 +59,11 @@ class Counts:
         """Record a source that could not be opened. Call this before the others are read."""
         self.sources.append(SourceState(problem.source, problem=problem))
         self.unopened += 1
+
+    def cover(self, span: tuple[datetime, datetime] | None) -> None:
+        """Extend the span."""
+        if span is not None:
+            self.span = span if self.span is None else (min(self.span[0], span[0]), max(self.span[1], span[1]))
 
     def add(self, other: Counts, *, goes_on: bool = False) -> None:
         """Add the counts of the lines that come next, as if all had been read at once. If it `goes_on`, their first
@@ -73,6 +80,7 @@ class Counts:
         for mine, theirs in ((self.invalid, other.invalid), (self.reasons, other.reasons)):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
+        self.cover(other.span)
         for sample in other.samples:
             self.sample(*sample)
         self.sources[self.unopened : self.unopened] = other.sources[: other.unopened]

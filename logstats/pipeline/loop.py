@@ -73,6 +73,7 @@ def account(part: Part[Result], counts: Counts) -> None:
     counts.events += part.rows - part.requests
     counts.filtered += part.filtered
     counts.ignored += part.ignored
+    counts.cover(part.span)
     for name, count in part.invalid.items():
         counts.invalid[name] = counts.invalid.get(name, 0) + count
     for reason, count in part.reasons.items():

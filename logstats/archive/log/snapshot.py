@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from logstats.archive.log import paths
+from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import VERSION, Commit, CorruptCommit, Damaged, DataFile, Source, _text, _time
 
 
@@ -60,6 +60,17 @@ class Snapshot:
                     sources[advance.id] = advance.applied(sources)
             number, at, digest = commit.number, commit.at, commit.digest
         return Snapshot(number, at, files, sources, removed, digest, self.torn)
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The first and last time of all rows that were added; to the minute where they were deleted. None without
+        any."""
+        counted = [file.first for file in self.files.values() if file.table == tables.TRAFFIC]
+        held = [file for file in self.files.values() if file.table == tables.LOGS]
+        if not counted:
+            return None
+        first, last = min(counted), max([max(counted), *(file.last for file in held)])
+        row = min((file.first for file in held), default=first)
+        return (row if row - first < timedelta(minutes=1) else first), last
 
     def select(
         self,
