@@ -27,7 +27,6 @@ VALUE = "the value, or the key that has it, is not read as it is meant"
 OPEN: dict[str, str] = {
     "ga1181_gunicorn": NOT_KNOWN,
     "otel_1": NOT_KNOWN,
-    "phoenix": NOT_KNOWN,
 }  # fmt: skip
 
 NANOSECONDS = "a duration is what the log says, to the nanosecond; the case has it rounded to microseconds"

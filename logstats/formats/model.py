@@ -106,6 +106,8 @@ class Format:
     the generic format of an engine, are the fingerprints of the others: it does not read a line with any of those keys.
     `notes` are shown to a user who asks for the format.
 
+    `pairs` says that a request takes two lines with one `trace_id`, of which the second has the status (`beginnings`).
+
     `also` are formats that lines of the same log have as well: who names this one means them, too.
 
     `requires` are roles that a line must fill to be a request; any other line is an event. (An error log requires a
@@ -126,6 +128,7 @@ class Format:
     notes: tuple[str, ...] = field(default=(), compare=False)
     requires: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    pairs: bool = False
 
     @property
     def wraps(self) -> bool:

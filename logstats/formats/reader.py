@@ -10,6 +10,7 @@ from logstats.formats.engines.base import engine
 from logstats.formats.engines.regex import TAIL
 from logstats.formats.engines.scan import Tokeniser, Tokens
 from logstats.formats.fields import units
+from logstats.formats.fields.beginnings import completed
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
 from logstats.formats.fields.shapes import shapes_of, with_ident
 from logstats.formats.model import Field, Format
@@ -35,7 +36,12 @@ class Reader:
 
     def tokens(self, text: Text) -> Tokens:
         """The first step: lines → the texts of their fields."""
-        return self.tokenise(text)
+        tokens = self.tokenise(text)
+        if not self.format.pairs:
+            return tokens
+        before = self.tokenise(Text.from_bytes(text.context.before)).fields if text.context.before else None
+        fields = completed(tokens.fields.sort("line"), before, self.format.fields)
+        return replace(tokens, fields=fields)
 
     def fitting(self, text: Text, tokens: Tokens | None = None) -> Batch:
         """Read lines that may be of another format. The rows are only of lines whose fields have the form that they
@@ -68,11 +74,12 @@ def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, name
     format = with_ident(format if named else with_marks(format))
     shapes = shapes_of(format)
     events = may_be_events(format)
-    names = needed_variables(format.fields, reading, events=events, requires=format.requires)
+    paired = ("trace_id",) if format.pairs else ()
+    names = needed_variables(format.fields, reading, events=events, requires=(*format.requires, *paired))
     looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
     more = (name for name in (*looks, *shapes, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
     made = engine(format, list(dict.fromkeys([*names, *more])), extra="extra" in reading.wanted)
-    field_reader = FieldReader(format.fields, reading, events, format.requires, shapes)
+    field_reader = FieldReader(format.fields, reading, events, format.requires, shapes, pairs=format.pairs)
     return Reader(format, made, field_reader, tuple(_looks(name, field) for name, field in looks.items()))
 
 

@@ -32,6 +32,7 @@ _KEYS: Final = {
     "fingerprint",
     "requires",
     "also",
+    "pairs",
     "vocabulary",
 }
 _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
@@ -157,6 +158,7 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     requires = data.get("requires", [])
     demand(_texts(requires), "requires", "must be a list of roles")
     demand(ROLES.issuperset(requires), "requires", f"the roles are {', '.join(sorted(ROLES))}")
+    demand(isinstance(data.get("pairs", False), bool), "pairs", "must be true or false")
     also = data.get("also", [])
     demand(_texts(also), "also", "must be a list of formats")
     demand(isinstance(data.get("fields", {}), dict), "fields", "must be a table of fields")
@@ -193,6 +195,7 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         tuple(fingerprint),
         requires=tuple(requires),
         also=tuple(also),
+        pairs=data.get("pairs", False),
     )
 
 

@@ -28,10 +28,12 @@ class Context:
 
     `directives` are the W3C directives in force where the chunk begins (`#Fields: …`, `#Date: …`), one on each line.
     `modified` is when the source was last written, from which the year of times without one is derived.
+    `before` are the last whole lines before the chunk, if its lines may go on from those.
     """
 
     directives: str = ""
     modified: datetime | None = None
+    before: bytes = b""
 
 
 NO_CONTEXT: Final = Context()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from logstats.formats.detection.unread import Unread, picked
 from logstats.formats.engines.scan import BLANK
+from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import StackReader, with_further
@@ -118,6 +119,10 @@ class ChunkTask(Generic[Result]):
                     pl.DataFrame({"line": cut, "reason": "too_long"}, schema=rejected.schema),
                 ]
             )
+        beginnings = 0
+        if rows.height and "kind" in rows.columns:
+            whole = rows.filter(pl.col("kind") != PART)
+            beginnings, rows = rows.height - whole.height, whole
         if self.job.timed and rows.height and rows["timestamp"].null_count():
             untimed = rows.filter(pl.col("timestamp").is_null()).select("line", reason=pl.lit(UNTIMED))
             rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
@@ -141,7 +146,7 @@ class ChunkTask(Generic[Result]):
             requests,
             *self._rejects(text, rejected),
             before - rows.height,
-            batch.ignored,
+            batch.ignored + beginnings,
             {name: len(odd) for name, odd in batch.invalid.items() if len(odd)},
             result,
             self._end(),

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Generic
 
 from logstats.formats.detection.unread import Further, Looks
+from logstats.formats.fields.beginnings import BEFORE
 from logstats.formats.wrappers import partial_lines
 from logstats.formats.wrappers.stack import name_of
 from logstats.inputs import Chunk, Source, Start
+from logstats.inputs.compression import compression
 from logstats.pipeline.chunk_task import ChunkTask, Part
 from logstats.pipeline.counts import SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of
@@ -39,6 +41,7 @@ class SourceReader(Generic[Result]):
         self._reader = formats.given(source)
         self._held: Chunk | None = None  # held back until the format is known, or a line complete
         self._context = context_of(source)
+        self._tail: bytes | None = None  # the end of the chunk before, if lines may go on from it
         self._final = (source.start or Start()).final
 
     def task(self, chunk: Chunk, *, last: bool = False) -> ChunkTask[Result] | None:
@@ -65,9 +68,17 @@ class SourceReader(Generic[Result]):
         if self._reader is not None and self._reader.directed:
             directives = partial_lines.directives_after(context.directives, chunk.data, self._reader)
             self._context = replace(context, directives=directives)
+        if self._reader is not None and self._reader.pairs:
+            context = replace(context, before=self._before(chunk))
         name, after = self._source.name, self._context.directives
         further = self._further.ready() if self._further is not None else None
         return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after)
+
+    def _before(self, chunk: Chunk) -> bytes:
+        """The last lines before a chunk."""
+        tail = self._tail if self._tail is not None else _lines_before(self._source, chunk.offset)
+        self._tail = (tail + chunk.data)[-BEFORE:]
+        return tail[tail.find(b"\n") + 1 :] if len(tail) == BEFORE else tail
 
     def settled(self, part: Part[Result]) -> Part[Result]:
         """The part, with its rejected lines read by formats found later in the source. Call this in order."""
@@ -109,3 +120,17 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
     cut = {**first.cut, **{first.lines + line: size for line, size in second.cut.items()}}
     lines = first.lines + second.lines
     return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
+
+
+def _lines_before(source: Source, offset: int) -> bytes:
+    """The last lines before a place of a file from which reading goes on; nothing where that takes decompression."""
+    if not offset or source.path is None:
+        return b""
+    try:
+        with source.path.open("rb") as file:
+            if compression(file.read(16)) is not None:
+                return b""
+            file.seek(max(offset - BEFORE, 0))
+            return file.read(min(BEFORE, offset))
+    except OSError:
+        return b""

@@ -16,6 +16,7 @@ from logstats.cache import BoundedCache
 from logstats.formats.engines.scan import Tokens
 from logstats.formats.fields import numbers, times
 from logstats.formats.fields.addresses import first_addresses, without_ports
+from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.levels import known_levels, level_of, of_syslog
 from logstats.formats.fields.requests import TARGET_COLUMNS, PathTemplates, Requests
 from logstats.formats.fields.shapes import Shape, first_usable
@@ -107,6 +108,7 @@ class FieldReader:
     events: bool
     requires: tuple[str, ...] = ()
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+    pairs: bool = False
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
     _requests: Requests = field(init=False, repr=False, compare=False)
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -307,6 +309,9 @@ class FieldReader:
                 is_request = pl.all_horizontal(*(text(role).is_not_null() for role in self.requires))
             is_event = level.is_not_null() | text("message").is_not_null()
             columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
+            if self.pairs:
+                begins = text("trace_id").is_not_null() & text("method").is_not_null() & ~is_request
+                columns["kind"] = pl.when(begins).then(pl.lit(PART)).otherwise(columns["kind"])
             status = columns.get("status")
             columns["level"] = level_of(level, None if status is None else pl.when(is_request).then(status))
             invalid = {name: flag & is_request for name, flag in invalid.items()}

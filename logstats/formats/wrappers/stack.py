@@ -136,6 +136,11 @@ class StackReader:
         return any(wrapper.partial for wrappers, _ in self.readers for wrapper in wrappers)
 
     @property
+    def pairs(self) -> bool:
+        """Whether a line may go on from another that came before (`beginnings`)."""
+        return any(stack.format.pairs for stack in self.stacks)
+
+    @property
     def directed(self) -> bool:
         """Whether the format has directives, which say what the lines after them mean."""
         return any(stack.format.engine == "w3c" for stack in self.stacks)

@@ -10,6 +10,7 @@ line that has the wrapper's fingerprint and no payload holds an empty line.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -53,11 +54,14 @@ class Wrapper:
 
     def __call__(self, text: Text) -> Text:
         """The lines inside the wrapper. Lines without it are unchanged."""
+        context = text.context
+        if context.before:
+            context = replace(context, before=bytes(self(Text.from_bytes(context.before)).data))
         found = self.around(self.tokenise(text))
         if not found.height:
             return text
-        envelope = self.envelope(found, len(text), text.context, text.envelope)
-        return Text.from_lines(self.inside(found, text.lines), text.context, envelope)
+        envelope = self.envelope(found, len(text), context, text.envelope)
+        return Text.from_lines(self.inside(found, text.lines), context, envelope)
 
     def around(self, tokens: Tokens) -> pl.DataFrame:
         """The texts of the wrapper's fields, for the lines that have it."""
