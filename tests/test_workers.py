@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -255,6 +255,39 @@ def test_an_interrupt_leaves_the_first_lines(logs: list[str]) -> None:
     assert counts.interrupted and 0 < rows.height < 28 * 900
     complete = pl.concat(whole(task, logs)[0])
     assert rows.equals(complete.head(rows.height))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_ctrl_c_leaves_a_report_and_no_process(logs: list[str], tmp_path: Path) -> None:
+    """A report of what was merged, while the next source has nothing to say."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    sources = [*logs[:3], str(pipe), logs[-1]]
+    command = [sys.executable, "-m", "logstats", "report", *sources, "-o", "json", "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+    ) as process:
+        writer = os.open(pipe, os.O_WRONLY)  # waits until it is opened: what stands before it is merged
+        os.killpg(process.pid, signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+        os.close(writer)
+    assert process.returncode == 130 and b"Traceback" not in error
+    found = json.loads(out)
+    assert found["interrupted"] and found["lines"] == 28 * 900 + 3 * 900 + 900
+    while _alive(process.pid):
+        os.sched_yield()
+
+
+def _alive(group: int) -> list[str]:
+    """The processes of a group that have not ended."""
+    alive = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if state != "Z" and int(of_group) == group:
+                alive.append(stat.parent.name)
+    return alive
 
 
 def test_a_stretch_that_cannot_be_read_ends_its_file(logs: list[str]) -> None:

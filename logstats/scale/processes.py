@@ -98,6 +98,8 @@ class Processes:
         self._pool.shutdown(wait=not now, cancel_futures=True)
         for process in running:
             process.kill()
+        for process in running:
+            process.join()
 
 
 def cores() -> int:

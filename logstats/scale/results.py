@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from logstats.inputs import Source
@@ -16,6 +17,7 @@ from logstats.scale.shards import LARGEST, shards, size_of
 from logstats.scale.work import RowsWork, Task, Work
 
 PAYS: Final = 512 << 20  # bytes of lines for each process: its start takes as long as reading 50 to 100 MB
+_FILES: Final = ("formats_dir", "openapi", "anonymize_key")  # options that name files: another process is elsewhere
 _WHOLE: Final = 48 << 20  # bytes of a shard whose rows or rejected lines come back as they are
 
 
@@ -38,7 +40,11 @@ def results(
                 yield part.result
         return
     # A time such as 2h is that of this moment, for all shards.
-    fixed = replace(options, now=options.now or datetime.now(UTC), workers=1, cluster=None)
+    now = options.now or datetime.now(UTC)
+    files: dict[str, Any] = {
+        name: Path(path).absolute() for name in _FILES if (path := getattr(options, name)) is not None
+    }
+    fixed = replace(options, now=now, workers=1, cluster=None, **files)
     job = task.job(Counts())
     task = replace(task, options=fixed, chunk=job.chunk, threads=1)
     whole = isinstance(work, RowsWork) or rejects is not None
@@ -52,5 +58,7 @@ def _executor(sources: Sequence[Source], options: Options) -> Executor | None:
         from logstats.scale.cluster import Cluster
 
         return Cluster(options.cluster)
-    workers = options.workers or min(processes.cores() // 2, size_of(sources) // PAYS)
+    workers = options.workers or processes.cores() // 2
+    if workers > 1 and not options.workers:
+        workers = min(workers, size_of(sources) // PAYS)
     return processes.Processes(workers) if workers > 1 else None
