@@ -81,6 +81,7 @@ MAY_IMPORT = {
         "query": {"log", "archive", "publish", "ingest"},
         "create": {"log", "archive", "tiers"},
         "add": {"log", "archive", "ingest", "tiers"},
+        "follow": {"log", "archive", "ingest", "tiers", "add"},
         "status": {"log", "archive", "tiers"},
         "files": {"log", "archive", "publish"},
         "verify": {"log", "archive", "publish", "ingest", "tiers", "query"},

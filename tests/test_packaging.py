@@ -72,6 +72,7 @@ def test_a_wheel_holds_everything_that_a_user_needs(made: Path) -> None:
     for ending in (
         "/share/logstats/logstats-daily.service",
         "/share/logstats/logstats-daily.timer",
+        "/share/logstats/logstats-follow.service",
         "/scripts/logstats-daily",
     ):
         assert any(name.endswith(ending) for name in names), ending

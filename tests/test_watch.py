@@ -253,6 +253,7 @@ def test_out_is_the_report(tmp_path: Path) -> None:
         (["--sort", "nonsense"], "--sort"),
         (["--allow", "10.0.0.0/8"], "--allow is about syslog"),
         (["syslog://x"], "no port is named"),
+        (["s3://bucket/key"], "go on"),
     ],
 )
 def test_wrong_usage(arguments: list[str], words: str) -> None:

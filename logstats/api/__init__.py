@@ -6,7 +6,7 @@ share. What only some calls need (archives, objectives) is imported by those, si
 May use: all rooms but the command line. Begin with `reporting.report`.
 """
 
-from logstats.api.adding import add
+from logstats.api.adding import add, add_following
 from logstats.api.clients import scan, session_rows, sessions, story
 from logstats.api.objectives import diff, slo
 from logstats.api.reporting import merge, report
@@ -17,6 +17,7 @@ from logstats.options import Options
 __all__ = [
     "Options",
     "add",
+    "add_following",
     "diff",
     "merge",
     "read",

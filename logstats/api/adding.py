@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.inputs import discover
 from logstats.options import Options
-from logstats.pipeline import Interrupt, Listener, Silence
+from logstats.pipeline import Interrupt, Listener, Once, Silence
 
 if TYPE_CHECKING:
+    from logstats.archive.follow import Daemon
+    from logstats.archive.ingest.ingest import IngestOptions
     from logstats.archive.ingest.progress import Added
 
 
@@ -40,26 +42,8 @@ def add(
     """
     from logstats.archive.add import add as add_to
     from logstats.archive.archive import Archive
-    from logstats.archive.ingest.ingest import IngestOptions
 
-    options = options_from(options, more)
-    if options.filters() != Filters():
-        raise UsageError("an archive takes no filters", "what is not stored could never be found again")
-    anonymizer = options.anonymizer()
-    if anonymizer is not None and options.anonymize_key is None:
-        raise UsageError(
-            "an archive is added to again and again: pseudonyms have to be the same each time",
-            "--anonymize-key FILE holds the key; head -c 32 /dev/urandom > FILE makes one",
-        )
-    how = IngestOptions(
-        anonymizer=anonymizer,
-        reading=options.reading(frozenset(schema.COLUMNS)),
-        format=options.chosen_format(),
-        formats_dir=Path(options.formats_dir) if options.formats_dir else None,
-        source_name=source_name,
-        duplicates=allow_duplicates,
-        final=final,
-    )
+    how = _ingest(options_from(options, more), source_name, duplicates=allow_duplicates, final=final)
     opened = Archive.open(archive)
     listener = listener or Silence()
     names = [sources] if isinstance(sources, str | Path) else list(sources)
@@ -69,3 +53,62 @@ def add(
     added = add_to(opened, found, how, listener, interrupt)
     added.failed(problems)
     return added
+
+
+def add_following(
+    sources: str | Path | Sequence[str | Path],
+    archive: str | Path,
+    options: Options | None = None,
+    *,
+    source_name: str | None = None,
+    every: float = 60.0,
+    health: str | Path | None = None,
+    listener: Listener | None = None,
+    tell: Callable[[Added], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+    **more: Any,
+) -> Daemon:
+    """A daemon that adds what comes to files, globs and folders, every so many seconds: call its `run`.
+
+    `tell` gets the outcome of each commit, `say` what a user should know. `health` is a file that says how things
+    stand. Raises what `add` raises.
+    """
+    from logstats.archive.archive import Archive
+    from logstats.archive.follow import Daemon
+
+    names = [str(name) for name in ([sources] if isinstance(sources, str | Path) else sources)]
+    endless = [name for name in names if name == "-" or "://" in name]
+    if endless or not names:
+        raise UsageError(
+            f"{endless[0] if endless else 'standard input'}: --follow is about files",
+            "name files, globs or folders; `logstats archive add -` goes on until its pipe ends",
+        )
+    how = _ingest(options_from(options, more), source_name)
+    Archive.open(archive)
+    once = Once(listener or Silence())
+    return Daemon(archive, names, how, once, every=every, health=Path(health) if health else None, tell=tell, say=say)
+
+
+def _ingest(
+    options: Options, source_name: str | None, *, duplicates: bool = False, final: bool = False
+) -> IngestOptions:
+    """How lines are added to an archive. Raises UsageError."""
+    from logstats.archive.ingest.ingest import IngestOptions
+
+    if options.filters() != Filters():
+        raise UsageError("an archive takes no filters", "what is not stored could never be found again")
+    anonymizer = options.anonymizer()
+    if anonymizer is not None and options.anonymize_key is None:
+        raise UsageError(
+            "an archive is added to again and again: pseudonyms have to be the same each time",
+            "--anonymize-key FILE holds the key; head -c 32 /dev/urandom > FILE makes one",
+        )
+    return IngestOptions(
+        anonymizer=anonymizer,
+        reading=options.reading(frozenset(schema.COLUMNS)),
+        format=options.chosen_format(),
+        formats_dir=Path(options.formats_dir) if options.formats_dir else None,
+        source_name=source_name,
+        duplicates=duplicates,
+        final=final,
+    )

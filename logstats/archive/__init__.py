@@ -13,6 +13,7 @@ __all__ = [
     "archive",
     "create",
     "files",
+    "follow",
     "ingest",
     "log",
     "publish",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from logstats.archive.ingest.progress import Added, Outcome
     from logstats.archive.log.commit import DataFile
     from logstats.archive.tiers.policy import Step
+    from logstats.options import Options
 
 app = typer.Typer(
     help="Every log line kept once, in Parquet files that move from tier to tier.",
@@ -28,6 +29,7 @@ app = typer.Typer(
 LIFECYCLE = "lifecycle.toml"  # as in archive.log.paths, which needs more than --help does
 
 _KNOWN = "What is added"
+_FOLLOW = "A daemon"
 _REFUSED = tuple(shared_option.option.name for shared_option in shared.FILTERS)
 
 
@@ -74,6 +76,19 @@ def add(
         shared.Option("--allow-duplicates", "Add everything, even what is in the archive already.", _KNOWN),
     ] = False,
     shared_options: shared.SharedOptions = shared.SHARED,
+    follow: Annotated[
+        bool,
+        shared.Option(
+            "--follow", "Go on, and add what comes: files, globs and folders, over rotation. SIGTERM ends it.", _FOLLOW
+        ),
+    ] = False,
+    every: Annotated[
+        str | None, shared.Option("--every TIME", "With --follow: how often what has come is committed (60s).", _FOLLOW)
+    ] = None,
+    health: Annotated[
+        str | None,
+        shared.Option("--health FILE", "With --follow: a JSON file that says how things stand.", _FOLLOW),
+    ] = None,
     filters: Annotated[list[str] | None, typer.Option(*_REFUSED, hidden=True)] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
@@ -100,6 +115,12 @@ def add(
 
     chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
+    if follow:
+        if allow_duplicates or final:
+            raise UsageError("--follow adds what comes, each line once", "leave --allow-duplicates and --final out")
+        return _follow(sources or [], place, chosen, source_name, every or "60s", health, messages)
+    if every or health:
+        raise UsageError("--every and --health are about --follow", "give that, too")
     with Interrupt() as interrupt:
         try:
             added = api.add(
@@ -124,6 +145,40 @@ def add(
     elif unread:
         messages.codes.add(ExitCode.FAILED)
     return int(messages.exit_code)
+
+
+def _follow(
+    sources: list[str],
+    place: str,
+    chosen: Options,
+    source_name: str | None,
+    every: str,
+    health: str | None,
+    messages: Messages,
+) -> int:
+    from logstats import api
+    from logstats.live.watching import seconds
+
+    daemon = api.add_following(
+        sources,
+        place,
+        chosen,
+        source_name=source_name,
+        every=seconds("--every", every, least=0.1),
+        health=health,
+        listener=messages,
+        tell=lambda added: _tell_commit(added, messages),
+        say=messages.warn,
+    )
+    with daemon.stop:
+        daemon.run()
+    return int(ExitCode.FAILED if daemon.failures else ExitCode.DONE)
+
+
+def _tell_commit(added: Added, messages: Messages) -> None:
+    for outcome in added.outcomes:
+        if outcome.counts.lines:
+            messages.say(_summary(outcome))
 
 
 def _tell(added: Added, messages: Messages) -> None:

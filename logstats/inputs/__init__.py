@@ -3,7 +3,7 @@
 `discover` finds the sources that arguments name (`stores`: objects of a store), `source` is one, `compression` unpacks
 it, `chunks` reads it.
 `endless` are those that never end: `follower` reads files that go on growing (`followed_file` is one, `known_files` and
-`copies` know it again), `standard_input` and `syslog` what arrives.
+`copies` know it again), `standard_input` and `syslog` what arrives. `tracker` holds files that others read.
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.
 """
 
@@ -13,6 +13,7 @@ from logstats.inputs.endless import Endless, Following, follow
 from logstats.inputs.follower import Arrived, Begin, Follower
 from logstats.inputs.source import Digest, Source, Start
 from logstats.inputs.stores import ahead
+from logstats.inputs.tracker import Due, Tracker
 
 __all__ = [
     "HEAD",
@@ -23,12 +24,14 @@ __all__ = [
     "Chunk",
     "ChunkReader",
     "Digest",
+    "Due",
     "Endless",
     "Follower",
     "Following",
     "OpenFile",
     "Source",
     "Start",
+    "Tracker",
     "ahead",
     "compression",
     "discover",

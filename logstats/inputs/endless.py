@@ -61,6 +61,8 @@ def follow(arguments: Sequence[str], how: Following) -> list[Endless]:
     named = list(arguments) or ["-"]
     ports = [one for one in named if one.startswith(SCHEME)]
     files = [one for one in named if one != "-" and one not in ports]
+    if stored := next((one for one in files if "://" in one), None):
+        raise UsageError(f"{stored}: only files, standard input and syslog:// go on", "name what lies on this machine")
     if any(not one for one in files):
         raise UsageError("an empty name names no file", "is a shell variable unset?")
     if how.allow and not ports:

@@ -217,7 +217,7 @@ class Follower:
         """Look what lies under the names by now, and open what is new."""
         found: dict[Key, tuple[str, os.stat_result]] = {}
         for argument in self._arguments:
-            paths = _paths(argument)
+            paths = files_under(argument)
             if not paths and self._last is None:
                 self._say(f"{shown(argument)}: is not there yet; it is waited for")
             for path, status in paths:
@@ -330,7 +330,7 @@ class Follower:
         one.file.close()
 
 
-def _paths(argument: str) -> list[tuple[str, os.stat_result]]:
+def files_under(argument: str) -> list[tuple[str, os.stat_result]]:
     """The files that a name leads to, oldest first: itself, those of a folder, or those that a glob matches."""
     names = [argument]
     if os.path.isdir(argument):  # noqa: PTH112

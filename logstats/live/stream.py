@@ -12,50 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
-from logstats.errors import SourceError
-from logstats.formats.detection.detect import Detected
 from logstats.formats.wrappers.stack import names_of
 from logstats.inputs import Arrived, Endless, Source
-from logstats.pipeline import ChunkTask, Counts, FormatChooser, Job, Listener, Part, Reading, SourceReader, account
+from logstats.pipeline import ChunkTask, FormatChooser, Job, Listener, Once, Part, SourceReader, account
 
 Result = TypeVar("Result")
 HELD: Final = 2.0  # seconds that the first lines of a file wait for others that tell their format
-
-
-class _Once:
-    """Tells a listener what is new of a source, but not that the next file of a log has the format of the last one."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._said: set[tuple[str, ...]] = set()
-
-    def _is_new(self, *what: str) -> bool:
-        new = what not in self._said
-        if len(self._said) < 10_000:
-            self._said.add(what)
-        return new
-
-    def format_found(self, source: str, found: Detected) -> None:
-        if self._is_new(source, found.name):
-            self._listener.format_found(source, found)
-
-    def format_added(self, source: str, name: str, line: int) -> None:
-        if self._is_new(source, name):
-            self._listener.format_added(source, name, line)
-
-    def format_unknown(self, source: str) -> None:
-        if self._is_new(source, ""):
-            self._listener.format_unknown(source)
-
-    def note(self, source: str, text: str) -> None:
-        if self._is_new(source, "", text):
-            self._listener.note(source, text)
-
-    def problem(self, error: SourceError) -> None:
-        self._listener.problem(error)
-
-    def progress(self, reader: Reading | None, counts: Counts) -> None:
-        self._listener.progress(reader, counts)
 
 
 @dataclass(slots=True)
@@ -72,7 +34,7 @@ class Stream(Generic[Result]):
     def __init__(self, sources: Sequence[Endless], job: Job[Result], listener: Listener) -> None:
         self.counts = job.counts
         self._sources, self._job = list(sources), job
-        self._listener: Listener = _Once(listener)
+        self._listener: Listener = Once(listener)
         self._formats = FormatChooser(job, self._listener)
         self._files: dict[tuple[int, int], _File[Result]] = {}
         self._numbers: dict[str, int] = {}

@@ -11,7 +11,7 @@ from logstats.pipeline.counts import SAMPLES, Counts, SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of, sample_lines
 from logstats.pipeline.interrupt import Interrupt
 from logstats.pipeline.job import CHUNK, WORKERS, Job, Lines, LineWork, Result
-from logstats.pipeline.listener import Listener, Reading, Silence
+from logstats.pipeline.listener import Listener, Once, Reading, Silence
 from logstats.pipeline.loop import account, run
 from logstats.pipeline.source_reader import SourceReader
 
@@ -29,6 +29,7 @@ __all__ = [
     "LineWork",
     "Lines",
     "Listener",
+    "Once",
     "Part",
     "Reading",
     "Result",

@@ -52,3 +52,45 @@ class Silence:
 
     def progress(self, reader: Reading | None, counts: Counts) -> None:
         """Do nothing."""
+
+
+class Once:
+    """Tells a listener what is new of a source, but not that the next file of a log has the format of the last one."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._said: set[tuple[str, ...]] = set()
+
+    def _is_new(self, *what: str) -> bool:
+        new = what not in self._said
+        if len(self._said) < 10_000:
+            self._said.add(what)
+        return new
+
+    def format_found(self, source: str, found: Detected) -> None:
+        """Say it once."""
+        if self._is_new(source, found.name):
+            self._listener.format_found(source, found)
+
+    def format_added(self, source: str, name: str, line: int) -> None:
+        """Say it once."""
+        if self._is_new(source, name):
+            self._listener.format_added(source, name, line)
+
+    def format_unknown(self, source: str) -> None:
+        """Say it once."""
+        if self._is_new(source, ""):
+            self._listener.format_unknown(source)
+
+    def note(self, source: str, text: str) -> None:
+        """Say it once."""
+        if self._is_new(source, "", text):
+            self._listener.note(source, text)
+
+    def problem(self, error: SourceError) -> None:
+        """Hand it on."""
+        self._listener.problem(error)
+
+    def progress(self, reader: Reading | None, counts: Counts) -> None:
+        """Hand it on."""
+        self._listener.progress(reader, counts)

@@ -1,0 +1,234 @@
+"""`archive add --follow`: a daemon that adds what has come to some files, again and again.
+
+Each commit keeps the promise of `add`. Between two commits nothing is read: the files keep what has come, and only
+their names are looked at, so that rotation and truncation are noticed. While the archive cannot be written, the daemon
+says so once, keeps its place, tries again at growing intervals, and says when it goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, Self
+
+from logstats.archive.add import add
+from logstats.archive.archive import Archive
+from logstats.archive.ingest.ingest import IngestOptions
+from logstats.archive.ingest.progress import Added
+from logstats.archive.log.commit import DataFile
+from logstats.archive.log.orphans import sweep
+from logstats.archive.tiers import move
+from logstats.archive.tiers.compact import compact
+from logstats.archive.tiers.policy import Step, of, plan
+from logstats.errors import LogstatsError
+from logstats.inputs import Due, Tracker
+from logstats.pipeline import Interrupt, Listener
+
+POLL: Final = 1.0  # seconds between two looks at the names
+TIER_EVERY: Final = 3600.0  # seconds between two looks at what is due to move
+LONGEST_WAIT: Final = 60.0  # seconds between two attempts
+GRACE: Final = timedelta(hours=24)  # how long replaced files stay for those who read them
+
+
+class Stop(Interrupt):
+    """SIGTERM and Ctrl-C end the daemon: what is under way is committed. A second one ends it at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._event = threading.Event()
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._handlers[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.ask()
+        signal.signal(number, self._handlers[number])
+
+    def ask(self) -> None:
+        """End as soon as what is under way is committed."""
+        self.asked = True
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until it is asked for."""
+        self._event.wait(max(0.0, seconds))
+
+
+class Notify:
+    """Tells systemd how things stand (sd_notify(3)), where `NOTIFY_SOCKET` names a socket; else nobody."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        place = environment.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + place[1:] if place.startswith("@") else place
+
+    def __call__(self, **words: object) -> None:
+        """Send `NAME=value` lines."""
+        if not self._address:
+            return
+        text = "\n".join(f"{name.upper()}={value}" for name, value in words.items())
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(text.encode(), self._address)
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Adds to an archive what comes to files, until `stop` is asked. Times are in seconds.
+
+    `tell` gets the outcome of each commit that had something, `say` what a user should know. `health` is a file that
+    says how things stand, as JSON. `clock`, `wait` and `chance` are to be given in tests.
+    """
+
+    archive: str | Path
+    arguments: Sequence[str]
+    options: IngestOptions
+    listener: Listener
+    every: float = 60.0
+    health: Path | None = None
+    tell: Callable[[Added], None] = lambda _: None
+    say: Callable[[str], None] = lambda _: None
+    stop: Stop = field(default_factory=Stop)
+    clock: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+    notify: Notify = field(default_factory=Notify)
+    lines: int = 0
+    """Lines that were added."""
+    failures: int = 0
+    """Attempts that failed since the last one that did not."""
+    _problem: str = ""
+    _failing_since: str = ""
+    _last_commit: str = ""
+    _next_tier: float = float("-inf")
+
+    def run(self) -> None:
+        """Go on until it is asked to stop."""
+        tracker = Tracker(self.arguments, say=self.say, clock=self.clock)
+        try:
+            tracker.look()
+            due = self.clock()
+            self.notify(ready=1, status="following")
+            while not self.stop.asked:
+                if self.clock() >= due:
+                    due = self.clock() + (self.every if self.attempt(tracker) else self._pause())
+                self.notify(watchdog=1)
+                self.stop.wait(min(POLL, due - self.clock()))
+                tracker.look()
+            self.notify(stopping=1)
+            self.attempt(tracker, last=True)
+        finally:
+            tracker.close()
+
+    def attempt(self, tracker: Tracker, *, last: bool = False) -> bool:
+        """Commit what has come; whether that could be done."""
+        try:
+            self._commit(tracker, Interrupt() if last else self.stop)
+            if not last and self.clock() >= self._next_tier:
+                self._next_tier = self.clock() + TIER_EVERY
+                self._tier()
+        except (LogstatsError, OSError) as error:
+            self._failed(error)
+            return False
+        if self.failures:
+            self.say(f"the archive is written again, after {self.failures:,} attempts that failed: {self._problem}")
+        self.failures, self._problem, self._failing_since = 0, "", ""
+        self._write_health(tracker)
+        return True
+
+    def _commit(self, tracker: Tracker, interrupt: Interrupt) -> None:
+        opened = Archive.open(self.archive)
+        found = tracker.due()
+        for final in (False, True):
+            some = [due for due in found if due.final is final]
+            if some:
+                options = replace(self.options, final=final or self.options.final)
+                self._add(opened, tracker, some, options, interrupt)
+
+    def _add(
+        self, opened: Archive, tracker: Tracker, some: Sequence[Due], options: IngestOptions, interrupt: Interrupt
+    ) -> None:
+        added = add(opened, [due.source for due in some], options, self.listener, interrupt)
+        if not added.interrupted:
+            done = zip(some, added.outcomes, strict=True)
+            tracker.added(due for due, outcome in done if outcome.problem is None or due.final)
+        if added.commits:
+            self.lines += added.counts.lines
+            self._last_commit = _now()
+            self.tell(added)
+
+    def _tier(self) -> None:
+        """Move what is due, as lifecycle.toml says."""
+        opened, now = Archive.open(self.archive), datetime.now(UTC)
+        rules = of(opened)
+        if rules is None or not plan(opened.snapshot(), rules, now):
+            return
+        move.apply(opened, rules, now, _Moves(self.say))
+        compact(opened, now)
+        sweep(opened, now, GRACE)
+
+    def _failed(self, error: LogstatsError | OSError) -> None:
+        problem = error.what if isinstance(error, LogstatsError) else f"{error.filename or 'i/o'}: {error.strerror}"
+        if not self.failures:
+            self._failing_since = _now()
+            self.say(f"{problem}; nothing is lost, what comes is kept in its files, and it is tried again")
+        self.failures, self._problem = self.failures + 1, problem
+        self.notify(status=f"failing: {problem}")
+        self._write_health(None)
+
+    def _pause(self) -> float:
+        """Seconds until the next attempt: twice as long each time, and never in step with others."""
+        return min(LONGEST_WAIT, self.every, float(2 ** min(self.failures, 10))) * (0.5 + self.chance() / 2)
+
+    def _write_health(self, tracker: Tracker | None) -> None:
+        if self.health is None:
+            return
+        state = {
+            "state": "failing" if self.failures else "ok",
+            "time": _now(),
+            "last_commit": self._last_commit or None,
+            "lines": self.lines,
+            "problem": self._problem or None,
+            "failing_since": self._failing_since or None,
+            "failures": self.failures,
+            "truncated": tracker.truncated if tracker is not None else None,
+        }
+        with contextlib.suppress(OSError):
+            handle, name = tempfile.mkstemp(dir=self.health.parent, prefix=f".{self.health.name}.")
+            with os.fdopen(handle, "w") as file:
+                file.write(json.dumps(state) + "\n")
+            Path(name).chmod(0o644)
+            Path(name).replace(self.health)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Says which days were moved, and which could not be."""
+
+    say: Callable[[str], None]
+
+    def finished(self, step: Step, made: tuple[DataFile, ...]) -> None:
+        self.say(step.describe())
+
+    def failed(self, step: Step, error: LogstatsError) -> None:
+        self.say(f"{step.describe()}: not done: {error.what}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,244 @@
+"""`archive add --follow`: a daemon that adds each line once, over rotation, failures, SIGTERM and kill -9."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from following import Clock, copy_and_truncate
+from program import invoke
+
+from logstats import api
+from logstats.archive.archive import Archive
+from logstats.archive.create import init
+from logstats.archive.follow import Daemon, Notify, Stop
+from logstats.archive.log import tables
+from logstats.inputs import Tracker, follower
+
+
+def numbers(archive: Path) -> list[int]:
+    """The numbers of the lines in the archive, in order."""
+    ran = invoke("query", "SELECT path FROM logs ORDER BY length(path), path", "--archive", str(archive), "-o", "csv")
+    assert ran.returncode == 0, ran.stderr
+    return [int(line.rsplit(b"/", 1)[1]) for line in ran.stdout.split()[1:]]
+
+
+class Log:
+    """A log whose lines are numbered."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.written = path, 0
+
+    def write(self, count: int) -> None:
+        with self.path.open("a") as file:
+            for number in range(self.written, self.written + count):
+                file.write(
+                    f"10.0.0.1 - - [17/Jan/2025:12:{number // 60 % 60:02}:{number % 60:02} +0000] "
+                    f'"GET /{number} HTTP/1.1" 200 5 "-" "curl"\n'
+                )
+        self.written += count
+
+
+class Following:
+    """A daemon that commits when it is told to."""
+
+    def __init__(self, folder: Path, *names: str, **options: Any) -> None:
+        self.archive, self.log = folder / "archive", Log(folder / "access.log")
+        init(self.archive)
+        self.said: list[str] = []
+        self.clock = Clock()
+        named = [str(folder / name) for name in names or ("access.log",)]
+        self.daemon: Daemon = api.add_following(named, self.archive, say=self.said.append, **options)
+        self.daemon.clock = self.clock
+        self.daemon._next_tier = float("inf")
+        self.tracker = Tracker(named, say=self.said.append, clock=self.clock)
+
+    def look(self, seconds: float = 1.0) -> None:
+        self.clock.now += seconds
+        self.tracker.look()
+
+    def commit(self, seconds: float = 1.0) -> bool:
+        self.look(seconds)
+        return self.daemon.attempt(self.tracker)
+
+    @property
+    def is_whole(self) -> bool:
+        return numbers(self.archive) == list(range(self.log.written))
+
+
+@pytest.mark.parametrize("name", ["access.log", "access.log*"])
+def test_each_line_once_over_rotations(tmp_path: Path, name: str) -> None:
+    one = Following(tmp_path, name)
+    assert one.commit(), "it is not there yet"
+    for number in range(3):
+        one.log.write(5)
+        assert one.commit()
+        one.log.write(3)
+        one.look()
+        old = tmp_path / f"access.log.{number}"
+        one.log.path.rename(old)
+        one.log.write(2)
+        one.look()
+        old.with_suffix(".gz").write_bytes(gzip.compress(old.read_bytes()))
+        old.unlink()
+    assert one.commit()
+    assert one.is_whole
+    commits = Archive.open(one.archive).snapshot().number
+    assert one.commit()
+    assert Archive.open(one.archive).snapshot().number == commits, "nothing new, no commit"
+
+
+def test_a_truncated_log_is_added_from_its_copy(tmp_path: Path) -> None:
+    one = Following(tmp_path)
+    one.log.write(5)
+    assert one.commit()
+    one.log.write(5)
+    one.look()
+    one.log.write(1)
+    copy_and_truncate(one.log.path, tmp_path / "access.log.1")
+    one.log.write(1)
+    assert one.commit()
+    assert one.is_whole
+    assert "what was not added yet is read from the copy" in one.said[0]
+    os.truncate(one.log.path, 0)
+    one.log.write(1)
+    assert one.commit()
+    assert "may be lost" in one.said[1]
+    assert one.tracker.truncated == 2
+
+
+def test_a_file_that_is_over_is_let_go_with_its_last_line(tmp_path: Path) -> None:
+    one = Following(tmp_path)
+    one.log.write(2)
+    with one.log.path.open("rb+") as file:
+        file.truncate(one.log.path.stat().st_size - 1)  # the newline of the last line
+    assert one.commit()
+    assert numbers(one.archive) == [0]
+    one.log.path.rename(tmp_path / "old")
+    assert one.commit()
+    assert numbers(one.archive) == [0]
+    assert one.commit(follower.QUIET)
+    assert one.is_whole
+    assert not one.tracker._files
+
+
+def test_an_archive_that_is_gone_for_a_while(tmp_path: Path) -> None:
+    health = tmp_path / "health.json"
+    one = Following(tmp_path, health=health)
+    one.log.write(2)
+    assert one.commit()
+    assert json.loads(health.read_bytes())["state"] == "ok"
+    one.archive.rename(tmp_path / "away")
+    waits = []
+    for number in range(9):
+        one.log.write(1)
+        if number == 4:
+            one.log.path.rename(tmp_path / "access.log.1")
+            one.log.path.touch()
+        assert not one.commit()
+        waits.append(one.daemon._pause())
+    assert len(one.said) == 1, "said once"
+    assert waits[0] <= 2
+    assert 30 <= waits[-1] <= 60
+    failing = json.loads(health.read_bytes())
+    assert (failing["state"], failing["failures"]) == ("failing", 9)
+    assert failing["problem"]
+    (tmp_path / "away").rename(one.archive)
+    assert one.commit()
+    assert "written again, after 9 attempts" in one.said[1]
+    assert one.is_whole
+    assert json.loads(health.read_bytes())["state"] == "ok"
+
+
+def test_days_that_are_due_move(tmp_path: Path) -> None:
+    one = Following(tmp_path)
+    one.daemon._next_tier = 0.0
+    (one.archive / "lifecycle.toml").write_text('[warm]\nafter = "1d"\n')
+    one.log.write(5)
+    assert one.commit()
+    files = Archive.open(one.archive).snapshot().files.values()
+    assert {file.tier for file in files if file.table == tables.LOGS} == {"warm"}
+    assert any("warm" in text for text in one.said)
+
+
+def test_stop_ends_the_wait() -> None:
+    stop = Stop()
+    stop.ask()
+    stop.wait(1e6)
+    assert stop.asked
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        Notify({"NOTIFY_SOCKET": str(tmp_path / "notify")})(ready=1, status="following")
+        assert listener.recv(1000) == b"READY=1\nSTATUS=following"
+    Notify({})(ready=1)
+    Notify({"NOTIFY_SOCKET": str(tmp_path / "nobody")})(ready=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--follow", "-"], "--follow is about files"),
+        (["--follow", "syslog://:5514"], "--follow is about files"),
+        (["--follow", "--final", "x"], "leave"),
+        (["--every", "1s", "x"], "are about --follow"),
+        (["--follow", "--every", "1", "x"], "no length of time"),
+    ],
+)
+def test_wrong_usage(tmp_path: Path, arguments: list[str], words: str) -> None:
+    init(tmp_path / "archive")
+    ran = invoke("archive", "add", *arguments, "--archive", str(tmp_path / "archive"))
+    assert ran.returncode == 2
+    assert words in ran.stderr.decode()
+
+
+def until(holds: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_kill_and_sigterm(tmp_path: Path) -> None:
+    """A process is killed in the middle, three times; the last one is asked to end."""
+    archive, log = tmp_path / "archive", Log(tmp_path / "access.log")
+    init(archive)
+    health = tmp_path / "health.json"
+    command = [
+        *(sys.executable, "-m", "logstats", "archive", "add", "--follow", "--every", "100ms"),
+        *("--health", str(health), str(tmp_path / "access.log*"), "--archive", str(archive)),
+    ]
+
+    def commits() -> int:
+        return len([*(archive / "commits").glob("0*.json")])
+
+    for turn in range(3):
+        log.write(200)
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            before = commits()
+            until(lambda before=before: commits() > before)  # type: ignore[misc]
+            log.write(100)
+            log.path.rename(tmp_path / f"access.log.{turn}")
+            log.write(50)
+            process.kill()
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        until(lambda: numbers(archive) == list(range(log.written)))
+        log.write(10)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert b"Traceback" not in said
+    assert numbers(archive) == list(range(log.written)), "what came before SIGTERM is committed"
+    assert json.loads(health.read_bytes())["state"] == "ok"
