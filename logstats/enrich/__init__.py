@@ -1,6 +1,7 @@
-"""Columns from columns.
+"""Enrichment: columns computed from other columns.
 
-`privacy` takes what identifies a person out of the rows before anything else sees them. May use: the request schema.
+`privacy` removes from the rows what identifies a person, before anything else reads them. May use: schema. Begin with
+`privacy`.
 """
 
 __all__ = ["privacy"]
