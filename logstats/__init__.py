@@ -85,6 +85,7 @@ __all__ = [
     "UnknownFormatError",
     "UsageError",
     "diff",
+    "limits",
     "merge",
     "read",
     "report",

@@ -83,6 +83,49 @@ def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
+# ------------------------------------------------------------------ rate limits, of one key
+
+
+def allowed_by_token_bucket(times: list[int], most: int, period: int, burst: int) -> list[bool]:
+    """A bucket begins full with `burst` tokens, gains `most` in a period, and a request takes one."""
+    found, tokens, before = [], Fraction(burst), times[0] if times else 0
+    for now in times:
+        tokens, before = min(Fraction(burst), tokens + Fraction((now - before) * most, period)), now
+        found.append(tokens >= 1)
+        tokens -= tokens >= 1
+    return found
+
+
+def allowed_by_sliding_log(times: list[int], most: int, period: int, _burst: int) -> list[bool]:
+    """Fewer than `most` were allowed in the period that ends now."""
+    found: list[bool] = []
+    for now in times:
+        found.append(sum(yes and now - period < then for then, yes in zip(times, found, strict=False)) < most)
+    return found
+
+
+def allowed_by_fixed_window(times: list[int], most: int, period: int, _burst: int) -> list[bool]:
+    """At most `most` in each window, which begins at a multiple of its length since 1970."""
+    count: Counter[int] = Counter()
+    found = []
+    for now in times:
+        found.append(count[now // period] < most)
+        count[now // period] += found[-1]
+    return found
+
+
+def allowed_by_sliding_window(times: list[int], most: int, period: int, _burst: int) -> list[bool]:
+    """The window before counts by the part of it that the period which ends now still covers."""
+    count: Counter[int] = Counter()
+    found = []
+    for now in times:
+        window, gone = divmod(now, period)
+        weight = 1 - Fraction(gone, period)
+        found.append(count[window - 1] * weight + count[window] + 1 <= most)
+        count[window] += found[-1]
+    return found
+
+
 # ------------------------------------------------------------------ expressions, row by row
 
 

@@ -26,7 +26,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"expressions", "inputs", "formats", "enrich", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline", "options"}
-TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients", "scale"}
+TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients", "limits", "scale"}
 MAY_IMPORT = {
     "": {
         "errors": set(),
@@ -52,6 +52,7 @@ MAY_IMPORT = {
         "objectives": ABOVE | {"archive", "reports", "scale"},
         "search": ABOVE | {"archive", "ordered"},
         "clients": ABOVE | {"ordered", "reports"},
+        "limits": ABOVE | {"ordered", "reports"},
         "ordered": BOTTOM,
         "explain": ABOVE,
         "live": ABOVE | {"reports", "objectives"},
@@ -88,7 +89,7 @@ MAY_IMPORT = {
         "verify": {"log", "archive", "publish", "ingest", "tiers", "query"},
         "repair": {"log", "archive", "ingest", "query", "verify"},
     },
-    "reports": {"html": {"clock", "grids", "model", "units", "printable", "terminal", "view"}},
+    "reports": {"html": {"clock", "document", "grids", "model", "units", "printable", "terminal", "view"}},
 }
 
 

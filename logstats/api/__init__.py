@@ -1,13 +1,14 @@
 """The library: one function for each question. Nothing is printed; the command line is thin over these.
 
 `reporting` reads, merges and builds reports; `rows` gives rows and lines, `objectives` indicators and comparisons,
-`clients` sessions and scans; `adding` fills archives, `watching` follows logs; `arguments` and `reading` are what they
+`clients` sessions and scans, `limiting` rate limits; `adding` fills archives, `watching` follows logs; `arguments` and `reading` are what they
 share. What only some calls need (archives, objectives) is imported by those, since every report starts with this room.
 May use: all rooms but the command line. Begin with `reporting.report`.
 """
 
 from logstats.api.adding import add, add_following
 from logstats.api.clients import scan, session_rows, sessions, story
+from logstats.api.limiting import limits
 from logstats.api.objectives import diff, slo
 from logstats.api.reporting import merge, report
 from logstats.api.rows import read, search
@@ -19,6 +20,7 @@ __all__ = [
     "add",
     "add_following",
     "diff",
+    "limits",
     "merge",
     "read",
     "report",

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "slo": ("slo", "slo"),
     "diff": ("diff", "diff"),
     "watch": ("watch", "watch"),
+    "limits": ("limits", "limits"),
     "query": ("query", "query"),
     "search": ("search", "search"),
     "scan": ("scan", "scan"),

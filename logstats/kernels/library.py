@@ -47,7 +47,7 @@ ABI: Final = 1  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
-    *("abi", "count_lines", "cut", "intern", "group", "group_texts"),
+    *("abi", "count_lines", "cut", "intern", "group", "group_texts", "limit"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
 )
 _FILLING: Final = ("line_ends", "texts", "place", "times", "request_lines", "targets", "ranks", "registers")
@@ -280,3 +280,23 @@ def registers(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     found, rank = np.empty(len(texts), np.uint16), np.empty(len(texts), np.uint8)
     _call("registers", Texts(texts), found, rank)
     return as_numbers(found), as_numbers(rank)
+
+
+def limit(
+    times: NDArray[np.int64],
+    begins: Mask,
+    algorithm: int,
+    most: int,
+    period: int,
+    burst: int,
+    state: NDArray[np.int64],
+    admitted: NDArray[np.int64],
+    waits: NDArray[np.int64] | None,
+) -> int:
+    """Replay a rate limit (`limits.c`), and return how many requests are refused."""
+    if len(begins) != len(times) or (waits is not None and len(waits) != len(times)) or most < 1 or period < 1:
+        raise IndexError("one value for each request")
+    if max(most, burst) * period > 2**61 or len(state) < 3 or (algorithm == 2 and len(admitted) < most):
+        raise IndexError("more than the algorithm can count")
+    place = waits if waits is not None else 0
+    return _call("limit", times, begins, len(times), algorithm, most, period, burst, state, admitted, place)

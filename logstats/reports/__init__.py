@@ -11,6 +11,7 @@ __all__ = [
     "clock",
     "document",
     "found",
+    "html",
     "load",
     "model",
     "printable",

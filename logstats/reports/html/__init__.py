@@ -1,6 +1,7 @@
 """The HTML page and mail of a report: self-contained, everything of a log escaped.
 
-`page` and `mail` fill the templates; `series` and `charts` are what is drawn. May use: reports. Begin with `page`.
+`page`, `mail` and `document` fill the templates; `series` and `charts` are what is drawn. May use: reports. Begin with
+`page`.
 """
 
-__all__ = ["charts", "mail", "page"]
+__all__ = ["charts", "document", "mail", "page"]

@@ -38,14 +38,21 @@ def errors(series: Series, height: int = 110) -> Markup:
 
 
 def _stack(series: Series, layers: dict[str, list[int]], height: int) -> Markup:
-    sums = [0] * series.count
+    return layered(series.clock, series.start, series.step, layers, height)
+
+
+def layered(clock: Clock, start: int, step: int, layers: dict[str, list[int]], height: int = 200) -> Markup:
+    """Numbers over time, one on the other, named as classes of status are; one for each interval of `step` seconds from
+    `start` (seconds since 1970)."""
+    columns = len(next(iter(layers.values())))
+    sums = [0] * columns
     tops = []
     for name, values in layers.items():
         sums = [a + b for a, b in zip(sums, values, strict=True)]
         tops.append((name, sums))
     axis = _Linear(max(sums, default=0), height)
     areas = [f'<path class="area c{name}" d="{_stairs(values, axis)}"/>' for name, values in reversed(tops)]
-    return _svg(series.clock, series.start, series.step * series.count, height, axis.lines(), areas)
+    return _svg(clock, start, step * columns, height, axis.lines(), areas)
 
 
 def users(series: Series, height: int = 110) -> Markup:
@@ -69,9 +76,17 @@ def _users(series: Series, start: int, span: int, values: list[int], name: str, 
 
 def key(names: Iterable[str], kind: str) -> Markup:
     """The legend of a chart: classes of status (kind `c`), or percentiles (`p`)."""
+    return _key([(f"c{name}", name) if kind == "c" else (f"fill{n % 6}", f"p{name}") for n, name in enumerate(names)])
+
+
+def named(words: dict[str, str]) -> Markup:
+    """The legend of `layered`: what its classes of status stand for."""
+    return _key([(f"c{name}", said) for name, said in words.items()])
+
+
+def _key(styles: Iterable[tuple[str, str]]) -> Markup:
     found = Markup("")
-    for number, name in enumerate(names):
-        style, said = (f"c{name}", name) if kind == "c" else (f"fill{number % 6}", f"p{name}")
+    for style, said in styles:
         found += Markup(
             ' <span class="key"><svg viewBox="0 0 10 10" aria-hidden="true">'
             '<rect class="{}" width="10" height="10"/></svg> {}</span>'

@@ -55,9 +55,9 @@ def to_html(report: Report, top: int | None = None, sort: str = "avg", compared:
 
 
 def _page(report: Report, drawn: Series | None, rows: int, sort: str, compared: Sequence[Compared]) -> str:
-    style = _asset("uplot/uPlot.min.css") + "\n" + _asset("assets/page.css")
-    licence = _asset("uplot/LICENSE")
-    script, uplot = _asset("assets/page.js"), f"/*\n{licence}\n*/\n{_asset('uplot/uPlot.iife.min.js')}"
+    style = asset("uplot/uPlot.min.css") + "\n" + asset("assets/page.css")
+    licence = asset("uplot/LICENSE")
+    script, uplot = asset("assets/page.js"), f"/*\n{licence}\n*/\n{asset('uplot/uPlot.iife.min.js')}"
     shown = tables(report, rows, sort)
     changes = [(f"compared-{number}", one) for number, one in enumerate(compared, 1)]
     sections = [
@@ -75,8 +75,8 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str, compared: 
             policy="; ".join(
                 [
                     "default-src 'none'",
-                    f"script-src '{_hash(script)}' '{_hash(uplot)}'",
-                    f"style-src '{_hash(style)}'",
+                    f"script-src '{hashed(script)}' '{hashed(uplot)}'",
+                    f"style-src '{hashed(style)}'",
                     "img-src data:",
                     "base-uri 'none'",
                     "form-action 'none'",
@@ -216,12 +216,14 @@ def _rate(report: Report) -> str:
     return ""
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
+    """How a Content-Security-Policy names a style or script."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of this folder."""
     return (resources.files("logstats.reports.html") / name).read_text(encoding="utf-8")
 
 
