@@ -1,9 +1,9 @@
 """The library: one function for each question. Nothing is printed; the command line is thin over these.
 
 `reporting` reads, merges and builds reports; `rows` gives rows and lines, `objectives` indicators and comparisons,
-`clients` sessions and scans, `limiting` rate limits; `adding` fills archives, `watching` follows logs; `arguments` and `reading` are what they
-share. What only some calls need (archives, objectives) is imported by those, since every report starts with this room.
-May use: all rooms but the command line. Begin with `reporting.report`.
+`clients` sessions and scans, `limiting` rate limits; `adding` fills archives, `watching` follows logs; `arguments` and
+`reading` are what they share. What only some calls need (archives, objectives) is imported by those, since every report
+starts with this room. May use: all rooms but the command line. Begin with `reporting.report`.
 """
 
 from logstats.api.adding import add, add_following
