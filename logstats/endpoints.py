@@ -22,7 +22,7 @@ from logstats.errors import RouteError
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
-REMEMBERED: Final = 100_000  # paths that Python had to decide, which are cached
+CACHED: Final = 100_000  # endpoints of paths that Python had to decide
 
 _UUID = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 _KINDS: Final = (
@@ -110,7 +110,7 @@ class Endpoints:
     def __init__(self, routes: Sequence[str] = (), *, templates: bool = True) -> None:
         self._templates = templates
         self._routes = _tree(routes) if routes else None
-        self._remembered: dict[str, str] = {}
+        self._cache: dict[str, str] = {}
 
     def templates(self, paths: pl.Series) -> pl.Series:
         """Paths (String) → endpoints (String), in the same order; null stays null.
@@ -142,17 +142,17 @@ class Endpoints:
         return template(path) if self._templates else path
 
     def _by_python(self, paths: pl.Series, decide: Callable[[str], str] = template) -> pl.Series:
-        remembered = self._remembered
+        cached = self._cache
         found: list[str | None] = []
         for path in paths.to_list():
-            endpoint = remembered.get(path)
+            endpoint = cached.get(path)
             if endpoint is None and path is not None:
                 endpoint = decide(path)
-                if len(remembered) < REMEMBERED:
-                    remembered[path] = endpoint
+                if len(cached) < CACHED:
+                    cached[path] = endpoint
             found.append(endpoint)
-        if len(remembered) >= REMEMBERED:
-            self._remembered = {}
+        if len(cached) >= CACHED:
+            self._cache = {}
         return pl.Series(found, dtype=pl.String)
 
 

@@ -76,7 +76,7 @@ def first_row(stack: FormatStack, lines: Sequence[str], zone: str = "UTC") -> di
     return {name: value for name, value in (rows.to_dicts() or [{}])[0].items() if value is not None}
 
 
-def trial(
+def read_with(
     stacks: Sequence[FormatStack], sources: Sequence[Source], reading: ReadOptions, listener: Listener | None = None
 ) -> Trial:
     """Read all lines of some sources with these stacks. A source that cannot be read is reported to the listener."""

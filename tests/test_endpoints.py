@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logstats
-from logstats.endpoints import REMEMBERED, Endpoints, load_openapi, template
+from logstats.endpoints import CACHED, Endpoints, load_openapi, template
 from logstats.errors import RouteError
 
 UUID = "6734e343-5754-48a6-ad05-178c40912249"
@@ -124,7 +124,7 @@ def test_a_template_is_stable_and_keeps_the_segments(path: str) -> None:
 def test_an_endpoint_does_not_depend_on_what_came_before() -> None:
     """Past the cap of what is remembered, too."""
     endpoints = Endpoints()
-    paths = pl.Series([f"/x/{i:x}-{i}-z/9" for i in range(REMEMBERED + 10)])
+    paths = pl.Series([f"/x/{i:x}-{i}-z/9" for i in range(CACHED + 10)])
     first = endpoints.templates(paths)
     assert endpoints.templates(paths.reverse()).reverse().equals(first)
     assert first[5] == "/x/5-5-z/{id}"

@@ -157,7 +157,7 @@ def test(
     found, problems = discover(sources or [])
     for problem in problems:
         messages.problem(problem)
-    result = explain.trial(stacks, found, options.reading(frozenset(_columns())), messages)
+    result = explain.read_with(stacks, found, options.reading(frozenset(_columns())), messages)
     ignored = f" ({result.ignored:,} left out: blank lines, directives)" if result.ignored else ""
     print(f"{counted(result.lines - result.ignored, 'line')}{ignored}")
     print(f"  {result.accepted:>9,} accepted" + (f", {result.events:,} of them events" if result.events else ""))
