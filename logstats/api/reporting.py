@@ -155,6 +155,8 @@ def merge(
         statistics, merged = merging.collect(files, asked.spec, filters, progress=progress)
     else:
         statistics, merged = merging.merge_to_file(files, asked.spec, filters, summary, progress=progress)
+    if merged.counts.span is not None:
+        say_if_outside(options, merged.counts.span, merged.counts.notes, None)
     return build_report(asked, statistics, merged.counts, merged.filters, [*merged.said, *merged.notes], options)
 
 

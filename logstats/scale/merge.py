@@ -142,6 +142,8 @@ def merge(
                 figure = {tables.TRAFFIC: "requests", tables.LEVELS: "events"}.get(piece.table)
                 if figure:
                     left[figure] += int(piece.frame[figure].sum()) - int(inside.frame[figure].sum())
+                    if since is not None or until is not None:
+                        merged.counts.cover(_times(piece))
                 chosen = _chosen(inside, merged)
                 if chosen is not None and chosen.frame.height:
                     sink(chosen)
@@ -206,6 +208,12 @@ def merge_to_file(
             )
         )
     return made.statistics, merged
+
+
+def _times(piece: Piece) -> tuple[datetime, datetime] | None:
+    """The first and the last time of a piece, whether or not a range has it."""
+    first, last = piece.frame["earliest"].min(), piece.frame["latest"].max()
+    return (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None
 
 
 def _plural(table: str) -> str:
