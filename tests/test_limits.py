@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import invoke
 
-from logstats import api
+from logstats import api, ordered
 from logstats.errors import UsageError
 from logstats.kernels import library
+from logstats.limits import replay
 from logstats.limits.algorithms import Limiter
 from logstats.limits.limit import ALGORITHMS, Limit
 from logstats.limits.text import to_dict
@@ -113,6 +114,11 @@ def test_who_is_refused_and_when(tmp_path: Path) -> None:
     assert (made["requests"], made["refused"], made["share"]) == (99, 50 + 20, 70 / 99)
     assert (made["algorithm"], made["limit"], made["by"]) == ("fixed-window", "10/1m", ["client_ip"])
     assert (made["unkeyed"], made["untimed"], made["late"], made["keys"], made["keys_refused"]) == (1, 1, 0, 2, 1)
+    waits_s = sorted([*range(1, 51), *range(31, 51)])  # until the next minute begins
+    assert made["wait_s"]["max"] == 50
+    for text, seconds in made["wait_s"]["percentiles"].items():
+        exact = reference.percentile(waits_s, text)
+        assert abs(seconds - exact) <= exact / 100
     first, second = made["per_key"]
     assert (first["key"], first["requests"], first["refused"]) == ("10.0.0.1", 90, 70)
     assert (first["first_refused"], first["wait_max_s"]) == ("2025-01-17T10:00:10Z", 50.0)
@@ -121,6 +127,11 @@ def test_who_is_refused_and_when(tmp_path: Path) -> None:
         {"time": "2025-01-17T10:00:00Z", "requests": 66, "refused": 50},
         {"time": "2025-01-17T10:01:00Z", "requests": 33, "refused": 20},
     ]
+
+
+def test_a_single_wait_is_every_percentile(tmp_path: Path) -> None:
+    made = outcome(log(tmp_path, line(0, "10.0.0.1"), line(1, "10.0.0.1")), limit="1/1m")
+    assert made["wait_s"] == {"max": 59.0, "percentiles": {"50": 59.0, "95": 59.0, "99": 59.0}}
 
 
 def test_tiers_and_several_columns(tmp_path: Path) -> None:
@@ -171,6 +182,28 @@ def test_the_fitted_limit_is_the_smallest(
 
     smallest = next(n for n in range(1, 40) if Fraction(refused(n), len(times)) <= Fraction(asked, 100))
     assert (made["fit"]["limit"], made["fit"]["refused"]) == (f"{smallest}/5s", refused(smallest))
+
+
+def test_what_is_not_held_is_in_the_totals(tmp_path: Path) -> None:
+    """Few keys and intervals are held, frames are small, and requests are put in order on the disk."""
+    lines = [line(60 * (n % 50), f"10.0.0.{n % 20}") for n in range(2000)]
+    path = log(tmp_path, *lines)
+    whole = outcome(path, limit="2/1h", algorithm="fixed-window")
+    with (
+        mock.patch.object(replay, "KEYS", 3),
+        mock.patch.object(replay, "MINUTES", 5),
+        mock.patch.object(ordered, "LIMIT", 0),
+        mock.patch.object(ordered, "BATCH", 7),
+    ):
+        made = outcome(path, limit="2/1h", algorithm="fixed-window", fit="50%")
+    for name in ("requests", "refused", "keys", "keys_refused", "wait_s"):
+        assert made[name] == whole[name], name
+    assert len(made["per_key"]) <= 4 and made["per_key_others"]["keys"] == 20 - len(made["per_key"])
+    others = made["per_key_others"]
+    for name in ("requests", "refused"):
+        assert others[name] + sum(row[name] for row in made["per_key"]) == whole[name]
+        assert sum(row[name] for row in made["over_time"]) == whole[name]
+    assert made["step_minutes"] == 60 and whole["step_minutes"] == 1
 
 
 def test_a_fixed_burst_may_leave_no_limit(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ class Outcome:
     over_time: pl.DataFrame
     step: int
     waits: list[tuple[int | None, int]]
+    wait_min: int
     wait_max: int
     left: Left
     fit: Fit | None = None
@@ -81,8 +82,8 @@ class Outcome:
 
     def wait_ms(self, percentile: str) -> float:
         """A percentile of the waits of those that were refused, within 1 %."""
-        top = self.wait_max / 1000
-        return loghist.within(self.waits, loghist.parse_percentile(percentile), 0.001, top)[0]
+        ends = self.wait_min / 1000, self.wait_max / 1000
+        return loghist.within(self.waits, loghist.parse_percentile(percentile), *ends)[0]
 
 
 def needs(rules: Rules) -> frozenset[str]:
@@ -169,9 +170,8 @@ class _Sums:
         self._waits: list[pl.DataFrame] = []
         self._others = {"keys": 0, "requests": 0, "refused": 0}
         self._step = 1
-        self._requests = self._refused = self._refused_in_tiers = self._distinct = self._distinct_refused = (
-            self._wait_max
-        ) = 0
+        self._requests = self._refused = self._refused_in_tiers = 0
+        self._distinct = self._distinct_refused = self._wait_min = self._wait_max = 0
 
     def add(self, frame: pl.DataFrame, begins: NDArray[np.bool_]) -> None:
         """Add requests with (tier, key…, time, wait); keys come in order."""
@@ -180,7 +180,12 @@ class _Sums:
         self._refused += int((frame["wait"] > 0).sum())
         self._refused_in_tiers += frame.filter(refused & (pl.col("tier") > 0)).height
         self._distinct += int(begins.sum())
-        self._wait_max = max(self._wait_max, int(frame["wait"].max() or 0))  # type: ignore[arg-type]
+        shortest, longest = (
+            frame.filter(refused).select(pl.col("wait").min(), pl.col("wait").max().alias("most")).row(0)
+        )
+        if longest is not None:
+            self._wait_min = min(self._wait_min or shortest, shortest)
+            self._wait_max = max(self._wait_max, longest)
         keys = ["tier", *self._rules.by]
         by_key = frame.group_by(keys, maintain_order=True).agg(
             pl.len().cast(pl.Int64).alias("requests"),
@@ -204,7 +209,7 @@ class _Sums:
         if sum(part.height for part in self._times) > 2 * MINUTES:
             self._lengthen()
 
-    def _fold(self, most: int = KEYS) -> None:
+    def _fold(self) -> None:
         """Keep the keys with the most refused, and the last one, which may go on."""
         if not self._keys:
             return
@@ -220,12 +225,12 @@ class _Sums:
             )
         )
         last, ranked = held.tail(1), held.head(-1).sort("refused", "requests", descending=True, maintain_order=True)
-        gone = ranked.slice(most)
+        gone = ranked.slice(KEYS)
         self._others["keys"] += gone.height
         self._others["requests"] += int(gone["requests"].sum())
         self._others["refused"] += int(gone["refused"].sum())
         self._distinct_refused += int((gone["refused"] > 0).sum())
-        self._keys = [ranked.head(most), last]
+        self._keys = [ranked.head(KEYS), last]
 
     def _lengthen(self) -> None:
         held = pl.concat(self._times).group_by("time").agg(pl.col("requests", "refused").sum())
@@ -261,6 +266,7 @@ class _Sums:
             over_time.with_columns(pl.col("time") * 60_000_000 * self._step),
             self._step,
             list(buckets.iter_rows()),
+            self._wait_min,
             self._wait_max,
             left,
             fit,
