@@ -227,17 +227,22 @@ def test_kill_and_sigterm(tmp_path: Path) -> None:
     for turn in range(3):
         log.write(200)
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            before = commits()
-            until(lambda before=before: commits() > before)  # type: ignore[misc]
-            log.write(100)
-            log.path.rename(tmp_path / f"access.log.{turn}")
-            log.write(50)
-            process.kill()
+            try:
+                before = commits()
+                until(lambda before=before: commits() > before)  # type: ignore[misc]
+                log.write(100)
+                log.path.rename(tmp_path / f"access.log.{turn}")
+                log.write(50)
+            finally:
+                process.kill()
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        until(lambda: numbers(archive) == list(range(log.written)))
-        log.write(10)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=120)
+        try:
+            until(lambda: numbers(archive) == list(range(log.written)))
+            log.write(10)
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()  # which ends nothing that has ended
     assert process.returncode == 0, said
     assert b"Traceback" not in said
     assert numbers(archive) == list(range(log.written)), "what came before SIGTERM is committed"

@@ -70,9 +70,15 @@ class Session:
             threading.Thread(target=self._watch, name="logstats-timeout", daemon=True).start()
 
     def _open(self) -> None:
-        self._stack.close()
-        self._places = catalog.data_paths(self._files, self._snapshot)
-        self._connection = self._stack.enter_context(connect(self._files, self._snapshot))
+        for left in reversed(range(_TRIES)):
+            self._stack.close()
+            self._places = catalog.data_paths(self._files, self._snapshot)
+            try:
+                self._connection = self._stack.enter_context(connect(self._files, self._snapshot))
+                break
+            except duckdb.Error as error:
+                if not left or not self._moved(error):
+                    raise
         self._opened = Opened(self._connection, self._files, self._snapshot)
 
     def close(self) -> None:
