@@ -22,20 +22,20 @@ from logstats.errors import ExitCode, LogstatsError, UsageError
 # Each command by the module in `cli/` that has it, and its name there: a function, or a group of commands (Typer).
 COMMANDS: Final = {
     "report": ("report", "report"),
-    "merge": ("merge", "merge"),
+    "watch": ("watch", "watch"),
     "parse": ("parse", "parse"),
+    "search": ("search", "search"),
+    "sessions": ("sessions", "sessions"),
+    "scan": ("scan", "scan"),
+    "limits": ("limits", "limits"),
     "slo": ("slo", "slo"),
     "diff": ("diff", "diff"),
-    "watch": ("watch", "watch"),
-    "limits": ("limits", "limits"),
+    "merge": ("merge", "merge"),
+    "archive": ("archive", "app"),
     "query": ("query", "query"),
-    "search": ("search", "search"),
-    "scan": ("scan", "scan"),
-    "sessions": ("sessions", "sessions"),
+    "formats": ("formats", "app"),
     "config": ("config", "config"),
     "help": ("help", "help_"),
-    "archive": ("archive", "app"),
-    "formats": ("formats", "app"),
 }
 
 
