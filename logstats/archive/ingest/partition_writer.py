@@ -3,7 +3,8 @@
 Rows are buffered. When the buffer is full, partitions that have enough rows for a row group are written to their files.
 The rest, if it is large, goes to disk as a *run* that is sorted by partition, so that in the end all runs are read side
 by side, one partition at a time (an external sort). Lines in order of time need no run. A log whose lines jump over
-thousands of hours needs a run for each full buffer, and still gives one file for each hour.
+thousands of hours needs a run for each full buffer, and still gives one file for each hour, or for each day if its
+hours have few rows: what a file costs, to write, to sync and to open, does not depend on how little it holds.
 
 All tables here are Arrow tables: a Polars frame made from a chunk would keep the whole chunk in memory.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +33,12 @@ from logstats.archive.log.writer import Workspace
 OPEN: Final = 24  # files that are written at the same time
 GROUP: Final = 16_384  # rows from which on a row group is written when memory is short …
 _HEAVY: Final = 8 << 20  # … or bytes
+SPARSE: Final = 4_096  # hours with fewer rows share a file …
+_LIGHT: Final = 1 << 20  # … if they have fewer bytes, too, …
+SHARING: Final = 4  # … and a day has at least so many of them in one commit
 _RUN_ROWS: Final = 4_096  # bytes of a piece of a run; one piece of each run is in memory
 _HOUR_US: Final = 3_600_000_000
+_EPOCH: Final = datetime(1970, 1, 1)
 
 Hours = NDArray[np.int64]
 
@@ -46,7 +52,7 @@ class Partitions:
         self._merges = table in tables.ROLLUPS
         self._waiting: list[pa.Table] = []
         self._bytes = 0
-        self._open: OrderedDict[int, Writer] = OrderedDict()
+        self._open: OrderedDict[paths.Partition, Writer] = OrderedDict()
         self._done: list[DataFile] = []
         self._runs: list[Path] = []
 
@@ -62,10 +68,9 @@ class Partitions:
     def finish(self) -> list[DataFile]:
         """Write everything; the files keep their temporary names until the workspace keeps them."""
         runs = [_pieces(path) for path in self._runs]
-        for hour, rows in self._gathered(_side_by_side([*runs, iter([self._sorted()])], self._hours)):
-            self._write(hour, rows)
-        for key in list(self._open):
-            self._close(key)
+        self._finished(self._gathered(_side_by_side([*runs, iter([self._sorted()])], self._hours)))
+        for partition in list(self._open):
+            self._close(partition)
         for run in self._runs:
             run.unlink()
         self._runs.clear()
@@ -103,7 +108,7 @@ class Partitions:
             small: list[pa.Table] = []
             for hour, part in _each_hour([rows], self._hours):
                 if part.num_rows >= GROUP or part.nbytes >= _HEAVY:
-                    self._write(hour, part)
+                    self._write(self._partition(hour), part)
                 else:
                     small.append(part)
             rows = pa.concat_tables(small).combine_chunks() if small else rows.slice(0, 0)
@@ -124,38 +129,67 @@ class Partitions:
             raise cannot_write(error, path) from None
 
     def _gathered(self, pieces: Iterator[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
-        """The rows, hour by hour: rollups of an hour at once, other rows a row group at a time."""
+        """The rows, hour by hour, at most about a row group at a time; of rollups, each hour whole and merged.
+
+        Hours of a rollup with few rows are merged together, which gives the same: too few keys to be folded.
+        """
         held: list[pa.Table] = []
         current, count = 0, 0
         for hour, part in _each_hour(pieces, self._hours):
-            if held and (hour != current or (not self._merges and count >= tables.ROW_GROUP)):
-                yield current, self._together(held)
+            full = count + part.num_rows > rollups.HELD_VALUES if self._merges else True
+            if held and ((hour != current and full) or (not self._merges and count >= tables.ROW_GROUP)):
+                yield from self._together(held)
                 held, count = [], 0
             current = hour
             held.append(part)
             count += part.num_rows
         if held:
-            yield current, self._together(held)
+            yield from self._together(held)
 
-    def _together(self, parts: list[pa.Table]) -> pa.Table:
+    def _together(self, parts: list[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
         if self._merges:
-            return to_arrow(rollups.merged([_frame(part) for part in parts], self.table), self.table)
-        return pa.concat_tables(parts)
+            merged = to_arrow(rollups.merged([_frame(part) for part in parts], self.table), self.table)
+            yield from ((day * 24, rows) for day, rows in _each_hour([merged], lambda rows: self._hours(rows) // 24))
+        else:
+            whole = pa.concat_tables(parts)
+            yield int(self._hours(whole.slice(0, 1))[0]), whole
 
-    def _write(self, hour: int, rows: pa.Table) -> None:
-        key = hour if self.table == tables.LOGS else hour // 24
-        writer = self._open.get(key)
+    def _finished(self, hours: Iterator[tuple[int, pa.Table]]) -> None:
+        """Write the rows of all hours, in order. Hours with few rows share a file if their day has several of them."""
+        few: list[tuple[int, pa.Table]] = []
+        for hour, rows in hours:
+            if few and hour // 24 != few[0][0] // 24:
+                self._share(few)
+                few = []
+            small = rows.num_rows < SPARSE and rows.nbytes < _LIGHT
+            if self.table == tables.LOGS and small and self._partition(hour) not in self._open:
+                few.append((hour, rows))
+            else:
+                self._write(self._partition(hour), rows)
+        self._share(few)
+
+    def _share(self, few: Sequence[tuple[int, pa.Table]]) -> None:
+        for hour, rows in few:
+            partition = self._partition(hour)
+            self._write(partition[:3] if len(few) >= SHARING else partition, rows)
+
+    def _partition(self, hour: int) -> paths.Partition:
+        moment = _EPOCH + timedelta(hours=hour)
+        day = (moment.year, moment.month, moment.day)
+        return (*day, moment.hour) if self.table == tables.LOGS else day
+
+    def _write(self, partition: paths.Partition, rows: pa.Table) -> None:
+        writer = self._open.get(partition)
         if writer is None:
             if len(self._open) >= OPEN:
                 self._close(next(iter(self._open)))
-            moment = pl.Series([hour * _HOUR_US]).cast(pl.Datetime("us", "UTC")).item()
-            writer = Writer(self._workspace, self.table, paths.partition_of(moment, self.table))
-            self._open[key] = writer
-        self._open.move_to_end(key)
+            writer = Writer(self._workspace, self.table, partition)
+            self._open[partition] = writer
+        self._open.move_to_end(partition)
         writer.write(rows)
 
-    def _close(self, key: int) -> None:
-        self._done.append(self._open.pop(key).close())
+    def _close(self, partition: paths.Partition) -> None:
+        self._done.append(self._open.pop(partition).close())
 
 
 def to_arrow(rows: pl.DataFrame, table: str) -> pa.Table:

@@ -1,15 +1,17 @@
 """The paths of an archive: tables, tiers, partitions, and the one check of a path that was read from a file.
 
     hot/year=2025/month=1/day=17/hour=10/NAME.parquet          logs, as they arrived
+    hot/…/day=17/hour=__HIVE_DEFAULT_PARTITION__/NAME.parquet  likewise: hours with few rows, which share a file
     warm/year=2025/month=1/day=17/NAME.parquet                 logs, sorted; cold/ likewise
     rollups/TABLE/year=2025/month=1/day=17/NAME.parquet        traffic, latency, endpoints, users
     rejects/year=2025/month=1/day=17/NAME.parquet              by the day of the `add`
 
-All times are UTC. Numbers in paths have no leading zeros: DuckDB would read `01` as text. NAME begins with the writer
-that made the file (see `writer`). A partition may have several files; those of rollups are merged when they are read,
-like every summary. A tier may lie in another folder, which `lifecycle.toml` names; its paths are absolute. A replaced
-file is moved to `work/replaced`, where no glob over the tables matches it, until readers of older snapshots have had a
-day to finish.
+All times are UTC. Numbers in paths have no leading zeros: DuckDB would read `01` as text. The value of a shared hour
+is how Hive writes null, so readers of Parquet folders find the same partition columns everywhere. NAME begins with the
+writer that made the file (see `writer`). A partition may have several files; those of rollups are merged when they are
+read, like every summary. A tier may lie in another folder, which `lifecycle.toml` names; its paths are absolute. A
+replaced file is moved to `work/replaced`, where no glob over the tables matches it, until readers of older snapshots
+have had a day to finish.
 
 Every path that is read from a file (a commit, the checkpoint, a journal) passes `Places.checked` while it is parsed. An
 archive may come from an untrusted party, and must not make the program touch a file elsewhere.
@@ -21,7 +23,7 @@ import os
 import re
 import secrets
 import time
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +38,12 @@ WORK: Final = "work"  # a folder for each running writer: its lock, journal and 
 REPLACED: Final = "work/replaced"  # files that are no longer part of the archive, until they are deleted
 TEMPORARY: Final = ".tmp"  # suffix of a file that is not complete yet
 _OLD: Final = ".old"  # suffix of a replaced file, which no glob for Parquet files matches
+SHARED: Final = "__HIVE_DEFAULT_PARTITION__"  # in place of the hour, in the path of a file of several hours
 Partition = tuple[int, ...]  # (year, month, day), or with the hour
 
 _DAY: Final = r"year=([1-9]\d{0,3})/month=([1-9]\d?)/day=([1-9]\d?)"
 _DATA: Final = re.compile(
-    rf"(?:({HOT})/{_DAY}/hour=(?:1?\d|2[0-3])|(?:({WARM}|{COLD}|{REJECTS})|rollups/({'|'.join(ROLLUPS)}))/{_DAY})"
+    rf"(?:({HOT})/{_DAY}/hour=(?:1?\d|2[0-3]|{SHARED})|(?:({WARM}|{COLD}|{REJECTS})|rollups/({'|'.join(ROLLUPS)}))/{_DAY})"
     r"/[0-9a-f]{19}-\d{1,9}\.parquet",
     re.ASCII,
 )
@@ -149,23 +152,19 @@ def unreplaced(path: str) -> str:
     return before + inner.removesuffix(_OLD)
 
 
-def partition_of(moment: datetime, table: str, tier: str = HOT) -> Partition:
-    """The partition of a row: its hour in the hot tier, else its day."""
-    day = (moment.year, moment.month, moment.day)
-    return (*day, moment.hour) if table == LOGS and tier == HOT else day
-
-
 def folder(table: str, tier: str, partition: Partition) -> str:
     """The folder of a partition, within the archive or the folder of its tier."""
     names = ("year", "month", "day", "hour")
     place = tier if table in (LOGS, REJECTS) else f"{tier}/{table}"
-    return "/".join([place, *(f"{name}={number}" for name, number in zip(names, partition, strict=False))])
+    shared = (SHARED,) if tier == HOT and len(partition) < len(names) else ()
+    return "/".join([place, *(f"{name}={value}" for name, value in zip(names, (*partition, *shared), strict=False))])
 
 
 def partition_in(path: str) -> Partition:
-    """The partition that a data file's path names; empty if it names none."""
+    """The partition that a data file's path names; empty if it names none. A file of several hours is of its day."""
     found = [part.partition("=") for part in path.split("/")]
-    return tuple(int(number) for name, sign, number in found if sign and name in ("year", "month", "day", "hour"))
+    names = ("year", "month", "day", "hour")
+    return tuple(int(value) for name, sign, value in found if sign and name in names and value != SHARED)
 
 
 def writer_id() -> str:

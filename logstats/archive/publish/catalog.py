@@ -146,12 +146,15 @@ def _scan(table: str, tier: str, depth: int, columns: Sequence[str], found: Sequ
         for column in columns
     ]
     given = ", schema = MAP {\n    " + ",\n    ".join(fields) + "\n  }" if fields else ""
-    partitions = ", ".join(f"{part}: BIGINT" for part in _PARTITIONS[:depth])
+    logs = table == tables.LOGS
+    named = _PARTITIONS if tier == tables.HOT else _PARTITIONS[:depth]  # a shared hour is named, too, as null
+    partitions = ", ".join(f"{part}: BIGINT" for part in named)
     listed = ",\n    ".join(map(quoted, found))
     options = f"hive_partitioning = true, hive_types = {{{partitions}}}{given}"
-    logs = table == tables.LOGS
     before = f"{quoted(tier)} AS tier, " if logs else ""
-    after = ", hour(timestamp) AS hour" if logs and depth == 3 else ""
+    after = ""
+    if logs and depth == 3:
+        after = " REPLACE (hour(timestamp) AS hour)" if tier == tables.HOT else ", hour(timestamp) AS hour"
     return f"  SELECT {before}*{after} FROM read_parquet([\n    {listed}\n  ], {options})"
 
 
