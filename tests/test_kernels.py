@@ -23,6 +23,7 @@ import logstats
 from logstats.endpoints import template
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.fields.request_line import _absolute, _unusual
+from logstats.formats.fields.shapes import CLIENT, HOST, USER, WORD, Shape
 from logstats.formats.text import Text
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import Texts, as_numbers, as_texts
@@ -500,3 +501,27 @@ def test_every_function_in_c_is_looked_for() -> None:
     defined = re.findall(r"^(int64_t|void) (\w+)\(", sources, re.MULTILINE)
     assert {name for kind, name in defined if kind == "int64_t"} == set(kernels._COUNTING)
     assert {name for kind, name in defined if kind == "void"} == set(kernels._FILLING)
+
+
+ADDRESSES = st.lists(st.text("0123456789", max_size=4) | st.sampled_from(["a", ":", "", "é"]), max_size=6).map(".".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ADDRESSES | st.from_regex(r"[0-9.]{6,17}", fullmatch=True), max_size=8), st.integers(0, 3))
+@example(["1.2.3.4", "192.168.100.200", "255.255.255.2555", "1..2.3", ".1.2.3", "1.2.3.", "1.2.3.4.5", "1234.1.1.1"], 0)
+def test_what_has_the_shape_of_an_address_for_certain_has_it(texts: list[str], start: int) -> None:
+    states = kernels.shaped(pl.Series(texts, dtype=pl.String)[start:], CLIENT.table, address=True)
+    for number, text in enumerate(texts[start:]):
+        certain = states is None or bool(states[number])
+        fits = re.fullmatch(CLIENT.expression, text) is not None
+        assert fits or not certain, text
+        if re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", text):
+            assert certain, text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([CLIENT, USER, HOST, WORD]), TEXTS)
+def test_shapes_are_their_expressions(shape: Shape, texts: list[str | None]) -> None:
+    unfit = shape.unfit(pl.Series(texts, dtype=pl.String))
+    found = [False] * len(texts) if unfit is None else unfit.to_list()
+    assert found == [text is not None and re.search(shape.expression, text) is None for text in texts]

@@ -57,3 +57,26 @@ static inline uint64_t mixed(uint64_t a, uint64_t b) {
     unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
+
+/* Sixteen bytes at once. */
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+static inline sixteen load(const uint8_t *p) {
+    sixteen bytes;
+    __builtin_memcpy(&bytes, p, 16);
+    return bytes;
+}
+
+static inline sixteen all(uint8_t byte) { return (sixteen){0} + byte; }
+
+/* Which of sixteen comparisons came out true, the first one lowest. */
+static inline uint32_t bits(sixteen hits) {
+#ifdef __SSE2__
+    return (uint32_t)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))hits);
+#else
+    const uint64_t each = 0x8040201008040201, sum = 0x0101010101010101;
+    uint64_t halves[2];
+    __builtin_memcpy(halves, &hits, 16);
+    return (uint32_t)((halves[0] & each) * sum >> 56 | ((halves[1] & each) * sum >> 56) << 8);
+#endif
+}

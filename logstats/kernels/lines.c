@@ -8,28 +8,6 @@ typedef struct {
     int64_t size;
 } data; /* texts may be read some bytes beyond their end, but not beyond the data */
 
-typedef uint8_t sixteen __attribute__((vector_size(16)));
-
-static sixteen load(const uint8_t *p) {
-    sixteen bytes;
-    __builtin_memcpy(&bytes, p, 16);
-    return bytes;
-}
-
-static sixteen all(uint8_t byte) { return (sixteen){0} + byte; }
-
-/* A bit for each of sixteen comparisons that is true; the first is the lowest bit. */
-static uint32_t bits(sixteen hits) {
-#ifdef __SSE2__
-    return (uint32_t)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))hits);
-#else
-    const uint64_t each = 0x8040201008040201, sum = 0x0101010101010101;
-    uint64_t halves[2];
-    __builtin_memcpy(halves, &hits, 16);
-    return (uint32_t)((halves[0] & each) * sum >> 56 | ((halves[1] & each) * sum >> 56) << 8);
-#endif
-}
-
 #define MANY 0xffffffffffffffff
 static const uint64_t FIRST[INLINE + 1] = {/* mask of the lowest bytes of a word, by their number */
     0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, MANY, MANY, MANY, MANY, MANY,

@@ -119,18 +119,34 @@ int64_t present(const column *in, uint8_t *states) {
 /* The form of texts: they consist of bytes of a class, and addresses have to meet more conditions. */
 enum { WORD, ADDRESS };
 
-static int is_ipv4(const uint8_t *bytes, int64_t size) {
-    int groups = 0, digits = 0;
-    for (int64_t at = 0; at < size; at++) {
-        if (bytes[at] == '.') {
-            if (!digits)
-                return 0;
-            groups++;
-            digits = 0;
-        } else if (bytes[at] < '0' || bytes[at] > '9' || ++digits > 3)
-            return 0;
+/* The bytes of a text of up to sixteen, and zeros after them. */
+static sixteen short_text(const view *text, const uint8_t *bytes) {
+    uint64_t low, high;
+    if (text->size <= INLINE) { /* what a view holds after the text is not said to be zero */
+        uint64_t rest = word((const uint8_t *)text + 8);
+        low = (uint64_t)text->head | rest << 32;
+        high = rest >> 32;
+    } else {
+        low = word(bytes);
+        high = word(bytes + text->size - 8) >> 8 * (16 - text->size);
     }
-    return groups == 3 && digits;
+    sixteen all_bytes;
+    __builtin_memcpy(&all_bytes, &low, 8);
+    __builtin_memcpy((uint8_t *)&all_bytes + 8, &high, 8);
+    return all_bytes;
+}
+
+/* Whether a text is four numbers of up to three digits with dots between them. */
+static int is_ipv4(const view *text, const uint8_t *bytes) {
+    if (text->size < 7 || text->size > 15)
+        return 0;
+    sixteen here = short_text(text, bytes);
+    uint32_t inside = (1u << text->size) - 1;
+    uint32_t dots = bits((sixteen)(here == all('.'))) & inside;
+    uint32_t digits = bits((sixteen)((here >= all('0')) & (here <= all('9')))) & inside;
+    uint32_t edges = 1 | 1u << (text->size - 1), second = dots & (dots - 1), third = second & (second - 1);
+    return (dots | digits) == inside && third && !(third & (third - 1)) && !(dots & (dots << 1 | edges)) &&
+           !(digits & digits >> 1 & digits >> 2 & digits >> 3);
 }
 
 /* Find the texts that consist of bytes of a class (those with bit 1 in `table`). If the kind is addresses, they must
@@ -145,7 +161,7 @@ int64_t shaped(const column *in, const uint8_t *table, int64_t kind, uint8_t *st
             const uint8_t *bytes = bytes_of(text, in->buffers);
             uint8_t any = 0, every = 7;
             int colons = 0;
-            if (kind == ADDRESS && is_ipv4(bytes, text->size)) {
+            if (kind == ADDRESS && is_ipv4(text, bytes)) {
                 states[row] = 1;
                 continue;
             }

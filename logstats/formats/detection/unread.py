@@ -135,7 +135,7 @@ class Further:
         text, batch = unread.text, unread.batch
         directives: list[str] = []
         context = text.context
-        if FIELDS.encode() in bytes(text.data):
+        if batch.ignored and FIELDS.encode() in bytes(text.data):  # a directive is an ignored line
             lines = text.lines
             directives = lines.filter(lines.str.contains(f"^(?:{FIELDS}|{DATE})")).to_list()
         if self._directives and not context.directives:

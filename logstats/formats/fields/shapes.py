@@ -80,7 +80,7 @@ CLIENT: Final = Shape(
 )
 USER: Final = Shape(r"^[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*$", _table(_PRINTABLE.replace('"', "")))
 HOST: Final = Shape(
-    r"^(?:[0-9A-Za-z_.*:%-]+|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
+    r"^(?:[0-9A-Za-z_.*:%-]*|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
 )
 WORD: Final = Shape(r"^[^ .:\"\x00-\x1f]*$", _table("".join(c for c in _PRINTABLE if c not in '.:"')))
 
