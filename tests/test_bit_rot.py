@@ -23,7 +23,7 @@ from logstats.objectives.policy import parse
 from tests import archives
 from tests.program import invoke
 
-FLIPS = 100
+FLIPS = 50
 NOW = datetime(2025, 1, 20, tzinfo=UTC)
 SLO = '[[objective]]\nname = "a"\ngood = "duration < 100ms"\ntarget = 50\n'
 

@@ -15,7 +15,7 @@ DOINGS = ("write", "write more", "look", "rename", "copytruncate", "compress", "
 
 
 @pytest.mark.parametrize("named", ["access.log", "access*"])
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(DOINGS), max_size=25))
 def test_every_line_once(named: str, doings: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -97,9 +97,9 @@ def report(
         statistics, counts, note = archived.collect(
             opened, snapshot, spec, filters, rows=rows, interrupt=interrupt, progress=progress
         )
-        notes.append(note)
         if (span := snapshot.span()) is not None:
             say_if_outside(options, span, notes, listener)
+        notes.append(note)
     elif summary is not None:
         statistics, counts = read_to_summary(sources, options, spec, summary, listener, interrupt, rejects)
     else:
