@@ -154,13 +154,13 @@ def test_nobody_who_is_busy_is_given_small_chunks_of_a_pipe() -> None:
         chunks = iter(reader)
         written.write(b"one\n")
         reader.wait(lambda: True)  # begins to read
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=60)
         assert not reader.wait(lambda: True)  # it is there, and lies there
         written.write(b"two\nthr")
         assert next(chunks).data == b"one\ntwo\n"  # now there is enough
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=60)
         written.write(b"ee\n")
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=60)
         assert not reader.wait(lambda: True)
         idle.append(True)
         assert next(chunks).data == b"three\n"
@@ -176,9 +176,9 @@ def test_when_stopped_what_has_arrived_is_the_last_chunk() -> None:
         chunks = iter(reader)
         written.write(b"one\n")
         assert next(chunks).data == b"one\n"
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=60)
         written.write(b"two\nhalf")
-        assert arrived.acquire(timeout=10)
+        assert arrived.acquire(timeout=60)
         asked.append(True)
         assert [chunk.data for chunk in chunks] == [b"two\n"]
 

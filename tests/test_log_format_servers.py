@@ -121,7 +121,7 @@ def _free_port() -> int:
 
 def _ask(port: int, request: bytes) -> int | None:
     """The status of the answer, if it says one."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         answer = b""
         while received := connection.recv(65536):

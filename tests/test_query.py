@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -379,16 +378,29 @@ def test_explain_says_how_many_files(run: object, tiered: Archive) -> None:
     assert re.search(r"Scanning Files: 1/\d", done.stdout.decode())
 
 
-def test_ctrl_c_cancels(tiered: Archive) -> None:
+def seconds_of(process: int) -> float:
+    """The processor time of a process."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_ctrl_c_cancels(tiered: Archive, tmp_path: Path) -> None:
     query = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE (a.range * 7 + b.range) % 13 = 5"
     command = [sys.executable, "-m", "logstats", "query", query, "--archive", str(tiered.root)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=archives.ROOT, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=archives.ROOT,
+        start_new_session=True,
+        env=environment,
     ) as process:
-        # Two threads and more: DuckDB's are at work then.
-        deadline = time.monotonic() + 50
-        while len(list(Path(f"/proc/{process.pid}/task").iterdir())) < 4 and time.monotonic() < deadline:
-            os.sched_yield()
+        while process.poll() is None and not list(tmp_path.glob("logstats-query-*")):
+            os.sched_yield()  # until DuckDB is open
+        opened = seconds_of(process.pid)
+        while process.poll() is None and seconds_of(process.pid) < opened + 1:
+            os.sched_yield()  # until it has worked for a second
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=50)
     assert process.returncode == 130
