@@ -142,15 +142,15 @@ class Contender:
     """A format and the sample that it may read."""
 
     def __init__(self, sample: Sample, prefilter: Prefilter) -> None:
-        self._sample, self._screen = sample, prefilter
-        self._screened = sample.estimates[prefilter.format.name]
+        self._sample, self._prefilter = sample, prefilter
+        self._estimated = sample.estimates[prefilter.format.name]
         # A format whose columns are named by directives cannot read a line by itself.
         self._blind = sample.directed and prefilter.format.engine == "w3c"
 
     @property
     def stack(self) -> FormatStack:
         """The format, inside the wrappers that were removed."""
-        return FormatStack(self._screen.format, self._sample.wrappers)
+        return FormatStack(self._prefilter.format, self._sample.wrappers)
 
     def upper_bound(self, line: int) -> float:
         """An upper bound of what a line adds to `Candidate.weight`."""
@@ -161,9 +161,9 @@ class Contender:
         return scan_lines(enumerate(self._sample.lines), self._scan, names)
 
     def _look(self, line: str) -> Estimate:
-        found = self._screened.get(line)
+        found = self._estimated.get(line)
         if found is None:
-            found = self._screened[line] = self._screen(line)
+            found = self._estimated[line] = self._prefilter(line)
         return found
 
     def _scan(self, line: str) -> Mapping[str, str | None]:
@@ -174,7 +174,7 @@ class Contender:
 
     def candidate(self, lines: Sequence[int]) -> Candidate:
         """Measure how well the format reads some of the lines."""
-        form, rows = self._screen.format, self._rows
+        form, rows = self._prefilter.format, self._rows
         if not {*lines}.issuperset(rows["line"]):
             rows = rows.filter(pl.col("line").is_in(lines))
         explained = 2 * sum(column.null_count() < rows.height for column in rows)
@@ -186,7 +186,7 @@ class Contender:
     @cached_property
     def _unnamed(self) -> Unnamed | None:
         """The column that has no name, and what its values look like."""
-        fields = self._screen.format.fields
+        fields = self._prefilter.format.fields
         name = next((name for name, field in fields.items() if field.unnamed), "")
         if not name or self._rows.is_empty():
             return None
@@ -196,7 +196,7 @@ class Contender:
     @cached_property
     def _rows(self) -> pl.DataFrame:
         """The rows of lines that are read and have plausible values."""
-        form, ready, text = self._screen.format, self._screen.reader, self._sample.text
+        form, ready, text = self._prefilter.format, self._prefilter.reader, self._sample.text
         tokens = ready.tokens(text) if self._blind else self.tokens(ready.tokenise.names)
         rows = ready.fitting(text, tokens).rows
         if ready.looks and ready.events and not (rows["kind"] == "request").any():
