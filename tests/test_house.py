@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 
+import logstats
 from logstats.cli.main import app
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +27,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"expressions", "inputs", "formats", "enrich", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline", "options"}
-TOP = ABOVE | {"reports", "archive", "objectives", "search", "clients", "limits", "scale"}
+TOP = ABOVE | {"reports", "archive", "objectives", "line_search", "clients", "rate_limits", "scale"}
 MAY_IMPORT = {
     "": {
         "errors": set(),
@@ -50,9 +51,9 @@ MAY_IMPORT = {
         "archive": ABOVE,
         "reports": ABOVE | {"archive"},  # how an archive is shown
         "objectives": ABOVE | {"archive", "reports", "scale"},
-        "search": ABOVE | {"archive", "ordered"},
+        "line_search": ABOVE | {"archive", "ordered"},
         "clients": ABOVE | {"ordered", "reports"},
-        "limits": ABOVE | {"ordered", "reports"},
+        "rate_limits": ABOVE | {"ordered", "reports"},
         "ordered": BOTTOM,
         "explain": ABOVE,
         "live": ABOVE | {"reports", "objectives"},
@@ -165,6 +166,11 @@ def test_rooms_import_downwards_and_through_doors() -> None:
     assert wrong_turn(("formats", "engines", "scan"), ("formats", "fields", "columns"))
     assert wrong_turn(("api",), ("formats", "engines", "program"))
     assert wrong_turn(("cache",), ("formats", "text"))
+
+
+def test_no_room_takes_the_name_of_a_function() -> None:
+    """Importing `logstats.x` sets the attribute `x`: a function of that name would be gone after its first call."""
+    assert not set(logstats.__all__) & {layer(path) for path in MODULES}
 
 
 def test_every_room_is_known() -> None:

@@ -21,10 +21,10 @@ from program import invoke
 from logstats import api, ordered
 from logstats.errors import UsageError
 from logstats.kernels import library
-from logstats.limits import replay
-from logstats.limits.algorithms import Limiter
-from logstats.limits.limit import ALGORITHMS, Limit
-from logstats.limits.text import to_dict
+from logstats.rate_limits import replay
+from logstats.rate_limits.algorithms import Limiter
+from logstats.rate_limits.limit import ALGORITHMS, Limit
+from logstats.rate_limits.text import to_dict
 
 REFERENCES = {
     "token-bucket": reference.allowed_by_token_bucket,

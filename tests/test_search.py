@@ -18,9 +18,9 @@ from program import invoke
 
 from logstats import ordered
 from logstats.errors import UsageError
+from logstats.line_search.chunks import Found, SourceLines
+from logstats.line_search.pattern import Pattern
 from logstats.reports.found import LineWriter
-from logstats.search.chunks import Found, SourceLines
-from logstats.search.pattern import Pattern
 
 SAMPLE = ROOT / "sample_logs" / "combined.log"
 BEGIN = datetime(2025, 1, 17, 10, tzinfo=UTC)

@@ -54,13 +54,16 @@ def sessions(
     options: Options | None = None,
     *,
     gap: timedelta = timedelta(minutes=30),
+    counts: Counts | None = None,
     **more: Any,
 ) -> Summary:
     """Sessions in all: how many, how long, where they begin and end. Takes what `session_rows` takes."""
     from logstats.clients import summary, visits
 
-    left = visits.Left()
-    return summary.summarise(session_rows(sources, options, gap=gap, left=left, **more), gap, left)
+    left, counts = visits.Left(), counts if counts is not None else Counts()
+    made = summary.summarise(session_rows(sources, options, gap=gap, left=left, counts=counts, **more), gap, left)
+    made.notes.extend(counts.caveats())
+    return made
 
 
 def story(
@@ -84,8 +87,11 @@ def story(
     options = options_from(options, more)
     check_choices((), user_key, "avg", 1)
     needs = visits.needs(user_key) | {"query", "duration_ms"}
+    counts = counts if counts is not None else Counts()
     rows = rows_passing(sources, options, needs, archive, listener, interrupt, counts)
-    return stories.tell(rows, client, user(user_key), gap)
+    made = stories.tell(rows, client, user(user_key), gap)
+    made.notes.extend(counts.caveats())
+    return made
 
 
 def scan(
@@ -104,5 +110,8 @@ def scan(
 
     options = options_from(options, more)
     check_choices((), user_key, "avg", 1)
+    counts = counts if counts is not None else Counts()
     rows = rows_passing(sources, options, scans.needs(user_key), archive, listener, interrupt, counts)
-    return scans.scan(rows, user_key)
+    made = scans.scan(rows, user_key)
+    made.notes.extend(counts.caveats())
+    return made

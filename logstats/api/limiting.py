@@ -14,7 +14,7 @@ from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Listener
 
 if TYPE_CHECKING:
-    from logstats.limits.replay import Outcome
+    from logstats.rate_limits.replay import Outcome
 
 
 def limits(
@@ -42,13 +42,16 @@ def limits(
 
     Raises UsageError, ExpressionError, and what `read` raises.
     """
-    from logstats.limits import limit as limiting
-    from logstats.limits.replay import needs, replay
+    from logstats.rate_limits import limit as limiting
+    from logstats.rate_limits.replay import needs, replay
 
     options = options_from(options, more)
     rules = limiting.rules(limit, tuple(by), algorithm, burst, list(tiers), options.times())
     asked = None if fit is None else limiting.share(fit)
     if archive is not None and lateness is not None:
         raise UsageError("--lateness is about the lines of logs: the rows of an archive are in order", "leave it out")
+    counts = counts if counts is not None else Counts()
     rows = rows_passing(sources, options, needs(rules), archive, listener, interrupt, counts)
-    return replay(rows, rules, lateness, asked)
+    made = replay(rows, rules, lateness, asked)
+    made.notes.extend(counts.caveats())
+    return made

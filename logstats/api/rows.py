@@ -17,8 +17,8 @@ from logstats.pipeline import Counts, Interrupt, LineWork, Listener
 from logstats.scale.work import RowsWork
 
 if TYPE_CHECKING:
-    from logstats.search.find import Findings
-    from logstats.search.pattern import Pattern
+    from logstats.line_search.find import Findings
+    from logstats.line_search.pattern import Pattern
 
 
 def read(
@@ -65,7 +65,7 @@ def search(
     findings: Findings | None = None,
     **more: Any,
 ) -> Iterator[pl.DataFrame]:
-    """Lines that hold a text (or a `search.pattern.Pattern`), in order of time; None: all that pass the filters.
+    """Lines that hold a text (or a `line_search.pattern.Pattern`), in order of time; None: all that pass the filters.
 
     Frames have `time` (that of the line before for a line without one), `source`, `line` (from 1) and `raw` (the line's
     bytes; null for a row of an archive); with `rows`, and of an archive, also the columns of the request schema, null
@@ -74,9 +74,9 @@ def search(
 
     Raises UsageError for a regular expression that is none, and what `read` raises.
     """
-    from logstats.search import find
-    from logstats.search.chunks import Searcher
-    from logstats.search.pattern import Pattern
+    from logstats.line_search import find
+    from logstats.line_search.chunks import Searcher
+    from logstats.line_search.pattern import Pattern
 
     options = options_from(options, more)
     wanted = Pattern(pattern) if isinstance(pattern, str) else pattern

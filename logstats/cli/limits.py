@@ -7,8 +7,7 @@ from typing import Annotated
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, reachable, rendered, show
-from logstats.errors import ExitCode
+from logstats.cli.output import deliver, destination, reachable, rendered
 
 OUTPUTS = ("table", "json", "csv", "markdown", "html")
 ALGORITHMS = ("token-bucket", "sliding-window", "sliding-log", "fixed-window")  # as in limits.limit
@@ -72,8 +71,8 @@ def limits(
     messages = Messages(quiet=quiet, progress=progress)
 
     from logstats import api
-    from logstats.limits import text
     from logstats.pipeline import Counts, Interrupt
+    from logstats.rate_limits import text
     from logstats.reports import results
     from logstats.reports.clock import Clock
 
@@ -104,25 +103,17 @@ def limits(
             messages.done()
     if output == "csv":
         with destination(out, shared.moment(chosen)) as file, results.csv(file) as write:
+            messages.only_whole(counts, out)
             write(text.rows(made))
     else:
         clock = Clock(chosen.zone())
         if output == "html":
-            from logstats.limits.picture import to_html
+            from logstats.rate_limits.picture import to_html
 
             shown = to_html(made, clock, top).encode()
         else:
             document = text.sections(made, clock, top)
             shown = rendered(document, text.to_dict(made, datetime.now(UTC)), output, to_file=out is not None)
-        if out is None and output == "table":
-            show(shown)
-        else:
-            with destination(out, shared.moment(chosen)) as file:
-                file.write(shown)
-    if counts.rejected:
-        messages.warn(f"{counts.rejected:,} of {counts.lines:,} lines could not be read", "logstats report says why")
-    if counts.interrupted:
-        messages.codes.add(ExitCode.INTERRUPTED)
-    if counts.rejected and not counts.read:
-        messages.codes.add(ExitCode.NOTHING_PARSED)
+        deliver(shown, out, shared.moment(chosen), pager=output == "table")
+    messages.account(counts, said=output != "csv")
     return int(messages.exit_code)

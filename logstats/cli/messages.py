@@ -171,6 +171,21 @@ class Messages:
             except OSError:  # standard error is closed
                 abandon(sys.stderr)
 
+    def only_whole(self, counts: Counts, out: str | None) -> None:
+        """Raise KeyboardInterrupt if reading was interrupted, before a file of some rows passes for one of all."""
+        if counts.interrupted and out is not None:
+            self.warn(f"interrupted: {out} is not written")
+            raise KeyboardInterrupt
+
+    def account(self, counts: Counts, *, said: bool) -> None:
+        """Keep the exit codes of lines that were read; what a reader should know, unless the output has `said` it."""
+        for caveat in [] if said else counts.caveats()[len(counts.notes) :]:  # the notes were said as they came
+            self.warn(caveat)
+        if counts.interrupted:
+            self.codes.add(ExitCode.INTERRUPTED)
+        if counts.rejected and not counts.read:
+            self.codes.add(ExitCode.NOTHING_PARSED)
+
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of the run."""

@@ -132,6 +132,15 @@ def _paged(program: str, text: bytes) -> bool:
         signal.signal(signal.SIGINT, before)
 
 
+def deliver(text: bytes, out: str | None, moment: datetime, *, pager: bool) -> None:
+    """Write a finished text to the file `out` (see `destination`), or to standard output, with `pager` by `show`."""
+    if out is None and pager:
+        show(text)
+        return
+    with destination(out, moment) as file:
+        file.write(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Screen:
     """The properties of the terminal, or of what takes its place."""

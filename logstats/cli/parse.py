@@ -56,9 +56,7 @@ def parse(
                     write(frame)
         finally:
             messages.done()
-        if counts.interrupted and out is not None:  # a file of some rows would pass for one of all
-            messages.warn(f"interrupted: {out} is not written")
-            raise KeyboardInterrupt
+        messages.only_whole(counts, out)
     if counts.rejected:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(counts.reasons.items()))
         messages.warn(

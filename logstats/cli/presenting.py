@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, show
+from logstats.cli.output import deliver
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
 from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
@@ -151,11 +151,7 @@ class Presentation:
         if self.renderer is None:
             return
         rendered = self.renderer.render(replace(made, title=self.title), replace(self.view, compared=list(compared)))
-        if self.out is None and self.renderer is RENDERERS["table"]:
-            show(rendered, pager=self.pager)
-        else:
-            with destination(self.out, self.moment) as file:
-                file.write(rendered)
+        deliver(rendered, self.out, self.moment, pager=self.pager and self.renderer is RENDERERS["table"])
 
 
 def presentation(

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, reachable, rendered, show
-from logstats.errors import ExitCode
+from logstats.cli.output import deliver, destination, reachable, rendered
 
 OUTPUTS = ("table", "json", "markdown", "csv")
 
@@ -57,19 +56,11 @@ def scan(
             messages.done()
     if output == "csv":
         with destination(out, shared.moment(chosen)) as file, results.csv(file) as write:
+            messages.only_whole(counts, out)
             write(made.rows())
     else:
         document = sections(made, Clock(chosen.zone()), top)
         shown = rendered(document, made.to_dict(), output, to_file=out is not None)
-        if out is None:
-            show(shown, pager=output == "table")
-        else:
-            with destination(out, shared.moment(chosen)) as file:
-                file.write(shown)
-    if counts.rejected:
-        messages.warn(f"{counts.rejected:,} of {counts.lines:,} lines could not be read", "logstats report says why")
-    if counts.interrupted:
-        messages.codes.add(ExitCode.INTERRUPTED)
-    if counts.rejected and not counts.read:
-        messages.codes.add(ExitCode.NOTHING_PARSED)
+        deliver(shown, out, shared.moment(chosen), pager=output == "table")
+    messages.account(counts, said=output != "csv")
     return int(messages.exit_code)

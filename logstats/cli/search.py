@@ -60,15 +60,15 @@ def search(
     messages = _Messages(quiet=quiet, progress=progress)
 
     from logstats import api
+    from logstats.line_search.archived import as_text
+    from logstats.line_search.find import Findings
+    from logstats.line_search.pattern import Pattern
     from logstats.pipeline import Counts, Interrupt
     from logstats.reports.found import LineWriter, as_rows
     from logstats.reports.rows import jsonl
-    from logstats.search.archived import as_text
-    from logstats.search.find import Findings
-    from logstats.search.pattern import Pattern
 
     chosen = shared.reading_options(shared_options)
-    filtered = chosen.filters().expression() is not None
+    filtered = messages.filtered = chosen.filters().expression() is not None
     words = list(terms or ())
     if pattern is None and words and not (filtered and _is_source(words[0])):
         pattern = words.pop(0)
@@ -116,9 +116,9 @@ def search(
             messages.done()
         if count:
             file.write(f"{findings.count}\n".encode())
-        if counts.interrupted and out is not None:
-            messages.warn(f"interrupted: {out} is not written")
-            raise KeyboardInterrupt
+        messages.only_whole(counts, out)
+        if counts.interrupted:
+            messages.warn("interrupted: this is what had arrived until then")
     for note in findings.notes:
         messages.say(note)
     if filtered and counts.rejected:
@@ -131,7 +131,14 @@ def search(
 
 
 class _Messages(Messages):
-    """Formats are not worth a word here: lines are shown whole."""
+    """Says nothing of formats, since lines are shown whole; but that there is none, if filters ask what lines mean."""
+
+    filtered = False
+
+    def format_unknown(self, source: str) -> None:
+        """Nothing is said, unless there are filters."""
+        if self.filtered:
+            super().format_unknown(source)
 
     def format_found(self, source: str, found: Detected) -> None:
         """Nothing is said."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
-from logstats.cli.output import destination, reachable, rendered, show
-from logstats.errors import ExitCode, UsageError
+from logstats.cli.output import deliver, destination, reachable, rendered
+from logstats.errors import UsageError
 
 OUTPUTS = ("table", "json", "markdown", "jsonl", "csv", "parquet")
 
@@ -61,6 +61,7 @@ def sessions(
                 with destination(out, shared.moment(chosen)) as file, writers[output](file) as write:
                     for frame in api.session_rows(sources or [], chosen, **how):
                         write(frame)
+                    messages.only_whole(counts, out)
             else:
                 clock = Clock(chosen.zone())
                 if of is not None:
@@ -70,17 +71,8 @@ def sessions(
                     summary = api.sessions(sources or [], chosen, **how)
                     document, made = text.of_summary(summary, clock, top), summary.to_dict()
                 shown = rendered(document, made, output, to_file=out is not None)
-                if out is None:
-                    show(shown, pager=output == "table")
-                else:
-                    with destination(out, shared.moment(chosen)) as file:
-                        file.write(shown)
+                deliver(shown, out, shared.moment(chosen), pager=output == "table")
         finally:
             messages.done()
-    if counts.rejected:
-        messages.warn(f"{counts.rejected:,} of {counts.lines:,} lines could not be read", "logstats report says why")
-    if counts.interrupted:
-        messages.codes.add(ExitCode.INTERRUPTED)
-    if counts.rejected and not counts.read:
-        messages.codes.add(ExitCode.NOTHING_PARSED)
+    messages.account(counts, said=output not in writers)
     return int(messages.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from logstats.clients.probes import probes
 from logstats.clients.scan import Client, Scan
+from logstats.clients.text import notes_section
 from logstats.reports.clock import Clock
 from logstats.reports.document import Cell, Section
 from logstats.reports.units import count, counted, share, size
@@ -13,7 +14,8 @@ def sections(made: Scan, clock: Clock, top: int) -> list[Section]:
     """All in short, the probes, and each client with its signs."""
     part = share(made.listed_requests, made.requests)
     clients = f"{counted(made.total, 'client')} of {count(made.clients)}"
-    line = f"{clients} look automated: {part} of {counted(made.requests, 'request')}"
+    looks = "looks" if made.total == 1 else "look"
+    line = f"{clients} {looks} automated: {part} of {counted(made.requests, 'request')}"
     found = [Section("Scan", lines=[Cell(line)])]
     if made.probes:
         rows = [[Cell(f"{kind}: {probes()[kind].title}"), Cell(count(n))] for kind, n in made.probes.items()]
@@ -24,7 +26,7 @@ def sections(made: Scan, clock: Clock, top: int) -> list[Section]:
     notes = list(made.notes)
     if made.unknown:
         notes.append(f"{counted(made.unknown, 'request')} without a client: not looked at")
-    return [*found, *([Section("Notes", lines=[Cell(note) for note in notes])] if notes else [])]
+    return [*found, *notes_section(notes)]
 
 
 def _client(client: Client, clock: Clock, note: str) -> Section:

@@ -83,6 +83,7 @@ class Story:
     statuses: Counter[int] = field(default_factory=Counter)
     agents: Counter[str] = field(default_factory=Counter)
     visits: list[Visit] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -97,6 +98,7 @@ class Story:
             "user_agents": dict(self.agents.most_common(100)),
             "sessions_total": self.total,
             "sessions": [visit.to_dict() for visit in self.visits],
+            "notes": self.notes,
         }
 
 

@@ -38,7 +38,12 @@ def of_summary(made: Summary, clock: Clock, top: int) -> list[Section]:
         notes.append(f"{counted(made.left.untimed, 'request')} without a time: in no session")
     if made.left.unknown:
         notes.append(f"{counted(made.left.unknown, 'request')} without a client: in no session")
-    return [*sections, *([Section("Notes", lines=[Cell(note) for note in notes])] if notes else [])]
+    return [*sections, *notes_section(notes)]
+
+
+def notes_section(notes: Sequence[str]) -> list[Section]:
+    """A section with the notes, if there are any."""
+    return [Section("Notes", lines=[Cell(note) for note in notes])] if notes else []
 
 
 def _spread(name: str, spread: Spread | None, shown: Callable[[float], str]) -> list[Cell]:
@@ -64,7 +69,7 @@ def _places(title: str, places: Sequence[Place], made: Summary, top: int) -> Sec
 def of_story(made: Story, clock: Clock, top: int) -> list[Section]:
     """One client: all in short, then its last sessions."""
     if made.first is None or made.last is None:
-        return [Section(f"Client {made.client}", "no request with a time is from it")]
+        return [Section(f"Client {made.client}", "no request with a time is from it"), *notes_section(made.notes)]
     statuses = ", ".join(f"{count(number)} × {status}" for status, number in sorted(made.statuses.items()))
     lines = [
         Cell(f"{counted(made.requests, 'request')} in {counted(made.total, 'session')}: {statuses or 'no status'}"),
@@ -82,7 +87,7 @@ def of_story(made: Story, clock: Clock, top: int) -> list[Section]:
     ]
     if shown:
         sections.append(_steps(shown[-1], clock, top))
-    return sections
+    return [*sections, *notes_section(made.notes)]
 
 
 def _row(visit: Visit, clock: Clock) -> list[Cell]:

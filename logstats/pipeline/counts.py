@@ -55,6 +55,15 @@ class Counts:
         """Lines that a format could read, whether or not they count."""
         return self.requests + self.events + self.filtered
 
+    def caveats(self) -> list[str]:
+        """Remarks for readers of figures that were made of these lines."""
+        found = list(self.notes)
+        if self.rejected:
+            found.append(f"{self.rejected:,} of {self.lines:,} lines could not be read (logstats report says why)")
+        if self.interrupted:
+            found.append("interrupted: this is what had arrived until then")
+        return found
+
     def failed(self, problem: SourceError) -> None:
         """Record a source that could not be opened. Call this before the others are read."""
         self.sources.append(SourceState(problem.source, problem=problem))

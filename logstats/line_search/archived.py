@@ -13,8 +13,8 @@ from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import holding, rows
 from logstats.filters import Filters
-from logstats.search.chunks import TIME
-from logstats.search.pattern import Pattern
+from logstats.line_search.chunks import TIME
+from logstats.line_search.pattern import Pattern
 
 COLUMNS: Final = (*schema.COLUMNS, "source", "line")
 # What a line said. (Not `kind` and `endpoint`, which it did not.)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from logstats.limits.replay import Outcome
-from logstats.limits.text import sections
+from logstats.rate_limits.replay import Outcome
+from logstats.rate_limits.text import sections
 from logstats.reports.clock import Clock
 from logstats.reports.html import charts, document
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
-from logstats.limits.algorithms import Limiter
-from logstats.limits.limit import Limit, Rules
 from logstats.ordered import Ordered
+from logstats.rate_limits.algorithms import Limiter
+from logstats.rate_limits.limit import Limit, Rules
 from logstats.sketches import loghist
 
 KEYS: Final = 100_000  # keys held with their figures; beyond, those with the fewest refused become one

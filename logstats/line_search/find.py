@@ -9,11 +9,11 @@ import polars as pl
 
 from logstats.archive.archive import Archive
 from logstats.filters import Filters
+from logstats.line_search import archived
+from logstats.line_search.chunks import Found, Searcher, SourceLines
+from logstats.line_search.pattern import Pattern
 from logstats.ordered import Ordered
 from logstats.pipeline import Counts, Part
-from logstats.search import archived
-from logstats.search.chunks import Found, Searcher, SourceLines
-from logstats.search.pattern import Pattern
 
 
 @dataclass(slots=True)

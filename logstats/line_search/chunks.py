@@ -13,8 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats import schema
+from logstats.line_search.pattern import Pattern
 from logstats.pipeline import Lines
-from logstats.search.pattern import Pattern
 
 TIME: Final = pl.Datetime("us", "UTC")
 # Of a line that was found, or stands around one: when the group of lines that it belongs to was written, the number of

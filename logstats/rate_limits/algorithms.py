@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logstats.kernels import library
-from logstats.limits.limit import ALGORITHMS, FIXED_WINDOW, SLIDING_LOG, TOKEN_BUCKET, Limit
+from logstats.rate_limits.limit import ALGORITHMS, FIXED_WINDOW, SLIDING_LOG, TOKEN_BUCKET, Limit
 
 Times = NDArray[np.int64]
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from logstats.limits.limit import TOKEN_BUCKET, Limit
-from logstats.limits.replay import PERCENTILES, Fit, Outcome
+from logstats.rate_limits.limit import TOKEN_BUCKET, Limit
+from logstats.rate_limits.replay import PERCENTILES, Fit, Outcome
 from logstats.reports.clock import Clock
 from logstats.reports.document import Cell, Section
 from logstats.reports.model import iso
