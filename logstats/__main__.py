@@ -4,8 +4,9 @@ Ctrl-C, SIGTERM and SIGHUP end the program at any time, also while it loads: by 
 are deleted, and without a traceback. Only the first of them raises, so that cleaning up is not interrupted.
 """
 
-import os
 import signal
+import sys
+from collections.abc import Callable
 from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -18,6 +19,23 @@ class Terminated(BaseException):
 def _heed_none() -> None:
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Whether a module is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _soon(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Call a handler in a moment, as if a signal had come only then."""
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
 
 
 def main() -> None:
@@ -25,13 +43,21 @@ def main() -> None:
     stopped: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if frame is not None and frame.f_code.co_name in ("cb", "__del__"):
-            os.kill(os.getpid(), number)  # Python drops what is raised in a finalizer (`cb`: importlib's): try again
+        if _is_loading(frame) and hasattr(signal, "setitimer"):  # a library might panic, or make something else of it
+            _soon(lambda _, later: stop(number, later))
             return
         _heed_none()
-        stopped.append(number)
+        stopped[:] = [number]
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
+    def unraisable(dropped: "sys.UnraisableHookArgs") -> None:
+        """What is raised in finalizers, and in some callbacks, Python drops: then it is raised once more."""
+        if not stopped:
+            sys.__unraisablehook__(dropped)
+        elif isinstance(dropped.exc_value, KeyboardInterrupt | Terminated) and hasattr(signal, "setitimer"):
+            _soon(lambda _, later: stop(stopped[0], later))
+
+    sys.unraisablehook = unraisable
     try:
         for each in _SIGNALS:
             if signal.getsignal(each) != signal.SIG_IGN:  # nohup, or a job in the background

@@ -11,6 +11,8 @@ from typing import Final, Self
 
 import polars as pl
 
+from logstats.critical import uninterrupted
+
 LIMIT: Final = 64 << 20  # bytes of frames in memory
 BATCH: Final = 1 << 16  # rows of a frame that is yielded
 MEMORY: Final = "256MB"  # for sorting what is in the folder
@@ -67,7 +69,8 @@ class Ordered:
         if not self._held:
             return
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="logstats-order-", ignore_cleanup_errors=True)
+            with uninterrupted():
+                self._folder = tempfile.TemporaryDirectory(prefix="logstats-order-", ignore_cleanup_errors=True)
         run = Path(self._folder.name) / f"{len(self._runs)}.parquet"
         pl.concat(self._held).sort(self._keys).write_parquet(run, compression="zstd", compression_level=1)
         self._runs.append(run)

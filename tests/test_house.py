@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each room may import of the package, from DESIGN.md: cli → api → reports, archive, objectives → pipeline →
 # inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
-BOTTOM = {"home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
+BOTTOM = {"critical", "home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
 SIDE = BOTTOM | {"expressions", "inputs", "formats", "enrich", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline", "options"}
 TOP = ABOVE | {"reports", "archive", "objectives", "line_search", "clients", "rate_limits", "scale"}
@@ -32,12 +32,13 @@ MAY_IMPORT = {
     "": {
         "errors": set(),
         "home": set(),
+        "critical": set(),
         "sizes": set(),
         "schema": set(),
         "allocators": set(),
         "kernels": set(),
         "cache": {"kernels"},
-        "sketches": {"cache", "kernels"},
+        "sketches": {"cache", "critical", "kernels"},
         "endpoints": BOTTOM,
         "expressions": BOTTOM,
         "filters": BOTTOM | {"expressions"},

@@ -9,15 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
+from logstats.critical import uninterrupted
 from logstats.errors import LogstatsError
 
 if TYPE_CHECKING:
@@ -74,25 +73,6 @@ def destination(out: str | None, moment: datetime) -> Iterator[BinaryIO]:
         if temporary is not None:
             with suppress(FileNotFoundError):
                 Path(temporary).unlink()
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Signals that arrive meanwhile take effect at the end. Use this where what was made must become known first."""
-    arrived: list[tuple[int, FrameType | None]] = []
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and callable(signal.getsignal(number)):
-                before[number] = signal.signal(number, lambda got, frame: arrived.append((got, frame)))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number, frame in arrived[:1]:
-            before[number](number, frame)
 
 
 def reachable(out: str | None, moment: datetime) -> None:

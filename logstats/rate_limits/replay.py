@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from logstats.critical import uninterrupted
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
 from logstats.ordered import Ordered
@@ -289,7 +290,8 @@ class _Spool:
     def add(self, times: NDArray[np.int64], begins: NDArray[np.bool_]) -> None:
         """Keep requests."""
         if not self._files:
-            self._files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 (closed above)
+            with uninterrupted():
+                self._files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 (closed above)
         times.tofile(self._files[0])
         begins.tofile(self._files[1])
 

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 
 import polars as pl
 
+from logstats.critical import uninterrupted
 from logstats.scale import stored
 from logstats.scale.description import Description
 from logstats.scale.tables import Piece
@@ -36,7 +37,8 @@ class Writer:
 
         self._file = file
         self._layout = stored.Layout(spec)
-        self._work = tempfile.TemporaryFile(prefix="logstats-")  # noqa: SIM115 (closed in `close`)
+        with uninterrupted():
+            self._work = tempfile.TemporaryFile(prefix="logstats-")  # noqa: SIM115 (closed in `close`)
         self._pieces: list[tuple[str, str | None, int]] = []
         self._writer = pq.ParquetWriter(
             self._work,

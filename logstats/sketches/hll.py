@@ -28,6 +28,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats.cache import BoundedCache
+from logstats.critical import uninterrupted
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
@@ -253,7 +254,8 @@ class MinuteSketches:
             excess -= len(packed) + _ENTRY
             oldest.append(minute)
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="logstats-")  # noqa: SIM115 (lives as long as this object)
+            with uninterrupted():
+                self._file = tempfile.TemporaryFile(prefix="logstats-")  # noqa: SIM115 (lives as long as this object)
         for minute in oldest:
             packed = self._packed.pop(minute)
             self._packed_bytes -= len(packed) + _ENTRY

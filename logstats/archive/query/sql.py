@@ -30,6 +30,7 @@ from logstats.archive.log.commit import ArchiveError
 from logstats.archive.publish import catalog
 from logstats.archive.query import opened
 from logstats.archive.query.opened import Opened
+from logstats.critical import uninterrupted
 from logstats.errors import LogstatsError, QueryError
 
 if TYPE_CHECKING:
@@ -245,8 +246,9 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
     Data that exceeds its memory goes to a temporary folder of its own; both are bounded.
     """
     with ExitStack() as stack:
-        # The object deletes the folder even if `close` is never called: a signal may end this at any time.
-        folder = tempfile.TemporaryDirectory(prefix="logstats-query-", ignore_cleanup_errors=True)
+        with uninterrupted():
+            # The object deletes the folder even if `close` is never called: a signal may end this at any time.
+            folder = tempfile.TemporaryDirectory(prefix="logstats-query-", ignore_cleanup_errors=True)
         spill = stack.enter_context(folder)
         room = min(SPILL, shutil.disk_usage(spill).free // 2)
         config: dict[str, str | bool | int | float | list[str]] = {
