@@ -17,7 +17,7 @@ RANGE = tuple(option for option in shared.FILTERS if option.name in ("since", "u
 ZONE = tuple(option for option in shared.READING if option.name == "tz")
 
 
-@shared.command(ZONE, RANGE)
+@shared.command(ZONE, RANGE, presenting.PRESENTING)
 def merge(
     summaries: Annotated[
         list[str] | None,
@@ -28,20 +28,6 @@ def merge(
         ),
     ] = None,
     shared_options: shared.SharedOptions = shared.SHARED,
-    by: presenting.By = None,
-    top: presenting.Top = None,
-    sort: presenting.Sort = presenting.SORT,
-    percentiles: presenting.Percentiles = presenting.PERCENTILES,
-    max_endpoints: presenting.MaxEndpoints = 10_000,
-    fail_if: shared.FailIf = None,
-    output: presenting.Output = "table",
-    table: presenting.Table = None,
-    email: presenting.Email = False,
-    email_to: presenting.EmailTo = None,
-    email_from: presenting.EmailFrom = None,
-    email_subject: presenting.EmailSubject = None,
-    title: presenting.Title = None,
-    pager: presenting.Pager = True,
     out: shared.Out = None,
     strict: shared.Strict = False,
     progress: shared.Progress = None,
@@ -61,36 +47,16 @@ def merge(
     messages.options_read(chosen)
     moment = shared.moment(chosen)
     reachable(out, moment)
-    shown = presenting.presentation(
-        output,
-        out=out,
-        moment=moment,
-        top=top,
-        sort=sort,
-        percentiles=percentiles,
-        table=table,
-        email=email,
-        email_to=email_to,
-        email_from=email_from,
-        email_subject=email_subject,
-        title=title,
-        pager=pager,
-    )
+    shown = presenting.presentation(shared_options, out, moment)
     shared.refuse_overwriting(out, summaries, "--out")
     with destination(out, moment) if shown.renderer is None else nullcontext() as file:
         try:
             made = api.merge(
                 summaries or [],
                 chosen,
-                by=(*shared.words(by), *shown.columns),
-                max_endpoints=max_endpoints,
-                over_time=shown.over_time,
-                percentiles=shared.words([percentiles]),
-                sort=sort,
-                top=None if shown.renderer is None or shown.renderer.cuts else top,
-                fail_if=fail_if or (),
                 summary=file,
                 progress=messages.percent,
+                **shown.asked(shared_options),
             )
         finally:
             messages.done()

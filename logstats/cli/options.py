@@ -258,14 +258,11 @@ Allow = Annotated[
 FormatsDir = Annotated[str | None, _BY_NAME["formats_dir"]]
 Zone = Annotated[str, _BY_NAME["tz"]]
 ArchiveDir = Annotated[str | None, Option("--archive DIR", "An archive's folder; LOGSTATS_ARCHIVE stands in for it.")]
-FailIf = Annotated[
-    list[str] | None,
-    Option(
-        "--fail-if CONDITION",
-        "Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",
-        "Thresholds",
-    ),
-]
+FAIL_IF: Final = Option(
+    "--fail-if CONDITION",
+    "Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",
+    "Thresholds",
+)
 Out = Annotated[
     str | None,
     Option(
@@ -407,7 +404,10 @@ def reading_options(shared_options: Mapping[str, Any]) -> Options:
         if shared_options["workers"] and shared_options["cluster"]:
             raise UsageError("--workers and --cluster exclude each other", "give one of the two")
         values["workers"] = shared_options["workers"] or 0
-    return Options(**values, templates=not shared_options["no_templates"])
+    names = Options.__dataclass_fields__.keys()  # the other groups' are not about reading
+    return Options(
+        **{name: values[name] for name in values.keys() & names}, templates=not shared_options["no_templates"]
+    )
 
 
 @contextmanager

@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from logstats.cli import options as shared
 from logstats.cli.messages import Messages
+from logstats.cli.options import Group, Option, Shared
 from logstats.cli.output import deliver
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
@@ -26,103 +28,58 @@ _RENDERED: Final = tuple(RENDERERS)
 PERCENTILES: Final = "50,90,95,99,99.9"
 SORT: Final = "avg"
 
-By = Annotated[
-    list[str] | None,
-    shared.Option(
+
+def _shown(kind: Any, spelling: str, words: str, default: Any = None, **how: Any) -> Shared:
+    """An option about the statistics that are shown."""
+    return Shared(kind, Option(spelling, words, shared.STATISTICS_PANEL, **how), default)
+
+
+def _written(kind: Any, spelling: str, words: str, default: Any = None, **how: Any) -> Shared:
+    """An option about the output."""
+    return Shared(kind, Option(spelling, words, shared.OUTPUT_PANEL, **how), default)
+
+
+# What `report` and `merge` have in common.
+PRESENTING: Final[Group] = (
+    _shown(
+        list[str] | None,
         "--by COLUMN",
         f"The same ranking for a column: {', '.join(BREAKDOWNS)}; repeatable.",
-        shared.STATISTICS_PANEL,
         values=BREAKDOWNS,
     ),
-]
-Top = Annotated[
-    int | None,
-    shared.Option(
-        "--top N",
-        "Rows of each ranking (10; JSON and CSV carry all).",
-        shared.STATISTICS_PANEL,
-        least=1,
-        outputs=_RENDERED,
+    _shown(int | None, "--top N", "Rows of each ranking (10; JSON and CSV carry all).", least=1, outputs=_RENDERED),
+    _shown(
+        str, "--sort KEY", f"What endpoints are ranked by: {', '.join(SORTS)}.", SORT, values=SORTS, outputs=_RENDERED
     ),
-]
-Sort = Annotated[
-    str,
-    shared.Option(
-        "--sort KEY",
-        f"What endpoints are ranked by: {', '.join(SORTS)}.",
-        shared.STATISTICS_PANEL,
-        values=SORTS,
-        outputs=_RENDERED,
-    ),
-]
-Percentiles = Annotated[
-    str,
-    shared.Option("--percentiles P,P,…", "Which percentiles.", shared.STATISTICS_PANEL, outputs=_RENDERED),
-]
-MaxEndpoints = Annotated[
-    int,
-    shared.Option(
-        "--max-endpoints N",
-        "Endpoints (and values of --by) held; further ones are (other).",
-        shared.STATISTICS_PANEL,
-        least=1,
-    ),
-]
-Output = Annotated[
-    str,
-    shared.output_option(*RENDERERS, SUMMARY, yields_to=("email",)),
-]
-Table = Annotated[
-    str | None,
-    shared.Option(
+    _shown(str, "--percentiles P,P,…", "Which percentiles.", PERCENTILES, outputs=_RENDERED),
+    _shown(int, "--max-endpoints N", "Endpoints (and values of --by) held; further ones are (other).", 10_000, least=1),
+    Shared(list[str] | None, shared.FAIL_IF),
+    Shared(str, shared.output_option(*RENDERERS, SUMMARY, yields_to=("email",)), "table"),
+    _written(
+        str | None,
         "--table NAME",
         f"What csv and parquet hold: {', '.join(TABLES)}, or a column as in --by (endpoints).",
-        shared.OUTPUT_PANEL,
         values=(*TABLES, *BREAKDOWNS),
         closed=True,
         outputs=("csv", "parquet"),
     ),
-]
-Email = Annotated[
-    bool,
-    shared.Option(
-        "--email", "The same as -o email: a message for sendmail -t.", shared.OUTPUT_PANEL, yields_to=("output",)
-    ),
-]
-EmailTo = Annotated[
-    list[str] | None,
-    shared.Option("--email-to ADDRESS", "Whom to; repeatable.", shared.OUTPUT_PANEL, outputs=("email",)),
-]
-EmailFrom = Annotated[
-    str | None,
-    shared.Option("--email-from ADDRESS", "Whom from.", shared.OUTPUT_PANEL, outputs=("email",)),
-]
-EmailSubject = Annotated[
-    str | None,
-    shared.Option(
-        "--email-subject TEXT",
-        "Its subject; the main figures if not given.",
-        shared.OUTPUT_PANEL,
-        outputs=("email",),
-    ),
-]
-Title = Annotated[
-    str | None,
-    shared.Option(
+    _written(bool, "--email", "The same as -o email: a message for sendmail -t.", False, yields_to=("output",)),
+    _written(list[str] | None, "--email-to ADDRESS", "Whom to; repeatable.", outputs=("email",)),
+    _written(str | None, "--email-from ADDRESS", "Whom from.", outputs=("email",)),
+    _written(str | None, "--email-subject TEXT", "Its subject; the main figures if not given.", outputs=("email",)),
+    _written(
+        str | None,
         "--title TEXT",
         "What it is about, such as a host: for headings and the subject.",
-        shared.OUTPUT_PANEL,
         outputs=_RENDERED,
     ),
-]
-Pager = Annotated[
-    bool,
-    shared.Option(
+    _written(
+        bool,
         "--pager/--no-pager",
         "A report that is taller than the terminal goes through a pager, as in git.",
-        shared.OUTPUT_PANEL,
+        True,
     ),
-]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +98,18 @@ class Presentation:
         """The column that is to be ranked because it is the table that is shown."""
         return (self.view.table,) if self.view.table in BREAKDOWNS else ()
 
+    def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the library's `report` and `merge`, by the options."""
+        return {
+            "by": (*shared.words(given["by"]), *self.columns),
+            "max_endpoints": given["max_endpoints"],
+            "over_time": self.over_time,
+            "percentiles": shared.words([given["percentiles"]]),
+            "sort": given["sort"],
+            "fail_if": given["fail_if"] or (),
+            "top": None if self.renderer is None or self.renderer.cuts else given["top"],
+        }
+
     @property
     def over_time(self) -> bool:
         """Whether it shows latency and users over time."""
@@ -154,23 +123,9 @@ class Presentation:
         deliver(rendered, self.out, self.moment, pager=self.pager and self.renderer is RENDERERS["table"])
 
 
-def presentation(
-    output: str,
-    *,
-    out: str | None,
-    moment: datetime,
-    top: int | None,
-    sort: str,
-    percentiles: str,
-    table: str | None,
-    email: bool,
-    email_to: list[str] | None,
-    email_from: str | None,
-    email_subject: str | None,
-    title: str | None,
-    pager: bool,
-) -> Presentation:
+def presentation(given: Mapping[str, Any], out: str | None, moment: datetime) -> Presentation:
     """How a report is shown, by the options. Raises UsageError for those that do not go together."""
+    output, email, email_to, table = (given[name] for name in ("output", "email", "email_to", "table"))
     if email:
         output = "email" if output == "table" else output
     renderer = RENDERERS.get(output)
@@ -182,19 +137,24 @@ def presentation(
     if (output == "email") != bool(email_to) or (email and output != "email"):
         raise UsageError("--email and --email-to go together, without another -o", "--email --email-to ops@example.com")
     if renderer is None:
-        given = {"--top": top, "--sort": sort != SORT, "--percentiles": percentiles != PERCENTILES, "--title": title}
-        for name in (name for name, value in given.items() if value):
+        changed = {
+            "--top": given["top"],
+            "--sort": given["sort"] != SORT,
+            "--percentiles": given["percentiles"] != PERCENTILES,
+            "--title": given["title"],
+        }
+        for name in (name for name, value in changed.items() if value):
             raise UsageError(f"a summary has no {name}: it holds all there is", f"give {name} to logstats merge")
     view = replace(
         _view(binary=renderer is None or renderer.binary, to_file=out is not None),
-        top=top,
-        sort=sort,
+        top=given["top"],
+        sort=given["sort"],
         table=table or "endpoints",
         to=", ".join(email_to or ()),
-        sender=email_from or "",
-        subject=email_subject or "",
+        sender=given["email_from"] or "",
+        subject=given["email_subject"] or "",
     )
-    return Presentation(renderer, view, title or "", out, moment, pager)
+    return Presentation(renderer, view, given["title"] or "", out, moment, given["pager"])
 
 
 def _view(*, binary: bool, to_file: bool) -> View:

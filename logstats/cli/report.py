@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from logstats.reports.model import Report
 
 
-@shared.command(shared.READING, shared.FILTERS, shared.WORKERS)
+@shared.command(shared.READING, shared.FILTERS, shared.WORKERS, presenting.PRESENTING)
 def report(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
@@ -31,10 +31,6 @@ def report(
         shared.Option("--rows", "With --archive: from its rows, even where rollups would do.", yields_to=("sources",)),
     ] = False,
     shared_options: shared.SharedOptions = shared.SHARED,
-    by: presenting.By = None,
-    top: presenting.Top = None,
-    sort: presenting.Sort = presenting.SORT,
-    percentiles: presenting.Percentiles = presenting.PERCENTILES,
     user_key: Annotated[
         str,
         shared.Option(
@@ -48,14 +44,6 @@ def report(
         bool,
         shared.Option("--exact-users", "Count users exactly; memory grows with them.", shared.STATISTICS_PANEL),
     ] = False,
-    max_endpoints: presenting.MaxEndpoints = 10_000,
-    fail_if: shared.FailIf = None,
-    output: presenting.Output = "table",
-    table: presenting.Table = None,
-    email: presenting.Email = False,
-    email_to: presenting.EmailTo = None,
-    email_from: presenting.EmailFrom = None,
-    email_subject: presenting.EmailSubject = None,
     compare: Annotated[
         list[str] | None,
         shared.Option(
@@ -64,8 +52,6 @@ def report(
             shared.STATISTICS_PANEL,
         ),
     ] = None,
-    title: presenting.Title = None,
-    pager: presenting.Pager = True,
     out: shared.Out = None,
     rejects: shared.RejectsFile = None,
     strict: shared.Strict = False,
@@ -93,21 +79,7 @@ def report(
     messages.options_read(chosen)
     moment = shared.moment(chosen)
     reachable(out, moment)
-    shown = presenting.presentation(
-        output,
-        out=out,
-        moment=moment,
-        top=top,
-        sort=sort,
-        percentiles=percentiles,
-        table=table,
-        email=email,
-        email_to=email_to,
-        email_from=email_from,
-        email_subject=email_subject,
-        title=title,
-        pager=pager,
-    )
+    shown = presenting.presentation(shared_options, out, moment)
     renderer = shown.renderer
     place = shared.archive_or_none(archive, sources)
     if place is None and rows:
@@ -115,7 +87,10 @@ def report(
     if place is not None and rejects:
         raise UsageError("an archive keeps its rejected lines itself", "they are in its folder `rejects`")
     if compare and not (renderer and renderer.compares):
-        raise UsageError(f"-o {output} has no room for --compare", "it is for table, markdown, html, email and json")
+        raise UsageError(
+            f"-o {shared_options['output']} has no room for --compare",
+            "it is for table, markdown, html, email and json",
+        )
     if compare and not (place and chosen.since and chosen.until):
         raise UsageError("--compare takes a stretch of an archive's time", "add --archive DIR --since T --until T")
     for age in shared.words(compare):
@@ -132,20 +107,14 @@ def report(
                 chosen,
                 archive=place,
                 rows=rows,
-                by=(*shared.words(by), *shown.columns),
                 user_key=user_key,
                 exact_users=exact_users,
-                max_endpoints=max_endpoints,
-                over_time=shown.over_time,
-                percentiles=shared.words([percentiles]),
-                sort=sort,
-                fail_if=fail_if or (),
-                top=None if renderer is None or renderer.cuts else top,
                 listener=messages,
                 interrupt=interrupt,
                 rejects=write_rejects,
                 progress=messages.percent,
                 summary=summary,
+                **shown.asked(shared_options),
             )
         finally:
             messages.done()
