@@ -25,6 +25,7 @@ from typer.models import OptionInfo
 
 from logstats import allocators
 from logstats.errors import LogstatsError, UsageError
+from logstats.summaries.names import USER_KEYS
 
 if TYPE_CHECKING:
     from logstats.options import Options
@@ -280,6 +281,16 @@ RejectsFile = Annotated[
         yields_to=("archive",),
     ),
 ]
+UserKey = Annotated[
+    str,
+    Option(
+        "--user-key KEY",
+        "Who is one user: auto (user_id, else client_ip), user_id, client_ip, ip+agent.",
+        STATISTICS_PANEL,
+        values=tuple(USER_KEYS),
+    ),
+]
+ExactUsers = Annotated[bool, Option("--exact-users", "Count users exactly; memory grows with them.", STATISTICS_PANEL)]
 Strict = Annotated[bool, Option("--strict", "Exit with 4 if a line could not be read.", OUTPUT_PANEL)]
 Progress = Annotated[
     bool | None,
@@ -292,13 +303,6 @@ def output_option(*kinds: str, yields_to: Sequence[str] = ()) -> Option:
     """`-o` of a command with these kinds of output."""
     listed = f"{', '.join(kinds[:-1])} or {kinds[-1]}." if len(kinds) < 5 else f"{', '.join(kinds)}."
     return Option("-o, --output KIND", listed, OUTPUT_PANEL, values=kinds, closed=True, yields_to=yields_to)
-
-
-def user_key_option() -> Option:
-    """`--user-key` of a command that is about clients."""
-    from logstats.summaries.names import USER_KEYS
-
-    return Option("--user-key KEY", "Who is one client.", values=tuple(USER_KEYS), closed=True)
 
 
 def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:

@@ -14,7 +14,6 @@ from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable
 from logstats.errors import UsageError
 from logstats.reports.view import Compared
-from logstats.summaries.names import USER_KEYS
 
 if TYPE_CHECKING:
     from logstats.options import Options
@@ -31,19 +30,8 @@ def report(
         shared.Option("--rows", "With --archive: from its rows, even where rollups would do.", yields_to=("sources",)),
     ] = False,
     shared_options: shared.SharedOptions = shared.SHARED,
-    user_key: Annotated[
-        str,
-        shared.Option(
-            "--user-key KEY",
-            "Who is one user: auto (user_id, else client_ip), user_id, client_ip, ip+agent.",
-            shared.STATISTICS_PANEL,
-            values=tuple(USER_KEYS),
-        ),
-    ] = "auto",
-    exact_users: Annotated[
-        bool,
-        shared.Option("--exact-users", "Count users exactly; memory grows with them.", shared.STATISTICS_PANEL),
-    ] = False,
+    user_key: shared.UserKey = "auto",
+    exact_users: shared.ExactUsers = False,
     compare: Annotated[
         list[str] | None,
         shared.Option(

@@ -16,7 +16,7 @@ def scan(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
     shared_options: shared.SharedOptions = shared.SHARED,
-    user_key: Annotated[str, shared.user_key_option()] = "client_ip",
+    user_key: shared.UserKey = "client_ip",
     top: Annotated[int, shared.Option("--top N", "Clients of the table.", shared.OUTPUT_PANEL, least=1)] = 10,
     output: Annotated[str, shared.output_option(*OUTPUTS)] = "table",
     out: shared.Out = None,

@@ -21,7 +21,7 @@ def sessions(
     shared_options: shared.SharedOptions = shared.SHARED,
     of: Annotated[str | None, shared.Option("--of CLIENT", "The story of one client: a user, or an address.")] = None,
     gap: Annotated[str, shared.Option("--gap DURATION", "A pause that ends a session: 30m.")] = "30m",
-    user_key: Annotated[str, shared.user_key_option()] = "auto",
+    user_key: shared.UserKey = "auto",
     top: Annotated[int, shared.Option("--top N", "Rows of each table.", shared.OUTPUT_PANEL, least=1)] = 10,
     output: Annotated[str, shared.output_option(*OUTPUTS)] = "table",
     out: shared.Out = None,

@@ -17,7 +17,7 @@ from logstats.errors import ExitCode
 from logstats.live.watching import Watching, seconds
 from logstats.reports.renderers import RENDERERS
 from logstats.reports.view import View as ReportView
-from logstats.summaries.names import SORTS, USER_KEYS
+from logstats.summaries.names import SORTS
 
 if TYPE_CHECKING:
     from logstats.live.session import Session
@@ -57,15 +57,7 @@ def watch(
     ] = None,
     partial_timeout: shared.PartialTimeout = None,
     allow: shared.Allow = None,
-    user_key: Annotated[
-        str,
-        shared.Option(
-            "--user-key KEY",
-            "Who is one user: auto (user_id, else client_ip), user_id, client_ip, ip+agent.",
-            shared.STATISTICS_PANEL,
-            values=tuple(USER_KEYS),
-        ),
-    ] = "auto",
+    user_key: shared.UserKey = "auto",
     max_endpoints: Annotated[
         int,
         shared.Option(
