@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from logstats import api, schema
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
+from logstats.archive.log.commit import Commit
+from logstats.archive.log.writer import Workspace
 from logstats.archive.query import rows
 from logstats.archive.query.report import Plan, plan
 from logstats.errors import UsageError
@@ -367,3 +369,16 @@ def test_past_the_caps_a_report_is_a_function_of_the_lines(tmp_path: Path) -> No
             report = api.report(archive=archive.root, max_endpoints=120, rows=from_rows).to_dict()
             held = {row["endpoint"]: row["requests"] for row in report["endpoints"] if row["endpoint"] != "(other)"}
             assert held == dict(expected)
+
+
+def test_an_archive_without_counts_of_lines_says_so(tmp_path: Path) -> None:
+    """As earlier versions wrote them."""
+    archive = archives.make(tmp_path / "archive", [archives.SAMPLES / "combined.log"])
+    lines = tuple(file.path for file in archive.snapshot().select(tables.LINES))
+    with Workspace(archive) as workspace:
+        archive.commit(lambda _: Commit(what="test", removed=lines), workspace.folder)
+    whole = api.report(archive=archive.root)
+    ranged = api.report(archive=archive.root, since="2025-01-17", until="2025-01-18")
+    assert not any("earlier version" in note for note in whole.notes)
+    assert "an earlier version added 1 day without counts of lines" in ranged.notes[0]
+    assert ranged.requests == whole.requests

@@ -134,6 +134,20 @@ def test_without_the_library_it_is_said_before_anything_is_added(
     assert archive.snapshot().number == before
 
 
+def test_a_table_that_cannot_be_written_is_said(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit is there whether or not; `verify` says the same later."""
+    before = archive.snapshot()
+    monkeypatch.setattr(iceberg, "_bound", lambda _: [].index("no such bound"))
+    log = tmp_path / "new.log"
+    log.write_bytes(logs_of_three_days(tmp_path)[0].read_bytes().replace(b"GET", b"PUT"))
+    ran = invoke("archive", "add", str(log), "--archive", str(archive.root))
+    assert (ran.returncode, b"logstats archive publish writes the tables again" in ran.stderr) == (0, True)
+    assert archive.snapshot().number > before.number
+    assert b"it is of commit" in invoke("archive", "verify", "--archive", str(archive.root)).stdout
+
+
 def test_old_metadata_goes(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iceberg, "KEPT", 2)
     monkeypatch.setattr(iceberg, "BACK", 3)

@@ -200,3 +200,12 @@ def test_columns_that_a_tier_dropped_are_said(tmp_path: Path) -> None:
     assert b"the cold tier does not keep protocol, query, referer, user_agent" in after.stderr
     assert b"tier" not in before.stderr
     assert int(before.stdout) > int(after.stdout) > 0
+
+
+def test_rows_that_were_deleted_are_said(tmp_path: Path) -> None:
+    archive = make(tmp_path / "archive", logs_of_three_days(tmp_path))
+    move(archive, policy='[delete]\nafter = "31d"\n')
+    ran = invoke("search", "curl", "--count", "--archive", str(tmp_path / "archive"))
+    assert (ran.returncode, b"2025-01-17" in ran.stderr, b"is not found" in ran.stderr) == (1, True, True)
+    later = invoke("search", "curl", "--count", "--since", "2025-01-18", "--archive", str(tmp_path / "archive"))
+    assert (later.returncode, later.stderr) == (0, b"")

@@ -52,6 +52,8 @@ def add(
         listener.problem(problem)
     added = add_to(opened, found, how, listener, interrupt)
     added.failed(problems)
+    if opened.unpublished is not None:
+        listener.note(str(archive), f"{opened.unpublished.what} ({opened.unpublished.hint})")
     return added
 
 

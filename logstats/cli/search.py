@@ -120,7 +120,9 @@ def search(
         if counts.interrupted:
             messages.warn("interrupted: this is what had arrived until then")
     for note in findings.notes:
-        messages.say(note)
+        messages.warn(note)
+    if findings.incomplete:
+        messages.codes.add(ExitCode.FAILED)
     if filtered and counts.rejected:
         messages.warn(f"{counts.rejected:,} of {counts.lines:,} lines could not be read, and so pass no filter")
     if counts.interrupted:

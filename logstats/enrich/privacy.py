@@ -39,7 +39,7 @@ _IPV4: Final = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
 _IPV6: Final = (  # all eight groups, or a `::`; a time of day is neither
     r"(?i)(?:\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}:(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?)"
 )
-_TEXTS: Final = ("path", "endpoint", "query", "referer", "message", "extra")
+_TEXTS: Final = ("path", "endpoint", "query", "referer", "user_agent", "message", "extra")
 _CACHED: Final = 200_000  # addresses and users whose pseudonyms are remembered
 
 
@@ -68,7 +68,7 @@ class Anonymizer:
     method: str
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     secrets: Sequence[str] = ()
-    _known: dict[tuple[str, str | None, int | None], str | None] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str, int | None], str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -134,8 +134,8 @@ class Anonymizer:
         if text is None:
             return None
         known = self._known
-        if (how, text, day) in known:
-            return known[how, text, day]
+        if (seen := known.get((how, text, day))) is not None:
+            return seen
         if len(known) >= _CACHED:
             known.clear()
         new = self._address(text, how) if how in ("ip", "prefix-preserving") else self._pseudonym(text, day, how)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from logstats.archive.archive import Archive
+from logstats.archive.query import rows
 from logstats.filters import Filters
 from logstats.line_search import archived
 from logstats.line_search.chunks import Found, Searcher, SourceLines
@@ -21,6 +22,7 @@ class Findings:
     """What was found so far, besides the lines themselves: how many, and what a reader should know of it."""
 
     count: int = 0
+    incomplete: bool = False  # rows of the time asked for are gone
     notes: list[str] = field(default_factory=list)
 
 
@@ -68,6 +70,11 @@ def in_archive(
 ) -> Iterator[pl.DataFrame]:
     """Frames of `time`, `raw` (null but for a rejected line), the request schema, `source` and `line`."""
     snapshot = archive.snapshot()
+    try:
+        rows.check(archive, snapshot, *filters.span(), ())
+    except rows.Gone as gone:
+        findings.incomplete = True
+        findings.notes.append(f"{gone.what}: what they held is not found")
     for tier, names in archived.not_kept(snapshot, filters).items() if pattern else ():
         findings.notes.append(f"the {tier} tier does not keep {', '.join(names)}: what they held is not found")
     with Ordered(("time", "source", "line")) as ordered:

@@ -44,6 +44,7 @@ class CommitLog:
         self.storage = LocalStorage(self.root)
         self.integrity = Integrity(self.storage)
         self.places = paths.Places(self.root)
+        self.unpublished: LogstatsError | None = None  # why files derived from the last commit could not be written
 
     @classmethod
     def open(cls, root: str | Path) -> Self:
@@ -240,8 +241,10 @@ class CommitLog:
             snapshot = self._newer(snapshot)
         faults.reach("commit.appeared")
         snapshot = snapshot.after([replace(commit, digest=hashlib.sha256(data).hexdigest())])
-        with contextlib.suppress(LogstatsError):  # the commit is valid whether or not this can be written now
+        try:
             self.publish(snapshot, within)
+        except LogstatsError as error:  # the commit is valid whether or not this can be written now
+            self.unpublished = error
         with contextlib.suppress(LogstatsError, OSError):  # a sweep repeats what fails now
             self.storage.set_aside(commit.removed)
         faults.reach("commit.done")

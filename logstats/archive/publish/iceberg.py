@@ -91,7 +91,13 @@ def publish(archive: CommitLog, snapshot: Snapshot, within: str) -> None:
     for table in PUBLISHED:
         if (published(archive, table) or 0) > snapshot.number:
             continue  # another writer was faster
-        _Table(archive, table, uuid.uuid5(identity, table), within).write(snapshot)
+        try:
+            _Table(archive, table, uuid.uuid5(identity, table), within).write(snapshot)
+        except (OSError, ValueError, TypeError, AttributeError) as error:  # of pyiceberg
+            raise ArchiveError(
+                f"the Iceberg table {table} of commit {snapshot.number} could not be written: {error}",
+                "the commit is there; logstats archive publish writes the tables again",
+            ) from error
 
 
 class _Table:

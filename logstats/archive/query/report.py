@@ -264,6 +264,12 @@ def _count_lines(
     counts.ignored = int(table["ignored"].sum())
     counts.requests = int(table["lines"].sum()) - int(table["rejected"].sum()) - counts.ignored  # events included
     counts.lines = int(table["lines"].sum())
+    counted = {file.partition for file in snapshot.select(tables.TRAFFIC, since=since, until=until)}
+    if unknown := len(counted - {file.partition for file in files}):
+        days = f"{unknown} day{'s' if unknown != 1 else ''}"
+        counts.notes.append(
+            f"an earlier version added {days} without counts of lines: their sources and blank lines are not counted"
+        )
 
 
 def _inside(time: pl.Expr, since: datetime | None, until: datetime | None) -> pl.Expr:
