@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from logstats import schema
 from logstats.endpoints import Endpoints, load_openapi
+from logstats.enrich.computed import Columns, covers
 from logstats.errors import UsageError
 from logstats.expressions import predicates
 from logstats.expressions.times import parse_time
@@ -33,7 +35,8 @@ class Options:
     """How lines are read and which count; the fields are the command line's shared options.
 
     `format` names a format, `log_format` is a server's own definition (`allow_unknown`: with variables that no server
-    has); without either the format of each source is found out. `tz` is the zone of times without one, and of days.
+    has); without either the format of each source is found out. `label` gives a file, glob or folder a name of its own
+    for the column `source` (`web1=FILE`). `tz` is the zone of times without one, and of days.
     `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
     `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
     `anonymize` (`ip`, `prefix-preserving`, `hash`) takes out what identifies a person, with the key in a file
@@ -47,6 +50,7 @@ class Options:
     log_format: str | None = None
     allow_unknown: bool = False
     formats_dir: str | Path | None = None
+    label: Sequence[str] = ()
     tz: str = "UTC"
     app: str | None = None
     since: str | datetime | None = None
@@ -95,6 +99,10 @@ class Options:
         if isinstance(time, datetime):
             return time if time.tzinfo else time.replace(tzinfo=UTC)
         return None if time is None else parse_time(time, self.zone(), now)
+
+    def columns(self) -> Columns:
+        """What computes columns that no format has. Raises UsageError."""
+        return Columns(self.zone(), tuple(self.labels()))
 
     def times(self, now: datetime | None = None) -> Callable[[str], datetime]:
         """What reads a time as people write it."""
@@ -151,6 +159,25 @@ class Options:
         key = self.made_up_key if self.anonymize_key is None else read_key(self.anonymize_key)
         return Anonymizer(self.anonymize, key, tuple(self.secret))
 
+    def labels(self) -> list[tuple[str, str]]:
+        """The labels of sources that were given: (label, the file, glob or folder). Raises UsageError."""
+        found = []
+        for text in self.label:
+            label, equal, file = text.partition("=")
+            if not equal or not label.strip() or not file:
+                raise UsageError(f"--label {text}: this is no name and its file", "--label web1=FILE")
+            found.append((label.strip(), file))
+        return found
+
+    def sources(self, named: str | Path | Sequence[str | Path]) -> list[str]:
+        """The sources that are named, and the files that a label names and that are not among them."""
+        names = [str(name) for name in ([named] if isinstance(named, str | Path) else named)]
+        files = dict.fromkeys(file for _, file in self.labels())
+        return [
+            *names,
+            *(file for file in files if not any(covers(a, b) for n in names for a, b in ((n, file), (file, n)))),
+        ]
+
     def units(self) -> dict[str, str]:
         """The units of durations that were given, by field. Raises UsageError."""
         found: dict[str, str] = {}
@@ -175,10 +202,12 @@ def job_of(
     """The job of a run with these options. Raises UsageError, FormatError and RouteError."""
     filters = options.filters()
     anonymizer = options.anonymizer()
+    columns = options.columns()
+    wanted = columns.reads(needs | filters.needs)
     if anonymizer is not None:
-        needs = needs | {"timestamp"}  # pseudonyms are of a day
+        wanted |= {"timestamp"}  # pseudonyms are of a day
     return Job(
-        options.reading(needs | filters.needs),
+        options.reading(wanted),
         filters,
         work,
         options.chosen_format(),
@@ -186,4 +215,6 @@ def job_of(
         keep_rejected,
         counts=counts or Counts(),
         anonymizer=anonymizer,
+        columns=columns,
+        computed=needs.difference(schema.COLUMNS),
     )

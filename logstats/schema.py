@@ -6,6 +6,7 @@ A format that lacks a field gives null. Times are UTC, durations milliseconds, s
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -34,11 +35,26 @@ COLUMNS: Final = (
     "extra",
 )
 
+# Columns that are computed from others where they are asked for (`enrich.computed` says how), and families of such
+# columns: how people write one, and the regular expression of their names.
+COMPUTED: Final = ("source", "hour", "weekday")
+FAMILIES: Final = {"query:NAME": r"query:[^\s,]+", "ip/N": r"ip/([0-9]{1,3})(?:/([0-9]{1,3}))?"}
+
 # Columns with a text as it was logged, from a field whose role has the same name.
 TEXTS: Final = ("user_id", "referer", "user_agent", "message", "trace_id")
 
 MALFORMED: Final = "(malformed)"  # the endpoint of a malformed request line
 OTHER: Final = "(other)"  # the key that counts all values beyond a cap
+
+
+def is_column(name: str) -> bool:
+    """Whether a column of the schema, or a computed one, is called so."""
+    return name in COLUMNS or name in COMPUTED or any(re.fullmatch(form, name) for form in FAMILIES.values())
+
+
+def names() -> tuple[str, ...]:
+    """All columns as people write them, the computed ones and families last."""
+    return (*COLUMNS, *COMPUTED, *FAMILIES)
 
 
 def owned(rows: pl.DataFrame) -> pl.DataFrame:

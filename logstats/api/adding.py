@@ -43,11 +43,11 @@ def add(
     from logstats.archive.add import add as add_to
     from logstats.archive.archive import Archive
 
-    how = _ingest(options_from(options, more), source_name, duplicates=allow_duplicates, final=final)
+    options = options_from(options, more)
+    how = _ingest(options, source_name, duplicates=allow_duplicates, final=final)
     opened = Archive.open(archive)
     listener = listener or Silence()
-    names = [sources] if isinstance(sources, str | Path) else list(sources)
-    found, problems = discover([str(name) for name in names])
+    found, problems = discover(options.sources(sources))
     for problem in problems:
         listener.problem(problem)
     added = add_to(opened, found, how, listener, interrupt)
@@ -78,14 +78,15 @@ def add_following(
     from logstats.archive.archive import Archive
     from logstats.archive.follow import Daemon
 
-    names = [str(name) for name in ([sources] if isinstance(sources, str | Path) else sources)]
+    options = options_from(options, more)
+    names = options.sources(sources)
     endless = [name for name in names if name == "-" or "://" in name]
     if endless or not names:
         raise UsageError(
             f"{endless[0] if endless else 'standard input'}: --follow is about files",
             "name files, globs or folders; `logstats archive add -` goes on until its pipe ends",
         )
-    how = _ingest(options_from(options, more), source_name)
+    how = _ingest(options, source_name)
     Archive.open(archive)
     once = Once(listener or Silence())
     return Daemon(archive, names, how, once, every=every, health=Path(health) if health else None, tell=tell, say=say)
@@ -107,6 +108,7 @@ def _ingest(
         )
     return IngestOptions(
         anonymizer=anonymizer,
+        columns=options.columns(),
         reading=options.reading(frozenset(schema.COLUMNS)),
         format=options.chosen_format(),
         formats_dir=Path(options.formats_dir) if options.formats_dir else None,

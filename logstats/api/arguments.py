@@ -33,6 +33,7 @@ def refuse_for_archive(sources: Any, options: Options) -> None:
         "log_format",
         "allow_unknown",
         "formats_dir",
+        "label",
         "app",
         "trust_forwarded",
         "anonymize",

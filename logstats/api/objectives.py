@@ -71,7 +71,14 @@ def slo(
         opened = Archive.open(archive)
         snapshot = opened.snapshot()
         held, counts, notes = archived_objectives.collect(
-            opened, snapshot, wanted, filters, policy.window // 60, interrupt=interrupt, progress=progress
+            opened,
+            snapshot,
+            wanted,
+            filters,
+            policy.window // 60,
+            computed=options.columns(),
+            interrupt=interrupt,
+            progress=progress,
         )
         if (span := snapshot.span()) is not None:
             say_if_outside(options, span, notes, listener)

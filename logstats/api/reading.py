@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logstats.inputs import Source, discover
@@ -28,7 +27,7 @@ def results_of(
 ) -> Iterator[Any]:
     """Yield the results of `work` on the chunks of sources, in order; `counts` is filled meanwhile."""
     listener = listener or Silence()
-    found = sources_of(sources, counts, listener)
+    found = sources_of(options.sources(sources), counts, listener)
     yield from results(found, options, work, counts, listener, interrupt=interrupt, rejects=rejects)
     if counts.span is not None and not counts.interrupted:
         say_if_outside(options, counts.span, counts.notes, listener)
@@ -49,16 +48,17 @@ def say_if_outside(
         listener.note(what, covered)
 
 
-def run_job(sources: Any, job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any) -> Iterator[Any]:
+def run_job(
+    sources: Sequence[str], job: Job[Result], listener: Listener | None, interrupt: Any, rejects: Any
+) -> Iterator[Any]:
     """Yield the parts of a job over sources, in order, with the counts so far."""
     listener = listener or Silence()
     yield from run(sources_of(sources, job.counts, listener), job, listener, interrupt=interrupt, rejects=rejects)
 
 
-def sources_of(sources: Any, counts: Counts, listener: Listener) -> list[Source]:
+def sources_of(names: Sequence[str], counts: Counts, listener: Listener) -> list[Source]:
     """The sources that arguments name. Those that cannot be read are counted and reported."""
-    names = [sources] if isinstance(sources, str | Path) else list(sources)
-    found, problems = discover([str(name) for name in names])
+    found, problems = discover(names)
     for problem in problems:
         counts.failed(problem)
         listener.problem(problem)

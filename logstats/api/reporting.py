@@ -95,7 +95,14 @@ def report(
         opened = Archive.open(archive)
         snapshot = opened.snapshot()
         statistics, counts, note = archived.collect(
-            opened, snapshot, spec, filters, rows=rows, interrupt=interrupt, progress=progress
+            opened,
+            snapshot,
+            spec,
+            filters,
+            rows=rows,
+            computed=options.columns(),
+            interrupt=interrupt,
+            progress=progress,
         )
         if (span := snapshot.span()) is not None:
             say_if_outside(options, span, notes, listener)

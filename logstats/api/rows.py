@@ -34,17 +34,14 @@ def read(
 ) -> Iterator[pl.DataFrame]:
     """Logs as rows of the request schema, a data frame per chunk, in the order of the lines.
 
-    The frames have `columns` (by default all of the schema; naming fewer is faster), then `source` and `line` (from 1).
+    The frames have `columns` (by default all of the schema; naming fewer is faster; also computed ones, such as `hour`
+    and `query:page`), then `source` and `line` (from 1).
     Lines that cannot be read are counted in `counts`. Raises UsageError and FormatError like `report`, and
     SourceError for a source that cannot be read when there is no listener to tell.
     """
     options = options_from(options, more)
-    unknown = [column for column in columns if column not in schema.COLUMNS]
-    if unknown:
-        raise UsageError(f"no column is called {unknown[0]!r}", f"the columns are {', '.join(schema.COLUMNS)}")
-
     held = counts if counts is not None else Counts()
-    work = RowsWork(tuple(columns))
+    work = RowsWork(tuple(column for column in columns if column != "source"))
     job_of(options, work.needs, work.work, rejects is not None)  # raises before the first row is asked for
     found = results_of(sources, options, work, held, listener or Strict(), interrupt, rejects)
     return (frame for frame in found if frame.height)
@@ -86,9 +83,11 @@ def search(
         refuse_for_archive(sources, options)
         from logstats.archive.archive import Archive
 
-        yield from find.in_archive(Archive.open(archive), wanted, filters, findings, shown=shown)
+        yield from find.in_archive(
+            Archive.open(archive), wanted, filters, findings, shown=shown, computed=options.columns()
+        )
         return
-    names = [sources] if isinstance(sources, str | Path) else list(sources)
+    names = options.sources(sources)
     columns = schema.COLUMNS if rows else ()
     if options.anonymize:
         raise UsageError("whole lines hold what is to be taken out", "logstats parse --anonymize gives rows without it")
@@ -96,7 +95,7 @@ def search(
     work = LineWork(searcher.look, searcher.reads)
     job = job_of(options, frozenset({"timestamp", *columns}), work, False, counts)
     parts = run_job(names, job, listener or Strict(), interrupt, None)
-    yield from find.in_logs(parts, searcher, findings, at_once=[*map(str, names)] in ([], ["-"]))
+    yield from find.in_logs(parts, searcher, findings, at_once=names in ([], ["-"]))
 
 
 def rows_passing(
@@ -118,5 +117,7 @@ def rows_passing(
 
     filters = options.filters()
     keep = filters.expression()
-    for frame in archived_rows.rows(archive, *filters.span(), sorted(needs | filters.needs)):
+    for frame in archived_rows.rows(
+        archive, *filters.span(), sorted(needs | filters.needs), computed=options.columns()
+    ):
         yield frame if keep is None else frame.filter(keep)

@@ -51,7 +51,7 @@ def watch(
 
     options, watching = options_from(options, more), watching or Watching()
     check_choices((), user_key, watching.sort, max_endpoints)
-    names = [str(name) for name in ([sources] if isinstance(sources, str | Path) else sources)]
+    names = options.sources(sources)
     wanted = ReportSpec((), user_key, exact_users, max_endpoints)
     start: Begin | None = None
     if watching.lines is not None:

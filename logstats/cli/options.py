@@ -164,6 +164,11 @@ READING: Final[Group] = (
     ),
     _reading(bool, "--allow-unknown", "Ignore variables of --log-format that no server has.", False),
     _reading(str | None, "--formats-dir DIR", "A folder of formats of your own (.toml)."),
+    _reading(
+        list[str] | None,
+        "--label NAME=FILE",
+        "What the column source says of a file, glob or folder, which is also read; repeatable.",
+    ),
     _reading(str, "--tz ZONE", "The zone of times without one, and where a day begins.", "UTC", values=_zones),
     _reading(str | None, "--app NAME", "app_name of lines that name none."),
     _reading(
@@ -403,6 +408,7 @@ def reading_options(shared_options: Mapping[str, Any]) -> Options:
     values |= {name: shared_options[name] or () for name in globs if name in shared_options}
     values["routes"] = shared_options["route"] or ()
     values["unit"] = shared_options["unit"] or ()
+    values["label"] = shared_options["label"] or ()
     values["secret"] = shared_options["secret"] or ()
     if "workers" in shared_options:
         if shared_options["workers"] and shared_options["cluster"]:

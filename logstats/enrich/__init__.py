@@ -1,7 +1,7 @@
 """Enrichment: columns computed from other columns.
 
-`privacy` removes from the rows what identifies a person, before anything else reads them. May use: schema. Begin with
-`privacy`.
+`privacy` removes from the rows what identifies a person, before anything else reads them; `computed` adds columns that
+are asked for and that no format has. May use: schema, cache. Begin with `computed`.
 """
 
-__all__ = ["privacy"]
+__all__ = ["computed", "privacy"]

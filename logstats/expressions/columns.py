@@ -18,6 +18,7 @@ class Kind(Enum):
     DURATION = "a duration"
     SIZE = "a size"
     TIME = "a time"
+    NUMBER = "a number"
 
 
 _KINDS: Final = {
@@ -26,22 +27,23 @@ _KINDS: Final = {
     "duration_ms": Kind.DURATION,
     "bytes": Kind.SIZE,
     "client_ip": Kind.ADDRESS,
+    "hour": Kind.NUMBER,
 }
 # Other names of columns.
 ALIASES: Final = {"duration": "duration_ms", "time": "timestamp", "app": "app_name", "ip": "client_ip"}
 # Texts that are compared without regard to case.
-ANY_CASE: Final = frozenset({"method", "level"})
+ANY_CASE: Final = frozenset({"method", "level", "weekday"})
 
 
 def names() -> tuple[str, ...]:
     """All columns, as an expression names them."""
-    return (*schema.COLUMNS, *ALIASES)
+    return (*schema.names(), *ALIASES)
 
 
 def column(name: str) -> str | None:
     """The column of this name, or None."""
     found = ALIASES.get(name, name)
-    return found if found in schema.COLUMNS else None
+    return found if schema.is_column(found) else None
 
 
 def kind(name: str) -> Kind:
@@ -52,4 +54,4 @@ def kind(name: str) -> Kind:
 def suggestion(name: str) -> str:
     """What to do about a name that no column has."""
     near = get_close_matches(name.lower(), names(), n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"the columns are {', '.join(schema.COLUMNS)}"
+    return f"did you mean {near[0]}?" if near else f"the columns are {', '.join(schema.names())}"

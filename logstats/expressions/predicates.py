@@ -144,7 +144,7 @@ def parse(text: str, times: Times | None = None, *, place: int = 0, end: int | N
 
 def begins_one(text: str) -> bool:
     """Whether a text is meant as an expression, not as the glob of a path or METHOD path."""
-    first = re.match(r"\s*\(*\s*(?:not\b\s*\(*\s*)?([^\W\d]\w*)\s*", text)
+    first = re.match(r"\s*\(*\s*(?:not\b\s*\(*\s*)?(query:[^\s<>=!~%(),]+|ip/[0-9/]+|[^\W\d]\w*)\s*", text)
     if first is None:
         return False
     rest = text[first.end() :]
@@ -326,6 +326,8 @@ class _Parser:
             if scanner.peek().lower() in _BYTES:
                 number *= _BYTES[scanner.next().lower()]
             return number
+        if what is Kind.NUMBER:
+            return scanner.number()
         text, quoted = scanner.string(what.value)
         if what is Kind.STATUS:
             return self._status(text)

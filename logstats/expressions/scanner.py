@@ -28,7 +28,10 @@ MILLISECONDS: Final = {
     "m": Fraction(60_000),
     "h": Fraction(3_600_000),
 }
-_TOKEN = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(?P<op>[<>=!~]+)|(?P<word>[^\W\d]\w*)|(?P<sign>[%(),])")
+_TOKEN = re.compile(
+    r"(?P<number>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(?P<op>[<>=!~]+)"
+    r"|(?P<word>query:[^\s<>=!~%(),]+|ip/[0-9]+(?:/[0-9]+)?|[^\W\d]\w*)|(?P<sign>[%(),])"
+)
 _BARE = re.compile(r"""[^\s()",']+""")
 _LONGEST: Final = 30  # digits of a number
 

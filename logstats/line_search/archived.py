@@ -12,6 +12,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import holding, rows
+from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.line_search.chunks import TIME
 from logstats.line_search.pattern import Pattern
@@ -24,7 +25,9 @@ _TEXTS: Final = (
 )
 
 
-def find(archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters: Filters) -> Iterator[pl.DataFrame]:
+def find(
+    archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters: Filters, computed: Columns
+) -> Iterator[pl.DataFrame]:
     """Frames of what is found: `time`, `raw` (of a rejected line its bytes, else null), the request schema, `source`
     and `line`. Rejected lines are looked through, too, if there are no filters but of time.
 
@@ -43,7 +46,7 @@ def find(archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters:
                 pl.lit(None, kinds[name]).alias(name) for name in COLUMNS if name not in frame.columns
             )
             if keep is not None:
-                whole = whole.filter(keep)
+                whole = computed.add(whole, filters.needs).filter(keep)
             yield whole.select(pl.col("timestamp").alias("time"), pl.lit(None, pl.Binary).alias("raw"), *COLUMNS)
     during = Filters(filters.since, filters.until)
     if during != filters:
@@ -60,12 +63,12 @@ def find(archive: Archive, snapshot: Snapshot, pattern: Pattern | None, filters:
             yield found.select(time, "raw", *nothing, "source", "line")
 
 
-def not_kept(snapshot: Snapshot, filters: Filters) -> dict[str, list[str]]:
+def not_kept(snapshot: Snapshot, filters: Filters, computed: Columns) -> dict[str, list[str]]:
     """The texts, and columns of filters, that were not kept, by the tier that dropped them: these find nothing."""
     dropped: dict[str, list[str]] = {}
     for file in snapshot.select(tables.LOGS, since=filters.since, until=filters.until):
         if file.columns is not None:
-            looked_at = dict.fromkeys((*_TEXTS, *sorted(filters.needs)))
+            looked_at = dict.fromkeys((*_TEXTS, *sorted(computed.reads(filters.needs))))
             dropped.setdefault(file.tier, [name for name in looked_at if name not in file.columns])
     return {tier: names for tier, names in dropped.items() if names}
 

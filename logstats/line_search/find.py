@@ -9,6 +9,7 @@ import polars as pl
 
 from logstats.archive.archive import Archive
 from logstats.archive.query import rows
+from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.line_search import archived
 from logstats.line_search.chunks import Found, Searcher, SourceLines
@@ -66,6 +67,7 @@ def in_archive(
     findings: Findings,
     *,
     shown: bool,
+    computed: Columns,
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Frames of `time`, `raw` (null but for a rejected line), the request schema, `source` and `line`."""
@@ -75,10 +77,10 @@ def in_archive(
     except rows.Gone as gone:
         findings.incomplete = True
         findings.notes.append(f"{gone.what}: what they held is not found")
-    for tier, names in archived.not_kept(snapshot, filters).items() if pattern else ():
+    for tier, names in archived.not_kept(snapshot, filters, computed).items() if pattern else ():
         findings.notes.append(f"the {tier} tier does not keep {', '.join(names)}: what they held is not found")
     with Ordered(("time", "source", "line")) as ordered:
-        for frame in archived.find(archive, snapshot, pattern, filters):
+        for frame in archived.find(archive, snapshot, pattern, filters, computed):
             findings.count += frame.height
             if shown:
                 ordered.add(frame)

@@ -127,16 +127,21 @@ class ChunkTask(Generic[Result]):
             untimed = rows.filter(pl.col("timestamp").is_null()).select("line", reason=pl.lit(UNTIMED))
             rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
         before, span = rows.height, self._span(rows)
+        columns, label = self.job.columns, self.job.columns.label(self.name)
         keep = self.job.filters.expression()
         if keep is not None and rows.height:  # without rows, there need not be columns
-            rows = rows.filter(keep)
+            whole = columns.add(rows, self.job.filters.needs, label)
+            kept = whole.filter(keep)
+            rows = kept if self.job.anonymizer is None else kept.select(rows.columns)
         if self.job.anonymizer is not None:
             rows = self.job.anonymizer.rows(rows)
+        if rows.height:
+            rows = columns.add(rows, self.job.computed, label)
         work, result = self.job.work, None
         if isinstance(work, LineWork):
             result = work.look(Lines(text, chunk.data, rows, self.name, chunk.first_line))
         elif rows.height:
-            result = work(rows, self.name, chunk.first_line)
+            result = work(rows, label, chunk.first_line)
         requests = int((rows["kind"] == "request").sum()) if "kind" in rows.columns else rows.height
         return Part(
             self.source,

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 import polars as pl
 
+from logstats.enrich.computed import Columns
 from logstats.enrich.privacy import Anonymizer
 from logstats.filters import Filters
 from logstats.formats.fields.columns import ReadOptions
@@ -63,7 +64,8 @@ class Job(Generic[Result]):
 
     `work(rows, source, first_line)` runs in a worker thread; it is not called for a chunk without rows. Without a
     `format`, that of each source is detected. If `timed`, a line without a usable time is rejected. With an
-    `anonymizer`, work sees the rows as that leaves them, and nothing is kept of the text of a rejected line.
+    `anonymizer`, work sees the rows as that leaves them, and nothing is kept of the text of a rejected line. `computed`
+    are the names of further columns that work reads, and `columns` computes these, of what the anonymizer has left.
     """
 
     reading: ReadOptions
@@ -77,3 +79,5 @@ class Job(Generic[Result]):
     workers: int = WORKERS
     counts: Counts = field(default_factory=Counts)
     anonymizer: Anonymizer | None = None
+    columns: Columns = field(default_factory=Columns)
+    computed: frozenset[str] = frozenset()

@@ -76,8 +76,8 @@ def rules(limit: str, by: tuple[str, ...], algorithm: str, burst: int | None, ti
     if burst is not None and algorithm != TOKEN_BUCKET:
         raise UsageError(f"--burst is about a token-bucket, not a {algorithm}", "leave it out")
     for column in by:
-        if column not in schema.COLUMNS or column in ("kind", "timestamp"):
-            known = [name for name in schema.COLUMNS if name not in ("kind", "timestamp")]
+        if not schema.is_column(column) or column in ("kind", "timestamp"):
+            known = [name for name in schema.names() if name not in ("kind", "timestamp")]
             why = "time is what a limit is about" if column == "timestamp" else "no column is called so"
             raise UsageError(f"cannot limit by {column!r}: {why}", f"choose among {', '.join(known)}")
     made = Rules(_limit(limit, burst), tuple(dict.fromkeys(by)), algorithm, tuple(_tier(text, times) for text in tiers))

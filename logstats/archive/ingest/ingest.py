@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -38,6 +38,7 @@ from logstats.archive.log import tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, Counts, End, Source
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
+from logstats.enrich.computed import Columns
 from logstats.enrich.privacy import Anonymizer
 from logstats.errors import FormatError, SourceError, UnknownFormatError
 from logstats.filters import Filters
@@ -81,6 +82,7 @@ class IngestOptions:
     duplicates: bool = False
     final: bool = False
     anonymizer: Anonymizer | None = None
+    columns: Columns = field(default_factory=Columns)  # says what the column `source` is
     commit_rows: int = COMMIT_ROWS
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -428,6 +430,7 @@ def _job(options: IngestOptions, work: Callable[[pl.DataFrame, str, int], Result
         chunk=CHUNK,
         workers=_WORKERS,
         anonymizer=options.anonymizer,
+        columns=options.columns,
     )
 
 

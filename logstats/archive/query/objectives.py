@@ -19,6 +19,7 @@ from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query.report import counts_of
 from logstats.archive.query.rows import Gone, read, unreadable
 from logstats.archive.query.rows import rows as read_rows
+from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.pipeline import Counts, Interrupt
 from logstats.sketches import loghist
@@ -44,6 +45,7 @@ def collect(
     filters: Filters,
     window: int,
     *,
+    computed: Columns | None = None,
     interrupt: Interrupt | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Indicators, Counts, list[str]]:
@@ -76,7 +78,15 @@ def collect(
         columns = needs(list(rest.values())) | filters.needs | {"kind", "timestamp"}
         try:
             end = filters.until or until
-            frames = read_rows(archive, since, end, sorted(columns), snapshot=snapshot, within=filters.span())
+            frames = read_rows(
+                archive,
+                since,
+                end,
+                sorted(columns),
+                snapshot=snapshot,
+                within=filters.span(),
+                computed=computed,
+            )
         except Gone:
             if not whole or not all(i.one_sided and i.columns == {"duration_ms"} for i in rest.values()):
                 raise

@@ -21,6 +21,7 @@ from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query.rows import Span, batches, read, unreadable
 from logstats.archive.query.rows import rows as read_rows
+from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.formats.text import Text
 from logstats.pipeline import SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
@@ -81,6 +82,7 @@ def collect(
     filters: Filters,
     *,
     rows: bool = False,
+    computed: Columns | None = None,
     interrupt: Interrupt | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Statistics, Counts, str]:
@@ -92,7 +94,15 @@ def collect(
     columns = needs(wanted) | filters.needs | {"kind", "level", "timestamp"}
     left_out: list[int] = []  # numbers of rows that `--where` leaves out unread
     frames = [
-        read_rows(archive, *span, sorted(columns), snapshot=snapshot, within=filters.span(), left_out=left_out.append)
+        read_rows(
+            archive,
+            *span,
+            sorted(columns),
+            snapshot=snapshot,
+            within=filters.span(),
+            left_out=left_out.append,
+            computed=computed,
+        )
         for span in where.rows
     ]
     statistics = Statistics(replace(wanted, max_endpoints=HELD * wanted.max_endpoints))

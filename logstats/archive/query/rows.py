@@ -16,6 +16,7 @@ from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import ArchiveError, DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query.ranges import check as check_ranges
+from logstats.enrich.computed import Columns
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -38,9 +39,11 @@ def rows(
     snapshot: Snapshot | None = None,
     within: Span = (None, None),
     left_out: Callable[[int], None] = lambda _: None,
+    computed: Columns | None = None,
 ) -> Iterator[pl.DataFrame]:
     """The rows of since ≤ timestamp < until, hour by hour (of the warm and cold tiers day by day, sorted as the policy
-    says), as frames of at most `BATCH` rows with `columns`: those of the request schema, `source`, `line`.
+    says), as frames of at most `BATCH` rows with `columns`: those of the request schema, `source`, `line`, and what
+    `computed` makes of them.
 
     A file whose rows all lie outside of the span `within` is not opened, and `left_out` gets the number of its rows.
     Raises Gone, before the first frame, if rows that are asked for were deleted or a column was not kept; ArchiveError
@@ -50,7 +53,10 @@ def rows(
     snapshot = snapshot or opened.snapshot()
     first = max((time for time in (since, within[0]) if time), default=None)
     end = min((time for time in (until, within[1]) if time), default=None)
-    check(opened, snapshot, first, end, columns)
+    computed = computed or Columns()
+    kept = tables.columns(tables.LOGS)
+    stored = sorted({n for n in columns if n in kept} | computed.reads(n for n in columns if n not in kept))
+    check(opened, snapshot, first, end, stored)
     files = []
     for file in snapshot.select(tables.LOGS, since=since, until=until):
         outside = (first is not None and file.last < first) or (end is not None and file.first >= end)
@@ -58,7 +64,8 @@ def rows(
             left_out(file.rows)
         else:
             files.append(file)
-    return _frames(opened, files, since, until, list(columns))
+    frames = _frames(opened, files, since, until, stored)
+    return (computed.add(frame, columns).select(columns) for frame in frames)
 
 
 def _inside(file: DataFile, since: datetime | None, until: datetime | None) -> bool:
