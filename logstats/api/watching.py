@@ -18,8 +18,11 @@ from logstats.summaries.statistics import needs
 
 if TYPE_CHECKING:
     from logstats.inputs import Begin
+    from logstats.live.alerts.alerts import Alerts
+    from logstats.live.alerts.rule import Measure
     from logstats.live.session import Session
     from logstats.live.watching import Watching
+    from logstats.objectives.policy import Policy
 
 
 def watch(
@@ -30,6 +33,8 @@ def watch(
     user_key: str = "auto",
     exact_users: bool = False,
     max_endpoints: int = 10_000,
+    alerts: Sequence[str] = (),
+    policy: str | Path | Policy | None = None,
     listener: Listener | None = None,
     say: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
@@ -40,9 +45,12 @@ def watch(
 
     `sources` are files, globs and folders, which are followed over rotation, `syslog://HOST:PORT`, or `-`. `watching`
     says what is asked of the session, further keyword arguments are the fields of `Options`. `say` is told what
-    happens to sources.
+    happens to sources. `alerts` are conditions such as 'p99 > 500ms for 2m', `policy` the objectives whose burn rates
+    are alerts, too: a TOML file, or what `objectives.policy.parse` makes of one. The session's `alerts` say how things
+    stand with them, and its `changes` what fired and was resolved.
 
-    Raises what `report` raises, and SourceError for a port that cannot be had.
+    Raises what `report` raises, ExpressionError and ObjectiveError for alerts that cannot be read, and SourceError for
+    a port that cannot be had.
     """
     from logstats.inputs import Following, follow
     from logstats.live import begin
@@ -62,5 +70,28 @@ def watch(
         modified = [one.modified for one in (discover(files)[0] if files else ()) if one.modified is not None]
         start = begin.LastWindow(watching.window, looked, max(modified, default=None))
     how = Following(begin=start, partial_timeout=watching.partial_timeout, allow=watching.allow, say=say, clock=clock)
-    job = job_of(options, needs(wanted) | COLUMNS, work(wanted), keep_rejected=True)
-    return Session(follow(names, how), job, wanted, watching, listener or Silence(), clock=clock, wall=wall)
+    watched = alerts_of(alerts, policy, options, user_key)
+    job = job_of(options, needs(wanted) | COLUMNS | watched.needs, work(wanted), keep_rejected=True)
+    for note in watched.notes:
+        say(note)
+    told = listener or Silence()
+    return Session(follow(names, how), job, wanted, watching, told, alerts=watched, clock=clock, wall=wall)
+
+
+def alerts_of(
+    conditions: Sequence[str], policy: str | Path | Policy | None, options: Options, user_key: str = "auto"
+) -> Alerts:
+    """Alerts of conditions, and of the burn rates of a policy. Raises ExpressionError and ObjectiveError."""
+    from logstats.live.alerts.alerts import Alerts
+
+    measures: list[Measure] = []
+    if conditions:
+        from logstats.live.alerts.conditions import Conditions, parse
+
+        measures.append(Conditions([parse(text, options.times()) for text in conditions], user_key))
+    if policy is not None:
+        from logstats.live.alerts.burn import Burn
+        from logstats.objectives.policy import Policy, load
+
+        measures.append(Burn(policy if isinstance(policy, Policy) else load(policy, options.times())))
+    return Alerts(*measures)

@@ -1,9 +1,9 @@
 """Logs as they are written: `logstats watch`.
 
-`stream` reads sources that go on; `log_clock` tells which lines are on time, `windows` holds figures minute by minute,
-`session` joins them, and makes a `snapshot` of them, which `screen` shows as `view` and `keyboard` say. `begin` finds
-where to begin in a log.
+`stream` reads sources that go on; `log_clock` tells which lines are on time, `clocks` which minutes are closed;
+`windows` holds figures minute by minute, `alerts` holds rules against them; `session` joins them, and makes a
+`snapshot` of them, which `screen` shows as `view` and `keyboard` say. `begin` finds where to begin in a log.
 May use: pipeline, inputs, summaries, reports, objectives. Begin with `session`.
 """
 
-__all__ = ["begin", "keyboard", "screen", "session", "view", "watching"]
+__all__ = ["alerts", "begin", "clocks", "keyboard", "screen", "session", "view", "watching"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
@@ -20,6 +21,8 @@ from logstats.reports.units import count, counted, duration, share
 SMALLEST: Final = (40, 10)  # columns and lines, below which there is no room
 WIDE: Final = 150  # columns from which on three rankings stand side by side
 _STYLES: Final = {"1xx": "dim", "2xx": "green", "3xx": "cyan", "4xx": "yellow", "5xx": "bold red"}
+_ALERTS: Final = 3  # lines of the screen
+_SHOWN: Final = timedelta(minutes=5)  # how long what was resolved is shown
 _LABEL: Final = 13
 _FIGURE: Final = 8
 
@@ -89,11 +92,28 @@ class Screen:
             shown = (peak(int(most)) if peak else duration(most)) if most else "none"
             line = _labelled(label, self._sparkline(values))
             yield line.append(f"  at most {shown} a minute" if peak else f"  at most {shown}", "dim")
-        for alert in snapshot.alerts:
-            firing = alert["state"] == "firing"
-            yield Text(f" {alert['state'].upper()} ", "bold white on red" if firing else "black on green").append(
-                f" {printable(alert['condition'])}: {printable(alert['words'])}"
+        yield from self._alerts(snapshot, width)
+
+    def _alerts(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
+        """What fires, then what was resolved a moment ago; the first of many."""
+        clock = Clock(self.zone)
+        firing = [state for state in snapshot.alerts if state.state == "firing"]
+        resolved = [
+            state
+            for state in snapshot.alerts
+            if state.state != "firing" and state.resolved and snapshot.time and snapshot.time - state.resolved < _SHOWN
+        ]
+        for state in (*firing, *resolved)[:_ALERTS]:
+            fires = state.state == "firing"
+            since = state.since if fires else state.resolved
+            at = f" {'since' if fires else 'at'} {clock.local(since):%H:%M}" if since else ""
+            line = Text(" FIRING " if fires else " RESOLVED ", "bold white on red" if fires else "black on green")
+            yield line.append(
+                _fit(f"{at} {printable(state.rule.text)}: {printable(state.words)}", width - len(line)), ""
             )
+        more = len(firing) + len(resolved) - _ALERTS
+        if more > 0:
+            yield Text(f" and {counted(more, 'more alert')}", "bold")
 
     def _foot(self, snapshot: Snapshot, view: View, width: int) -> Iterator[Text]:
         counted_lines = [f"{counted(snapshot.lines, 'line')}", f"{count(snapshot.rejected)} rejected"]

@@ -18,10 +18,13 @@ import polars as pl
 
 from logstats import schema
 from logstats.inputs import Endless
+from logstats.live.alerts.alerts import Alerts, Change
+from logstats.live.alerts.line_minutes import line_minutes
+from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.snapshot import PERCENTILES, RATES, Rejected, Snapshot
 from logstats.live.stream import Stream
 from logstats.live.watching import Watching
-from logstats.live.windows import MINUTE, Windows
+from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
 from logstats.reports.build import build, overall, ranked
 from logstats.reports.model import Latency, Report, SourceInfo
@@ -32,6 +35,7 @@ from logstats.summaries.traffic import EPOCH, Traffic
 from logstats.summaries.users import Users
 
 HOUR: Final = 60  # minutes that are held, for the history
+CHANGES: Final = 10_000  # of alerts, that wait to be taken
 RECENT: Final = 2_000  # requests that are kept whole
 RECENT_COLUMNS: Final = ("timestamp", "method", "endpoint", "path", "status", "duration_ms", "user")
 COLUMNS: Final = frozenset({*RECENT_COLUMNS[:-1], "kind", "level"})  # that it reads of each row
@@ -57,9 +61,11 @@ class Session:
         watching: Watching,
         listener: Listener,
         *,
+        alerts: Alerts | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self.alerts = alerts or Alerts()
         self.watching, self.sort = watching, watching.sort
         self.counts: Counts = job.counts
         self.newest_rejected: Rejected | None = None
@@ -68,10 +74,12 @@ class Session:
         self._stream = Stream(sources, job, listener)
         self._all = Statistics(spec)
         keep = max(watching.minutes, HOUR) + 1
-        self._windows = Windows(spec, watching.lateness, keep)
+        self._clocks = Clocks(watching.lateness)
+        self._windows = Windows(spec, self._clocks, keep)
         self._recent: deque[pl.DataFrame] = deque()
         self._recent_rows = 0
         self._notes: deque[str] = deque(maxlen=50)
+        self._changes: deque[Change] = deque(maxlen=CHANGES)  # of alerts, since they were taken
         self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
         self._last: tuple[float, int, int] | None = None  # the snapshot before: when, lines and requests by then
         self._kept_from = -1  # the first minute that is told apart
@@ -95,10 +103,20 @@ class Session:
         now, wall = self._clock(), round(self._wall() * 1_000_000)
         for source, part in self._stream.look(now):
             self._take(source, part, now, wall)
-        while self._windows.said:
-            self.note(self._windows.said.popleft())
+        while self._clocks.said:
+            self.note(self._clocks.said.popleft())
         self._forget(now)
-        return self._stream.behind
+        behind = self._stream.behind
+        if self.alerts:
+            over = self.ended and not behind
+            self._changes += self.alerts.finish(self._clocks) if over else self.alerts.look(self._clocks, now, wall)
+        return behind
+
+    def changes(self) -> list[Change]:
+        """The changes of alerts since they were taken last; of very many, the newest."""
+        taken = list(self._changes)
+        self._changes.clear()
+        return taken
 
     def _take(self, source: str, part: Part[Parsed], now: float, wall: int) -> None:
         if self._anonymous and part.rejected:
@@ -108,6 +126,8 @@ class Session:
             text = raw[: 4 * _TEXT].decode("utf-8", "backslashreplace")[:_TEXT]
             self.newest_rejected = Rejected(source, line, reason, text)
         if part.result is None:
+            if self.alerts:
+                self._watch(part, pl.DataFrame())
             return
         summaries, rows = part.result
         self._all.add(summaries)
@@ -115,7 +135,9 @@ class Session:
             assert isinstance(first, datetime)
             minute = (first - EPOCH) // timedelta(minutes=1)
             self._first = minute if self._first is None else min(self._first, minute)
-        self._windows.add(rows, source, wall, now)
+        on_time = self._windows.add(rows, source, wall, now)
+        if self.alerts:
+            self._watch(part, on_time)
         user = pl.coalesce("user_id", "client_ip") if self._spec.user_key == "auto" else self._user()
         requests = rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows
         if requests.height:
@@ -124,6 +146,15 @@ class Session:
             self._recent_rows += some.height
         while self._recent and self._recent_rows - self._recent[0].height >= RECENT:
             self._recent_rows -= self._recent.popleft().height
+
+    def _watch(self, part: Part[Parsed], on_time: pl.DataFrame) -> None:
+        """Count what alerts look at."""
+        self.alerts.add(on_time)
+        newest, before = self._clocks.newest(), part.end.lines - part.chunk_lines + 1
+        rejected = [line - before for line, _, _ in part.rejected_lines]
+        unplaced = sum(part.reasons.values()) - len(rejected)
+        minute = None if newest is None else newest // MINUTE
+        self.alerts.read(line_minutes(on_time, part.chunk_lines, rejected, unplaced, minute))
 
     def _user(self) -> pl.Expr:
         from logstats.summaries.users import user
@@ -138,7 +169,7 @@ class Session:
         """Where things stand."""
         now, wall = self._clock(), self._wall()
         counts, windows = self.counts, self._windows
-        latest, newest = windows.latest(now), windows.newest()
+        latest, newest = windows.latest(now), self._clocks.newest()
         current = (latest or 0) // MINUTE
         held = windows.over(current - self.watching.minutes + 1, current + 1, now)
         made = build(held, Counts(), percentiles=PERCENTILES, sort=self.sort, top=self.watching.top)
@@ -187,6 +218,7 @@ class Session:
             sources=[SourceInfo(s.name, s.format, s.lines, s.bytes) for s in counts.sources],
             notes=list(self._notes),
             ended=self.ended,
+            alerts=self.alerts.states(),
         )
 
     def _figures(self, minute: int) -> tuple[int, int, float | None]:
@@ -237,7 +269,11 @@ class Session:
         windows, lateness = self._windows, f"{self.watching.lateness:g} s"
         late = f"{windows.late:,} lines came more than {lateness} late, and were in no window; they are in this report"
         ahead = f"{windows.ahead:,} lines have a time in the future, and were in no window; they are in this report"
-        return [*([late] if windows.late else []), *([ahead] if windows.ahead else [])]
+        missed = (
+            f"{self.alerts.missed:,} requests came after alerts had judged their minute: these saw less than there was"
+        )
+        said = ((windows.late, late), (windows.ahead, ahead), (self.alerts.missed, missed))
+        return [text for number, text in said if number]
 
 
 def _latency(held: Statistics) -> Latency | None:

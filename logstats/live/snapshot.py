@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from logstats.live.alerts.alerts import State
 from logstats.reports.model import EndpointRow, Latency, SourceInfo, iso
 
 PERCENTILES: Final = ("50", "95", "99")
@@ -66,7 +67,7 @@ class Snapshot:
     sources: Sequence[SourceInfo]
     notes: Sequence[str]
     ended: bool = False
-    alerts: Sequence[dict[str, Any]] = field(default_factory=list)
+    alerts: Sequence[State] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: one object."""
@@ -109,7 +110,7 @@ class Snapshot:
             }
             if rejected
             else None,
-            "alerts": list(self.alerts),
+            "alerts": [state.to_dict() for state in self.alerts],
         }
 
     def to_json(self) -> str:

@@ -1,13 +1,11 @@
 """Figures by the minute, by the clocks of the logs: any stretch of the last minutes is a merge of theirs.
 
 A minute is held as a whole report is (`summaries.statistics`), so whatever a report says can be said of a minute, and
-of a window. A minute is closed when every source that is not silent has come `lateness` past its end: alerts look at
-closed minutes alone. Minutes are dropped when the window has moved on, so memory does not grow.
+of a window. Minutes are dropped when the window has moved on, so memory does not grow.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,12 +13,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from logstats.live.log_clock import SECOND, LogClock
+from logstats.live.clocks import MINUTE, Clocks
+from logstats.live.log_clock import SECOND
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, summarise
 
-MINUTE: Final = 60 * SECOND
-SILENT: Final = 60.0  # seconds after which a source that says nothing is not waited for
 _RATES: Final = 15 * 60 + 60  # seconds whose requests are counted one by one
 _CACHED: Final = 4
 _NEVER: Final = -(2**62)
@@ -28,44 +25,43 @@ _NEVER: Final = -(2**62)
 
 @dataclass(slots=True)
 class Windows:
-    """The last `keep` minutes, with what `spec` asks for. `lateness` is in seconds.
+    """The last `keep` minutes, with what `spec` asks for.
 
     `late`, `ahead` and `untimed` are the rows that are in no minute: those that came too late, those with a time in the
-    future, and those without one. `said` are sentences about clocks, to be taken from there.
+    future, and those without one.
     """
 
     spec: ReportSpec
-    lateness: float
+    clocks: Clocks
     keep: int
     late: int = 0
     ahead: int = 0
     untimed: int = 0
-    said: deque[str] = field(default_factory=lambda: deque(maxlen=100))
-    _clocks: dict[str, LogClock] = field(default_factory=dict)
     _minutes: dict[int, Statistics] = field(default_factory=dict)
     _versions: dict[int, int] = field(default_factory=dict)  # how often a minute has changed
     _seconds: dict[int, int] = field(default_factory=dict)  # requests of each
     _merged: dict[tuple[int, int], Statistics] = field(default_factory=dict)  # of closed minutes
 
-    def add(self, rows: pl.DataFrame, source: str, wall: int, now: float) -> None:
-        """Rows of the next lines of a source, at a time of this machine: in µs since 1970, and of its other clock."""
+    def add(self, rows: pl.DataFrame, source: str, wall: int, now: float) -> pl.DataFrame:
+        """Rows of the next lines of a source, at a time of this machine: in µs since 1970, and by its monotonic clock.
+
+        Returns those that are on time, by the clock of their source, in the order of their lines.
+        """
         if rows["timestamp"].null_count():
             timed = rows.filter(pl.col("timestamp").is_not_null())
             self.untimed += rows.height - timed.height
             rows = timed
         if not rows.height:
-            return
+            return rows
         if not rows["line"].is_sorted():
             rows = rows.sort("line")
-        clock = self._clocks.setdefault(source, LogClock(round(self.lateness * SECOND)))
         times = rows["timestamp"].to_physical().to_numpy()
         latest = self.latest(now)
         gone = _NEVER if latest is None else latest // MINUTE - self.keep + 1
-        judged = clock.judge(times, wall, now)
+        judged = self.clocks.judge(times, source, wall, now)
         self.late += judged.late
         self.ahead += judged.ahead
-        if abs(judged.moved) > max(clock.lateness, 5 * SECOND):
-            self.said.append(_moved(source, judged.moved))
+        on_time = rows if judged.on_time.all() else rows.filter(pl.Series(judged.on_time))
         latest = self.latest(now)
         assert latest is not None
         first = latest // MINUTE - self.keep + 1
@@ -85,6 +81,7 @@ class Windows:
                 if since <= minute < until:  # a source that is behind the others
                     del self._merged[since, until]
         self._drop(first, latest)
+        return on_time
 
     def _count_seconds(self, rows: pl.DataFrame, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         if "kind" in rows.columns:
@@ -102,22 +99,7 @@ class Windows:
 
     def latest(self, now: float) -> int | None:
         """What the clocks show, in µs since 1970: the one that is furthest. None before the first line."""
-        shown = [at for clock in self._clocks.values() if (at := clock.at(now)) is not None]
-        return max(shown, default=None)
-
-    def newest(self) -> int | None:
-        """The newest time that was logged, in µs since 1970."""
-        return max((clock.newest for clock in self._clocks.values() if clock.newest is not None), default=None)
-
-    def closed(self, now: float) -> int | None:
-        """The first minute that is not closed."""
-        clocks = [clock for clock in self._clocks.values() if clock.newest is not None]
-        talking = [clock for clock in clocks if now - clock.arrived < SILENT]
-        shown = [at for clock in talking if (at := clock.at(now)) is not None]
-        if not shown:
-            latest = self.latest(now)
-            return None if latest is None else (latest - round(self.lateness * SECOND)) // MINUTE
-        return (min(shown) - round(self.lateness * SECOND)) // MINUTE
+        return self.clocks.latest(now)
 
     def minute(self, minute: int) -> Statistics | None:
         """A minute; None if nothing is held of it."""
@@ -131,7 +113,7 @@ class Windows:
 
     def over(self, since: int, until: int, now: float) -> Statistics:
         """The minutes `since` ≤ minute < `until` together."""
-        closed = min(until, max(since, self.closed(now) or since))
+        closed = min(until, max(since, self.clocks.closed(now) or since))
         merged = Statistics(self.spec)
         if closed - since > 1:
             key = (since, closed)
@@ -171,10 +153,3 @@ def _by_minute(
         return
     for minute in found.tolist():
         yield minute, rows.filter(pl.Series(minutes == minute))
-
-
-def _moved(source: str, by: int) -> str:
-    seconds = abs(by) / SECOND
-    amount = f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min" if seconds < 7200 else ""
-    amount = amount or f"{seconds / 3600:,.1f} h"
-    return f"{source}: its times went {'forward' if by > 0 else 'back'} by {amount}, and are followed"

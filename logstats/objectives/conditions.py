@@ -88,7 +88,10 @@ def parse_condition(text: str, times: Times | None = None) -> Condition:
     hold = None
     if scanner.peek() == "for":
         scanner.next()
-        hold = int(scanner.number() * scanner.unit(_HOLD, "a time such as 5m"))
+        length = scanner.number() * scanner.unit(_HOLD, "a time such as 5m")
+        if length.denominator != 1:
+            raise scanner.error("this is no whole number of seconds", "for 30s, for 5m")
+        hold = int(length)
     scanner.end()
     if metric == "rejected" and selector:
         raise scanner.error(

@@ -303,14 +303,22 @@ def _burn(measured: _Measured, minutes: int, may_fail: Fraction, left: Fraction,
     return Burn(minutes, judged, sums["bad"], None if rate is None else float(rate), covered >= minutes, runs_out)
 
 
+def limits(window: int) -> list[tuple[str, int, int, Fraction]]:
+    """Severity, long and short window in minutes, and the burn rate above which it is an alert, for a policy's window.
+
+    The workbook's parameters are for 30 days. For other windows the part of the budget stays and the burn rate
+    follows, but is at least 1: what burns slower never spends the budget. Windows must fit into the policy's.
+    """
+    return [
+        (severity, long, short, max(Fraction(1), part * window / long))
+        for severity, long, short, part in ALERTS
+        if long <= window
+    ]
+
+
 def _alerts(measured: _Measured, may_fail: Fraction, window: int) -> list[Alert]:
-    """The workbook's parameters are for 30 days. For other windows the part of the budget stays and the burn rate
-    follows, but is at least 1: what burns slower never spends the budget. Windows must fit into the policy's."""
     alerts = []
-    for severity, long, short, part in ALERTS:
-        if long > window:
-            continue
-        threshold = max(Fraction(1), part * window / long)
+    for severity, long, short, threshold in limits(window):
         rates = [_rate(measured.over(minutes), may_fail) for minutes in (long, short)]
         firing = None if None in rates else all(rate is not None and rate > threshold for rate in rates)
         alerts.append(Alert(severity, long, short, float(threshold), firing))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from fractions import Fraction
 
 from logstats.objectives.conditions import DURATIONS, PERCENTILE, Condition
@@ -31,6 +32,15 @@ class Figures:
     latency: Latency | None = None
     users: int | None = 0
     standard_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What figures are of: so many lines, of which some were rejected, over so many µs (None: no line has a time)."""
+
+    lines: int
+    rejected: int
+    micros: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,15 @@ def judge(condition: Condition, report: Report, selected: Mapping[str, Figures])
     else:
         users = report.unique_users
         figures = Figures(report.requests, report.errors, report.latency, users.total, users.standard_error)
-    found = _value(condition, report, figures)
+    micros = None
+    if report.first is not None and report.last is not None:
+        micros = (report.last - report.first) // timedelta(microseconds=1)
+    return verdict(condition, figures, Stretch(report.lines, report.rejected, micros))
+
+
+def verdict(condition: Condition, figures: Figures, stretch: Stretch) -> Threshold:
+    """Whether a condition holds (`failed`) of some figures; None if there is nothing to measure."""
+    found = _value(condition, stretch, figures)
     unit = "ms" if condition.metric in DURATIONS else "ratio" if condition.ratio else ""
     if isinstance(found, str):
         words = f"nothing to measure: {found}"
@@ -97,26 +115,24 @@ def judge(condition: Condition, report: Report, selected: Mapping[str, Figures])
     )
 
 
-def _value(condition: Condition, report: Report, figures: Figures) -> _Value | str:
+def _value(condition: Condition, stretch: Stretch, figures: Figures) -> _Value | str:
     """The value, or the reason why there is none."""
     if condition.metric in DURATIONS:
         return _latency(condition, figures)
     if condition.metric == "rejected":
         if not condition.ratio:
-            return _exactly(report.rejected)
-        return _exactly(Fraction(report.rejected, report.lines)) if report.lines else "there are no lines"
+            return _exactly(stretch.rejected)
+        return _exactly(Fraction(stretch.rejected, stretch.lines)) if stretch.lines else "there are no lines"
     if condition.metric == "requests":
         return _exactly(figures.requests)
     if condition.metric == "users":
         return _exactly(figures.users or 0)
     if condition.metric == "rps":
-        if report.first is None or report.last is None:
+        if stretch.micros is None:
             return "no line has a time"
-        span = report.last - report.first
-        micros = (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
-        if micros < 1_000_000:
+        if stretch.micros < 1_000_000:
             return "a rate needs at least a second between the first and the last line"
-        return _exactly(Fraction(figures.requests * 1_000_000, micros))
+        return _exactly(Fraction(figures.requests * 1_000_000, stretch.micros))
     if not figures.requests:
         return _none(condition)
     errors = Fraction(figures.errors, figures.requests)
