@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
@@ -22,7 +23,7 @@ class Filters:
 
     `since` ≤ timestamp < `until`; a row without a time is outside of any range. Statuses are `404` or `5xx`,
     methods are compared without regard to case, `path` and `host` are globs (`*` also matches `/`). All of `where` must
-    hold: expressions as they were written, and as they were parsed.
+    hold: expressions as they were written, and as they were parsed. `bots` is `exclude`, `only`, or None.
     """
 
     since: datetime | None = None
@@ -36,15 +37,18 @@ class Filters:
     exclude_path: tuple[str, ...] = ()
     exclude_host: tuple[str, ...] = ()
     where: tuple[tuple[str, Predicate], ...] = ()
+    bots: str | None = None
 
     @property
     def needs(self) -> frozenset[str]:
-        """The schema columns that the filters read."""
+        """The columns that the filters read, computed ones too."""
         columns = {"timestamp"} if self.since or self.until else set()
         columns |= {name for _, predicate in self.where for name in predicates.needs(predicate)}
         for name in ("status", "method", "path", "host"):
             if getattr(self, name) or getattr(self, f"exclude_{name}"):
                 columns.add(name)
+        if self.bots:
+            columns.add("bot")
         return frozenset(columns)
 
     def expression(self) -> pl.Expr | None:
@@ -61,6 +65,8 @@ class Filters:
             if unwanted:
                 tests.append(~test(name, unwanted).fill_null(value=False))
         tests += [expression(predicate) for _, predicate in self.where]
+        if self.bots:
+            tests.append(pl.col("bot").is_not_null() if self.bots == "only" else pl.col("bot").is_null())
         return pl.all_horizontal(*tests).fill_null(value=False) if tests else None
 
     def span(self) -> tuple[datetime | None, datetime | None]:
@@ -79,9 +85,17 @@ class Filters:
                 texts = [text for text, _ in self.where]
                 words["where"] = texts[0] if len(texts) == 1 else " and ".join(f"({text})" for text in texts)
             elif value:
-                shown = value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else ",".join(value)
-                words[field.name.replace("_", "-")] = shown
+                words[field.name.replace("_", "-")] = _shown(value)
         return words
+
+
+BOTS: Final = ("exclude", "only")
+
+
+def _shown(value: datetime | tuple[str, ...] | str) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return value if isinstance(value, str) else ",".join(value)
 
 
 def _status(name: str, wanted: Sequence[str]) -> pl.Expr:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,7 +18,7 @@ from logstats.enrich.computed import Columns, covers
 from logstats.errors import UsageError
 from logstats.expressions import predicates
 from logstats.expressions.times import parse_time
-from logstats.filters import Filters
+from logstats.filters import BOTS, Filters
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.model import UNITS
@@ -39,6 +39,7 @@ class Options:
     for the column `source` (`web1=FILE`). `tz` is the zone of times without one, and of days.
     `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
     `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
+    `bots` leaves out requests whose user agent is that of a bot (`exclude`), or all others (`only`).
     `anonymize` (`ip`, `prefix-preserving`, `hash`) takes out what identifies a person, with the key in a file
     (`anonymize_key`) and further names of parameters whose values are masked (`secret`): see `enrich.privacy`.
     `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
@@ -64,6 +65,7 @@ class Options:
     exclude_path: Sequence[str] = ()
     exclude_host: Sequence[str] = ()
     where: str | Sequence[str] = ()
+    bots: str | None = None
     trust_forwarded: bool = False
     anonymize: str | None = None
     anonymize_key: str | Path | None = None
@@ -81,15 +83,18 @@ class Options:
     def filters(self) -> Filters:
         """The filters, checked. Raises UsageError."""
         now = self.now or datetime.now(UTC)
-        known = {
-            name: tuple(getattr(self, name))
-            for name in Filters.__dataclass_fields__
-            if name not in ("since", "until", "where")
+        if self.bots not in (None, *BOTS):
+            raise UsageError(f"--bots {self.bots!r} is not known", f"choose among {', '.join(BOTS)}")
+        apart = ("since", "until", "where", "bots")
+        known: dict[str, Any] = {
+            name: tuple(getattr(self, name)) for name in Filters.__dataclass_fields__ if name not in apart
         }
         times = self.times(now)
         texts = [self.where] if isinstance(self.where, str) else self.where
         where = tuple((text, predicates.parse(text, times)) for text in texts)
-        filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known, where=where)
+        filters = Filters(
+            self._moment(self.since, now), self._moment(self.until, now), **known, where=where, bots=self.bots
+        )
         filters.expression()
         if filters.since and filters.until and filters.since >= filters.until:
             raise UsageError("--since is not before --until", "nothing can be in between")

@@ -208,6 +208,12 @@ FILTERS: Final[Group] = (
     _filter("--exclude-path GLOB", "Not these paths."),
     _filter("--exclude-host GLOB", "Not these hosts."),
     _filter(
+        "--bots exclude|only",
+        "Without requests of bots, or those alone, as the user agent says (extra `agents`).",
+        kind=str,
+        values=("exclude", "only"),
+    ),
+    _filter(
         "--where EXPRESSION",
         "Only what this holds of: 'status >= 500 and client_ip in 10.0.0.0/8', 'duration > 2s'; repeatable.",
     ),

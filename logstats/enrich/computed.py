@@ -7,6 +7,7 @@ families of names in `schema.FAMILIES`.
 | `hour` | the hour of the day, 0 to 23, on the clock of `--tz` |
 | `weekday` | `Mon` to `Sun` on that clock |
 | `query:NAME` | the value of a parameter of the query, decoded; "" if it has none, null without the parameter |
+| `browser`, `os`, `device`, `bot`, `bot_class` | what the user agent says: see `agents` |
 | `ip/N` | the network of the client: N bits of IPv4, twice as many of IPv6; `ip/N/M`: M bits of IPv6 |
 """
 
@@ -16,6 +17,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote_to_bytes
@@ -24,6 +26,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.cache import BoundedCache
+from logstats.enrich import agents
 from logstats.errors import UsageError
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -91,11 +94,23 @@ class Columns:
             return frozenset(
                 {"timestamp"}
             ), lambda rows: self._local(rows).dt.weekday().replace_strict(named, return_dtype=pl.String)
+        if name in agents.READ:
+            return frozenset({"user_agent"}), lambda rows: self._agents.lookup(rows["user_agent"])[name]
+        if name in agents.BOTS:
+            return frozenset({"user_agent"}), lambda rows: self._bots.lookup(rows["user_agent"])[name]
         if name.startswith("query:"):
             return _of_texts("query", _Parameter(name.removeprefix("query:")))
         if match := re.fullmatch(schema.FAMILIES["ip/N"], name):
             return _of_texts("client_ip", _network_of(name, match))
         raise UsageError(f"no column is called {name!r}", f"the columns are {', '.join(schema.names())}")
+
+    @cached_property
+    def _agents(self) -> BoundedCache:
+        return BoundedCache(agents.load().read)
+
+    @cached_property
+    def _bots(self) -> BoundedCache:
+        return BoundedCache(agents.load().bots)
 
     def _local(self, rows: pl.DataFrame) -> pl.Series:
         return rows["timestamp"].dt.convert_time_zone(self.zone)

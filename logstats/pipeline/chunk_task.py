@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from logstats import schema
 from logstats.formats.detection.unread import Unread, picked
 from logstats.formats.engines.scan import BLANK
 from logstats.formats.fields.beginnings import PART
@@ -128,8 +129,10 @@ class ChunkTask(Generic[Result]):
             rows, rejected = rows.drop_nulls("timestamp"), pl.concat([rejected, untimed])
         before, span = rows.height, self._span(rows)
         columns, label = self.job.columns, self.job.columns.label(self.name)
+        if rows.height:  # without rows, there need not be columns
+            rows = columns.add(rows, self.job.computed & schema.IMPERSONAL)
         keep = self.job.filters.expression()
-        if keep is not None and rows.height:  # without rows, there need not be columns
+        if keep is not None and rows.height:
             whole = columns.add(rows, self.job.filters.needs, label)
             kept = whole.filter(keep)
             rows = kept if self.job.anonymizer is None else kept.select(rows.columns)

@@ -65,7 +65,8 @@ class Job(Generic[Result]):
     `work(rows, source, first_line)` runs in a worker thread; it is not called for a chunk without rows. Without a
     `format`, that of each source is detected. If `timed`, a line without a usable time is rejected. With an
     `anonymizer`, work sees the rows as that leaves them, and nothing is kept of the text of a rejected line. `computed`
-    are the names of further columns that work reads, and `columns` computes these, of what the anonymizer has left.
+    are the names of further columns that work reads, and `columns` computes these, of what the anonymizer has left (but
+    those that are impersonal before it).
     """
 
     reading: ReadOptions

@@ -26,6 +26,11 @@ BREAKDOWNS: Final = (
     "method",
     "app_name",
     "user_id",
+    "browser",
+    "os",
+    "device",
+    "bot",
+    "bot_class",
 )
 # The sort keys of endpoints.
 SORTS: Final = ("avg", "p99", "p95", "p50", "max", "total", "requests", "errors")

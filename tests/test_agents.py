@@ -1,0 +1,197 @@
+"""What a user agent says: browsers, systems, devices and bots as columns, wherever columns go."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from archives import SAMPLES
+from program import invoke
+
+import logstats
+from logstats import api
+from logstats.archive.create import init
+from logstats.enrich.agents import AI, CLASSES, LONGEST, UNLISTED, Agents, load
+from logstats.enrich.computed import Columns
+from logstats.errors import UsageError
+
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+)
+# The strings that operators publish for their bots, and what these are for by the same pages.
+PUBLISHED = {
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)": ("Googlebot", "search engine"),
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) "
+    "Chrome/131.0.0.0 Safari/537.36": ("bingbot", "search engine"),
+    "Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)": ("YandexBot", "search engine"),
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)": (
+        "GPTBot",
+        "ai crawler",
+    ),
+    "CCBot/2.0 (https://commoncrawl.org/faq/)": ("CCBot", "ai crawler"),
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; OAI-SearchBot/1.0; +openai.com/searchbot": (
+        "OAI-SearchBot",
+        "ai search",
+    ),
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Claude-SearchBot/1.0; +claude@anthropic.com)": (
+        "Claude-SearchBot",
+        "ai search",
+    ),
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; ChatGPT-User/1.0; +https://openai.com/bot": (
+        "ChatGPT-User",
+        "ai user",
+    ),
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Perplexity-User/1.0; +https://perplexity.ai)": (
+        "Perplexity-User",
+        "ai user",
+    ),
+    "Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)": ("UptimeRobot", "monitor"),
+    "kube-probe/1.31": ("kube-probe", "monitor"),
+    "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)": ("AhrefsBot", "seo"),
+    "Feedly/1.0 (+http://www.feedly.com/fetcher.html; like FeedFetcher-Google)": ("Feedly", "feed"),
+    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)": ("facebookexternalhit", "preview"),
+    "Mozilla/5.0 zgrab/0.x": ("zgrab", "scanner"),
+    "curl/8.5.0": ("curl", "library"),
+    "python-requests/2.32.3": ("python-requests", "library"),
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/131.0.0.0 Safari/537.36": (
+        "HeadlessChrome",
+        "headless",
+    ),
+    "AdsBot-Google (+http://www.google.com/adsbot.html)": ("AdsBot-Google", "advertising"),
+    "Mozilla/5.0 (compatible; BeetleBot; )": ("BeetleBot", "other"),
+}
+PEOPLE = {  # browser, os and device, as ua-parser's own tests name them
+    CHROME: ("Chrome", "Windows", None),
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:133.0) Gecko/20100101 Firefox/133.0": (
+        "Firefox",
+        "Mac OS X",
+        "Mac",
+    ),
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
+    "Mobile/15E148 Safari/604.1": ("Mobile Safari", "iOS", "iPhone"),
+    "Mozilla/5.0 (Linux; Android 10; CUBOT_X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0.4896.127 Mobile "
+    "Safari/537.36": ("Chrome Mobile", "Android", "CUBOT_X30"),
+}
+
+
+@pytest.fixture(scope="module")
+def agents() -> Agents:
+    return load()
+
+
+def lines(*user_agents: str) -> str:
+    start = '192.0.2.{n} - - [17/Jan/2025:10:00:{n:02} +0000] "GET /p/{n} HTTP/1.1" 200 10{n} "-" "{agent}"\n'
+    return "".join(start.format(n=n, agent=agent) for n, agent in enumerate(user_agents))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    (tmp_path / "a.log").write_text(lines(*PUBLISHED, *PEOPLE, "-"))
+    return str(tmp_path / "a.log")
+
+
+def test_published_agents_have_their_names_and_classes(agents: Agents) -> None:
+    assert dict(zip(PUBLISHED, agents.bots(pl.Series(list(PUBLISHED))).iter_rows(), strict=True)) == PUBLISHED
+
+
+def test_people_are_no_bots_and_have_browser_system_and_device(agents: Agents) -> None:
+    people = pl.Series(list(PEOPLE))
+    assert agents.bots(people).null_count().row(0) == (len(PEOPLE), len(PEOPLE))
+    assert dict(zip(PEOPLE, agents.read(people).iter_rows(), strict=True)) == PEOPLE
+
+
+def test_all_that_a_list_knows_is_found_and_every_class_has_a_name(agents: Agents) -> None:
+    import crawleruseragents as known
+
+    some = [(entry["tags"], text) for entry in known.CRAWLER_USER_AGENTS_DATA for text in entry["instances"][:1]]
+    assert len(some) > 1000
+    found = agents.bots(pl.Series([text for _, text in some]))
+    assert found["bot"].null_count() == 0
+    assert set(found["bot_class"]) <= {*CLASSES.values(), *AI.values(), UNLISTED}
+    ai = [kind.startswith("ai ") for kind in found["bot_class"]]
+    assert not [text for (tags, text), is_ai in zip(some, ai, strict=True) if "ai-crawler" in tags and not is_ai]
+
+
+def test_hostile_agents_are_read_in_time_that_is_linear(agents: Agents) -> None:
+    texts = ["(" * 1_000_000, "bot" * 500_000, "a/1 " * 300_000, "\x1b[2J\x00", "=cmd()", "é" * 1_000_000, ""]
+    assert agents.bots(pl.Series(texts)).height == agents.read(pl.Series(texts)).height == len(texts)
+    far = "x" * LONGEST + " GPTBot/1.0"
+    assert agents.bots(pl.Series([far])).row(0) == (None, None)
+
+
+def test_each_agent_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns, seen = Columns(), list[str]()
+    read = Agents.bots
+    monkeypatch.setattr(Agents, "bots", lambda self, texts: (seen.extend(texts), read(self, texts))[1])
+    frame = pl.DataFrame({"user_agent": ["curl/8", None, "curl/8", CHROME]})
+    for _ in range(2):
+        found = columns.add(frame, ["bot", "bot_class"])
+    assert found["bot"].to_list() == ["curl", None, "curl", None]
+    assert seen == ["curl/8", CHROME]
+
+
+def test_bots_are_left_out_or_alone_and_every_line_is_accounted_for(log: str) -> None:
+    everything, without, only = (logstats.report([log], bots=bots) for bots in (None, "exclude", "only"))
+    assert (only.requests, without.requests) == (len(PUBLISHED), len(PEOPLE) + 1)
+    assert only.requests + without.requests == everything.requests == only.filtered + without.filtered
+    assert without.filters == {"bots": "exclude"}
+    with pytest.raises(UsageError, match="is not known"):
+        logstats.report([log], bots="none")
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        ("bot_class = ai*", {name for name, kind in PUBLISHED.values() if kind.startswith("ai")}),
+        ('bot_class = "ai crawler"', {"GPTBot", "CCBot"}),
+        ("bot in (curl, GPTBot)", {"curl", "GPTBot"}),
+        ("bot and os is null and bytes < 102", {"Googlebot", "bingbot"}),
+    ],
+)
+def test_an_expression_names_them_as_any_column(log: str, where: str, names: set[str]) -> None:
+    report = logstats.report([log], where=where, by=["bot"])
+    assert {row.value for row in report.breakdowns["bot"]} == names
+    rows = pl.concat(logstats.read([log], where=where, columns=["bot", "device"]))
+    assert set(rows["bot"]) == names
+
+
+def test_a_ranking_is_the_same_of_logs_summaries_and_an_archive(log: str, tmp_path: Path) -> None:
+    asked = ("--by", "bot_class,browser", "--where", "not bot = curl or bot is null", "-o", "json", "-q")
+    of_log = json.loads(invoke("report", log, *asked).stdout)["breakdowns"]
+    counted = {row["value"]: row["requests"] for row in of_log["bot_class"]}
+    kinds = [kind for name, kind in PUBLISHED.values() if name != "curl"]
+    assert counted == {kind: kinds.count(kind) for kind in kinds}
+    init(tmp_path / "archive")
+    api.add(log, tmp_path / "archive")
+    from_rows = invoke("report", "--archive", str(tmp_path / "archive"), *asked)
+    assert json.loads(from_rows.stdout)["breakdowns"] == of_log
+    summary = str(tmp_path / "s.parquet")
+    assert invoke("report", log, *asked[:4], "-q", "-o", "summary", "--out", summary).returncode == 0
+    merged = invoke("merge", summary, "--by", "bot_class,browser", "-o", "json", "-q")
+    assert json.loads(merged.stdout)["breakdowns"] == of_log
+    found = invoke("search", "--archive", str(tmp_path / "archive"), "--where", "bot = GPTBot", "--count", "-q")
+    assert found.stdout.strip() == b"1"
+    limited = invoke("limits", log, "--limit", "1/1h", "--by", "bot_class", "-o", "json", "-q")
+    assert json.loads(limited.stdout)["requests"] == len(PUBLISHED)  # those that say who they are
+    gate = invoke("report", log, "-q", "--fail-if", "bot_class = scanner: requests > 0", "-o", "json")
+    assert gate.returncode == 3
+
+
+def test_what_has_to_be_installed_is_said_before_a_line_is_read(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load.cache_clear()
+    monkeypatch.setitem(sys.modules, "crawleruseragents", None)
+    ran = invoke("report", log, "--bots", "exclude")
+    assert ran.returncode == 2
+    assert b"pip install 'logstats[agents]'" in ran.stderr
+    assert invoke("report", str(SAMPLES / "combined.log"), "-q", "-o", "json").returncode == 0
+
+
+def test_anonymizing_does_not_change_who_says_what(log: str) -> None:
+    plain, masked = (
+        pl.concat(logstats.read([log], anonymize=how, columns=["browser", "bot", "bot_class"])) for how in (None, "ip")
+    )
+    assert plain["browser"].drop_nulls().len() > len(PEOPLE)
+    assert masked.equals(plain)
