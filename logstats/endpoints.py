@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import RouteError
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers

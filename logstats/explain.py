@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints
 from logstats.filters import Filters
 from logstats.formats.detection.detect import Detected, Detector

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression

@@ -24,13 +24,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each room may import of the package, from DESIGN.md: cli → api → reports, archive, objectives → pipeline →
 # inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
-BOTTOM = {"critical", "home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "logstats"}
+BOTTOM = {"critical", "home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "dataclass"}
+BOTTOM |= {"logstats"}
 SIDE = BOTTOM | {"expressions", "inputs", "formats", "enrich", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline", "options"}
 TOP = ABOVE | {"reports", "archive", "objectives", "line_search", "clients", "rate_limits", "scale"}
 MAY_IMPORT = {
     "": {
         "errors": set(),
+        "dataclass": set(),
         "home": set(),
         "critical": set(),
         "sizes": set(),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from logstats.api.arguments import check_choices, options_from, refuse_for_archive, refuse_for_summaries
 from logstats.api.reading import results_of, say_if_outside
+from logstats.dataclass import dataclass
 from logstats.errors import ExpressionError, UsageError
 from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Listener

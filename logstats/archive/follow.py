@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -32,6 +32,7 @@ from logstats.archive.log.orphans import sweep
 from logstats.archive.tiers import move
 from logstats.archive.tiers.compact import compact
 from logstats.archive.tiers.policy import Step, of, plan
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 from logstats.inputs import Due, Tracker
 from logstats.pipeline import Interrupt, Listener

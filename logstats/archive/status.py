@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from logstats.archive.log import tables
 from logstats.archive.log.commit import Counts, DataFile, Source
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.tiers.policy import Policy, Step, plan
+from logstats.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
@@ -20,6 +20,7 @@ from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.publish import catalog, iceberg
 from logstats.archive.query import rows
 from logstats.archive.tiers import policy
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 
 _OURS: Final = (paths.COMMITS, *tables.TIERS, "rollups", tables.REJECTS)  # folders of an archive

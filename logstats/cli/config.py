@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,6 +18,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.output import show
+from logstats.dataclass import dataclass
 from logstats.errors import ConfigError, ExitCode, UsageError
 from logstats.home import user_folder, user_path
 

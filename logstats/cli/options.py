@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from operator import getitem
@@ -24,6 +23,7 @@ import typer
 from typer.models import OptionInfo
 
 from logstats import allocators
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError, UsageError
 from logstats.summaries.names import USER_KEYS
 

@@ -11,12 +11,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from logstats.critical import uninterrupted
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 
 if TYPE_CHECKING:

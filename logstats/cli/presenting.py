@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.options import Group, Option, Shared
 from logstats.cli.output import deliver
+from logstats.dataclass import dataclass
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
 from logstats.reports.view import TABLES, TABLES_OVER_TIME, View

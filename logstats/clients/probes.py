@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
 from urllib.parse import unquote_plus
 
 import polars as pl
+
+from logstats.dataclass import dataclass
 
 TARGET: Final = "target"
 

@@ -9,7 +9,7 @@ that says in its user agent what it is (a crawler, a library) is not listed for 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from logstats import schema
 from logstats.clients.pages import is_asset, is_page
 from logstats.clients.probes import kinds, probes
 from logstats.clients.summary import iso
+from logstats.dataclass import dataclass
 from logstats.ordered import Ordered
 from logstats.summaries.names import USER_KEYS
 from logstats.summaries.users import user

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from logstats.clients.pages import is_page
 from logstats.clients.summary import iso
+from logstats.dataclass import dataclass
 from logstats.ordered import Ordered
 
 STEPS: Final = 1_000  # requests of a session that are kept, the first ones; all are counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.clients.visits import Left
+from logstats.dataclass import dataclass
 from logstats.sketches import loghist
 
 CAP: Final = 10_000  # endpoints that sessions begin or end at; the rest is `(other)`

@@ -7,13 +7,13 @@ longer than the gap. What is held is one frame of them, whatever the length of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
 from logstats.clients.pages import is_page
+from logstats.dataclass import dataclass
 from logstats.ordered import Ordered
 from logstats.summaries.names import USER_KEYS
 from logstats.summaries.users import user

@@ -17,12 +17,13 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 
 METHODS: Final = ("ip", "prefix-preserving", "hash")
@@ -57,7 +58,7 @@ def read_key(path: str | Path) -> bytes:
 _MAKE: Final = "make one that nobody else can read: head -c 32 /dev/urandom > FILE"
 
 
-@dataclass
+@dataclass()
 class Anonymizer:
     """Takes what identifies a person out of frames of the request schema, whichever of its columns they have.
 

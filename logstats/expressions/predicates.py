@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.expressions.columns import Kind, column, kind, suggestion
 from logstats.expressions.scanner import MILLISECONDS, Scanner

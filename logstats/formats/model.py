@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from logstats import schema
+from logstats.dataclass import dataclass
 
 # The roles that a field of a line can have. Most are columns of the request schema; the others are interpreted further:
 # `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.library import Places

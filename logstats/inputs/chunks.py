@@ -9,10 +9,11 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final, Self
 
+from logstats.dataclass import dataclass
 from logstats.errors import SourceError
 from logstats.inputs.compression import Damaged, compression, pieces
 from logstats.inputs.source import Digest, Opened, Source, Start

@@ -10,10 +10,10 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from logstats.dataclass import dataclass
 from logstats.inputs.compression import Damaged, compression, pieces
 from logstats.inputs.followed_file import PIECE, Mark
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from logstats.dataclass import dataclass
 from logstats.errors import SourceError, UsageError
 from logstats.inputs.discover import discover
 from logstats.inputs.follower import Arrived, Begin, Follower

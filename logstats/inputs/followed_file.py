@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Final
+
+from logstats.dataclass import dataclass
 
 HEAD: Final = 1024  # bytes at the beginning, …
 TAIL: Final = 256  # … and before the place up to which it was read, by which a file is known again

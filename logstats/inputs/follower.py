@@ -26,10 +26,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.inputs.chunks import MAX_LINE, Chunk, Lines
 from logstats.inputs.compression import Damaged, compression, pieces
 from logstats.inputs.copies import find_copy

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.inputs.copies import Copy, as_copy
 from logstats.inputs.followed_file import Key, Mark
 

@@ -19,9 +19,10 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import SourceError, UsageError
 from logstats.inputs.chunks import MAX_LINE, Lines
 from logstats.inputs.follower import Arrived, Content

@@ -11,9 +11,9 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from logstats.dataclass import dataclass
 from logstats.inputs.copies import find_copy
 from logstats.inputs.discover import shown
 from logstats.inputs.followed_file import FollowedFile, Key, Mark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.line_search.pattern import Pattern
 from logstats.pipeline import Lines
 

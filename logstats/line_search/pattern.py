@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from logstats.dataclass import dataclass
 from logstats.inputs import Begin, Source, Start
 from logstats.kernels import library as kernels
 from logstats.live.log_clock import SECOND

@@ -8,11 +8,12 @@ when that has lasted for `lateness`, the clock follows. So one odd line changes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from logstats.dataclass import dataclass
 
 Times = NDArray[np.int64]  # µs since 1970
 MANY: Final = 1_000  # lines, of which more than half are off, that tell as much as time does

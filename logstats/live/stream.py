@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
+from logstats.dataclass import dataclass
 from logstats.formats.wrappers.stack import names_of
 from logstats.inputs import Arrived, Endless, Source
 from logstats.pipeline import ChunkTask, FormatChooser, Job, Listener, Once, Part, SourceReader, account

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.live.snapshot import Snapshot
 from logstats.reports.model import EndpointRow
 from logstats.summaries.names import SORTS

@@ -16,10 +16,10 @@ given one: `p99 > 5` is ambiguous.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.expressions import predicates
 from logstats.expressions.predicates import Predicate, Times
 from logstats.expressions.scanner import MILLISECONDS, OPS, Scanner

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.objectives import significance
 from logstats.objectives.significance import Pair
 from logstats.reports.model import EndpointRow, Latency, Report, iso

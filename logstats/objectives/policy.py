@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from logstats.dataclass import dataclass
 from logstats.errors import ExpressionError, ObjectiveError
 from logstats.expressions import predicates
 from logstats.expressions.predicates import Compare, Predicate, Times

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from logstats.dataclass import dataclass
 
 SUPPORT: Final = 20_000  # possible tables for which Fisher's test is exact
 SMALL: Final = 30  # values of a side from which on the normal approximation of U is good even far out in its tails

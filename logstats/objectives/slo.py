@@ -12,13 +12,14 @@ requests over the share that may be bad: at 1 the budget lasts just as long as t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
 from logstats.objectives import rows

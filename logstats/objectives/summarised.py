@@ -9,7 +9,6 @@ summary was made with a `--fail-if` about the same selector.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression

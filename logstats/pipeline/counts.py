@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import SourceError
 from logstats.formats.detection.unread import Left
 from logstats.formats.wrappers.stack import names_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import ExpressionError, UsageError
 from logstats.expressions import predicates
 from logstats.expressions.predicates import Predicate, Times

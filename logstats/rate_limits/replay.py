@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from fractions import Fraction
 from types import TracebackType
@@ -20,6 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats.critical import uninterrupted
+from logstats.dataclass import dataclass
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
 from logstats.ordered import Ordered

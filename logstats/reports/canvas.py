@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from logstats.dataclass import dataclass
 from logstats.reports.document import draw_table
 from logstats.reports.printable import printable
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from logstats.dataclass import dataclass
 from logstats.reports.markdown import code, escaped
 from logstats.reports.printable import printable, shortened
 

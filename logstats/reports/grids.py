@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.reports.html import charts
 from logstats.reports.model import BreakdownRow, EndpointRow, Interval, Latency, OverTime, Report
 from logstats.reports.over_time import step_for

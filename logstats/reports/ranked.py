@@ -6,12 +6,12 @@ The sort key is computed first, for all keys and in columns; the rest only for t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 
 import polars as pl
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.reports.buckets import Histograms
 from logstats.reports.model import Latency
 from logstats.sketches import loghist

@@ -6,9 +6,9 @@ To add a kind, add a function and a line to `RENDERERS`. A function imports what
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from logstats.dataclass import dataclass
 from logstats.reports.view import View
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from logstats.dataclass import dataclass
 from logstats.summaries.names import AGGREGATES
 
 if TYPE_CHECKING:

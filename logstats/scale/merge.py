@@ -7,13 +7,14 @@ What decides what a figure means has to be the same in all of them (`description
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import SummaryError, UsageError
 from logstats.filters import Filters
 from logstats.inputs import discover, stores

@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
+from logstats.dataclass import dataclass
 from logstats.formats.detection.unread import Looks
 from logstats.inputs import Source
 from logstats.pipeline import Counts, Interrupt, Listener, run

@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import SourceError
 from logstats.formats.wrappers.stack import parse
 from logstats.inputs import HEAD, SOON, ChunkReader, Source, Start, opened

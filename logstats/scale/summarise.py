@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO, Self
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.scale import tables
 from logstats.scale.condense import HELD, Condenser
 from logstats.scale.description import Description

@@ -20,11 +20,11 @@ aggregate of the registry is a table of its name: what it makes of the rows of e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.kernels.columns import as_numbers
 from logstats.summaries import breakdowns, endpoints, latency, ranking, selections, statistics, traffic, users
 from logstats.summaries.aggregate import Aggregate

@@ -7,12 +7,13 @@ any machine that has the files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Protocol
 
 import polars as pl
 
 from logstats import __version__, schema
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError, SourceError
 from logstats.formats.detection.detect import Detected
 from logstats.inputs import Source

@@ -7,11 +7,11 @@ state of their own: `MergedTable` holds a table with few possible keys, `CappedT
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Accumulator, Keys, Shape
 

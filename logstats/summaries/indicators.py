@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.summaries.tables import Accumulator, Shape
 from logstats.summaries.traffic import minute
 

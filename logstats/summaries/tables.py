@@ -7,12 +7,12 @@ so it is associative and commutative and the empty table is its identity.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.kernels.columns import as_numbers
 from logstats.summaries.groups import Groups
 

@@ -18,11 +18,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, Self
 
 from logstats.archive.log.commit import End, Source
+from logstats.dataclass import dataclass
 from logstats.inputs.compression import compression
 
 NOTHING: Final = End(0, 0, "")

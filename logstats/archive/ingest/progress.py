@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from logstats.archive.ingest.known_sources import (
     BlockDigest,
@@ -11,6 +11,7 @@ from logstats.archive.ingest.known_sources import (
     Place,
 )
 from logstats.archive.log.commit import Advance, Counts, End
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError, SourceError
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from logstats import __version__
 from logstats.archive.log import paths, tables
 from logstats.archive.log.paths import Partition
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 
 VERSION: Final = 1  # of the format of commits

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import VERSION, Commit, CorruptCommit, Damaged, DataFile, Source, _text, _time
+from logstats.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

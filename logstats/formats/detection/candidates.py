@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.detection.prefilter import EVENT, Estimate, Prefilter
 from logstats.formats.detection.unnamed import Unnamed, unnamed
 from logstats.formats.engines.scan import Reject, Tokens, ignorable, scan_lines

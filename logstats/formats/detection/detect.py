@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.detection.candidates import Candidate, Contender, Sample
 from logstats.formats.detection.prefilter import Prefilter
 from logstats.formats.engines.base import engine

@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
 
+from logstats.dataclass import dataclass
 from logstats.formats.detection.detect import Added, Detector, spread
 from logstats.formats.engines.w3c import DATE, FIELDS, in_force
 from logstats.formats.fields.columns import Batch

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.text import Text
 

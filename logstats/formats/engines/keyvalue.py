@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.engines.delimited import Delimited, Variable
 from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference
 from logstats.formats.engines.template import take_apart

@@ -8,13 +8,13 @@ A line for which a step fails does not match; the reference path reads it then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.text import Text
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers

@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.text import Text
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers

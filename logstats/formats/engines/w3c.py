@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference, scan_lines
 from logstats.formats.model import Field

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 from urllib.parse import unquote
@@ -13,6 +13,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.cache import BoundedCache
+from logstats.dataclass import dataclass
 from logstats.formats.engines.scan import Tokens
 from logstats.formats.fields import numbers, times
 from logstats.formats.fields.addresses import first_addresses, without_ports

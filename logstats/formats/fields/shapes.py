@@ -12,12 +12,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.engines.delimited import Variable, parse_pattern
 from logstats.formats.model import Field, Format
 from logstats.kernels import library as kernels

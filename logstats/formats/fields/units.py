@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.fields import numbers
 from logstats.formats.model import UNITS, Field, Format
 from logstats.formats.vocabulary import fingerprints

@@ -9,9 +9,9 @@ gunicorn: https://docs.gunicorn.org/en/stable/settings.html#access-log-format
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats.log_format import shapes, strftime
 from logstats.formats.log_format.nginx import CLF_SHAPE, CLF_TIME

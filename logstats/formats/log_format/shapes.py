@@ -7,10 +7,10 @@ characters that may occur in it. Both decide where a value ends.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.formats.model import Field
 
 

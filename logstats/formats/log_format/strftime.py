@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats.log_format.shapes import Shape, Time
 

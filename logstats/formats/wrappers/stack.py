@@ -13,12 +13,13 @@ have it; other lines are left as they are. A line that the first stack of a sour
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats import registry
 from logstats.formats.fields import units

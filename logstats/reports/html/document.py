@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from markupsafe import Markup
 
 from logstats import __version__
+from logstats.dataclass import dataclass
 from logstats.reports.clock import Clock
 from logstats.reports.document import Section
 from logstats.reports.html.page import asset, environment, hashed

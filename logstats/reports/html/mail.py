@@ -6,13 +6,13 @@ Mail programs show neither script nor SVG, and clip a body of more than some 100
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from typing import Final
 
 from logstats import __version__
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.reports import grids
 from logstats.reports.html import page

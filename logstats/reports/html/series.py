@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from logstats.dataclass import dataclass
 from logstats.reports.clock import Clock
 from logstats.reports.model import OverTime, Report
 from logstats.sketches import loghist
