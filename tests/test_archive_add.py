@@ -26,6 +26,7 @@ import logstats
 from logstats import api
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
+from logstats.archive.ingest import ingest
 from logstats.archive.ingest.known_sources import (
     LARGEST_BLOCK,
     LAST_BYTES,
@@ -36,9 +37,11 @@ from logstats.archive.ingest.known_sources import (
 )
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log import faults, tables
+from logstats.archive.log.commit import ArchiveError
 from logstats.archive.log.orphans import sweep
 from logstats.archive.log.writer import Workspace
 from logstats.errors import UsageError
+from logstats.inputs import chunks
 
 Add = Callable[..., Added]
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -141,6 +144,42 @@ def test_a_file_that_was_truncated_and_filled_again(tmp_path: Path, root: Path, 
     assert file.stat().st_ino == inode
     assert lines_added(add(file, tmp_path / "access.log.1")) == [size, 0]
     assert numbers(root) == once((0, 400), (1_000, 1_000 + size))
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_file_that_is_truncated_and_filled_again_while_it_is_read(
+    tmp_path: Path, root: Path, add: Add, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Reading would go on in the middle of the new lines, and those before would be lost."""
+    file = tmp_path / "access.log"
+    file.write_bytes(log(0, 100))
+    add(file)
+    with file.open("ab") as opened:
+        opened.write(log(100, 400))
+    read_lines, written = chunks.OpenFile.read_lines, [(0, 400)]
+    opened_files: set[chunks.OpenFile] = set()
+
+    def refilled_meanwhile(self: chunks.OpenFile, size: int) -> bytes:
+        data = read_lines(self, size)
+        if len(written) <= times and self not in opened_files:
+            opened_files.add(self)
+            shutil.copy(file, tmp_path / f"access.log.{len(written)}")
+            os.truncate(file, 0)
+            written.append((1_000 * len(written), 1_000 * len(written) + 600))
+            with file.open("ab") as opened:
+                opened.write(log(*written[-1]))
+        return data
+
+    monkeypatch.setattr(chunks, "HEAD", 1 << 10)
+    monkeypatch.setattr(ingest, "CHUNK", 4 << 10)
+    monkeypatch.setattr(chunks.OpenFile, "read_lines", refilled_meanwhile)
+    if times > ingest.RETRIES:
+        with pytest.raises(ArchiveError, match="filled again each time"):
+            add(file)
+        times = 0
+    assert lines_added(add(file)) == [600]
+    add(*tmp_path.glob("access.log.?"))
+    assert numbers(root) == once(*written)
 
 
 @pytest.mark.parametrize("grown", [1, 900])

@@ -76,6 +76,26 @@ def test_patterns_see_no_row_twice_while_files_are_replaced(tmp_path: Path) -> N
     assert pl.scan_parquet(root / "cold" / "**" / "*.parquet").select(pl.len()).collect().item() == 3_750
 
 
+def test_patterns_read_days_whose_hours_share_a_file(tmp_path: Path) -> None:
+    """Beside days with a file an hour: where DuckDB takes the partition from the folder, an hour of many is null."""
+    root = init(tmp_path / "archive").root
+    (tmp_path / "dense.log").write_bytes(numbered.log(0, 8_000))
+    api.add([tmp_path / "dense.log"], root)
+    days = 40
+    sparse = (line for n in range(days * 12) for line in [numbered.line(100_000 + n, second=86_400 + n * 7_200)])
+    (tmp_path / "sparse.log").write_bytes(b"".join(sparse))
+    api.add([tmp_path / "sparse.log"], root)
+    assert any(paths.SHARED in path for path in numbered.files(root))
+    assert any("hour=11" in path for path in numbered.files(root))
+    assert seen_by_patterns(root) == 8_000 + days * 12
+    pattern = str(root / "*" / "year=*" / "**" / "*.parquet")
+    with duckdb.connect() as connection:
+        query = "SELECT count(*), count(*) FILTER (hour IS NULL) FROM read_parquet(?, hive_partitioning = true) {}"
+        assert connection.execute(query.format(""), [pattern]).fetchone() == (8_000 + days * 12, days * 12)
+        one_day = "WHERE year = 2025 AND month = 1 AND day = 20"
+        assert connection.execute(query.format(one_day), [pattern]).fetchone() == (12, 12)
+
+
 def test_replaced_files_are_out_of_the_way_of_any_pattern(tmp_path: Path) -> None:
     root = init(tmp_path / "archive").root
     for end in (100, 200):
@@ -193,9 +213,13 @@ def test_a_copy_that_took_its_time(tmp_path: Path) -> None:
     assert seen_by_patterns(backup) == 300
 
 
-def test_the_backup_of_the_manual(tmp_path: Path) -> None:
-    """`cp -r` while logs are added and put together: `verify` is content, or the same copy once more makes it so."""
-    root = init(tmp_path / "archive").root
+@pytest.mark.parametrize("program", ["cp -r", "rsync -a"])
+def test_the_backup_of_the_manual(tmp_path: Path, program: str) -> None:
+    """Again and again while logs are added and put together: `verify` is content, or the same once more makes it so."""
+    command = program.split()
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    root, backup = init(tmp_path / "archive").root, tmp_path / "backup"
 
     def grow() -> None:
         for end in range(100, 1_100, 100):
@@ -204,14 +228,15 @@ def test_the_backup_of_the_manual(tmp_path: Path) -> None:
 
     adding = threading.Thread(target=grow)
     adding.start()
-    backup = tmp_path / "backup"
+    backup.mkdir()
     while adding.is_alive():
-        shutil.rmtree(backup, ignore_errors=True)
-        subprocess.run(["cp", "-r", root, backup], capture_output=True, check=False)  # files may go while it looks
-        if damage(backup) == []:
-            assert api.report(archive=backup).requests % 100 == 0
+        # Files may go while it looks; and a copy over a copy keeps what the original has no more.
+        subprocess.run([*command, f"{root}/.", backup], capture_output=True, check=False)
+        if not (backup / paths.COMMITS).is_dir() or damage(backup):
+            continue
+        assert api.report(archive=backup).requests % 100 == 0
     adding.join()
-    subprocess.run(["cp", "-r", f"{root}/.", backup], check=True)
+    subprocess.run([*command, f"{root}/.", backup], check=True)
     assert damage(backup) == []
     assert api.report(archive=backup).requests == 1_000
 

@@ -28,6 +28,7 @@ from logstats.archive.ingest.known_sources import (
     by_content,
     by_place,
     digest_after,
+    is_refilled,
     last_lines,
 )
 from logstats.archive.ingest.overlap import first_missing
@@ -52,6 +53,7 @@ from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, 
 
 Result = TypeVar("Result")
 COMMIT_ROWS: Final = 10_000_000  # of one commit: after a crash, at most these are read again
+RETRIES: Final = 3  # of a file that is truncated and filled again while it is read
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
 CHUNK: Final = 5 << 20
 _WORKERS: Final = max(1, WORKERS - 1)  # the main thread sorts and writes meanwhile, which takes as long as reading
@@ -119,6 +121,7 @@ class Ingest:
         self._commits: list[int] = []
         self._progress: list[SourceProgress] = []
         self._begun: list[int] = []  # sources, since the last commit
+        self._refilled: dict[int, int] = {}  # how often each source was truncated and filled again while it was read
         self._rows = self._ids = 0
         self._since = options.clock()
         self._look(archive.snapshot())
@@ -200,9 +203,11 @@ class Ingest:
                 return
             self._take(part, progress)
             if self._rows >= self._options.commit_rows or (source.size is None and self._waited()):
+                self._check_beginning(number, progress)
                 self._commit()
                 self._begun = [number]
                 progress = self._begin(self._continued(progress), outcome, place)
+        self._check_beginning(number, progress)
         state = self._job.counts.sources[-1]
         outcome.left = state.unfinished
         outcome.problem = state.problem
@@ -212,6 +217,28 @@ class Ingest:
                 self._seen(progress.known.source, outcome, place)
             return
         self._records.put(self._applied(progress))
+
+    def _check_beginning(self, number: int, progress: SourceProgress) -> None:
+        """Raise Conflict if a file was truncated and filled again while it was read, so that its beginning was not."""
+        source = self._sources[number]
+        if (
+            source.path is None
+            or progress.place is None
+            or not is_refilled(source.path, progress.place, progress.digest)
+        ):
+            return
+        self._refilled[number] = self._refilled.get(number, 0) + 1
+        if self._refilled[number] > RETRIES:
+            raise ArchiveError(
+                f"{source.name} was truncated and filled again each time that it was read",
+                "nothing of it was added since the last commit: add a copy of it",
+            )
+        self._listener.note(
+            source.name,
+            "was truncated and filled again while it was read: it is read again from its beginning; "
+            "add the copy of what it held before, too",
+        )
+        raise Conflict
 
     def _begin(self, known: Known, outcome: Outcome, place: Place | None) -> SourceProgress:
         if known.source is not None and not known.branches:

@@ -293,6 +293,24 @@ def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:
     return digest if digest.offset == source.end.bytes and digest.tail == source.end.tail else None
 
 
+def is_refilled(path: Path, place: Place, read: BlockDigest) -> bool:
+    """Whether a plain file was truncated and filled again, beyond what was `read` of it, while it was read: it does not
+    begin with these bytes any more. A file that was replaced by another was read to its end."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if f"{status.st_dev}:{status.st_ino}" != place.key or status.st_size < read.offset:
+            return False
+        head = file.read(min(read.offset, LAST_BYTES))
+        if compression(head[:6]) is not None:
+            return False
+        digest = BlockDigest()
+        digest.update(head)
+        if digest.offset == read.offset:
+            return (digest.blocks, digest.tail) != (read.blocks, read.tail)
+        return digest.blocks != read.blocks[: len(digest.blocks)]
+    return False
+
+
 def _is_older_copy(file: IO[bytes], source: Source, size: int) -> bool:
     """Whether a plain file that is shorter than the record has the record's last whole block before its end."""
     return size < source.end.bytes and _last_block_is(file, source, size)
