@@ -29,7 +29,7 @@ from logstats.formats.wrappers.wrapper import Wrapper  # noqa: E402
 
 def one_round(name: str, seed: int, folder: Path) -> None:
     """One file of one format. Raises AssertionError, or whatever breaks."""
-    from test_paths_agree import check_prefilter, damaged, paths
+    from test_paths_agree import check_prefilter, damaged, fast, slow
 
     draw = random.Random(f"{name} {seed}")
     lines = damaged(name, draw, draw.choice((1, 7, 60, 400)))
@@ -40,9 +40,9 @@ def one_round(name: str, seed: int, folder: Path) -> None:
         assert len(inside) == len(text) == inside.lines.len()
     else:
         check_prefilter(name, [line for line in lines if not line.startswith("#")])
-        fast, slow = paths(name, lines)
-        assert fast == slow, "the two paths differ"
-        assert len(fast[0]) + len(fast[1]) + fast[2] == len(lines), "a line is missing"
+        rows, rejected, ignored, _ = found = fast(name, lines)
+        assert slow(name, lines) == found, "the two paths differ"
+        assert len(rows) + len(rejected) + ignored == len(lines), "a line is missing"
     detector = Detector(builtin().values())
     few, thorough = detector.detect(lines), detector.detect(lines, thorough=True)
     assert (few and (few.name, few.sure)) == (thorough and (thorough.name, thorough.sure))

@@ -78,7 +78,7 @@ def test_the_same_file_twice_adds_nothing(tmp_path: Path, root: Path, add: Add) 
     assert numbers(root) == once((0, 500))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(100, 9_000), max_size=5))
 def test_a_file_that_grows_by_any_steps(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
     folder = tmp_path_factory.mktemp("grows")
@@ -637,18 +637,14 @@ with faults.injected(hook):
 @pytest.mark.parametrize(
     ("step", "number"),
     [
-        ("write.begin", 3),
         ("write.written", 2),
-        ("write.synced", 1),
         ("write.renamed", 4),
-        ("commit.ready", 1),
         ("commit.written", 1),
         ("commit.appeared", 0),
         ("commit.appeared", 3),
         ("compact.verified", 0),
         ("checkpoint.written", 0),
         ("sweep.file", 2),
-        ("sweep.deleted", 0),
     ],
 )
 def test_kill_9_at_any_step_loses_nothing(tmp_path: Path, step: str, number: int) -> None:

@@ -16,7 +16,7 @@ from logstats.endpoints import Endpoints
 from logstats.formats.detection.prefilter import EVENT, Prefilter
 from logstats.formats.engines.json_template import JsonTemplate
 from logstats.formats.engines.scan import scan_lines
-from logstats.formats.fields.columns import ReadOptions
+from logstats.formats.fields.columns import Batch, ReadOptions
 from logstats.formats.reader import reader
 from logstats.formats.registry import builtin
 from logstats.formats.text import Text
@@ -82,64 +82,59 @@ def damaged(name: str, draw: random.Random, number: int) -> list[str]:
     return [mutated(draw.choice(samples), draw) for _ in range(number)]
 
 
-def paths(name: str, lines: list[str]) -> tuple[Any, Any]:
-    """What both paths make of some lines: rows, rejections, and lines left out."""
-    form = builtin()[name]
-    ready = reader(form, READING)
-    text = Text.from_bytes(("\n".join(lines) + "\n").encode())
-    fast = ready.tokenise(text)
-    slow = fast
-    if form.engine != "w3c":
-        slow = scan_lines(enumerate(text.lines.to_list()), ready.tokenise.scan, fast.fields.columns[1:])
-    return tuple(
-        (
-            (batch := ready.convert(tokens, text)).rows.sort("line").to_dicts(),
-            batch.rejected.sort("line").to_dicts(),
-            batch.ignored,
-            {name: sorted(odd) for name, odd in batch.invalid.items()},
-        )
-        for tokens in (fast, slow)
-    )  # type: ignore[return-value]
+Lines = tuple[list[dict[str, Any]], list[dict[str, Any]], int, dict[str, list[int]]]
+
+
+def seen(batch: Batch) -> Lines:
+    """What became of some lines: rows, rejections, how many were left out, and odd values."""
+    return (
+        batch.rows.sort("line").to_dicts(),
+        batch.rejected.sort("line").to_dicts(),
+        batch.ignored,
+        {name: sorted(odd) for name, odd in batch.invalid.items()},
+    )
+
+
+def encoded(lines: list[str]) -> Text:
+    return Text.from_bytes(("\n".join(lines) + "\n").encode())
+
+
+def fast(name: str, lines: list[str]) -> Lines:
+    """What the fast path makes of some lines."""
+    ready, text = reader(builtin()[name], READING), encoded(lines)
+    return seen(ready.convert(ready.tokenise(text), text))
+
+
+def slow(name: str, lines: list[str]) -> Lines:
+    """What the reference path makes of them; directives (W3C) have none of their own."""
+    ready, text = reader(builtin()[name], READING), encoded(lines)
+    tokens = ready.tokenise(text)
+    if builtin()[name].engine != "w3c":
+        tokens = scan_lines(enumerate(text.lines.to_list()), ready.tokenise.scan, tokens.fields.columns[1:])
+    return seen(ready.convert(tokens, text))
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(draw=st.randoms(use_true_random=False))
 def test_paths_agree(name: str, draw: random.Random) -> None:
-    lines = damaged(name, draw, 40)
-    fast, slow = paths(name, lines)
-    assert fast == slow
-    rows, rejected, ignored, _ = fast
+    """The fast path, the reference path, and the fast path without the kernels. `scripts/fuzz.py` does it for hours."""
+    lines = damaged(name, draw, 120)
+    found = fast(name, lines)
+    rows, rejected, ignored, _ = found
     assert len(rows) + len(rejected) + ignored == len(lines)
+    assert slow(name, lines) == found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "AVAILABLE", False)
+        assert fast(name, lines) == found
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=4, deadline=None)
-@given(draw=st.randoms(use_true_random=False))
-def test_rows_are_the_same_without_the_kernels(name: str, draw: random.Random) -> None:
-    text = ("\n".join(damaged(name, draw, 40)) + "\n").encode()
-    rows = []
-    for available in (True, False):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels, "AVAILABLE", available)
-            batch = reader(builtin()[name], READING)(Text.from_bytes(text))
-            rows.append(
-                (
-                    batch.rows.to_dicts(),
-                    batch.rejected.to_dicts(),
-                    batch.ignored,
-                    {n: sorted(odd) for n, odd in batch.invalid.items()},
-                )
-            )
-    assert rows[0] == rows[1]
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(draw=st.randoms(use_true_random=False))
 def test_a_screen_gives_up_no_line_that_is_read(name: str, draw: random.Random) -> None:
     """Lines of this format and of others: what is read in earnest is worth as much as it counts."""
-    lines = [*damaged(name, draw, 60), *(line for other in FORMATS for line in damaged(other, draw, 2))]
+    lines = [*damaged(name, draw, 180), *(line for other in FORMATS for line in damaged(other, draw, 2))]
     lines = [line for line in lines if not line.startswith("#")]  # what W3C directives mean, no line says alone
     check_prefilter(name, lines)
 
@@ -197,8 +192,7 @@ def test_skeletons_say_what_the_objects_say(tree: Any, others: list[Any], ascii_
     separators = (",", ":") if compact else (", ", ": ")
     values = [tree, tree, *others, tree]
     lines = [json.dumps(value, ensure_ascii=ascii_only, separators=separators) for value in values]
-    fast, slow = paths("json", lines)
-    assert fast == slow
+    assert fast("json", lines) == slow("json", lines)
 
 
 def test_a_skeleton_is_not_made_of_everything() -> None:
@@ -292,4 +286,4 @@ def test_no_line_takes_more_than_linear_time(part: int) -> None:
     """Lines of 32 KiB, 150 for each format, in a process that is killed if some take quadratic time."""
     names = list(builtin())[part::2]
     code = HOSTILE.format(tests=str(__file__).rsplit("/", 1)[0])
-    subprocess.run([sys.executable, "-c", code, *names], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, *names], check=True, timeout=600)
