@@ -38,7 +38,7 @@ tests/test_extending.py does each of these to a copy of the package, and runs it
 - A format: one file, `formats/builtin/NAME.toml`, with a sample line and the row that must become of it.
 - A column that holds a text: `schema.py` (`COLUMNS`, `TEXTS`) and the format that has a field of that role. A column
   that is computed also needs its lines in `formats/fields/columns.py`.
-- A ranking by a column (`--by`): its name in `summaries/names.py`.
+- A column that is computed from others: its name in `schema.COMPUTED`, and its lines in `enrich/computed.py`.
 - An aggregate: a file in `summaries/`, which summarises a chunk and merges (`summaries/aggregate.py` says how), and its
   line in `summaries/names.py`. With a title there, its result is shown as a table in every kind of output.
 - A renderer (`-o`): a file in `reports/` and its line in `reports/renderers.py`.

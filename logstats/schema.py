@@ -60,6 +60,22 @@ def names() -> tuple[str, ...]:
     return (*COLUMNS, *COMPUTED, *FAMILIES)
 
 
+def as_key(column: str) -> pl.Expr:
+    """A column as what rankings and filters take it for: a protocol is `h1`, `h2` or `h3`, however it was logged;
+    times, durations and hours are texts. Other columns are as they are."""
+    import polars as pl
+
+    own = pl.col(column)
+    if column == "protocol":
+        major = own.str.to_lowercase().str.extract(r"^(?:http/|h)([123])(?:\.[0-9]+)?(?:c|-[0-9a-z]+)?$")
+        return pl.coalesce(pl.concat_str(pl.lit("h"), major), own)
+    if column == "timestamp":
+        return own.dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ")
+    if column == "hour":
+        return own.cast(pl.String).str.zfill(2)
+    return own.cast(pl.String) if isinstance(dtypes().get(column), pl.Float64) else own
+
+
 def owned(rows: pl.DataFrame) -> pl.DataFrame:
     """A copy of rows with memory of its own. (The texts of a chunk are views, which keep all of its bytes alive.)"""
     import polars as pl

@@ -98,11 +98,19 @@ def test_a_column_is_two_files(copy: Copy) -> None:
     assert len(copy.touched) == 2
 
 
-def test_a_ranking_is_one_file(copy: Copy) -> None:
-    copy.change("summaries/names.py", '    "client_ip",\n    "host",', '    "client_ip",\n    "protocol",\n    "host",')
-    made = json.loads(copy.run("report", "-q", "--by", "protocol", "-o", "json", "-"))
-    assert [(row["value"], row["requests"]) for row in made["breakdowns"]["protocol"]] == [("HTTP/1.1", 1)]
-    assert len(copy.touched) == 1
+def test_a_computed_column_is_two_files(copy: Copy) -> None:
+    """It can be ranked by and filtered by."""
+    copy.change("schema.py", 'COMPUTED: Final = ("source",', 'COMPUTED: Final = ("verb", "source",')
+    copy.change(
+        "enrich/computed.py",
+        '        if name == "hour":\n',
+        '        if name == "verb":\n'
+        '            return frozenset({"method"}), lambda rows: rows["method"].str.to_lowercase()\n'
+        '        if name == "hour":\n',
+    )
+    made = json.loads(copy.run("report", "-q", "--by", "verb,status", "--where", "verb = get", "-o", "json", "-"))
+    assert [row["values"] for row in made["breakdowns"]["verb,status"]] == [{"verb": "get", "status": "200"}]
+    assert len(copy.touched) == 2
 
 
 def test_a_renderer_is_two_files(copy: Copy) -> None:

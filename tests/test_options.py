@@ -65,7 +65,7 @@ def completed(*words: str) -> list[str]:
     ("words", "offered"),
     [
         (("report", "--sort", "p"), ["p99", "p95", "p50"]),
-        (("report", "--by", "user"), ["user_agent", "user_id"]),
+        (("report", "--by", "user"), ["user_id", "user_agent"]),
         (("report", "--user-key", "i"), ["ip+agent"]),
         (("report", "--format", "hapro"), ["haproxy", "haproxy_json"]),
         (("formats", "show", "hapro"), ["haproxy", "haproxy_json"]),

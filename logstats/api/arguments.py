@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.options import Options
-from logstats.summaries.names import BREAKDOWNS, SORTS, USER_KEYS
+from logstats.summaries.names import SORTS, USER_KEYS
 
 
 def options_from(options: Options | None, more: dict[str, Any]) -> Options:
@@ -68,11 +67,8 @@ def filters_of(options: Options) -> dict[str, Any]:
     return {name: getattr(options, name) for name in Filters.__dataclass_fields__}
 
 
-def check_choices(by: Sequence[str], user_key: str, sort: str, max_endpoints: int) -> None:
+def check_choices(user_key: str, sort: str, max_endpoints: int) -> None:
     """Raise UsageError for a word that is none of its option, or a number out of range."""
-    for column in by:
-        if column not in BREAKDOWNS:
-            raise UsageError(f"cannot rank by {column!r}", f"choose among {', '.join(BREAKDOWNS)}")
     if user_key not in USER_KEYS:
         raise UsageError(f"no user key is called {user_key!r}", f"choose among {', '.join(USER_KEYS)}")
     if sort not in SORTS:

@@ -42,7 +42,7 @@ def session_rows(
     from logstats.clients import visits
 
     options = options_from(options, more)
-    check_choices((), user_key, "avg", 1)
+    check_choices(user_key, "avg", 1)
     rows = rows_passing(sources, options, visits.needs(user_key), archive, listener, interrupt, counts)
     left = left if left is not None else visits.Left()
     yield pl.DataFrame(schema=visits.SESSIONS)
@@ -85,7 +85,7 @@ def story(
     from logstats.summaries.users import user
 
     options = options_from(options, more)
-    check_choices((), user_key, "avg", 1)
+    check_choices(user_key, "avg", 1)
     needs = visits.needs(user_key) | {"query", "duration_ms"}
     counts = counts if counts is not None else Counts()
     rows = rows_passing(sources, options, needs, archive, listener, interrupt, counts)
@@ -109,7 +109,7 @@ def scan(
     from logstats.clients import scan as scans
 
     options = options_from(options, more)
-    check_choices((), user_key, "avg", 1)
+    check_choices(user_key, "avg", 1)
     counts = counts if counts is not None else Counts()
     rows = rows_passing(sources, options, scans.needs(user_key), archive, listener, interrupt, counts)
     made = scans.scan(rows, user_key)

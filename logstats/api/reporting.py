@@ -18,6 +18,7 @@ from logstats.reports.build import build
 from logstats.reports.model import Report
 from logstats.scale.work import ReportWork
 from logstats.sketches import loghist
+from logstats.summaries.names import breakdown
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
 
@@ -53,11 +54,11 @@ def report(
     """Statistics of logs.
 
     `sources` are files, globs, folders (their files, oldest first) or `-` for standard input. Further keyword
-    arguments are the fields of `Options`. `by` names columns to rank as endpoints are (`client_ip`, `host`,
-    `user_agent`, `referer`, `status`, `method`, `app_name`, `user_id`); `over_time` fills `report.over_time` with
-    latency and users by interval. `fail_if` are conditions such as `GET /api/bugs*: p95 > 200ms`; `report.thresholds`
-    says what became of each. A source that cannot be read is in
-    `report.sources` with its problem; the others are still counted.
+    arguments are the fields of `Options`. `by` names columns to rank as endpoints are, of the schema or computed
+    (`source`, `hour`, `weekday`, `query:NAME`, `ip/24`); `host,endpoint` is one ranking by both. `over_time` fills
+    `report.over_time` with latency and users by interval. `fail_if` are conditions such as `GET /api/bugs*: p95 >
+    200ms`; `report.thresholds` says what became of each. A source that cannot be read is in `report.sources` with its
+    problem; the others are still counted.
 
     Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
     filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows. `report.notes` says which.
@@ -216,13 +217,14 @@ def question(
             loghist.parse_percentile(text)
         except ValueError as error:
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
-    check_choices(by, user_key, sort, max_endpoints)
+    rankings = tuple(dict.fromkeys(",".join(breakdown(one)) for one in by))
+    check_choices(user_key, sort, max_endpoints)
     selected: tuple[Selection, ...] = ()
     if conditions:
         from logstats.objectives import thresholds
 
         selected = thresholds.selections(conditions)
-    spec = ReportSpec(tuple(dict.fromkeys(by)), user_key, exact_users, max_endpoints, over_time, selected)
+    spec = ReportSpec(rankings, user_key, exact_users, max_endpoints, over_time, selected)
     return Question(spec, conditions, texts, sort, top)
 
 
@@ -250,6 +252,7 @@ def read_to_summary(
     rejects: Callable[[list[bytes]], None] | None,
 ) -> tuple[Statistics, Counts]:
     """Read logs, and also write a summary file of them, unless interrupted."""
+    from logstats.scale import tables
     from logstats.scale.description import Description, Making
     from logstats.scale.summarise import Summariser
 
@@ -257,6 +260,7 @@ def read_to_summary(
     span: dict[str, str] = {name: described.pop(name) for name in ("since", "until") if name in described}
     routes = tuple(options.all_routes())
     anonymizer = options.anonymizer()
+    local = {"hour", "weekday"} & (tables.needs(spec) | options.filters().needs)
     making = Making(
         user_key=spec.user_key,
         exact_users=spec.exact_users,
@@ -264,6 +268,7 @@ def read_to_summary(
         templates=options.templates,
         routes=routes,
         anonymize=anonymizer.name if anonymizer is not None else "",
+        zone=options.zone() if local else "",
         filters=described,
     )
     counts = Counts()

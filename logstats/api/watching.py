@@ -58,7 +58,7 @@ def watch(
     from logstats.live.watching import Watching
 
     options, watching = options_from(options, more), watching or Watching()
-    check_choices((), user_key, watching.sort, max_endpoints)
+    check_choices(user_key, watching.sort, max_endpoints)
     names = options.sources(sources)
     wanted = ReportSpec((), user_key, exact_users, max_endpoints)
     start: Begin | None = None

@@ -19,7 +19,7 @@ from logstats.dataclass import dataclass
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
 from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
-from logstats.summaries.names import BREAKDOWNS, SORTS
+from logstats.summaries.names import BREAKDOWNS, SORTS, breakdown
 
 if TYPE_CHECKING:
     from logstats.reports.model import Report
@@ -44,8 +44,9 @@ def _written(kind: Any, spelling: str, words: str, default: Any = None, **how: A
 PRESENTING: Final[Group] = (
     _shown(
         list[str] | None,
-        "--by COLUMN",
-        f"The same ranking for a column: {', '.join(BREAKDOWNS)}; repeatable.",
+        "--by COLUMN,…",
+        "The same ranking for a column, or several together: host, status, host,endpoint, source, hour, weekday, "
+        "query:NAME, ip/24, any of the schema; repeatable.",
         values=BREAKDOWNS,
     ),
     _shown(int | None, "--top N", "Rows of each ranking (10; JSON and CSV carry all).", least=1, outputs=_RENDERED),
@@ -61,7 +62,6 @@ PRESENTING: Final[Group] = (
         "--table NAME",
         f"What csv and parquet hold: {', '.join(TABLES)}, or a column as in --by (endpoints).",
         values=(*TABLES, *BREAKDOWNS),
-        closed=True,
         outputs=("csv", "parquet"),
     ),
     _written(bool, "--email", "The same as -o email: a message for sendmail -t.", False, yields_to=("output",)),
@@ -96,13 +96,13 @@ class Presentation:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The column that is to be ranked because it is the table that is shown."""
-        return (self.view.table,) if self.view.table in BREAKDOWNS else ()
+        """What is to be ranked because it is the table that is shown."""
+        return () if self.view.table in TABLES else (self.view.table,)
 
     def asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the library's `report` and `merge`, by the options."""
         return {
-            "by": (*shared.words(given["by"]), *self.columns),
+            "by": (*(given["by"] or ()), *self.columns),
             "max_endpoints": given["max_endpoints"],
             "over_time": self.over_time,
             "percentiles": shared.words([given["percentiles"]]),
@@ -150,12 +150,23 @@ def presentation(given: Mapping[str, Any], out: str | None, moment: datetime) ->
         _view(binary=renderer is None or renderer.binary, to_file=out is not None),
         top=given["top"],
         sort=given["sort"],
-        table=table or "endpoints",
+        table=_table(table),
         to=", ".join(email_to or ()),
         sender=given["email_from"] or "",
         subject=given["email_subject"] or "",
     )
     return Presentation(renderer, view, given["title"] or "", out, moment, given["pager"])
+
+
+def _table(name: str | None) -> str:
+    """The name of a table, checked. Raises UsageError."""
+    if name is None or name in TABLES:
+        return name or "endpoints"
+    try:
+        return ",".join(breakdown(name))
+    except UsageError as error:
+        known = error.hint if error.hint.startswith("did you") else f"choose among {', '.join((*TABLES, *BREAKDOWNS))}"
+        raise UsageError(f"--table {name!r} is not known", known) from None
 
 
 def _view(*, binary: bool, to_file: bool) -> View:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from logstats import schema
 from logstats.expressions.columns import ANY_CASE, Kind, kind
 from logstats.expressions.patterns import regex_of
 from logstats.expressions.predicates import (
@@ -87,6 +88,8 @@ def _is_one_of(name: str, values: Sequence[Value]) -> pl.Expr:
     if texts:
         wanted = [text.upper() for text in texts] if upper else texts
         tests.append((column.str.to_uppercase() if upper else column).is_in(wanted))
+        if name == "protocol":  # as it was logged, or as h1, h2, h3
+            tests.append(schema.as_key(name).is_in(texts))
     if globs:
         tests.append(column.str.contains("|".join(f"(?:{'(?i)' if upper else ''}{regex_of(glob)})" for glob in globs)))
     if networks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -87,7 +88,7 @@ def build(
         endpoints=endpoints,
         endpoints_total=held.total,
         endpoints_folded=held.folded,
-        breakdowns={column: [_breakdown_row(row) for row in rows.rows] for column, rows in breakdowns.items()},
+        breakdowns={by: [_breakdown_row(row, by) for row in rows.rows] for by, rows in breakdowns.items()},
         unique_users=UniqueUsers(
             users.total(),
             users.standard_error,
@@ -131,8 +132,8 @@ def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
     """The figures of selections with requests, by name."""
     if not statistics.spec.selections:
         return {}
-    rows = map(_breakdown_row, rank(statistics.get(SELECTIONS, Ranking), ("50",), "requests").rows)
-    return {row.value: row for row in rows}
+    rows = rank(statistics.get(SELECTIONS, Ranking), ("50",), "requests").rows
+    return {row.value: row for row in (_breakdown_row(row, SELECTIONS) for row in rows)}
 
 
 def _table(title: str, statistics: Statistics, name: str) -> Table:
@@ -142,8 +143,12 @@ def _table(title: str, statistics: Statistics, name: str) -> Table:
     return Table(columns, list(found.iter_rows()), title)
 
 
-def _breakdown_row(row: RankedKey) -> BreakdownRow:
-    return BreakdownRow(row.texts[0] or "", row.requests, row.errors, row.bytes, row.latency)
+def _breakdown_row(row: RankedKey, by: str) -> BreakdownRow:
+    value, values = row.texts[0] or "", None
+    if "," in by and value != schema.OTHER:
+        values = json.loads(value)
+        value = ", ".join("–" if text is None else text for text in values.values())
+    return BreakdownRow(value, row.requests, row.errors, row.bytes, row.latency, values)
 
 
 def _minutes(by_class: pl.DataFrame) -> list[Minute]:

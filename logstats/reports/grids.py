@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ NAME: Final = 120  # characters of a text from the log
 SAMPLE: Final = 240  # … and of a rejected line
 _CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 _ABSENT: Final = "–"
+EMPTY: Final = "(empty)"  # a text that is there, but has no characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +156,14 @@ def _refused(held: list[EndpointRow], rows: int) -> Grid:
     return Grid("refused", "Client errors (4xx)", heads, lines, len(held), "Refused is the part answered with 4xx.")
 
 
-def breakdown(report: Report, column: str, rows: int) -> Grid:
-    """The ranking of one `--by` column."""
-    held = sorted(report.breakdowns[column], key=lambda row: (-row.requests, row.value))
+def breakdown(report: Report, by: str, rows: int) -> Grid:
+    """The ranking of one `--by`."""
+    columns = by.split(",")
+    held = sorted(report.breakdowns[by], key=lambda row: (-row.requests, row.value))
     timed = [*(["avg"] if report.latency else []), *_percentiles(report), *(["max"] if report.latency else [])]
     lines = [
         [
-            _text(row.value),
+            *(_text(EMPTY if text == "" else _ABSENT if text is None else text) for text in row.texts(columns)),
             _count(row.requests),
             Cell(share(row.requests, report.requests), row.requests),
             _errors(row),
@@ -169,8 +172,11 @@ def breakdown(report: Report, column: str, rows: int) -> Grid:
         ]
         for row in held[:rows]
     ]
-    heads = [column, "Requests", "Share", "Errors", *map(_head, timed), "Bytes"]
-    return Grid(f"by-{column.replace('_', '-')}", f"By {column}", heads, lines, len(held))
+    heads = [*map(printable, columns), "Requests", "Share", "Errors", *map(_head, timed), "Bytes"]
+    slugs = [re.sub(r"[^a-z0-9]+", "-", other) for other in report.breakdowns]
+    slug = slugs[place := list(report.breakdowns).index(by)]
+    id_ = f"by-{slug}" if slug not in slugs[:place] else f"by-{slug}-{place}"
+    return Grid(id_, f"By {printable(', '.join(columns))}", heads, lines, len(held))
 
 
 def own_tables(report: Report, rows: int) -> list[Grid]:

@@ -131,6 +131,7 @@ def _report(found: Mapping[str, Any]) -> Report:
                     row["errors"],
                     row["bytes"],
                     _latency(row["latency_ms"]),
+                    row.get("values"),
                 )
                 for row in rows
             ]

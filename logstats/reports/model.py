@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -93,17 +93,25 @@ class EndpointRow:
 
 @dataclass(frozen=True, slots=True)
 class BreakdownRow:
-    """One value of a column."""
+    """One value of a column. Of several columns, `values` are theirs, by name; None for what was folded."""
 
     value: str
     requests: int
     errors: int
     bytes: int
     latency: Latency | None
+    values: Mapping[str, str | None] | None = None
 
     def figures(self) -> dict[str, Any]:
         """The JSON form, but for the latency."""
-        return {"value": self.value, "requests": self.requests, "errors": self.errors, "bytes": self.bytes}
+        figures = {"requests": self.requests, "errors": self.errors, "bytes": self.bytes}
+        return {"value": self.value, **({"values": self.values} if self.values is not None else {}), **figures}
+
+    def texts(self, columns: Sequence[str]) -> list[str | None]:
+        """The value of each column; of what was folded, all is in the first."""
+        if self.values is None:
+            return [self.value, *(None for _ in columns[1:])]
+        return [self.values.get(column) for column in columns]
 
 
 @dataclass(frozen=True, slots=True)

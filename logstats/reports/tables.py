@@ -80,10 +80,14 @@ def _endpoints(report: Report) -> Table:
     )
 
 
-def _breakdown(report: Report, column: str) -> Table:
-    columns = {column: str, **_COUNTS, **_latency_columns(report)}
-    rows = report.breakdowns[column]
-    return Table(columns, [(row.value, *_counts(row), *_latency(row.latency, report)) for row in rows])
+def _breakdown(report: Report, by: str) -> Table:
+    figures = {**_COUNTS, **_latency_columns(report)}
+    names = by.split(",")
+    keys = {f"by_{name}" if name in figures else name: str for name in names}
+    rows = report.breakdowns[by]
+    return Table(
+        {**keys, **figures}, [(*row.texts(names), *_counts(row), *_latency(row.latency, report)) for row in rows]
+    )
 
 
 _MINUTE: Final = {"requests": int, "errors": int, "bytes": int, **dict.fromkeys(CLASSES, int), "users": int}

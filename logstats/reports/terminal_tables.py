@@ -103,22 +103,24 @@ class Tables:
                 cells.append(Text(_latency_figure(row.latency, head, dash)))
         return cells
 
-    def breakdown(self, column: str, rows: list[BreakdownRow]) -> None:
-        """The ranking of a `--by` column."""
+    def breakdown(self, by: str, rows: list[BreakdownRow]) -> None:
+        """The ranking of a `--by`."""
         if not rows:
             return
         rows = sorted(rows, key=lambda row: (-row.requests, row.value))
         more = len(rows) - self._top
-        self._canvas.heading(f"By {column}", f"{self._top} of {count(len(rows))}" if more > 0 else "")
+        columns = by.split(",")
+        shown = self._canvas.shown(", ".join(columns))
+        self._canvas.heading(f"By {shown}", f"{self._top} of {count(len(rows))}" if more > 0 else "")
         timed = any(row.latency for row in rows)
         figures = ["avg", "p50", "p95", "p99", "max"] if timed else []
-        heads = [column, "requests", "share", "errors", *figures, "bytes"]
+        heads = [shown, "requests", "share", "errors", *figures, "bytes"]
         cells, dash = [], self._canvas.glyphs.dash
         for row in rows[: self._top]:
             failed = share(row.errors, row.requests) if row.errors else dash
             cells.append(
                 [
-                    Text(self._canvas.shown(row.value)),
+                    Text(self._canvas.shown(row.value) or "(empty)"),
                     Text(count(row.requests)),
                     Text(share(row.requests, self._report.requests)),
                     Text(failed, "red" if row.errors else "dim"),
@@ -127,7 +129,8 @@ class Tables:
                 ]
             )
         keep = ("requests", "share", "errors", "p95", "bytes", *_KEEP)
-        self._canvas.table(heads, cells, keep=list(dict.fromkeys(keep)), lines=3 if column in _LONG else 1)
+        long = 3 if set(columns) & set(_LONG) else 1
+        self._canvas.table(heads, cells, keep=list(dict.fromkeys(keep)), lines=long)
 
     def own_table(self, table: Table) -> None:
         """The table of an aggregate."""

@@ -69,8 +69,8 @@ class Condenser:
             if piece.table not in tables.TABLES:
                 self._whole.setdefault(name, []).append(frame)
             elif name not in self._held:
-                self._held[name] = Accumulator(tables.shape(*name, exact_users=self._spec.exact_users))
-                self._bounds[name] = self._bounds_of(*name)
+                self._held[name] = Accumulator(tables.shape(piece.table, exact_users=self._spec.exact_users))
+                self._bounds[name] = self._bounds_of(piece.table)
             if name in self._held:
                 self._held[name].add(frame.select(list(self._held[name].shape.schema)))
             self._rows += frame.height
@@ -82,7 +82,7 @@ class Condenser:
             if self._rows > ROWS // 2:
                 self.close()
 
-    def _bounds_of(self, table: str, of: str | None) -> list[_Bound]:
+    def _bounds_of(self, table: str) -> list[_Bound]:
         if not self._bounded:
             return []
         if table == tables.TRAFFIC:
@@ -90,7 +90,7 @@ class Condenser:
         if table == tables.LEVELS:
             return [_Bound(("level",), HELD * MAX_KEYS)]
         if table in (tables.ENDPOINTS, tables.BREAKDOWN):
-            return [_Bound(tables.keys(table, of), HELD * self._spec.max_endpoints)]
+            return [_Bound(tables.keys(table), HELD * self._spec.max_endpoints)]
         return []
 
     def close(self) -> None:

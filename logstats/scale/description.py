@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from logstats.errors import SourceError
+from logstats.errors import SourceError, UsageError
 from logstats.pipeline import Counts, SourceState
 from logstats.scale import tables
 from logstats.sketches import hll, loghist
-from logstats.summaries.names import BREAKDOWNS, USER_KEYS
+from logstats.summaries.names import USER_KEYS, breakdown
 
 SCHEMA_VERSION: Final = 1
 SKETCHES: Final = {"latency_relative_error": loghist.ALPHA, "users_precision": hll.PRECISION}
@@ -31,7 +31,8 @@ class Making:
     """The options that decide what a figure means: only summaries that were made alike can be added up.
 
     `filters` are as `Filters.describe` gives them, without `since` and `until`: days make a month. `anonymize` is the
-    method and which key it had, for pseudonyms of two keys are two users.
+    method and which key it had, for pseudonyms of two keys are two users. `zone` is that of hours and days, if
+    something is told apart by them.
     """
 
     user_key: str = "auto"
@@ -40,6 +41,7 @@ class Making:
     templates: bool = True
     routes: tuple[str, ...] = ()
     anonymize: str = ""
+    zone: str = ""
     filters: Mapping[str, str] = field(default_factory=dict)
 
     def difference(self, other: Making) -> tuple[str, str, str] | None:
@@ -92,6 +94,7 @@ class Description:
                 "templates": self.making.templates,
                 "routes": list(self.making.routes),
                 "anonymize": self.making.anonymize,
+                "zone": self.making.zone,
                 "filters": {**self.making.filters, **self.span},
                 "by": list(self.by),
                 "selections": dict(self.selections),
@@ -153,6 +156,7 @@ def _description(found: dict[str, Any]) -> Description:
         _truth(options["templates"]),
         tuple(_text(route) for route in _list(options["routes"])),
         _text(options["anonymize"]),
+        _text(options.get("zone", "")),  # an earlier version told nothing apart by hours
         {name: words for name, words in filters.items() if name not in ("since", "until")},
     )
     lines, requests, events, rejected, filtered, ignored = (_number(counted[name]) for name in _TOTALS)
@@ -170,7 +174,7 @@ def _description(found: dict[str, Any]) -> Description:
         raise ValueError("its rejected lines do not add up")
     if counts.lines != sum(state.lines for state in counts.sources):
         raise ValueError("the lines of its sources do not add up")
-    by = tuple(_one_of(column, BREAKDOWNS) for column in _list(options["by"]))
+    by = tuple(_breakdown(one) for one in _list(options["by"]))
     selections = _mapping(options["selections"], _truth)
     others = tuple(_text(name) for name in _list(found["aggregates"]))
     pieces = []
@@ -229,6 +233,13 @@ def _mapping(value: Any, each: Callable[[Any], Any]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{value!r} is no object")
     return {name: each(one) for name, one in value.items()}
+
+
+def _breakdown(value: Any) -> str:
+    try:
+        return ",".join(breakdown(_text(value)))
+    except UsageError as error:
+        raise ValueError(error.what) from None
 
 
 def _one_of(value: Any, known: Any) -> str:

@@ -37,6 +37,7 @@ _OPTIONS: Final = {
     "templates": "templates",
     "routes": "--route",
     "anonymize": "--anonymize",
+    "zone": "--tz",
     "filters": "filters",
 }
 

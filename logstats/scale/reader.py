@@ -125,7 +125,7 @@ class Summary:
         import pyarrow as pa
 
         for number, (table, of, _) in enumerate(self.about.pieces):
-            columns = self._layout.columns_of(table, of)
+            columns = self._layout.columns_of(table)
             try:
                 read = self._parquet.read_row_group(number, columns=columns)
                 frame = pl.DataFrame(pl.from_arrow(read))

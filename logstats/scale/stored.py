@@ -79,21 +79,20 @@ class Layout:
             (field.name, pa.string() if pa.types.is_large_string(field.type) else field.type) for field in plain
         )
 
-    def columns_of(self, table: str, of: str | None) -> list[str]:
+    def columns_of(self, table: str) -> list[str]:
         """The columns that a table has in a file, but for those that say which table it is."""
-        return list(self._places(table, of).values())
+        return list(self._places(table).values())
 
-    def _places(self, table: str, of: str | None) -> dict[str, str]:
+    def _places(self, table: str) -> dict[str, str]:
         """The columns of a piece (but `first`), and what they are called in a file."""
         if table in self.others:
             return {"minute": "minute"} | {name: _prefixed(table, name) for name in self.others[table]}
-        shape = tables.shape(table, of, exact_users=self._exact_users)
-        ranked = of if table == tables.BREAKDOWN else None
-        return {name: "value" if name == ranked else name for name in shape.schema if name != "first"}
+        shape = tables.shape(table, exact_users=self._exact_users)
+        return {name: name for name in shape.schema if name != "first"}
 
     def to_stored(self, piece: Piece) -> pl.DataFrame:
         """A piece with all columns of the file."""
-        made = {place: pl.col(name) for name, place in self._places(piece.table, piece.of).items()}
+        made = {place: pl.col(name) for name, place in self._places(piece.table).items()}
         made["table"] = pl.lit(piece.table)
         if piece.of is not None:
             made["column" if piece.table == tables.BREAKDOWN else "selection"] = pl.lit(piece.of)
@@ -111,7 +110,7 @@ class Layout:
 
     def from_stored(self, table: str, of: str | None, frame: pl.DataFrame) -> Piece:
         """The piece again. Raises ValueError for figures that no log has."""
-        places = self._places(table, of)
+        places = self._places(table)
         taken = {name: pl.col(place) for name, place in places.items()}
         taken["minute"] = pl.col("minute").to_physical().floordiv(MINUTE_US)
         if table in tables.RANKED:
@@ -122,7 +121,7 @@ class Layout:
         if table in self.others:
             kinds = {"minute": pl.Int64(), **self.others[table]}
         else:
-            kinds = tables.shape(table, of, exact_users=self._exact_users).schema
+            kinds = tables.shape(table, exact_users=self._exact_users).schema
         made = frame.select(taken[name].cast(kinds[name]).alias(name) for name in places)
         if table != tables.USERS:
             made = made.with_columns(first=pl.int_range(pl.len(), dtype=pl.Int64))

@@ -56,17 +56,17 @@ class Piece:
     frame: pl.DataFrame
 
 
-def keys(table: str, of: str | None = None) -> tuple[str, ...]:
+def keys(table: str) -> tuple[str, ...]:
     """The columns that hold texts from the log, which together are one key."""
     return {
         LEVELS: ("level",),
         ENDPOINTS: endpoints.KEYS,
-        BREAKDOWN: (of or "value",),
+        BREAKDOWN: (breakdowns.KEY,),
         SELECTIONS: ("selection",),
     }.get(table, ())
 
 
-def shape(table: str, of: str | None, *, exact_users: bool) -> Shape:
+def shape(table: str, *, exact_users: bool) -> Shape:
     """How pieces of a table merge. Users have no `first`, for their order is nothing."""
     minute: dict[str, pl.DataType] = {"minute": pl.Int64()}
     first: dict[str, pl.DataType] = {"first": pl.Int64()}
@@ -88,7 +88,7 @@ def shape(table: str, of: str | None, *, exact_users: bool) -> Shape:
         return Shape({**minute, "user": text}, {}, {}, {})
     if table == USERS:
         return Shape({**minute, "register": pl.UInt16()}, {}, {}, {"rank": pl.UInt8()})
-    named = dict.fromkeys(keys(table, of), text)
+    named = dict.fromkeys(keys(table), text)
     return Shape(
         {**minute, **named, "status_class": pl.UInt8(), "bucket": pl.Int32()},
         {"requests": pl.Int64(), "bytes": pl.Int128(), "timed": pl.Int64(), "us": pl.Int128()},
@@ -126,7 +126,7 @@ def summarise(rows: pl.DataFrame, spec: ReportSpec) -> list[Piece]:
     requests = kinds["requests"]
     made.append(Piece(TRAFFIC, None, _traffic(requests)))
     made.append(Piece(ENDPOINTS, None, _ranked(requests, endpoints.KEYS)))
-    made += [Piece(BREAKDOWN, column, _ranked(requests, (column,))) for column in spec.by]
+    made += [Piece(BREAKDOWN, by, _by_minute(breakdowns.summarise(requests, by, ("minute",)))) for by in spec.by]
     if spec.over_time:
         made.append(Piece(LATENCY, None, latency.summarise(requests)))
     exact = spec.exact_users
@@ -180,7 +180,11 @@ def _times(groups: Groups, rows: pl.DataFrame) -> list[pl.Series]:
 
 
 def _ranked(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    return ranking.summarise(rows, ("minute", *names)).with_columns(pl.col("minute").cast(pl.Int64))
+    return _by_minute(ranking.summarise(rows, ("minute", *names)))
+
+
+def _by_minute(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(pl.col("minute").cast(pl.Int64))
 
 
 def within(piece: Piece, since: int | None, until: int | None) -> Piece:
