@@ -22,7 +22,7 @@ from program import invoke
 
 import logstats
 from logstats.errors import SourceError
-from logstats.inputs import discover, opened, stores
+from logstats.inputs import discover, object_store, opened, stores
 
 obstore = pytest.importorskip("obstore")
 
@@ -107,7 +107,7 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def use(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**KEYS, "AWS_ENDPOINT_URL": address}.items():
         monkeypatch.setenv(name, value)
-    stores._store.cache_clear()
+    object_store.connect.cache_clear()
 
 
 def report(*arguments: str) -> Any:
@@ -153,7 +153,7 @@ def test_a_large_object_is_the_file_in_one_process_and_in_two(
 
 
 def test_a_web_server_is_a_store_that_does_not_list(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stores._store.cache_clear()
+    object_store.connect.cache_clear()
     obstore.put(store(localbucket), "page/with a space.log", SAMPLE)
     for name in ("web/2025/b.log.gz", "page/with%20a%20space.log"):
         assert logstats.report(f"{localbucket}/{BUCKET}/{name}").requests == 897
@@ -256,7 +256,7 @@ class Flaky:
 
 
 def test_a_stream_that_breaks_off_goes_on_where_it_stopped(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(object_store, "FIRST_WAIT", 0.001)
     with closing(Flaky(localbucket, [200_000, 0, 1_000_000])) as proxy:
         use(proxy.address, monkeypatch)
         ((source,), _) = discover([f"s3://{BUCKET}/large.log"])
@@ -273,15 +273,15 @@ def test_a_stream_that_breaks_off_goes_on_where_it_stopped(localbucket: str, mon
 
 
 def test_a_store_that_is_down_fails_once_not_for_each_object(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(object_store, "FIRST_WAIT", 0.001)
     use(localbucket, monkeypatch)
     sources, _ = discover([f"s3://{BUCKET}/web/"])
     with closing(Flaky(localbucket, [0] * 1000)) as proxy:
         use(proxy.address, monkeypatch)
         found, problems = discover([f"s3://{BUCKET}/{name}" for name in ("a", "b", "c", "d")])
-        assert not found and proxy.connections <= stores.TRIES + 1
+        assert not found and proxy.connections <= object_store.TRIES + 1
         assert "the store does not answer, asked 6 times" in str(problems[0])
-        assert all("not read: s3://logs-bucket does not answer" in str(problem) for problem in problems[1:])
+        assert all("not asked for: s3://logs-bucket does not answer" in str(problem) for problem in problems[1:])
     assert len(sources) == 3
 
 
@@ -303,7 +303,7 @@ def test_many_small_objects_are_fetched_at_once(localbucket: str, monkeypatch: p
 
 
 def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    stores._store.cache_clear()
+    object_store.connect.cache_clear()
     monkeypatch.setitem(sys.modules, "obstore", None)
     ran = invoke("report", "s3://bucket/a.log")
     assert ran.returncode == 2 and b"pip install 'logstats[cloud]'" in ran.stderr

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from logstats.errors import SourceError, UsageError
-from logstats.inputs import stores
+from logstats.inputs import object_store, stores
 from logstats.inputs.source import Source
 
 _LEFTOVER = re.compile(r"^\.|(\.tmp|\.sw[a-p]|~)$")
@@ -57,7 +57,7 @@ def _sources_of(argument: str) -> list[Source]:
         if sys.stdin is None:
             raise SourceError("-", "standard input is closed", "pipe a log in, or name files")
         return [Source("-", None)]
-    if stores.is_url(argument):
+    if object_store.is_url(argument):
         found = [(at, _rotation(source.name), source.name, source) for source, at in stores.discover(argument)]
         return [source for *_, source in sorted(found, key=lambda one: one[:3])]
     if not argument:

@@ -1,181 +1,40 @@
 """Objects in stores: `s3://`, `gs://`, `az://`, `https://` (the extra `logstats[cloud]`), read as files are.
 
-An object is streamed. If that breaks off, it goes on where it stopped, after a wait that doubles each time and is drawn
-at random up to that (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog). Every request names the
-version that was listed, so an object that was written meanwhile is an error, not a mix of two. A store that has not
-answered all the tries of one object is not asked for the others.
+An object is streamed. If that breaks off, it goes on where it stopped (`object_store` says after which wait). Every
+request names the version that was listed, so an object that was written meanwhile is an error, not a mix of two.
 """
 
 from __future__ import annotations
 
-import configparser
-import os
-import random
 import re
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
-from functools import cache
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import unquote
 
-from logstats.errors import SourceError, UsageError
+from logstats.errors import SourceError
+from logstats.inputs import object_store
 from logstats.inputs.compression import compression
+from logstats.inputs.object_store import NoSuchObject, endpoint, split
 from logstats.inputs.source import Source, Start
 
-SCHEMES: Final = ("s3", "gs", "az", "https", "http")
 SOON: Final = 64 << 10  # bytes behind a piece in which the end of a line is looked for
-TRIES: Final = 6  # of a request, one after another without a byte in between,
-PATIENCE: Final = 30.0  # and so many seconds for all of them
 SMALL: Final = 1 << 20  # bytes of an object that is fetched whole, while those before it are read
 AT_ONCE: Final = 32  # of them
-_FIRST_WAIT: Final = 0.2  # seconds
-_LONGEST_WAIT: Final = 5.0
-_PIECE: Final = 1 << 20
-_STATUS: Final = re.compile(r"status code: (\d{3})")
-_LATER: Final = (408, 425, 429)  # of the statuses that say that a request is wrong, those that mean: later
 _PIPED: Final = "logstats report -"
-_URL: Final = re.compile(rf"({'|'.join(SCHEMES)})://([^/]+)/?(.*)", re.DOTALL)
 _MAGIC: Final = re.compile(r"[*?\[]")
-
-Answer = TypeVar("Answer")
-
-
-def is_url(argument: str) -> bool:
-    """Whether an argument names something in a store."""
-    return _URL.fullmatch(argument) is not None
-
-
-def endpoint() -> str | None:
-    """The address of a store that is not the cloud's own, as AWS's tools take it."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-
-
-class Store:
-    """One bucket. Threads may share it."""
-
-    def __init__(self, scheme: str, bucket: str, address: str | None) -> None:
-        try:
-            import obstore
-            from obstore import exceptions
-        except ImportError:
-            raise UsageError(f"{scheme}:// needs obstore", "pip install 'logstats[cloud]'") from None
-        self._name = f"{scheme}://{bucket}"
-        self._kinds: Any = exceptions
-        self._down = (0.0, "")  # since when it has not answered, and why
-        config: Any = _s3_config(address) if scheme == "s3" else {}
-        once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=PATIENCE)}  # tries are counted here
-        client: Any = {"allow_http": True, "connect_timeout": "5s", "timeout": "120s"}
-        try:
-            made = obstore.store.from_url(self._name, config=config, client_options=client, retry_config=once)
-        except (exceptions.BaseError, ValueError, TypeError) as error:
-            words = f"no store can be asked: {_first_line(error)}"
-            raise SourceError(self._name, words, "check the settings") from None
-        self._store: Any = made
-        self._obstore: Any = obstore
-
-    def ask(self, name: str, request: Callable[[], Answer], said: Callable[[str], None] = lambda _: None) -> Answer:
-        """The answer to a request, which is made again if the store fails. Raises SourceError."""
-        begun, wait = time.monotonic(), _FIRST_WAIT
-        for number in range(1, TRIES + 1):
-            since, why = self._down
-            if why and time.monotonic() - since < PATIENCE:
-                raise SourceError(name, f"not read: {why}", "read it again when the store answers")
-            try:
-                return request()
-            except (self._kinds.NotFoundError, FileNotFoundError):
-                raise SourceError(name, "there is no such object", "check the bucket and the key") from None
-            except (self._kinds.PermissionDeniedError, self._kinds.UnauthenticatedError, PermissionError):
-                hint = "credentials are looked for where the cloud's own tools do: AWS_ACCESS_KEY_ID, AWS_PROFILE, …"
-                raise SourceError(name, "the store refuses access", hint) from None
-            except self._kinds.PreconditionError:
-                raise SourceError(name, "it was written anew while it was read", "read it again") from None
-            except (self._kinds.BaseError, OSError) as error:
-                words = _first_line(error)
-                code = int(found[1]) if (found := _STATUS.search(str(error))) else 0
-                if 400 <= code < 500 and code not in _LATER:
-                    raise SourceError(name, f"the store refuses: {words}", "check the bucket and the key") from None
-                if number == TRIES or time.monotonic() - begun > PATIENCE:
-                    self._down = time.monotonic(), f"{self._name} does not answer ({words})"
-                    raise SourceError(
-                        name,
-                        f"the store does not answer, asked {number} times: {words}",
-                        "check address and network",
-                    ) from None
-                said(words)
-            time.sleep(random.uniform(0, min(wait, _LONGEST_WAIT)))
-            wait *= 2
-        raise AssertionError
-
-    def head(self, key: str, name: str) -> dict[str, Any]:
-        """Size, time and version of an object."""
-        return dict(self.ask(name, lambda: self._obstore.head(self._store, key)))
-
-    def list(self, prefix: str, name: str) -> list[dict[str, Any]]:
-        """All objects that begin so, but for those that stand for folders."""
-
-        def listed() -> list[dict[str, Any]]:
-            found = self._obstore.list(self._store, prefix or None)
-            return [dict(one) for some in found for one in some]
-
-        return [one for one in self.ask(name, listed) if not one["path"].endswith("/")]
-
-    def stream(self, key: str, version: str | None, begin: int, end: int) -> Iterator[bytes]:
-        """The bytes begin ≤ place < end of an object, as they come."""
-        options: dict[str, Any] = {"range": (begin, end)}
-        if version:
-            options["if_match"] = version
-        answer = self._obstore.get(self._store, key, options=options)
-        return (bytes(piece) for piece in answer.stream(min_chunk_size=_PIECE))
-
-
-def _s3_config(address: str | None) -> Any:
-    """Settings of S3, as AWS's tools find them: the environment first, then the files of a profile."""
-    made: dict[str, Any] = {"endpoint": address, "virtual_hosted_style_request": False} if address else {}
-    profile = os.environ.get("AWS_PROFILE", "default")
-    folder = Path.home() / ".aws"
-    keys, settings = configparser.RawConfigParser(), configparser.RawConfigParser()
-    try:
-        keys.read(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", folder / "credentials"), encoding="utf-8")
-        settings.read(os.environ.get("AWS_CONFIG_FILE", folder / "config"), encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise SourceError("~/.aws", f"the settings cannot be read: {_first_line(error)}", "mend them") from None
-    own = settings[section] if settings.has_section(section := _section(profile)) else {}
-    if "AWS_ACCESS_KEY_ID" not in os.environ and keys.has_section(profile):
-        for name in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token"):
-            if name in keys[profile]:
-                made[name] = keys[profile][name]
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or own.get("region")
-    return {**made, **({"region": region} if region else {})}
-
-
-def _section(profile: str) -> str:
-    return profile if profile == "default" else f"profile {profile}"
-
-
-@cache
-def _store(scheme: str, bucket: str, address: str | None) -> Store:
-    return Store(scheme, bucket, address)
-
-
-def _split(url: str) -> tuple[str, str, str]:
-    match = _URL.fullmatch(url)
-    assert match, url
-    return match[1], match[2], match[3]
 
 
 def discover(url: str) -> list[tuple[Source, float]]:
     """The objects that a URL names, each with its time: one key, all keys below a prefix, or those that a glob matches
     (`*` does not match `/`, `**` does). Raises SourceError."""
-    scheme, bucket, key = _split(url)
+    scheme, bucket, key = split(url)
     if scheme in ("https", "http"):
         key = _page(url, bucket, key)
     address = endpoint() if scheme == "s3" else None
-    store = _store(scheme, bucket, address)
+    store = object_store.connect(scheme, bucket, address)
 
     def source(found: dict[str, Any]) -> tuple[Source, float]:
         at = found["last_modified"].timestamp()
@@ -195,9 +54,7 @@ def discover(url: str) -> list[tuple[Source, float]]:
     if key and not key.endswith("/"):
         try:
             return [source(store.head(key, url))]
-        except SourceError as error:
-            if not str(error).endswith("there is no such object"):
-                raise
+        except NoSuchObject:
             below = store.list(f"{key}/", url)
             if not below:
                 raise
@@ -240,9 +97,9 @@ class OpenObject:
 
     def __init__(self, source: Source) -> None:
         assert source.url is not None and source.size is not None
-        scheme, bucket, key = _split(source.url)
+        scheme, bucket, key = split(source.url)
         self._key = unquote(key) if scheme in ("https", "http") else key
-        self._store = _store(scheme, bucket, source.endpoint)
+        self._store = object_store.connect(scheme, bucket, source.endpoint)
         self._name, self._version = source.name, source.version
         self._end = source.size if source.stop is None else source.stop
         self._size = source.size
@@ -359,8 +216,3 @@ def ahead(sources: Sequence[Source]) -> Iterator[Source]:
 def _whole(source: Source) -> tuple[bytes, list[str]]:
     opened = OpenObject(source)
     return opened.read(source.size or 0), opened.notes
-
-
-def _first_line(error: Exception) -> str:
-    words = (str(error).splitlines() or [type(error).__name__])[0]
-    return re.sub(r"\s+", " ", words)[:200]

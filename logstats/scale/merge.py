@@ -17,7 +17,7 @@ import polars as pl
 from logstats.dataclass import dataclass
 from logstats.errors import SummaryError, UsageError
 from logstats.filters import Filters
-from logstats.inputs import discover, stores
+from logstats.inputs import discover, object_store
 from logstats.pipeline import Counts
 from logstats.scale import tables
 from logstats.scale.condense import Sink
@@ -66,7 +66,7 @@ def description_of(name: str, path: Path) -> Description:
 
 def summaries_among(names: Sequence[str | Path]) -> list[tuple[str, Path]]:
     """The summary files that are named, if nothing but summaries is: (name, path)."""
-    if not names or any(str(name) == "-" or stores.is_url(str(name)) for name in names):
+    if not names or any(str(name) == "-" or object_store.is_url(str(name)) for name in names):
         return []
     found, problems = discover([str(name) for name in names])
     files = [(source.name, source.path) for source in found if source.path is not None and source.size is not None]
