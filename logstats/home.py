@@ -1,6 +1,6 @@
-"""The user's configuration folder: `~/.config/logstats`, by the XDG base directory specification.
+"""The user's folders, `~/.config/logstats` and `~/.cache/logstats`, by the XDG base directory specification.
 
-It may not exist, the home directory may be unknown (a uid that passwd does not list) or closed (systemd's
+The first may not exist, the home directory may be unknown (a uid that passwd does not list) or closed (systemd's
 `ProtectHome=yes`). In all these cases there is no configuration, which is no error.
 """
 
@@ -31,3 +31,15 @@ def user_path(name: str) -> Path | None:
     except (OSError, ValueError):
         return None
     return folder / name
+
+
+def cache_folder() -> Path | None:
+    """The folder for what can be made anew, `~/.cache/logstats`, whether or not it exists; None if there is no home
+    directory."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if cache.is_absolute():
+        return cache / "logstats"
+    try:
+        return Path.home() / ".cache" / "logstats"
+    except RuntimeError:
+        return None

@@ -61,7 +61,7 @@ def move(archive: Archive, now: datetime = MOVED, policy: str = POLICY) -> list[
     return listener.steps
 
 
-def make(folder: Path, sources: list[Path]) -> Archive:
+def make(folder: str | Path, sources: list[Path]) -> Archive:
     """An archive of some logs, each added on its own."""
     archive = init(folder)
     for source in sources:

@@ -21,6 +21,7 @@ from test_commit_log import reseal
 
 from logstats.archive.archive import Archive
 from logstats.archive.log import paths, tables
+from logstats.archive.log.local_storage import LocalStorage
 from logstats.archive.log.paths import ForeignPath, Places
 
 ID = "0123456789abcdef012"
@@ -225,7 +226,7 @@ def test_a_tier_that_another_policy_names(handed: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_a_path(tmp_path: Path, path: str, table: str, tier: str) -> None:
-    places = Places(tmp_path)
+    places = Places(LocalStorage(tmp_path).read)
     assert places.checked(path, table, tier) == path
     assert path.startswith(paths.folder(table, tier, paths.partition_in(path)) + "/")
     for other in tables.TABLES:
@@ -273,14 +274,14 @@ def test_what_is_a_path(tmp_path: Path, path: str, table: str, tier: str) -> Non
 )
 def test_what_is_none(tmp_path: Path, path: Any) -> None:
     with pytest.raises(ForeignPath):
-        Places(tmp_path).checked(path)
+        Places(LocalStorage(tmp_path).read).checked(path)
 
 
 @given(st.text(alphabet="hotwarm/=.\\\0ye2-0_" + ID, max_size=80) | st.text(max_size=40))
 def test_any_text(text: str) -> None:
     """What is taken lies inside, and is put together again from what it says."""
     try:
-        path = Places(Path("/nowhere")).checked(text)
+        path = Places(LocalStorage("/nowhere").read).checked(text)
     except ForeignPath:
         return
     assert path == os.path.normpath(path) and not path.startswith(("/", ".."))
@@ -288,7 +289,7 @@ def test_any_text(text: str) -> None:
 
 def test_a_tier_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "lifecycle.toml").write_text('[warm]\nafter="1d"\npath="/mnt/disk2/"\nformer=["/mnt/a//b/../c"]\n')
-    places = Places(tmp_path)
+    places = Places(LocalStorage(tmp_path).read)
     for base in ("/mnt/disk2", "/mnt/a/c"):
         path = f"{base}/warm/{VICTIM}"
         assert places.checked(path, "logs", "warm") == path

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import shutil
 import socket
-import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import buckets
 import pytest
+from buckets import BUCKET, KEYS, make_bucket, store, use
 from program import invoke
 
 import logstats
@@ -28,27 +25,10 @@ obstore = pytest.importorskip("obstore")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = (ROOT / "sample_logs" / "combined_time.log").read_bytes()
-BUCKET = "logs-bucket"
-BIN = Path(os.environ.get("LOGSTATS_SWIFT_BIN") or Path(sys.executable).parent)
-KEYS = {"AWS_ACCESS_KEY_ID": "test:tester", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def store(address: str) -> Any:
-    """The bucket on a server, with what is written to it there."""
-    config = {"endpoint": address, **{name.lower(): value for name, value in KEYS.items()}}
-    return obstore.store.S3Store(BUCKET, config=config, client_options={"allow_http": True})
 
 
 def fill(address: str) -> None:
-    made = store(address)
-    url = obstore.sign(made, "PUT", "", timedelta(minutes=5))
-    urllib.request.urlopen(urllib.request.Request(url, data=b"", method="PUT"), timeout=10).close()
+    made = make_bucket(address)
     obstore.put(made, "web/a.log", SAMPLE)
     obstore.put(made, "web/2025/b.log.gz", gzip.compress(SAMPLE))
     obstore.put(made, "web/2025/c.log", SAMPLE)
@@ -57,43 +37,16 @@ def fill(address: str) -> None:
 
 @pytest.fixture(scope="module")
 def localbucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = shutil.which("localbucket", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if program is None:
-        pytest.skip("localbucket is not installed")
-    port = free_port()
-    command = [program, "--port", str(port), str(tmp_path_factory.mktemp("buckets"))]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait(port, server)
-        fill(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
-    while server.poll() is None:
-        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 1)):
-            return
-    pytest.fail("the server ended")
+    with buckets.localbucket(tmp_path_factory.mktemp("buckets")) as address:
+        fill(address)
+        yield address
 
 
 @pytest.fixture(scope="module")
 def swift() -> Iterator[str]:
-    script = ROOT.parent / "shared" / "tools" / "s3_server.sh"
-    if not (BIN / "swift-proxy-server").exists() or not script.exists() or not Path("/dev/shm").is_dir():
-        pytest.skip("OpenStack Swift is not installed: name its bin/ in LOGSTATS_SWIFT_BIN")
-    port = next(port for port in iter(free_port, 0) if port < 65_000)
-    folder = Path("/dev/shm") / f"logstats-swift-{port}"
-    try:
-        subprocess.run(["bash", str(script), "start", str(BIN), str(folder), str(port)], check=True, timeout=60,
-                       stdout=subprocess.DEVNULL)  # fmt: skip
-        fill(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        subprocess.run(["bash", str(script), "stop", str(folder)], check=False, timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+    with buckets.swift() as address:
+        fill(address)
+        yield address
 
 
 @pytest.fixture(params=["localbucket", "swift"])
@@ -102,12 +55,6 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     address = str(request.getfixturevalue(request.param))
     use(address, monkeypatch)
     return address
-
-
-def use(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": address}.items():
-        monkeypatch.setenv(name, value)
-    object_store.connect.cache_clear()
 
 
 def report(*arguments: str) -> Any:

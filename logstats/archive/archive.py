@@ -1,4 +1,4 @@
-"""The archive in a folder: its commit log, and what is published from it."""
+"""The archive in a folder or a store: its commit log, and what is published from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logstats.errors import LogstatsError
 
 
 class Archive(CommitLog):
-    """An archive on disk. Open one with `Archive.open`."""
+    """An archive. Open one with `Archive.open`."""
 
     def prepare(self) -> None:
         """Raise ArchiveError, before any work, if what is published after a commit could not be written."""

@@ -38,24 +38,24 @@ def select(
 
 def _paths(archive: Archive, chosen: Snapshot, table: str | None) -> Iterator[str]:
     for file in chosen.files:
-        yield archive.storage.at(file)
+        yield archive.storage.uri(file)
 
 
 def _json(archive: Archive, chosen: Snapshot, table: str | None) -> Iterator[str]:
     """What the commits record of each file, with its absolute path."""
-    files = [{**file.to_json(), "path": archive.storage.at(file.path)} for file in chosen.files.values()]
-    yield json.dumps({"archive": str(archive.root), "commit": chosen.number, "files": files})
+    files = [{**file.to_json(), "path": archive.storage.uri(file.path)} for file in chosen.files.values()]
+    yield json.dumps({"archive": archive.name, "commit": chosen.number, "files": files})
 
 
 def _sql(archive: Archive, chosen: Snapshot, table: str | None) -> Iterator[str]:
     """Views over the files, for DuckDB 1.5 or later. Of all tables, together with the macros of catalog.sql."""
-    yield f"-- {catalog.comment(archive.root)}, after commit {chosen.number}"
+    yield f"-- {catalog.comment(archive.name)}, after commit {chosen.number}"
     yield "SET TimeZone = 'UTC';"
     held = {file.table for file in chosen.files.values()}
     if table is None:
         yield catalog.macros()
     of = (table,) if table else (*catalog.VIEWS, *({tables.REJECTS} & held))
-    yield from catalog.views(archive.storage, chosen, of, portable=True)
+    yield from catalog.views(archive.storage.uri, chosen, of, portable=True)
 
 
 RENDERERS: Final[dict[str, Callable[[Archive, Snapshot, str | None], Iterator[str]]]] = {

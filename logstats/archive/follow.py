@@ -182,7 +182,7 @@ class Daemon:
             return
         move.apply(opened, rules, now, _Moves(self.say))
         compact(opened, now)
-        sweep(opened, now, GRACE)
+        sweep(opened, now, GRACE, left=GRACE)
 
     def _failed(self, error: LogstatsError | OSError) -> None:
         problem = error.what if isinstance(error, LogstatsError) else f"{error.filename or 'i/o'}: {error.strerror}"

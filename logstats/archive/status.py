@@ -86,7 +86,7 @@ def status(archive: Archive, snapshot: Snapshot, policy: Policy | None, now: dat
     parts.append(("rollups", [file for table in tables.ROLLUPS for file in snapshot.select(table)]))
     parts.append((tables.REJECTS, snapshot.select(tables.REJECTS)))
     return Status(
-        str(archive.root),
+        archive.name,
         snapshot.number,
         snapshot.at,
         total,

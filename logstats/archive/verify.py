@@ -98,7 +98,7 @@ def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, who
     try:
         policy.of(archive)
     except LogstatsError as error:
-        yield Finding(paths.LIFECYCLE, error.what.removeprefix(f"{archive.root / paths.LIFECYCLE}: "), error.hint)
+        yield Finding(paths.LIFECYCLE, error.what.removeprefix(f"{archive.name}/{paths.LIFECYCLE}: "), error.hint)
 
 
 def _damage(archive: Archive, file: DataFile) -> str | None:
@@ -293,4 +293,4 @@ def _lying(archive: Archive) -> Iterator[str]:
     for folder in (*_OURS, paths.REPLACED, *tiers):
         yield from (path for path in archive.storage.listing(folder) if path != paths.CHECKPOINT)
     known = (*_OURS, paths.WORK, paths.LIFECYCLE, paths.CATALOG, iceberg.ROOT)
-    yield from (place.name for place in sorted(archive.root.iterdir()) if place.name not in known)
+    yield from (name for name in archive.storage.names("") or () if name not in known)

@@ -36,11 +36,11 @@ _REFUSED = tuple(shared_option.option.name for shared_option in shared.FILTERS)
 @app.command()
 @shared.command()
 def init(
-    folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="The folder.", show_default=False)] = None,
+    folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="Folder or URL.", show_default=False)] = None,
     archive: shared.ArchiveDir = None,
     quiet: shared.Quiet = False,
 ) -> int:
-    """Make an archive: a folder with its first commit and a lifecycle.toml to be edited."""
+    """Make an archive: a folder, or s3://BUCKET/PATH, with its first commit and a lifecycle.toml to be edited."""
     if folder and archive and folder != archive:
         raise UsageError("two folders are named", "an archive has one")
     place = shared.archive_dir(folder or archive)
@@ -48,7 +48,12 @@ def init(
 
     made = make(place)
     messages = Messages(quiet=quiet)
-    messages.say(f"{made.root}: an archive; its lifecycle.toml says when days move from tier to tier")
+    messages.say(f"{made.name}: an archive; its lifecycle.toml says when days move from tier to tier")
+    if made.storage.shared:
+        messages.say(
+            "of several writers that created the same object at once, the store let one win each time: that could have "
+            "proved it unfit, and does not prove it fit; its makers have to promise exclusive conditional puts"
+        )
     messages.say(f"add logs: logstats archive add /var/log/nginx/access.log* --archive {place}")
     return int(ExitCode.DONE)
 
@@ -245,7 +250,7 @@ def tier(
     messages = Messages(quiet=quiet)
 
     from logstats.archive.archive import Archive
-    from logstats.archive.log.orphans import sweep
+    from logstats.archive.log.orphans import GRACE, sweep
     from logstats.archive.tiers import move
     from logstats.archive.tiers.compact import compact
     from logstats.archive.tiers.policy import Policy, age, load, of, plan
@@ -262,7 +267,7 @@ def tier(
     if rules is None:
         if policy:
             raise UsageError(f"{policy}: there is no such file")
-        messages.say(f"{opened.root / LIFECYCLE}: there is no such file, so nothing moves and nothing is deleted")
+        messages.say(f"{opened.storage.uri(LIFECYCLE)}: there is no such file, so nothing moves and nothing is deleted")
         rules = Policy()
     if dry_run:
         for step in plan(opened.snapshot(), rules, moment):
@@ -272,7 +277,7 @@ def tier(
     fewer = compact(opened, clock)
     if fewer:
         messages.say(f"{fewer:,} fewer files, by putting small ones together")
-    swept = sweep(opened, clock, keep)  # by the clock, not --now, because others may be reading
+    swept = sweep(opened, clock, keep, left=max(keep, GRACE))  # by the clock, not --now, because others may be reading
     if swept.removed or swept.left_over:
         left = f", and {swept.left_over:,} that a run which died had left" if swept.left_over else ""
         messages.say(f"{swept.removed:,} replaced files deleted{left}")
@@ -383,7 +388,7 @@ def publish(archive: shared.ArchiveDir = None, quiet: shared.Quiet = False) -> i
     with Workspace(opened) as workspace:
         opened.publish(snapshot, workspace.folder)
     for table in iceberg.PUBLISHED:
-        print(opened.root / iceberg.metadata(table) / f"v{snapshot.number}.metadata.json")
+        print(opened.storage.uri(f"{iceberg.metadata(table)}/v{snapshot.number}.metadata.json"))
     messages.say(f"{len(iceberg.PUBLISHED)} tables are those of commit {snapshot.number}")
     return int(ExitCode.DONE)
 

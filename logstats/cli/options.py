@@ -269,7 +269,9 @@ Allow = Annotated[
 ]
 FormatsDir = Annotated[str | None, _BY_NAME["formats_dir"]]
 Zone = Annotated[str, _BY_NAME["tz"]]
-ArchiveDir = Annotated[str | None, Option("--archive DIR", "An archive's folder; LOGSTATS_ARCHIVE stands in for it.")]
+ArchiveDir = Annotated[
+    str | None, Option("--archive DIR", "An archive's folder or URL; LOGSTATS_ARCHIVE stands in for it.")
+]
 FAIL_IF: Final = Option(
     "--fail-if CONDITION",
     "Exit with 3 if this holds: 'p99 > 500ms', 'error_rate > 1%', 'GET /api/bugs*: p95 > 200ms'; repeatable.",

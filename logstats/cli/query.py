@@ -13,6 +13,7 @@ from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination
 from logstats.errors import UsageError
+from logstats.sizes import size
 
 
 @shared.command()
@@ -91,4 +92,7 @@ def query(
                             write(frame)
         finally:
             messages.done()
+        if opened.storage.fetched:
+            held = sum(file.bytes for file in snapshot.files.values())
+            messages.say(f"{size(opened.storage.fetched)} of {size(held)} came from {opened.name}")
     return int(messages.exit_code)

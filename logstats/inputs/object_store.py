@@ -99,6 +99,8 @@ class Store:
                 raise SourceError(name, "it was written anew while it was read", "read it again") from None
             except (self._kinds.BaseError, OSError) as error:
                 words = first_line(error)
+                if "NoSuchBucket" in str(error):
+                    raise SourceError(name, "there is no such bucket", "make it with the tools of its cloud") from None
                 code = int(found[1]) if (found := _STATUS.search(str(error))) else 0
                 if 400 <= code < 500 and code not in _LATER:
                     raise SourceError(name, f"the store refuses: {words}", "check the bucket and the key") from None
@@ -118,7 +120,7 @@ class Store:
         """Size, time and version of an object."""
         return dict(self.ask(name, lambda: self._obstore.head(self._store, key)))
 
-    def list(self, prefix: str, name: str) -> list[dict[str, Any]]:
+    def list_all(self, prefix: str, name: str) -> list[dict[str, Any]]:
         """All objects that begin so, but for those that stand for folders."""
 
         def listed() -> list[dict[str, Any]]:
@@ -173,7 +175,7 @@ class Store:
 
     def put(self, key: str, data: bytes | Path, name: str, said: Callable[[str], None] = lambda _: None) -> None:
         """Write an object, or the content of a file as one, whatever was there. Raises SourceError."""
-        self._written(name, lambda: self._obstore.put(self._store, key, data), said)
+        self._in_bucket(name, lambda: self._obstore.put(self._store, key, data), said)
 
     def create(self, key: str, data: bytes, name: str, said: Callable[[str], None] = lambda _: None) -> bool:
         """Write an object if there is none (`If-None-Match: *`); whether it is there now as written here.
@@ -191,7 +193,7 @@ class Store:
                     raise OSError("another writer's object is about to appear") from None
             return True
 
-        return self._written(name, once, said)
+        return self._in_bucket(name, once, said)
 
     def create_once(self, key: str, data: bytes) -> bool | None:
         """Ask once to write an object if there is none: whether the store says it did; None if it does not say."""
@@ -203,7 +205,10 @@ class Store:
             return None
         return True
 
-    def _written(self, name: str, request: Callable[[], Answer], said: Callable[[str], None]) -> Answer:
+    def _in_bucket(
+        self, name: str, request: Callable[[], Answer], said: Callable[[str], None] = lambda _: None
+    ) -> Answer:
+        """The answer to a request for which "not found" means the bucket. Raises SourceError."""
         try:
             return self.ask(name, request, said)
         except NoSuchObject:
@@ -216,7 +221,7 @@ class Store:
 
     def names(self, prefix: str, name: str) -> list[str]:
         """The names of objects and of folders that lie right below a prefix. Raises SourceError."""
-        found = self.ask(name, lambda: self._obstore.list_with_delimiter(self._store, prefix or None))
+        found = self._in_bucket(name, lambda: self._obstore.list_with_delimiter(self._store, prefix or None))
         return [
             path.rpartition("/")[2] for path in (*found["common_prefixes"], *(one["path"] for one in found["objects"]))
         ]

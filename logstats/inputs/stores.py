@@ -47,7 +47,7 @@ def discover(url: str) -> list[tuple[Source, float]]:
         return [source(store.head(key, url))]
     if magic := _MAGIC.search(key):
         matches = re.compile(_regex(key)).fullmatch
-        some = [one for one in store.list(_folder(key[: magic.start()]), url) if matches(one["path"])]
+        some = [one for one in store.list_all(_folder(key[: magic.start()]), url) if matches(one["path"])]
         if not some:
             raise SourceError(url, "no object matches", "`*` does not match /, `**` does")
         return [source(one) for one in some]
@@ -55,11 +55,11 @@ def discover(url: str) -> list[tuple[Source, float]]:
         try:
             return [source(store.head(key, url))]
         except NoSuchObject:
-            below = store.list(f"{key}/", url)
+            below = store.list_all(f"{key}/", url)
             if not below:
                 raise
             return [source(one) for one in below]
-    below = store.list(key, url)
+    below = store.list_all(key, url)
     if not below:
         raise SourceError(url, "there are no objects below it", "check the bucket and the prefix")
     return [source(one) for one in below]

@@ -1,9 +1,10 @@
 """The commit log of an archive: which files are part of it, and how that changes.
 
 `commit` is one change, `snapshot` the state after some of them, and `log` reads and appends them. `tables` and `paths`
-define the tables and where their files lie; `storage` is the file system; `writer` and `parquet_writer` make files for
-a commit; `integrity` checks files before they are read; `orphans` deletes files that no commit needs; `faults` names
-the steps at which tests inject failures. May use: schema, errors. Begin with `commit.Commit`.
+define the tables and where their files lie; `storage` is the interface to files, `local_storage` a disk,
+`object_storage` a bucket of a store (`copies`: what it gave out); `writer` and `parquet_writer` make files of a commit;
+`integrity` checks files before they are read; `orphans` deletes files that no commit needs; `faults` names the steps at
+which tests inject failures. May use: inputs (its client of stores), schema, errors. Begin with `commit.Commit`.
 
 Decision: a log of its own, and neither Iceberg nor Delta Lake as the source of truth. A commit here is one file,
 created exclusively. It holds the progress of the sources beside the names of the files, and needs neither a catalog nor
@@ -19,7 +20,9 @@ __all__ = [
     "commit",
     "faults",
     "integrity",
+    "local_storage",
     "log",
+    "object_storage",
     "orphans",
     "parquet_writer",
     "paths",

@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logstats.archive.log.commit import ArchiveError
 
 if TYPE_CHECKING:
     from logstats.archive.log.commit import DataFile
-    from logstats.archive.log.storage import LocalStorage
+    from logstats.archive.log.storage import Storage
 
 _THREADS: Final = max(1, min(4, os.cpu_count() or 1))
 HINT: Final = (
@@ -37,16 +36,19 @@ class DamagedFile(ArchiveError):
 class Integrity:
     """Checks each data file once, unless it has changed since."""
 
-    def __init__(self, storage: LocalStorage) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._good: dict[str, tuple[str, tuple[int, ...]]] = {}  # path → SHA-256, and inode, size and times of the file
 
     def paths(self, files: Iterable[DataFile]) -> list[str]:
         """The places of the files, for a reader. Raises DamagedFile for the first one that is damaged or missing."""
         files = list(files)
-        unsure = [file for file in files if self._good.get(file.path) != (file.sha256, self._signature(file.path))]
+        self._storage.hold((file.path, file.bytes) for file in files)
+        unsure = [
+            file for file in files if self._good.get(file.path) != (file.sha256, self._storage.signature(file.path))
+        ]
         if len(unsure) > 1:
-            with ThreadPoolExecutor(_THREADS) as pool:
+            with ThreadPoolExecutor(max(_THREADS, self._storage.at_once)) as pool:
                 found = list(pool.map(self.damage, unsure))
         else:
             found = [self.damage(file) for file in unsure]
@@ -58,22 +60,16 @@ class Integrity:
     def damage(self, file: DataFile) -> str | None:
         """Describe the damage of a file; None if its bytes are those that were written."""
         try:
-            size = self._storage.size(file.path)
-            if size is None:
+            before = self._storage.signature(file.path)
+            found = self._storage.digest(file.path)
+            if found is None:
                 return "the file is missing"
+            size, sha256 = found
             if size != file.bytes:
                 return f"it has {size:,} bytes, and had {file.bytes:,}"
-            signature = self._signature(file.path)
-            if self._storage.sha256(file.path) != file.sha256:
+            if sha256 != file.sha256:
                 return "its content was changed (another SHA-256 than when it was written)"
         except OSError as error:
             return f"it cannot be read: {error.strerror or error}"
-        self._good[file.path] = file.sha256, signature
+        self._good[file.path] = file.sha256, before or self._storage.signature(file.path)
         return None
-
-    def _signature(self, path: str) -> tuple[int, ...]:
-        try:
-            status = Path(self._storage.at(path)).stat()
-        except OSError:
-            return ()
-        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -17,41 +17,53 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 from logstats.archive.log import faults, paths
-from logstats.archive.log.commit import VERSION, ArchiveError, Commit, CorruptCommit, Damaged
+from logstats.archive.log.commit import VERSION, ArchiveError, Commit, Conflict, CorruptCommit, Damaged
 from logstats.archive.log.integrity import Integrity
+from logstats.archive.log.local_storage import LocalStorage
+from logstats.archive.log.object_storage import ObjectStorage
 from logstats.archive.log.paths import ForeignPath
 from logstats.archive.log.snapshot import Snapshot
-from logstats.archive.log.storage import LocalStorage
+from logstats.archive.log.storage import Storage
 from logstats.errors import LogstatsError
+from logstats.inputs import object_store
 
 _CHECKPOINT_EVERY: Final = 32  # commits
 _CATALOG: Final = re.compile(rb"-- logstats \S{1,40}: after commit (\d{1,15})\.")  # how catalog.sql begins
+FORSAKEN: Final = "forsaken"  # in the note of a commit: files that no later commit may add
 _ODD: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)  # a malformed document
 
 
 class CommitLog:
-    """The commits of an archive on disk: reading them, folding them, appending one."""
+    """The commits of an archive: reading them, folding them, appending one."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).absolute()
-        self.storage = LocalStorage(self.root)
+        self.storage = storage_of(root)
+        self.name = self.storage.name
         self.integrity = Integrity(self.storage)
-        self.places = paths.Places(self.root)
+        self.places = paths.Places(self.storage.read)
+        self._since: int | None = None  # a commit before the data files were written that the next commit adds
+        self._latest = 0  # the last commit that was read
         self.unpublished: LogstatsError | None = None  # why files derived from the last commit could not be written
+
+    @property
+    def root(self) -> Path:
+        """The archive's folder on this machine's disk: all of it, or the temporary work if it lies on a store."""
+        return self.storage.local.root
 
     @classmethod
     def open(cls, root: str | Path) -> Self:
-        """The archive in a folder. Raises ArchiveError if there is none."""
+        """The archive in a folder, or below a URL. Raises ArchiveError if there is none."""
         archive = cls(root)
-        place = archive.root / paths.COMMITS
-        if not place.is_dir() or (not any(place.iterdir()) and not (archive.root / paths.CATALOG).exists()):
+        names = archive.storage.names(paths.COMMITS)
+        if names is None or (not names and not archive.storage.exists(paths.CATALOG)):
             raise ArchiveError(f"{root}: there is no archive", f"make one: logstats archive init {root}")
         return archive
 
@@ -69,11 +81,13 @@ class CommitLog:
         last = self._last({paths.CHECKPOINT: start.number, paths.CATALOG: written}, torn)
         if number is not None:
             if number > last and not torn:
-                raise ArchiveError(f"{self.root}: there is no commit {number}", f"the last one is {last}")
+                raise ArchiveError(f"{self.name}: there is no commit {number}", f"the last one is {last}")
             if start.number > number:
                 start = Snapshot()
             last = min(number, last)
-        following = map(self._present, range(start.number + 1, last + 1))
+        else:
+            self._latest = last
+        following = self._following(start.number + 1, last)
         if torn is None:
             return start.after(following)
         whole: list[Commit] = []
@@ -94,13 +108,13 @@ class CommitLog:
         can be read."""
         numbers = self._listed()
         last = self._last({}, torn, numbers)
-        for number in (*range(1, last + 1), *(number for number in numbers if number > last)):
-            try:
-                yield self._present(number)
-            except Damaged as error:
-                if torn is None:
-                    raise
-                torn.append(error)
+        for found in self._each((*range(1, last + 1), *(number for number in numbers if number > last))):
+            if isinstance(found, Commit):
+                yield found
+            elif torn is None:
+                raise found
+            else:
+                torn.append(found)
 
     def read_commit(self, number: int) -> Commit | None:
         """One commit; None if the number is free. Raises CorruptCommit."""
@@ -143,13 +157,37 @@ class CommitLog:
             raise CorruptCommit(number, "the commit is missing")
         return commit
 
+    def _following(self, first: int, last: int) -> Iterator[Commit]:
+        """The commits of these numbers. Raises Damaged at the first one that is."""
+        for found in self._each(range(first, last + 1)):
+            if isinstance(found, Damaged):
+                raise found
+            yield found
+
+    def _each(self, numbers: Sequence[int]) -> Iterator[Commit | Damaged]:
+        """The commits of these numbers, in order, or what is wrong with them."""
+
+        def found(number: int) -> Commit | Damaged:
+            try:
+                return self._present(number)
+            except Damaged as error:
+                return error
+
+        if self.storage.at_once == 1 or len(numbers) < 2:
+            yield from map(found, numbers)
+            return
+        with ThreadPoolExecutor(self.storage.at_once, "logstats-commits") as pool:
+            yield from pool.map(found, numbers)
+
     def _listed(self) -> list[int]:
         """The numbers of all commits in the folder, in order."""
-        self.storage.plain(f"{paths.COMMITS}/x")  # a link to the commits of another archive is refused
+        place = f"{self.name}/{paths.COMMITS}"
         try:
-            names = [place.name for place in (self.root / paths.COMMITS).iterdir()]
+            names = self.storage.names(paths.COMMITS)
         except OSError as error:
-            raise ArchiveError(f"{self.root / paths.COMMITS}: {(error.strerror or str(error)).lower()}") from None
+            raise ArchiveError(f"{place}: {(error.strerror or str(error)).lower()}") from None
+        if names is None:
+            raise ArchiveError(f"{place}: no such file or directory")
         found = (paths.commit_number(f"{paths.COMMITS}/{name}") for name in names)
         return sorted(number for number in found if number)
 
@@ -163,7 +201,7 @@ class CommitLog:
         missing: CorruptCommit | None = None
         for number in numbers:
             while last + 1 < number and missing is None:
-                if (self.root / paths.commit_path(last + 1)).exists():
+                if self.storage.exists(paths.commit_path(last + 1)):
                     last += 1  # created while the folder was listed, as was the one after it
                 else:
                     missing = CorruptCommit(last + 1, f"the commit is missing, and {number} is there", _LOST)
@@ -220,11 +258,16 @@ class CommitLog:
         It returns None if there is nothing to do, and raises Conflict if the commit no longer applies. `within` is the
         writer's folder. Returns the snapshot after the commit. Raises Damaged if the log is damaged.
         """
+        since, self._since = self._since, None
         snapshot = self.snapshot()
+        looked = snapshot.number if since is None else since
         while True:
             commit = make(snapshot)
             if commit is None:
                 return snapshot
+            if self._forsaken(commit, looked, snapshot.number):
+                raise Conflict
+            looked = snapshot.number
             commit = replace(
                 commit,
                 number=snapshot.number + 1,
@@ -239,6 +282,7 @@ class CommitLog:
             if self._last({}) == snapshot.number and self.storage.create(path, data, within, step="commit.written"):
                 break
             snapshot = self._newer(snapshot)
+        self._latest = commit.number
         faults.reach("commit.appeared")
         snapshot = snapshot.after([replace(commit, digest=hashlib.sha256(data).hexdigest())])
         try:
@@ -255,7 +299,37 @@ class CommitLog:
         last = self._last({})
         if last <= snapshot.number:
             raise CorruptCommit(snapshot.number + 1, "it was there, and is gone", _LOST)
-        return snapshot.after(map(self._present, range(snapshot.number + 1, last + 1)))
+        return snapshot.after(self._following(snapshot.number + 1, last))
+
+    def begin(self) -> None:
+        """Called before data files are made that a commit is to add: they can be forsaken from now on."""
+        if self._since is None:
+            self._since = self._latest
+
+    def forsake(self, files: Iterable[str], within: str) -> list[str]:
+        """Record in a commit that these data files, unless a commit names them, will never be part of the archive.
+        Returns those: they can be deleted.
+
+        On a disk, the lock of a writer shows that it will not commit any more. On a store nothing does: the writer may
+        be slow, or its request still on its way. But commits are in order. Either its commit comes before this one,
+        which is then made without its files, or it comes after, and sees that they are forsaken.
+        """
+        files = list(files)
+        if not files:
+            return []
+        left: list[str] = []
+
+        def made(latest: Snapshot) -> Commit | None:
+            left[:] = [path for path in files if path not in latest.files and path not in latest.removed]
+            return Commit(what="sweep", note={FORSAKEN: list(left)}) if left else None
+
+        self.commit(made, within)
+        return left
+
+    def _forsaken(self, commit: Commit, since: int, last: int) -> bool:
+        """Whether one of the commits after `since` says that a file which this commit adds was forsaken."""
+        gone = {path for found in self._following(since + 1, last) for path in found.note.get(FORSAKEN, ())}
+        return any(file.path in gone for file in commit.added)
 
     def write_checkpoint(self, snapshot: Snapshot, within: str) -> None:
         """Write a snapshot as the checkpoint, so that readers need not read the commits before it."""
@@ -263,12 +337,18 @@ class CommitLog:
 
     def prepare(self) -> None:
         """Called when a writer begins."""
+        self._since = None
 
     def publish(self, snapshot: Snapshot, within: str) -> None:
         """Write the files that are derived from a snapshot: here, the checkpoint after every 32nd commit. Raises
         LogstatsError."""
         if snapshot.number % _CHECKPOINT_EVERY == 0:
             self.write_checkpoint(snapshot, within)
+
+
+def storage_of(root: str | Path) -> Storage:
+    """The storage that a folder, or a URL of an object store, names. Raises UsageError."""
+    return ObjectStorage(str(root)) if object_store.is_url(str(root)) else LocalStorage(root)
 
 
 _LOST: Final = "bring the commit back from a backup: without it, what the later ones say is not what the archive holds"

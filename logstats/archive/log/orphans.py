@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from logstats.archive.log import faults, paths
+from logstats.archive.log import faults, paths, tables
 from logstats.archive.log.commit import Commit
 from logstats.archive.log.log import CommitLog
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.storage import cannot_write
-from logstats.archive.log.writer import Workspace, abandoned, folders, journal, lock_of
+from logstats.archive.log.writer import Workspace, abandoned, folders, journal, lock_of, writers
 
 GRACE: Final = timedelta(hours=24)  # the least time that a reader of an older snapshot has to finish
 
@@ -28,16 +28,32 @@ class Swept:
     removed: int
 
 
-def sweep(archive: CommitLog, now: datetime, grace: timedelta = GRACE) -> Swept:
+def sweep(archive: CommitLog, now: datetime, grace: timedelta = GRACE, *, left: timedelta | None = None) -> Swept:
     """Delete the files of dead writers, and files that were removed at least `grace` ago. Safe while others read and
     write.
 
-    Raises LogstatsError if a file cannot be deleted.
+    With `left`, an archive on a store is also searched for files that no commit names and that are as old, of writers
+    that died on other machines. Raises LogstatsError if a file cannot be deleted.
     """
     left_over = _abandoned(archive)
     tidy(archive)
     with Workspace(archive) as workspace:
+        if left is not None:
+            left_over += _forgotten(archive, workspace, now - left)
         return Swept(left_over, _removed(archive, workspace, now - grace))
+
+
+def _forgotten(archive: CommitLog, workspace: Workspace, before: datetime) -> int:
+    """Delete files of a store that were written before a time and that no commit names; return how many."""
+    data = (*tables.TIERS, "rollups", tables.REJECTS)
+    lying = [path for folder in data for path in archive.storage.older(folder, before)]
+    begun = {path for _, some in writers(archive) for path in some}
+    probes = list(archive.storage.older(paths.WORK, before))  # of an `init` that was interrupted
+    left = [path for path in lying if archive.places.is_data(path) and path not in begun]
+    found = [*archive.forsake(left, workspace.folder), *probes]
+    for path in found:
+        archive.storage.delete(path)
+    return len(found)
 
 
 def _abandoned(archive: CommitLog) -> int:
@@ -48,12 +64,16 @@ def _abandoned(archive: CommitLog) -> int:
             if not dead:
                 continue
             # Read after the lock was taken: this writer commits no more, so a file that no commit names now never will
-            # be.
-            snapshot = archive.snapshot()
+            # be. On a store, a request of it may still be on its way: then that is recorded.
+            begun = journal(archive, place)
+            if archive.storage.shared:
+                left = archive.forsake(begun, paths.writer_id())
+            else:
+                snapshot = archive.snapshot()
+                left = [path for path in begun if path not in snapshot.files and path not in snapshot.removed]
             try:
-                for path in journal(archive, place):
-                    if path not in snapshot.files and path not in snapshot.removed:
-                        deleted += archive.storage.delete(path + paths.TEMPORARY) or archive.storage.delete(path)
+                for path in left:
+                    deleted += archive.storage.delete(path + paths.TEMPORARY) or archive.storage.delete(path)
                 faults.reach("workspace.abandoned")
                 shutil.rmtree(place, ignore_errors=True)
                 lock_of(place).unlink(missing_ok=True)
@@ -66,15 +86,15 @@ def tidy(archive: CommitLog) -> None:
     """Move removed files aside and live ones back, where a crash (or a copy of the archive made meanwhile) left them
     elsewhere. Raises LogstatsError."""
     # The order matters: a file that was aside before the snapshot was read, and is part of it, was not removed since.
-    lying = [] if archive.storage.empty(paths.REPLACED) else list(archive.storage.listing(paths.REPLACED))
+    lying = list(archive.storage.listing(paths.REPLACED))
     snapshot = archive.snapshot()
     try:
         for path in map(paths.unreplaced, lying):
             if path in snapshot.files:
                 archive.storage.bring_back(path)
-        archive.storage.set_aside(path for path in snapshot.removed if archive.storage.exists(path))
+        archive.storage.set_aside(snapshot.removed)
     except OSError as error:
-        raise cannot_write(error, archive.root) from None
+        raise cannot_write(error, archive.name) from None
 
 
 def _removed(archive: CommitLog, workspace: Workspace, before: datetime) -> int:
@@ -91,7 +111,7 @@ def _removed(archive: CommitLog, workspace: Workspace, before: datetime) -> int:
         try:
             archive.storage.delete(path)
         except OSError as error:
-            raise cannot_write(error, archive.root / path) from None
+            raise cannot_write(error, archive.storage.uri(path)) from None
         faults.reach("sweep.file")
     faults.reach("sweep.deleted")
 

@@ -19,12 +19,13 @@ archive may come from an untrusted party, and must not make the program touch a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import time
+from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 from logstats.archive.log.tables import COLD, HOT, LOGS, REJECTS, ROLLUPS, TABLES, WARM
@@ -57,8 +58,8 @@ class ForeignPath(LogstatsError, ValueError):
 class Places:
     """Decides which paths belong to one archive."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, read: Callable[[str], bytes | None]) -> None:
+        self._read = read  # a file of the archive
         self._elsewhere: frozenset[str] | None = None
 
     def checked(self, path: object, table: str | None = None, tier: str | None = None) -> str:
@@ -102,13 +103,9 @@ class Places:
         if self._elsewhere is None:
             import tomllib
 
-            place = self._root / LIFECYCLE
             document: object = {}
-            try:
-                if not place.is_symlink():
-                    document = tomllib.loads(place.read_bytes().decode())
-            except (OSError, ValueError):
-                pass  # then it names none; reading the policy reports what is wrong with it
+            with contextlib.suppress(OSError, ValueError):  # then it names none; reading the policy says what is wrong
+                document = tomllib.loads((self._read(LIFECYCLE) or b"").decode())
             found: set[str] = set()
             for tier in (WARM, COLD):
                 table = document.get(tier) if isinstance(document, dict) else None

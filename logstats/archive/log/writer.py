@@ -38,8 +38,8 @@ class Workspace:
         self.archive.prepare()
         try:
             self._lock = self._locked()
-            (self.archive.root / self.folder).mkdir()
-            self._journal = (self.archive.root / self.folder / _JOURNAL).open("a", encoding="utf-8")
+            self.path.mkdir()
+            self._journal = (self.path / _JOURNAL).open("a", encoding="utf-8")
         except OSError as error:
             raise cannot_write(error, self.path) from None
         return self
@@ -58,8 +58,8 @@ class Workspace:
     def _locked(self) -> IO[bytes]:
         """Choose a name and take its lock. The lock is created first, so that a writer that dies at any time can be
         found by it."""
-        self.archive.storage.plain(f"{paths.WORK}/x")
-        (self.archive.root / paths.WORK).mkdir(exist_ok=True)
+        self.archive.storage.local.plain(f"{paths.WORK}/x")
+        (self.archive.root / paths.WORK).mkdir(parents=self.archive.storage.shared, exist_ok=True)
         while True:
             self.id = paths.writer_id()
             self.folder = f"{paths.WORK}/{self.id}"
@@ -102,6 +102,7 @@ class Workspace:
         """
         files = list(files)
         temporary = [replace(file, path=file.path + paths.TEMPORARY) for file in files]
+        self.archive.begin()
         self.archive.storage.keep([file.path for file in files], (lambda: check(temporary)) if check else None)
 
     def committed(self) -> None:
@@ -109,9 +110,14 @@ class Workspace:
         self._begun.clear()
 
     def discard(self) -> None:
-        """Delete the files that were not committed. (After a commit that went through, there are none.)"""
+        """Delete the files that were not committed. (After a commit that went through, there are none.)
+
+        If it is unknown whether a commit will appear that names them, they stay until a sweep.
+        """
         begun = list(self._begun)
         if begun:
+            if not self.archive.storage.settled:
+                return
             try:
                 snapshot = self.archive.snapshot()
             except (LogstatsError, OSError):
@@ -154,7 +160,7 @@ def journal(archive: CommitLog, place: Path) -> list[str]:
     """The data files that a writer began. Raises ArchiveError for a path that is not one of this archive."""
     inner = f"{paths.WORK}/{place.name}/{_JOURNAL}"
     try:
-        text = (archive.storage.read(inner) or b"").decode("utf-8", "replace")
+        text = (archive.storage.local.read(inner) or b"").decode("utf-8", "replace")
         return [archive.places.checked(line) for line in text.split("\n")[:-1] if line]
     except paths.ForeignPath as error:
         raise ArchiveError(
@@ -165,8 +171,8 @@ def journal(archive: CommitLog, place: Path) -> list[str]:
 
 
 def folders(archive: CommitLog) -> list[Path]:
-    """The folders of all writers, running or dead."""
-    archive.storage.plain(f"{paths.WORK}/x")
+    """The folders of all writers of this machine, running or dead."""
+    archive.storage.local.plain(f"{paths.WORK}/x")
     aside = Path(paths.REPLACED).name
     found = sorted((archive.root / paths.WORK).glob("*.lock"))
     return [lock.with_suffix("") for lock in found if lock.name != f"{aside}.lock"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from logstats.archive.log.snapshot import Snapshot
-    from logstats.archive.log.storage import LocalStorage
 
 _PARTITIONS: Final = ("year", "month", "day", "hour")
 _TYPES: Final = {
@@ -95,26 +94,27 @@ VIEWS: Final = (tables.LOGS, *tables.ROLLUPS)  # the tables that have views
 
 
 def views(
-    files: LocalStorage | None, snapshot: Snapshot, of: Sequence[str] = VIEWS, *, portable: bool = False
+    named: Callable[[str], str] | None, snapshot: Snapshot, of: Sequence[str] = VIEWS, *, portable: bool = False
 ) -> list[str]:
-    """A CREATE VIEW for each of these tables. Without a storage, paths are relative to the archive.
+    """A CREATE VIEW for each of these tables. `named` gives the name of a file from its path; without it, paths are
+    relative to the archive.
 
     The columns of files are part of the SQL, so that a file is only opened if a query needs it. DuckDB before 2.0 lacks
     that: `portable` SQL lets it open one file of each kind to find the columns.
     """
-    return [_view(table, files, snapshot, portable=portable) for table in of]
+    return [_view(table, named, snapshot, portable=portable) for table in of]
 
 
-def data_paths(files: LocalStorage, snapshot: Snapshot) -> list[str]:
-    """The paths of the files that the views read."""
-    return [files.at(file.path) for file in snapshot.files.values() if file.table in VIEWS]
+def data_files(named: Callable[[str], str], snapshot: Snapshot) -> list[str]:
+    """The names of the files that the views read."""
+    return [named(file.path) for file in snapshot.files.values() if file.table in VIEWS]
 
 
-def _view(table: str, files: LocalStorage | None, snapshot: Snapshot, *, portable: bool) -> str:
+def _view(table: str, named: Callable[[str], str] | None, snapshot: Snapshot, *, portable: bool) -> str:
     """The union of scans, one for each combination of tier, partitions and columns."""
     kinds: dict[tuple[str, int, tuple[str, ...] | None], list[str]] = {}
     for file in snapshot.select(table):
-        place = files.at(file.path) if files is not None else file.path
+        place = named(file.path) if named is not None else file.path
         kinds.setdefault((file.tier, len(file.partition), file.columns), []).append(place)
     scans = [_none(table)]
     for (tier, depth, kept), found in kinds.items():

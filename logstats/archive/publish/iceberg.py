@@ -87,7 +87,7 @@ def publish(archive: CommitLog, snapshot: Snapshot, within: str) -> None:
     if snapshot.number == 0:
         return
     first = archive.read_commit(1)
-    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"logstats:{first.digest if first else archive.root}")
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"logstats:{first.digest if first else archive.name}")
     for table in PUBLISHED:
         if (published(archive, table) or 0) > snapshot.number:
             continue  # another writer was faster
@@ -104,7 +104,7 @@ class _Table:
     def __init__(self, archive: CommitLog, table: str, identity: uuid.UUID, within: str) -> None:
         self._archive, self._table, self._uuid, self._within = archive, table, identity, within
         self._storage, self._folder = archive.storage, metadata(table)
-        self._place = f"file://{archive.root}/{ROOT}/{table}"
+        self._place = self._uri(f"{ROOT}/{table}")
 
     def write(self, snapshot: Snapshot) -> None:
         files = {file.path: file for file in snapshot.files.values() if file.table == self._table}
@@ -143,7 +143,6 @@ class _Table:
 
     def _put(self, name: str, data: bytes) -> str:
         path = f"{self._folder}/{name}"
-        (self._archive.root / self._folder).mkdir(parents=True, exist_ok=True)
         self._storage.replace(path, data, self._within)
         return f"{self._place}/metadata/{name}"
 
@@ -164,7 +163,7 @@ class _Table:
                 data = Entry.from_args(
                     _table_format_version=2,
                     content=DataFileContent.DATA,
-                    file_path=self._uri(file),
+                    file_path=self._uri(file.path),
                     file_format=FileFormat.PARQUET,
                     partition=Record(),
                     record_count=file.rows,
@@ -212,9 +211,9 @@ class _Table:
         }
         return snapshot if before is None else {**snapshot, "parent-snapshot-id": before}
 
-    def _uri(self, file: DataFile) -> str:
-        path = file.path if file.path.startswith("/") else f"{self._archive.root}/{file.path}"
-        return f"file://{path}"
+    def _uri(self, path: str) -> str:
+        place = self._storage.uri(path)
+        return f"file://{place}" if place.startswith("/") else place
 
     def _fields(self) -> list[dict[str, Any]]:
         kinds = tables.columns(self._table)
@@ -264,9 +263,7 @@ class _Table:
 
     def _tidy(self, number: int) -> None:
         """Delete what only metadata before the last `KEPT` versions refers to."""
-        folder = self._archive.root / self._folder
-        for place in folder.iterdir():
-            name = place.name
+        for name in self._storage.names(self._folder) or ():
             if name.endswith(".metadata.json"):
                 old = name[1:].partition(".")[0]
                 gone = old.isdigit() and int(old) <= number - KEPT

@@ -35,7 +35,7 @@ from logstats.errors import LogstatsError, QueryError
 
 if TYPE_CHECKING:
     from logstats.archive.log.snapshot import Snapshot
-    from logstats.archive.log.storage import LocalStorage
+    from logstats.archive.log.storage import Storage
 
 Form = Literal["values", "text", "json"]
 
@@ -62,7 +62,7 @@ _TRIES: Final = 3
 class Session:
     """A snapshot that can be queried. Use `session`, which closes it."""
 
-    def __init__(self, files: LocalStorage, snapshot: Snapshot, timeout: float | None = None) -> None:
+    def __init__(self, files: Storage, snapshot: Snapshot, timeout: float | None = None) -> None:
         self._files, self._snapshot, self._timeout = files, snapshot, timeout
         self._stack = ExitStack()
         self._stop, self._late = threading.Event(), threading.Event()
@@ -73,14 +73,15 @@ class Session:
     def _open(self) -> None:
         for left in reversed(range(_TRIES)):
             self._stack.close()
-            self._places = catalog.data_paths(self._files, self._snapshot)
+            self._places = catalog.data_files(self._files.scanned, self._snapshot)
+            self._opened = Opened(self._files, self._snapshot)
             try:
-                self._connection = self._stack.enter_context(connect(self._files, self._snapshot))
+                self._connection = self._stack.enter_context(connect(self._files, self._snapshot, self._opened.fetched))
                 break
             except duckdb.Error as error:
                 if not left or not self._moved(error):
                     raise
-        self._opened = Opened(self._connection, self._files, self._snapshot)
+        self._opened.read_log(self._connection)
 
     def close(self) -> None:
         """Close the connection and delete its temporary files."""
@@ -117,7 +118,7 @@ class Session:
         """Whether a file could not be opened because it was replaced meanwhile, and has been moved."""
         if isinstance(error, duckdb.InterruptException):
             return False
-        return catalog.data_paths(self._files, self._snapshot) != self._places
+        return catalog.data_files(self._files.scanned, self._snapshot) != self._places
 
     def _error(self, error: Exception, sql: str) -> LogstatsError:
         return self._too_late() if self._late.is_set() else self._opened.failed() or _query_error(error, sql)
@@ -222,15 +223,15 @@ class Session:
                 worker.join(_TICK)
 
 
-def present(files: LocalStorage, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
+def present(files: Storage, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
     """(the snapshot without its missing files, the paths of these), so that the rest can still be queried."""
-    missing = [path for path in snapshot.files if files.size(path) is None]
+    missing = files.missing(snapshot.files)
     left = {path: file for path, file in snapshot.files.items() if path not in missing}
     return replace(snapshot, files=left), missing
 
 
 @contextmanager
-def session(files: LocalStorage, snapshot: Snapshot, timeout: float | None = None) -> Iterator[Session]:
+def session(files: Storage, snapshot: Snapshot, timeout: float | None = None) -> Iterator[Session]:
     """Open a snapshot for queries, which may take `seconds` altogether."""
     opened = Session(files, snapshot, timeout)
     try:
@@ -240,8 +241,12 @@ def session(files: LocalStorage, snapshot: Snapshot, timeout: float | None = Non
 
 
 @contextmanager
-def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    files: Storage, snapshot: Snapshot, check: Callable[[str], None] = lambda _: None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the views and macros over a snapshot's files, which can open no other file.
+
+    `check` is called with the path of a file that comes from a store, before it is read.
 
     Data that exceeds its memory goes to a temporary folder of its own; both are bounded.
     """
@@ -260,10 +265,11 @@ def connect(files: LocalStorage, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPy
         connection.execute("SET TimeZone = 'UTC'")
         if _bytes(connection) > MEMORY:  # DuckDB's default respects the limits of containers
             connection.execute(f"SET memory_limit = '{MEMORY}B'")
+        files.mount(connection, check)
         connection.execute(catalog.macros())
-        for view in catalog.views(files, snapshot):
+        for view in catalog.views(files.scanned, snapshot):
             connection.execute(view)
-        paths = ", ".join(catalog.quoted(path) for path in catalog.data_paths(files, snapshot))
+        paths = ", ".join(catalog.quoted(path) for path in catalog.data_files(files.scanned, snapshot))
         connection.execute(opened.LOGGED)
         connection.execute(f"SET allowed_paths = [{paths}]")
         connection.execute("SET enable_external_access = false")

@@ -92,7 +92,7 @@ def _together(archive: Archive, workspace: Workspace, groups: Sequence[Group]) -
 
     def verify(written: Sequence[DataFile]) -> None:
         for file in written:
-            if archive.storage.sha256(file.path) != file.sha256:
+            if archive.storage.digest(file.path) != (file.bytes, file.sha256):
                 raise ArchiveError(f"{file.path}: the disk gives back other bytes than were written", _AS_IT_WAS)
         faults.reach("compact.verified")
 

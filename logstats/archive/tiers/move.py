@@ -170,7 +170,7 @@ def _verify(workspace: Workspace, step: Step, tier: Tier, made: list[DataFile]) 
     """Read the new files back. Raises ArchiveError if their rows are not those of the files that they replace."""
     archive = workspace.archive
     for file in made:
-        if archive.storage.sha256(file.path) != file.sha256:
+        if archive.storage.digest(file.path) != (file.bytes, file.sha256):
             raise ArchiveError(f"{file.path}: the disk gives back other bytes than were written", _NOTHING_LOST)
     kept = tier.columns or tuple(tables.columns(tables.LOGS))
     with _connection(workspace) as connection:

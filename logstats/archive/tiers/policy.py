@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,18 +146,20 @@ def _end_of(day: paths.Partition) -> datetime:
 
 def of(archive: CommitLog) -> Policy | None:
     """The policy of an archive; None if it has none. Raises PolicyError, and ForeignPath if the file is a link."""
-    return load(archive.storage.plain(paths.LIFECYCLE))
+    return _read(lambda: archive.storage.read(paths.LIFECYCLE), archive.storage.uri(paths.LIFECYCLE))
 
 
 def load(path: Path) -> Policy | None:
     """The policy in a file; None if there is no file. Raises PolicyError."""
+    return _read(lambda: path.read_bytes() if path.exists() else None, str(path))
+
+
+def _read(content: Callable[[], bytes | None], name: str) -> Policy | None:
     try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
-        return None
+        data = content()
+        return None if data is None else parse(data.decode(), name)
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: cannot be read: {error}") from None
-    return parse(text, str(path))
+        raise PolicyError(f"{name}: cannot be read: {error}") from None
 
 
 def parse(text: str, name: str = paths.LIFECYCLE) -> Policy:
