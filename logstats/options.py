@@ -40,6 +40,7 @@ class Options:
     `since` ≤ t < `until` are ISO 8601, or relative to now (`2h`, `7d`, `today`, `yesterday`). `status` takes `404` and
     `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
     `bots` leaves out requests whose user agent is that of a bot (`exclude`), or all others (`only`).
+    `verify_bots` are files of addresses that operators publish for their bots (`googlebot.json`, `NAME=FILE`).
     `anonymize` (`ip`, `prefix-preserving`, `hash`) takes out what identifies a person, with the key in a file
     (`anonymize_key`) and further names of parameters whose values are masked (`secret`): see `enrich.privacy`.
     `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
@@ -66,6 +67,7 @@ class Options:
     exclude_host: Sequence[str] = ()
     where: str | Sequence[str] = ()
     bots: str | None = None
+    verify_bots: Sequence[str | Path] = ()
     trust_forwarded: bool = False
     anonymize: str | None = None
     anonymize_key: str | Path | None = None
@@ -107,7 +109,7 @@ class Options:
 
     def columns(self) -> Columns:
         """What computes columns that no format has. Raises UsageError."""
-        return Columns(self.zone(), tuple(self.labels()))
+        return Columns(self.zone(), tuple(self.labels()), tuple(map(str, self.verify_bots)))
 
     def times(self, now: datetime | None = None) -> Callable[[str], datetime]:
         """What reads a time as people write it."""
@@ -209,6 +211,8 @@ def job_of(
     anonymizer = options.anonymizer()
     columns = options.columns()
     wanted = columns.reads(needs | filters.needs)
+    if options.verify_bots and "bot_verified" not in needs | filters.needs:
+        raise UsageError("--verify-bots says what bot_verified is, and nothing asks for that", "leave it out")
     if anonymizer is not None:
         wanted |= {"timestamp"}  # pseudonyms are of a day
     return Job(

@@ -159,7 +159,7 @@ def test_an_expression_names_them_as_any_column(log: str, where: str, names: set
 
 
 def test_a_ranking_is_the_same_of_logs_summaries_and_an_archive(log: str, tmp_path: Path) -> None:
-    asked = ("--by", "bot_class,browser", "--where", "not bot = curl or bot is null", "-o", "json", "-q")
+    asked = ("--by", "bot_class", "--by", "browser", "--where", "not bot = curl or bot is null", "-o", "json", "-q")
     of_log = json.loads(invoke("report", log, *asked).stdout)["breakdowns"]
     counted = {row["value"]: row["requests"] for row in of_log["bot_class"]}
     kinds = [kind for name, kind in PUBLISHED.values() if name != "curl"]
@@ -169,8 +169,8 @@ def test_a_ranking_is_the_same_of_logs_summaries_and_an_archive(log: str, tmp_pa
     from_rows = invoke("report", "--archive", str(tmp_path / "archive"), *asked)
     assert json.loads(from_rows.stdout)["breakdowns"] == of_log
     summary = str(tmp_path / "s.parquet")
-    assert invoke("report", log, *asked[:4], "-q", "-o", "summary", "--out", summary).returncode == 0
-    merged = invoke("merge", summary, "--by", "bot_class,browser", "-o", "json", "-q")
+    assert invoke("report", log, *asked[:6], "-q", "-o", "summary", "--out", summary).returncode == 0
+    merged = invoke("merge", summary, "--by", "bot_class", "--by", "browser", "-o", "json", "-q")
     assert json.loads(merged.stdout)["breakdowns"] == of_log
     found = invoke("search", "--archive", str(tmp_path / "archive"), "--where", "bot = GPTBot", "--count", "-q")
     assert found.stdout.strip() == b"1"
@@ -195,3 +195,151 @@ def test_anonymizing_does_not_change_who_says_what(log: str) -> None:
     )
     assert plain["browser"].drop_nulls().len() > len(PEOPLE)
     assert masked.equals(plain)
+
+
+GOOGLE = (
+    '{"creationTime": "2025-01-01", "prefixes": [{"ipv6Prefix": "2001:db8:10::/64"}, {"ipv4Prefix": "192.0.2.0/30"}]}'
+)
+WHO = {  # agent: who says so
+    CHROME: "people",
+    "-": "no user agent",
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)": "bots",
+    "Googlebot-Image/1.0": "bots",
+    "CCBot/2.0 (https://commoncrawl.org/faq/)": "AI crawlers",
+    "Mozilla/5.0 (compatible; ChatGPT-User/1.0; +https://openai.com/bot)": "AI crawlers",
+}
+ADDRESSES = {  # whether it is one of Google's
+    "192.0.2.3": True, "192.0.2.4": False, "2001:db8:10::5": True, "2001:db8:11::": False, "::ffff:192.0.2.1": True,
+    "crawl.example.com": None,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every agent from every address, twice as often from the next, each for one of three endpoints."""
+    folder = tmp_path_factory.mktemp("crowd")
+    line = '{ip} - - [17/Jan/2025:10:{n:02}:00 +0000] "GET /p{p} HTTP/1.1" 200 {size} "-" "{agent}"\n'
+    pairs = [(ip, agent) for ip in ADDRESSES for agent in WHO]
+    (folder / "a.log").write_text(
+        "".join(
+            line.format(ip=ip, n=n, p=n % 3, size=100 + n, agent=agent) * (n % 4 + 1)
+            for n, (ip, agent) in enumerate(pairs)
+        )
+    )
+    (folder / "googlebot.json").write_text(GOOGLE)
+    return folder
+
+
+def counted(folder: Path, *, verified: bool) -> dict[str, list[tuple[str, str, int]]]:
+    """(agent, endpoint, bytes) of each request, by who made it: read off the lines with the standard library alone."""
+    found: dict[str, list[tuple[str, str, int]]] = {}
+    for text in (folder / "a.log").read_text().splitlines():
+        ip, (_, request, size, _, _, agent, _) = text.split()[0], text.split('"')
+        who = WHO[agent]
+        if verified and "Googlebot" in agent and ADDRESSES[ip] is False:
+            who = "false bots"
+        found.setdefault(who, []).append((agent, request.rpartition(" ")[0], int(size.split()[1])))
+    return found
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_people_bots_and_ai_crawlers_and_what_they_ask_for(crowd: Path, verified: bool) -> None:
+    files = [str(crowd / "googlebot.json")] if verified else []
+    tables = logstats.report([crowd / "a.log"], agents=True, verify_bots=files).tables
+    expected = counted(crowd, verified=verified)
+    total = sum(map(len, expected.values()))
+    size = sum(bytes for some in expected.values() for *_, bytes in some)
+    rows = tables["agents"].to_list()
+    assert {row["agents"]: row["requests"] for row in rows} == {who: len(some) for who, some in expected.items()}
+    for row in rows:
+        own = sum(bytes for *_, bytes in expected[row["agents"]])
+        assert row["bytes"] == own
+        assert (row["share"], row["bytes_share"]) == pytest.approx((row["requests"] / total, own / size))
+    automated = [(who, *one) for who in ("bots", "AI crawlers", "false bots") for one in expected.get(who, [])]
+    assert sum(row["requests"] for row in tables["bots"].to_list()) == len(automated)
+    for row in tables["agent_endpoints"].to_list():
+        asked = [who for who, some in expected.items() for _, endpoint, _ in some if endpoint == row["endpoint"]]
+        for name, who in {
+            "people": "people",
+            "bots": "bots",
+            "ai_crawlers": "AI crawlers",
+            "no_agent": "no user agent",
+        }.items():
+            assert row[name] == asked.count(who)
+        assert row.get("false_bots", 0) == asked.count("false bots")
+        assert row["bots_bytes"] == sum(bytes for *_, endpoint, bytes in automated if endpoint == row["endpoint"])
+
+
+def test_a_bot_is_genuine_where_its_operator_says_so(crowd: Path) -> None:
+    for file in (f"{crowd}/googlebot.json", f"Googlebot={crowd}/ranges.txt"):
+        (crowd / "ranges.txt").write_text("# Google's\n192.0.2.0/30\n\n2001:db8:10::/64\n")
+        rows = pl.concat(
+            logstats.read([crowd / "a.log"], columns=["client_ip", "bot", "bot_verified"], verify_bots=[file])
+        )
+        verdict = {True: "genuine", False: "false", None: None}
+        for ip, bot, found in rows.select("client_ip", "bot", "bot_verified").iter_rows():
+            assert found == (verdict[ADDRESSES[ip]] if bot in ("Googlebot", "Googlebot-Image") else None)
+    false = logstats.report([crowd / "a.log"], where="bot_verified = false", verify_bots=[f"{crowd}/googlebot.json"])
+    assert false.requests == len(counted(crowd, verified=True)["false bots"])
+
+
+def test_summaries_and_archives_tell_the_same(crowd: Path, tmp_path: Path) -> None:
+    log, ranges, names = str(crowd / "a.log"), str(crowd / "googlebot.json"), ("agents", "bots", "agent_endpoints")
+
+    def tables(*arguments: str) -> list[object]:
+        ran = invoke(*arguments, "-o", "json", "-q")
+        assert ran.returncode == 0, ran.stderr
+        return [json.loads(ran.stdout)[name] for name in names]
+
+    expected = tables("report", log, "--verify-bots", ranges)
+    init(tmp_path / "archive")
+    api.add(log, tmp_path / "archive")
+    assert tables("report", "--archive", str(tmp_path / "archive"), "--verify-bots", ranges) == expected
+    made = [str(tmp_path / f"{name}.parquet") for name in ("with", "without", "months")]
+    for out, more in ((made[0], ["--verify-bots", ranges]), (made[1], [])):
+        assert invoke("report", log, "-q", "-o", "summary", "--out", out, *more).returncode == 0
+    assert tables("merge", made[0], "--agents") == expected
+    assert invoke("merge", made[0], "-q", "-o", "summary", "--out", made[2]).returncode == 0
+    assert tables("merge", made[2], "--agents") == expected
+    refused = invoke("merge", made[1], "--agents", "-q")
+    assert refused.returncode == 2 and b"does not say who is a bot" in refused.stderr
+    assert b"--verify-bots" in invoke("merge", made[0], made[1], "-q").stderr
+
+
+def test_every_output_has_the_section(crowd: Path) -> None:
+    log = str(crowd / "a.log")
+    for output in ("table", "markdown", "html"):
+        text = invoke("report", log, "--agents", "-q", "-o", output, env={"COLUMNS": "200"}).stdout.decode()
+        assert all(one in text for one in ("AI crawlers", "no user agent", "CCBot", "ChatGPT-User", "GET /p0")), output
+    csv = invoke("report", log, "-q", "-o", "csv", "--table", "bots").stdout.decode().splitlines()
+    assert csv[0] == "bot,bot_class,requests,share,bytes,bytes_share"
+    assert len(csv) == 1 + 4
+    assert "agents" not in json.loads(invoke("report", log, "-q", "-o", "json").stdout)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("", "googlebot.json"),
+        ("{", "googlebot.json"),
+        ('{"prefixes": {}}', "googlebot.json"),
+        ('{"prefixes": [{"ipv4Prefix": "no"}]}', "googlebot.json"),
+        ('{"prefixes": [{}]}', "googlebot.json"),
+        ("[" * 100_000, "googlebot.json"),
+        ("\ufeff<html>", "googlebot.json"),
+        (GOOGLE, "ranges.json"),
+        (GOOGLE, "x.json"),
+    ],
+)
+def test_a_file_without_networks_or_of_nobody_is_refused(log: str, tmp_path: Path, content: str, name: str) -> None:
+    (tmp_path / name).write_text(content)
+    ran = invoke("report", log, "--verify-bots", str(tmp_path / name))
+    assert ran.returncode == 2
+    assert b"--verify-bots" in ran.stderr and b"Traceback" not in ran.stderr
+
+
+def test_what_would_be_ignored_is_refused(log: str, tmp_path: Path) -> None:
+    (tmp_path / "gptbot.json").write_text(GOOGLE)
+    for command in (["parse", log], ["archive", "add", log, "--archive", str(tmp_path)]):
+        assert invoke(*command, "--verify-bots", str(tmp_path / "gptbot.json")).returncode == 2
+    assert invoke("report", log, "--by", "bot_verified").returncode == 2

@@ -106,6 +106,11 @@ def _ingest(
             "an archive is added to again and again: pseudonyms have to be the same each time",
             "--anonymize-key FILE holds the key; head -c 32 /dev/urandom > FILE makes one",
         )
+    if options.verify_bots:
+        raise UsageError(
+            "an archive keeps addresses and agents: what bots are genuine is asked of it later",
+            "leave --verify-bots out",
+        )
     return IngestOptions(
         anonymizer=anonymizer,
         columns=options.columns(),

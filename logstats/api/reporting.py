@@ -18,7 +18,7 @@ from logstats.reports.build import build
 from logstats.reports.model import Report
 from logstats.scale.work import ReportWork
 from logstats.sketches import loghist
-from logstats.summaries.names import breakdown
+from logstats.summaries.names import AGENTS, breakdown
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
 
@@ -40,6 +40,7 @@ def report(
     exact_users: bool = False,
     max_endpoints: int = 10_000,
     over_time: bool = False,
+    agents: bool = False,
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
@@ -56,9 +57,10 @@ def report(
     `sources` are files, globs, folders (their files, oldest first) or `-` for standard input. Further keyword
     arguments are the fields of `Options`. `by` names columns to rank as endpoints are, of the schema or computed
     (`source`, `hour`, `weekday`, `query:NAME`, `ip/24`); `host,endpoint` is one ranking by both. `over_time` fills
-    `report.over_time` with latency and users by interval. `fail_if` are conditions such as `GET /api/bugs*: p95 >
-    200ms`; `report.thresholds` says what became of each. A source that cannot be read is in `report.sources` with its
-    problem; the others are still counted.
+    `report.over_time` with latency and users by interval; `agents` (or `verify_bots`) adds tables about people, bots
+    and AI crawlers to `report.tables`. `fail_if` are conditions such as `GET /api/bugs*: p95 > 200ms`, of which
+    `report.thresholds` says what became. A source that cannot be read is in `report.sources` with its problem; the
+    others are still counted.
 
     Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
     filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows. `report.notes` says which.
@@ -79,6 +81,8 @@ def report(
         exact_users=exact_users,
         max_endpoints=max_endpoints,
         over_time=over_time or summary is not None,
+        agents=agents,
+        verify_bots=bool(options.verify_bots),
         percentiles=percentiles,
         sort=sort,
         top=top,
@@ -123,6 +127,7 @@ def merge(
     by: Sequence[str] = (),
     max_endpoints: int = 10_000,
     over_time: bool = False,
+    agents: bool = False,
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
@@ -147,13 +152,15 @@ def merge(
     filters = options.filters()
     merging.whole_minutes(filters)
     files = merging.files_of([summaries] if isinstance(summaries, str | Path) else summaries)
-    making = merging.description_of(*files[0]).making
+    about = merging.description_of(*files[0])
+    making = about.making
     asked = question(
         by=by,
         user_key=making.user_key,
         exact_users=making.exact_users,
         max_endpoints=max_endpoints,
         over_time=over_time or summary is not None,
+        agents=agents or (summary is not None and set(AGENTS) <= set(about.others)),
         percentiles=percentiles,
         sort=sort,
         top=top,
@@ -203,6 +210,8 @@ def question(
     exact_users: bool,
     max_endpoints: int,
     over_time: bool,
+    agents: bool = False,
+    verify_bots: bool = False,
     percentiles: Sequence[str | int | float],
     sort: str,
     top: int | None,
@@ -224,7 +233,16 @@ def question(
         from logstats.objectives import thresholds
 
         selected = thresholds.selections(conditions)
-    spec = ReportSpec(rankings, user_key, exact_users, max_endpoints, over_time, selected)
+    spec = ReportSpec(
+        rankings,
+        user_key,
+        exact_users,
+        max_endpoints,
+        over_time,
+        selected,
+        agents or verify_bots,
+        verify_bots,
+    )
     return Question(spec, conditions, texts, sort, top)
 
 
@@ -269,6 +287,7 @@ def read_to_summary(
         routes=routes,
         anonymize=anonymizer.name if anonymizer is not None else "",
         zone=options.zone() if local else "",
+        verify_bots=tuple(sorted(Path(file).name for file in options.verify_bots)),
         filters=described,
     )
     counts = Counts()

@@ -192,6 +192,12 @@ READING: Final[Group] = (
         "--unit FIELD=UNIT",
         "The unit of durations that say none: s, ms, us, ns; repeatable.",
     ),
+    _reading(
+        list[str] | None,
+        "--verify-bots FILE",
+        "Addresses that an operator publishes, to tell genuine bots from false ones: googlebot.json, NAME=FILE; "
+        "repeatable.",
+    ),
     _reading(list[str] | None, "--route ROUTE", "An endpoint such as '/users/{id}'; repeatable."),
     _reading(str | None, "--routes FILE", "Endpoints from an OpenAPI or Swagger document."),
     _reading(bool, "--no-templates", "Paths are endpoints as they are.", False),
@@ -417,6 +423,7 @@ def reading_options(shared_options: Mapping[str, Any]) -> Options:
     values["routes"] = shared_options["route"] or ()
     values["unit"] = shared_options["unit"] or ()
     values["label"] = shared_options["label"] or ()
+    values["verify_bots"] = shared_options["verify_bots"] or ()
     values["secret"] = shared_options["secret"] or ()
     if "workers" in shared_options:
         if shared_options["workers"] and shared_options["cluster"]:

@@ -19,7 +19,7 @@ from logstats.dataclass import dataclass
 from logstats.errors import ExitCode, UsageError
 from logstats.reports.renderers import RENDERERS, Renderer
 from logstats.reports.view import TABLES, TABLES_OVER_TIME, View
-from logstats.summaries.names import BREAKDOWNS, SORTS, breakdown
+from logstats.summaries.names import AGENTS, BREAKDOWNS, SORTS, breakdown
 
 if TYPE_CHECKING:
     from logstats.reports.model import Report
@@ -49,6 +49,7 @@ PRESENTING: Final[Group] = (
         "query:NAME, ip/24, any of the schema; repeatable.",
         values=BREAKDOWNS,
     ),
+    _shown(bool, "--agents", "People, bots and AI crawlers, and what these ask for (extra `agents`).", False),
     _shown(int | None, "--top N", "Rows of each ranking (10; JSON and CSV carry all).", least=1, outputs=_RENDERED),
     _shown(
         str, "--sort KEY", f"What endpoints are ranked by: {', '.join(SORTS)}.", SORT, values=SORTS, outputs=_RENDERED
@@ -105,6 +106,7 @@ class Presentation:
             "by": (*(given["by"] or ()), *self.columns),
             "max_endpoints": given["max_endpoints"],
             "over_time": self.over_time,
+            "agents": given["agents"] or self.view.table in AGENTS,
             "percentiles": shared.words([given["percentiles"]]),
             "sort": given["sort"],
             "fail_if": given["fail_if"] or (),

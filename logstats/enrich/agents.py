@@ -83,6 +83,7 @@ class Agents:
             raise UsageError(
                 f"what user agents mean is in packages that are not installed ({error.name})", INSTALL
             ) from None
+        self._names = [record["name"] for record in ai_crawler_index.CRAWLERS]
         self._known: list[dict[str, Any]] = crawleruseragents.CRAWLER_USER_AGENTS_DATA
         self._ai: list[dict[str, Any]] = [
             record
@@ -104,6 +105,10 @@ class Agents:
         """(bot, bot_class) of each user agent: the name and the class, null for what is not known to be a bot."""
         found = [self._bot(text[:LONGEST]) for text in agents]
         return pl.DataFrame(found, schema=dict.fromkeys(BOTS, pl.String), orient="row")
+
+    def names(self) -> list[str]:
+        """The names of bots, as far as the lists tell; of the first list, patterns that match them."""
+        return [*self._names, *(entry["pattern"] for entry in self._known)]
 
     def _bot(self, text: str) -> tuple[str | None, str | None]:
         if (ai := self._of_ai.extract(text)) is not None:

@@ -8,6 +8,7 @@ families of names in `schema.FAMILIES`.
 | `weekday` | `Mon` to `Sun` on that clock |
 | `query:NAME` | the value of a parameter of the query, decoded; "" if it has none, null without the parameter |
 | `browser`, `os`, `device`, `bot`, `bot_class` | what the user agent says: see `agents` |
+| `bot_verified` | `genuine` or `false`, by the addresses that a bot's operator publishes: see `addresses` |
 | `ip/N` | the network of the client: N bits of IPv4, twice as many of IPv6; `ip/N/M`: M bits of IPv6 |
 """
 
@@ -26,7 +27,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.cache import BoundedCache
-from logstats.enrich import agents
+from logstats.enrich import addresses, agents
 from logstats.errors import UsageError
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -47,12 +48,14 @@ Make = Callable[[pl.DataFrame], pl.Series]
 class Columns:
     """Computes columns of frames of the request schema. Threads may share it.
 
-    `zone` is that of hours and days, `labels` are (label, the file, glob or folder that it is of). A further column is
+    `zone` is that of hours and days, `labels` are (label, the file, glob or folder that it is of), `verify_bots` the
+    files with the addresses of bots. A further column is
     a name in `schema.COMPUTED`, and its lines in `_column`.
     """
 
     zone: str = "UTC"
     labels: Sequence[tuple[str, str]] = ()
+    verify_bots: Sequence[str] = ()
     _known: dict[str, tuple[frozenset[str], Make]] = field(default_factory=dict, init=False, repr=False)
 
     def label(self, source: str) -> str:
@@ -98,6 +101,11 @@ class Columns:
             return frozenset({"user_agent"}), lambda rows: self._agents.lookup(rows["user_agent"])[name]
         if name in agents.BOTS:
             return frozenset({"user_agent"}), lambda rows: self._bots.lookup(rows["user_agent"])[name]
+        if name == "bot_verified":
+            if not self.verify_bots:
+                raise UsageError("bot_verified takes the addresses of bots", "--verify-bots googlebot.json")
+            _ = self._published
+            return frozenset({"user_agent", "client_ip"}), self._verified
         if name.startswith("query:"):
             return _of_texts("query", _Parameter(name.removeprefix("query:")))
         if match := re.fullmatch(schema.FAMILIES["ip/N"], name):
@@ -111,6 +119,13 @@ class Columns:
     @cached_property
     def _bots(self) -> BoundedCache:
         return BoundedCache(agents.load().bots)
+
+    @cached_property
+    def _published(self) -> addresses.Published:
+        return addresses.Published(self.verify_bots)
+
+    def _verified(self, rows: pl.DataFrame) -> pl.Series:
+        return self._published.verified(self._bots.lookup(rows["user_agent"])["bot"], rows["client_ip"])
 
     def _local(self, rows: pl.DataFrame) -> pl.Series:
         return rows["timestamp"].dt.convert_time_zone(self.zone)

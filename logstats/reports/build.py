@@ -101,7 +101,11 @@ def build(
         interrupted=counts.interrupted,
         filters=filters or {},
         over_time=gather(statistics, percentiles, _classes),
-        tables={name: _table(title, statistics, name) for name, title in AGGREGATES.items() if title},
+        tables={
+            name: _table(title, statistics, name)
+            for name, title in AGGREGATES.items()
+            if name in statistics.states and title
+        },
     )
 
 

@@ -15,7 +15,7 @@ from logstats.reports.model import BreakdownRow, EndpointRow, Interval, Latency,
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import describe_reason
-from logstats.reports.units import count, duration, share, size
+from logstats.reports.units import count, duration, figure, share, size
 
 NAME: Final = 120  # characters of a text from the log
 SAMPLE: Final = 240  # … and of a rejected line
@@ -182,15 +182,21 @@ def breakdown(report: Report, by: str, rows: int) -> Grid:
 def own_tables(report: Report, rows: int) -> list[Grid]:
     """The aggregates that are tables of their own."""
     return [
-        Grid(name, table.title, list(table.columns), [list(map(_own_cell, row)) for row in table.rows[:rows]], total)
+        Grid(
+            name,
+            table.title,
+            list(table.columns),
+            [list(map(_own_cell, table.columns, row)) for row in table.rows[:rows]],
+            total,
+        )
         for name, table in report.tables.items()
         if (total := len(table.rows))
     ]
 
 
-def _own_cell(value: object) -> Cell:
+def _own_cell(column: str, value: object) -> Cell:
     if isinstance(value, int | float):
-        return Cell(count(value) if isinstance(value, int) else f"{value:,.3f}", value)
+        return Cell(figure(column, value), value)
     return _text(_ABSENT if value is None else str(value))
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from logstats import schema
 from logstats.reports.canvas import Canvas
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, Table
-from logstats.reports.units import count, duration, share, size
+from logstats.reports.units import count, duration, figure, share, size
 
 _TITLES: Final = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
 # Figures of a table, the most important first: on a narrow terminal, the last ones are left out.
@@ -138,12 +138,12 @@ class Tables:
             return
         more = len(table.rows) - self._top
         self._canvas.heading(table.title, f"{self._top} of {count(len(table.rows))}" if more > 0 else "")
-        cells = [[self._own_cell(value) for value in row] for row in table.rows[: self._top]]
+        cells = [list(map(self._own_cell, table.columns, row)) for row in table.rows[: self._top]]
         self._canvas.table(list(table.columns), cells, keep=list(table.columns)[1:])
 
-    def _own_cell(self, value: object) -> Text:
+    def _own_cell(self, column: str, value: object) -> Text:
         if isinstance(value, int | float):
-            return Text(count(value) if isinstance(value, int) else f"{value:,.3f}")
+            return Text(figure(column, value))
         return Text(self._canvas.glyphs.dash if value is None else self._canvas.shown(str(value)))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from logstats.sizes import size, three_figures
 
-__all__ = ["count", "counted", "describe_invalid", "duration", "percent", "share", "size"]
+__all__ = ["count", "counted", "describe_invalid", "duration", "figure", "percent", "share", "size"]
 
 _FIELDS: Final = {"duration": "durations", "bytes": "sizes"}
 
@@ -46,6 +46,15 @@ def duration(milliseconds: float) -> str:
     if minutes < 59.5:
         return f"{int(minutes)}m{int(seconds) % 60:02d}s"
     return f"{int(hours):,}h{int(minutes) % 60:02d}m"
+
+
+def figure(column: str, value: float) -> str:
+    """A number of a table, as its column has it: bytes as a size, shares (0 to 1) in per cent."""
+    if column == "share" or column.endswith("_share"):
+        return share(value, 1)
+    if column == "bytes" or column.endswith("_bytes"):
+        return size(int(value))
+    return count(value) if isinstance(value, int) else f"{value:,.3f}"
 
 
 def share(part: float, whole: float) -> str:

@@ -32,7 +32,7 @@ class Making:
 
     `filters` are as `Filters.describe` gives them, without `since` and `until`: days make a month. `anonymize` is the
     method and which key it had, for pseudonyms of two keys are two users. `zone` is that of hours and days, if
-    something is told apart by them.
+    something is told apart by them; `verify_bots` are the names of the files that tell genuine bots.
     """
 
     user_key: str = "auto"
@@ -42,6 +42,7 @@ class Making:
     routes: tuple[str, ...] = ()
     anonymize: str = ""
     zone: str = ""
+    verify_bots: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
 
     def difference(self, other: Making) -> tuple[str, str, str] | None:
@@ -95,6 +96,7 @@ class Description:
                 "routes": list(self.making.routes),
                 "anonymize": self.making.anonymize,
                 "zone": self.making.zone,
+                "verify_bots": list(self.making.verify_bots),
                 "filters": {**self.making.filters, **self.span},
                 "by": list(self.by),
                 "selections": dict(self.selections),
@@ -157,6 +159,7 @@ def _description(found: dict[str, Any]) -> Description:
         tuple(_text(route) for route in _list(options["routes"])),
         _text(options["anonymize"]),
         _text(options.get("zone", "")),  # an earlier version told nothing apart by hours
+        tuple(_text(name) for name in _list(options.get("verify_bots", []))),
         {name: words for name, words in filters.items() if name not in ("since", "until")},
     )
     lines, requests, events, rejected, filtered, ignored = (_number(counted[name]) for name in _TOTALS)

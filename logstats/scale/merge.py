@@ -25,6 +25,7 @@ from logstats.scale.description import Description, Making
 from logstats.scale.reader import Summary, is_summary
 from logstats.scale.summarise import Summariser
 from logstats.scale.tables import Piece
+from logstats.summaries.names import AGENTS
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
 from logstats.summaries.traffic import EPOCH
@@ -38,6 +39,7 @@ _OPTIONS: Final = {
     "routes": "--route",
     "anonymize": "--anonymize",
     "zone": "--tz",
+    "verify_bots": "--verify-bots",
     "filters": "filters",
 }
 
@@ -83,6 +85,7 @@ class Merged:
     span: dict[str, str] = field(default_factory=dict)  # the filters `since` and `until`
     by: tuple[str, ...] = ()
     selections: dict[str, bool] = field(default_factory=dict)
+    agents: bool = False
     folded: dict[str, int] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -121,7 +124,7 @@ def merge(
     hold what is asked for.
     """
     since, until = whole_minutes(filters)
-    merged = Merged(by=wanted.by, selections={one.name: one.users for one in wanted.selections})
+    merged = Merged(by=wanted.by, selections={one.name: one.users for one in wanted.selections}, agents=wanted.agents)
     spans: list[dict[str, str]] = []
     seen: dict[str, str] = {}
     first = ""
@@ -230,6 +233,8 @@ def _chosen(piece: Piece, merged: Merged) -> Piece | None:
         return replace(piece, frame=piece.frame.filter(pl.col("selection").is_in(list(merged.selections))))
     if piece.table == tables.USERS and piece.of is not None:
         return piece if merged.selections.get(piece.of) else None
+    if piece.table in AGENTS and not merged.agents:
+        return None
     return piece
 
 
@@ -250,6 +255,8 @@ def _check(summary: Summary, merged: Merged, first: str) -> None:
             raise UsageError(
                 f"{summary.name} cannot be ranked by {column}: {held}", f"logstats report -o summary --by {column}"
             )
+    if merged.agents and not set(AGENTS) <= set(about.others):
+        raise UsageError(f"{summary.name} does not say who is a bot", "logstats report -o summary --agents")
     for name, users in merged.selections.items():
         if name not in about.selections or (users and not about.selections[name]):
             what = f"the users of {name}" if name in about.selections else f"the requests of {name}"

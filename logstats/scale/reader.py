@@ -13,6 +13,7 @@ from logstats.errors import SummaryError
 from logstats.scale import description, stored, tables, writer
 from logstats.scale.description import Description
 from logstats.scale.tables import Piece
+from logstats.summaries.names import AGENTS
 from logstats.summaries.spec import ReportSpec
 
 if TYPE_CHECKING:
@@ -111,7 +112,13 @@ class Summary:
         if any(count > MOST_ROWS for count in rows):
             raise self.refuse(f"a table of it has more than {MOST_ROWS:,} rows in one piece")
         making = found.making
-        spec = ReportSpec(by=found.by, user_key=making.user_key, exact_users=making.exact_users, over_time=True)
+        spec = ReportSpec(
+            by=found.by,
+            user_key=making.user_key,
+            exact_users=making.exact_users,
+            over_time=True,
+            agents=set(AGENTS) <= set(found.others),
+        )
         self._layout = stored.Layout(spec)
         if set(found.others) != set(self._layout.others):
             theirs, ours = ("/".join(names) or "none" for names in (found.others, self._layout.others))

@@ -134,7 +134,8 @@ def _schema_of(aggregate: Aggregate) -> dict[str, pl.DataType]:
     columns: dict[str, pl.DataType] = {
         name: kinds[name] for name in schema.COLUMNS if name in aggregate.needs | {"kind", "level", "timestamp"}
     }
-    rows = pl.DataFrame(schema={"line": pl.UInt32(), **columns, "minute": pl.Int64()})
+    computed = dict.fromkeys(sorted(aggregate.needs.difference(schema.COLUMNS)), pl.String())
+    rows = pl.DataFrame(schema={"line": pl.UInt32(), **columns, **computed, "minute": pl.Int64()})
     made = aggregate.summarise(rows).schema
     return {name: kind for name, kind in made.items() if name not in ("first", "minute")}
 

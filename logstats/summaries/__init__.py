@@ -5,7 +5,10 @@ the merge itself. May use: sketches, schema, kernels. Begin with `aggregate`, th
 """
 
 __all__ = [
+    "agent_endpoints",
+    "agents",
     "aggregate",
+    "bots",
     "breakdowns",
     "endpoints",
     "groups",

@@ -6,7 +6,7 @@ state of their own: `MergedTable` holds a table with few possible keys, `CappedT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import polars as pl
@@ -80,14 +80,18 @@ class MergedTable(State):
 
 
 class CappedTable(State):
-    """Counts (Int64) by keys that are texts. The first `cap` keys are held; the others are counted as `(other)`.
+    """Counts by keys that are texts, Int64 unless their types are given. The first `cap` keys are held; the others are
+    counted as `(other)`.
 
     The tables are (key…, count…, first).
     """
 
-    def __init__(self, keys: Sequence[str], counts: Sequence[str], cap: int = MAX_KEYS) -> None:
+    def __init__(
+        self, keys: Sequence[str], counts: Sequence[str] | Mapping[str, pl.DataType], cap: int = MAX_KEYS
+    ) -> None:
+        kinds = counts if isinstance(counts, Mapping) else {name: pl.Int64() for name in counts}
         self._keys = Keys(keys, cap)
-        self._held = Accumulator(Shape({"id": pl.Int32()}, dict.fromkeys(counts, pl.Int64()), {}, {}))
+        self._held = Accumulator(Shape({"id": pl.Int32()}, dict(kinds), {}, {}))
 
     def add(self, table: pl.DataFrame) -> None:
         """Add the table of the next chunk."""

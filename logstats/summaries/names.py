@@ -19,7 +19,12 @@ AGGREGATES: Final = {
     "users": "",
     "latency": "",
     "selections": "",
+    "agents": "Agents",
+    "bots": "Bots",
+    "agent_endpoints": "Endpoints that bots ask for",
 }
+# Those that are about who is a bot: `--agents`.
+AGENTS: Final = ("agents", "bots", "agent_endpoints")
 # The columns that `--by` ranks, as people write them.
 BREAKDOWNS: Final = schema.names()
 # The sort keys of endpoints.

@@ -22,7 +22,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class ReportSpec:
-    """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute."""
+    """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute, `agents` are people
+    and bots, with `verify_bots` the genuine ones and the false."""
 
     by: tuple[str, ...] = ()
     user_key: str = "auto"
@@ -30,3 +31,5 @@ class ReportSpec:
     max_endpoints: int = 10_000
     over_time: bool = False
     selections: tuple[Selection, ...] = ()
+    agents: bool = False
+    verify_bots: bool = False
