@@ -21,9 +21,10 @@ from program import invoke
 from logstats import api
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
-from logstats.archive.follow import Daemon, Notify, Stop
+from logstats.archive.follow import Daemon, Notify
 from logstats.archive.log import tables
 from logstats.inputs import Tracker, follower
+from logstats.pipeline import Stop
 
 
 def numbers(archive: Path) -> list[int]:

@@ -59,7 +59,7 @@ MAY_IMPORT = {
         "rate_limits": ABOVE | {"ordered", "reports"},
         "ordered": BOTTOM,
         "explain": ABOVE,
-        "live": ABOVE | {"reports", "objectives"},
+        "live": ABOVE | {"reports", "objectives", "archive"},
         "api": TOP | {"explain", "live"},
         "manual": TOP,
         "cli": TOP | {"api", "explain", "manual", "live"},
@@ -208,7 +208,7 @@ def test_rooms_say_what_is_in_them() -> None:
         doors(room)
 
 
-HEAVY = {"polars", "pyarrow", "duckdb", "numpy", "yaml", "hyperloglog", "isal", "jinja2", "jsonschema"}
+HEAVY = {"polars", "pyarrow", "duckdb", "numpy", "yaml", "hyperloglog", "isal", "jinja2", "jsonschema", "starlette"}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -178,7 +178,7 @@ def test_minutes_past_keep_are_dropped_and_counted(log: Callable[..., Log]) -> N
     for minute in range(30):
         watched.write(60 * minute, user=minute)
         watched.step(60 * minute)
-    assert len(watched.session._windows._minutes) == 30
+    assert len(watched.session._windows._versions) == 30
     made, expected = watched.report(), logstats.report(watched.path).to_dict()
     assert len(made["minutes"]) == len(made["unique_users"]["per_minute"]) == 11
     assert made["minutes"] == expected["minutes"][-11:]

@@ -33,6 +33,8 @@ def watch(
     user_key: str = "auto",
     exact_users: bool = False,
     max_endpoints: int = 10_000,
+    over_time: bool = False,
+    columns: Sequence[str] = (),
     alerts: Sequence[str] = (),
     policy: str | Path | Policy | None = None,
     listener: Listener | None = None,
@@ -44,10 +46,11 @@ def watch(
     """Watch logs as they are written: call `step` and `snapshot` again and again, and `report` at the end.
 
     `sources` are files, globs and folders, which are followed over rotation, `syslog://HOST:PORT`, or `-`. `watching`
-    says what is asked of the session, further keyword arguments are the fields of `Options`. `say` is told what
-    happens to sources. `alerts` are conditions such as 'p99 > 500ms for 2m', `policy` the objectives whose burn rates
-    are alerts, too: a TOML file, or what `objectives.policy.parse` makes of one. The session's `alerts` say how things
-    stand with them, and its `changes` what fired and was resolved.
+    says what is asked of the session, `columns` are further ones that the rows it keeps should have, `over_time` is as
+    in `report`; further keyword arguments are the fields of `Options`. `say` is told what happens to sources. `alerts`
+    are conditions such as 'p99 > 500ms for 2m', `policy` the objectives whose burn rates are alerts, too: a TOML file,
+    or what `objectives.policy.parse` makes of one. The session's `alerts` say how things stand with them, and its
+    `changes` what fired and was resolved.
 
     Raises what `report` raises, ExpressionError and ObjectiveError for alerts that cannot be read, and SourceError for
     a port that cannot be had.
@@ -60,7 +63,7 @@ def watch(
     options, watching = options_from(options, more), watching or Watching()
     check_choices(user_key, watching.sort, max_endpoints)
     names = options.sources(sources)
-    wanted = ReportSpec((), user_key, exact_users, max_endpoints)
+    wanted = ReportSpec((), user_key, exact_users, max_endpoints, over_time)
     start: Begin | None = None
     if watching.lines is not None:
         start = begin.last_lines(watching.lines)
@@ -68,14 +71,18 @@ def watch(
         looked = replace(job_of(options, frozenset({"timestamp"}), begin.times_only, False), filters=Filters())
         files = [name for name in names if name != "-" and "://" not in name]
         modified = [one.modified for one in (discover(files)[0] if files else ()) if one.modified is not None]
-        start = begin.LastWindow(watching.window, looked, max(modified, default=None))
+        seconds = watching.window if watching.begin is None else watching.begin
+        start = begin.LastWindow(seconds, looked, max(modified, default=None))
     how = Following(begin=start, partial_timeout=watching.partial_timeout, allow=watching.allow, say=say, clock=clock)
     watched = alerts_of(alerts, policy, options, user_key)
-    job = job_of(options, needs(wanted) | COLUMNS | watched.needs, work(wanted), keep_rejected=True)
+    read = needs(wanted) | COLUMNS | frozenset(columns) | watched.needs
+    job = job_of(options, read, work(wanted), keep_rejected=True)
     for note in watched.notes:
         say(note)
     told = listener or Silence()
-    return Session(follow(names, how), job, wanted, watching, told, alerts=watched, clock=clock, wall=wall)
+    return Session(
+        follow(names, how), job, wanted, watching, told, alerts=watched, columns=columns, clock=clock, wall=wall
+    )
 
 
 def alerts_of(

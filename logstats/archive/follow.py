@@ -11,17 +11,14 @@ import contextlib
 import json
 import os
 import random
-import signal
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, Self
+from typing import Final
 
 from logstats.archive.add import add
 from logstats.archive.archive import Archive
@@ -35,43 +32,12 @@ from logstats.archive.tiers.policy import Step, of, plan
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 from logstats.inputs import Due, Tracker
-from logstats.pipeline import Interrupt, Listener
+from logstats.pipeline import Interrupt, Listener, Stop
 
 POLL: Final = 1.0  # seconds between two looks at the names
 TIER_EVERY: Final = 3600.0  # seconds between two looks at what is due to move
 LONGEST_WAIT: Final = 60.0  # seconds between two attempts
 GRACE: Final = timedelta(hours=24)  # how long replaced files stay for those who read them
-
-
-class Stop(Interrupt):
-    """SIGTERM and Ctrl-C end the daemon: what is under way is committed. A second one ends it at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._event = threading.Event()
-        self._handlers: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._handlers[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.ask()
-        signal.signal(number, self._handlers[number])
-
-    def ask(self) -> None:
-        """End as soon as what is under way is committed."""
-        self.asked = True
-        self._event.set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait so long, or until it is asked for."""
-        self._event.wait(max(0.0, seconds))
 
 
 class Notify:

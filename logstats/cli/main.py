@@ -23,6 +23,7 @@ from logstats.errors import ExitCode, LogstatsError, UsageError
 COMMANDS: Final = {
     "report": ("report", "report"),
     "watch": ("watch", "watch"),
+    "serve": ("serve", "serve"),
     "parse": ("parse", "parse"),
     "search": ("search", "search"),
     "sessions": ("sessions", "sessions"),

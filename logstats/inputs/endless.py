@@ -32,6 +32,10 @@ class Endless(Protocol):
         """How often a file was truncated while it was read."""
 
     @property
+    def stuck(self) -> int:
+        """How many of its names lead to nothing, or to what cannot be read."""
+
+    @property
     def unfinished(self) -> int:
         """Bytes of last lines that wait for their newline."""
 

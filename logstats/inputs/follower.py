@@ -114,6 +114,7 @@ class Follower:
         self.truncated = 0  # how often a file was truncated while it was read, so that lines may be lost
         self.behind = False  # whether the last look left bytes unread
         self.ended = False  # more may always come
+        self.stuck = 0  # names that lead to nothing, and files that cannot be read
         self._arguments, self._begin, self._say, self._clock = list(arguments), begin, say, clock
         self._partial_timeout, self._most = partial_timeout, most
         self._open: dict[Key, _Open] = {}
@@ -216,10 +217,13 @@ class Follower:
     def _discover(self, now: float) -> Iterator[_Open]:
         """Look what lies under the names by now, and open what is new."""
         found: dict[Key, tuple[str, os.stat_result]] = {}
+        self.stuck = 0
         for argument in self._arguments:
             paths = files_under(argument)
-            if not paths and self._last is None:
-                self._say(f"{shown(argument)}: is not there yet; it is waited for")
+            if not paths:
+                self.stuck += 1
+                if self._last is None:
+                    self._say(f"{shown(argument)}: is not there yet; it is waited for")
             for path, status in paths:
                 found.setdefault((status.st_dev, status.st_ino), (path, status))
         self._present = set(found)
@@ -235,6 +239,7 @@ class Follower:
             except FileNotFoundError:  # it went between two system calls
                 continue
             except OSError as error:
+                self.stuck += 1
                 if path not in self._said:
                     self._say(f"{shown(path)}: cannot be read: {error.strerror or error}; it is tried again")
                     self._said.add(path)

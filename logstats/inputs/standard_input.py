@@ -25,6 +25,7 @@ class StandardInput:
 
     behind = False
     truncated = 0
+    stuck = 0
 
     def __init__(
         self,

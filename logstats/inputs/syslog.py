@@ -78,6 +78,7 @@ class Syslog:
     behind = ended = False
     truncated = 0
     unfinished = 0
+    stuck = 0
 
     def __init__(
         self,

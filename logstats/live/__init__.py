@@ -1,9 +1,10 @@
-"""Logs as they are written: `logstats watch`.
+"""Logs as they are written: `logstats watch`, and `logstats serve` (serve/).
 
 `stream` reads sources that go on; `log_clock` tells which lines are on time, `clocks` which minutes are closed;
-`windows` holds figures minute by minute, `alerts` holds rules against them; `session` joins them, and makes a
-`snapshot` of them, which `screen` shows as `view` and `keyboard` say. `begin` finds where to begin in a log.
-May use: pipeline, inputs, summaries, reports, objectives. Begin with `session`.
+`windows` holds figures minute by minute, `held_rows` and `rejected_lines` what figures cannot tell; `alerts` holds
+rules against them; `session` joins them, and makes a `snapshot` of them, which `screen` shows as `view` and `keyboard`
+say. `begin` finds where to begin in a log.
+May use: pipeline, inputs, summaries, reports, archive, objectives. Begin with `session`.
 """
 
-__all__ = ["alerts", "begin", "clocks", "keyboard", "screen", "session", "view", "watching"]
+__all__ = ["alerts", "begin", "clocks", "keyboard", "screen", "serve", "session", "view", "watching"]

@@ -21,6 +21,8 @@ from logstats.inputs import Endless
 from logstats.live.alerts.alerts import Alerts, Change
 from logstats.live.alerts.line_minutes import line_minutes
 from logstats.live.clocks import MINUTE, Clocks
+from logstats.live.held_rows import HeldRows
+from logstats.live.rejected_lines import RejectedLines
 from logstats.live.snapshot import PERCENTILES, RATES, Rejected, Snapshot
 from logstats.live.stream import Stream
 from logstats.live.watching import Watching
@@ -28,9 +30,10 @@ from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
 from logstats.reports.build import build, overall, ranked
 from logstats.reports.model import Latency, Report, SourceInfo
+from logstats.summaries.levels import Levels
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics, Summaries, summarise
+from logstats.summaries.statistics import Statistics, Summaries, needs, summarise
 from logstats.summaries.traffic import EPOCH, Traffic
 from logstats.summaries.users import Users
 
@@ -62,6 +65,7 @@ class Session:
         listener: Listener,
         *,
         alerts: Alerts | None = None,
+        columns: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -73,9 +77,11 @@ class Session:
         self._filters, self._anonymous = job.filters, job.anonymizer is not None
         self._stream = Stream(sources, job, listener)
         self._all = Statistics(spec)
-        keep = max(watching.minutes, HOUR) + 1
+        keep = max(watching.minutes, HOUR, math.ceil(watching.history / 60)) + 1
         self._clocks = Clocks(watching.lateness)
         self._windows = Windows(spec, self._clocks, keep)
+        self._held_rows = HeldRows(watching.rows, tuple(sorted({*needs(spec), *columns, "kind", "level"})))
+        self._rejected = RejectedLines()
         self._recent: deque[pl.DataFrame] = deque()
         self._recent_rows = 0
         self._notes: deque[str] = deque(maxlen=50)
@@ -89,6 +95,21 @@ class Session:
     def ended(self) -> bool:
         """Whether nothing follows."""
         return self._stream.ended
+
+    @property
+    def stuck(self) -> int:
+        """How many names lead to nothing, or to what cannot be read."""
+        return self._stream.stuck
+
+    @property
+    def behind(self) -> bool:
+        """Whether more has arrived than was read."""
+        return self._stream.behind
+
+    def lag(self) -> float | None:
+        """The age of the newest line in seconds; None before the first."""
+        newest = self._clocks.newest()
+        return None if newest is None else self._wall() - newest / 1_000_000
 
     def close(self) -> None:
         """Let go of the sources, without a report."""
@@ -123,8 +144,9 @@ class Session:
             self.newest_rejected = Rejected(source, *part.rejected[-1])
         elif part.rejected_lines:
             line, reason, raw = part.rejected_lines[-1]
-            text = raw[: 4 * _TEXT].decode("utf-8", "backslashreplace")[:_TEXT]
-            self.newest_rejected = Rejected(source, line, reason, text)
+            self.newest_rejected = Rejected(source, line, reason, _shown(raw))
+        if part.rejected_lines:
+            self._reject(source, part, now, wall)
         if part.result is None:
             if self.alerts:
                 self._watch(part, pl.DataFrame())
@@ -136,6 +158,7 @@ class Session:
             minute = (first - EPOCH) // timedelta(minutes=1)
             self._first = minute if self._first is None else min(self._first, minute)
         on_time = self._windows.add(rows, source, wall, now)
+        self._held_rows.add(on_time)
         if self.alerts:
             self._watch(part, on_time)
         user = pl.coalesce("user_id", "client_ip") if self._spec.user_key == "auto" else self._user()
@@ -156,6 +179,14 @@ class Session:
         minute = None if newest is None else newest // MINUTE
         self.alerts.read(line_minutes(on_time, part.chunk_lines, rejected, unplaced, minute))
 
+    def _reject(self, source: str, part: Part[Parsed], now: float, wall: int) -> None:
+        """Note rejected lines by the minute."""
+        lines = [(line, reason, _shown(raw)) for line, reason, raw in part.rejected_lines]
+        rows = part.result[1] if part.result is not None else pl.DataFrame()
+        latest = self._windows.latest(now)
+        minute = (wall if latest is None else latest) // MINUTE
+        self._rejected.add(source, lines, rows, part.end.lines - part.chunk_lines, minute)
+
     def _user(self) -> pl.Expr:
         from logstats.summaries.users import user
 
@@ -165,11 +196,10 @@ class Session:
         """The last requests, the newest last: `RECENT_COLUMNS`."""
         return pl.concat(self._recent).tail(RECENT) if self._recent else pl.DataFrame()
 
-    def snapshot(self) -> Snapshot:
-        """Where things stand."""
-        now, wall = self._clock(), self._wall()
-        counts, windows = self.counts, self._windows
-        latest, newest = windows.latest(now), self._clocks.newest()
+    def snapshot(self, *, history: bool = True) -> Snapshot:
+        """Where things stand; without the history of the minutes, if nobody looks at it."""
+        now, counts, windows = self._clock(), self.counts, self._windows
+        latest = windows.latest(now)
         current = (latest or 0) // MINUTE
         held = windows.over(current - self.watching.minutes + 1, current + 1, now)
         made = build(held, Counts(), percentiles=PERCENTILES, sort=self.sort, top=self.watching.top)
@@ -197,7 +227,7 @@ class Session:
             ahead=windows.ahead,
             untimed=windows.untimed,
             truncated=self._stream.truncated,
-            lag=None if newest is None else wall - newest / 1_000_000,
+            lag=self.lag(),
             lines_per_second=rate,
             rates=rates,
             window_requests=sum(minute.requests for minute in made.minutes),
@@ -213,7 +243,7 @@ class Session:
             busiest=ranked(held, PERCENTILES, "requests", self.watching.top)[0],
             failing=[row for row in ranked(held, PERCENTILES, "errors", self.watching.top)[0] if row.errors],
             endpoints_total=made.endpoints_total,
-            history=[self._figures(minute) for minute in range(current - HOUR + 1, current + 1)],
+            history=[self._figures(minute) for minute in range(current - HOUR + 1, current + 1)] if history else [],
             newest_rejected=self.newest_rejected,
             sources=[SourceInfo(s.name, s.format, s.lines, s.bytes) for s in counts.sources],
             notes=list(self._notes),
@@ -241,18 +271,56 @@ class Session:
         before = -1 if latest is None else latest // MINUTE - math.ceil(self.watching.keep / 60)
         if latest is None or before <= self._kept_from:
             return
+        self._rejected.drop(latest // MINUTE - self._windows.keep + 1, latest // MINUTE + 1)
+        self._held_rows.drop_before(latest // MINUTE - self._windows.keep + 1)
         first = self._first if self._first is not None else before
         if first < before:
             self._all.forget(before)
         self._kept_from = before
 
-    def report(self, *, percentiles: Sequence[str], top: int | None = None, interrupted: bool = False) -> Report:
-        """The report over all lines of the session, which is over."""
-        now, wall = self._clock(), round(self._wall() * 1_000_000)
-        for source, part in self._stream.finish():
-            self._take(source, part, now, wall)
+    # -- any stretch of time
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What changes when any figure does: lines so far, and the minute."""
+        return self.counts.lines, self.minute() or 0
+
+    def minute(self) -> int | None:
+        """The current minute, by the clocks of the logs; None before the first line."""
+        latest = self._windows.latest(self._clock())
+        return None if latest is None else latest // MINUTE
+
+    def reach(self) -> int | None:
+        """The first minute that can be asked for; None before the first line."""
+        current = self.minute()
+        if current is None or self._first is None:
+            return current
+        return max(current - self._windows.keep + 1, self._first)
+
+    def rows_reach(self) -> int | None:
+        """The first minute of which all rows are kept whole; None if that is all that were read."""
+        return self._held_rows.reach if self.watching.rows else self.minute()
+
+    def between(self, since: int, until: int) -> tuple[Statistics, Counts]:
+        """The figures of `since` ≤ minute < `until`, and the counts of its lines."""
+        held = self._windows.over(since, until, self._clock())
+        counts = self._rejected.between(since, until)
+        counts.requests = int(held.get("traffic", Traffic).by_class()["requests"].sum())
+        counts.events = sum(held.get("levels", Levels).counts().values())
+        counts.lines = counts.requests + counts.events + counts.rejected
+        return held, counts
+
+    def rejected_between(self, since: int, until: int) -> Counts:
+        """The lines of `since` ≤ minute < `until` that could not be read."""
+        return self._rejected.between(since, until)
+
+    def rows_between(self, since: int, until: int) -> pl.DataFrame:
+        """The rows of `since` ≤ minute < `until` that are kept whole."""
+        return self._held_rows.between(since, until)
+
+    def so_far(self, *, percentiles: Sequence[str], top: int | None = None) -> Report:
+        """The report over all lines until now."""
         self._all.merge()
-        self.counts.interrupted = interrupted
         made = build(
             self._all,
             self.counts,
@@ -264,6 +332,14 @@ class Session:
         )
         return replace(made, notes=[*made.notes, *self.counts.notes, *self._notes, *self._said()])
 
+    def report(self, *, percentiles: Sequence[str], top: int | None = None, interrupted: bool = False) -> Report:
+        """The report over all lines of the session, which is over."""
+        now, wall = self._clock(), round(self._wall() * 1_000_000)
+        for source, part in self._stream.finish():
+            self._take(source, part, now, wall)
+        self.counts.interrupted = interrupted
+        return self.so_far(percentiles=percentiles, top=top)
+
     def _said(self) -> list[str]:
         """What is to be said of the lines that are in no minute of the windows."""
         windows, lateness = self._windows, f"{self.watching.lateness:g} s"
@@ -274,6 +350,11 @@ class Session:
         )
         said = ((windows.late, late), (windows.ahead, ahead), (self.alerts.missed, missed))
         return [text for number, text in said if number]
+
+
+def _shown(raw: bytes) -> str:
+    """The beginning of a rejected line."""
+    return raw[: 4 * _TEXT].decode("utf-8", "backslashreplace")[:_TEXT]
 
 
 def _latency(held: Statistics) -> Latency | None:

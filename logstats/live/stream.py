@@ -53,6 +53,11 @@ class Stream(Generic[Result]):
         return all(source.ended for source in self._sources)
 
     @property
+    def stuck(self) -> int:
+        """How many names lead to nothing, or to what cannot be read."""
+        return sum(source.stuck for source in self._sources)
+
+    @property
     def truncated(self) -> int:
         """How often a file was truncated while it was read."""
         return sum(source.truncated for source in self._sources)

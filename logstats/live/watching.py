@@ -15,9 +15,11 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 class Watching:
     """What is asked of a session; times in seconds.
 
-    `window` is how much is shown, whole minutes with the current one; `interval` how often. Lines that are more than
-    `lateness` older than the newest of their source are in no minute. The report at the end holds the minutes of the
-    last `keep`. Reading begins with the last `window` of each file that is there, with its last `lines`, or with all.
+    `window` is how much is shown, whole minutes with the current one; `interval` how often. `history` is how far back
+    any other stretch of time can be asked for, and `rows` how many rows are kept whole for that. Lines that are more
+    than `lateness` older than the newest of their source are in no minute. The report at the end holds the minutes of
+    the last `keep`. Reading begins with the last `begin` of each file that is there (the window, if that is None), with
+    its last `lines`, or with all.
     The other fields are those of `inputs.Following`.
     """
 
@@ -27,6 +29,9 @@ class Watching:
     keep: float = 86_400.0
     sort: str = "avg"
     top: int = 50
+    history: float = 0.0
+    rows: int = 0
+    begin: float | None = None
     from_start: bool = False
     lines: int | None = None
     partial_timeout: float | None = None

@@ -1,7 +1,8 @@
 """Figures by the minute, by the clocks of the logs: any stretch of the last minutes is a merge of theirs.
 
-A minute is held as a whole report is (`summaries.statistics`), so whatever a report says can be said of a minute, and
-of a window. Minutes are dropped when the window has moved on, so memory does not grow.
+Whatever a report says can be said of a minute, and of a window: each minute is held as its rows or, if there are many,
+as the summaries that a report is made of; what is asked for is made of both. Minutes are dropped when the window has
+moved on, so memory does not grow.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from logstats import schema
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.log_clock import SECOND
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics, summarise
+from logstats.summaries.statistics import Statistics, needs, summarise
 
 _RATES: Final = 15 * 60 + 60  # seconds whose requests are counted one by one
-_CACHED: Final = 4
+_CACHED: Final = 8
+_MANY: Final = 20_000  # rows of a minute that are summarised at once,
+_FEW: Final = 2_000  # and of one that is over
+_BLOCKS: Final = (60, 10)  # minutes that are also held merged, once a longer stretch was asked for
+_MOST_BLOCKS: Final = 100
 _NEVER: Final = -(2**62)
 
 
@@ -37,10 +43,17 @@ class Windows:
     late: int = 0
     ahead: int = 0
     untimed: int = 0
-    _minutes: dict[int, Statistics] = field(default_factory=dict)
+    _minutes: dict[int, Statistics] = field(default_factory=dict)  # those with many rows,
+    _rows: dict[int, list[pl.DataFrame]] = field(default_factory=dict)  # and the rows of others
+    _heights: dict[int, int] = field(default_factory=dict)  # how many those are
+    _needed: frozenset[str] = field(init=False)
     _versions: dict[int, int] = field(default_factory=dict)  # how often a minute has changed
     _seconds: dict[int, int] = field(default_factory=dict)  # requests of each
     _merged: dict[tuple[int, int], Statistics] = field(default_factory=dict)  # of closed minutes
+    _blocks: dict[tuple[int, int], Statistics] = field(default_factory=dict)  # by first minute and length
+
+    def __post_init__(self) -> None:
+        self._needed = needs(self.spec) | {"kind", "level"}
 
     def add(self, rows: pl.DataFrame, source: str, wall: int, now: float) -> pl.DataFrame:
         """Rows of the next lines of a source, at a time of this machine: in µs since 1970, and by its monotonic clock.
@@ -72,14 +85,16 @@ class Windows:
             rows, times, minutes = rows.filter(pl.Series(held)), times[held], minutes[held]
         self._count_seconds(rows, times)
         for minute, some in _by_minute(rows, minutes):
-            statistics = self._minutes.get(minute)
-            if statistics is None:
-                statistics = self._minutes[minute] = Statistics(self.spec)
-            statistics.add(summarise(some, self.spec))
+            self._rows.setdefault(minute, []).append(schema.owned(some.select(self._columns(some))))
+            self._heights[minute] = self._heights.get(minute, 0) + some.height
+            if self._heights[minute] >= _MANY:
+                self._summarise(minute)
             self._versions[minute] = self._versions.get(minute, 0) + 1
             for since, until in [*self._merged]:
                 if since <= minute < until:  # a source that is behind the others
                     del self._merged[since, until]
+            for length in _BLOCKS:
+                self._blocks.pop((minute // length * length, length), None)
         self._drop(first, latest)
         return on_time
 
@@ -91,8 +106,12 @@ class Windows:
 
     def _drop(self, first: int, latest: int) -> None:
         # What a clock logged that was wrong for a while, and ahead, would wait for its time to come.
-        for minute in [m for m in self._minutes if m < first or m > latest // MINUTE + 1]:
-            del self._minutes[minute], self._versions[minute]
+        for minute in [m for m in self._versions if m < first or m > latest // MINUTE + 1]:
+            del self._versions[minute]
+            for held in (self._minutes, self._rows, self._heights):
+                held.pop(minute, None)
+        for minute in [m for m, rows in self._heights.items() if rows > _FEW and m < latest // MINUTE - 1]:
+            self._summarise(minute)
         now = latest // SECOND
         if len(self._seconds) > 2 * _RATES:
             self._seconds = {s: count for s, count in self._seconds.items() if now - _RATES <= s <= now + 60}
@@ -103,9 +122,20 @@ class Windows:
 
     def minute(self, minute: int) -> Statistics | None:
         """A minute; None if nothing is held of it."""
+        if minute in self._rows:
+            self._summarise(minute)
         if (held := self._minutes.get(minute)) is not None:
             held.merge()
         return held
+
+    def _columns(self, rows: pl.DataFrame) -> list[str]:
+        return [name for name in rows.columns if name in self._needed]
+
+    def _summarise(self, minute: int) -> None:
+        """Hold the summaries of a minute, not its rows."""
+        rows = _numbered(self._rows.pop(minute))
+        del self._heights[minute]
+        self._minutes.setdefault(minute, Statistics(self.spec)).add(summarise(rows, self.spec))
 
     def version(self, minute: int) -> int:
         """A number that changes when a minute does."""
@@ -118,7 +148,7 @@ class Windows:
         if closed - since > 1:
             key = (since, closed)
             if key not in self._merged:
-                self._merged[key] = self._merge(Statistics(self.spec), range(since, closed))
+                self._merged[key] = self._merge_closed(since, closed)
                 for old in [*self._merged][:-_CACHED]:
                     del self._merged[old]
             for table in self._merged[key].condense():
@@ -127,13 +157,44 @@ class Windows:
             closed = since
         return self._merge(merged, range(closed, until))
 
-    def _merge(self, merged: Statistics, minutes: range) -> Statistics:
-        for minute in minutes:
-            if (held := self._minutes.get(minute)) is not None:
-                for table in held.condense():
+    def _merge_closed(self, since: int, until: int) -> Statistics:
+        """Closed minutes together: hours and tens of minutes are merged once, and then used again."""
+        merged = Statistics(self.spec)
+        summarised = sum(since <= minute < until for minute in self._minutes)
+        rows = sum(height for minute, height in self._heights.items() if since <= minute < until)
+        if summarised + rows // _FEW < _BLOCKS[0] // 2:
+            return self._merge(merged, range(since, until))
+        while since < until:
+            length = next((n for n in _BLOCKS if since % n == 0 and since + n <= until and until - since > n), 1)
+            if length == 1:
+                self._merge(merged, range(since, since + 1))
+            else:
+                block = self._blocks.pop((since, length), None) or self._merge_closed(since, since + length)
+                self._blocks[since, length] = block
+                for old in [*self._blocks][:-_MOST_BLOCKS]:
+                    del self._blocks[old]
+                for table in block.condense():
                     merged.add(table)
+            since += length
         merged.merge()
         return merged
+
+    def _merge(self, merged: Statistics, minutes: range) -> Statistics:
+        rows: list[pl.DataFrame] = []
+        for minute in minutes:
+            if (held := self._minutes.get(minute)) is not None:
+                self._add_rows(merged, rows)
+                for table in held.condense():
+                    merged.add(table)
+            rows += self._rows.get(minute, [])
+        self._add_rows(merged, rows)
+        merged.merge()
+        return merged
+
+    def _add_rows(self, merged: Statistics, rows: list[pl.DataFrame]) -> None:
+        if rows:
+            merged.add(summarise(_numbered(rows), self.spec))
+            rows.clear()
 
     def requests_since(self, seconds: int, now: float) -> int:
         """Requests of the last so many seconds, by the clocks of the logs."""
@@ -142,6 +203,11 @@ class Windows:
             return 0
         last = latest // SECOND
         return sum(self._seconds.get(second, 0) for second in range(last - seconds + 1, last + 1))
+
+
+def _numbered(rows: list[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of some chunks, with `line` as a number that grows."""
+    return pl.concat(rows, how="diagonal").with_row_index("line")
 
 
 def _by_minute(

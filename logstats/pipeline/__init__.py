@@ -9,7 +9,7 @@ filters. Begin with `loop.run`.
 from logstats.pipeline.chunk_task import SAMPLE_TEXT, UNKNOWN, ChunkTask, Part
 from logstats.pipeline.counts import SAMPLES, Counts, SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of, sample_lines
-from logstats.pipeline.interrupt import Interrupt
+from logstats.pipeline.interrupt import Interrupt, Stop
 from logstats.pipeline.job import CHUNK, WORKERS, Job, Lines, LineWork, Result
 from logstats.pipeline.listener import Listener, Once, Reading, Silence
 from logstats.pipeline.loop import account, run
@@ -36,6 +36,7 @@ __all__ = [
     "Silence",
     "SourceReader",
     "SourceState",
+    "Stop",
     "account",
     "context_of",
     "run",

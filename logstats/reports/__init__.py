@@ -14,6 +14,7 @@ __all__ = [
     "html",
     "load",
     "model",
+    "openmetrics",
     "printable",
     "reasons",
     "renderers",

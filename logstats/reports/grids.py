@@ -26,11 +26,13 @@ EMPTY: Final = "(empty)"  # a text that is there, but has no characters
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text to show and the number to sort it by; without one, the text is the sort key."""
+    """A text to show and the number to sort it by; without one, the text is the sort key. `of` are the columns and
+    values of the requests that the row is about, where they can be told apart by these."""
 
     text: str | Markup
     value: float | None = None
     bad: bool = False
+    of: tuple[tuple[str, str], ...] = ()
 
     @property
     def figure(self) -> str:
@@ -83,7 +85,7 @@ def _slowest(report: Report, held: list[EndpointRow], rows: int, title: str, *, 
         spark = [Cell(charts.distribution(row.latency.buckets, low, high), row.latency.avg)] if row.latency else []
         lines.append(
             [
-                _text(row.name),
+                _endpoint(row),
                 *(spark if sparks else []),
                 _count(row.requests),
                 _errors(row),
@@ -110,7 +112,7 @@ def _busiest(report: Report, held: list[EndpointRow], rows: int, *, sparks: bool
     heads += ["Bytes"]
     lines = [
         [
-            _text(row.name),
+            _endpoint(row),
             *([Cell(charts.shares(row.status_classes, row.requests), row.errors)] if sparks else []),
             _count(row.requests),
             Cell(share(row.requests, report.requests), row.requests),
@@ -129,7 +131,7 @@ def _failing(report: Report, held: list[EndpointRow], rows: int) -> Grid:
     heads = ["Endpoint", "5xx", "Errors", "4xx", "Requests", *map(_head, middle)]
     lines = [
         [
-            _text(row.name),
+            _endpoint(row),
             _count(row.errors),
             _errors(row),
             _count(row.status_classes.get("4xx", 0)),
@@ -144,7 +146,7 @@ def _failing(report: Report, held: list[EndpointRow], rows: int) -> Grid:
 def _refused(held: list[EndpointRow], rows: int) -> Grid:
     lines = [
         [
-            _text(row.name),
+            _endpoint(row),
             _count(row.status_classes["4xx"]),
             Cell(share(row.status_classes["4xx"], row.requests), row.status_classes["4xx"] / row.requests),
             _count(row.errors),
@@ -163,7 +165,10 @@ def breakdown(report: Report, by: str, rows: int) -> Grid:
     timed = [*(["avg"] if report.latency else []), *_percentiles(report), *(["max"] if report.latency else [])]
     lines = [
         [
-            *(_text(EMPTY if text == "" else _ABSENT if text is None else text) for text in row.texts(columns)),
+            *(
+                _text(EMPTY if text == "" else _ABSENT if text is None else text, _only(text, columns))
+                for text in row.texts(columns)
+            ),
             _count(row.requests),
             Cell(share(row.requests, report.requests), row.requests),
             _errors(row),
@@ -177,6 +182,11 @@ def breakdown(report: Report, by: str, rows: int) -> Grid:
     slug = slugs[place := list(report.breakdowns).index(by)]
     id_ = f"by-{slug}" if slug not in slugs[:place] else f"by-{slug}-{place}"
     return Grid(id_, f"By {printable(', '.join(columns))}", heads, lines, len(held))
+
+
+def _only(text: str | None, columns: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The requests with one value of the only column."""
+    return ((columns[0], text),) if text and text != schema.OTHER and len(columns) == 1 else ()
 
 
 def own_tables(report: Report, rows: int) -> list[Grid]:
@@ -203,7 +213,9 @@ def _own_cell(column: str, value: object) -> Cell:
 def statuses(report: Report, rows: int) -> Grid:
     """Requests by status."""
     held = sorted(report.status.items(), key=lambda pair: (-pair[1], pair[0]))
-    lines = [[_text(code), _count(n), Cell(share(n, report.requests), n)] for code, n in held[:rows]]
+    lines = [
+        [_text(code, (("status", code),)), _count(n), Cell(share(n, report.requests), n)] for code, n in held[:rows]
+    ]
     return Grid("status", "Status", ["Status", "Requests", "Share"], lines, len(held))
 
 
@@ -304,8 +316,14 @@ def _head(figure: str) -> str:
     return figure.capitalize() if figure in ("avg", "max") else f"p{figure}"
 
 
-def _text(text: str) -> Cell:
-    return Cell(shortened(printable(text), NAME))
+def _text(text: str, of: tuple[tuple[str, str], ...] = ()) -> Cell:
+    return Cell(shortened(printable(text), NAME), of=of)
+
+
+def _endpoint(row: EndpointRow) -> Cell:
+    if row.endpoint == schema.OTHER:
+        return _text(row.name)
+    return _text(row.name, ((("method", row.method),) if row.method else ()) + (("endpoint", row.endpoint),))
 
 
 def _count(number: int) -> Cell:

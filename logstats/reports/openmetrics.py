@@ -9,7 +9,7 @@ The busiest endpoints have series of their own; the rest is summed up as `(other
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -54,57 +54,81 @@ class _Sums:
             self.buckets.update(dict(row.latency.buckets))
 
 
-def to_openmetrics(report: Report, top: int | None = None) -> str:
-    """The report as text, the busiest `top` endpoints apart."""
-    lines = [line for family in _families(report, top or ENDPOINTS) for line in family]
+@dataclass(slots=True)
+class Apart:
+    """Which endpoints have series of their own, from one scrape to the next: the first `most` ones, the busiest of new
+    ones first. None leaves, and none comes that was in `(other)` before, so no counter ever falls."""
+
+    most: int = ENDPOINTS
+    _names: set[tuple[str, str]] = field(default_factory=set)
+    _full: bool = False
+
+    def choose(self, busiest: Sequence[EndpointRow]) -> set[tuple[str, str]]:
+        """Those of a report: method and endpoint as labels."""
+        for row in busiest:
+            if self._full:
+                break
+            if row.endpoint != schema.OTHER and (name := _name(row)) not in self._names:
+                self._full = len(self._names) >= self.most
+                if not self._full:
+                    self._names.add(name)
+        return self._names
+
+
+def to_openmetrics(
+    report: Report, top: int | None = None, *, apart: Apart | None = None, more: Iterable[Iterator[str]] = ()
+) -> str:
+    """The report as text, the busiest `top` endpoints apart, or those that `apart` chooses; with `more` families."""
+    apart = apart or Apart(top or ENDPOINTS)
+    lines = [line for families in (_families(report, apart), more) for family in families for line in family]
     return "\n".join([*lines, "# EOF"]) + "\n"
 
 
-def _families(report: Report, top: int) -> Iterator[Iterator[str]]:
+def _families(report: Report, apart: Apart) -> Iterator[Iterator[str]]:
     became = ("requests", "events", "rejected", "filtered", "ignored")
-    yield _family(
+    yield family(
         "lines", "counter", "Lines read, by what became of them",
         [("_total", {"result": name}, getattr(report, name)) for name in became],
     )  # fmt: skip
-    yield _family(
+    yield family(
         "rejected_lines", "counter", "Lines that could not be read, by reason",
         [("_total", {"reason": name}, n) for name, n in report.rejects.by_reason.items()],
     )  # fmt: skip
-    yield _family(
+    yield family(
         "failed_sources", "gauge", "Sources that could not be read, or not to their end",
         [("", {}, sum(source.problem is not None for source in report.sources))],
     )  # fmt: skip
     unlogged = report.requests - sum(report.status.values())
     statuses = {**report.status, **({"-": unlogged} if unlogged else {})}
-    yield _family(
+    yield family(
         "requests", "counter", "Requests by status, - where none was logged",
         [("_total", {"status": status}, n) for status, n in statuses.items()],
     )  # fmt: skip
-    yield _family(
+    yield family(
         "untimed_requests", "counter", "Requests without a usable time",
         [("_total", {}, report.untimed)],
     )  # fmt: skip
-    yield _family(
+    yield family(
         "invalid_values", "counter", "Values without meaning that were left out, by field",
         [("_total", {"field": name}, n) for name, n in report.invalid.items()],
     )  # fmt: skip
-    yield _family(
+    yield family(
         "events", "counter", "Application lines that are not requests, by level",
         [("_total", {"level": level}, n) for level, n in _merged(report.levels).items()],
     )  # fmt: skip
-    yield _family(
+    yield family(
         "response_bytes", "counter", "Sum of the response sizes",
         [("_total", {}, report.bytes)], "bytes",
     )  # fmt: skip
     users = report.unique_users
     said = "counted one by one" if users.exact else f"with a standard error of {users.standard_error:.2%}"
-    yield _family("unique_users", "gauge", f"Distinct users, {said}", [("", {}, users.total)])
+    yield family("unique_users", "gauge", f"Distinct users, {said}", [("", {}, users.total)])
     if report.latency:
-        yield _family(
+        yield family(
             "request_duration_seconds", "histogram", "Durations of requests; counts and sum are exact",
             _histogram({}, _whole(report.latency)), "seconds",
         )  # fmt: skip
-        yield _family(
+        yield family(
             "invalid_durations", "counter", "Durations that were negative, not a number, or over 285 years",
             [("_total", {}, report.latency.invalid)],
         )  # fmt: skip
@@ -112,38 +136,38 @@ def _families(report: Report, top: int) -> Iterator[Iterator[str]]:
     for threshold in report.thresholds:
         condition = _label(threshold.condition)
         met[condition] = min(met.get(condition, 1), threshold.failed is False)
-    yield _family(
+    yield family(
         "threshold_met", "gauge", "1 if the condition of --fail-if did not hold, 0 if it did or there was no data",
         [("", {"condition": condition}, int(good)) for condition, good in met.items()],
     )  # fmt: skip
-    yield from _endpoints(report, top)
+    yield from _endpoints(report, apart)
     for name, time in (("first", report.first), ("last", report.last), ("generated", report.generated_at)):
         if time:
             words = "When this was written" if name == "generated" else f"The {name} time logged"
-            yield _family(f"{name}_timestamp_seconds", "gauge", words, [("", {}, time.timestamp())], "seconds")
+            yield family(f"{name}_timestamp_seconds", "gauge", words, [("", {}, time.timestamp())], "seconds")
 
 
-def _endpoints(report: Report, top: int) -> Iterator[Iterator[str]]:
+def _endpoints(report: Report, apart: Apart) -> Iterator[Iterator[str]]:
     busiest = sorted(report.endpoints, key=lambda row: (row.endpoint == schema.OTHER, -row.requests, row.name))
+    chosen = apart.choose(busiest)
     held: dict[tuple[str, str], _Sums] = {}
-    for place, row in enumerate(busiest):
-        own = place < top and row.endpoint != schema.OTHER
-        key = (_label(row.method or ""), _label(row.endpoint)) if own else ("", schema.OTHER)
-        held.setdefault(key, _Sums()).add(row)
+    for row in busiest:
+        own = row.endpoint != schema.OTHER and _name(row) in chosen
+        held.setdefault(_name(row) if own else ("", schema.OTHER), _Sums()).add(row)
     labelled = [({"method": method, "endpoint": endpoint}, sums) for (method, endpoint), sums in held.items()]
-    about = f"the busiest {top:,} endpoints apart"
-    yield _family(
+    about = f"the busiest {apart.most:,} endpoints apart"
+    yield family(
         "endpoint_requests", "counter", f"Requests by class of status, {about}",
         [
             ("_total", {**labels, "status_class": name}, n)
             for labels, sums in labelled for name, n in sorted(sums.classes.items())
         ],
     )  # fmt: skip
-    yield _family(
+    yield family(
         "endpoint_response_bytes", "counter", f"Sum of the response sizes, {about}",
         [("_total", labels, sums.bytes) for labels, sums in labelled], "bytes",
     )  # fmt: skip
-    yield _family(
+    yield family(
         "endpoint_request_duration_seconds", "histogram", f"Durations of requests, {about}",
         [sample for labels, sums in labelled if sums.timed for sample in _histogram(labels, sums)], "seconds",
     )  # fmt: skip
@@ -175,12 +199,16 @@ def _merged(levels: dict[str, int]) -> dict[str, int]:
     return dict(counts)
 
 
+def _name(row: EndpointRow) -> tuple[str, str]:
+    return _label(row.method or ""), _label(row.endpoint)
+
+
 def _label(text: str) -> str:
     return shortened(printable(text), LABEL)
 
 
-def _family(name: str, kind: str, words: str, samples: Iterable[Sample], unit: str = "") -> Iterator[str]:
-    """The lines of one metric family; none without samples."""
+def family(name: str, kind: str, words: str, samples: Iterable[Sample], unit: str = "") -> Iterator[str]:
+    """The lines of one metric family; none without samples. A label's text is escaped."""
     samples = list(samples)
     if not samples:
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -41,6 +41,7 @@ class Tile:
     figure: str
     note: str = ""
     bad: bool = False
+    of: tuple[tuple[str, str], ...] = ()  # as in `grids.Cell`
 
 
 def to_html(report: Report, top: int | None = None, sort: str = "avg", compared: Sequence[Compared] = ()) -> str:
@@ -58,20 +59,12 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str, compared: 
     style = asset("uplot/uPlot.min.css") + "\n" + asset("assets/page.css")
     licence = asset("uplot/LICENSE")
     script, uplot = asset("assets/page.js"), f"/*\n{licence}\n*/\n{asset('uplot/uPlot.iife.min.js')}"
-    shown = tables(report, rows, sort)
-    changes = [(f"compared-{number}", one) for number, one in enumerate(compared, 1)]
-    sections = [
-        *((id, one.title) for id, one in changes),
-        *([("time", "Over time")] if drawn else []),
-        *((grid.id, grid.title) for grid in shown),
-    ]
     return (
         environment()
         .get_template("page.html")
         .render(
-            report=report,
+            **panels(report, drawn, rows, sort, compared),
             title=title(report),
-            period=period(report),
             policy="; ".join(
                 [
                     "default-src 'none'",
@@ -84,25 +77,48 @@ def _page(report: Report, drawn: Series | None, rows: int, sort: str, compared: 
             ),
             version=__version__,
             generated=report.clock.zoned(report.generated_at),
-            # These are our own files, and numbers: they stand as they are.
+            # These are our own files: they stand as they are.
             style=Markup(style),
             script=Markup(script),
             uplot=Markup(uplot),
-            data=Markup(drawn.to_json()) if drawn else "",
-            series=drawn,
-            coarse=drawn.heat and drawn.heat.coarser(-(-drawn.heat.columns // 96), 2) if drawn else None,
-            charts=charts,
-            unit=grids.span(report.over_time.step_minutes) if report.over_time else "",
-            figures=grids.figures(report, report.over_time) if drawn and report.over_time else None,
-            warnings=warnings(report),
-            notes=report.notes,
-            tiles=tiles(report),
-            sections=[*sections, ("made", "How the figures were made")],
-            grids=shown,
-            changes=changes,
-            facts=facts(report),
         )
     )
+
+
+def panels(
+    report: Report,
+    drawn: Series | None,
+    rows: int,
+    sort: str,
+    compared: Sequence[Compared] = (),
+    narrow: Callable[[Sequence[tuple[str, str]]], str] | None = None,
+) -> dict[str, Any]:
+    """What the template of the panels shows. `narrow` makes a link to the requests with these values of columns."""
+    shown = tables(report, rows, sort)
+    changes = [(f"compared-{number}", one) for number, one in enumerate(compared, 1)]
+    sections = [
+        *((id, one.title) for id, one in changes),
+        *([("time", "Over time")] if drawn else []),
+        *((grid.id, grid.title) for grid in shown),
+    ]
+    return {
+        "report": report,
+        "period": period(report),
+        "data": Markup(drawn.to_json()) if drawn else "",  # numbers, safe within `<script>`
+        "series": drawn,
+        "coarse": drawn.heat and drawn.heat.coarser(-(-drawn.heat.columns // 96), 2) if drawn else None,
+        "charts": charts,
+        "unit": grids.span(report.over_time.step_minutes) if report.over_time else "",
+        "figures": grids.figures(report, report.over_time) if drawn and report.over_time else None,
+        "warnings": warnings(report),
+        "notes": report.notes,
+        "tiles": tiles(report),
+        "sections": [*sections, ("made", "How the figures were made")],
+        "grids": shown,
+        "changes": changes,
+        "facts": facts(report),
+        "narrow": narrow,
+    }
 
 
 def tables(report: Report, rows: int, sort: str) -> list[grids.Grid]:
@@ -149,7 +165,13 @@ def tiles(report: Report) -> list[Tile]:
     failed = f"{count(report.errors)} of {count(report.requests)}"
     found = [
         Tile("Requests", count(report.requests), _rate(report)),
-        Tile("Errors (5xx)", share(report.errors, report.requests), failed, bad=report.errors > 0),
+        Tile(
+            "Errors (5xx)",
+            share(report.errors, report.requests),
+            failed,
+            bad=report.errors > 0,
+            of=(("status", "5xx"),) if report.errors else (),
+        ),
     ]
     if report.latency:
         figures = [(f"p{p}", value) for p, value in report.latency.percentiles.items()]

@@ -51,6 +51,9 @@ const room = (plot, axis, min, max) => (max - min > YEARS ? 100 : 70);
 
 // ---------------------------------------------------------------- tables
 
+// What the page that is served does otherwise: it fills these in.
+const hooks = { zoomed: null };
+
 function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
@@ -61,22 +64,28 @@ function sortable(table) {
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
-      const numeric = head.className !== "";
-      const down = head.ariaSort ? head.ariaSort === "ascending" : numeric;
+      const down = head.ariaSort ? head.ariaSort === "ascending" : head.className !== "";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.ariaSort = down ? "descending" : "ascending";
-      const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
-      const order = numeric ? ([a], [b]) => a - b : ([a], [b]) => (a < b ? -1 : Number(a > b));
-      rows.sort(down ? (a, b) => order(b, a) : order);
-      body.append(...rows.map(([, row]) => row));
+      sort();
     });
   });
+  function sort() {
+    const column = heads.findIndex((head) => head.ariaSort);
+    if (column < 0) return;
+    const numeric = heads[column].className !== "";
+    const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
+    const order = numeric ? ([a], [b]) => a - b : ([a], [b]) => (a < b ? -1 : Number(a > b));
+    rows.sort(heads[column].ariaSort === "descending" ? (a, b) => order(b, a) : order);
+    body.append(...rows.map(([, row]) => row));
+  }
+  return sort;
 }
 
 function searchable(section, table) {
-  const rows = [...table.tBodies[0].rows];
-  if (rows.length < 8) return;
+  if (table.tBodies[0].rows.length < 8) return () => {};
   const tools = document.createElement("div");
+  tools.dataset.own = "";
   const input = document.createElement("input");
   const said = document.createElement("span");
   tools.className = "tools";
@@ -85,7 +94,8 @@ function searchable(section, table) {
   input.setAttribute("aria-label", `Search in ${section.querySelector("h2").textContent}`);
   said.className = "note";
   said.setAttribute("aria-live", "polite");
-  input.addEventListener("input", () => {
+  function search() {
+    const rows = [...table.tBodies[0].rows];
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
@@ -94,43 +104,66 @@ function searchable(section, table) {
       if (!row.hidden) shown += 1;
     }
     said.textContent = words.length ? `${number.format(shown)} of ${number.format(rows.length)} rows` : "";
-  });
+  }
+  input.addEventListener("input", search);
   tools.append(input, said);
   section.querySelector(".scroll").before(tools);
+  return search;
 }
 
-for (const table of document.querySelectorAll("table[data-sortable]")) {
-  sortable(table);
-  searchable(table.closest("section"), table);
+// Each table, and what sorts and searches it once more as it is now.
+const enhanced = new WeakMap();
+
+function enhance() {
+  for (const table of document.querySelectorAll("table[data-sortable]")) {
+    if (!enhanced.has(table)) {
+      enhanced.set(table, [sortable(table), searchable(table.closest("section"), table)]);
+    } else {
+      for (const again of enhanced.get(table)) again();
+    }
+  }
 }
+enhance();
 
 // ---------------------------------------------------------------- charts
 
-function charts(data) {
-  ({ zone, offsets } = data);
-  const end = data.start + data.step * data.count;
-  const view = { min: data.start, max: end };
+function charts(first) {
+  let data, end, edges, middles;
+  const view = {};
+  function take(next) {
+    data = next;
+    ({ zone, offsets } = data);
+    end = data.start + data.step * data.count;
+    Object.assign(view, { min: data.start, max: end });
+    // An area of steps needs an end: the last value holds until then.
+    edges = Array.from({ length: data.count + 1 }, (_, i) => data.start + i * data.step);
+    middles = Array.from({ length: data.count }, (_, i) => data.start + (i + 0.5) * data.step);
+  }
+  take(first);
   const made = []; // { plot, figure, describe, rows }
   const readout = document.getElementById("readout");
   const style = () => getComputedStyle(document.documentElement);
   const colour = (name) => style().getPropertyValue(name).trim();
-  // An area of steps needs an end: the last value holds until then.
-  const edges = Array.from({ length: data.count + 1 }, (_, i) => data.start + i * data.step);
-  const middles = Array.from({ length: data.count }, (_, i) => data.start + (i + 0.5) * data.step);
   const held = (values) => [...values, values.at(-1)];
   const whole = (u, splits) => splits.map((v) => (Number.isInteger(v) ? number.format(v) : ""));
   const stairs = uPlot.paths.stepped({ align: 1 });
 
   function zoom(min, max) {
     if (min === view.min && max === view.max) return;
+    if (hooks.zoomed) hooks.zoomed(Math.max(min, data.start), Math.min(max, end), min === data.start && max === end);
     Object.assign(view, { min, max });
     for (const { plot } of made) {
       if (plot.scales.x.min !== min || plot.scales.x.max !== max) plot.setScale("x", { min, max });
     }
-    for (const { figure } of made) figure.querySelector(".reset").hidden = min === data.start && max === end;
+    resets();
   }
 
-  function build(id, { height, series, values, y, axis, hooks, cursor, legend, describe, rows }) {
+  function resets() {
+    const whole = (view.min === data.start && view.max === end) || hooks.zoomed !== null;
+    for (const { figure } of made) figure.querySelector(".reset").hidden = whole;
+  }
+
+  function build(id, { height, series, values, y, axis, more, cursor, legend, describe, rows }) {
     const figure = document.getElementById(id);
     if (!figure) return;
     const place = figure.querySelector(".live");
@@ -153,26 +186,27 @@ function charts(data) {
           y: false,
           drag: { x: true, y: false },
           sync: { key: "time", scales: ["x", null], filters: { pub: (type) => !/^mouse(up|down)$|^dblclick$/.test(type) } },
-          bind: { dblclick: () => () => zoom(data.start, end) },
+          bind: { dblclick: () => () => (hooks.zoomed ? hooks.zoomed(0, 0, true) : zoom(data.start, end)) },
           ...cursor,
         },
         legend: { ...legend },
-        hooks: { setScale: [(u, key) => key === "x" && zoom(u.scales.x.min, u.scales.x.max)], ...hooks },
+        hooks: { setScale: [(u, key) => key === "x" && zoom(u.scales.x.min, u.scales.x.max)], ...more },
       },
-      values,
+      values(),
       place,
     );
     const reset = document.createElement("button");
     reset.type = "button";
     reset.className = "reset";
     reset.textContent = "Show all";
-    reset.hidden = view.min === data.start && view.max === end;
+    reset.dataset.own = "";
+    reset.hidden = true;
     reset.addEventListener("click", () => zoom(data.start, end));
     figure.querySelector("figcaption").append(reset);
     place.tabIndex = 0;
     place.setAttribute("role", "group");
     place.setAttribute("aria-label", `${figure.querySelector("h3").textContent}. Arrow keys read the figures.`);
-    made.push({ plot, figure, place, height, describe, rows, stairs: series.some((one) => one.paths === stairs) });
+    made.push({ plot, figure, place, height, describe, rows, values, stairs: series.some((one) => one.paths === stairs) });
     return plot;
   }
 
@@ -180,7 +214,8 @@ function charts(data) {
     const at = { i: -1, row: 0 };
     chart.place.addEventListener("keydown", (event) => {
       if (event.target !== chart.place || event.ctrlKey || event.metaKey || event.altKey) return;
-      const { plot, rows } = chart;
+      const { plot } = chart;
+      const rows = chart.rows && chart.rows();
       const xs = plot.data[0];
       const last = xs.length - 1 - (chart.stairs ? 1 : 0);
       const width = view.max - view.min;
@@ -195,8 +230,8 @@ function charts(data) {
         ArrowDown: () => (at.row = Math.max(at.row - 1, 0)),
         "+": () => zoom(Math.max(middle - width / 4, data.start), Math.min(middle + width / 4, end)),
         "-": () => zoom(Math.max(middle - width, data.start), Math.min(middle + width, end)),
-        0: () => zoom(data.start, end),
-        Escape: () => zoom(data.start, end),
+        0: () => (hooks.zoomed ? hooks.zoomed(0, 0, true) : zoom(data.start, end)),
+        Escape: () => (hooks.zoomed ? hooks.zoomed(0, 0, true) : zoom(data.start, end)),
       };
       const move = moves[event.key === "=" ? "+" : event.key];
       if (!move || (event.key.match(/Up|Down/) && !rows)) return;
@@ -211,8 +246,11 @@ function charts(data) {
 
   function stacked() {
     const names = Object.keys(data.classes);
-    const sums = [];
-    names.forEach((name, n) => sums.push(data.classes[name].map((v, i) => v + (n ? sums[n - 1][i] : 0))));
+    const stack = () => {
+      const sums = [];
+      names.forEach((name, n) => sums.push(data.classes[name].map((v, i) => v + (n ? sums[n - 1][i] : 0))));
+      return sums.map(held).reverse();
+    };
     const value = (name) => (u, v, s, i) => (i == null ? "–" : number.format(data.classes[name][Math.min(i, data.count - 1)]));
     const series = names.map((name) => ({
       label: name, value: value(name), paths: stairs, points: { show: false }, width: 0,
@@ -222,7 +260,7 @@ function charts(data) {
     build("requests", {
       height: 230,
       series: [{ label: "All", value: total, paths: () => null, points: { show: false } }, ...series.reverse()],
-      values: [edges, held(data.requests), ...sums.map(held).reverse()],
+      values: () => [edges, held(data.requests), ...stack()],
       y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1)] },
       axis: { values: whole },
       cursor: { points: { show: false } },
@@ -240,7 +278,7 @@ function charts(data) {
           value: (u, v, s, i) => (i == null ? "–" : `${number.format(v)} (${rate(Math.min(i, data.count - 1))})`),
         },
       ],
-      values: [edges, held(data.errors)],
+      values: () => [edges, held(data.errors)],
       y: { range: (u, min, max) => [0, Math.max(max * 1.1, 1)] },
       axis: { values: whole },
       describe: (i) => `${moment(edges[i])}: ${number.format(data.errors[i])} errors, ${rate(i)}`,
@@ -250,15 +288,18 @@ function charts(data) {
   function percentiles() {
     const names = Object.keys(data.percentiles);
     // Where 0 is drawn on an axis that has none: with the least of the others, so that it does not stretch the axis.
-    const above = names.flatMap((name) => data.percentiles[name]).filter((v) => v > 0);
-    const floor = above.length ? Math.min(...above) : 1;
+    const shown = () => {
+      const above = names.flatMap((name) => data.percentiles[name]).filter((v) => v > 0);
+      const floor = above.length ? Math.min(...above) : 1;
+      return names.map((name) => data.percentiles[name].map((v) => (v === null ? null : Math.max(v, floor))));
+    };
     build("percentiles", {
       height: 260,
       series: names.map((name, n) => ({
         label: `p${name}`, stroke: colour(`--p${n % 6}`), width: 1, points: { show: false },
         value: (u, v, s, i) => (i == null || v == null ? "–" : duration(data.percentiles[name][i])),
       })),
-      values: [middles, ...names.map((name) => data.percentiles[name].map((v) => (v === null ? null : Math.max(v, floor))))],
+      values: () => [middles, ...shown()],
       y: { distr: 3, log: 10 },
       axis: { values: (u, splits) => splits.map((v) => (v === null ? "" : mark(v))) },
       describe: (i) => `${moment(edges[i])}: ${names.map((name) => (data.percentiles[name][i] === null ? "" : `p${name} ${duration(data.percentiles[name][i])}`)).filter(Boolean).join(", ") || "no durations"}`,
@@ -266,29 +307,34 @@ function charts(data) {
   }
 
   function heat() {
-    const { step, columns, edges: limits, cells } = data.heat;
-    const rows = limits.length - 1;
-    const counts = new Map();
-    let most = 1;
-    for (let i = 0; i < cells.length; i += 3) {
-      counts.set(cells[i] * rows + cells[i + 1], cells[i + 2]);
-      most = Math.max(most, cells[i + 2]);
-    }
+    let step, columns, limits, cells, rows, counts, most, growth, marks;
+    const rowOf = (ms) => Math.log(ms / limits[0]) / growth;
+    const prepare = () => {
+      ({ step, columns, edges: limits, cells } = data.heat);
+      rows = limits.length - 1;
+      counts = new Map();
+      most = 1;
+      for (let i = 0; i < cells.length; i += 3) {
+        counts.set(cells[i] * rows + cells[i + 1], cells[i + 2]);
+        most = Math.max(most, cells[i + 2]);
+      }
+      growth = Math.log(limits[rows] / limits[0]) / rows;
+      marks = [];
+      for (let power = -3; power < 14; power++) {
+        for (const digit of growth * rows < 5 ? [1, 2, 5] : [1]) {
+          const row = rowOf(digit * 10 ** power);
+          if (row >= 0 && row <= rows) marks.push([row, digit * 10 ** power]);
+        }
+      }
+      const centres = Array.from({ length: columns }, (_, i) => data.start + (i + 0.5) * step);
+      return [centres, centres.map(() => null)];
+    };
     const stops = [0, 1, 2, 3, 4, 5].map((n) => colour(`--heat${n}`).match(/[0-9a-f]{2}/gi).map((h) => parseInt(h, 16)));
     const shade = (count) => {
       const at = (5 * Math.log1p(count)) / Math.log1p(most);
       const low = Math.min(Math.floor(at), 4);
       return `rgb(${stops[low].map((v, i) => Math.round(v + (stops[low + 1][i] - v) * (at - low))).join(" ")})`;
     };
-    const growth = Math.log(limits[rows] / limits[0]) / rows;
-    const rowOf = (ms) => Math.log(ms / limits[0]) / growth;
-    const marks = [];
-    for (let power = -3; power < 14; power++) {
-      for (const digit of growth * rows < 5 ? [1, 2, 5] : [1]) {
-        const row = rowOf(digit * 10 ** power);
-        if (row >= 0 && row <= rows) marks.push([row, digit * 10 ** power]);
-      }
-    }
     const words = (column, row) => {
       const begin = data.start + column * step;
       const count = counts.get(column * rows + row) || 0;
@@ -329,35 +375,34 @@ function charts(data) {
       tip.style.right = right ? `${u.root.clientWidth - x + 12}px` : "auto";
       tip.style.top = `${Math.max(0, top - 30)}px`;
     };
-    const centres = Array.from({ length: columns }, (_, i) => data.start + (i + 0.5) * step);
     const plot = build("heat", {
       height: 280,
-      rows,
+      rows: () => rows,
       series: [{ label: "Requests", paths: () => null, points: { show: false } }],
-      values: [centres, centres.map(() => null)],
-      y: { auto: false, min: 0, max: rows },
+      values: prepare,
+      y: { range: () => [0, rows] },
       axis: { splits: () => marks.map(([row]) => row), values: () => marks.map(([, ms]) => mark(ms)) },
       cursor: { y: true, points: { show: false } },
       legend: { show: false },
-      hooks: { drawAxes: [draw], setCursor: [hover] },
+      more: { drawAxes: [draw], setCursor: [hover] },
       describe: words,
     });
     plot?.root.append(tip);
   }
 
-  function users(id, height, xs, values, label, tone) {
+  function users(id, height, xs, values, tone) {
     build(id, {
       height,
       series: [
         {
-          label, stroke: colour(tone), fill: colour(tone), width: 0, paths: stairs, points: { show: false },
+          label: "Users", stroke: colour(tone), fill: colour(tone), width: 0, paths: stairs, points: { show: false },
           value: (u, v) => (v == null ? "–" : number.format(v)),
         },
       ],
-      values: [xs, held(values)],
+      values: () => [xs(), held(values())],
       y: { range: (u, min, max) => [0, Math.max(max * 1.05, 1)] },
       axis: { values: whole },
-      describe: (i) => `${moment(xs[i])}: ${number.format(values[i])} users`,
+      describe: (i) => `${moment(xs()[i])}: ${number.format(values()[i])} users`,
     })?.root.classList.add("fixed");
   }
 
@@ -368,38 +413,71 @@ function charts(data) {
       percentiles();
       heat();
     }
-    users("users", 130, edges, data.users, "Users", "--cusers");
-    const { start, users: hourly } = data.hours;
-    users("hours", 130, Array.from({ length: hourly.length + 1 }, (_, i) => start + i * 3600), hourly, "Users", "--chours");
+    users("users", 130, () => edges, () => data.users, "--cusers");
+    const hours = () => Array.from({ length: data.hours.users.length + 1 }, (_, i) => data.hours.start + i * 3600);
+    users("hours", 130, hours, () => data.hours.users, "--chours");
     made.forEach(keyboard);
   }
 
+  function redraw() {
+    for (const { plot, figure, place } of made.splice(0)) {
+      plot.destroy();
+      figure.querySelector(".reset")?.remove();
+      place.replaceWith(place.cloneNode(false));
+    }
+    fit.disconnect();
+    draw();
+    document.querySelectorAll(".live").forEach((place) => fit.observe(place));
+  }
+
+  // Which charts there are, and of what: if that changes, they are made anew.
+  const shape = () => {
+    const there = [...document.querySelectorAll("figure.chart")].map((figure) => figure.id);
+    return JSON.stringify([there, Object.keys(data.classes), Object.keys(data.percentiles), !data.heat]);
+  };
+  let drawn = "";
+
   draw();
+  drawn = shape();
   const fit = new ResizeObserver(() => {
     for (const { plot, place, height } of made) {
       if (place.clientWidth && place.clientWidth !== plot.width) plot.setSize({ width: place.clientWidth, height });
     }
   });
   document.querySelectorAll(".live").forEach((place) => fit.observe(place));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const { plot, figure, place } of made.splice(0)) {
-      plot.destroy();
-      figure.querySelector(".reset").remove();
-      place.replaceWith(place.cloneNode(false));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+  // The charts with other figures.
+  return (next) => {
+    take(next);
+    if (shape() !== drawn || made.some(({ place }) => !place.isConnected)) {
+      redraw();
+      drawn = shape();
+    } else {
+      for (const { plot, values } of made) {
+        plot.batch(() => {
+          plot.setData(values(), false);
+          plot.setScale("x", { min: view.min, max: view.max });
+        });
+      }
     }
-    fit.disconnect();
-    draw();
-    document.querySelectorAll(".live").forEach((place) => fit.observe(place));
-  });
+    resets();
+  };
 }
 
-const source = document.getElementById("data");
-if (source) {
+let update = null; // shows other figures in the charts
+
+function show() {
+  const source = document.getElementById("data");
+  if (!source?.textContent.trim()) return;
   document.documentElement.classList.add("js"); // shows the places of the charts, which have no size until then
+  const data = JSON.parse(source.textContent);
   try {
-    charts(JSON.parse(source.textContent));
+    if (update) update(data);
+    else update = charts(data);
   } catch (error) {
     document.documentElement.classList.remove("js");
     throw error;
   }
 }
+show();

@@ -1,0 +1,220 @@
+"""Answers what the page, the API and Prometheus ask: from the session that reads the logs, or from an archive.
+
+One thread reads (`step`), others ask; a lock is between them. What an answer needs of the session is taken under the
+lock, and what takes long is done without it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+
+from logstats.filters import Filters
+from logstats.live.serve.archived import ArchiveReports
+from logstats.live.serve.view import ALL, View
+from logstats.live.session import Session
+from logstats.live.snapshot import Snapshot
+from logstats.pipeline import Counts
+from logstats.reports.build import build
+from logstats.reports.clock import Clock
+from logstats.reports.model import BreakdownRow, Report
+from logstats.summaries import breakdowns
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.statistics import Statistics, summarise
+from logstats.summaries.traffic import moment
+
+PERCENTILES: Final = ("50", "90", "95", "99", "99.9")
+BY: Final = ("client_ip", "host")
+HANGS: Final = 60.0  # seconds without a look at the sources, after which something is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Whether the sources are read as they should be, and what is wrong."""
+
+    problems: tuple[str, ...]
+    lag: float | None
+
+
+class Desk:
+    """`session` reads logs, `archive` is asked about what is older; one of both can be missing. `max_lag` is how many
+    seconds old the newest line may be while all is well. `spec` and `filters` are those of the session; `whole` says
+    that it reads sources from their start."""
+
+    def __init__(
+        self,
+        session: Session | None,
+        archive: ArchiveReports | None,
+        *,
+        spec: ReportSpec,
+        zone: str,
+        filters: Filters,
+        whole: bool = False,
+        max_lag: float | None = None,
+    ) -> None:
+        assert session is not None or archive is not None
+        self.session, self.archive = session, archive
+        self._spec, self._zone, self._filters, self._whole, self._max_lag = spec, zone, filters, whole, max_lag
+        self._lock = threading.Lock()
+        self._stepped = time.monotonic()
+        self._ready = Ready(("nothing was read yet",), None)
+        self._version: tuple[int, int] = (0, 0)
+        self._caught_up = False
+
+    # -- the thread that reads
+
+    def step(self) -> bool:
+        """Take what has arrived; whether more is there already."""
+        more = False
+        if self.session is not None:
+            with self._lock:
+                more = self.session.step()
+                self._version = self.session.version
+                self._caught_up = self._caught_up or not more
+                self._ready = Ready(tuple(self._problems(self.session)), self.session.lag())
+        self._stepped = time.monotonic()
+        return more
+
+    def _problems(self, session: Session) -> list[str]:
+        found = [] if self._caught_up else ["what was there at the start is still being read"]
+        if session.stuck:
+            found.append(f"{session.stuck:,} of the sources cannot be read, or are not there")
+        lag = session.lag()
+        if self._max_lag is not None and (lag is None or lag > self._max_lag):
+            age = "no line has come yet" if lag is None else f"the newest line is {lag:,.0f} s old"
+            found.append(f"{age} (--max-lag {self._max_lag:g}s)")
+        return found
+
+    def snapshot(self) -> Snapshot | None:
+        """Where things stand; for one thread only."""
+        if self.session is None:
+            return None
+        with self._lock:
+            return self.session.snapshot(history=False)
+
+    # -- any thread
+
+    def alive(self) -> bool:
+        """Whether sources are looked at."""
+        return time.monotonic() - self._stepped < HANGS
+
+    def ready(self) -> Ready:
+        """Whether the sources are read as they should be. Raises LogstatsError if an archive cannot be read."""
+        if self.session is not None:
+            return self._ready
+        assert self.archive is not None
+        lag = self.archive.age().total_seconds()
+        late = self._max_lag is not None and lag > self._max_lag
+        words = f"the archive's newest line is {lag:,.0f} s old (--max-lag {self._max_lag}s)"
+        return Ready((words,) if late else (), lag)
+
+    def is_archived(self, view: View) -> bool:
+        """Whether a view is answered by the archive."""
+        if self.archive is None or self.session is None:
+            return self.archive is not None
+        if view.range == ALL:
+            return True
+        with self._lock:
+            current, reach, rows = self.session.minute(), self.session.reach(), self.session.rows_reach()
+        if current is None or reach is None:
+            return True
+        since = view.minutes(current)[0]
+        return since < reach + (not self._whole) or bool(view.only and rows is not None and since < rows)
+
+    def version(self, view: View) -> Hashable:
+        """What changes when the answer does. Raises LogstatsError."""
+        if self.is_archived(view):
+            assert self.archive is not None
+            return self.archive.version(view)
+        return self._version
+
+    def report(self, view: View) -> Report:
+        """The report of a view. Raises LogstatsError."""
+        if self.is_archived(view):
+            assert self.archive is not None
+            return self.archive.report(view)
+        return self._live(view)
+
+    def totals(self) -> Report:
+        """What counters count: all that the archive has, or else all that was read. Raises LogstatsError."""
+        if self.archive is not None:
+            return self.archive.totals()
+        assert self.session is not None
+        with self._lock:
+            return self.session.so_far(percentiles=("50",))
+
+    def _live(self, view: View) -> Report:
+        session = self.session
+        assert session is not None
+        everything: Report | None = None
+        held, counts = None, Counts()
+        with self._lock:
+            current, reach = session.minute() or 0, session.reach() or 0
+            since, until = (reach, current + 2) if view.range == ALL else view.minutes(current)
+            rows = session.rows_between(since, until)
+            rows_reach = session.rows_reach()
+            if view.range == ALL and not view.only:
+                everything = session.so_far(percentiles=PERCENTILES)
+            elif not view.only:
+                held, counts = session.between(since, until)
+            else:
+                counts = session.rejected_between(since, until)
+            invalid = bool(session.counts.invalid)
+        notes = self._notes(view, since, reach, rows_reach, rows, invalid=invalid)
+        if everything is not None:
+            made = replace(everything, breakdowns=_breakdowns(rows, self._spec))
+            return replace(made, notes=[*made.notes, *notes], zone=self._zone)
+        ends = [None if view.range == ALL else moment(minute) for minute in (since, until)]
+        filters = view.filters(ends[0], ends[1], self._filters)
+        if held is None:
+            held = self._narrowed(view, rows, counts)
+        made = build(held, counts, percentiles=PERCENTILES, filters=filters.describe())
+        if not view.only:
+            made = replace(made, breakdowns=_breakdowns(rows, self._spec))
+        return replace(made, notes=[*made.notes, *notes], zone=self._zone)
+
+    def _narrowed(self, view: View, rows: pl.DataFrame, counts: Counts) -> Statistics:
+        """The figures of some of these rows, which are counted."""
+        keep = view.filters(None, None).expression()
+        some = rows if keep is None else rows.filter(keep)
+        spec = replace(self._spec, by=BY)
+        held = Statistics(spec)
+        held.add(summarise(some, spec))
+        held.merge()
+        events = int((some["kind"] == "event").sum())
+        counts.requests, counts.events, counts.filtered = some.height - events, events, rows.height - some.height
+        counts.lines = rows.height + counts.rejected
+        return held
+
+    def _notes(
+        self, view: View, since: int, reach: int, rows_reach: int | None, rows: pl.DataFrame, *, invalid: bool
+    ) -> list[str]:
+        """What is to be said of figures of a part of the session."""
+        clock, notes = Clock(self._zone), []
+        if since < reach and view.range != ALL:
+            unread = "" if self._whole else ", or was not read"
+            notes.append(f"what was logged before {clock.zoned(moment(reach))} is not held by minute{unread}")
+        if rows_reach is not None and since < rows_reach:
+            what = "these figures are" if view.only else "clients and hosts are those"
+            begin = clock.zoned(moment(rows_reach))
+            notes.append(f"{what} of the newest {rows.height:,} rows, which reach back to {begin} (--keep-rows)")
+        if view.range != ALL or view.only:
+            notes.append("blank and filtered lines, and the lines of each source, are known of the whole session only")
+            if invalid:
+                notes.append("values without meaning are not known by time, and not counted")
+        return notes
+
+
+def _breakdowns(rows: pl.DataFrame, spec: ReportSpec) -> dict[str, list[BreakdownRow]]:
+    """The rankings of clients and hosts in these rows."""
+    asked = replace(spec, by=BY, over_time=False)
+    requests = rows.filter(pl.col("kind") == "request")
+    held = Statistics(asked)
+    held.add({one.name: one.summarise(requests) for one in breakdowns.aggregates(asked)})
+    held.merge()
+    return build(held, Counts(), percentiles=PERCENTILES).breakdowns

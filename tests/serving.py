@@ -1,0 +1,120 @@
+"""A server of `logstats serve` within the test's process, and a client for it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette", reason="the extra `serve` is not installed")
+pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
+pytest.importorskip("sse_starlette", reason="the extra `serve` is not installed")
+
+from logstats import api
+from logstats.live.serve import server as serving
+from logstats.live.watching import Watching
+from logstats.pipeline import Stop
+
+DAY = 25 * 3600.0
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body, which is an object."""
+        assert self.status == 200, self.body
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+@dataclass
+class Client:
+    """Asks a server on this machine."""
+
+    port: int
+    site: Any = None
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def report(self, query: str = "") -> dict[str, Any]:
+        """A JSON report."""
+        return self.get(f"/api/report{query}").json()
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The events that come."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", "/api/events")
+            answer = connection.getresponse()
+            assert answer.status == 200
+            while line := answer.readline():
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+        finally:
+            connection.close()
+
+    def until(self, holds: Callable[[], Any]) -> Any:
+        """Ask again until something holds."""
+        end = time.monotonic() + 60
+        while not (found := holds()):
+            assert time.monotonic() < end, "it never did"
+            time.sleep(0.01)
+        return found
+
+    def read(self, lines: int) -> None:
+        """Wait until so many lines were read."""
+        self.until(lambda: self.site.desk.session.counts.lines >= lines)
+        self.until(lambda: self.get("/ready").status == 200 or b"source" in self.get("/ready").body)
+
+
+@contextmanager
+def served(
+    sources: Any, *, token: str | None = None, names: tuple[str, ...] = (), port: int = 0, **options: Any
+) -> Iterator[Client]:
+    """A server of these sources, as long as the context lasts."""
+    watching = Watching(history=DAY, keep=DAY, rows=100_000, top=10, interval=0.1, from_start=True)
+    named = None if sources is None else [str(one) for one in ([sources] if isinstance(sources, Path) else sources)]
+    site = api.site(named, None, options.pop("watching", watching), **options)
+    listening = serving.bind(serving.Address("127.0.0.1", port))
+    stop = Stop()
+    failed: list[BaseException] = []
+    with serving.Server(site, listening, token=token, names=names) as server:
+
+        def run() -> None:
+            try:
+                serving.run(site, server, stop, 0.1)
+            except BaseException as error:
+                failed.append(error)
+
+        thread = Thread(target=run)
+        thread.start()
+        try:
+            yield Client(listening.getsockname()[1], site)
+        finally:
+            stop.ask()
+            thread.join()
+    if site.desk.session is not None:
+        site.desk.session.close()
+    assert not failed

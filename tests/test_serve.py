@@ -1,0 +1,403 @@
+"""`logstats serve`: what it answers is what a report says of the same lines; who may ask; how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import archives
+import pytest
+from hostile import ATTACKS, hostile_log
+from program import invoke
+from serving import Client, served
+
+import logstats
+from logstats.errors import UsageError
+from logstats.live.serve.app import Latest
+from logstats.live.serve.server import address
+from logstats.live.serve.view import View, read
+from logstats.live.watching import Watching
+from logstats.reports.openmetrics import Apart, to_openmetrics
+
+SAMPLE = Path(__file__).parent.parent / "sample_logs" / "combined_time.log"
+NOT_THE_SAME = {"generated_at", "notes", "over_time", "breakdowns"}
+BY_TIME = NOT_THE_SAME | {"sources", "lines", "filtered", "ignored", "filters", "rejected", "rejects"}
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[Client]:
+    """The sample, read from its start."""
+    with served(SAMPLE) as client:
+        client.read(SAMPLE.read_bytes().count(b"\n"))
+        yield client
+
+
+def same(found: dict[str, Any], expected: dict[str, Any], without: set[str]) -> None:
+    """All figures but some."""
+    assert found["requests"] > 0
+    for key in expected.keys() - without:
+        assert found[key] == expected[key], key
+
+
+def test_the_report_is_that_of_the_same_lines(sample: Client) -> None:
+    same(sample.report(), logstats.report(SAMPLE).to_dict(), NOT_THE_SAME)
+    same(sample.report("?range=all"), logstats.report(SAMPLE).to_dict(), NOT_THE_SAME)
+
+
+def test_a_stretch_of_time_is_that_of_a_report(sample: Client) -> None:
+    span = {"since": "2025-01-17T09:07:00Z", "until": "2025-01-17T15:33:00Z"}
+    found = sample.report(f"?{urlencode(span)}")
+    expected = logstats.report(SAMPLE, over_time=True, by=["client_ip", "host"], **span).to_dict()
+    same(found, expected, BY_TIME)
+    assert found["filters"] == span
+    assert found["over_time"] == expected["over_time"]
+    assert found["breakdowns"] == expected["breakdowns"]
+    assert found["lines"] == found["requests"] + found["events"] + found["rejected"]
+
+
+def test_rejected_lines_count_in_the_minute_of_the_line_before(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    line = '10.0.0.1 - - [17/Jan/2025:12:0{}:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n'
+    log.write_text(
+        "what\n" + line.format(0) + "is\n" + line.format(1) + line.format(2) + "this\nnow\n" + line.format(3)
+    )
+    with served(log) as client:
+        client.read(8)
+        found = client.report("?since=2025-01-17T12:01:00Z&until=2025-01-17T12:03:00Z")
+        assert (found["requests"], found["rejected"], found["lines"]) == (2, 2, 4)
+        assert [(one["line"], one["text"]) for one in found["rejects"]["samples"]] == [(6, "this"), (7, "now")]
+        assert client.report("?since=2025-01-17T12:00:00Z")["rejected"] == 4
+
+
+@pytest.mark.parametrize(
+    "only",
+    [
+        {"status": "5xx"},
+        {"status": "404"},
+        {"method": "GET", "endpoint": "/api/bugs/{id}"},
+        {"client_ip": "203.0.113.7"},
+        {"endpoint": "/it's not there"},
+    ],
+)
+def test_narrowed_figures_are_those_of_a_report_with_a_filter(sample: Client, only: dict[str, str]) -> None:
+    if "client_ip" in only:
+        only = {"client_ip": logstats.report(SAMPLE, by=["client_ip"]).breakdowns["client_ip"][0].value}
+    where = " and ".join(
+        f"{name} == {value}" if name in ("status", "client_ip") else f'{name} == "{value}"'
+        for name, value in only.items()
+    )
+    span = {"since": "2025-01-17T02:00:00Z", "until": "2025-01-17T22:00:00Z"}
+    found = sample.report(f"?{urlencode({**only, **span})}")
+    expected = logstats.report(SAMPLE, where=where, over_time=True, by=["client_ip", "host"], **span).to_dict()
+    for key in expected.keys() - {"generated_at", "notes", "filters", "sources", "lines", "filtered", "ignored"}:
+        assert found[key] == expected[key], key
+
+
+def test_of_the_rows_that_are_held_and_it_says_so(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(
+        "".join(
+            f'10.0.0.{n % 3} - - [17/Jan/2025:12:{n // 60:02}:{n % 60:02} +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n'
+            for n in range(1200)
+        )
+    )
+    watching = Watching(history=3600, keep=3600, rows=400, top=10, interval=0.1, from_start=True)
+    with served(log, watching=watching) as client:
+        client.read(1200)
+        whole, one = client.report("?range=1h"), client.report("?range=1h&client_ip=10.0.0.1")
+        assert whole["requests"] == 1200
+        assert 100 < one["requests"] <= 134
+        for made in (whole, one):
+            (said,) = [note for note in made["notes"] if "reach back to" in note]
+            assert "2025-01-17 12:1" in said
+        recent = client.report("?since=2025-01-17T12:17:00Z&client_ip=10.0.0.1")
+        assert (recent["requests"], len(recent["notes"])) == (60, 1)
+
+
+# ------------------------------------------------------------------ archives
+
+
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Path]]:
+    folder = tmp_path_factory.mktemp("serve") / "archive"
+    archives.make(folder, [SAMPLE])
+    with served(None, archive=folder) as client:
+        yield client, folder
+
+
+def test_an_archive_is_served_alone(archived: tuple[Client, Path]) -> None:
+    client, folder = archived
+    same(client.report(), logstats.report([], archive=folder).to_dict(), NOT_THE_SAME)
+    span = {"since": "2025-01-17T09:07:00Z", "until": "2025-01-17T15:33:00Z"}
+    expected = logstats.report([], archive=folder, over_time=True, **span).to_dict()
+    same(client.report(f"?{urlencode(span)}"), expected, {"generated_at"})
+    expected = logstats.report([], archive=folder, where="status >= 500 and status < 600", **span).to_dict()
+    same(client.report(f"?{urlencode({**span, 'status': '5xx'})}"), expected, NOT_THE_SAME | {"filters"})
+    assert client.get("/ready").status == 200
+    empty = client.report("?range=30d")
+    assert empty["requests"] == 0
+    assert any("there are lines of 2025-01-17" in note for note in empty["notes"])
+
+
+def test_what_is_older_than_the_session_comes_from_the_archive(archived: tuple[Client, Path], tmp_path: Path) -> None:
+    log = tmp_path / "now.log"
+    log.write_text('10.0.0.1 - - [18/Jan/2025:00:30:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n' * 3)
+    with served(log, archive=archived[1]) as client:
+        client.read(3)
+        assert client.report("?since=2025-01-18T00:30:00Z")["requests"] == 3
+        older = client.report("?since=2025-01-17T23:00:00Z&until=2025-01-18T00:00:00Z")
+        assert older["requests"] == logstats.report(SAMPLE, since="2025-01-17T23:00:00Z").requests
+        assert any(note.startswith("from an archive") for note in older["notes"])
+        page = client.get("/").body.decode()
+        assert "30 days" in page
+        metrics = client.get("/metrics").body.decode()
+        assert f'logstats_lines_total{{result="requests"}} {logstats.report(SAMPLE).requests}\n' in metrics
+
+
+# ------------------------------------------------------------------ metrics, health
+
+
+def test_metrics_are_openmetrics(sample: Client) -> None:
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    answer = sample.get("/metrics")
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    families = {family.name: family for family in parser.text_string_to_metric_families(answer.body.decode())}
+    report = logstats.report(SAMPLE)
+    assert sum(one.value for one in families["logstats_requests"].samples) == report.requests
+    assert families["logstats_up"].samples[0].value == 1
+    assert families["logstats_lag_seconds"].samples[0].value > 86_400
+
+
+def test_no_counter_falls_when_endpoints_come_and_grow() -> None:
+    """Which endpoints have series of their own does not change when others become busier."""
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    (row,) = [row for row in logstats.report(SAMPLE).endpoints if row.endpoint == "/api/bugs"][:1]
+    report = logstats.report(SAMPLE)
+    apart, before = Apart(3), {}
+    for counts in (
+        {"/a": 5, "/b": 4},
+        {"/a": 6, "/b": 4, "/c": 1, "/d": 9},
+        {"/a": 6, "/b": 4, "/c": 99, "/d": 10, "/e": 50},
+    ):
+        rows = [
+            replace(row, endpoint=name, requests=n, status_classes={"2xx": n}, errors=0) for name, n in counts.items()
+        ]
+        text = to_openmetrics(replace(report, endpoints=rows), apart=apart)
+        found = {
+            sample.labels["endpoint"]: sample.value
+            for family in parser.text_string_to_metric_families(text)
+            if family.name == "logstats_endpoint_requests"
+            for sample in family.samples
+        }
+        assert sum(found.values()) == sum(counts.values())
+        assert all(found[name] >= value for name, value in before.items())
+        before = found
+    assert before == {"/a": 6, "/b": 4, "/d": 10, "(other)": 149}
+
+
+def test_ready_while_sources_are_there_and_fresh(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    with served(log) as client:
+        assert client.get("/health").body == b"ok\n"
+        client.until(lambda: b"1 of the sources" in client.get("/ready").body)
+        assert client.get("/ready").status == 503
+        log.write_bytes(SAMPLE.read_bytes())
+        client.until(lambda: client.get("/ready").status == 200)
+    with served(log, max_lag=3600.0) as client:
+        client.until(lambda: b"the newest line is" in client.get("/ready").body)
+        assert client.get("/ready").status == 503
+
+
+# ------------------------------------------------------------------ events
+
+
+def test_events_tell_what_was_read(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    lines = SAMPLE.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:100]))
+    with served(log) as client:
+        seen = 0
+        for event in client.events():
+            if event["lines"] == 100 and not seen:
+                seen = 100
+                with log.open("ab") as file:
+                    file.writelines(lines[100:150])
+            if event["lines"] == 150:
+                assert event["requests"] + event["rejected"] == 150
+                break
+        assert seen
+
+
+def test_a_slow_listener_gets_the_newest_event_and_delays_nobody() -> None:
+    async def listen() -> None:
+        latest = Latest()
+        latest.attach(asyncio.get_running_loop())
+        slow, fast = latest.events(), latest.events()
+        waiting = [asyncio.ensure_future(anext(one)) for one in (slow, fast)]
+        await asyncio.sleep(0)
+        got = []
+        for number in range(1000):
+            latest.publish(b"%d" % number)
+            got.append(await waiting[1])
+            waiting[1] = asyncio.ensure_future(anext(fast))
+            await asyncio.sleep(0)
+        assert got == [b"%d" % number for number in range(1000)]
+        assert [await waiting[0], await anext(slow)] == [b"0", b"999"]
+        assert latest.listeners == 2
+        latest.close()
+        with pytest.raises(StopAsyncIteration):
+            await anext(slow)
+
+    asyncio.run(listen())
+
+
+# ------------------------------------------------------------------ who may ask
+
+
+def test_a_name_that_is_not_known_is_refused(sample: Client) -> None:
+    """DNS rebinding: a page elsewhere has its own name point here."""
+    assert sample.get("/", Host="evil.example").status == 421
+    assert b"--allow-host" in sample.get("/api/report", Host="evil.example:8080").body
+    for name in ("localhost", "127.0.0.1:8080", "[::1]:8080"):
+        assert sample.get("/health", Host=name).status == 200
+
+
+def test_a_token(sample: Client) -> None:
+    with served(SAMPLE, token="geheim €", names=()) as client:
+        for path in ("/", "/panels", "/metrics", "/api/report", "/api/events", "/assets/page.js"):
+            refused = client.get(path)
+            assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+            assert client.get(path, Authorization="Bearer geheim").status == 401
+            assert client.get(f"{path}?token=wrong").status == 401
+        assert client.get("/health").status == 200
+        encoded = "geheim €".encode().decode("latin-1")
+        assert client.get("/metrics", Authorization=f"Bearer {encoded}").status == 200
+        welcome = client.get(f"/?range=1h&token={quote('geheim €')}", Host="logs.example.org")
+        assert (welcome.status, welcome.headers["location"]) == (303, "?range=1h")
+        cookie, *attributes = welcome.headers["set-cookie"].split("; ")
+        assert {"HttpOnly", "SameSite=Lax"} <= set(attributes)
+        assert not any(one.startswith("Path") for one in attributes), "it belongs to the folder, whatever a proxy adds"
+        assert "geheim" not in cookie
+        assert client.get("/panels", Cookie=cookie).status == 200
+        assert client.get(f"/api/report?token={quote('geheim €')}").status == 200
+
+
+def test_other_machines_only_with_a_token() -> None:
+    ran = invoke("serve", str(SAMPLE), "--listen", "0.0.0.0:0")
+    assert ran.returncode == 2
+    assert b"give a --token, or listen on 127.0.0.1" in ran.stderr
+    taken = invoke("serve", str(SAMPLE), "--listen", "192.0.2.1:1", "--token", "x")
+    assert taken.returncode == 1
+    assert b"--listen 192.0.2.1:1" in taken.stderr
+    assert b"Traceback" not in ran.stderr + taken.stderr
+
+
+@pytest.mark.parametrize("text", ["8080", "::1:80", "127.0.0.1:99999", "localhost:http", ""])
+def test_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError):
+        address(text)
+    assert address("[::1]:80").url(80) == "http://[::1]:80/"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["range=2h", "since=never", "nonsense=1", "range=1h&since=1h", "status=9999", "status=", "host=a&host=b",
+     f"endpoint={'x' * 3000}", "since=2025-01-02&until=2025-01-01", "since=9999999999999d"],
+)  # fmt: skip
+def test_queries_that_mean_nothing(sample: Client, query: str) -> None:
+    for path in ("/", "/panels", "/api/report"):
+        answer = sample.get(f"{path}?{query}")
+        assert (answer.status, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert sample.get("/nothing").status == 404
+    assert sample.get("/assets/../page.py").status == 404
+
+
+def test_a_view_is_its_query() -> None:
+    from datetime import UTC, datetime
+    from urllib.parse import parse_qsl
+
+    now = datetime(2025, 1, 17, tzinfo=UTC)
+    for view in (
+        View("5m"),
+        View("all", only={"endpoint": "/a b&c=d?e#f%41'\"<", "method": "GET"}),
+        View(since=datetime(1, 1, 1, tzinfo=UTC), until=datetime(9999, 12, 31, 23, 59, tzinfo=UTC)),
+    ):
+        assert read(parse_qsl(view.query()), "1h", "UTC", now) == view
+    rounded = read([("since", "2025-01-17T10:00:30Z"), ("until", "2025-01-17T10:05:30Z")], "1h", "UTC", now)
+    assert rounded.query() == "since=2025-01-17T10%3A00Z&until=2025-01-17T10%3A06Z"
+
+
+# ------------------------------------------------------------------ the page, without a browser
+
+
+def test_nothing_of_a_log_is_markup(tmp_path: Path) -> None:
+    log = tmp_path / "<b>&hostile.log"
+    log.write_bytes(hostile_log())
+    with served(log, templates=False) as client:
+        client.read(hostile_log().count(b"\n"))
+        page = client.get("/").body.decode()
+        for attack in ATTACKS:
+            if "<" in attack:
+                assert attack not in page
+        assert "<script>alert" not in page
+        policy = client.get("/").headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "style=" not in page.replace("color-scheme", "")
+        for attribute in ('src="', 'href="'):
+            for part in page.split(attribute)[1:]:
+                link = part.partition('"')[0]
+                assert link.startswith(("assets/", "?", "#", "data:,")), "all of it works below any path"
+
+
+def test_an_answer_that_is_known_is_not_sent_again(sample: Client) -> None:
+    first = sample.get("/panels?range=all")
+    assert sample.get("/panels?range=all", If_None_Match=first.headers["etag"]).status == 304
+    packed = sample.get("/panels?range=all", Accept_Encoding="gzip")
+    assert packed.headers["content-encoding"] == "gzip"
+    assert len(packed.body) < len(first.body) / 4
+
+
+# ------------------------------------------------------------------ the program
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_how_it_ends(number: int, code: int) -> None:
+    asked = [sys.executable, "-m", "logstats", "serve", str(SAMPLE), "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ})
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline().decode()
+        while "http://" not in said:
+            assert said
+            said = process.stderr.readline().decode()
+        client = Client(int(said.partition("127.0.0.1:")[2].partition("/")[0]))
+        event = next(iter(client.events()))  # a stream is open while it ends
+        assert "lines" in event
+        process.send_signal(number)
+        _, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == code, rest
+    assert b"Traceback" not in rest
+
+
+def test_what_is_missing_is_said() -> None:
+    """Without the extra."""
+    code = (
+        "import sys; sys.modules['starlette'] = None\n"
+        "from logstats.cli.main import run\n"
+        "sys.argv = ['logstats', 'serve', '-']; run()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, timeout=60)
+    assert ran.returncode == 1
+    assert ran.stderr.decode() == "logstats: serve needs the package starlette (pip install 'logstats[serve]')\n"
+    assert not ran.stdout
