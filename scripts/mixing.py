@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Mix every two built-in formats in one file, nothing named, and say which lines are not read as their own format.
+
+    scripts/mixing.py [--jobs 2] [--out FILE] [NAME]...
+
+For each pair: 150 lines of the one, then 150 of the other; the other way round; and one of each in turn. A line must
+become the row that its own format makes of it, or be rejected. With names, only pairs that have one of them. The exit
+status is 1 if a line is read otherwise. Among these are lines that two formats write alike, in different units.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import combinations
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import mixtures  # noqa: E402
+
+
+def pairs(names: list[str]) -> list[tuple[int, int]]:
+    """The pairs of dialects, by their places."""
+    known = mixtures.dialects()
+    return [
+        (one, two)
+        for one, two in combinations(range(len(known)), 2)
+        if not names or {known[one].format, known[two].format, known[one].name, known[two].name} & {*names}
+    ]
+
+
+def mixed(pair: tuple[int, int]) -> list[dict[str, Any]]:
+    """What becomes of both dialects in each mixture of them."""
+    one, two = (mixtures.dialects()[place] for place in pair)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for way, mixture in mixtures.ways(one, two):
+            outcomes, formats, notes = mixtures.outcome(mixture, Path(folder))
+            for name, outcome in outcomes.items():
+                found.append(
+                    {
+                        "of": name,
+                        "with": two.name if name == one.name else one.name,
+                        "way": way,
+                        "right": outcome.right,
+                        "rejected": outcome.rejected,
+                        "wrong": outcome.wrong,
+                        "formats": formats,
+                        "notes": notes,
+                    }
+                )
+    return found
+
+
+def shown(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The figures, then what is wrong, then what is rejected, each kind once."""
+    total = Counter[str]()
+    for row in rows:
+        total.update(right=row["right"], rejected=row["rejected"])
+        total["wrong"] += len(row["wrong"])
+    mixtures_tried = len({(*sorted((row["of"], row["with"])), row["way"]) for row in rows})
+    yield f"{mixtures_tried:,} mixtures, {total.total():,} lines"
+    for word in ("right", "rejected", "wrong"):
+        yield f"{total[word]:>12,} {word}"
+    for title, chosen in (
+        ("wrong", [row for row in rows if row["wrong"]]),
+        ("rejected", [row for row in rows if row["rejected"]]),
+    ):
+        groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for row in chosen:
+            columns = ", ".join(sorted({wrong[1] for wrong in row["wrong"]})) if title == "wrong" else ""
+            groups.setdefault((row["of"], row["way"], columns), []).append(row)
+        yield f"\n{title}: {len(chosen):,} of {len(rows):,}"
+        for (of, way, columns), some in sorted(groups.items(), key=lambda item: -len(item[1])):
+            beside = ", ".join(row["with"] for row in some[:6])
+            yield f"  {of}, {way}, beside {len(some)} ({beside}){': ' + columns if columns else ''}"
+            if title == "wrong":
+                row = some[0]
+                line, column, want, have = row["wrong"][0]
+                yield f"    {'|'.join(row['formats'])}: {column} is {have!r}, not {want!r}: {line[:200]}"
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="all outcomes as JSON lines")
+    given = parser.parse_args()
+    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+        rows = [row for some in pool.map(mixed, pairs(given.names), chunksize=8) for row in some]
+    if given.out:
+        given.out.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+    print("\n".join(shown(rows)))
+    return int(any(row["wrong"] for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
