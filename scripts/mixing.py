@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """Mix every two built-in formats in one file, nothing named, and say which lines are not read as their own format.
 
-    scripts/mixing.py [--jobs 2] [--out FILE] [NAME]...
+    scripts/mixing.py [--jobs 2] [--some N] [--seed N] [--out FILE] [NAME]...
 
 For each pair: 150 lines of the one, then 150 of the other; the other way round; and one of each in turn. A line must
 become the row that its own format makes of it, or be rejected. With names, only pairs that have one of them. The exit
-status is 1 if a line is read otherwise. Among these are lines that two formats write alike, in different units.
+status is 1 if a line is read otherwise, unless both formats write the same text (`mixtures.why_alike`).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tempfile
 from collections import Counter
@@ -28,24 +29,25 @@ sys.path.insert(0, str(ROOT / "tests"))
 import mixtures  # noqa: E402
 
 
-def pairs(names: list[str]) -> list[tuple[int, int]]:
-    """The pairs of dialects, by their places."""
-    known = mixtures.dialects()
-    return [
+def pairs(names: list[str], some: int | None, seed: int) -> list[tuple[str, str]]:
+    """The pairs of dialects, by name: all, or some of them."""
+    found = [
         (one, two)
-        for one, two in combinations(range(len(known)), 2)
-        if not names or {known[one].format, known[two].format, known[one].name, known[two].name} & {*names}
+        for one, two in combinations(mixtures.names(), 2)
+        if not names or {one, two, one.split(" ")[0], two.split(" ")[0]} & {*names}
     ]
+    return found if some is None else random.Random(seed).sample(found, min(some, len(found)))
 
 
-def mixed(pair: tuple[int, int]) -> list[dict[str, Any]]:
+def mixed(pair: tuple[str, str]) -> list[dict[str, Any]]:
     """What becomes of both dialects in each mixture of them."""
-    one, two = (mixtures.dialects()[place] for place in pair)
+    one, two = map(mixtures.dialect, pair)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for way, mixture in mixtures.ways(one, two):
             outcomes, formats, notes = mixtures.outcome(mixture, Path(folder))
             for name, outcome in outcomes.items():
+                wrong = [odd for odd in outcome.wrong if not mixtures.why_alike(one, two, odd[1])]
                 found.append(
                     {
                         "of": name,
@@ -53,7 +55,8 @@ def mixed(pair: tuple[int, int]) -> list[dict[str, Any]]:
                         "way": way,
                         "right": outcome.right,
                         "rejected": outcome.rejected,
-                        "wrong": outcome.wrong,
+                        "wrong": wrong,
+                        "alike": len(outcome.wrong) - len(wrong),
                         "formats": formats,
                         "notes": notes,
                     }
@@ -61,16 +64,24 @@ def mixed(pair: tuple[int, int]) -> list[dict[str, Any]]:
     return found
 
 
+_WORDS = {
+    "right": "right",
+    "rejected": "rejected",
+    "alike": "read as the other format has it, which writes the same text",
+    "wrong": "wrong",
+}
+
+
 def shown(rows: list[dict[str, Any]]) -> Iterator[str]:
     """The figures, then what is wrong, then what is rejected, each kind once."""
     total = Counter[str]()
     for row in rows:
-        total.update(right=row["right"], rejected=row["rejected"])
+        total.update(right=row["right"], rejected=row["rejected"], alike=row["alike"])
         total["wrong"] += len(row["wrong"])
     mixtures_tried = len({(*sorted((row["of"], row["with"])), row["way"]) for row in rows})
     yield f"{mixtures_tried:,} mixtures, {total.total():,} lines"
-    for word in ("right", "rejected", "wrong"):
-        yield f"{total[word]:>12,} {word}"
+    for word, words in _WORDS.items():
+        yield f"{total[word]:>12,} {words}"
     for title, chosen in (
         ("wrong", [row for row in rows if row["wrong"]]),
         ("rejected", [row for row in rows if row["rejected"]]),
@@ -94,10 +105,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--some", type=int, metavar="N", help="only so many pairs")
+    parser.add_argument("--seed", type=int, default=0, help="which ones")
     parser.add_argument("--out", type=Path, help="all outcomes as JSON lines")
     given = parser.parse_args()
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
-        rows = [row for some in pool.map(mixed, pairs(given.names), chunksize=8) for row in some]
+        rows = [
+            row for some in pool.map(mixed, pairs(given.names, given.some, given.seed), chunksize=8) for row in some
+        ]
     if given.out:
         given.out.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
     print("\n".join(shown(rows)))

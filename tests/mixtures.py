@@ -20,6 +20,7 @@ import logstats
 from logstats.endpoints import Endpoints
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Tokeniser
+from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.model import UNITS, Format
 from logstats.formats.reader import reader
@@ -29,7 +30,10 @@ from logstats.pipeline import Counts, Silence
 from logstats.schema import COLUMNS
 
 LINES: Final = 150  # of each format in a mixture
+LISTENED: Final = 10_000.0  # milliseconds: from here on, clients listen to a stream, whose rate shows what the time is
 SHOWN: Final = tuple(column for column in COLUMNS if column not in ("extra", "endpoint"))
+# Dialects that write the same text and mean something else by it.
+ALIKE: Final[dict[frozenset[str], str]] = {}
 _READING: Final = ReadOptions(Endpoints(templates=False), wanted=frozenset(SHOWN))
 _PATH: Final = re.compile(r"/[\w./-]*")
 
@@ -62,9 +66,22 @@ class Outcome:
 
 
 @cache
-def dialects(number: int = LINES) -> tuple[Dialect, ...]:
-    """So many lines of every built-in format that is no wrapper."""
-    found = []
+def names() -> tuple[str, ...]:
+    """The dialects of all built-in formats that are no wrappers."""
+    return tuple(_samples())
+
+
+@cache
+def dialect(name: str, number: int = LINES) -> Dialect:
+    """So many lines of a dialect."""
+    form, head, samples = _samples()[name]
+    return _dialect(form, name, head, samples, number)
+
+
+@cache
+def _samples() -> dict[str, tuple[Format, tuple[str, ...], tuple[str, ...]]]:
+    """By dialect: its format, its directives, its sample lines."""
+    found: dict[str, tuple[Format, tuple[str, ...], tuple[str, ...]]] = {}
     for form in builtin().values():
         if form.wraps:
             continue
@@ -72,12 +89,21 @@ def dialects(number: int = LINES) -> tuple[Dialect, ...]:
         directed = [lines for lines in samples if any(line.startswith("#") for line in lines)]
         plain = [line for lines in samples if lines not in directed for line in lines]
         if plain:
-            found.append(_dialect(form, form.name, (), plain, number))
+            found[form.name] = form, (), tuple(plain)
         for which, lines in enumerate(directed, 1):
             head = tuple(line for line in lines if line.startswith("#"))
-            name = f"{form.name} (#Fields {which})"
-            found.append(_dialect(form, name, head, [line for line in lines if line and line not in head], number))
-    return tuple(found)
+            own = tuple(line for line in lines if line and line not in head)
+            found[f"{form.name} (#Fields {which})"] = form, head, own
+    return found
+
+
+def why_alike(one: Dialect, two: Dialect, column: str) -> str:
+    """Why a line of one dialect may be read as the other has it, with another value in this column; nothing if it may
+    not."""
+    forms = [builtin()[dialect.format] for dialect in (one, two)]
+    if column == "duration_ms" and forms[0].pattern == forms[1].pattern and forms[0].engine == "delimited":
+        return "the same text, with a duration in another unit: no line tells which"
+    return ALIKE.get(frozenset({one.name, two.name}), "")
 
 
 def _dialect(form: Format, name: str, head: tuple[str, ...], samples: Sequence[str], number: int) -> Dialect:
@@ -106,6 +132,8 @@ def rows_of(form: Format, head: Sequence[str], lines: Sequence[str]) -> list[Row
 
 def _varied(form: Format, sample: str, row: Row, number: int, draw: random.Random) -> str:
     """The sample with another path and another duration, as far as it has them."""
+    if (row.get("duration_ms") or 0) > LISTENED:
+        return sample
     line = sample
     durations = [name for name, one in form.fields.items() if one.role == "duration"]
     if form.engine != "w3c" and len(durations) == 1:
@@ -117,8 +145,9 @@ def _varied(form: Format, sample: str, row: Row, number: int, draw: random.Rando
                 line = f"{line[:place]}{_duration(form, durations[0], text, row, draw)}{line[place + len(text) :]}"
     path = row.get("path")
     if path and _PATH.fullmatch(path) and (place := _place(line, path)) >= 0:
-        end = place + len(path)
-        line = f"{line[:end]}{'' if path.endswith('/') else '/'}{number}{line[end:]}"
+        stem = path.rpartition(".")[0]
+        end = place + len(stem or path)
+        line = f"{line[:end]}{'' if stem or path.endswith('/') else '/'}{number}{line[end:]}"
     return line
 
 
@@ -191,11 +220,11 @@ def outcome(
     for number, (line, dialect, which) in enumerate(lines, 1):
         if dialect is None:
             continue
-        one, row = found[dialect.name], rows.get(number)
+        one, row, want = found[dialect.name], rows.get(number), dialect.rows[which]
         if row is None:
-            one.rejected += 1
+            one.right += want.get("kind") == PART
+            one.rejected += want.get("kind") != PART
             continue
-        want = dialect.rows[which]
         odd = [name for name in SHOWN if row[name] != want[name]]
         one.wrong += [(line, name, want[name], row[name]) for name in odd[:1]]
         one.right += not odd

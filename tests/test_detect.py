@@ -94,10 +94,12 @@ def test_there_is_no_rival_where_nothing_is_in_doubt() -> None:
 def test_the_user_is_told(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "a.log"
     path.write_text("\n".join(f"{line} {512 + n % 7}" for n, line in enumerate(COMBINED)))
-    said = run("report", str(path)).stderr.decode()
-    assert "format combined_us" in said
-    assert "could also be combined_ms" in said
-    assert "--format combined_us or --format combined_ms" in said
+    told = run("report", "-o", "json", str(path))
+    hint = "it is read as us, and could be ms: --unit duration=us settles it"
+    assert "format combined_us" in told.stderr.decode()
+    assert hint in told.stderr.decode()
+    assert any(hint in note for note in json.loads(told.stdout)["notes"])
+    assert run("report", str(path), "--unit", "duration=us").stderr.count(b"settles it") == 0
     assert run("report", str(path), "--format", "combined_us").stderr == b""
 
 

@@ -5,10 +5,13 @@ Any placement, period and share of the lines is found; neither chunks nor an arc
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import mixtures
 import pytest
 
 import logstats
@@ -134,3 +137,28 @@ def test_a_line_is_of_a_format_if_its_values_look_so(
     else:
         row = rows[many + 1]
         assert ((row["client_ip"], row["user_id"]), row["path"], row["status"]) == (want, "/a", 200)
+
+
+# ------------------------------------------------------------------ every two formats
+
+
+def some_pairs() -> list[tuple[str, str]]:
+    """A sample of them; `scripts/mixing.py` tries all."""
+    return random.Random(12).sample([*combinations(mixtures.names(), 2)], 14)
+
+
+@pytest.mark.parametrize("pair", some_pairs(), ids=" beside ".join)
+def test_no_line_is_read_as_another_format_has_it(tmp_path: Path, pair: tuple[str, str]) -> None:
+    one, two = map(mixtures.dialect, pair)
+    for way, mixture in mixtures.ways(one, two):
+        outcomes, formats, _ = mixtures.outcome(mixture, tmp_path)
+        for name, outcome in outcomes.items():
+            wrong = [odd for odd in outcome.wrong if not mixtures.why_alike(one, two, odd[1])]
+            assert not wrong, (name, way, formats)
+
+
+def test_formats_that_write_the_same_text_are_told_apart_by_unit_only() -> None:
+    one, two, other = map(mixtures.dialect, ("combined_us", "combined_ms", "common_us"))
+    assert mixtures.why_alike(one, two, "duration_ms")
+    assert not mixtures.why_alike(one, two, "path")
+    assert not mixtures.why_alike(one, other, "duration_ms")

@@ -202,7 +202,7 @@ CHECKS: dict[str, Any] = {
         ("aws_cloudfront/crowdsecurity_hub__aws-cloudfront-logs.log", "aws_cloudfront"),
         ("aws_elb/logstash-plugins_logstash-patterns-core__aws_spec.log", "aws_elb|aws_elb_2014"),
         ("aws_s3/logstash-plugins_logstash-patterns-core__aws_spec.log", "aws_s3"),
-        ("caddy_json/tstack_lnav__logfile_caddy_log.0", "compose/json{duration=s}|compose/caddy"),
+        ("caddy_json/tstack_lnav__logfile_caddy_log.0", "compose/json|compose/caddy"),
         ("cloudflare_json/tstack_lnav__logfile_cloudflare.1", "cloudflare"),
         ("envoy/crowdsecurity_hub__envoy-logs.log", "cri/envoy_json|cri/envoy"),
         ("haproxy_http/tstack_lnav__logfile_haproxy.0", "syslog/haproxy"),

@@ -42,13 +42,6 @@ class Messages:
         """A source's format was found out."""
         sure = "" if found.share > 0.995 else f" (reads {found.share:.0%} of the first lines)"
         self.say(f"{source}: format {found.name}{sure}")
-        if found.rival is not None:
-            one, other = found.ranking[0].stack, found.rival.stack
-            self.say(
-                f"{source}: that could also be {other.name}\n"
-                f"  {one.name}: {one.format.title}\n  {other.name}: {other.format.title}\n"
-                f"  --format {one.name} or --format {other.name} says which"
-            )
 
     def note(self, source: str, text: str) -> None:
         """Something about a source's lines that its reader should know."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import polars as pl
 
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.regex import TAIL
-from logstats.formats.engines.scan import Tokeniser, Tokens
+from logstats.formats.engines.scan import DOUBTFUL, Tokeniser, Tokens
 from logstats.formats.fields import units
 from logstats.formats.fields.beginnings import completed
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
@@ -16,15 +18,23 @@ from logstats.formats.fields.shapes import shapes_of, with_ident
 from logstats.formats.model import Field, Format
 from logstats.formats.text import Text
 
+UNLIKE: Final = "other_format"
+_OPTIONAL: Final = frozenset({"duration", "bytes", "forwarded_for", "referer", "user_agent"})  # a request may lack them
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads chunks of one format into batches. Threads may share it."""
+    """Reads chunks of one format into batches. Threads may share it.
+
+    `looks` say, by variable, whether the text of a line looks as it does in this format. `times` are the variables of
+    its time.
+    """
 
     format: Format
     tokenise: Tokeniser
     field_reader: FieldReader
-    looks: tuple[pl.Expr, ...] = ()
+    looks: Mapping[str, pl.Expr] = field(default_factory=dict)
+    times: tuple[str, ...] = ()
 
     @property
     def events(self) -> bool:
@@ -32,6 +42,7 @@ class Reader:
         return self.field_reader.events
 
     def __call__(self, text: Text) -> Batch:
+        """Read every line that can be read."""
         return self.convert(self.tokens(text), text)
 
     def tokens(self, text: Text) -> Tokens:
@@ -44,43 +55,89 @@ class Reader:
         return replace(tokens, fields=fields)
 
     def fitting(self, text: Text, tokens: Tokens | None = None) -> Batch:
-        """Read lines that may be of another format. The rows are only of lines whose fields have the form that they
-        have in this format; other lines are not counted as rejected."""
+        """Read lines that may be of another format: only those that look as they do in this format, and that have a
+        time if it has one. Others that could be read are rejected as `DOUBTFUL`."""
         tokens = tokens or self.tokens(text)
         batch = self.convert(tokens, text)
-        if not self.events and batch.invalid:  # a text stands where a number is expected: the columns are others
-            odd = pl.concat(batch.invalid.values())
-            batch = replace(batch, rows=batch.rows.filter(~pl.col("line").is_in(odd.implode())), invalid={})
-        if not self.looks:
-            return batch
-        places = tokens.fields.filter(*self.looks)["line"]
-        rows = batch.rows
-        is_event = pl.col("kind") == "event" if self.events else pl.lit(value=False)
-        rows = rows.filter(is_event | pl.col("line").is_in(places.implode()))
-        invalid = {name: odd.filter(odd.is_in(rows["line"].implode())) for name, odd in batch.invalid.items()}
-        return replace(batch, rows=rows, invalid=invalid)
+        odd = []
+        if not self.events:  # a text stands where a number is expected: the columns are others
+            odd += [*batch.invalid.values(), *self._untimed(tokens, batch)]
+        for unlike in self._unlike(tokens, self.looks):
+            if self.events:
+                unlike = unlike.filter(~unlike.is_in(batch.rows.filter(kind="event")["line"].implode()))
+            odd.append(unlike)
+        return _without(batch, pl.concat(odd), DOUBTFUL) if odd else batch
+
+    def rest(self, text: Text) -> Batch:
+        """Read doubtful lines that no other format reads. An optional value that does not look as it does in this
+        format is invalid; a line in which another does not is rejected."""
+        tokens = self.tokens(text)
+        batch = self.convert(tokens, text)
+        names = {name: self.format.fields[name].role for name in self.looks}
+        odd = self._unlike(tokens, {name: look for name, look in self.looks.items() if names[name] not in _OPTIONAL})
+        if self.format.engine == "w3c":  # of which any line of as many words has the shape
+            odd += self._untimed(tokens, batch)
+        if odd:
+            batch = _without(batch, pl.concat(odd), UNLIKE)
+        spans = {name: look for name, look in self.looks.items() if names[name] == "duration"}
+        for unlike in self._unlike(tokens, spans):
+            is_odd = pl.col("line").is_in(unlike.implode())
+            rows = batch.rows
+            if "duration_ms" in rows.columns:
+                rows = rows.with_columns(duration_ms=pl.when(~is_odd).then("duration_ms"))
+            both = pl.concat(
+                [batch.invalid.get("duration", unlike.clear()), rows["line"].filter(rows.select(is_odd).to_series())]
+            )
+            batch = replace(batch, rows=rows, invalid={**batch.invalid, "duration": both.unique()})
+        return batch
+
+    def _unlike(self, tokens: Tokens, looks: Mapping[str, pl.Expr]) -> list[pl.Series]:
+        """The lines in which a value looks otherwise; no series if there are none."""
+        if not looks:
+            return []
+        found = tokens.fields.filter(~pl.all_horizontal(*looks.values()))["line"]
+        return [found] if found.len() else []
+
+    def _untimed(self, tokens: Tokens, batch: Batch) -> list[pl.Series]:
+        """The lines in which a text stands where the time is expected."""
+        if not self.times or not batch.rows["timestamp"].null_count():
+            return []
+        stamped = tokens.fields.filter(pl.any_horizontal(pl.col(name).str.len_bytes() > 1 for name in self.times))
+        untimed = batch.rows.filter(pl.col("timestamp").is_null() & pl.col("line").is_in(stamped["line"].implode()))
+        return [untimed["line"]] if untimed.height else []
 
     def convert(self, tokens: Tokens, text: Text) -> Batch:
         """The second step: the texts of the fields → a batch."""
         return self.field_reader.convert(tokens, len(text), text.envelope)
 
 
-def reader(format: Format, reading: ReadOptions, *, doubtful: bool = False, named: bool = False) -> Reader:
+def reader(
+    format: Format, reading: ReadOptions, *, doubtful: bool = False, named: bool = False, strict: bool = False
+) -> Reader:
     """Prepare a format. Only fields that are wanted are taken from the lines; if the lines are `doubtful`, also those
-    that show whether they have this format (`Reader.fitting`). If the user `named` the format, its fingerprint is not
-    required."""
+    that show whether they have this format (`Reader.fitting`, which requires `strict`, and `Reader.rest`). If the user
+    `named` the format, its fingerprint is not required."""
     if reading.units:
         format = replace(format, fields=units.asked(format, reading.units))
+    if doubtful:
+        reading = replace(reading, wanted=reading.wanted | {"timestamp"})
     format = with_ident(format if named else with_marks(format))
     shapes = shapes_of(format)
     events = may_be_events(format)
     paired = ("trace_id",) if format.pairs else ()
     names = needed_variables(format.fields, reading, events=events, requires=(*format.requires, *paired))
-    looks = {name: field for name, field in format.fields.items() if doubtful and field.looks is not None}
+    looks = {
+        name: field
+        for name, field in format.fields.items()
+        if doubtful and field.looks is not None and not (name in shapes and field.role in ("user_id", "ignored"))
+    }
     more = (name for name in (*looks, *shapes, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
-    made = engine(format, list(dict.fromkeys([*names, *more])), extra="extra" in reading.wanted)
+    wanted = list(dict.fromkeys([*names, *more]))
+    made = engine(format, wanted, extra="extra" in reading.wanted, strict=strict)
     field_reader = FieldReader(format.fields, reading, events, format.requires, shapes, pairs=format.pairs)
-    return Reader(format, made, field_reader, tuple(_looks(name, field) for name, field in looks.items()))
+    roles = {"timestamp", "date", "time"} if doubtful else set()
+    times = tuple(name for name in made.names if name in format.fields and format.fields[name].role in roles)
+    return Reader(format, made, field_reader, {name: _looks(name, field) for name, field in looks.items()}, times)
 
 
 def with_marks(format: Format) -> Format:
@@ -94,6 +151,16 @@ def may_be_events(format: Format) -> bool:
     """Whether lines may be events: a structured line may have a level and a message, but no request."""
     structured = format.engine in ("json", "keyvalue", "ltsv") or TAIL in format.fields
     return not format.wraps and (structured or bool(format.requires))
+
+
+def _without(batch: Batch, odd: pl.Series, reason: str) -> Batch:
+    """The batch, in which these lines are rejected for this reason."""
+    refused = batch.rows.filter(pl.col("line").is_in(odd.implode())).select("line", reason=pl.lit(reason))
+    if not refused.height:
+        return batch
+    rows = batch.rows.join(refused, on="line", how="anti")
+    invalid = {name: lines.filter(~lines.is_in(refused["line"].implode())) for name, lines in batch.invalid.items()}
+    return replace(batch, rows=rows, rejected=pl.concat([batch.rejected, refused]), invalid=invalid)
 
 
 def _looks(name: str, field: Field) -> pl.Expr:

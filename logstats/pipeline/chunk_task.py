@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Generic
@@ -17,7 +17,7 @@ from logstats.formats.engines.scan import BLANK
 from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
-from logstats.formats.wrappers.stack import StackReader, with_further
+from logstats.formats.wrappers.stack import StackReader, with_further, with_rest
 from logstats.inputs import Chunk, Digest
 from logstats.pipeline.counts import SAMPLES
 from logstats.pipeline.job import Job, Lines, LineWork, Result, raw_lines
@@ -80,14 +80,19 @@ class ChunkTask(Generic[Result]):
         text = Text.from_bytes(self.chunk.data, start_of_source=self.chunk.offset == 0, context=self.context)
         if isinstance(self.job.work, LineWork) and not self.job.work.reads(self.chunk.data):
             return self._not_parsed(text, self.job.work)
-        batch = self.reader(text) if self.reader is not None else _nothing_read(text)
         if self.further is None:
-            return self.part(text, batch)
-        batch = with_further(text, batch, self.further)
-        part = self.part(text, batch)
-        if not batch.rejected.height:
-            return replace(part, tail=self.chunk.data[-TAIL:])
-        return replace(part, unread=(self, Unread(text, batch, len(self.further), picked(text, batch))))
+            return self.part(text, self.reader(text) if self.reader is not None else _nothing_read(text))
+        fitting = self.reader.fitting(text) if self.reader is not None else _nothing_read(text)
+        fitting = with_further(text, fitting, self.further)
+        if not fitting.rejected.height:
+            return replace(self.part(text, fitting), tail=self.chunk.data[-TAIL:])
+        batch = with_rest(text, fitting, self.readers(self.further))
+        unread = Unread(text, fitting, batch, len(self.further), picked(text, fitting))
+        return replace(self.part(text, batch), unread=(self, unread))
+
+    def readers(self, further: Sequence[StackReader]) -> list[StackReader]:
+        """The reader of the source, if it has one, and the further ones."""
+        return [*([] if self.reader is None else [self.reader]), *further]
 
     def _not_parsed(self, text: Text, work: LineWork[Result]) -> Part[Result]:
         chunk, lines = self.chunk, len(text)

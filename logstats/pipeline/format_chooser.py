@@ -13,7 +13,7 @@ from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
-from logstats.formats.wrappers.stack import FormatStack, StackReader, name_of, parse, stack_reader
+from logstats.formats.wrappers.stack import FormatStack, StackReader, parse, stack_reader
 from logstats.inputs import LINES, Chunk, Source
 from logstats.pipeline.job import Job, Result
 from logstats.pipeline.listener import Listener
@@ -24,17 +24,17 @@ class FormatChooser(Generic[Result]):
 
     def __init__(self, job: Job[Result], listener: Listener) -> None:
         self._job, self._listener = job, listener
-        self._readers: dict[str, StackReader] = {}
-        self._further: dict[str, StackReader] = {}
+        self._readers: dict[tuple[object, ...], StackReader] = {}
+        self._further: dict[tuple[object, ...], StackReader] = {}
         self._known: Mapping[str, Format] | None = None
         self._detector: Detector | None = None
 
     def reader(self, stacks: Sequence[FormatStack]) -> StackReader:
         """The reader of these formats, built once and shared by all sources."""
-        name = name_of(stacks)
-        if name not in self._readers:
-            self._readers[name] = stack_reader(stacks, self._job.reading, named=bool(self._job.format))
-        return self._readers[name]
+        key = tuple(stack.key for stack in stacks)
+        if key not in self._readers:
+            self._readers[key] = stack_reader(stacks, self._job.reading, named=bool(self._job.format))
+        return self._readers[key]
 
     def given(self, source: Source) -> StackReader | None:
         """The reader of a source whose format needs no detection."""
@@ -61,9 +61,9 @@ class FormatChooser(Generic[Result]):
 
     def further(self, stack: FormatStack) -> StackReader:
         """The reader of a stack for lines that other readers have left."""
-        if stack.name not in self._further:
-            self._further[stack.name] = stack_reader([stack], self._job.reading, further=True)
-        return self._further[stack.name]
+        if stack.key not in self._further:
+            self._further[stack.key] = stack_reader([stack], self._job.reading)
+        return self._further[stack.key]
 
     def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[StackReader | None, bool]:
         """(the reader for a source that begins with this chunk or None, whether that is final).
@@ -88,6 +88,13 @@ class FormatChooser(Generic[Result]):
         if not enough and found.share < SURE:
             return None, False
         self._listener.format_found(name, found)
+        if found.rival is not None and not found.open_units:
+            one, other = found.ranking[0].stack, found.rival.stack
+            self._note(
+                name,
+                f"format {one.name} ({one.format.title}); that could also be {other.name} ({other.format.title}): "
+                f"--format {one.name} or --format {other.name} says which",
+            )
         self._say_units_in_vain(name, found.stacks)
         self.say(name, found.stacks, found.open_units, found.kept_out)
         return self.reader(found.stacks), True

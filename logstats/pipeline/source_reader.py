@@ -91,7 +91,7 @@ class SourceReader(Generic[Result]):
             return part
         known = len(further.stacks)
         task, unread = part.unread
-        batch = further.settle(unread, part.end.bytes)
+        batch = further.settle(unread, part.end.bytes, task.reader)
         for stack, line in zip(further.stacks[known:], further.lines[known:], strict=True):
             self._listener.format_added(self._source.name, stack.name, task.chunk.first_line + line)
         for added in further.added[known:]:

@@ -34,6 +34,7 @@ SURE: Final = 0.9  # below this certainty, the user is told the alternatives
 PEERS: Final = 0.9  # formats that read this share of what the best one reads compete with it
 ODD: Final = 0.05  # if this share of its durations is odd, another unit is likelier,
 RULED_OUT: Final = 0.125  # and above this share, its unit is ruled out
+GENERIC: Final = -5  # formats of this priority, or of a lower one, read lines of all kinds
 MIXED: Final = 3  # further stacks of one source at most
 GOLDEN: Final = 0.6180339887498949  # the golden ratio: its multiples modulo 1 are spread evenly and never repeat
 _PROBES: Final = 12  # a format competes if it reads one of so many lines
@@ -109,19 +110,19 @@ class Detector:
         ranking = self._first(sample, thorough=thorough)
         if not ranking:
             return None
-        chosen = [ranking[0]]
+        chosen = [ranking]
         left = _unread(sample.filled, ranking[0])
         while left and len(chosen) <= MIXED and not self._exact:
-            more = self._further(sample, left, [candidate.stack for candidate in chosen])
-            if more is None:
+            more = self._further(sample, left, [found[0].stack for found in chosen])
+            if not more:
                 break
             chosen.append(more)
-            left = _unread(left, more)
-        chosen.sort(key=lambda candidate: -candidate.weight)
-        settled = [_with_units(candidate, sample.text) for candidate in chosen]
+            left = _unread(left, more[0])
+        chosen.sort(key=lambda found: -found[0].weight)
+        settled = [_with_units(found, sample.text) for found in chosen]
         stacks = tuple(stack for stack, _ in settled)
         still_open = tuple(one for _, units_left in settled for one in units_left)
-        kept_out = tuple(filter(None, map(_kept_out, chosen)))
+        kept_out = tuple(filter(None, (_kept_out(found[0]) for found in chosen)))
         share = 1 - len(left) / ranking[0].lines
         return Detected(stacks, share, tuple(ranking), _rival(ranking), still_open, kept_out)
 
@@ -129,22 +130,22 @@ class Detector:
         """The stacks of lines that the known stacks do not read. Only stacks that are certain, or read most of the
         lines, are returned."""
         sample = Sample(Text.from_bytes("\n".join(lines).encode()).lines, context)
-        chosen: list[Candidate] = []
+        chosen: list[Sequence[Candidate]] = []
         left = sample.filled
         while left and len(chosen) < MIXED:
-            more = self._further(sample, left, [*known, *(candidate.stack for candidate in chosen)])
-            if more is None:
+            more = self._further(sample, left, [*known, *(found[0].stack for found in chosen)])
+            if not more:
                 break
             chosen.append(more)
-            left = _unread(left, more)
-        settled = {units.parse_name(stack.name)[0] for stack in known}
+            left = _unread(left, more[0])
+        settled = _settled(known)
         if not chosen and (ranking := self._first(sample, thorough=False)):
             best = ranking[0]
             if best.requests and best.weight >= best.lines / 2 and best.stack.name not in settled:
-                chosen = [best]
+                chosen = [ranking]
         # In the order in which their lines appear, as if the lines had come one by one.
-        chosen.sort(key=lambda candidate: int(candidate.rows["line"].to_numpy().min()))
-        return [Added(*_with_units(candidate, sample.text), _kept_out(candidate)) for candidate in chosen]
+        chosen.sort(key=lambda found: int(found[0].rows["line"].to_numpy().min()))
+        return [Added(*_with_units(found, sample.text), _kept_out(found[0])) for found in chosen]
 
     def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
         """The candidates that read a line of the sample, best first; those with unknown columns only if there are no
@@ -156,17 +157,17 @@ class Detector:
                 return found
         return []
 
-    def _further(self, sample: Sample, left: Sequence[int], known: Sequence[FormatStack]) -> Candidate | None:
-        """The candidate that reads most of the remaining lines, if it is certain."""
+    def _further(self, sample: Sample, left: Sequence[int], known: Sequence[FormatStack]) -> list[Candidate]:
+        """The candidates that are certain of some of the remaining lines, best first."""
         for formats in self._stages:
             contenders = self._contenders(sample, left, formats)
-            settled = {units.parse_name(stack.name)[0] for stack in known}
+            settled = _settled(known)
             new = [c for c in contenders if c.stack.name not in settled and _may_be_certain(c.stack)]
             found = _tried(new, left, lambda candidate: self._accepts(candidate) and _is_certain(candidate))
             # If all units give odd durations, nothing is certain.
             if found and (len(found) == 1 or _twins(found[0]) != _twins(found[1]) or found[0].odd_durations() <= ODD):
-                return found[0]
-        return None
+                return found
+        return []
 
     def _accepts(self, candidate: Candidate) -> bool:
         # A user who names a format says what its columns are.
@@ -275,7 +276,7 @@ def _may_be_certain(stack: FormatStack) -> bool:
     if _is_event_log(stack.format):
         return True
     timed = roles.union(*(wrapper.roles for wrapper in stack.wrappers)) & {"timestamp", "date"}
-    return stack.format.priority >= 0 and roles >= {"status", "client_ip"} and bool(timed)
+    return stack.format.priority > GENERIC and roles >= {"status", "client_ip"} and bool(timed)
 
 
 def _is_event_log(format: Format) -> bool:
@@ -293,30 +294,65 @@ def _is_certain(candidate: Candidate) -> bool:
     return not candidate.rows.select(columns).drop_nulls().is_empty()
 
 
-def _with_units(candidate: Candidate, text: Text) -> tuple[FormatStack, list[OpenUnit]]:
-    """(the stack with the units that the lines settle, the units that remain open)."""
+def _settled(stacks: Sequence[FormatStack]) -> set[str]:
+    """The names of stacks that read all lines of their format already, without units."""
+    return {units.parse_name(stack.name)[0] for stack in stacks if not units.is_undetermined(stack.format)}
+
+
+def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, list[OpenUnit]]:
+    """(the best stack with the units that its requests settle, the units that remain open)."""
+    candidate = ranking[0]
     stack, form = candidate.stack, candidate.format
-    if not units.unsettled(form):
-        return stack, []
-    inner = unwrapped(text, [Wrapper(wrapper) for wrapper in stack.wrappers])
     durations = [name for name, field in form.fields.items() if field.role == "duration"]
-    found, left = units.settle(form, engine(form, durations)(inner).fields, inner.lines.to_list())
-    return replace(stack, format=units.with_units(form, found)), left
+    if not units.unsettled(form):
+        return stack, _open_twins(ranking)
+    inner = unwrapped(text, [Wrapper(wrapper) for wrapper in stack.wrappers])
+    requests = pl.int_range(pl.len()).is_in(candidate.rows.filter(kind="request")["line"].implode())
+    directives = pl.col("line").str.starts_with("#")
+    kept = inner.lines.alias("line").to_frame().select(requests | directives).to_series().arg_true()
+    inner = inner.gather(kept.to_numpy())
+    texts = engine(form, durations)(inner).fields
+    found, left = units.settle(form, texts, inner.lines.to_list())
+    return replace(stack, format=units.with_units(units.undetermined(form, texts), found)), left
 
 
-def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
-    """A candidate that is as good as the winner, and reads the lines with other values."""
+def _open_twins(ranking: Sequence[Candidate]) -> list[OpenUnit]:
+    """The unit of the durations, if another format reads the same lines in another unit and nothing speaks against
+    it."""
+    best = ranking[0]
+    found = [_duration(other.format)[1] for other in _peers(ranking) if _may_be_unit(best, other)]
+    return [OpenUnit(*_duration(best.format), tuple(dict.fromkeys(found)))] if found else []
+
+
+def _duration(format: Format) -> tuple[str, str]:
+    """(the name of the first duration, its unit)."""
+    return next((name, field.unit) for name, field in format.fields.items() if field.role == "duration")
+
+
+def _may_be_unit(best: Candidate, other: Candidate) -> bool:
+    """Whether the durations, of which no line of the sample need show the unit, may be in that of the other one."""
+    if _twins(other) != _twins(best) or not best.timed or not other.timed:
+        return False
+    return other.odd_durations() <= RULED_OUT or best.odd_durations() > RULED_OUT
+
+
+def _peers(ranking: Sequence[Candidate]) -> Iterator[Candidate]:
+    """The candidates beside the best one that read about as many lines, and are no less specific."""
     best, *others = ranking
     most = max(candidate.weight for candidate in ranking)
     for other in others:
         if other.weight < PEERS * most or other.explained < best.explained - 1:
             continue
-        if other.format.priority < best.format.priority - 1:
-            continue
-        if _twins(other) == _twins(best) and best.timed:  # it has another unit, even if no line of the sample shows it
-            if other.odd_durations() <= RULED_OUT or best.odd_durations() > RULED_OUT:
-                return other
-        elif not _same(best.rows, other.rows):
+        if other.format.priority >= best.format.priority - 1:
+            yield other
+
+
+def _rival(ranking: Sequence[Candidate]) -> Candidate | None:
+    """A candidate that is as good as the winner, and reads the lines with other values."""
+    best = ranking[0]
+    for other in _peers(ranking):
+        twin = _twins(other) == _twins(best) and best.timed
+        if _may_be_unit(best, other) if twin else not _same(best.rows, other.rows):
             return other
     return None
 

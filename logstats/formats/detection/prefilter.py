@@ -60,7 +60,7 @@ class Prefilter:
     def __init__(self, form: Format, *, named: bool = False) -> None:
         """If the user `named` the format, its fingerprint is not required."""
         self.format = with_ident(form if named else with_marks(form))
-        self._named = named
+        self._named, self._strict = named, not named and not form.wraps
 
     def __call__(self, line: str) -> Estimate:
         """An upper bound of a line's value: 0 if `Reader.fitting` would certainly reject the line."""
@@ -89,7 +89,7 @@ class Prefilter:
 
     @cached_property
     def _scan(self) -> Scan:
-        return engine(self.format, list(self.format.fields)).scan
+        return engine(self.format, list(self.format.fields), strict=self._strict).scan
 
     @cached_property
     def _numbers(self) -> list[tuple[str, Callable[[str], int | None], tuple[str, ...]]]:
@@ -113,7 +113,7 @@ class Prefilter:
     @cached_property
     def reader(self) -> Reader:
         """The format's reader, for the columns that show how well lines fit."""
-        return reader(self.format, _READING, doubtful=True, named=self._named)
+        return reader(self.format, _READING, doubtful=True, named=self._named, strict=self._strict)
 
     @cached_property
     def wrapper(self) -> Wrapper:

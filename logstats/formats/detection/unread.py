@@ -22,7 +22,7 @@ from logstats.formats.detection.detect import Added, Detector, spread
 from logstats.formats.engines.w3c import DATE, FIELDS, in_force
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
-from logstats.formats.wrappers.stack import FormatStack, StackReader, with_further
+from logstats.formats.wrappers.stack import FormatStack, StackReader, with_further, with_rest
 
 PICKED: Final = 96  # lines of a chunk that detection reads
 LOOKED: Final = 4096  # lines of a chunk among which they are picked
@@ -43,10 +43,11 @@ _WORD: Final = re.compile(r"[\w.:/%@~+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A chunk with lines that no stack read: its text, its batch so far, how many of the further stacks have tried it,
-    and the lines picked for detection."""
+    """A chunk with lines that fit no stack: its text, its lines that fit (`fitting`), its batch if none of the others
+    is of another format, how many of the further stacks have tried it, and the lines picked for detection."""
 
     text: Text
+    fitting: Batch
     batch: Batch
     further: int
     picked: tuple[str, ...]
@@ -131,9 +132,9 @@ class Further:
             line = tail[place:].split(b"\n", 1)[0].decode(errors="backslashreplace")
             self._directives = in_force(self._directives, line.rstrip("\r"))
 
-    def settle(self, unread: Unread, seen: int) -> Batch:
-        """Read the lines that were left, `seen` bytes after the beginning of the source."""
-        text, batch = unread.text, unread.batch
+    def settle(self, unread: Unread, seen: int, reader: StackReader | None) -> Batch:
+        """Read the lines that were left, `seen` bytes after the beginning of the source, which `reader` reads."""
+        text, batch = unread.text, unread.fitting
         directives: list[str] = []
         context = text.context
         if batch.ignored and FIELDS.encode() in bytes(text.data):  # a directive is an ignored line
@@ -152,7 +153,9 @@ class Further:
                 batch = self._detected(text, batch, [*directives[-2:], *unread.picked], context)
         if directives:
             self._directives = in_force(self._directives, "\n".join(directives))
-        return batch
+        if batch is unread.fitting:
+            return unread.batch
+        return with_rest(text, batch, [*([] if reader is None else [reader]), *self.readers])
 
     def left(self) -> Left:
         """What the lines that were read leave for those of the next part of the source."""

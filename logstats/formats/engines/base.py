@@ -11,12 +11,12 @@ from logstats.formats.engines.w3c import W3C
 from logstats.formats.model import Format
 
 
-def engine(format: Format, names: list[str], *, extra: bool = False) -> Tokeniser:
-    """The engine that splits lines of this format into the texts of these variables."""
+def engine(format: Format, names: list[str], *, extra: bool = False, strict: bool = False) -> Tokeniser:
+    """The engine that splits lines of this format into the texts of these variables. If it is `strict`, it leaves lines
+    that are doubtful."""
     if format.engine == "delimited":
-        return Delimited(
-            parse_pattern(format.pattern), names, lists=[n for n, f in format.fields.items() if f.role == "client_ip"]
-        )
+        lists = [name for name, field in format.fields.items() if field.role == "client_ip"]
+        return Delimited(parse_pattern(format.pattern), names, lists=lists, strict=strict)
     if format.engine == "regex":
         return Regexes(format.pattern, format.fields, names, extra=extra)
     if format.engine == "json":

@@ -5,7 +5,8 @@
 A variable extends to the first occurrence of the literal that follows it; between quotes, to the first such occurrence
 whose quote is not escaped by a backslash; the last literal of all stands at the end of the line. That is the whole
 definition, implemented by `scan`. The fast path does the same in columns, without copying, for lines in which every
-quote is where the pattern has one and none is escaped.
+quote is where the pattern has one and none is escaped. A `strict` engine does not accept a text between quotes that
+contains a quote without a backslash: it is more likely that the line has other columns.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import polars as pl
 from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats.engines.program import Code, Program, Step
-from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference
+from logstats.formats.engines.scan import DOUBTFUL, Reject, Tokens, fast_then_reference
 from logstats.formats.text import Text
 
 QUOTE = '"'
@@ -75,11 +76,11 @@ def scan(pattern: Pattern, line: str) -> dict[str, str | None]:
     return _texts(_plan(pattern), line)
 
 
-def _texts(plan: _Plan, line: str) -> dict[str, str | None]:
-    return {name: line[start:end] for name, (start, end) in _spans(plan, line).items()}
+def _texts(plan: _Plan, line: str, *, strict: bool = False) -> dict[str, str | None]:
+    return {name: line[start:end] for name, (start, end) in _spans(plan, line, strict=strict).items()}
 
 
-def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
+def _spans(plan: _Plan, line: str, *, strict: bool = False) -> dict[str, tuple[int, int]]:
     """The begin and end of each variable in a line. Raises Reject."""
     begin, variables = plan
     if not line.startswith(begin):
@@ -102,6 +103,8 @@ def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
                     raise Reject("trailing_text", end + len(literal))
             reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
             raise Reject(reason, place)
+        if strict and quoted and line.find(QUOTE, place, end) >= 0 and not _ESCAPED.fullmatch(line, place, end):
+            raise Reject(DOUBTFUL, place)
         found[name] = place, end
         place = end + len(literal)
     return found
@@ -110,6 +113,8 @@ def _spans(plan: _Plan, line: str) -> dict[str, tuple[int, int]]:
 # The literal that a line begins with; and for each variable: its name, the literal after it, whether it is between
 # quotes, whether that literal ends the line, and whether the variable may be a list, `192.0.2.1, 192.0.2.2`.
 _Plan = tuple[str, tuple[tuple[str, str, bool, bool, bool], ...]]
+
+_ESCAPED = re.compile(r'(?:[^"\\]|\\.)*')
 
 # A closing quote without an opening one: further columns follow it.
 _COLUMNS = re.compile(r'(?:(?:[^"\\]|\\.)*(?:[^" \\]|\\.))?" ')
@@ -164,15 +169,17 @@ class Delimited:
         names: Collection[str],
         never: Mapping[str, bytes] | None = None,
         lists: Collection[str] = (),
+        *,
+        strict: bool = False,
     ) -> None:
-        self.pattern, self._plan = pattern, _plan(pattern, lists)
+        self.pattern, self._plan, self._strict = pattern, _plan(pattern, lists), strict
         listed = {name: b"," for name, _, _, _, listed in self._plan[1] if listed}
         self._never = {**listed, **(never or {})}
         self.names = [p.name for p in pattern if isinstance(p, Variable) and p.name in names]
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path."""
-        return _texts(self._plan, line)
+        return _texts(self._plan, line, strict=self._strict)
 
     def stop(self, line: str, name: str = "") -> int:
         """The position at which a line stops matching; or, in a line that matches, the begin of the variable of this

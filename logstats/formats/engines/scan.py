@@ -18,6 +18,7 @@ from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
 REJECTED = {"line": pl.UInt32, "reason": pl.String}
+DOUBTFUL = "doubtful"  # the reason of a line that the format can read, but which may well be of another format
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from logstats.formats.vocabulary import fingerprints
 
 AUTO: Final = "ms"  # the unit if there is no evidence for another one
 _BARE: Final = r"^[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?$"
+_NOT_BARE: Final = r"[^0-9.eE+-]"
 _SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, or more than these
 _TYPICAL: Final = math.log10(50)
 _RULED_OUT: Final = 0.125  # share of implausible durations above which the unit is ruled out
@@ -88,6 +89,20 @@ def names_of(form: Format) -> set[str]:
 def unsettled(form: Format) -> list[str]:
     """The durations of a format whose unit its lines have to settle."""
     return [n for n, f in form.fields.items() if f.role == "duration" and (f.unit == "auto" or f.usual)]
+
+
+def undetermined(form: Format, texts: pl.DataFrame) -> Format:
+    """The format, to which no line belongs that has a number of which these lines do not tell the unit: a duration that
+    has to be settled by the lines, and of which they have no number. `texts` as in `settle`."""
+    silent = [n for n in unsettled(form) if n in texts.columns and not texts[n].str.contains(_BARE).any()]
+    if not silent:
+        return form
+    return replace(form, fields={**form.fields, **{n: replace(form.fields[n], looks=_NOT_BARE) for n in silent}})
+
+
+def is_undetermined(form: Format) -> bool:
+    """Whether the format has a duration whose unit its lines have not told yet."""
+    return any(field.looks == _NOT_BARE for field in form.fields.values())
 
 
 def settle(form: Format, texts: pl.DataFrame, lines: Sequence[str]) -> tuple[dict[str, str], list[OpenUnit]]:

@@ -22,6 +22,7 @@ import polars as pl
 from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats import registry
+from logstats.formats.engines.scan import DOUBTFUL
 from logstats.formats.fields import units
 from logstats.formats.fields.columns import Batch, ReadOptions
 from logstats.formats.model import UNITS, Field, Format
@@ -53,10 +54,21 @@ class FormatStack:
         """The name of the stack, as `--format` takes it."""
         return "/".join([*(wrapper.name for wrapper in self.wrappers), self.format.name])
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same only for stacks that read the same lines. (Its name does not tell all that lines have shown of a
+        format: `units.undetermined`.)"""
+        return self.name, *(field.looks for field in self.format.fields.values())
+
+    @property
+    def has_more(self) -> bool:
+        """Whether unknown columns follow the format."""
+        return _MORE in self.format.fields
+
 
 def name_of(stacks: Sequence[FormatStack]) -> str:
     """The stacks of a source as one name, as `--format` takes it."""
-    return "|".join(stack.name for stack in stacks)
+    return "|".join(dict.fromkeys(stack.name for stack in stacks))
 
 
 def names_of(name: str | None) -> list[str]:
@@ -124,7 +136,9 @@ class StackReader:
     """Reads the chunks of a source into batches. Threads may share it."""
 
     stacks: tuple[FormatStack, ...]
-    readers: tuple[tuple[tuple[Wrapper, ...], Reader], ...]
+    readers: tuple[tuple[tuple[Wrapper, ...], Reader], ...]  # these read only lines that fit their format,
+    lenient: tuple[Reader, ...]  # and these, of the same stacks, all that can be read
+    named: bool = False  # by the user
 
     @property
     def name(self) -> str:
@@ -147,34 +161,43 @@ class StackReader:
         return any(stack.format.engine == "w3c" for stack in self.stacks)
 
     def __call__(self, text: Text) -> Batch:
-        wrappers, first = self.readers[0]
-        if len(self.readers) == 1:
-            return first(unwrapped(text, wrappers))
-        # Each stack reads the lines that fit it; the first stack reads the rest, whatever its form.
-        left = np.arange(len(text))
-        batches, places = [], []
-        inside: dict[tuple[str, ...], Text] = {}  # the parts of a line are joined once for all stacks
-        for wrappers, ready in self.readers:
-            names = tuple(wrapper.format.name for wrapper in wrappers)
-            if names not in inside:
-                inside[names] = unwrapped(text, wrappers)
-            batches.append(ready.fitting(inside[names].gather(left)))
-            places.append(left)
-            left = np.delete(left, batches[-1].rows["line"].to_numpy())
-        wrappers, _ = self.readers[0]
-        batches.append(first(inside[tuple(wrapper.format.name for wrapper in wrappers)].gather(left)))
-        places.append(left)
-        return _joined(batches, places, len(text))
+        """Read each line with the first stack that it fits, then what is left with the first that can read it."""
+        if len(self.readers) == 1 and self.named:
+            return self.lenient[0](unwrapped(text, self.readers[0][0]))
+        return with_rest(text, self.fitting(text), [self])
 
     def fitting(self, text: Text) -> Batch:
-        """Read lines that may be of any format, and keep those that fit the first stack."""
+        """Read each line with the first stack that it fits. A line that could be read, but may well be of another
+        format, is rejected as `DOUBTFUL`."""
         wrappers, ready = self.readers[0]
-        return ready.fitting(unwrapped(text, wrappers))
+        batch = ready.fitting(unwrapped(text, wrappers))
+        return with_further(text, batch, self.apart[1:]) if len(self.readers) > 1 else batch
+
+    @property
+    def apart(self) -> tuple[StackReader, ...]:
+        """A reader for each stack."""
+        parts = zip(self.stacks, self.readers, self.lenient, strict=True)
+        return tuple(StackReader((one,), (ready,), (lenient,), self.named) for one, ready, lenient in parts)
+
+    def of_lines(self, text: Text, lines: kernels.Places, *, rest: bool = False) -> Batch:
+        """What the first stack reads of some lines: those that fit, or, for the `rest`, all that can be read."""
+        wrappers, ready = self.readers[0]
+        read = self.lenient[0].rest if rest else ready.fitting
+        # The parts of a line are joined before any of them is left out.
+        inner = unwrapped(text, wrappers).gather(lines) if self.partial else unwrapped(text.gather(lines), wrappers)
+        found = read(inner)
+        places = as_numbers(lines.astype(np.uint32))
+        return replace(
+            found,
+            rows=found.rows.with_columns(places.gather(found.rows["line"]).alias("line")),
+            rejected=found.rejected.with_columns(places.gather(found.rejected["line"]).alias("line")),
+            invalid={name: places.gather(odd) for name, odd in found.invalid.items()},
+        )
 
     def stop(self, line: str, reason: str) -> tuple[str, int]:
         """(a rejected line without its wrappers, the position at which the first stack cannot read on)."""
         inside = self.unwrap_line(line)
-        ready = self.readers[0][1]
+        ready = self.lenient[0]
         role = reason.removeprefix("bad_")
         name = next((name for name, field in ready.format.fields.items() if role in (field.role, name)), "")
         return inside, min(ready.tokenise.stop(inside, name), len(inside))
@@ -191,60 +214,77 @@ def unwrapped(text: Text, wrappers: Sequence[Wrapper]) -> Text:
     return text
 
 
-def stack_reader(
-    stacks: Sequence[FormatStack], reading: ReadOptions, *, named: bool = False, further: bool = False
-) -> StackReader:
-    """Prepare stacks for reading. `named` says that the user asked for them, `further` that they read lines which
-    others left (`fitting`)."""
-    ready = [
-        (
-            tuple(Wrapper(wrapper, reading.zone) for wrapper in one.wrappers),
-            reader(one.format, reading, doubtful=further or len(stacks) > 1, named=named),
-        )
-        for one in stacks
-    ]
-    return StackReader(tuple(stacks), tuple(ready))
+def stack_reader(stacks: Sequence[FormatStack], reading: ReadOptions, *, named: bool = False) -> StackReader:
+    """Prepare stacks for reading. `named` says that the user asked for them."""
+    wrappers = [tuple(Wrapper(wrapper, reading.zone) for wrapper in one.wrappers) for one in stacks]
+    strict = [reader(one.format, reading, doubtful=True, named=named, strict=True) for one in stacks]
+    lenient = [reader(one.format, reading, doubtful=not named, named=named) for one in stacks]
+    return StackReader(tuple(stacks), tuple(zip(wrappers, strict, strict=True)), tuple(lenient), named)
 
 
 def with_further(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Batch:
-    """The batch, with each rejected line read by the first of the further readers that can read it."""
+    """The batch, with each rejected line read by the first of these readers, of one stack each, that it fits."""
     for ready in readers:
         if not batch.rejected.height:
             break
-        left = np.sort(batch.rejected["line"].to_numpy())
+        rejected = batch.rejected
+        if ready.stacks[0].has_more:  # an odd value does not make the rest of its line further columns
+            rejected = rejected.filter(pl.col("reason") != DOUBTFUL)
+        left = np.sort(rejected["line"].to_numpy())
+        offered = left
         if ready.directed:
-            kept = text.lines.str.contains("^#(?:Fields|Date):").to_numpy().copy()
-            kept[left] = True
-            left = np.flatnonzero(kept)
-        found = ready.fitting(text.gather(left))
-        if found.rows.height:
-            places = as_numbers(left.astype(np.uint32))
-            read = found.rows.with_columns(places.gather(found.rows["line"]).alias("line"))
-            rows = pl.concat([batch.rows, read], how="diagonal") if batch.rows.height else read
-            if "kind" in rows.columns:
-                rows = rows.with_columns(pl.col("kind").fill_null("request"))
-            invalid = dict(batch.invalid)
-            for name, odd in found.invalid.items():
-                invalid[name] = pl.concat([*([invalid[name]] if name in invalid else []), places.gather(odd)])
-            rejected = batch.rejected.filter(~pl.col("line").is_in(read["line"].implode()))
-            batch = replace(batch, rows=rows.sort("line"), rejected=rejected, invalid=invalid)
+            offered = np.union1d(left, _directives(text))
+        if not len(left):
+            continue
+        found = ready.of_lines(text, offered)
+        batch = _with_rows(batch, found)
+        doubts = found.rejected.filter(reason=DOUBTFUL)["line"]
+        if doubts.len():
+            is_doubtful = pl.col("line").is_in(doubts.implode())
+            reason = pl.when(is_doubtful).then(pl.lit(DOUBTFUL)).otherwise("reason")
+            batch = replace(batch, rejected=batch.rejected.with_columns(reason.alias("reason")))
+        if ready.partial:  # parts of a line that is read where it begins, and records without a line
+            read = np.concatenate([found.rows["line"].to_numpy(), found.rejected["line"].to_numpy()])
+            blank = pl.col("line").is_in(np.setdiff1d(left, read).tolist())
+            ignored = batch.rejected.filter(blank).height
+            batch = replace(batch, rejected=batch.rejected.filter(~blank), ignored=batch.ignored + ignored)
     return batch
 
 
-def _joined(batches: Sequence[Batch], among: Sequence[kernels.Places], lines: int) -> Batch:
-    """Join batches of parts of a chunk; `among` are the lines of each. The last batch has the rejected lines."""
-    places = [as_numbers(part.astype(np.uint32)) for part in among]
-    rows = pl.concat(
-        (b.rows.with_columns(p.gather(b.rows["line"]).alias("line")) for b, p in zip(batches, places, strict=True)),
-        how="diagonal",
-    )
+def with_rest(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Batch:
+    """The batch, with each doubtful line read by the first stack that can read it; those that none can are rejected."""
+    reasons: list[pl.DataFrame] = []
+    for ready in [one for all_of_source in readers for one in all_of_source.apart]:
+        doubtful = batch.rejected.filter(reason=DOUBTFUL)
+        if not doubtful.height:
+            return batch
+        offered = np.sort(doubtful["line"].to_numpy())
+        if ready.directed:
+            offered = np.union1d(offered, _directives(text))
+        found = ready.of_lines(text, offered, rest=True)
+        batch = _with_rows(batch, found)
+        reasons.append(found.rejected.join(doubtful, on="line", how="semi"))
+    if not reasons:
+        return batch
+    found_reasons = pl.concat(reasons).unique("line", keep="first").select("line", found="reason")
+    rejected = batch.rejected.join(found_reasons, on="line", how="left", maintain_order="left")
+    doubted = pl.when(pl.col("reason") == DOUBTFUL).then("found")
+    return replace(batch, rejected=rejected.select("line", reason=pl.coalesce(doubted, "reason")))
+
+
+def _directives(text: Text) -> kernels.Places:
+    return text.lines.str.contains("^#(?:Fields|Date):").arg_true().to_numpy()
+
+
+def _with_rows(batch: Batch, found: Batch) -> Batch:
+    """The batch, with the rows that were found of lines that it rejects."""
+    if not found.rows.height:
+        return batch
+    rows = pl.concat([batch.rows, found.rows], how="diagonal") if batch.rows.height else found.rows
     if "kind" in rows.columns:
         rows = rows.with_columns(pl.col("kind").fill_null("request"))
-    invalid: dict[str, pl.Series] = {}
-    for batch, place in zip(batches, places, strict=True):
-        for name, odd in batch.invalid.items():
-            found = place.gather(odd)
-            invalid[name] = invalid[name].append(found) if name in invalid else found
-    last = batches[-1]
-    rejected = last.rejected.with_columns(places[-1].gather(last.rejected["line"]).alias("line"))
-    return Batch(rows, rejected, last.ignored, lines, invalid)
+    invalid = dict(batch.invalid)
+    for name, odd in found.invalid.items():
+        invalid[name] = pl.concat([*([invalid[name]] if name in invalid else []), odd])
+    rejected = batch.rejected.filter(~pl.col("line").is_in(found.rows["line"].implode()))
+    return replace(batch, rows=rows.sort("line"), rejected=rejected, invalid=invalid)
