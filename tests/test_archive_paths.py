@@ -203,7 +203,7 @@ def test_a_tier_that_another_policy_names(handed: Path, tmp_path: Path) -> None:
         (handed / "lifecycle.toml").write_text(f'[warm]\nafter = "1d"\npath = "{folder}"\n')
         done = invoke("archive", "tier", "--archive", str(handed))
         assert done.returncode == 2, folder
-        assert b"is not an absolute path of a folder" in done.stderr
+        assert b"is no absolute path and no URL" in done.stderr
     (handed / "lifecycle.toml").unlink()
     (tmp_path / "mine.toml").write_text(f'[warm]\nafter = "1d"\npath = "{tmp_path}/victim"\n')
     done = invoke("archive", "tier", "--archive", str(handed), "--policy", str(tmp_path / "mine.toml"))

@@ -125,6 +125,33 @@ def test_a_query_reads_what_it_needs_and_says_how_much(url: str, tmp_path: Path)
     assert opened.storage.fetched == wanted
 
 
+def test_tiers_on_a_store(url: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = archives.logs_of_three_days(tmp_path)[::3]
+    for name, place in (("local", f'"{tmp_path}/tiers"'), ("routed", f'"{url}"')):
+        archive = str(tmp_path / name)
+        archives.make(archive, logs)
+        (tmp_path / "tiers").mkdir(exist_ok=True)
+        policy = archives.POLICY.replace("]\n", f"]\npath = {place}\n", 2)
+        (tmp_path / name / "lifecycle.toml").write_text(policy)
+        run("archive", "tier", "--archive", archive, "--now", archives.MOVED.isoformat(), "--grace", "0h")
+    sql = "SELECT tier, day, method, count(*), sum(bytes) FROM logs GROUP BY ALL ORDER BY ALL"
+    held = [run("query", sql, "--archive", str(tmp_path / name), "-o", "csv") for name in ("local", "routed")]
+    assert held[0] == held[1] and len(held[0]) > 200
+    (cold,) = root.rglob("*.parquet")
+    assert cold.relative_to(root).as_posix().startswith("cold/year=2025/month=1/day=17/")
+    assert f"{url}/{cold.relative_to(root).as_posix()}" in run("archive", "files", "--archive", archive).split()
+    assert run("archive", "verify", "--archive", archive) == ""
+    opened = Archive.open(archive)
+    with pytest.raises(LogstatsError, match="names no such folder"):
+        opened.places.checked(f"{url}-of-another/{cold.relative_to(root).as_posix()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody is there
+    object_store.connect.cache_clear()
+    run("report", "--archive", archive)
+    run("query", "SELECT count(*) FROM logs WHERE year = 2025 AND month = 1 AND day = 19", "--archive", archive)
+    ran = invoke("query", "SELECT count(*) FROM logs", "--archive", archive)
+    assert ran.returncode == 1 and b"the store does not answer" in ran.stderr
+
+
 def test_a_damaged_or_missing_object_is_said(url: str, root: Path, tmp_path: Path) -> None:
     archive = archives.make(url, archives.logs_of_three_days(tmp_path)[:1])
     (path,) = (file.path for file in archive.snapshot().files.values() if file.table == "logs")
@@ -136,7 +163,7 @@ def test_a_damaged_or_missing_object_is_said(url: str, root: Path, tmp_path: Pat
         assert ran.returncode == 1 and b"its content was changed" in ran.stderr, ran.stderr
     (root / path).unlink()
     ran = invoke("query", "SELECT count(*) AS n FROM logs", "--archive", url, "-o", "csv")
-    assert ran.returncode == 1 and b"the file is missing" in ran.stderr and ran.stdout.split() == [b"n", b"0"]
+    assert ran.returncode == 1 and b"the file is missing" in ran.stderr and not ran.stdout
     assert invoke("archive", "verify", "--archive", url).stdout.count(b"the file is missing") == 1
 
 

@@ -258,6 +258,8 @@ def _others(archive: Archive, *, whole_log: bool) -> Iterator[Finding]:
         yield Finding(place.removeprefix(f"{archive.root}/"), what, error.hint)
     snapshot = Snapshot().after(archive.commits([]), [])
     for path in lying:
+        if path in snapshot.files:
+            continue  # it was looked at
         plain = paths.unreplaced(path).removesuffix(paths.TEMPORARY)
         known = plain in snapshot.removed or (plain in snapshot.files and path in (plain, paths.replaced(plain)))
         try:

@@ -2,7 +2,8 @@
 
 `commit` is one change, `snapshot` the state after some of them, and `log` reads and appends them. `tables` and `paths`
 define the tables and where their files lie; `storage` is the interface to files, `local_storage` a disk,
-`object_storage` a bucket of a store (`copies`: what it gave out); `writer` and `parquet_writer` make files of a commit;
+`object_storage` a bucket of a store (`copies`: what it gave out), `routed_storage` both;
+`writer` and `parquet_writer` make files of a commit;
 `integrity` checks files before they are read; `orphans` deletes files that no commit needs; `faults` names the steps at
 which tests inject failures. May use: inputs (its client of stores), schema, errors. Begin with `commit.Commit`.
 
@@ -26,6 +27,7 @@ __all__ = [
     "orphans",
     "parquet_writer",
     "paths",
+    "routed_storage",
     "snapshot",
     "storage",
     "tables",

@@ -30,6 +30,7 @@ from logstats.archive.log.integrity import Integrity
 from logstats.archive.log.local_storage import LocalStorage
 from logstats.archive.log.object_storage import ObjectStorage
 from logstats.archive.log.paths import ForeignPath
+from logstats.archive.log.routed_storage import RoutedStorage
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.storage import Storage
 from logstats.errors import LogstatsError
@@ -348,7 +349,7 @@ class CommitLog:
 
 def storage_of(root: str | Path) -> Storage:
     """The storage that a folder, or a URL of an object store, names. Raises UsageError."""
-    return ObjectStorage(str(root)) if object_store.is_url(str(root)) else LocalStorage(root)
+    return RoutedStorage(ObjectStorage(str(root)) if object_store.is_url(str(root)) else LocalStorage(root))
 
 
 _LOST: Final = "bring the commit back from a backup: without it, what the later ones say is not what the archive holds"

@@ -37,7 +37,6 @@ AT_ONCE: Final = 32  # requests
 ROUNDS: Final = 6  # of a probe,
 RIVALS: Final = 16  # in each of which so many create the same object at once
 PROTOCOL: Final = "logstats"  # of the names by which DuckDB opens files
-_FEW: Final = 8  # files that are asked for one by one; more are looked up in a list of all
 
 
 class ObjectStorage(Storage):
@@ -111,7 +110,7 @@ class ObjectStorage(Storage):
 
         DuckDB leaves out files by the partitions in their names before it opens any.
         """
-        connection.register_filesystem(_file_system(self, check))
+        connection.register_filesystem(file_system(self, check))
 
     def hold(self, paths: Iterable[tuple[str, int]]) -> None:
         """Make room for copies of these files, and keep them until the next call."""
@@ -145,12 +144,9 @@ class ObjectStorage(Storage):
         return self.size(path) is not None
 
     def missing(self, paths: Iterable[str]) -> list[str]:
-        """Those of some data files that do not exist. Raises SourceError."""
-        paths = list(paths)
-        if len(paths) <= _FEW:
-            return [path for path in paths if not self.exists(path)]
-        there = set(self.listing(""))
-        return [path for path in paths if path not in there]
+        """Return nothing: to ask for each takes longer than most queries do. One that needs a missing file says so."""
+        del paths
+        return []
 
     def names(self, folder: str) -> list[str]:
         """The names of what lies right below a prefix, in order. Raises SourceError."""
@@ -247,7 +243,7 @@ def _workplace(name: str) -> Path:
     return cache / "archives" / hashlib.sha256(name.encode()).hexdigest()[:24]
 
 
-def _file_system(storage: ObjectStorage, check: Callable[[str], None]) -> Any:
+def file_system(storage: Storage, check: Callable[[str], None]) -> Any:
     """The storage as DuckDB takes a file system, for reading."""
     try:
         import fsspec

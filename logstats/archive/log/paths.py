@@ -40,6 +40,7 @@ REPLACED: Final = "work/replaced"  # files that are no longer part of the archiv
 TEMPORARY: Final = ".tmp"  # suffix of a file that is not complete yet
 _OLD: Final = ".old"  # suffix of a replaced file, which no glob for Parquet files matches
 SHARED: Final = "__HIVE_DEFAULT_PARTITION__"  # in place of the hour, in the path of a file of several hours
+STORES: Final = ("s3://", "gs://", "az://")  # which a tier may lie on
 Partition = tuple[int, ...]  # (year, month, day), or with the hour
 
 _DAY: Final = r"year=([1-9]\d{0,3})/month=([1-9]\d?)/day=([1-9]\d?)"
@@ -124,14 +125,23 @@ _HANDED: Final = "do not use an archive that you do not trust; `logstats archive
 
 
 def tier_folder(given: str) -> str | None:
-    """A tier's folder outside the archive, in the form that paths begin with; None if it is not absolute."""
+    """A tier's folder outside the archive, in the form that paths begin with: an absolute path, or the URL of a prefix
+    in a store. None if it is neither."""
+    if is_url(given):
+        url = given.rstrip("/")
+        return None if {"", ".", ".."} & set(url.split("/")[2:]) or "\0" in url else url
     folder = "/" + os.path.normpath(given).strip("/")
     return folder if given.startswith("/") and len(folder) > 1 and "\0" not in folder else None
 
 
+def is_url(path: str) -> bool:
+    """Whether a path, or a tier's folder, lies in a store."""
+    return path.startswith(STORES)
+
+
 def split(path: str) -> tuple[str, str]:
     """The folder outside of the archive that a path begins with (empty if it lies inside), and the rest."""
-    if not path.startswith("/"):
+    if not path.startswith("/") and not is_url(path):
         return "", path
     names = path.removesuffix("/").split("/")
     return "/".join(names[:-_DEPTH]), "/".join(names[-_DEPTH:])

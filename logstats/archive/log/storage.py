@@ -112,7 +112,7 @@ class Storage(ABC):
 
     @abstractmethod
     def missing(self, paths: Iterable[str]) -> list[str]:
-        """Those of some data files that do not exist, moved or not. Raises ForeignPath, SourceError."""
+        """Those of some data files that do not exist, moved or not, as far as a disk shows. Raises ForeignPath."""
 
     @abstractmethod
     def names(self, folder: str) -> list[str] | None:

@@ -265,11 +265,11 @@ def connect(
         connection.execute("SET TimeZone = 'UTC'")
         if _bytes(connection) > MEMORY:  # DuckDB's default respects the limits of containers
             connection.execute(f"SET memory_limit = '{MEMORY}B'")
+        paths = ", ".join(catalog.quoted(path) for path in catalog.data_files(files.scanned, snapshot))
         files.mount(connection, check)
         connection.execute(catalog.macros())
         for view in catalog.views(files.scanned, snapshot):
             connection.execute(view)
-        paths = ", ".join(catalog.quoted(path) for path in catalog.data_files(files.scanned, snapshot))
         connection.execute(opened.LOGGED)
         connection.execute(f"SET allowed_paths = [{paths}]")
         connection.execute("SET enable_external_access = false")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import duckdb
 
 from logstats.archive.archive import Archive
-from logstats.archive.log import faults, tables
+from logstats.archive.log import faults, paths, tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, DataFile
 from logstats.archive.log.log import CommitLog
 from logstats.archive.log.parquet_writer import Writer
@@ -95,7 +95,7 @@ def _carry_out(archive: Archive, step: Step) -> tuple[DataFile, ...]:
 
 def _rewritten(workspace: Workspace, step: Step, tier: Tier) -> Iterator[DataFile]:
     """Write the rows of a step's files, sorted, to files of about the size that the policy asks for."""
-    base = _base(tier)
+    base = _base(workspace.archive, tier)
     kept = tier.columns or tuple(tables.columns(tables.LOGS))
     full = tables.arrow_schema(tables.LOGS)
     schema = _subset(full, kept)
@@ -134,11 +134,18 @@ def _closed(writer: Writer, tier: Tier) -> DataFile:
     return replace(writer.close(), columns=tier.columns)
 
 
-def _base(tier: Tier) -> str:
+def _base(archive: CommitLog, tier: Tier) -> str:
     """A tier's folder outside the archive, or "". Raises if it does not exist: its disk may not be mounted, so it is
     not created."""
     if tier.path is None:
         return ""
+    if paths.is_url(tier.path):
+        return tier.path
+    if archive.storage.shared:
+        raise ArchiveError(
+            f"{tier.path}: a folder of this machine cannot hold a tier of {archive.name}",
+            f"other machines would not find it: give [{tier.name}] the URL of a store, or no path",
+        )
     if not Path(tier.path).is_dir():
         raise ArchiveError(f"{tier.path}: the folder of the {tier.name} tier is not there", "is its disk mounted?")
     return tier.path
@@ -207,9 +214,9 @@ def _rows(archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]) ->
         kinds.setdefault(file.columns, []).append(place)
     everything = tuple(tables.columns(tables.LOGS))
     scans = []
-    for held, paths in kinds.items():
+    for held, places in kinds.items():
         columns = [catalog.name(c) if c in (held or everything) else f"NULL AS {catalog.name(c)}" for c in kept]
-        listed = ", ".join(map(catalog.quoted, paths))
+        listed = ", ".join(map(catalog.quoted, places))
         scans.append(f"SELECT {', '.join(columns)} FROM read_parquet([{listed}], hive_partitioning = false)")
     return " UNION ALL ".join(scans)
 

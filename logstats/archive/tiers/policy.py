@@ -43,7 +43,7 @@ file_size = "192MB"       # about; a day that is smaller is one file
 
 [cold]                    # the columns that are worth keeping for long
 after = "90d"
-# path = "/mnt/disk3/logs"
+# path = "s3://bucket/logs"  # or in an object store (pip install 'logstats[cloud]'); rollups stay here
 columns = ["kind", "timestamp", "method", "path", "query", "endpoint", "status", "duration_ms", "bytes", "user_id",
            "client_ip", "host", "level", "app_name"]
 sort = ["timestamp"]
@@ -208,10 +208,12 @@ def _tier(word: str, table: Mapping[str, Any], at: _Place) -> Tier:
         raise at.wrong("sort: by a column that is not kept", "keep it, or sort by another")
     path = table.get("path")
     if path is not None and not (isinstance(path, str) and paths.tier_folder(path)):
-        raise at.wrong(f"path = {path!r} is not an absolute path of a folder", 'write path = "/mnt/disk2/logs"')
+        raise at.wrong(
+            f"path = {path!r} is no absolute path and no URL", 'write path = "/mnt/disk2/logs" or "s3://BUCKET/logs"'
+        )
     former = table.get("former", [])
     if not isinstance(former, list) or not all(isinstance(one, str) and paths.tier_folder(one) for one in former):
-        raise at.wrong(f"former = {former!r} is not a list of absolute paths", 'write former = ["/mnt/disk1/logs"]')
+        raise at.wrong(f"former = {former!r} is no list of paths or URLs", 'write former = ["/mnt/disk1/logs"]')
     return Tier(
         word,
         at.age(table["after"]),
