@@ -43,6 +43,8 @@ FAMILIES: Final = {"query:NAME": r"query:[^\s,]+", "ip/N": r"ip/([0-9]{1,3})(?:/
 # Those that are about kinds of clients, not about persons: `--anonymize` does not change what they are computed from.
 IMPERSONAL: Final = frozenset({"browser", "os", "device", "bot", "bot_class", "bot_verified"})
 
+LINE: Final = "line_number"  # a column for summaries: the line of the source, from 1
+
 # Columns with a text as it was logged, from a field whose role has the same name.
 TEXTS: Final = ("user_id", "referer", "user_agent", "message", "trace_id")
 

@@ -15,7 +15,7 @@ from program import invoke
 import logstats
 
 ROOT = Path(__file__).parent.parent
-ARGUMENTS = ["--format", "combined_time", "--by", "client_ip,user_agent,status", "-o", "json"]
+ARGUMENTS = ["--format", "combined_time", "--by", "client_ip", "--by", "user_agent,status", "-o", "json"]
 SAMPLE = ROOT / "sample_logs" / "combined_time.log"
 
 

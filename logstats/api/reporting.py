@@ -19,6 +19,7 @@ from logstats.reports.model import Report
 from logstats.scale.work import ReportWork
 from logstats.sketches import loghist
 from logstats.summaries.names import AGENTS, breakdown
+from logstats.summaries.slowest import MOST as MOST_SLOWEST
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
 
@@ -45,6 +46,7 @@ def report(
     sort: str = "avg",
     top: int | None = None,
     fail_if: Sequence[str] = (),
+    slowest: int = 0,
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
@@ -58,9 +60,9 @@ def report(
     arguments are the fields of `Options`. `by` names columns to rank as endpoints are, of the schema or computed
     (`source`, `hour`, `weekday`, `query:NAME`, `ip/24`); `host,endpoint` is one ranking by both. `over_time` fills
     `report.over_time` with latency and users by interval; `agents` (or `verify_bots`) adds tables about people, bots
-    and AI crawlers to `report.tables`. `fail_if` are conditions such as `GET /api/bugs*: p95 > 200ms`, of which
-    `report.thresholds` says what became. A source that cannot be read is in `report.sources` with its problem; the
-    others are still counted.
+    and AI crawlers to `report.tables`, `slowest` the so many slowest single requests. `fail_if` are conditions such as
+    `GET /api/bugs*: p95 > 200ms`, of which `report.thresholds` says what became. A source that cannot be read is in
+    `report.sources` with its problem; the others are still counted.
 
     Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
     filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows. `report.notes` says which.
@@ -87,6 +89,7 @@ def report(
         sort=sort,
         top=top,
         fail_if=fail_if,
+        slowest=slowest,
         times=options.times(),
     )
     spec, filters = asked.spec, options.filters()
@@ -132,6 +135,7 @@ def merge(
     sort: str = "avg",
     top: int | None = None,
     fail_if: Sequence[str] = (),
+    slowest: int = 0,
     summary: BinaryIO | None = None,
     progress: Callable[[float], None] | None = None,
     **more: Any,
@@ -154,6 +158,8 @@ def merge(
     files = merging.files_of([summaries] if isinstance(summaries, str | Path) else summaries)
     about = merging.description_of(*files[0])
     making = about.making
+    if summary is not None and not slowest:
+        slowest = min(merging.description_of(*file).slowest for file in files)
     asked = question(
         by=by,
         user_key=making.user_key,
@@ -165,6 +171,7 @@ def merge(
         sort=sort,
         top=top,
         fail_if=fail_if,
+        slowest=slowest,
         times=options.times(),
     )
     if summary is None:
@@ -216,6 +223,7 @@ def question(
     sort: str,
     top: int | None,
     fail_if: Sequence[str],
+    slowest: int,
     times: Callable[[str], datetime],
 ) -> Question:
     """Check the arguments. Raises UsageError and ExpressionError."""
@@ -228,6 +236,8 @@ def question(
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
     rankings = tuple(dict.fromkeys(",".join(breakdown(one)) for one in by))
     check_choices(user_key, sort, max_endpoints)
+    if not 0 <= slowest <= MOST_SLOWEST:
+        raise UsageError(f"--slowest {slowest}: at most {MOST_SLOWEST:,} requests are held")
     selected: tuple[Selection, ...] = ()
     if conditions:
         from logstats.objectives import thresholds
@@ -242,6 +252,7 @@ def question(
         selected,
         agents or verify_bots,
         verify_bots,
+        slowest,
     )
     return Question(spec, conditions, texts, sort, top)
 
@@ -300,6 +311,7 @@ def read_to_summary(
                 counts,
                 spec.by,
                 {one.name: one.users for one in spec.selections},
+                spec.slowest,
                 span,
                 said=tuple(format_notes(options)),
             )

@@ -55,6 +55,7 @@ PRESENTING: Final[Group] = (
         str, "--sort KEY", f"What endpoints are ranked by: {', '.join(SORTS)}.", SORT, values=SORTS, outputs=_RENDERED
     ),
     _shown(str, "--percentiles P,P,…", "Which percentiles.", PERCENTILES, outputs=_RENDERED),
+    _shown(int | None, "--slowest N", "Also so many of the slowest single requests, with their lines.", least=1),
     _shown(int, "--max-endpoints N", "Endpoints (and values of --by) held; further ones are (other).", 10_000, least=1),
     Shared(list[str] | None, shared.FAIL_IF),
     Shared(str, shared.output_option(*RENDERERS, SUMMARY, yields_to=("email",)), "table"),
@@ -110,6 +111,7 @@ class Presentation:
             "percentiles": shared.words([given["percentiles"]]),
             "sort": given["sort"],
             "fail_if": given["fail_if"] or (),
+            "slowest": given["slowest"] or 0,
             "top": None if self.renderer is None or self.renderer.cuts else given["top"],
         }
 

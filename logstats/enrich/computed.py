@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import polars as pl
 
@@ -29,6 +29,7 @@ from logstats import schema
 from logstats.cache import BoundedCache
 from logstats.enrich import addresses, agents
 from logstats.errors import UsageError
+from logstats.query_strings import parameter
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _OCTET: Final = "(0|[1-9][0-9]{0,2})"
@@ -66,19 +67,26 @@ class Columns:
         """The columns of the request schema that have to be read for these columns. Raises UsageError."""
         read: set[str] = set()
         for name in names:
-            read |= {name} if name in schema.COLUMNS else self._find(name)[0]
+            if name != schema.LINE:
+                read |= {name} if name in schema.COLUMNS else self._find(name)[0]
         return frozenset(read)
 
-    def add(self, rows: pl.DataFrame, names: Iterable[str], source: str | None = None) -> pl.DataFrame:
-        """The rows with those of some columns that are computed, and that they do not have yet; `source` is where all
-        of them come from."""
+    def add(
+        self, rows: pl.DataFrame, names: Iterable[str], source: str | None = None, first_line: int = 0
+    ) -> pl.DataFrame:
+        """The rows with those of some columns that are computed, and that they do not have yet.
+
+        `source` is where all of them come from, `first_line` the number of the line that `line` counts from.
+        """
         missing = [name for name in names if name not in rows.columns and name not in schema.COLUMNS]
-        made = [
-            pl.Series(name, [source], pl.String).new_from_index(0, rows.height)
-            if name == "source"
-            else self._find(name)[1](rows).alias(name)
-            for name in missing
-        ]
+        made: list[pl.Series | pl.Expr] = []
+        for name in missing:
+            if name == "source":
+                made.append(pl.Series(name, [source], pl.String).new_from_index(0, rows.height))
+            elif name == schema.LINE:
+                made.append((pl.col("line").cast(pl.Int64) + first_line).alias(name))
+            else:
+                made.append(self._find(name)[1](rows).alias(name))
         return rows.with_columns(made) if made else rows
 
     def _find(self, name: str) -> tuple[frozenset[str], Make]:
@@ -144,22 +152,11 @@ class _Parameter:
     name: str
 
     def __call__(self, queries: pl.Series) -> pl.Series:
-        spellings = "|".join(dict.fromkeys(_literal(form(self.name)) for form in (str, quote, quote_plus)))
-        begin = f"(?:^|&)(?:{spellings})"
-        value = pl.coalesce(
-            pl.col("query").str.extract(rf"{begin}(?:=([^&]*))?(?:&|$)", 1),
-            pl.when(pl.col("query").str.contains(rf"{begin}(?:&|$)")).then(pl.lit("")),
-        )
-        found = queries.to_frame("query").select(value.alias("value")).to_series()
+        found = queries.to_frame("query").select(parameter(self.name).alias("value")).to_series()
         encoded = (found.str.contains("[%+]")).arg_true()
         if not len(encoded):
             return found
         return found.scatter(encoded, [_decoded(text) for text in found[encoded].to_list()])
-
-
-def _literal(text: str) -> str:
-    """A text as a regular expression of Rust."""
-    return "".join(c if c.isalnum() or c == "_" else rf"\x{{{ord(c):x}}}" for c in text)
 
 
 def _decoded(text: str) -> str:

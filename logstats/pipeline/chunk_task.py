@@ -144,7 +144,7 @@ class ChunkTask(Generic[Result]):
         if self.job.anonymizer is not None:
             rows = self.job.anonymizer.rows(rows)
         if rows.height:
-            rows = columns.add(rows, self.job.computed, label)
+            rows = columns.add(rows, self.job.computed, label, chunk.first_line)
         work, result = self.job.work, None
         if isinstance(work, LineWork):
             result = work.look(Lines(text, chunk.data, rows, self.name, chunk.first_line))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from markupsafe import Markup
@@ -16,11 +17,13 @@ from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import describe_reason
 from logstats.reports.units import count, duration, figure, share, size
+from logstats.summaries.slowest import NAME as SLOWEST
 
 NAME: Final = 120  # characters of a text from the log
 SAMPLE: Final = 240  # … and of a rejected line
 _CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 _ABSENT: Final = "–"
+_OWN_HEADS: Final = {"duration_ms": "duration", "trace_id": "trace"}
 EMPTY: Final = "(empty)"  # a text that is there, but has no characters
 
 
@@ -195,8 +198,11 @@ def own_tables(report: Report, rows: int) -> list[Grid]:
         Grid(
             name,
             table.title,
-            list(table.columns),
-            [list(map(_own_cell, table.columns, row)) for row in table.rows[:rows]],
+            [_OWN_HEADS.get(column, column) for column in table.columns],
+            [
+                [_own_cell(report, column, value) for column, value in zip(table.columns, row, strict=True)]
+                for row in table.rows[: None if name == SLOWEST else rows]
+            ],
             total,
         )
         for name, table in report.tables.items()
@@ -204,7 +210,9 @@ def own_tables(report: Report, rows: int) -> list[Grid]:
     ]
 
 
-def _own_cell(column: str, value: object) -> Cell:
+def _own_cell(report: Report, column: str, value: object) -> Cell:
+    if isinstance(value, datetime):
+        return Cell(report.clock.moment(value), value.timestamp())
     if isinstance(value, int | float):
         return Cell(figure(column, value), value)
     return _text(_ABSENT if value is None else str(value))

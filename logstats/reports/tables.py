@@ -29,6 +29,8 @@ def table(report: Report, name: str) -> Table:
         return report.tables[name]
     if name in report.breakdowns:
         return _breakdown(report, name)
+    if name in TABLES:
+        raise UsageError(f"the report has no table {name!r}: it was not asked for", f"add --{name} N")
     raise UsageError(f"the report has no table {name!r}", f"choose among {', '.join([*TABLES, *report.breakdowns])}")
 
 

@@ -20,6 +20,7 @@ from logstats.reports.terminal_tables import Tables
 from logstats.reports.text_charts import Columns, apportion, sparkline
 from logstats.reports.units import compact, count, counted, describe_invalid, duration, length, rate, share, size
 from logstats.reports.view import Compared
+from logstats.summaries.slowest import NAME as SLOWEST
 
 _CLASS_STYLES: Final = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _MORE_FORMATS_HINT: Final = (
@@ -71,8 +72,8 @@ class _Screen:
             tables.endpoints()
             for column, rows in report.breakdowns.items():
                 tables.breakdown(column, rows)
-            for table in report.tables.values():
-                tables.own_table(table)
+            for name, table in report.tables.items():
+                (tables.slowest if name == SLOWEST else tables.own_table)(table)
         if report.events:
             self._events()
         self._rejected()

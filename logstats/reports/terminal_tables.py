@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from rich.text import Text
@@ -9,6 +10,7 @@ from rich.text import Text
 from logstats import schema
 from logstats.reports.canvas import Canvas
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, Table
+from logstats.reports.printable import shortened
 from logstats.reports.units import count, duration, figure, share, size
 
 _TITLES: Final = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
@@ -141,7 +143,28 @@ class Tables:
         cells = [list(map(self._own_cell, table.columns, row)) for row in table.rows[: self._top]]
         self._canvas.table(list(table.columns), cells, keep=list(table.columns)[1:])
 
+    def slowest(self, table: Table) -> None:
+        """The slowest single requests: what took how long and when, and below it where it is logged."""
+        if not table.rows:
+            return
+        self._canvas.heading(table.title)
+        shown, gap = self._canvas.shown, "  "
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        times = [duration(row["duration_ms"]) for row in rows]
+        wide = max(map(len, times))
+        for row, took in zip(rows, times, strict=True):
+            about = [str(row["status"])] if row["status"] is not None else []
+            about += [self._report.clock.moment(row["time"])] if row["time"] is not None else []
+            room = max(20, self._canvas.width - wide - len(gap.join(["", *about])) - len(gap))
+            what = shortened(shown(" ".join(filter(None, (row["method"], row["target"])))), room)
+            self._canvas.print(Text(gap.join([took.rjust(wide), what or self._canvas.glyphs.dash, *about])))
+            trace = [f"trace {shown(row['trace_id'])}"] if row["trace_id"] is not None else []
+            place = gap.join([f"{shown(row['source'] or '?')}:{row['line']}", *trace])
+            self._canvas.print(Text(" " * (wide + len(gap)) + place, "dim"))
+
     def _own_cell(self, column: str, value: object) -> Text:
+        if isinstance(value, datetime):
+            return Text(self._report.clock.moment(value))
         if isinstance(value, int | float):
             return Text(figure(column, value))
         return Text(self._canvas.glyphs.dash if value is None else self._canvas.shown(str(value)))

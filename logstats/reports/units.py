@@ -49,11 +49,13 @@ def duration(milliseconds: float) -> str:
 
 
 def figure(column: str, value: float) -> str:
-    """A number of a table, as its column has it: bytes as a size, shares (0 to 1) in per cent."""
+    """A number of a table, as its column has it: bytes as a size, shares (0 to 1) in per cent, times."""
     if column == "share" or column.endswith("_share"):
         return share(value, 1)
     if column == "bytes" or column.endswith("_bytes"):
         return size(int(value))
+    if column.endswith("_ms"):
+        return duration(value)
     return count(value) if isinstance(value, int) else f"{value:,.3f}"
 
 

@@ -75,6 +75,7 @@ class Description:
     counts: Counts
     by: tuple[str, ...] = ()
     selections: Mapping[str, bool] = field(default_factory=dict)  # name to whether their users were counted
+    slowest: int = 0  # how many of the slowest requests are there
     span: Mapping[str, str] = field(default_factory=dict)
     held: int = 0
     folded: Mapping[str, int] = field(default_factory=dict)
@@ -100,6 +101,7 @@ class Description:
                 "filters": {**self.making.filters, **self.span},
                 "by": list(self.by),
                 "selections": dict(self.selections),
+                "slowest": self.slowest,
             },
             "counts": {name: getattr(counts, name) for name in _TOTALS}
             | {
@@ -191,6 +193,7 @@ def _description(found: dict[str, Any]) -> Description:
         counts,
         by,
         selections,
+        _number(options.get("slowest", 0)),
         {name: words for name, words in filters.items() if name in ("since", "until")},
         _number(found["held"]),
         _mapping(found["folded"], _number),

@@ -26,6 +26,7 @@ from logstats.scale.reader import Summary, is_summary
 from logstats.scale.summarise import Summariser
 from logstats.scale.tables import Piece
 from logstats.summaries.names import AGENTS
+from logstats.summaries.slowest import NAME as SLOWEST
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
 from logstats.summaries.traffic import EPOCH
@@ -86,6 +87,7 @@ class Merged:
     by: tuple[str, ...] = ()
     selections: dict[str, bool] = field(default_factory=dict)
     agents: bool = False
+    slowest: int = 0
     folded: dict[str, int] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -124,7 +126,8 @@ def merge(
     hold what is asked for.
     """
     since, until = whole_minutes(filters)
-    merged = Merged(by=wanted.by, selections={one.name: one.users for one in wanted.selections}, agents=wanted.agents)
+    selections = {one.name: one.users for one in wanted.selections}
+    merged = Merged(by=wanted.by, selections=selections, agents=wanted.agents, slowest=wanted.slowest)
     spans: list[dict[str, str]] = []
     seen: dict[str, str] = {}
     first = ""
@@ -207,6 +210,7 @@ def merge_to_file(
                 merged.counts,
                 merged.by,
                 merged.selections,
+                merged.slowest,
                 merged.span,
                 folded=merged.folded,
                 said=merged.said,
@@ -229,6 +233,8 @@ def _chosen(piece: Piece, merged: Merged) -> Piece | None:
     """What of a piece is asked for."""
     if piece.table == tables.BREAKDOWN:
         return piece if piece.of in merged.by else None
+    if piece.table == SLOWEST:
+        return piece if merged.slowest else None
     if piece.table == tables.SELECTIONS:
         return replace(piece, frame=piece.frame.filter(pl.col("selection").is_in(list(merged.selections))))
     if piece.table == tables.USERS and piece.of is not None:
@@ -257,6 +263,11 @@ def _check(summary: Summary, merged: Merged, first: str) -> None:
             )
     if merged.agents and not set(AGENTS) <= set(about.others):
         raise UsageError(f"{summary.name} does not say who is a bot", "logstats report -o summary --agents")
+    if merged.slowest > about.slowest:
+        raise UsageError(
+            f"{summary.name} holds {about.slowest:,} of the slowest requests, not {merged.slowest:,}",
+            f"logstats report -o summary --slowest {merged.slowest}",
+        )
     for name, users in merged.selections.items():
         if name not in about.selections or (users and not about.selections[name]):
             what = f"the users of {name}" if name in about.selections else f"the requests of {name}"

@@ -118,6 +118,7 @@ class Summary:
             exact_users=making.exact_users,
             over_time=True,
             agents=set(AGENTS) <= set(found.others),
+            slowest=found.slowest,
         )
         self._layout = stored.Layout(spec)
         if set(found.others) != set(self._layout.others):

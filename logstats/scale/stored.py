@@ -134,7 +134,8 @@ def _schema_of(aggregate: Aggregate) -> dict[str, pl.DataType]:
     columns: dict[str, pl.DataType] = {
         name: kinds[name] for name in schema.COLUMNS if name in aggregate.needs | {"kind", "level", "timestamp"}
     }
-    computed = dict.fromkeys(sorted(aggregate.needs.difference(schema.COLUMNS)), pl.String())
+    computed: dict[str, pl.DataType] = dict.fromkeys(sorted(aggregate.needs.difference(schema.COLUMNS)), pl.String())
+    computed |= {schema.LINE: pl.Int64()} if schema.LINE in computed else {}
     rows = pl.DataFrame(schema={"line": pl.UInt32(), **columns, **computed, "minute": pl.Int64()})
     made = aggregate.summarise(rows).schema
     return {name: kind for name, kind in made.items() if name not in ("first", "minute")}

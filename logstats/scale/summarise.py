@@ -14,6 +14,7 @@ from logstats.scale.condense import HELD, Condenser
 from logstats.scale.description import Description
 from logstats.scale.tables import Piece
 from logstats.scale.writer import Writer
+from logstats.summaries.slowest import NAME as SLOWEST
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
 
@@ -42,9 +43,14 @@ class SummaryWork:
         condenser.close()
         return [pieces], []
 
-    def moved(self, result: Any, _lines: int) -> Any:
-        """The same: summaries know no line numbers."""
-        return result
+    def moved(self, result: Any, lines: int) -> Any:
+        """The pieces, with the single requests so many lines further down."""
+        if not lines:
+            return result
+        return [
+            replace(piece, frame=piece.frame.with_columns(pl.col("line") + lines)) if piece.table == SLOWEST else piece
+            for piece in result
+        ]
 
 
 class Summariser:

@@ -142,7 +142,9 @@ def summarise(rows: pl.DataFrame, spec: ReportSpec) -> list[Piece]:
             if one.users
         ]
     for one in others(spec):
-        if one.rows in kinds:
+        if one.rows in kinds and one.by_minute is not None:
+            made.append(Piece(one.name, None, one.by_minute(kinds[one.rows])))
+        elif one.rows in kinds:
             for part in kinds[one.rows].partition_by("minute", maintain_order=True):
                 table = one.summarise(part).with_columns(minute=pl.lit(part["minute"][0], pl.Int64))
                 made.append(Piece(one.name, None, table))

@@ -22,6 +22,7 @@ from logstats.pipeline import WORKERS, Counts, Job, Silence, run
 from logstats.summaries import indicators, statistics
 from logstats.summaries.indicators import INDICATORS, Indicator
 from logstats.summaries.ranking import Ranking
+from logstats.summaries.slowest import NAME as SLOWEST
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
 
@@ -66,9 +67,11 @@ class ReportWork:
                 said.append(f"{over:,} requests of {name} beyond {spec.max_endpoints:,} count as {schema.OTHER}")
         return condensed, said
 
-    def moved(self, result: Any, _lines: int) -> Any:
-        """The same: summaries know no line numbers."""
-        return result
+    def moved(self, result: Any, lines: int) -> Any:
+        """The summaries, with the single requests so many lines further down."""
+        if not lines or SLOWEST not in result:
+            return result
+        return {**result, SLOWEST: result[SLOWEST].with_columns(pl.col("line") + lines)}
 
 
 @dataclass(frozen=True, slots=True)

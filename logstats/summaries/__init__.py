@@ -18,6 +18,7 @@ __all__ = [
     "names",
     "ranking",
     "selections",
+    "slowest",
     "spec",
     "statistics",
     "statuses",

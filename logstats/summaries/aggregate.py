@@ -50,7 +50,8 @@ class Aggregate:
 
     `summarise` makes a table of the rows of one chunk, in any thread. The rows have the columns that it `needs` and
     `line`, the line within the chunk; they are requests, events or all rows. A column `first` in its result is a line
-    as well, and says in which order keys came. `state` makes the state that such tables are added to.
+    as well, and says in which order keys came. `state` makes the state that such tables are added to. `by_minute`, if
+    there is one, gives what `summarise` gives of the rows of each `minute` (Int64), with that column, all at once.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Aggregate:
     summarise: Callable[[pl.DataFrame], pl.DataFrame]
     state: Callable[[], State]
     rows: Literal["requests", "events", "all"] = "requests"
+    by_minute: Callable[[pl.DataFrame], pl.DataFrame] | None = None
 
 
 class MergedTable(State):

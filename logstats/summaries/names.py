@@ -8,7 +8,8 @@ from logstats import schema
 from logstats.errors import UsageError
 
 # The aggregates of a report: files of this folder, in the order in which they are summarised. With a title, the result
-# of an aggregate is shown as a table of its own; without one, it has its place in the report (`reports/build.py`).
+# of an aggregate is shown as a table of its own, if the report has it; without one, it has its place in the report
+# (`reports/build.py`).
 AGGREGATES: Final = {
     "times": "",
     "traffic": "",
@@ -22,6 +23,7 @@ AGGREGATES: Final = {
     "agents": "Agents",
     "bots": "Bots",
     "agent_endpoints": "Endpoints that bots ask for",
+    "slowest": "Slowest requests",
 }
 # Those that are about who is a bot: `--agents`.
 AGENTS: Final = ("agents", "bots", "agent_endpoints")

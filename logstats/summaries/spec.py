@@ -23,7 +23,7 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class ReportSpec:
     """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute, `agents` are people
-    and bots, with `verify_bots` the genuine ones and the false."""
+    and bots, with `verify_bots` the genuine ones and the false, `slowest` so many single requests."""
 
     by: tuple[str, ...] = ()
     user_key: str = "auto"
@@ -33,3 +33,4 @@ class ReportSpec:
     selections: tuple[Selection, ...] = ()
     agents: bool = False
     verify_bots: bool = False
+    slowest: int = 0

@@ -56,6 +56,7 @@ def rows(
     computed = computed or Columns()
     kept = tables.columns(tables.LOGS)
     stored = sorted({n for n in columns if n in kept} | computed.reads(n for n in columns if n not in kept))
+    stored += ["line"] if schema.LINE in columns else []
     check(opened, snapshot, first, end, stored)
     files = []
     for file in snapshot.select(tables.LOGS, since=since, until=until):
