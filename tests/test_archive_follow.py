@@ -194,7 +194,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         (["--follow", "-"], "--follow is about files"),
         (["--follow", "syslog://:5514"], "--follow is about files"),
         (["--follow", "--final", "x"], "leave"),
-        (["--every", "1s", "x"], "are about --follow"),
+        (["--every", "1s", "x"], "is about --follow"),
         (["--follow", "--every", "1", "x"], "no length of time"),
     ],
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logstats import schema
 from logstats.api.arguments import options_from
-from logstats.errors import UsageError
+from logstats.api.watching import alerts_of
+from logstats.errors import LogstatsError, UsageError
 from logstats.filters import Filters
 from logstats.inputs import discover
 from logstats.options import Options
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from logstats.archive.follow import Daemon
     from logstats.archive.ingest.ingest import IngestOptions
     from logstats.archive.ingest.progress import Added
+    from logstats.live.alerts.alerts import Alerts, Change
+    from logstats.objectives.policy import Policy
 
 
 def add(
@@ -65,6 +69,9 @@ def add_following(
     source_name: str | None = None,
     every: float = 60.0,
     health: str | Path | None = None,
+    alerts: Sequence[str] = (),
+    policy: str | Path | Policy | None = None,
+    changed: Callable[[Change], None] = lambda _: None,
     listener: Listener | None = None,
     tell: Callable[[Added], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
@@ -73,7 +80,8 @@ def add_following(
     """A daemon that adds what comes to files, globs and folders, every so many seconds: call its `run`.
 
     `tell` gets the outcome of each commit, `say` what a user should know. `health` is a file that says how things
-    stand. Raises what `add` raises.
+    stand. `alerts` and `policy` are those of `watch`: after each commit they are held against what was added, and
+    `changed` gets what fires and what is resolved. Raises what `add` raises, and for alerts what `watch` does.
     """
     from logstats.archive.archive import Archive
     from logstats.archive.follow import Daemon
@@ -87,9 +95,51 @@ def add_following(
             "name files, globs or folders; `logstats archive add -` goes on until its pipe ends",
         )
     how = _ingest(options, source_name)
+    watched = alerts_of(alerts, policy, options)
     Archive.open(archive)
     once = Once(listener or Silence())
-    return Daemon(archive, names, how, once, every=every, health=Path(health) if health else None, tell=tell, say=say)
+    daemon = Daemon(archive, names, how, once, every=every, health=Path(health) if health else None, tell=tell, say=say)
+    for note in watched.notes:
+        say(note)
+    if watched:
+        _hold_against(daemon, watched, changed)
+    return daemon
+
+
+def _hold_against(daemon: Daemon, alerts: Alerts, changed: Callable[[Change], None]) -> None:
+    """Hold alerts against what a daemon adds, after each commit. What cannot be read back is said."""
+    import polars as pl
+
+    from logstats.archive.archive import Archive
+    from logstats.archive.log import tables
+    from logstats.archive.query import rows
+    from logstats.live.alerts.batches import Batches
+    from logstats.live.watching import Watching
+
+    batches = Batches(alerts, Watching().lateness, changed, daemon.say)
+    commits: list[int] = []
+    tell = daemon.tell
+    minute = pl.col("minute").to_physical() // 60_000_000
+
+    def remember(added: Added) -> None:
+        commits.extend(added.commits)
+        tell(added)
+
+    def look(now: float) -> None:
+        wall = round(time.time() * 1_000_000)
+        opened = Archive.open(daemon.archive)
+        while commits:
+            number = commits.pop(0)
+            try:
+                for some in rows.added(opened, number, batches.columns):
+                    batches.add(some, now, wall)
+                for some in rows.added(opened, number, ["minute", "lines", "rejected"], tables.LINES):
+                    batches.read(some.with_columns(minute))
+            except LogstatsError as error:
+                daemon.say(f"alerts did not see commit {number}: {error.what}")
+        batches.look(now, wall)
+
+    daemon.tell, daemon.settled = remember, look
 
 
 def _ingest(

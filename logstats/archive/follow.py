@@ -60,8 +60,9 @@ class Notify:
 class Daemon:
     """Adds to an archive what comes to files, until `stop` is asked. Times are in seconds.
 
-    `tell` gets the outcome of each commit that had something, `say` what a user should know. `health` is a file that
-    says how things stand, as JSON. `clock`, `wait` and `chance` are to be given in tests.
+    `tell` gets the outcome of each commit that had something, `say` what a user should know. `settled` is called when
+    everything is added that had been written by a time of `clock`, which it gets. `health` is a file that says how
+    things stand, as JSON. `clock` and `chance` are to be given in tests.
     """
 
     archive: str | Path
@@ -72,6 +73,7 @@ class Daemon:
     health: Path | None = None
     tell: Callable[[Added], None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
+    settled: Callable[[float], None] = lambda _: None
     stop: Stop = field(default_factory=Stop)
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
@@ -105,6 +107,7 @@ class Daemon:
 
     def attempt(self, tracker: Tracker, *, last: bool = False) -> bool:
         """Commit what has come; whether that could be done."""
+        began = self.clock()
         try:
             self._commit(tracker, Interrupt() if last else self.stop)
             if not last and self.clock() >= self._next_tier:
@@ -117,6 +120,7 @@ class Daemon:
             self.say(f"the archive is written again, after {self.failures:,} attempts that failed: {self._problem}")
         self.failures, self._problem, self._failing_since = 0, "", ""
         self._write_health(tracker)
+        self.settled(began)
         return True
 
     def _commit(self, tracker: Tracker, interrupt: Interrupt) -> None:

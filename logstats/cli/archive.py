@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logstats.cli import options as shared
+from logstats.cli.alerting import Alerting
 from logstats.cli.messages import Messages
 from logstats.errors import ExitCode, LogstatsError, UnknownFormatError, UsageError
 from logstats.sizes import size
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from logstats.archive.ingest.progress import Added, Outcome
     from logstats.archive.log.commit import DataFile
     from logstats.archive.tiers.policy import Step
+    from logstats.live.alerts.alerts import Change
     from logstats.options import Options
 
 app = typer.Typer(
@@ -59,7 +61,7 @@ def init(
 
 
 @app.command()
-@shared.command(shared.READING)
+@shared.command(shared.READING, shared.only_with("follow", shared.ALERTS))
 def add(
     sources: shared.Sources = None,
     archive: shared.ArchiveDir = None,
@@ -88,11 +90,22 @@ def add(
         ),
     ] = False,
     every: Annotated[
-        str | None, shared.Option("--every TIME", "With --follow: how often what has come is committed (60s).", _FOLLOW)
+        str | None,
+        shared.Option(
+            "--every TIME",
+            "With --follow: how often what has come is committed (60s).",
+            _FOLLOW,
+            only_with=("follow",),
+        ),
     ] = None,
     health: Annotated[
         str | None,
-        shared.Option("--health FILE", "With --follow: a JSON file that says how things stand.", _FOLLOW),
+        shared.Option(
+            "--health FILE",
+            "With --follow: a JSON file that says how things stand.",
+            _FOLLOW,
+            only_with=("follow",),
+        ),
     ] = None,
     filters: Annotated[list[str] | None, typer.Option(*_REFUSED, hidden=True)] = None,
     progress: shared.Progress = None,
@@ -123,9 +136,8 @@ def add(
     if follow:
         if allow_duplicates or final:
             raise UsageError("--follow adds what comes, each line once", "leave --allow-duplicates and --final out")
-        return _follow(sources or [], place, chosen, source_name, every or "60s", health, messages)
-    if every or health:
-        raise UsageError("--every and --health are about --follow", "give that, too")
+        alerting = Alerting(shared_options, sources or [], chosen.zone(), messages.alert)
+        return _follow(sources or [], place, chosen, source_name, every or "60s", health, alerting, messages)
     with Interrupt() as interrupt:
         try:
             added = api.add(
@@ -159,10 +171,16 @@ def _follow(
     source_name: str | None,
     every: str,
     health: str | None,
+    alerting: Alerting,
     messages: Messages,
 ) -> int:
     from logstats import api
     from logstats.live.watching import seconds
+
+    def changed(change: Change) -> None:
+        alerting.tell(change)
+        if alerting.failed:
+            daemon.stop.ask()
 
     daemon = api.add_following(
         sources,
@@ -171,13 +189,18 @@ def _follow(
         source_name=source_name,
         every=seconds("--every", every, least=0.1),
         health=health,
+        alerts=alerting.conditions,
+        policy=alerting.policy,
+        changed=changed,
         listener=messages,
         tell=lambda added: _tell_commit(added, messages),
         say=messages.warn,
     )
-    with daemon.stop:
+    with alerting, daemon.stop:
         daemon.run()
-    return int(ExitCode.FAILED if daemon.failures else ExitCode.DONE)
+    if daemon.failures:
+        return int(ExitCode.FAILED)
+    return int(ExitCode.MISSED if alerting.failed else ExitCode.DONE)
 
 
 def _tell_commit(added: Added, messages: Messages) -> None:

@@ -94,14 +94,16 @@ _NONE = "LOGSTATS_CONFIG= (empty) goes without a configuration file"
 
 def _values(path: Path, table: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     options = {name: configurable(command) for name, command in known.items()}
-    everywhere = {key for params in options.values() for key in params}
+    everywhere = {key: param for params in options.values() for key, param in params.items()}
     found: dict[str, dict[str, Any]] = {name: {} for name in known}
     own: list[tuple[str, Mapping[str, Any]]] = []
     shared_values: Mapping[str, Any] = {}
     for name, values in table.items():
         below = [command for command in known if command.split()[0] == name]
         if not isinstance(values, dict):
-            hint = f"write it below [{DEFAULTS}]" if _key(name) in everywhere else f"tables: {_tables(known)}"
+            hint = (
+                f"write it below [{DEFAULTS}]" if _key(name, everywhere) in everywhere else f"tables: {_tables(known)}"
+            )
             raise ConfigError(f"{path}: {name} stands outside of a table", hint)
         if name == DEFAULTS:
             shared_values = values
@@ -115,28 +117,29 @@ def _values(path: Path, table: Mapping[str, Any], known: Mapping[str, Any]) -> d
                     raise ConfigError(f"{path}: [{name}] {sub} is no command", f"write one of {_tables(below)}")
                 own.append((f"{name} {sub}", inner))
     for key, value in shared_values.items():
-        if _key(key) not in everywhere:
+        if _key(key, everywhere) not in everywhere:
             raise ConfigError(f"{path}: [{DEFAULTS}] {key} is no option", _nearest(key, sorted(everywhere)))
-        takers = [name for name in known if _key(key) in options[name]]
+        takers = [name for name in known if _key(key, options[name]) in options[name]]
         problems = []
         for name in takers:
             try:
-                found[name][_key(key)] = _value(path, DEFAULTS, key, value, known[name])
+                found[name][_key(key, options[name])] = _value(path, DEFAULTS, key, value, known[name])
             except ConfigError as problem:  # `-o html` is nothing that `slo` knows: it keeps its own default
                 problems.append(problem)
         if len(problems) == len(takers):
             raise problems[0]
     for name, values in own:
         for key, value in values.items():
-            if _key(key) not in options[name]:
+            if _key(key, options[name]) not in options[name]:
                 raise ConfigError(f"{path}: [{_table(name)}] {key} is no option", _nearest(key, sorted(options[name])))
-            found[name][_key(key)] = _value(path, _table(name), key, value, known[name])
+            found[name][_key(key, options[name])] = _value(path, _table(name), key, value, known[name])
     return found
 
 
 def _value(path: Path, table: str, key: str, value: Any, command: Any) -> Any:
     """A value as Typer takes it. Raises ConfigError."""
-    param = configurable(command)[_key(key)]
+    options = configurable(command)
+    param = options[_key(key, options)]
     where = f"{path}: [{table}] {key} = {json.dumps(value, default=str)}"
     kind = param.type.name
     if param.is_flag:
@@ -165,9 +168,11 @@ def _value(path: Path, table: str, key: str, value: Any, command: Any) -> Any:
     return value
 
 
-def _key(name: str) -> str:
-    """`exclude-status` may also be written `exclude_status`."""
-    return name.replace("-", "_")
+def _key(name: str, options: Mapping[str, Any]) -> str:
+    """`exclude-status` may also be written `exclude_status`, and an option that is repeatable in the plural."""
+    key = name.replace("-", "_")
+    single = key.removesuffix("s")
+    return single if key not in options and single in options and options[single].multiple else key
 
 
 def _table(command: str) -> str:
@@ -181,7 +186,7 @@ def _tables(names: Any) -> str:
 def _nearest(word: str, known: list[str]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(_key(word), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(word.replace("-", "_"), known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else "logstats config lists them all"
 
 

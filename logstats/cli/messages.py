@@ -143,6 +143,10 @@ class Messages:
         self.codes.add(ExitCode.MISSED)
         self._write(text)
 
+    def alert(self, text: str) -> None:
+        """An alert, or that somebody could not be told of it."""
+        self._write(text)
+
     def error(self, error: LogstatsError) -> None:
         """Print an error, and what to do."""
         self._write(error.what if not isinstance(error, SourceError) else str(error), error.hint)

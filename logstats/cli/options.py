@@ -11,6 +11,8 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
 from operator import getitem
@@ -42,9 +44,10 @@ class Option(OptionInfo):
 
     `spelling` is what one types: "--format NAME", "-o, --output KIND", "--progress/--no-progress". `values` are the
     words it takes, which completion offers; if they are `closed`, any other is a UsageError. `least` is the smallest
-    number. Two things are about defaults from the configuration file: `outputs` are the kinds of `-o` that the option
-    is for, and `yields_to` names options and arguments that exclude it; with another output, or when one of these is
-    typed, a default is left alone.
+    number. `only_with` names options without any of which this one means nothing: it is a UsageError then. Further
+    things are about defaults from the configuration file: `outputs` are the kinds of `-o` that the option is for, and
+    `yields_to` names options and arguments that exclude it; with another output, when one of these is typed, or
+    without any of `only_with`, a default is left alone.
     """
 
     def __init__(
@@ -59,11 +62,12 @@ class Option(OptionInfo):
         hidden: bool = False,
         outputs: Sequence[str] = (),
         yields_to: Sequence[str] = (),
+        only_with: Sequence[str] = (),
     ) -> None:
         match = re.fullmatch(r"([^ ,]+(?:, [^ ,]+)*)(?: (.+))?", spelling)
         assert match, spelling
         self.values, self.closed = values, closed
-        self.outputs, self.yields_to = frozenset(outputs), frozenset(yields_to)
+        self.outputs, self.yields_to, self.only_with = frozenset(outputs), frozenset(yields_to), tuple(only_with)
         super().__init__(
             default=...,
             param_decls=match[1].split(", "),
@@ -245,6 +249,40 @@ WORKERS: Final[Group] = (
         ),
     ),
 )
+ALERTS_PANEL: Final = "Alerts"
+_RULES: Final = ("alert", "policy")
+
+
+def _alerting(kind: Any, spelling: str, words: str, default: Any = None, **more: Any) -> Shared:
+    return Shared(kind, Option(spelling, words, ALERTS_PANEL, **more), default)
+
+
+ALERTS: Final[Group] = (
+    _alerting(
+        list[str] | None,
+        "--alert CONDITION",
+        "Tell when this holds: 'p99 > 500ms for 2m', 'requests == 0 for 1m', "
+        "'GET /pay*: availability < 99.9% for 10m'; repeatable.",
+    ),
+    _alerting(str | None, "--policy FILE", "Tell when the error budgets of these objectives (TOML) burn too fast."),
+    _alerting(
+        str | None,
+        "--exec COMMAND",
+        "Run this when an alert fires or is resolved, with it as JSON on standard input.",
+        only_with=_RULES,
+    ),
+    _alerting(str | None, "--webhook URL", "Post it here, as JSON.", only_with=_RULES),
+    _alerting(
+        str,
+        "--webhook-format KIND",
+        "json, or slack for its incoming webhooks.",
+        "json",
+        values=("json", "slack"),
+        closed=True,
+        only_with=("webhook",),
+    ),
+    _alerting(bool, "--fail-fast", "End when an alert fires, and exit with 3.", False, only_with=_RULES),
+)
 _BY_NAME: Final = {shared.name: shared.option for shared in (*READING, *FILTERS)}
 
 # Those that commands name in their signatures, where the default stands, too.
@@ -324,6 +362,16 @@ def output_option(*kinds: str, yields_to: Sequence[str] = ()) -> Option:
     return Option("-o, --output KIND", listed, OUTPUT_PANEL, values=kinds, closed=True, yields_to=yields_to)
 
 
+def only_with(name: str, group: Group) -> Group:
+    """The options of a group, of a command in which they mean nothing without another one."""
+    made = []
+    for one in group:
+        option = copy(one.option)
+        option.only_with = option.only_with or (name,)
+        made.append(replace(one, option=option))
+    return made
+
+
 def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A command with the options of these groups, whose values it gets in the parameter whose default is `SHARED`.
 
@@ -357,7 +405,8 @@ def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
         @wraps(command)
         def run(**values: Any) -> int:
             context = values[context_name] if context_name else values.pop("context")
-            _settle(context, options, builtin, values)
+            from_file = _settle(context, options, builtin, values)
+            _check_company(options, builtin, values, from_file)
             for name, option in options.items():
                 option.check(values[name])
             allocators.configure()
@@ -382,12 +431,15 @@ def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
 
 def _settle(
     context: typer.Context, options: Mapping[str, Option], builtin: Mapping[str, Any], values: dict[str, Any]
-) -> None:
-    """Make defaults from the configuration file give way to what was typed, and to the environment."""
+) -> list[str]:
+    """Make defaults from the configuration file give way to what was typed, and to the environment.
+
+    Returns the names of the options that the file sets.
+    """
     sources = {name: getattr(context.get_parameter_source(name), "name", "") for name in values}
     from_file = [name for name in options if sources.get(name) == "DEFAULT_MAP"]
     if not from_file:
-        return
+        return []
     typed = {name for name, source in sources.items() if source == "COMMANDLINE"}
     if "archive" in from_file:  # it stands in for --archive as LOGSTATS_ARCHIVE does, which comes first
         os.environ["LOGSTATS_ARCHIVE"] = os.environ.get("LOGSTATS_ARCHIVE") or values["archive"]
@@ -400,6 +452,21 @@ def _settle(
     output = "email" if values.get("email") else values.get("output")
     for name in from_file:
         if options[name].outputs and output not in options[name].outputs:
+            values[name] = builtin[name]
+    return from_file
+
+
+def _check_company(
+    options: Mapping[str, Option], builtin: Mapping[str, Any], values: dict[str, Any], from_file: Sequence[str]
+) -> None:
+    """Raise UsageError for an option without another that it is about; leave such a default of the file alone."""
+    for name, option in options.items():
+        if not option.only_with or values[name] in (None, [], builtin[name]):
+            continue
+        if not any(values[other] for other in option.only_with):
+            if name not in from_file:
+                needed = " or ".join(options[other].name for other in option.only_with)
+                raise UsageError(f"{option.name} is about {needed}", "give that, too")
             values[name] = builtin[name]
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from logstats.cli import options as shared
+from logstats.cli.alerting import Alerting
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable, screen, show
 from logstats.errors import ExitCode
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 LIVE_PANEL: Final = "Watching"
 POLL: Final = 0.25  # seconds at the most between two looks
+ALERTS: Final = 1_000  # the newest that are said when the screen is gone
 PERCENTILES: Final = ("50", "90", "95", "99", "99.9")
 
 
-@shared.command(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS, shared.ALERTS)
 def watch(
     sources: shared.EndlessSources = None,
     given: shared.SharedOptions = shared.SHARED,
@@ -73,7 +75,8 @@ def watch(
     """The same live, full screen: requests a second, statuses, latency, users, endpoints of the last minutes.
 
     Files are followed over rotation; times are those of the log. Keys: q quits and prints the report of the session,
-    ? lists the others. Where standard output is no terminal, it gets one JSON object per interval.
+    ? lists the others. Where standard output is no terminal, it gets one JSON object per interval. Alerts that fire
+    and are resolved are said on standard error, or when the screen is gone.
     """
     watching = Watching(
         window=seconds("--window", window, least=1),
@@ -96,26 +99,31 @@ def watch(
     chosen = shared.reading_options(given)
     messages.options_read(chosen)
     terminal = sys.stdout.isatty()
-    told = _Told(messages, talks=not terminal)
-    session = api.watch(
-        sources or (),
-        chosen,
-        watching,
-        user_key=user_key,
-        max_endpoints=max_endpoints,
-        listener=told,
-        say=told.hear,
-    )
-    with Interrupt() as interrupt:
+    told = _Told(messages, screen=terminal)
+    with Interrupt() as interrupt, Alerting(given, sources or ("-",), chosen.zone(), told.alert) as alerting:
+        session = api.watch(
+            sources or (),
+            chosen,
+            watching,
+            user_key=user_key,
+            max_endpoints=max_endpoints,
+            alerts=alerting.conditions,
+            policy=alerting.policy,
+            listener=told,
+            say=told.hear,
+        )
         try:
             if terminal:
-                _full_screen(session, told, interrupt, chosen.zone())
+                _full_screen(session, told, alerting, interrupt, chosen.zone())
             else:
-                _objects(session, told, interrupt)
+                _objects(session, told, alerting, interrupt)
         except BaseException:
             session.close()
             raise
         made = session.report(percentiles=PERCENTILES, interrupted=interrupt.asked)
+        for change in session.changes():
+            alerting.tell(change)
+        told.screen_is_gone()
     made = replace(made, zone=chosen.zone())
     if out is not None:
         with destination(out, datetime.now(UTC)) as file:
@@ -126,6 +134,8 @@ def watch(
         show(RENDERERS["table"].render(made, view), pager=False)
     else:
         print(f'{{"report": {made.to_json()}}}', flush=True)
+    if alerting.failed:
+        messages.codes.add(ExitCode.MISSED)
     if made.rejected and not made.requests + made.events + made.filtered:
         messages.codes.add(ExitCode.NOTHING_PARSED)
     if interrupt.asked:
@@ -136,14 +146,28 @@ def watch(
 class _Told:
     """Hears what happens to sources: says it on standard error, or keeps it for the screen, which takes all of that."""
 
-    def __init__(self, messages: Messages, *, talks: bool) -> None:
-        self._messages, self._talks = messages, talks
+    def __init__(self, messages: Messages, *, screen: bool) -> None:
+        self._messages, self._talks = messages, not screen
         self._heard: deque[str] = deque(maxlen=50)
+        self._alerts: deque[str] = deque(maxlen=ALERTS)
+        self._quiet = screen and sys.stderr.isatty()  # where the screen is, nothing else is written
 
     def hear(self, text: str) -> None:
         self._heard.append(text)
         if self._talks:
             self._messages.say(text)
+
+    def alert(self, text: str) -> None:
+        if self._quiet:
+            self._alerts.append(text)
+        else:
+            self._messages.alert(text)
+
+    def screen_is_gone(self) -> None:
+        """Say what could not be said meanwhile."""
+        self._quiet = False
+        while self._alerts:
+            self._messages.alert(self._alerts.popleft())
 
     def note(self, source: str, text: str) -> None:
         self.hear(f"{source}: {text}")
@@ -171,13 +195,12 @@ class _Told:
             session.note(self._heard.popleft())
 
 
-def _objects(session: Session, told: _Told, interrupt: Interrupt) -> None:
+def _objects(session: Session, told: _Told, alerting: Alerting, interrupt: Interrupt) -> None:
     """One JSON object per interval, until nothing follows."""
     due = time.monotonic() + session.watching.interval
     while not interrupt.asked:
-        more = session.step()
-        told.tell(session)
-        over = session.ended and not more
+        more = _step(session, told, alerting)
+        over = (session.ended and not more) or alerting.failed
         if time.monotonic() >= due or over:
             print(session.snapshot().to_json(), flush=True)
             due = max(due + session.watching.interval, time.monotonic())
@@ -187,7 +210,16 @@ def _objects(session: Session, told: _Told, interrupt: Interrupt) -> None:
             time.sleep(max(0.0, min(POLL, due - time.monotonic())))
 
 
-def _full_screen(session: Session, told: _Told, interrupt: Interrupt, zone: str) -> None:
+def _step(session: Session, told: _Told, alerting: Alerting) -> bool:
+    """Take what has arrived, and tell what came of it; whether more is there already."""
+    more = session.step()
+    told.tell(session)
+    for change in session.changes():
+        alerting.tell(change)
+    return more
+
+
+def _full_screen(session: Session, told: _Told, alerting: Alerting, interrupt: Interrupt, zone: str) -> None:
     """The screen, until a key ends it."""
     from rich.console import Console, ConsoleDimensions, Group
     from rich.live import Live
@@ -202,9 +234,8 @@ def _full_screen(session: Session, told: _Told, interrupt: Interrupt, zone: str)
     snapshot = None
     due, size, more = 0.0, None, True
     with keyboard() as board, Live(console=console, screen=True, auto_refresh=False) as live:
-        while not interrupt.asked:
-            more = session.step()
-            told.tell(session)
+        while not (interrupt.asked or alerting.failed):
+            more = _step(session, told, alerting)
             typed = board.read(0.0 if more else min(POLL, max(0.0, due - time.monotonic())))
             for key in keys(typed):
                 if view.press(key, snapshot):

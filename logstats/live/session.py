@@ -86,6 +86,7 @@ class Session:
         self._recent_rows = 0
         self._notes: deque[str] = deque(maxlen=50)
         self._changes: deque[Change] = deque(maxlen=CHANGES)  # of alerts, since they were taken
+        self._shown: deque[Change] = deque(maxlen=CHANGES)  # the same, since the last snapshot
         self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
         self._last: tuple[float, int, int] | None = None  # the snapshot before: when, lines and requests by then
         self._kept_from = -1  # the first minute that is told apart
@@ -128,10 +129,15 @@ class Session:
             self.note(self._clocks.said.popleft())
         self._forget(now)
         behind = self._stream.behind
-        if self.alerts:
-            over = self.ended and not behind
-            self._changes += self.alerts.finish(self._clocks) if over else self.alerts.look(self._clocks, now, wall)
+        self._judge(now, wall, over=self.ended and not behind)
         return behind
+
+    def _judge(self, now: float, wall: int, *, over: bool) -> None:
+        """Look for what alerts say of the minutes that were closed; if all is over, of the last one, too."""
+        if self.alerts:
+            found = self.alerts.finish(self._clocks) if over else self.alerts.look(self._clocks, now, wall)
+            self._changes += found
+            self._shown += found
 
     def changes(self) -> list[Change]:
         """The changes of alerts since they were taken last; of very many, the newest."""
@@ -214,6 +220,8 @@ class Session:
         }
         rate = (counts.lines - since[1]) / passed
         self._last = (now, counts.lines, counts.requests)
+        changes = list(self._shown)
+        self._shown.clear()
         return Snapshot(
             time=None if latest is None else EPOCH + latest * _MICROSECONDS,
             window_minutes=self.watching.minutes,
@@ -249,6 +257,7 @@ class Session:
             notes=list(self._notes),
             ended=self.ended,
             alerts=self.alerts.states(),
+            alert_changes=changes,
         )
 
     def _figures(self, minute: int) -> tuple[int, int, float | None]:
@@ -335,8 +344,10 @@ class Session:
     def report(self, *, percentiles: Sequence[str], top: int | None = None, interrupted: bool = False) -> Report:
         """The report over all lines of the session, which is over."""
         now, wall = self._clock(), round(self._wall() * 1_000_000)
+        over = self.ended
         for source, part in self._stream.finish():
             self._take(source, part, now, wall)
+        self._judge(now, wall, over=over)
         self.counts.interrupted = interrupted
         return self.so_far(percentiles=percentiles, top=top)
 

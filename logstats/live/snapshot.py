@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from logstats.live.alerts.alerts import State
+from logstats.live.alerts.alerts import Change, State
 from logstats.reports.model import EndpointRow, Latency, SourceInfo, iso
 
 PERCENTILES: Final = ("50", "95", "99")
@@ -68,6 +68,7 @@ class Snapshot:
     notes: Sequence[str]
     ended: bool = False
     alerts: Sequence[State] = ()
+    alert_changes: Sequence[Change] = ()  # since the last snapshot
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: one object."""
@@ -111,6 +112,7 @@ class Snapshot:
             if rejected
             else None,
             "alerts": [state.to_dict() for state in self.alerts],
+            "alert_changes": [change.to_dict() for change in self.alert_changes],
         }
 
     def to_json(self) -> str:

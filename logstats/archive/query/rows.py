@@ -126,6 +126,15 @@ def read(archive: Archive, files: Iterable[DataFile], columns: Sequence[str], ta
     return pl.concat(parts)
 
 
+def added(archive: Archive, number: int, columns: Sequence[str], table: str = tables.LOGS) -> Iterator[pl.DataFrame]:
+    """What a commit added to a table, file by file, in order of time, before the files are replaced by others. Raises
+    ArchiveError."""
+    commit = archive.read_commit(number)
+    files = [file for file in commit.added if file.table == table] if commit is not None else []
+    for file in sorted(files, key=lambda file: file.first):
+        yield read(archive, [file], columns, table)
+
+
 def _frames(
     archive: Archive, files: Iterable[DataFile], since: datetime | None, until: datetime | None, columns: list[str]
 ) -> Iterator[pl.DataFrame]:

@@ -12,12 +12,12 @@ same alerts whenever they are read. While nothing is logged, the clocks go on wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.live.alerts.rule import Measure, Rule, Verdict
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.log_clock import SECOND

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
+
+from logstats.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
