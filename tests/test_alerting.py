@@ -232,7 +232,7 @@ def test_nobody_waits_for_one_who_is_slow() -> None:
         delivery.hand(str(number), b"%d" % number)
     assert said == [f"slow: {WAITING} alerts wait already; until there is room, none is handed on"]
     slow.go.set()
-    delivery.close()
+    delivery.close(30)
     assert slow.got == [b"%d" % number for number in range(len(slow.got))]
     assert len(slow.got) in (WAITING, WAITING + 1)
 

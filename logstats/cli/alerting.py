@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from logstats.live.alerts.alerts import Change
     from logstats.live.alerts.delivery import Delivery, Target
 
+CLOSING: Final = 30.0  # seconds for what is on its way at the end
+HURRY: Final = 1.0
+
 
 class Alerting:
-    """Who is told of alerts, as the options of `options.ALERTS` say. `say` gets lines, in any thread.
+    """Who is told of alerts, as the options of `options.ALERTS` say. `say` gets a line for each change, `problem` what
+    went wrong with telling somebody, in any thread.
 
     `failed` says that an alert fired and that the command is to end (`--fail-fast`). Raises UsageError for an address
     that is none.
     """
 
-    def __init__(self, given: Mapping[str, Any], sources: Sequence[str], zone: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        sources: Sequence[str],
+        zone: str,
+        say: Callable[[str], None],
+        problem: Callable[[str], None],
+    ) -> None:
         self.conditions: Sequence[str] = given["alert"] or ()
         self.policy: str | None = given["policy"]
         self.failed = False
-        self._fail_fast, self._say = given["fail_fast"], say
+        self._fail_fast, self._say, self._problem = given["fail_fast"], say, problem
         self._sources, self._zone = list(sources), zone
         self._told: list[tuple[Delivery, str]] = []  # with the form of their messages
         if given["exec"]:
@@ -36,10 +47,12 @@ class Alerting:
     def _add(self, target: Target, form: str) -> None:
         from logstats.live.alerts.delivery import Delivery
 
-        self._told.append((Delivery(target, self._say), form))
+        self._told.append((Delivery(target, self._problem), form))
 
     def tell(self, change: Change) -> None:
-        """An alert that fires, or is resolved."""
+        """An alert that fires, or is resolved. After the one that ends the command, none counts."""
+        if self.failed:
+            return
         from logstats.live.alerts import message
         from logstats.reports.clock import Clock
 
@@ -53,7 +66,7 @@ class Alerting:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Wait for what is on its way, for a while."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for what is on its way, for a while; hardly at all if somebody wants to be gone."""
         for delivery, _form in self._told:
-            delivery.close()
+            delivery.close(CLOSING if kind is None else HURRY)

@@ -136,7 +136,7 @@ def add(
     if follow:
         if allow_duplicates or final:
             raise UsageError("--follow adds what comes, each line once", "leave --allow-duplicates and --final out")
-        alerting = Alerting(shared_options, sources or [], chosen.zone(), messages.alert)
+        alerting = Alerting(shared_options, sources or [], chosen.zone(), messages.alert, messages.alert)
         return _follow(sources or [], place, chosen, source_name, every or "60s", health, alerting, messages)
     with Interrupt() as interrupt:
         try:

@@ -100,7 +100,10 @@ def watch(
     messages.options_read(chosen)
     terminal = sys.stdout.isatty()
     told = _Told(messages, screen=terminal)
-    with Interrupt() as interrupt, Alerting(given, sources or ("-",), chosen.zone(), told.alert) as alerting:
+    with (
+        Interrupt() as interrupt,
+        Alerting(given, sources or ("-",), chosen.zone(), told.alert, told.untold) as alerting,
+    ):
         session = api.watch(
             sources or (),
             chosen,
@@ -162,6 +165,11 @@ class _Told:
             self._alerts.append(text)
         else:
             self._messages.alert(text)
+
+    def untold(self, text: str) -> None:
+        """Somebody could not be told of an alert: that is on the screen as well."""
+        self._heard.append(text)
+        self.alert(text)
 
     def screen_is_gone(self) -> None:
         """Say what could not be said meanwhile."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 WAITING: Final = 100  # messages that wait for one of them
-CLOSING: Final = 30.0  # seconds for what is on its way when nothing follows
 
 
 class Target(Protocol):
@@ -48,7 +47,7 @@ class Delivery:
         self._full = False
         self._queue.put_nowait((what, body))
 
-    def close(self, seconds: float = CLOSING) -> None:
+    def close(self, seconds: float) -> None:
         """Wait so long for what is on its way, then end it, and say what was not handed on."""
         if self._thread is None:
             return
