@@ -3,7 +3,8 @@
     /api/users/123/files/7f3a9c1e.png   →   /api/users/{id}/files/{hash}.png
 
 Routes, given by the user or taken from an OpenAPI document, come first; then the built-in templates below. A path
-is judged by its text alone, so it is the same endpoint in every chunk, file and process.
+is judged by its text alone, so it is the same endpoint in every chunk, file and process. Parameters of the query belong
+to the endpoint only if they are named: `/search?q=cats&page=2` becomes `/search?page={id}` if `page` is.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from logstats.cache import BoundedCache
 from logstats.dataclass import dataclass
 from logstats.errors import RouteError
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
+from logstats.query_strings import parameter
 
 CACHED: Final = 100_000  # endpoints of paths that Python had to decide
 
@@ -108,8 +111,10 @@ class _Node:
 class Endpoints:
     """Turns paths into endpoints. Threads may share it."""
 
-    def __init__(self, routes: Sequence[str] = (), *, templates: bool = True) -> None:
+    def __init__(self, routes: Sequence[str] = (), *, templates: bool = True, query: Sequence[str] = ()) -> None:
         self._templates = templates
+        self._query = tuple(dict.fromkeys(query))
+        self._suffixes = BoundedCache(self._suffix)
         self._routes = _tree(routes) if routes else None
         self._cache: dict[str, str] = {}
 
@@ -134,6 +139,21 @@ class Endpoints:
             return found
         odd = as_numbers(np.flatnonzero(~certain))
         return found.scatter(odd, self._by_python(paths[odd]))
+
+    def parameters(self, queries: pl.Series) -> pl.Series | None:
+        """Queries (String, without `?`) → what of them belongs to the endpoint, such as `?page={id}`: the parameters
+        that are kept, in the order in which they were named, their values as segments of a path; "" without any. None
+        if none are kept at all.
+        """
+        return self._suffixes.lookup(queries).to_series().fill_null("") if self._query else None
+
+    def _suffix(self, queries: pl.Series) -> pl.DataFrame:
+        values = queries.to_frame("query").select(parameter(name).alias(name) for name in self._query)
+        as_segments = Endpoints(templates=self._templates)
+        kept = values.with_columns(as_segments.templates(value).alias(value.name) for value in values)
+        parts = [pl.lit(f"{name}=") + pl.col(name) for name in self._query]
+        joined = pl.concat_str(parts, separator="&", ignore_nulls=True)
+        return kept.select(pl.when(joined == "").then(pl.lit("")).otherwise(pl.lit("?") + joined).alias("suffix"))
 
     def _one(self, path: str) -> str:
         assert self._routes is not None

@@ -45,7 +45,8 @@ class Options:
     (`anonymize_key`) and further names of parameters whose values are masked (`secret`): see `enrich.privacy`.
     `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
     `workers` processes read (0: as many as pay), or those of a Dask `cluster`, named by its scheduler's address.
-    `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates.
+    `routes` and the paths of an OpenAPI document (`openapi`) come before the built-in templates; parameters named in
+    `query` belong to the endpoint.
     """
 
     format: str | None = None
@@ -76,6 +77,7 @@ class Options:
     routes: Sequence[str] = ()
     openapi: str | Path | None = None
     templates: bool = True
+    query: Sequence[str] = ()
     now: datetime | None = None
     # Of pseudonyms without a key file; the same in all processes of a run.
     made_up_key: bytes = field(default_factory=partial(os.urandom, 32), repr=False, compare=False)
@@ -142,8 +144,13 @@ class Options:
 
     def reading(self, wanted: frozenset[str]) -> ReadOptions:
         """How lines are read. Raises RouteError."""
+        for name in self.query:
+            if not name or set(name) & set("&=#?"):
+                raise UsageError(f"--query {name!r}: this is no name of a parameter", "--query page,sort")
+        if self.query and "endpoint" in wanted:
+            wanted |= {"query"}
         return ReadOptions(
-            Endpoints(self.all_routes(), templates=self.templates),
+            Endpoints(self.all_routes(), templates=self.templates, query=self.query),
             wanted=wanted,
             zone=self.zone(),
             app=self.app,

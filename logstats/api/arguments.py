@@ -45,6 +45,7 @@ def refuse_for_archive(sources: Any, options: Options) -> None:
         "routes",
         "openapi",
         "templates",
+        "query",
         "cluster",
     ):
         if getattr(options, name) != getattr(plain, name):

@@ -296,6 +296,7 @@ def read_to_summary(
         trust_forwarded=options.trust_forwarded,
         templates=options.templates,
         routes=routes,
+        query=tuple(options.query),
         anonymize=anonymizer.name if anonymizer is not None else "",
         zone=options.zone() if local else "",
         verify_bots=tuple(sorted(Path(file).name for file in options.verify_bots)),

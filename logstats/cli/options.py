@@ -204,6 +204,7 @@ READING: Final[Group] = (
     ),
     _reading(list[str] | None, "--route ROUTE", "An endpoint such as '/users/{id}'; repeatable."),
     _reading(str | None, "--routes FILE", "Endpoints from an OpenAPI or Swagger document."),
+    _reading(list[str] | None, "--query NAME,…", "Parameters of the query that are part of the endpoint."),
     _reading(bool, "--no-templates", "Paths are endpoints as they are.", False),
 )
 FILTERS: Final[Group] = (
@@ -479,7 +480,7 @@ def reading_options(shared_options: Mapping[str, Any]) -> Options:
     """The library's options, from the shared options of a command."""
     from logstats.options import Options
 
-    listed = ("status", "method", "exclude_status", "exclude_method")
+    listed = ("status", "method", "exclude_status", "exclude_method", "query")
     globs = ("path", "host", "exclude_path", "exclude_host", "where")  # may hold a comma
     renamed = {"route": "routes", "routes": "openapi"}
     values = {renamed.get(name, name): value for name, value in shared_options.items() if name != "no_templates"}

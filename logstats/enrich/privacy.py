@@ -113,7 +113,7 @@ class Anonymizer:
 
     def _masked(self, text: pl.Expr) -> pl.Expr:
         name = text.meta.output_name()
-        if name in ("query", "referer"):
+        if name in ("query", "referer", "endpoint"):
             text = text.str.replace_all(self._parameter, "${1}${2}=" + MASK)
         if name in ("message", "extra"):
             text = text.str.replace_all(self._member, '${1}"' + MASK + '"')

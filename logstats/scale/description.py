@@ -40,6 +40,7 @@ class Making:
     trust_forwarded: bool = False
     templates: bool = True
     routes: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
     anonymize: str = ""
     zone: str = ""
     verify_bots: tuple[str, ...] = ()
@@ -95,6 +96,7 @@ class Description:
                 "trust_forwarded": self.making.trust_forwarded,
                 "templates": self.making.templates,
                 "routes": list(self.making.routes),
+                "query": list(self.making.query),
                 "anonymize": self.making.anonymize,
                 "zone": self.making.zone,
                 "verify_bots": list(self.making.verify_bots),
@@ -159,6 +161,7 @@ def _description(found: dict[str, Any]) -> Description:
         _truth(options["trust_forwarded"]),
         _truth(options["templates"]),
         tuple(_text(route) for route in _list(options["routes"])),
+        tuple(_text(name) for name in _list(options.get("query", []))),  # an earlier version kept none
         _text(options["anonymize"]),
         _text(options.get("zone", "")),  # an earlier version told nothing apart by hours
         tuple(_text(name) for name in _list(options.get("verify_bots", []))),

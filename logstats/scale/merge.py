@@ -38,6 +38,7 @@ _OPTIONS: Final = {
     "trust_forwarded": "--trust-forwarded",
     "templates": "templates",
     "routes": "--route",
+    "query": "--query",
     "anonymize": "--anonymize",
     "zone": "--tz",
     "verify_bots": "--verify-bots",

@@ -39,6 +39,9 @@ class _NoEndpoints:
     def templates(self, paths: pl.Series) -> pl.Series:
         return paths
 
+    def parameters(self, _queries: pl.Series) -> pl.Series | None:
+        return None
+
 
 _NO_ENDPOINTS: Final[PathTemplates] = _NoEndpoints()
 _READING: Final = ReadOptions(_NO_ENDPOINTS, wanted=_WANTED)

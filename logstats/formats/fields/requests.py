@@ -22,6 +22,7 @@ class PathTemplates(Protocol):
     """Turns paths into endpoints; `logstats.endpoints.Endpoints` is one."""
 
     def templates(self, paths: pl.Series) -> pl.Series: ...
+    def parameters(self, queries: pl.Series) -> pl.Series | None: ...
 
 
 class Requests:
@@ -63,6 +64,9 @@ class Requests:
                 found[part] = column.fill_null(found[part]) if part in found else column
         if "endpoint" in found:
             found["endpoint"] = _filled(found["endpoint"], schema.MALFORMED)
+            kept = self._endpoints.parameters(found["query"]) if "query" in found else None
+            if kept is not None:
+                found["endpoint"] = found["endpoint"] + kept
         return [found[name].alias(f"_{name}") for name in _COLUMNS if name in found and name in self._wanted]
 
     def _split_lines(self, lines: pl.Series) -> pl.DataFrame:
