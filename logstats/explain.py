@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from logstats.formats.model import Format
 from logstats.formats.wrappers.stack import FormatStack, stack_reader
 from logstats.inputs import ChunkReader, Source
 from logstats.pipeline import Job, Listener, Silence, context_of, run, sample_lines
+
+if TYPE_CHECKING:
+    from logstats.formats.detection.verdicts import Verdict
 
 SHOWN: Final = 3  # bad lines of each reason
 _ENOUGH: Final = 1 << 20  # bytes of a pipe that detection waits for
@@ -65,6 +68,15 @@ def detect(source: Source, formats: Mapping[str, Format]) -> tuple[Detected | No
             raise chunks.error
     lines = sample_lines(data)
     return Detector(formats.values()).detect(lines, context_of(source), thorough=True), lines
+
+
+def verdicts(
+    source: Source, formats: Mapping[str, Format], detected: Detected | None, lines: Sequence[str]
+) -> list[Verdict]:
+    """For each format, whether it reads these lines of a source, and if not, why."""
+    from logstats.formats.detection import verdicts as of_formats
+
+    return of_formats.verdicts(formats.values(), lines, detected, context_of(source))
 
 
 def first_row(stack: FormatStack, lines: Sequence[str], zone: str = "UTC") -> dict[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
+from program import invoke
 
 import logstats
 from logstats.errors import FormatError
@@ -283,6 +284,40 @@ def test_detect_shows_the_ranking_with_a_row_each(tmp_path: Path, run: Run) -> N
     path.write_text("not a log\n" * 9)
     unknown = run("formats", "detect", str(path))
     assert (unknown.returncode, b"no format reads these lines" in unknown.stdout) == (5, True)
+
+
+def test_detect_says_of_each_format_why_it_has_the_lines_or_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(f"{line} {[80, 443][n % 2]}" for n, line in enumerate(COMBINED)))
+    (said,) = json.loads(invoke("formats", "detect", "-o", "json", str(path)).stdout)["sources"]
+    verdicts = {verdict["name"]: verdict for verdict in said["formats"]}
+    assert {*verdicts} == {name for name, form in builtin().items() if not form.wraps}
+    assert (said["format"], "look like ports" in said["notes"][0]) == ("combined+", True)
+    assert {name: verdicts[name]["reason"] for name in ("combined", "combined_us", "json", "w3c")} == {
+        "combined": "trailing_text",
+        "combined_us": "behaviour",
+        "json": "not_json",
+        "w3c": "no_fields_directive",
+    }
+    stop = COMBINED[0].index('"curl')
+    asked = verdicts["nginx_main"]
+    assert (asked["line"], asked["read"], asked["lines"]) == (1, 0, 40)
+    assert verdicts["combined"]["column"] == len(COMBINED[0]) + 1 > stop
+    assert verdicts["combined_us"]["why"] == "the numbers in it look like ports, not like durations"
+    path.write_text("\n".join(f"{line} {512 + n % 7}" for n, line in enumerate(COMBINED)))
+    shown = " ".join(invoke("formats", "detect", str(path)).stdout.decode().split())
+    assert "Why not: combined_ms: it reads the same lines, but combined_us is more specific" in shown
+    assert "combined_time: the durations would be less likely ones than with combined_us" in shown
+    path.write_text(ECHO)
+    (said,) = json.loads(invoke("formats", "detect", "-o", "json", str(path)).stdout)["sources"]
+    verdicts = {verdict["name"]: verdict for verdict in said["formats"]}
+    assert (verdicts["caddy"]["reason"], verdicts["json"]["chosen"]) == ("no_fingerprint", True)
+    path.write_text(COMBINED[0].replace("192.0.2.0", "[httpd]"))
+    (said,) = json.loads(invoke("formats", "detect", "-o", "json", str(path)).stdout)["sources"]
+    (verdict,) = [verdict for verdict in said["formats"] if verdict["name"] == "combined"]
+    assert (said["format"], verdict["reason"], verdict["field"], verdict["value"], verdict["column"]) == (
+        None, "bad_client_ip", "client_ip", "[httpd]", 1
+    )  # fmt: skip
 
 
 def test_test_points_at_where_a_line_stops_to_fit(tmp_path: Path, run: Run) -> None:

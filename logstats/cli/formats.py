@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from logstats.explain import BadLine
     from logstats.formats.detection.candidates import Candidate
     from logstats.formats.detection.detect import Detected
+    from logstats.formats.detection.verdicts import Verdict
     from logstats.formats.model import Field
 
 app = typer.Typer(
@@ -98,8 +100,12 @@ def detect(
     sources: shared.Sources = None,
     formats_dir: shared.FormatsDir = None,
     tz: shared.Zone = "UTC",
+    output: Annotated[str, shared.output_option("table", "json")] = "table",
 ) -> int:
-    """Which format a log has: all that can read its first lines, best first, with what each makes of a line."""
+    """Which format a log has: what each that reads its first lines makes of them, best first; and of the others, why
+    they do not."""
+    import json
+
     from logstats import explain
     from logstats.inputs import discover
     from logstats.options import Options
@@ -110,22 +116,31 @@ def detect(
     found, problems = discover(sources or [])
     for problem in problems:
         messages.problem(problem)
+    documents: list[dict[str, Any]] = []
     for number, source in enumerate(found):
-        if number:
+        if number and output == "table":
             print()
         try:
             detected, lines = explain.detect(source, known)
         except SourceError as problem:
             messages.problem(problem)
             continue
+        all_verdicts = explain.verdicts(source, known, detected, lines) if lines else []
         if detected is None:
             messages.codes.add(ExitCode.NOTHING_PARSED)
+        if output == "json":
+            documents.append(_document(source.name, detected, all_verdicts, lines, zone))
+            continue
+        if detected is None:
             words = "nothing to go by" if not lines else "no format reads these lines"
             print(f"{printable(source.name)}: {words}")
             if lines:
                 print("  name one with --format, or paste the server's own definition: --log-format '…'")
-            continue
-        _show_detected(source.name, detected, lines, zone)
+        else:
+            _show_detected(source.name, detected, lines, zone)
+        _show_verdicts(all_verdicts)
+    if output == "json":
+        print(json.dumps({"sources": documents}, ensure_ascii=False))
     return int(messages.exit_code)
 
 
@@ -238,6 +253,65 @@ def _show_detected(name: str, detected: Detected, lines: list[str], zone: str) -
         _print(f"  {one.name}: {one.format.title}", indent=4)
         _print(f"  {other.name}: {other.format.title}", indent=4)
         print(f"  Say which with --format {one.name} or --format {other.name}.")
+
+
+def _show_verdicts(verdicts: list[Verdict]) -> None:
+    """The formats that the lines do not have, those with the same reason together; the nearest first."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if not verdict.chosen and verdict.misfit is not None:
+            groups.setdefault(_why(verdict), []).append(verdict)
+    if groups:
+        print("  Why not:")
+    for why, some in sorted(groups.items(), key=lambda group: (-max(one.read for one in group[1]), len(group[1]))):
+        _print(f"    {', '.join(one.format.name for one in some)}: {why}", indent=6)
+
+
+def _why(verdict: Verdict) -> str:
+    from logstats.reports.reasons import describe_verdict
+
+    misfit = verdict.misfit
+    assert misfit is not None
+    value = f"{misfit.field} {misfit.value!r}" if misfit.field else misfit.value
+    return describe_verdict(misfit.reason, shortened(value, _VALUE))
+
+
+def _document(
+    name: str, detected: Detected | None, verdicts: list[Verdict], lines: list[str], zone: str
+) -> dict[str, Any]:
+    """The same as data."""
+    from logstats.explain import first_row
+
+    stacks = {candidate.format.name: candidate.stack for candidate in (detected.ranking if detected else ())}
+    formats = []
+    for verdict in verdicts:
+        misfit, stack = verdict.misfit, stacks.get(verdict.format.name)
+        row = first_row(stack, lines, zone) if stack and verdict.read else None
+        formats.append(
+            {
+                "name": verdict.format.name,
+                "chosen": verdict.chosen,
+                "read": verdict.read,
+                "lines": verdict.lines,
+                "row": row and {column: _plain(value) for column, value in row.items()},
+                "reason": misfit and misfit.reason,
+                "why": misfit and _why(verdict),
+                "line": None if verdict.line is None else verdict.line + 1,
+                "column": None if misfit is None or misfit.column is None else misfit.column + 1,
+                "field": (misfit and misfit.field) or None,
+                "value": (misfit and misfit.value) or None,
+            }
+        )
+    found = {
+        "format": detected and detected.name,
+        "share": detected and detected.share,
+        "sure": detected and detected.sure,
+    }
+    return {"name": name, **found, "notes": list(detected.kept_out) if detected else [], "formats": formats}
+
+
+def _plain(value: object) -> object:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
 def _row(row: dict[str, object]) -> str:
