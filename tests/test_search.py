@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import invoke
 
+import logstats
 from logstats import ordered
 from logstats.errors import UsageError
 from logstats.line_search.chunks import Found, SourceLines
 from logstats.line_search.pattern import Pattern
+from logstats.pipeline import Interrupt
 from logstats.reports.found import LineWriter
 
 SAMPLE = ROOT / "sample_logs" / "combined.log"
@@ -209,3 +214,48 @@ def test_rows_that_were_deleted_are_said(tmp_path: Path) -> None:
     assert (ran.returncode, b"2025-01-17" in ran.stderr, b"is not found" in ran.stderr) == (1, True, True)
     later = invoke("search", "curl", "--count", "--since", "2025-01-18", "--archive", str(tmp_path / "archive"))
     assert (later.returncode, later.stderr) == (0, b"")
+
+
+def test_what_is_written_later_is_found(tmp_path: Path) -> None:
+    """Over a rotation; lines without the text are not, nor half a line."""
+    log = tmp_path / "a.log"
+    log.write_text(line(0, "/old/needle") + "\n" + line(1, "/other") + "\n", encoding="utf-8")
+    interrupt = Interrupt()
+    frames = logstats.search("needle", log, follow=True, interrupt=interrupt)
+
+    def next_lines() -> list[tuple[int, bytes]]:
+        return next(frames).select("line", "raw").rows()
+
+    assert next_lines() == [(1, line(0, "/old/needle").encode())]
+    with log.open("a", encoding="utf-8") as file:
+        file.write(line(3, "/other") + "\n" + line(2, "/new/needle") + "\n" + line(4, "/half/needle"))
+    assert next_lines() == [(4, line(2, "/new/needle").encode())]
+    with log.open("a", encoding="utf-8") as file:
+        file.write("/rest\n")
+    log.rename(tmp_path / "a.log.1")
+    log.write_text(line(5, "/after/needle") + "\n", encoding="utf-8")
+    rest = [*next_lines(), *next_lines()]
+    assert rest == [(5, (line(4, "/half/needle") + "/rest").encode()), (1, line(5, "/after/needle").encode())]
+    interrupt.asked = True
+    assert list(frames) == []
+
+
+def test_following_ends_with_ctrl_c(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(line(0, "/needle/1") + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "logstats", "search", "-f", "--status", "5xx", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        with log.open("a", encoding="utf-8") as file:
+            file.write(line(1, "/needle/2", 503) + "\n")
+        assert process.stdout.readline().decode() == line(1, "/needle/2", 503) + "\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b""
+        assert process.wait() == 130
+
+
+def test_what_cannot_be_followed(tmp_path: Path) -> None:
+    assert invoke("search", "-f", "--count", "x", str(SAMPLE)).returncode == 2
+    make(tmp_path / "archive", [SAMPLE])
+    ran = invoke("search", "-f", "x", "--archive", str(tmp_path / "archive"))
+    assert (ran.returncode, b"an archive is not followed" in ran.stderr) == (2, True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import polars as pl
 
@@ -13,12 +14,15 @@ from logstats.api.arguments import options_from, refuse_for_archive
 from logstats.api.reading import Strict, results_of, run_job
 from logstats.errors import UsageError
 from logstats.options import Options, job_of
-from logstats.pipeline import Counts, Interrupt, LineWork, Listener
+from logstats.pipeline import Counts, Interrupt, Job, LineWork, Listener, Part
 from logstats.scale.work import RowsWork
 
 if TYPE_CHECKING:
     from logstats.line_search.find import Findings
     from logstats.line_search.pattern import Pattern
+
+Result = TypeVar("Result")
+LOOK: Final = 0.1  # seconds between two looks at sources that go on
 
 
 def read(
@@ -56,6 +60,8 @@ def search(
     rows: bool = False,
     context: int = 0,
     shown: bool = True,
+    follow: bool = False,
+    say: Callable[[str], None] = lambda _: None,
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     counts: Counts | None = None,
@@ -68,6 +74,8 @@ def search(
     bytes; null for a row of an archive); with `rows`, and of an archive, also the columns of the request schema, null
     for a line that is no row. Of logs `found` is false for the `context` lines before and after.
     Without `shown` there are no frames, and only `findings.count` is made. Standard input alone comes as it arrives.
+    With `follow`, sources are as in `watch`, and what they have and what is written to them comes as it arrives, until
+    `interrupt` is asked; `say` is told what happens to sources.
 
     Raises UsageError for a regular expression that is none, and what `read` raises.
     """
@@ -81,6 +89,8 @@ def search(
     findings = findings if findings is not None else find.Findings()
     if archive is not None:
         refuse_for_archive(sources, options)
+        if follow:
+            raise UsageError("an archive is not followed", "name the logs")
         from logstats.archive.archive import Archive
 
         yield from find.in_archive(
@@ -94,8 +104,31 @@ def search(
     searcher = Searcher(wanted, filters.expression() is not None, columns, context, shown)
     work = LineWork(searcher.look, searcher.reads)
     job = job_of(options, frozenset({"timestamp", *columns}), work, False, counts)
-    parts = run_job(names, job, listener or Strict(), interrupt, None)
-    yield from find.in_logs(parts, searcher, findings, at_once=names in ([], ["-"]))
+    told, asked = listener or Strict(), interrupt or Interrupt()
+    parts = _followed(names, job, told, asked, say) if follow else run_job(names, job, told, asked, None)
+    yield from find.in_logs(parts, searcher, findings, at_once=follow or names in ([], ["-"]))
+
+
+def _followed(
+    names: Sequence[str], job: Job[Result], listener: Listener, interrupt: Interrupt, say: Callable[[str], None]
+) -> Iterator[tuple[Part[Result], Counts]]:
+    """The parts of sources that go on, as they arrive."""
+    from logstats.inputs import Following, follow
+    from logstats.live.stream import Stream
+
+    stream = Stream(follow(names, Following(say=say)), job, listener)
+    try:
+        while not interrupt.asked:
+            for _, part in stream.look(time.monotonic()):
+                yield part, job.counts
+            if not stream.behind:
+                if stream.ended:
+                    break
+                time.sleep(LOOK)
+        for _, part in stream.finish():
+            yield part, job.counts
+    finally:
+        stream.close()
 
 
 def rows_passing(

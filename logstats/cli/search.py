@@ -47,6 +47,15 @@ def search(
     places: Annotated[
         bool, shared.Option("-n, --line-number", "Before each line its source and number.", shared.OUTPUT_PANEL)
     ] = False,
+    follow: Annotated[
+        bool,
+        shared.Option(
+            "-f, --follow",
+            "Go on with what is written to the sources, over rotation, until Ctrl-C; lines come as they arrive. A "
+            "source may be syslog://HOST:PORT.",
+            MATCHING,
+        ),
+    ] = False,
     output: Annotated[str, shared.output_option("text", "jsonl")] = "text",
     out: shared.Out = None,
     progress: shared.Progress = None,
@@ -78,7 +87,9 @@ def search(
     place = shared.archive_or_none(archive, words)
     if place and around:
         raise UsageError("-C is about lines around a line, which an archive no longer has", "leave it out")
-    shared.refuse_overwriting(out, words, "--out")
+    if follow and count:
+        raise UsageError("--count says how many lines there are at the end, which --follow has not", "leave one out")
+    shared.refuse_overwriting(out, [word for word in words if "://" not in word], "--out")
     findings, counts = Findings(), Counts()
     with Interrupt() as interrupt, destination(out, shared.moment(chosen)) as file:
         try:
@@ -90,6 +101,8 @@ def search(
                 rows=output == "jsonl",
                 context=around,
                 shown=not count,
+                follow=follow,
+                say=messages.warn,
                 listener=messages,
                 interrupt=interrupt,
                 counts=counts,
@@ -116,6 +129,7 @@ def search(
             messages.done()
         if count:
             file.write(f"{findings.count}\n".encode())
+        interrupted = (interrupt.asked and follow) or counts.interrupted
         messages.only_whole(counts, out)
         if counts.interrupted:
             messages.warn("interrupted: this is what had arrived until then")
@@ -125,7 +139,7 @@ def search(
         messages.codes.add(ExitCode.FAILED)
     if filtered and counts.rejected:
         messages.warn(f"{counts.rejected:,} of {counts.lines:,} lines could not be read, and so pass no filter")
-    if counts.interrupted:
+    if interrupted:
         messages.codes.add(ExitCode.INTERRUPTED)
     if filtered and counts.rejected and not counts.read:
         messages.codes.add(ExitCode.NOTHING_PARSED)
@@ -152,4 +166,4 @@ class _Messages(Messages):
 def _is_source(word: str) -> bool:
     from logstats.inputs import discover
 
-    return word == "-" or bool(discover([word])[0])
+    return word == "-" or word.startswith("syslog://") or bool(discover([word])[0])

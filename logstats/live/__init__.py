@@ -7,4 +7,4 @@ say. `begin` finds where to begin in a log.
 May use: pipeline, inputs, summaries, reports, archive, objectives. Begin with `session`.
 """
 
-__all__ = ["alerts", "begin", "clocks", "keyboard", "screen", "serve", "session", "view", "watching"]
+__all__ = ["alerts", "begin", "clocks", "keyboard", "screen", "serve", "session", "stream", "view", "watching"]
