@@ -93,6 +93,8 @@ MAY_IMPORT = {
         "files": {"log", "archive", "publish"},
         "verify": {"log", "archive", "publish", "ingest", "tiers", "query"},
         "repair": {"log", "archive", "ingest", "query", "verify"},
+        "person": set(),
+        "erase": {"log", "archive", "ingest", "tiers", "query", "person"},
     },
     "reports": {"html": {"clock", "document", "grids", "model", "units", "printable", "terminal", "view"}},
 }

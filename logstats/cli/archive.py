@@ -1,4 +1,4 @@
-"""`logstats archive`: init, add, tier, status, files, verify."""
+"""`logstats archive`: init, add, tier, erase, status, files, publish, verify."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from logstats.cli import options as shared
 from logstats.cli.alerting import Alerting
+from logstats.cli.erase import erase
 from logstats.cli.messages import Messages
 from logstats.errors import ExitCode, LogstatsError, UnknownFormatError, UsageError
 from logstats.sizes import size
@@ -321,6 +322,9 @@ class _Moved:
     def failed(self, step: Step, error: LogstatsError) -> None:
         self._messages.codes.add(error.exit_code)
         self._messages.error(error)
+
+
+app.command()(erase)
 
 
 @app.command()

@@ -64,7 +64,7 @@ def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
         tables.TRAFFIC: _traffic(rows),
         tables.LATENCY: latency.summarise(requests).select(_moment("minute", traffic.MINUTE_US), "bucket", "count"),
         tables.ENDPOINTS: _endpoints(requests),
-        tables.USERS: _users(requests),
+        tables.USERS: users_of(requests),
     }
 
 
@@ -105,7 +105,8 @@ def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
     return _as_stored(table, tables.ENDPOINTS)
 
 
-def _users(requests: pl.DataFrame) -> pl.DataFrame:
+def users_of(requests: pl.DataFrame) -> pl.DataFrame:
+    """Requests → the rollup `users`."""
     seen = users.summarise(requests, USER_KEY, exact=False)
     groups = Groups([seen["minute"], seen["register"]])
     rank = as_numbers(groups.maxima(seen["rank"].to_numpy())).alias("rank")

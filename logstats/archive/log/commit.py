@@ -227,8 +227,8 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One change. `what` is the command that made it: `init`, `add`, `compact`, `tier`, `sweep`, `repair`; `note` adds
-    details for people.
+    """One change. `what` is the command that made it: `init`, `add`, `compact`, `tier`, `erase`, `sweep`, `repair`;
+    `note` adds details for people.
 
     `removed` are paths that stop being part of the archive, `deleted` are paths removed by earlier commits whose files
     were deleted since. `writer` is the id of the writer, `previous` the SHA-256 of the preceding commit's file (both

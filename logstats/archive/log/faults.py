@@ -17,6 +17,7 @@ STEPS: Final = (
     "write.synced",  # its bytes are durable, under the temporary name
     "compact.verified",  # the file that replaces small ones was read back, under its temporary name
     "tier.verified",  # a day's new files were read back and equal those they replace, under their temporary names
+    "erase.verified",  # a day's new files without a person were read back, under their temporary names
     "write.renamed",  # the file has its final name
     "commit.ready",  # all data files are in place, the commit is not written
     "commit.written",  # the commit is durable under a temporary name
