@@ -35,7 +35,7 @@ MEANINGS: Final = {
     ExitCode.DONE: "done",
     ExitCode.FAILED: "failed, in whole or for one source",
     ExitCode.USAGE: "wrong usage",
-    ExitCode.MISSED: "a threshold or objective was missed, or had no data; an alert fired (`--fail-fast`)",
+    ExitCode.MISSED: "a threshold or objective was missed or had no data, or an alert fired",
     ExitCode.REJECTED: "`--strict`, and lines were rejected",
     ExitCode.NOTHING_PARSED: "no line could be parsed",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C, SIGINT)",

@@ -34,7 +34,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
         for n, (name, status) in enumerate([("päth", 200), ("日本語" * 30, 404), ("\x1b[2J\u202e", 500)] * 400)
     ]
     path.write_text("\n".join(lines) + "\n\x1b]0;title\x07 [bold]not a line[/bold]\n", encoding="utf-8")
-    made = api.watch([path], watching=Watching(from_start=True, window=3600))
+    alerts = ["error_rate > 1%", "error_rate > 2%", "max > 1ms for 2m", "/\x1b[2J*, 日本語*: requests == 0", "max > 1h"]
+    made = api.watch([path], watching=Watching(from_start=True, window=3600), alerts=alerts)
     while made.step():
         pass
     made.note("something \x1b[31m was noted")
@@ -69,6 +70,17 @@ def test_figures_stand_on_it(session: Session, snapshot: Snapshot) -> None:
     text = "\n".join(line.plain for line in Screen().lines(snapshot, View(), session.recent(), 200, 50))
     assert r"\x1b]0;title\x07 [bold]not a line" in text
     assert "9 this hour" in text
+
+
+def test_alerts_stand_out_without_colour(session: Session, snapshot: Snapshot) -> None:
+    for size in ((80, 24), (40, 10)):
+        lines = [line.plain for line in Screen(unicode=False).lines(snapshot, View(), session.recent(), *size)]
+        assert [line.split(" > ")[0] for line in lines[1:4]] == [
+            " FIRING  since 12:00 error_rate",
+            " FIRING  since 12:00 error_rate",
+            " FIRING  since 12:00 max",
+        ]
+        assert lines[4] == " and 1 more alert"
 
 
 def test_keys() -> None:

@@ -70,6 +70,7 @@ class Screen:
         head.append(_fit(left, max(8, width - 11 - len(at) - len(state))))
         head.append(f" {state}", "bold yellow").append(at)
         yield head
+        yield from self._alerts(snapshot, width)
         rates = "  ".join(f"{name} {_rate(rate)}" for name, rate in snapshot.rates.items())
         lag = f"   lag {duration(max(0.0, snapshot.lag) * 1000)}" if snapshot.lag is not None else ""
         yield _labelled("requests/s", f"{rates}   {_rate(snapshot.lines_per_second)} lines/s{lag}")
@@ -92,7 +93,6 @@ class Screen:
             shown = (peak(int(most)) if peak else duration(most)) if most else "none"
             line = _labelled(label, self._sparkline(values))
             yield line.append(f"  at most {shown} a minute" if peak else f"  at most {shown}", "dim")
-        yield from self._alerts(snapshot, width)
 
     def _alerts(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
         """What fires, then what was resolved a moment ago; the first of many."""
@@ -108,9 +108,7 @@ class Screen:
             since = state.since if fires else state.resolved
             at = f" {'since' if fires else 'at'} {clock.local(since):%H:%M}" if since else ""
             line = Text(" FIRING " if fires else " RESOLVED ", "bold white on red" if fires else "black on green")
-            yield line.append(
-                _fit(f"{at} {printable(state.rule.text)}: {printable(state.words)}", width - len(line)), ""
-            )
+            yield line.append(_fit(f"{at} {printable(state.rule.text)}: {printable(state.words)}", width - len(line)))
         more = len(firing) + len(resolved) - _ALERTS
         if more > 0:
             yield Text(f" and {counted(more, 'more alert')}", "bold")

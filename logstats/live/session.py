@@ -30,6 +30,7 @@ from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
 from logstats.reports.build import build, overall, ranked
 from logstats.reports.model import Latency, Report, SourceInfo
+from logstats.reports.units import counted
 from logstats.summaries.levels import Levels
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
@@ -352,7 +353,7 @@ class Session:
         return self.so_far(percentiles=percentiles, top=top)
 
     def _said(self) -> list[str]:
-        """What is to be said of the lines that are in no minute of the windows."""
+        """What is to be said of the lines that are in no minute of the windows, and of alerts."""
         windows, lateness = self._windows, f"{self.watching.lateness:g} s"
         late = f"{windows.late:,} lines came more than {lateness} late, and were in no window; they are in this report"
         ahead = f"{windows.ahead:,} lines have a time in the future, and were in no window; they are in this report"
@@ -360,7 +361,13 @@ class Session:
             f"{self.alerts.missed:,} requests came after alerts had judged their minute: these saw less than there was"
         )
         said = ((windows.late, late), (windows.ahead, ahead), (self.alerts.missed, missed))
-        return [text for number, text in said if number]
+        fired = [
+            f"alert {state.rule.text}: fired {counted(state.fired, 'time')}"
+            + (", and still does" if state.state == "firing" else "")
+            for state in self.alerts.states()
+            if state.fired
+        ]
+        return [*(text for number, text in said if number), *fired]
 
 
 def _shown(raw: bytes) -> str:
