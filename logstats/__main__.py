@@ -4,8 +4,11 @@ Ctrl-C, SIGTERM and SIGHUP end the program at any time, also while it loads: by 
 are deleted, and without a traceback. Only the first of them raises, so that cleaning up is not interrupted.
 """
 
+import atexit
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -36,6 +39,21 @@ def _soon(handler: Callable[[int, FrameType | None], None]) -> None:
     """Call a handler in a moment, as if a signal had come only then."""
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.005)
+
+
+def _end(done: SystemExit) -> None:
+    """End the process once everything that wants to be told has been told. Python would then take apart each module and
+    each object, which takes as long as reading some thousand lines, and the system frees all of it anyway."""
+    if not isinstance(done.code, int):
+        return
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except Exception:
+        return  # Python ends it, and says what is wrong
+    os._exit(done.code)
 
 
 def main() -> None:
@@ -71,6 +89,8 @@ def main() -> None:
     except BaseException as error:
         # Python and DuckDB turn an exception raised by a signal into other errors, so the signal is remembered here.
         if not stopped and not isinstance(error, KeyboardInterrupt):
+            if isinstance(error, SystemExit) and sys.getprofile() is None and sys.gettrace() is None:
+                _end(error)
             raise
         raise SystemExit(143 if stopped and stopped[0] != signal.SIGINT else 130) from None
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write the parts of README.md that are made from the program: between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""Write what is made from the program: the parts of README.md between `<!-- NAME -->` and `<!-- /NAME -->`, and the
+index of the built-in formats, logstats/formats/builtin.json.
 
 `--check` writes nothing, and exits with 1 if something is not as it would be written, or if nothing was found.
 """
@@ -34,23 +35,41 @@ def example() -> str:
 PARTS: dict[str, Callable[[], str]] = {"example": example, "topics": topics}
 
 
-def main() -> int:
-    """Write, or check."""
-    before = README.read_text(encoding="utf-8")
-    after = before
+def readme() -> str:
+    """README.md with its parts."""
+    text = README.read_text(encoding="utf-8")
     for name, make in PARTS.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(after):
-            print(f"README.md has no part called {name}", file=sys.stderr)
-            return 1
-        text = make()
-        after = pattern.sub(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", after)  # type: ignore[misc]
-    if "--check" in sys.argv:
-        if after != before:
-            print("README.md is not up to date: run scripts/generate.py", file=sys.stderr)
-        return int(after != before)
-    README.write_text(after, encoding="utf-8")
-    return 0
+        if not pattern.search(text):
+            raise SystemExit(f"README.md has no part called {name}")
+        part = make()
+        text = pattern.sub(lambda match, part=part: f"{match[1]}{part}\n{match[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def index() -> str:
+    """The index of the built-in formats."""
+    from logstats.formats import registry
+
+    return registry.index()
+
+
+FILES: dict[Path, Callable[[], str]] = {ROOT / "logstats" / "formats" / "builtin.json": index, README: readme}
+
+
+def main() -> int:
+    """Write, or check."""
+    stale = False
+    for path, make in FILES.items():
+        made = make()
+        if path.exists() and made == path.read_text(encoding="utf-8"):
+            continue
+        stale = True
+        if "--check" in sys.argv:
+            print(f"{path.relative_to(ROOT)} is not up to date: run scripts/generate.py", file=sys.stderr)
+        else:
+            path.write_text(made, encoding="utf-8")
+    return int(stale and "--check" in sys.argv)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 
 from logstats.endpoints import Endpoints
 from logstats.errors import FormatError
+from logstats.formats import index, vocabulary
 from logstats.formats.detection.detect import Detector
 from logstats.formats.engines.delimited import Delimited, parse_pattern, scan
 from logstats.formats.engines.json import JsonLines
 from logstats.formats.engines.keyvalue import Pairs
+from logstats.formats.engines.regex import literals
 from logstats.formats.engines.scan import Reject, Tokens, scan_lines
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.log_format.compile import compile_log_format
@@ -28,6 +31,7 @@ from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
 
 READING = ReadOptions(Endpoints(templates=False))
+PACKAGE = Path(index.__file__).parent.parent
 SAMPLES = [(f.name, i) for f in builtin().values() for i in range(len(f.samples))]
 DERIVED = {"kind", "level", "endpoint", "extra"}  # compared only where the sample names them
 
@@ -44,6 +48,61 @@ def test_there_are_formats() -> None:
         "logfmt",
         "kv",
     } <= set(builtin())
+
+
+def test_the_index_has_what_the_files_say() -> None:
+    folder = PACKAGE / "formats" / "builtin"
+    for name, form in builtin().items():
+        content = (folder / f"{name}.toml").read_bytes()
+        of_index, of_file = index.indexed(name, content), load(name, content.decode(), name)
+        assert of_index == of_file and of_index.samples == of_file.samples, name
+        assert replace(form, foreign=()) == of_file
+    assert index.vocabulary() == vocabulary.parsed()
+
+
+def test_a_changed_file_is_read_itself() -> None:
+    content = (PACKAGE / "formats" / "builtin" / "common.toml").read_bytes()
+    assert index.indexed("common", content) and index.indexed("common", content.replace(b"ommon", b"omnon", 1)) is None
+    assert index.indexed("uncommon", content) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expect"),
+    [
+        (r"^(?P<client_ip>[^ ]+) - \[x\]+ y?z*w{0,2}q(?P<status>[0-9]{3})$", (" - [x]", " ", "q")),
+        (r"^a[]b]c\|d\.\d", ("a", "c|d.")),
+        (r"^ab+c\\$", ("ab", "c\\")),
+        (r"^[[\]x]:(?:a|b)?,", (":", ",")),
+        (r"^GET|^POST", ()),
+        (r"^(?i)get (?P<path>.*)", ()),
+        (r"^(?i:get) (?P<path>.*)", ()),
+    ],
+)
+def test_literals_of_a_pattern(pattern: str, expect: tuple[str, ...]) -> None:
+    assert literals(pattern) == expect
+
+
+@settings(max_examples=200)
+@given(
+    st.recursive(
+        st.sampled_from(["a", "b", r"\[", "[ab]", r"[^]a]", r"\d", "."]),
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=3).map("".join),
+            st.tuples(inner, st.sampled_from(["?", "*", "+", "{0,2}", "{2}"])).map(lambda p: f"(?:{p[0]}){p[1]}"),
+            st.tuples(st.sampled_from("ab"), st.sampled_from(["?", "*", "+", "{0,2}", "{2}"])).map("".join),
+            st.tuples(inner, inner).map(lambda p: f"(?:{p[0]}|{p[1]})"),
+            st.tuples(inner, inner).map("|".join),
+        ),
+        max_leaves=6,
+    ),
+    st.data(),
+)
+def test_each_line_that_matches_has_the_literals(pattern: str, data: st.DataObject) -> None:
+    line = data.draw(st.from_regex(pattern, fullmatch=True))
+    place = 0
+    for text in literals(pattern):
+        assert text in line[place:], (pattern, line)
+        place = line.index(text, place) + len(text)
 
 
 @pytest.mark.parametrize(("name", "number"), SAMPLES)

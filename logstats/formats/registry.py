@@ -6,7 +6,6 @@ A broken file, or one without samples, does not load; the error names the key an
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstats.errors import FormatError
+from logstats.formats.index import indexed, written
 from logstats.formats.model import DECODERS, ENGINES, KEYED, ROLES, UNITS, Field, Format, Sample
+from logstats.formats.vocabulary import parsed as parsed_vocabulary
 from logstats.formats.vocabulary import with_vocabulary
 from logstats.home import user_path
 
@@ -57,7 +58,16 @@ _HINT: Final = "see the built-in formats for examples: logstats formats show NAM
 @cache
 def builtin() -> Mapping[str, Format]:
     """The formats that ship with logstats, by name."""
-    return _with_foreign(dict(_load_all(resources.files("logstats.formats") / "builtin")))
+    found = {}
+    for name, content, place in _files(resources.files("logstats.formats") / "builtin"):
+        found[name] = indexed(name, content) or _decoded(name, content, place)
+    return _with_foreign(found)
+
+
+def index() -> str:
+    """The text of the index of the built-in formats, from their files."""
+    files = _files(resources.files("logstats.formats") / "builtin")
+    return written(((_decoded(name, content, place), content) for name, content, place in files), parsed_vocabulary())
 
 
 def builtin_names() -> list[str]:
@@ -72,11 +82,11 @@ def formats(extra_dir: Path | None = None) -> Mapping[str, Format]:
     found = dict(builtin())
     own = user_path("formats")
     if own is not None and own.is_dir():
-        found |= _load_all(own, check=True)
+        found |= _load_all(own)
     if extra_dir is not None:
         if not extra_dir.is_dir():
             raise FormatError(f"{extra_dir}: no such folder", "--formats-dir takes a folder of .toml files")
-        found |= _load_all(extra_dir, check=True)
+        found |= _load_all(extra_dir)
     return found if found == builtin() else _with_foreign(found)
 
 
@@ -114,7 +124,13 @@ def find(name: str, known: Mapping[str, Format]) -> Format:
     raise FormatError(f"no format is called {name!r}", "logstats formats list shows them all")
 
 
-def _load_all(folder: Path | Traversable, *, check: bool = False) -> Iterator[tuple[str, Format]]:
+def _load_all(folder: Path) -> dict[str, Format]:
+    """The formats of a user's folder."""
+    return {name: _decoded(name, content, place, check=True) for name, content, place in _files(folder)}
+
+
+def _files(folder: Path | Traversable) -> Iterator[tuple[str, bytes, str]]:
+    """The format files of a folder, in order: the name of each, its content, and its place in words."""
     for file in sorted(folder.iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".toml"):
             continue
@@ -122,14 +138,24 @@ def _load_all(folder: Path | Traversable, *, check: bool = False) -> Iterator[tu
         if not _NAME.fullmatch(name):
             raise FormatError(f"{file}: a format cannot be called {name!r}", "use letters, digits, _ and -")
         try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            content = file.read_bytes()
+        except OSError as error:
             raise FormatError(f"{file}: cannot be read: {error}", _HINT) from None
-        yield name, load(name, text, str(file), check=check)
+        yield name, content, str(file)
+
+
+def _decoded(name: str, content: bytes, place: str, *, check: bool = False) -> Format:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{place}: cannot be read: {error}", _HINT) from None
+    return load(name, text.replace("\r\n", "\n"), place, check=check)
 
 
 def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     """Load one format file; errors name its `place`. `check` also compiles its expressions. Raises FormatError."""
+    import tomllib
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

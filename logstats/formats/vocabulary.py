@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from logstats.formats.index import vocabulary
 from logstats.formats.model import Field
 
 
 @cache
 def _vocabulary() -> dict[str, Any]:
+    return vocabulary() or parsed()
+
+
+def parsed() -> dict[str, Any]:
+    """What `keys.toml` says, from the file itself."""
+    import tomllib
+
     return tomllib.loads((resources.files("logstats.formats") / "keys.toml").read_text(encoding="utf-8"))
 
 

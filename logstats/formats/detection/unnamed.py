@@ -111,7 +111,7 @@ def _streams(texts: pl.Series, rows: pl.DataFrame) -> bool:
 
 
 def _odd_fractions(values: Numbers, decimals: pl.Series) -> str:
-    places: Sequence[int] = decimals.filter(values > 0).to_list()
+    places: Sequence[int] = decimals.to_numpy()[values > 0].tolist()
     if not places:
         return ""
     if (values > _LONGEST).mean() > 0.5:

@@ -196,7 +196,14 @@ class JsonLines:
 
 
 def _tree(line: str) -> Any:
-    """The object of a line in JSON or almost JSON. Raises Reject."""
+    """The object of a line in JSON or almost JSON, which nobody may change. Raises Reject."""
+    found = _parsed(line) if len(line) <= _REMEMBERED else _parse(line)
+    if found is _NOT_JSON:
+        raise Reject("not_json")
+    return found
+
+
+def _parse(line: str) -> Any:
     try:
         return json.loads(line, object_pairs_hook=_first_of_each)
     except (ValueError, RecursionError):
@@ -204,7 +211,12 @@ def _tree(line: str) -> Any:
     try:
         return json.loads(as_json(line) or "", object_pairs_hook=_first_of_each)
     except (ValueError, RecursionError):
-        raise Reject("not_json") from None
+        return _NOT_JSON
+
+
+_NOT_JSON: Final = object()
+_REMEMBERED: Final = 8 << 10  # characters of a line
+_parsed = lru_cache(maxsize=128)(_parse)  # detection asks each format about the same lines
 
 
 def _spellings(keys: Collection[str]) -> list[str]:

@@ -7,8 +7,9 @@ Python's, which can tell where a line stops matching.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -33,12 +34,17 @@ class Regexes:
         self.names = list(dict.fromkeys([*(n for n in self._names if n != TAIL), *self._pairs.names]))
 
     @cached_property
+    def _literals(self) -> tuple[str, ...]:
+        return literals(self._pattern)
+
+    @cached_property
     def _python(self) -> re.Pattern[str]:
         return re.compile(self._pattern)
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path. Raises Reject."""
-        match = self._python.fullmatch(line)
+        # Compiling an expression takes as long as reading a thousand lines, and detection asks them all.
+        match = self._python.fullmatch(line) if _in_order(self._literals, line) else None
         if match is None or not any(value is not None for value in match.groups()):
             raise Reject("no_match")
         groups = match.groupdict()
@@ -96,6 +102,41 @@ class Regexes:
             if len(places):
                 found = found.with_columns(found[name].scatter(places, columns[name]) for name in found.columns)
         return found
+
+
+def _in_order(texts: Iterable[str], line: str) -> bool:
+    place = 0
+    for text in texts:
+        place = line.find(text, place) + len(text)
+        if place < len(text):
+            return False
+    return True
+
+
+# One token of a regular expression: a class, an escape, a beginning of a group, a repetition, any other character.
+_TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|\((?:\?(?:P<\w+>|:))?|\{[0-9,]*\}|.", re.DOTALL)
+
+
+def literals(pattern: str) -> tuple[str, ...]:
+    """Texts that each line that matches the pattern contains, in this order: what stands in it outside of groups. None,
+    where groups have flags or look around."""
+    runs, depth = [""], 0
+    tokens = _TOKEN.findall(pattern)
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        if token == "|" and not depth:
+            return ()
+        if token[0] == "(":
+            depth += 1
+            if token == "(" and following == "?":
+                return ()
+        depth -= token == ")"
+        character = token[1:] if token[0] == "\\" and not token[1:].isalnum() else token
+        if depth or len(character) > 1 or token in ".^$+)|" or following[:1] in ("?", "*", "{"):
+            runs += [""] if runs[-1] else []
+        elif token not in "?*":
+            runs[-1] += character
+            runs += [""] if following == "+" else []
+    return tuple(filter(None, runs))
 
 
 def _beginnings(pattern: str) -> Iterator[str]:
