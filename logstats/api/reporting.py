@@ -19,6 +19,7 @@ from logstats.reports.model import Report
 from logstats.scale.work import ReportWork
 from logstats.sketches import loghist
 from logstats.summaries.names import AGENTS, breakdown
+from logstats.summaries.not_found import NAME as NOT_FOUND
 from logstats.summaries.slowest import MOST as MOST_SLOWEST
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
@@ -47,6 +48,7 @@ def report(
     top: int | None = None,
     fail_if: Sequence[str] = (),
     slowest: int = 0,
+    not_found: bool = False,
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
@@ -60,7 +62,8 @@ def report(
     arguments are the fields of `Options`. `by` names columns to rank as endpoints are, of the schema or computed
     (`source`, `hour`, `weekday`, `query:NAME`, `ip/24`); `host,endpoint` is one ranking by both. `over_time` fills
     `report.over_time` with latency and users by interval; `agents` (or `verify_bots`) adds tables about people, bots
-    and AI crawlers to `report.tables`, `slowest` the so many slowest single requests. `fail_if` are conditions such as
+    and AI crawlers to `report.tables`, `slowest` the so many slowest single requests, `not_found` the
+    paths answered with 404. `fail_if` are conditions such as
     `GET /api/bugs*: p95 > 200ms`, of which `report.thresholds` says what became. A source that cannot be read is in
     `report.sources` with its problem; the others are still counted.
 
@@ -90,6 +93,7 @@ def report(
         top=top,
         fail_if=fail_if,
         slowest=slowest,
+        not_found=not_found,
         times=options.times(),
     )
     spec, filters = asked.spec, options.filters()
@@ -136,6 +140,7 @@ def merge(
     top: int | None = None,
     fail_if: Sequence[str] = (),
     slowest: int = 0,
+    not_found: bool = False,
     summary: BinaryIO | None = None,
     progress: Callable[[float], None] | None = None,
     **more: Any,
@@ -172,6 +177,7 @@ def merge(
         top=top,
         fail_if=fail_if,
         slowest=slowest,
+        not_found=not_found or (summary is not None and NOT_FOUND in about.others),
         times=options.times(),
     )
     if summary is None:
@@ -224,6 +230,7 @@ def question(
     top: int | None,
     fail_if: Sequence[str],
     slowest: int,
+    not_found: bool,
     times: Callable[[str], datetime],
 ) -> Question:
     """Check the arguments. Raises UsageError and ExpressionError."""
@@ -253,6 +260,7 @@ def question(
         agents or verify_bots,
         verify_bots,
         slowest,
+        not_found,
     )
     return Question(spec, conditions, texts, sort, top)
 

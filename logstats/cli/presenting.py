@@ -56,6 +56,7 @@ PRESENTING: Final[Group] = (
     ),
     _shown(str, "--percentiles P,P,…", "Which percentiles.", PERCENTILES, outputs=_RENDERED),
     _shown(int | None, "--slowest N", "Also so many of the slowest single requests, with their lines.", least=1),
+    _shown(bool, "--not-found", "Also the paths that are answered with 404 most often.", False),
     _shown(int, "--max-endpoints N", "Endpoints (and values of --by) held; further ones are (other).", 10_000, least=1),
     Shared(list[str] | None, shared.FAIL_IF),
     Shared(str, shared.output_option(*RENDERERS, SUMMARY, yields_to=("email",)), "table"),
@@ -112,6 +113,7 @@ class Presentation:
             "sort": given["sort"],
             "fail_if": given["fail_if"] or (),
             "slowest": given["slowest"] or 0,
+            "not_found": given["not_found"] or self.view.table == "not_found",
             "top": None if self.renderer is None or self.renderer.cuts else given["top"],
         }
 

@@ -26,6 +26,7 @@ from logstats.scale.reader import Summary, is_summary
 from logstats.scale.summarise import Summariser
 from logstats.scale.tables import Piece
 from logstats.summaries.names import AGENTS
+from logstats.summaries.not_found import NAME as NOT_FOUND
 from logstats.summaries.slowest import NAME as SLOWEST
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics
@@ -89,6 +90,7 @@ class Merged:
     selections: dict[str, bool] = field(default_factory=dict)
     agents: bool = False
     slowest: int = 0
+    not_found: bool = False
     folded: dict[str, int] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -128,7 +130,13 @@ def merge(
     """
     since, until = whole_minutes(filters)
     selections = {one.name: one.users for one in wanted.selections}
-    merged = Merged(by=wanted.by, selections=selections, agents=wanted.agents, slowest=wanted.slowest)
+    merged = Merged(
+        by=wanted.by,
+        selections=selections,
+        agents=wanted.agents,
+        slowest=wanted.slowest,
+        not_found=wanted.not_found,
+    )
     spans: list[dict[str, str]] = []
     seen: dict[str, str] = {}
     first = ""
@@ -236,6 +244,8 @@ def _chosen(piece: Piece, merged: Merged) -> Piece | None:
         return piece if piece.of in merged.by else None
     if piece.table == SLOWEST:
         return piece if merged.slowest else None
+    if piece.table == NOT_FOUND:
+        return piece if merged.not_found else None
     if piece.table == tables.SELECTIONS:
         return replace(piece, frame=piece.frame.filter(pl.col("selection").is_in(list(merged.selections))))
     if piece.table == tables.USERS and piece.of is not None:
@@ -264,6 +274,8 @@ def _check(summary: Summary, merged: Merged, first: str) -> None:
             )
     if merged.agents and not set(AGENTS) <= set(about.others):
         raise UsageError(f"{summary.name} does not say who is a bot", "logstats report -o summary --agents")
+    if merged.not_found and NOT_FOUND not in about.others:
+        raise UsageError(f"{summary.name} does not hold what was not found", "logstats report -o summary --not-found")
     if merged.slowest > about.slowest:
         raise UsageError(
             f"{summary.name} holds {about.slowest:,} of the slowest requests, not {merged.slowest:,}",

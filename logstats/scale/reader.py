@@ -14,6 +14,7 @@ from logstats.scale import description, stored, tables, writer
 from logstats.scale.description import Description
 from logstats.scale.tables import Piece
 from logstats.summaries.names import AGENTS
+from logstats.summaries.not_found import NAME as NOT_FOUND
 from logstats.summaries.spec import ReportSpec
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Summary:
             over_time=True,
             agents=set(AGENTS) <= set(found.others),
             slowest=found.slowest,
+            not_found=NOT_FOUND in found.others,
         )
         self._layout = stored.Layout(spec)
         if set(found.others) != set(self._layout.others):

@@ -16,6 +16,7 @@ __all__ = [
     "latency",
     "levels",
     "names",
+    "not_found",
     "ranking",
     "selections",
     "slowest",

@@ -24,6 +24,7 @@ AGGREGATES: Final = {
     "bots": "Bots",
     "agent_endpoints": "Endpoints that bots ask for",
     "slowest": "Slowest requests",
+    "not_found": "Not found (404)",
 }
 # Those that are about who is a bot: `--agents`.
 AGENTS: Final = ("agents", "bots", "agent_endpoints")

@@ -23,7 +23,8 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class ReportSpec:
     """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute, `agents` are people
-    and bots, with `verify_bots` the genuine ones and the false, `slowest` so many single requests."""
+    and bots, with `verify_bots` the genuine ones and the false, `slowest` so many single requests,
+    `not_found` the paths answered with 404."""
 
     by: tuple[str, ...] = ()
     user_key: str = "auto"
@@ -34,3 +35,4 @@ class ReportSpec:
     agents: bool = False
     verify_bots: bool = False
     slowest: int = 0
+    not_found: bool = False
