@@ -19,6 +19,7 @@ from program import invoke
 
 import logstats
 from logstats.errors import SourceError
+from logstats.formats.detection.detect import Detector
 from logstats.inputs import discover, object_store, opened, stores
 
 obstore = pytest.importorskip("obstore")
@@ -132,7 +133,7 @@ def test_what_is_not_there_is_one_sentence(server: str) -> None:
     assert [problem.split(": ", 1)[1] for problem in problems] == ["there is no such object", "no object matches"]
     assert found["requests"] == 897
     (problem,) = discover(["s3://no-such-bucket/a.log"])[1]
-    assert "the store refuses" in str(problem) or "no such object" in str(problem)
+    assert "there is no such bucket" in str(problem) or "no such object" in str(problem)
 
 
 def test_an_object_that_changes_meanwhile_is_an_error(swift: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,6 +248,58 @@ def test_many_small_objects_are_fetched_at_once(localbucket: str, monkeypatch: p
     expected = {f"{number:03}": b"".join(lines[number : number + 5]) for number in range(70)}
     assert read == [expected[source.name[-7:-4]] for source in sources]
     assert logstats.report(f"s3://{BUCKET}/small/").lines == 350
+
+
+def test_a_hundred_small_objects_are_on_their_way_at_once(
+    localbucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The server answers none of them before all have asked, or never."""
+    made = store(localbucket)
+    for number in range(stores.AT_ONCE):
+        obstore.put(made, f"at-once/{number:03}.log", SAMPLE[:1000])
+    gate = threading.Barrier(stores.AT_ONCE)
+
+    def fate(method: str, path: str) -> str:
+        if method == "GET" and path.endswith(".log"):
+            gate.wait(60)
+        return "pass"
+
+    with closing(buckets.Network(localbucket, fate)) as network:
+        use(network.address, monkeypatch)
+        assert len({source.name for source in stores.ahead(discover([f"s3://{BUCKET}/at-once/"])[0])}) == stores.AT_ONCE
+    assert not gate.broken
+
+
+def test_little_waits_in_memory_for_its_turn(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(localbucket, monkeypatch)
+    sources, _ = discover([f"s3://{BUCKET}/web/"])
+    begun: list[str] = []
+    whole = stores._whole
+    monkeypatch.setattr(stores, "_whole", lambda source: (begun.append(source.name), whole(source))[1])
+    monkeypatch.setattr(stores, "AHEAD", len(SAMPLE))
+    ahead = stores.ahead(sources)
+    first = next(ahead)
+    assert first.name == sources[0].name and len(begun) <= 2
+    assert [source.name for source in ahead] == [source.name for source in sources[1:]]
+
+
+def test_a_folder_of_one_format_is_detected_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every file has the format that it has alone: what looks different is detected anew."""
+    folder = ROOT / "sample_logs"
+    lines = {name: (folder / f"{name}.log").read_bytes().splitlines(keepends=True) for name in
+             ("combined", "combined_time", "combined_us", "json", "kv")}  # fmt: skip
+    names = ["combined_time"] * 6 + ["combined_us", "combined_us", "combined", "json", "combined_time", "kv"]
+    for number, name in enumerate(names):
+        (tmp_path / f"{number:02}.log").write_bytes(b"".join(lines[name][number * 20 : number * 20 + 20]))
+    alone = [logstats.report(path) for path in sorted(tmp_path.iterdir())]
+    asked: list[int] = []
+    detect = Detector.detect
+    monkeypatch.setattr(Detector, "detect", lambda *given, **more: (asked.append(0), detect(*given, **more))[1])
+    together = logstats.report(tmp_path)
+    assert [s.format for s in together.sources] == [one.sources[0].format for one in alone] == names
+    assert together.requests == sum(one.requests for one in alone)
+    assert together.bytes == sum(one.bytes for one in alone)
+    assert 7 <= len(asked) <= 9
 
 
 def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

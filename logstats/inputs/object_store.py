@@ -137,6 +137,14 @@ class Store:
         answer = self._obstore.get(self._store, key, options=options)
         return (bytes(piece) for piece in answer.stream(min_chunk_size=_PIECE))
 
+    def all_at_once(self, key: str, version: str | None, size: int) -> bytes:
+        """The bytes of an object that has so many."""
+        options: Any = {"if_match": version} if version else None
+        data = bytes(self._obstore.get(self._store, key, options=options).bytes())
+        if len(data) != size:
+            raise OSError(f"the answer has {len(data):,} bytes of {size:,}")
+        return data
+
     def read(self, key: str, name: str, limit: int | None = None) -> bytes:
         """A small object, or its first `limit` bytes. Raises NoSuchObject, SourceError."""
         options: Any = {"range": (0, limit)} if limit else None

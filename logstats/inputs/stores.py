@@ -22,7 +22,8 @@ from logstats.inputs.source import Source, Start
 
 SOON: Final = 64 << 10  # bytes behind a piece in which the end of a line is looked for
 SMALL: Final = 1 << 20  # bytes of an object that is fetched whole, while those before it are read
-AT_ONCE: Final = 32  # of them
+AT_ONCE: Final = 100  # of them: over a link of 20 ms, that hides all of it
+AHEAD: Final = 64 << 20  # bytes of them that wait for their turn
 _PIPED: Final = "logstats report -"
 _MAGIC: Final = re.compile(r"[*?\[]")
 
@@ -117,6 +118,14 @@ class OpenObject:
         self.read_bytes += len(data)
         return data
 
+    def whole(self) -> bytes:
+        """All bytes of a small object, by one request. Raises SourceError."""
+        data = self._store.ask(
+            self._name, lambda: self._store.all_at_once(self._key, self._version, self._size), self._say
+        )
+        self._place = self.read_bytes = len(data)
+        return data
+
     def read_lines(self, size: int) -> bytes:
         """At least `size` bytes, or all that are left; to the end of a line if one is near."""
         self._fill(size + SOON)
@@ -200,19 +209,26 @@ def ahead(sources: Sequence[Source]) -> Iterator[Source]:
         return
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="logstats-store")
     waiting: deque[Source] = deque()
+    size = 0
     try:
         for source, fetch in zip(sources, small, strict=True):
+            while waiting and (len(waiting) > 2 * AT_ONCE or (fetch and size + (source.size or 0) > AHEAD)):
+                yield (first := waiting.popleft())
+                size -= _fetched(first)
             if fetch:
-                waiting.append(replace(source, start=Start(opened=Fetched(pool.submit(_whole, source)))))
-            else:
-                waiting.append(source)
-            if len(waiting) > 2 * AT_ONCE:
-                yield waiting.popleft()
+                source = replace(source, start=Start(opened=Fetched(pool.submit(_whole, source))))
+            waiting.append(source)
+            size += _fetched(source)
         yield from waiting
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _fetched(source: Source) -> int:
+    """The bytes that are in memory, or on their way there, before a source is read."""
+    return (source.size or 0) if source.start is not None and isinstance(source.start.opened, Fetched) else 0
+
+
 def _whole(source: Source) -> tuple[bytes, list[str]]:
     opened = OpenObject(source)
-    return opened.read(source.size or 0), opened.notes
+    return opened.whole(), opened.notes

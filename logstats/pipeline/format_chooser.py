@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic
+from typing import Final, Generic
 
 from logstats.formats import registry
-from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detector, sample_of
+from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
 from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
@@ -17,6 +19,27 @@ from logstats.formats.wrappers.stack import FormatStack, StackReader, parse, sta
 from logstats.inputs import LINES, Chunk, Source
 from logstats.pipeline.job import Job, Result
 from logstats.pipeline.listener import Listener
+
+SHAPES: Final = 1_000  # of lines that are remembered
+_KEY: Final = re.compile(r'"([^"\\]{1,60})"\s*:')
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_WORD: Final = re.compile(r"[^\s\"\[\]{}()<>|,;:=#']+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was found with certainty in a source of a folder, and the shapes of its lines."""
+
+    folder: str
+    shapes: frozenset[str]
+    found: Detected
+
+
+def _shape(line: str) -> str:
+    """What is left of a line without its values: brackets, separators and keys. A directive (`#…`) stays whole."""
+    if line.startswith("#"):
+        return line
+    return "".join([_WORD.sub(_kind, _QUOTED.sub("q", line)), *_KEY.findall(line)])
 
 
 class FormatChooser(Generic[Result]):
@@ -28,6 +51,7 @@ class FormatChooser(Generic[Result]):
         self._further: dict[tuple[object, ...], StackReader] = {}
         self._known: Mapping[str, Format] | None = None
         self._detector: Detector | None = None
+        self._before: _Before | None = None
 
     def reader(self, stacks: Sequence[FormatStack]) -> StackReader:
         """The reader of these formats, built once and shared by all sources."""
@@ -75,7 +99,7 @@ class FormatChooser(Generic[Result]):
         asked = self._job.format
         if asked and self._detector is None:
             self._detector = Detector([asked[0].format, *(f for f in self.known().values() if f.wraps)], exact=True)
-        found = self.detector().detect(sample, context)
+        found = self._detect(name, sample, context)
         if asked:
             if found is None and not enough:
                 return None, False
@@ -98,6 +122,23 @@ class FormatChooser(Generic[Result]):
         self._say_units_in_vain(name, found.stacks)
         self.say(name, found.stacks, found.open_units, found.kept_out)
         return self.reader(found.stacks), True
+
+    def _detect(self, name: str, sample: Sequence[str], context: Context) -> Detected | None:
+        """What detection finds; or what it found with certainty in the source before, if that lies in the same folder,
+        and has lines of each shape that is here. (Detection takes as long as reading 5 MB of lines.)"""
+        folder, shapes = name.rpartition("/")[0], frozenset(map(_shape, sample))
+        before = self._before
+        if before is not None and before.folder == folder and shapes <= before.shapes:
+            return before.found
+        found = self.detector().detect(sample, context)
+        if before is not None and (found is None or (folder, found.stacks) != (before.folder, before.found.stacks)):
+            before = None
+        if found is not None and _is_beyond_doubt(found):
+            known = before.shapes if before is not None and len(before.shapes) < SHAPES else frozenset()
+            self._before = _Before(folder, shapes | known, found)
+        else:  # with bad lines of the same format, what was found before still holds
+            self._before = before
+        return found
 
     def _say_units_in_vain(self, source: str, stacks: Sequence[FormatStack]) -> None:
         """Note units that the user gave for durations that do not exist here."""
@@ -124,6 +165,23 @@ class FormatChooser(Generic[Result]):
     def _note(self, source: str, text: str) -> None:
         self._listener.note(source, text)
         self._job.counts.notes.append(f"{source}: {text}")
+
+
+def _kind(word: re.Match[str]) -> str:
+    """`0` for a whole number, `0.0` for a decimal one, `a` for the rest: seconds and microseconds look different."""
+    whole, point, rest = word[0].partition(".")
+    if not whole.isdecimal() or (point and not rest.isdecimal()):
+        return "a"
+    return "0.0" if point else "0"
+
+
+def _is_beyond_doubt(found: Detected) -> bool:
+    """Whether other values in lines of the same shape could not have led to another format, or another unit."""
+    if found.sure < 1 or found.open_units or found.kept_out:
+        return False
+    timed = any(units.names_of(stack.format) for stack in found.stacks)
+    settled = not any(units.unsettled(stack.format) for stack in found.stacks)
+    return not timed or (settled and len(found.ranking) == 1)
 
 
 def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, str]) -> bool:
