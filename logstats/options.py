@@ -14,6 +14,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.endpoints import Endpoints, load_openapi
+from logstats.enrich import places
 from logstats.enrich.computed import Columns, covers
 from logstats.errors import UsageError
 from logstats.expressions import predicates
@@ -41,6 +42,7 @@ class Options:
     `5xx`; `path` and `host` are globs. All expressions of `where` must hold (`logstats help expressions`).
     `bots` leaves out requests whose user agent is that of a bot (`exclude`), or all others (`only`).
     `verify_bots` are files of addresses that operators publish for their bots (`googlebot.json`, `NAME=FILE`).
+    `geo` are databases of places (`FILE.mmdb`, or `auto` for those in the usual folders).
     `anonymize` (`ip`, `prefix-preserving`, `hash`) takes out what identifies a person, with the key in a file
     (`anonymize_key`) and further names of parameters whose values are masked (`secret`): see `enrich.privacy`.
     `unit` says in which units durations are that do not say it themselves (`duration=ms`, `latency=ns`).
@@ -69,6 +71,7 @@ class Options:
     where: str | Sequence[str] = ()
     bots: str | None = None
     verify_bots: Sequence[str | Path] = ()
+    geo: Sequence[str | Path] = ()
     trust_forwarded: bool = False
     anonymize: str | None = None
     anonymize_key: str | Path | None = None
@@ -111,7 +114,7 @@ class Options:
 
     def columns(self) -> Columns:
         """What computes columns that no format has. Raises UsageError."""
-        return Columns(self.zone(), tuple(self.labels()), tuple(map(str, self.verify_bots)))
+        return Columns(self.zone(), tuple(self.labels()), tuple(map(str, self.verify_bots)), tuple(map(str, self.geo)))
 
     def times(self, now: datetime | None = None) -> Callable[[str], datetime]:
         """What reads a time as people write it."""
@@ -220,6 +223,8 @@ def job_of(
     wanted = columns.reads(needs | filters.needs)
     if options.verify_bots and "bot_verified" not in needs | filters.needs:
         raise UsageError("--verify-bots says what bot_verified is, and nothing asks for that", "leave it out")
+    if options.geo and not set(places.COLUMNS) & (needs | filters.needs):
+        raise UsageError("--geo says where clients are, and nothing asks for that", "--where 'country = DE'")
     if anonymizer is not None:
         wanted |= {"timestamp"}  # pseudonyms are of a day
     return Job(

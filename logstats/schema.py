@@ -37,11 +37,26 @@ COLUMNS: Final = (
 
 # Columns that are computed from others where they are asked for (`enrich.computed` says how), and families of such
 # columns: how people write one, and the regular expression of their names.
-COMPUTED: Final = ("source", "hour", "weekday", "browser", "os", "device", "bot", "bot_class", "bot_verified")
+COMPUTED: Final = (
+    "source",
+    "hour",
+    "weekday",
+    "browser",
+    "os",
+    "device",
+    "bot",
+    "bot_class",
+    "bot_verified",
+    "country",
+    "continent",
+    "city",
+    "asn",
+    "as_name",
+)
 FAMILIES: Final = {"query:NAME": r"query:[^\s,]+", "ip/N": r"ip/([0-9]{1,3})(?:/([0-9]{1,3}))?"}
 
 # Those that are about kinds of clients, not about persons: `--anonymize` does not change what they are computed from.
-IMPERSONAL: Final = frozenset({"browser", "os", "device", "bot", "bot_class", "bot_verified"})
+IMPERSONAL: Final = frozenset(COMPUTED) - {"source", "hour", "weekday"}
 
 LINE: Final = "line_number"  # a column for summaries: the line of the source, from 1
 

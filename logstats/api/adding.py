@@ -156,11 +156,12 @@ def _ingest(
             "an archive is added to again and again: pseudonyms have to be the same each time",
             "--anonymize-key FILE holds the key; head -c 32 /dev/urandom > FILE makes one",
         )
-    if options.verify_bots:
-        raise UsageError(
-            "an archive keeps addresses and agents: what bots are genuine is asked of it later",
-            "leave --verify-bots out",
-        )
+    for name in ("verify_bots", "geo"):
+        if getattr(options, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')}: an archive keeps addresses and agents, and is asked what they mean later",
+                "it is an option of `logstats report --archive`",
+            )
     return IngestOptions(
         anonymizer=anonymizer,
         columns=options.columns(),

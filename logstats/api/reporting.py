@@ -81,7 +81,7 @@ def report(
     """
     options = options_from(options, more)
     asked = question(
-        by=by,
+        by=[*by, *_places(options, by)],
         user_key=user_key,
         exact_users=exact_users,
         max_endpoints=max_endpoints,
@@ -187,6 +187,19 @@ def merge(
     if merged.counts.span is not None:
         say_if_outside(options, merged.counts.span, merged.counts.notes, None)
     return build_report(asked, statistics, merged.counts, merged.filters, [*merged.said, *merged.notes], options)
+
+
+def _places(options: Options, by: Sequence[str]) -> list[str]:
+    """The rankings that `geo` adds where no column of places is asked for: those that its databases know of."""
+    from logstats.enrich import places
+
+    named = {name for one in by for name in one.split(",")} | options.filters().needs
+    if not options.geo or named & set(places.COLUMNS):
+        return []
+    known = options.columns().known_places()
+    if not known:
+        raise UsageError(f"--geo: nothing in these files says where an address is: {', '.join(map(str, options.geo))}")
+    return [name for name in ("country", "city", "as_name") if name in known] or known
 
 
 def _read_logs(

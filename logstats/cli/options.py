@@ -202,6 +202,12 @@ READING: Final[Group] = (
         "Addresses that an operator publishes, to tell genuine bots from false ones: googlebot.json, NAME=FILE; "
         "repeatable.",
     ),
+    _reading(
+        list[str] | None,
+        "--geo FILE.mmdb",
+        "A database of places, for country, continent, city, asn, as_name; or auto: those in /usr/share/GeoIP and "
+        "/var/lib/GeoIP; repeatable (extra `geo`).",
+    ),
     _reading(list[str] | None, "--route ROUTE", "An endpoint such as '/users/{id}'; repeatable."),
     _reading(str | None, "--routes FILE", "Endpoints from an OpenAPI or Swagger document."),
     _reading(list[str] | None, "--query NAME,…", "Parameters of the query that are part of the endpoint."),
@@ -491,6 +497,7 @@ def reading_options(shared_options: Mapping[str, Any]) -> Options:
     values["routes"] = shared_options["route"] or ()
     values["unit"] = shared_options["unit"] or ()
     values["label"] = shared_options["label"] or ()
+    values["geo"] = shared_options["geo"] or ()
     values["verify_bots"] = shared_options["verify_bots"] or ()
     values["secret"] = shared_options["secret"] or ()
     if "workers" in shared_options:

@@ -9,6 +9,7 @@ families of names in `schema.FAMILIES`.
 | `query:NAME` | the value of a parameter of the query, decoded; "" if it has none, null without the parameter |
 | `browser`, `os`, `device`, `bot`, `bot_class` | what the user agent says: see `agents` |
 | `bot_verified` | `genuine` or `false`, by the addresses that a bot's operator publishes: see `addresses` |
+| `country`, `continent`, `city`, `asn`, `as_name` | where the client is, by databases: see `places` |
 | `ip/N` | the network of the client: N bits of IPv4, twice as many of IPv6; `ip/N/M`: M bits of IPv6 |
 """
 
@@ -27,7 +28,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.cache import BoundedCache
-from logstats.enrich import addresses, agents
+from logstats.enrich import addresses, agents, places
 from logstats.errors import UsageError
 from logstats.query_strings import parameter
 
@@ -50,13 +51,14 @@ class Columns:
     """Computes columns of frames of the request schema. Threads may share it.
 
     `zone` is that of hours and days, `labels` are (label, the file, glob or folder that it is of), `verify_bots` the
-    files with the addresses of bots. A further column is
-    a name in `schema.COMPUTED`, and its lines in `_column`.
+    files with the addresses of bots, `geo` databases of places. A further column is a name in `schema.COMPUTED`, and
+    its lines in `_column`.
     """
 
     zone: str = "UTC"
     labels: Sequence[tuple[str, str]] = ()
     verify_bots: Sequence[str] = ()
+    geo: Sequence[str] = ()
     _known: dict[str, tuple[frozenset[str], Make]] = field(default_factory=dict, init=False, repr=False)
 
     def label(self, source: str) -> str:
@@ -114,6 +116,11 @@ class Columns:
                 raise UsageError("bot_verified takes the addresses of bots", "--verify-bots googlebot.json")
             _ = self._published
             return frozenset({"user_agent", "client_ip"}), self._verified
+        if name in places.COLUMNS:
+            if name not in self.known_places():
+                what = "none of the files of --geo says it" if self.geo else "that takes a database of places"
+                raise UsageError(f"{name}: {what}", f"--geo FILE.mmdb; a free one of countries: {places.FREE}")
+            return frozenset({"client_ip"}), lambda rows: self._places.lookup(rows["client_ip"])[name]
         if name.startswith("query:"):
             return _of_texts("query", _Parameter(name.removeprefix("query:")))
         if match := re.fullmatch(schema.FAMILIES["ip/N"], name):
@@ -134,6 +141,18 @@ class Columns:
 
     def _verified(self, rows: pl.DataFrame) -> pl.Series:
         return self._published.verified(self._bots.lookup(rows["user_agent"])["bot"], rows["client_ip"])
+
+    def known_places(self) -> list[str]:
+        """The columns of places that the databases know. Raises UsageError."""
+        return self._geo.known() if self.geo else []
+
+    @cached_property
+    def _geo(self) -> places.Places:
+        return places.Places(places.files_of(self.geo))
+
+    @cached_property
+    def _places(self) -> BoundedCache:
+        return BoundedCache(self._geo.read)
 
     def _local(self, rows: pl.DataFrame) -> pl.Series:
         return rows["timestamp"].dt.convert_time_zone(self.zone)
