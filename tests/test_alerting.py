@@ -121,7 +121,7 @@ def test_fail_fast_ends_with_3() -> None:
 def test_a_command_gets_each_change_one_after_the_other(tmp_path: Path) -> None:
     out = tmp_path / "it's here"
     quoted = shlex.quote(str(out))
-    command = f"test ! -e lock && touch lock && cat >> {quoted} && echo >> {quoted} && rm lock"
+    command = f"test ! -e lock && touch lock && cat >> {quoted} && rm lock"
     ran = invoke("watch", *ALERT, "-q", "--exec", command, stdin=INCIDENT, cwd=tmp_path)
     assert (ran.returncode, len(ran.stderr.splitlines())) == (0, 2)
     got = [json.loads(line) for line in out.read_text().splitlines()]
@@ -199,7 +199,7 @@ def test_slack_from_the_command_line() -> None:
         ran = invoke("watch", *ALERT, "-q", *arguments, stdin=INCIDENT)
     assert (ran.returncode, len(server.got)) == (0, 2)
     headers, body = server.got[0]
-    assert body["text"].startswith(":red_circle: FIRING error_rate &gt; 1% for 2m: error_rate is 45%")
+    assert body["text"].startswith(":red_circle: FIRING `error_rate &gt; 1% for 2m`: error_rate is 45%")
     assert headers["Authorization"] == "Basic bWU6cEBzcw=="
 
 

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logstats import api
 from logstats.errors import ExpressionError, ObjectiveError
+from logstats.live.alerts.alerts import _Watched
+from logstats.live.alerts.rule import Rule, Verdict
 from logstats.live.session import Session
 from logstats.live.watching import Watching
 from logstats.objectives.policy import parse as parse_policy
@@ -126,32 +130,54 @@ def test_the_first_minute_is_known_in_part(log: Callable[..., Log]) -> None:
     assert [state.state for state in watched.session.alerts.states()] == ["ok", "firing", "ok", "firing"]
 
 
-@pytest.mark.parametrize(
-    ("condition", "fires"),
-    [
-        ("p99 > 500ms", True),
-        ("p99 > 700ms", False),
-        ("p90 > 500ms", False),
-        ("avg > 64.4ms", True),
-        ("avg > 64.5ms", False),
-        ("max >= 600ms", True),
-        ("GET /b*: availability < 99.9%", True),
-        ("GET /a*: availability < 99.9%", False),
-        ("POST *: requests == 0", True),
-        ("users > 245", True),
-        ("users > 255", False),
-        ("status >= 500 and duration < 500ms: requests > 0", False),
-        ("duration > 500ms: users >= 59", True),
-        ("rps > 10", False),
-        ("rps >= 10", True),
-        ("rejected > 0", True),
-        ("rejected > 1%", False),
-        ("rejected > 0.1%", True),
-    ],
-)
-def test_every_figure_of_a_minute(log: Callable[..., Log], condition: str, fires: bool) -> None:
+@given(st.lists(st.sampled_from([True, True, False, False, None]), max_size=60), st.integers(1, 4))
+def test_what_fires_follows_from_the_last_minutes(verdicts: list[bool | None], hold: int) -> None:
+    """Against the rule as the manual says it, over a list of what the minutes said."""
+    watched = _Watched(Rule("x", hold, 0.0, ""))
+    firing, said, silent = False, list[bool | None](), 0
+    for minute, holds in enumerate(verdicts):
+        change = watched.take(minute, Verdict(holds, None, ""))
+        if holds is None:
+            silent += 1
+            if silent > hold and not firing:
+                said.append(None)
+            assert change is None
+            continue
+        silent = 0
+        said.append(holds)
+        most = max(2, hold) if firing else hold
+        turned = said[-most:] == [not firing] * most
+        assert (change is not None) is turned
+        if turned:
+            firing, said = not firing, []
+        assert watched.firing is firing
+
+
+FIRES = {
+    "p99 > 500ms": True,
+    "p99 > 700ms": False,
+    "p90 > 500ms": False,
+    "avg > 64.4ms": True,
+    "avg > 64.5ms": False,
+    "max >= 600ms": True,
+    "GET /b*: availability < 99.9%": True,
+    "GET /a*: availability < 99.9%": False,
+    "POST *: requests == 0": True,
+    "users > 245": True,
+    "users > 255": False,
+    "status >= 500 and duration < 500ms: requests > 0": False,
+    "duration > 500ms: users >= 59": True,
+    "rps > 10": False,
+    "rps >= 10": True,
+    "rejected > 0": True,
+    "rejected > 1%": False,
+    "rejected > 0.1%": True,
+}
+
+
+def test_every_figure_of_a_minute(log: Callable[..., Log]) -> None:
     """540 requests took 5 ms and 60 took 600 ms, of which one failed; one line is none."""
-    watched = log(condition)
+    watched = log(*FIRES)
     watched.write(1)
     watched.write(62, 540)
     watched.write(63, 60, failed=1, ms=600, path="/b")
@@ -159,21 +185,22 @@ def test_every_figure_of_a_minute(log: Callable[..., Log], condition: str, fires
         file.write("what is this\n")
     watched.write(121)
     watched.step(121)
-    assert (watched.step(160) == [("firing", 2)]) is fires
+    watched.step(160)
+    assert {state.rule.text: state.state == "firing" for state in watched.session.alerts.states()} == FIRES
 
 
 def test_the_same_lines_give_the_same_alerts_whenever_they_are_read(log: Callable[..., Log]) -> None:
     """As they come, and all of them at once."""
     chance = random.Random(7)
-    failed = [chance.choice([0, 0, 3, 5, None]) for _ in range(45)]
+    failed = [chance.choice([0, 0, 3, 5, None]) for _ in range(30)]
     rules = ("error_rate > 1% for 2m", "requests < 1 for 2m", "p95 > 1s", "requests > 99 for 3m")
     as_they_come, at_once = log(*rules), log(*rules)
     expected = minutes(as_they_come, failed)
     at_once.path.write_bytes(as_they_come.path.read_bytes())
-    at_once.now = 45 * 60 - 1
-    found = at_once.step(45 * 60 - 1) + at_once.step(45 * 60 + 40)
+    at_once.now = 30 * 60 - 1
+    found = at_once.step(30 * 60 - 1) + at_once.step(30 * 60 + 40)
     assert found == expected
-    assert len(found) > 5
+    assert len(found) > 3
 
 
 def test_a_long_gap_takes_no_longer_than_a_short_one(log: Callable[..., Log]) -> None:
@@ -202,10 +229,10 @@ def test_requests_that_come_after_their_minute_was_judged_are_said(log: Callable
 
 def test_a_clock_that_was_set_begins_anew(log: Callable[..., Log]) -> None:
     watched = log("requests == 0 for 1m")
-    for second in range(0, 100, 10):
+    for second in range(0, 100, 20):
         watched.write(second)
         watched.step(second)
-    for second in range(100, 300, 10):
+    for second in range(100, 300, 20):
         watched.write(second - 7200)  # the server's zone was set
         watched.step(second)
     assert watched.session.alerts.states()[0].fired == 0

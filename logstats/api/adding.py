@@ -127,16 +127,16 @@ def _hold_against(daemon: Daemon, alerts: Alerts, changed: Callable[[Change], No
 
     def look(now: float) -> None:
         wall = round(time.time() * 1_000_000)
-        opened = Archive.open(daemon.archive)
         while commits:
             number = commits.pop(0)
             try:
+                opened = Archive.open(daemon.archive)
                 for some in rows.added(opened, number, batches.columns):
                     batches.add(some, now, wall)
                 for some in rows.added(opened, number, ["minute", "lines", "rejected"], tables.LINES):
                     batches.read(some.with_columns(minute))
-            except LogstatsError as error:
-                daemon.say(f"alerts did not see commit {number}: {error.what}")
+            except (LogstatsError, OSError) as error:
+                daemon.say(f"alerts did not see commit {number}: {getattr(error, 'what', error)}")
         batches.look(now, wall)
 
     daemon.tell, daemon.settled = remember, look

@@ -137,6 +137,9 @@ class Session:
         """Look for what alerts say of the minutes that were closed; if all is over, of the last one, too."""
         if self.alerts:
             found = self.alerts.finish(self._clocks) if over else self.alerts.look(self._clocks, now, wall)
+            dropped = len(self._changes) + len(found) - CHANGES
+            if dropped > 0:
+                self.note(f"there were so many changes of alerts at once that the first {dropped:,} are not told")
             self._changes += found
             self._shown += found
 

@@ -34,7 +34,7 @@ class Command:
     def send(self, body: bytes, stop: Event) -> str:
         """Run it to its end, of the time it may take, or until `stop`: "", or what went wrong."""
         with tempfile.TemporaryFile() as given:  # which, other than a pipe, waits for no reader
-            given.write(body)
+            given.write(body + b"\n")  # a line, as `read` of the shell wants it
             given.seek(0)
             try:
                 process = subprocess.Popen(

@@ -14,14 +14,14 @@ from logstats.reports.clock import Clock
 _SLACK: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def words(change: Change, clock: Clock) -> str:
-    """One line. It may hold what a log says."""
+def words(change: Change, clock: Clock, quote: str = "") -> str:
+    """One line, with the rule between `quote`s."""
     state = "FIRING" if change.firing else "resolved"
     severity = f" [{change.rule.severity}]" if change.rule.severity else ""
     since = f"since {clock.zoned(change.since)}"
     if not change.firing:
         since = f"at {clock.zoned(change.time)}, it fired {since}"
-    return f"{state}{severity} {change.rule.text}: {change.words} ({since})"
+    return f"{state}{severity} {quote}{change.rule.text}{quote}: {change.words} ({since})"
 
 
 def message(change: Change, sources: Sequence[str]) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def message(change: Change, sources: Sequence[str]) -> dict[str, Any]:
 def _slack(change: Change, sources: Sequence[str], clock: Clock) -> dict[str, Any]:
     mark = ":red_circle:" if change.firing else ":large_green_circle:"
     where = f"{socket.gethostname()}: {', '.join(sources[:3])}" + (" …" if len(sources) > 3 else "")
-    return {"text": f"{mark} {words(change, clock).translate(_SLACK)}\n{where.translate(_SLACK)}"}
+    said = words(change, clock, quote="`")  # otherwise `*` and `_` would be marks
+    return {"text": f"{mark} {said.translate(_SLACK)}\n{where.translate(_SLACK)}"}
 
 
 def _plain(change: Change, sources: Sequence[str], _clock: Clock) -> dict[str, Any]:
