@@ -112,6 +112,12 @@ def test_alerts_are_said_and_in_the_stream() -> None:
     ]
 
 
+def test_what_a_condition_holds_is_escaped() -> None:
+    ran = invoke("watch", "--alert", "/\x1b[31m*: requests > 5", "-q", stdin=INCIDENT)
+    assert b"logstats: FIRING /\\x1b[31m*: requests > 5: requests is 20, 15 (300.0%) above 5" in ran.stderr
+    assert b"\x1b" not in ran.stderr + ran.stdout
+
+
 def test_fail_fast_ends_with_3() -> None:
     ran = invoke("watch", *ALERT, "--fail-fast", "-q", stdin=INCIDENT)
     assert (ran.returncode, ran.stderr.count(b"FIRING")) == (3, 1)

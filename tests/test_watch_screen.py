@@ -147,12 +147,15 @@ def test_in_a_terminal(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_bytes((SAMPLES / "combined.log").read_bytes())
     size = len(path.read_bytes().splitlines())
-    command = f"{sys.executable} -m logstats watch --from-start --window 24h {path}; echo code $?; cat"
+    alert = "--alert 'users < 10000 for 3m'"
+    command = f"{sys.executable} -m logstats watch --from-start --window 24h {alert} {path}; echo code $?; cat"
     terminal = Terminal(command, f"logstats-{tmp_path.name}", 80, 24)
     try:
         first = terminal.until("endpoints by avg")
         assert len(first.rstrip("\n").splitlines()) == 24
         assert f"{size} lines" in first
+        assert " FIRING  since 00:" in first
+        assert "logstats:" not in first, "where the screen is, nothing else is written"
         with path.open("ab") as file:
             file.write(b'10.0.0.1 - - [17/Jan/2025:23:59:59 +0000] "GET /appended HTTP/1.1" 200 5 "-" "curl"\n')
         terminal.until(f"{size + 1} lines")
@@ -177,5 +180,6 @@ def test_in_a_terminal(tmp_path: Path) -> None:
         terminal.run("send-keys", "q")
         last = terminal.until("code 0")
         assert "Slowest endpoints" in last or "Busiest endpoints" in last
+        assert "logstats: FIRING users < 10000 for 3m: users is" in last
     finally:
         terminal.run("kill-server")

@@ -117,7 +117,7 @@ class Burn:
                 continue
             holds = long > burning.limit and short > burning.limit
             spans = [slo.span(window.length) for window in burning.windows]
-            words = f"burn rate is {float(long):,.3g} over {spans[0]}, and {float(short):,.3g} over {spans[1]}"
+            words = f"burn rate is {_shown(long)} over {spans[0]}, and {_shown(short)} over {spans[1]}"
             found.append(Verdict(holds, float(long), words))
         return found
 
@@ -125,3 +125,7 @@ class Burn:
         """Drop what is counted of minutes that were judged: the windows have it."""
         self._held.replace(self._held.table().filter(pl.col("minute") >= before))
         self._counted = {}
+
+
+def _shown(rate: Fraction) -> str:
+    return f"{float(rate):,.0f}" if rate >= 100 else f"{float(rate):.3g}"
