@@ -66,7 +66,7 @@ from logstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from logstats.api import diff, merge, read, report, scan, search, sessions, slo, story
+    from logstats.api import diff, merge, read, report, scan, search, sessions, slo, split, story
     from logstats.options import Options
     from logstats.reports.model import Report
 
@@ -93,6 +93,7 @@ __all__ = [
     "search",
     "sessions",
     "slo",
+    "split",
     "story",
 ]
 

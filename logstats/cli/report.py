@@ -9,11 +9,12 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from logstats.cli import options as shared
-from logstats.cli import presenting
+from logstats.cli import presenting, splitting
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable
 from logstats.errors import UsageError
 from logstats.reports.view import Compared
+from logstats.summaries.names import BREAKDOWNS
 
 if TYPE_CHECKING:
     from logstats.options import Options
@@ -38,6 +39,17 @@ def report(
             "--compare AGE",
             "With --archive, --since and --until: also what changed against 1d, 1w, … before; repeatable.",
             shared.STATISTICS_PANEL,
+        ),
+    ] = None,
+    split_by: Annotated[
+        str | None,
+        shared.Option(
+            "--split-by COLUMN",
+            "A full report for each value, such as of host, source, app: with -o html one page each and an index, in "
+            "the folder --out.",
+            shared.STATISTICS_PANEL,
+            values=BREAKDOWNS,
+            outputs=("table", "json", "markdown", "html"),
         ),
     ] = None,
     out: shared.Out = None,
@@ -66,7 +78,8 @@ def report(
     chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     moment = shared.moment(chosen)
-    reachable(out, moment)
+    if split_by is None or shared_options["output"] != "html":  # a folder is made
+        reachable(out, moment)
     shown = presenting.presentation(shared_options, out, moment)
     renderer = shown.renderer
     place = shared.archive_or_none(archive, sources)
@@ -83,6 +96,26 @@ def report(
         raise UsageError("--compare takes a stretch of an archive's time", "add --archive DIR --since T --until T")
     for age in shared.words(compare):
         _days(age)
+    if split_by is not None:
+        splitting.check(shown, split_by, compare=bool(compare), rows=rows)
+        with shared.rejects_file(rejects, sources) as write_rejects, Interrupt() as interrupt:
+            try:
+                reports = api.split(
+                    sources or [],
+                    chosen,
+                    split_by=split_by,
+                    archive=place,
+                    user_key=user_key,
+                    exact_users=exact_users,
+                    listener=messages,
+                    interrupt=interrupt,
+                    rejects=write_rejects,
+                    **shown.asked(shared_options),
+                )
+            finally:
+                messages.done()
+        splitting.show(shown, split_by, reports)
+        return int(splitting.exit_code(reports, messages, strict=strict))
     shared.refuse_overwriting(out, sources, "--out")
     with (
         shared.rejects_file(rejects, sources) as write_rejects,

@@ -12,6 +12,7 @@ __all__ = [
     "document",
     "found",
     "html",
+    "index",
     "load",
     "model",
     "openmetrics",

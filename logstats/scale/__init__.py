@@ -8,4 +8,4 @@ adds files up.
 May use: pipeline, options, summaries, inputs, filters. Begin with `run`, then `tables`.
 """
 
-__all__ = ["description", "merge", "reader", "results", "summarise", "tables", "work"]
+__all__ = ["description", "merge", "reader", "results", "split", "summarise", "tables", "work"]

@@ -1,0 +1,143 @@
+"""A full report for each value of a column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from logstats import schema
+from logstats.api.arguments import options_from, refuse_for_archive
+from logstats.api.reading import results_of
+from logstats.api.reporting import PERCENTILES, build_report, format_notes, question
+from logstats.errors import UsageError
+from logstats.expressions.columns import column
+from logstats.options import Options
+from logstats.pipeline import Counts, Interrupt, Listener
+from logstats.reports.model import Report
+from logstats.scale.split import MOST, Held, Split, SplitWork
+from logstats.summaries.names import breakdown
+
+
+def split(
+    sources: str | Path | Sequence[str | Path] = (),
+    options: Options | None = None,
+    *,
+    split_by: str,
+    archive: str | Path | None = None,
+    by: Sequence[str] = (),
+    user_key: str = "auto",
+    exact_users: bool = False,
+    max_endpoints: int = 10_000,
+    over_time: bool = False,
+    agents: bool = False,
+    percentiles: Sequence[str | int | float] = PERCENTILES,
+    sort: str = "avg",
+    top: int | None = None,
+    fail_if: Sequence[str] = (),
+    slowest: int = 0,
+    not_found: bool = False,
+    listener: Listener | None = None,
+    interrupt: Interrupt | None = None,
+    rejects: Callable[[list[bytes]], None] | None = None,
+    **more: Any,
+) -> dict[str | None, Report]:
+    """A full report for each value of the column `split_by`, those with the most lines first.
+
+    Each is the report of a filter for this value: its other lines are `filtered`. None is what was not logged, and
+    `(other)` the values beyond the first 100, or beyond 200 in one chunk of lines. The other arguments are those of
+    `report`, and so is what is raised.
+    """
+    options = options_from(options, more)
+    name = column(split_by) or split_by
+    if len(breakdown(name)) > 1:
+        raise UsageError(f"cannot split by {split_by!r}", "name one column")
+    asked = question(
+        by=by,
+        user_key=user_key,
+        exact_users=exact_users,
+        max_endpoints=max_endpoints,
+        over_time=over_time,
+        agents=agents,
+        percentiles=percentiles,
+        sort=sort,
+        top=top,
+        fail_if=fail_if,
+        slowest=slowest,
+        not_found=not_found,
+        verify_bots=bool(options.verify_bots),
+        times=options.times(),
+    )
+    work, held, counts = SplitWork(asked.spec, name), Split(asked.spec), Counts()
+    notes = format_notes(options)
+    if archive is None:
+        for found in results_of(sources, options, work, counts, listener, interrupt, rejects):
+            held.add(found)
+    else:
+        refuse_for_archive(sources, options)
+        for frame in _rows(archive, options, work, counts, interrupt):
+            held.add(work.work(frame, "", 0))
+        notes.append("from an archive: all from rows")
+    held.keep(MOST)
+    if not held.held:  # nothing could be read, which a report says
+        held.held[None] = Held(asked.spec)
+    order = sorted(held.held, key=lambda value: (value in (None, schema.OTHER), -_lines(held, value), value or ""))
+    filters = options.filters().describe()
+    made: dict[str | None, Report] = {}
+    for value in order:
+        one = held.held[value]
+        one.statistics.merge()
+        own = deepcopy(counts)
+        own.requests, own.events = one.requests, one.events
+        own.filtered += counts.requests + counts.events - one.requests - one.events
+        said = {**filters, "split-by": f"{name} is null" if value is None else f"{name} = {value}"}
+        report = build_report(asked, one.statistics, own, said, notes, options)
+        made[value] = replace(report, title="(none)" if value is None else value)
+    return made
+
+
+def _lines(held: Split, value: str | None) -> int:
+    return held.held[value].requests + held.held[value].events
+
+
+def _rows(
+    archive: str | Path, options: Options, work: SplitWork, counts: Counts, interrupt: Interrupt | None
+) -> Iterator[pl.DataFrame]:
+    """The rows of an archive that pass the filters; `counts` are filled meanwhile."""
+    from logstats.archive.archive import Archive
+    from logstats.archive.query.report import counts_of
+    from logstats.archive.query.rows import rows
+
+    opened, filters = Archive.open(archive), options.filters()
+    snapshot = opened.snapshot()
+    counts.add(counts_of(opened, snapshot, filters.since, filters.until))
+    counts.requests = counts.events = counts.filtered = 0
+    left_out: list[int] = []
+    columns = sorted(work.needs | filters.needs | {"kind", "level", "timestamp"})
+    keep = filters.expression()
+    for frame in rows(
+        opened,
+        filters.since,
+        filters.until,
+        columns,
+        snapshot=snapshot,
+        within=filters.span(),
+        left_out=left_out.append,
+        computed=options.columns(),
+    ):
+        if interrupt is not None and interrupt.asked:
+            counts.interrupted = True
+            break
+        passing = frame if keep is None else frame.filter(keep)
+        events = int((passing["kind"] == "event").sum())
+        counts.events += events
+        counts.requests += passing.height - events
+        counts.filtered += frame.height - passing.height
+        if passing.height:
+            yield passing.with_row_index("line")
+    counts.filtered += sum(left_out)
+    counts.lines = counts.requests + counts.events + counts.rejected + counts.ignored + counts.filtered
