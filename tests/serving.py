@@ -91,7 +91,13 @@ class Client:
 
 @contextmanager
 def served(
-    sources: Any, *, token: str | None = None, names: tuple[str, ...] = (), port: int = 0, **options: Any
+    sources: Any,
+    *,
+    token: str | None = None,
+    names: tuple[str, ...] = (),
+    port: int = 0,
+    interval: float = 0.1,
+    **options: Any,
 ) -> Iterator[Client]:
     """A server of these sources, as long as the context lasts."""
     watching = Watching(history=DAY, keep=DAY, rows=100_000, top=10, interval=0.1, from_start=True)
@@ -104,7 +110,7 @@ def served(
 
         def run() -> None:
             try:
-                serving.run(site, server, stop, 0.1)
+                serving.run(site, server, stop, interval)
             except BaseException as error:
                 failed.append(error)
 

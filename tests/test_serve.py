@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-import subprocess
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -219,6 +221,24 @@ def test_ready_while_sources_are_there_and_fresh(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ events
 
 
+def test_alerts_are_on_the_page_in_metrics_and_in_events(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    line = '10.0.0.1 - - [17/Jan/2025:12:0{}:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n'
+    log.write_text(line.format(0) * 2 + line.format(1) * 5 + line.format(3))
+    with served(log, alerts=["requests > 4", "requests > 99"]) as client:
+        client.read(8)
+        client.until(lambda: b"firing" in client.get("/panels").body)
+        page = client.get("/panels").body.decode()
+        assert page.count("<strong>firing</strong>") == 1
+        assert "<code><bdi>requests &gt; 4</bdi></code>" in page
+        metrics = client.get("/metrics").body.decode()
+        assert 'logstats_alert_firing{condition="requests > 4"} 1\n' in metrics
+        assert 'logstats_alert_firing{condition="requests > 99"} 0\n' in metrics
+        assert 'logstats_alerts_fired_total{condition="requests > 4"} 1\n' in metrics
+        event = next(client.events())
+        assert [one["state"] for one in event["alerts"]] == ["firing", "ok"]
+
+
 def test_events_tell_what_was_read(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     lines = SAMPLE.read_bytes().splitlines(keepends=True)
@@ -371,33 +391,37 @@ def test_an_answer_that_is_known_is_not_sent_again(sample: Client) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_how_it_ends(number: int, code: int) -> None:
-    asked = [sys.executable, "-m", "logstats", "serve", str(SAMPLE), "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ})
-    try:
-        assert process.stderr is not None
-        said = process.stderr.readline().decode()
-        while "http://" not in said:
-            assert said
-            said = process.stderr.readline().decode()
-        client = Client(int(said.partition("127.0.0.1:")[2].partition("/")[0]))
-        event = next(iter(client.events()))  # a stream is open while it ends
-        assert "lines" in event
-        process.send_signal(number)
-        _, rest = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == code, rest
-    assert b"Traceback" not in rest
+    """By a signal, while somebody listens to events."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        client = Client(free.getsockname()[1])
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError):
+            return client.get("/health").status == 200
+        return False
+
+    def end() -> None:
+        client.until(answers)
+        events = client.events()
+        next(events)
+        os.kill(os.getpid(), number)
+        assert len(list(events)) < 100, "the stream ends, too"
+
+    thread = Thread(target=end)
+    thread.start()
+    ran = invoke("serve", str(SAMPLE), "--listen", f"127.0.0.1:{client.port}")
+    thread.join()
+    assert ran.returncode == code
+    assert f"http://127.0.0.1:{client.port}/".encode() in ran.stderr
+    assert b"Traceback" not in ran.stderr
 
 
-def test_what_is_missing_is_said() -> None:
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra."""
-    code = (
-        "import sys; sys.modules['starlette'] = None\n"
-        "from logstats.cli.main import run\n"
-        "sys.argv = ['logstats', 'serve', '-']; run()"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, timeout=60)
+    for name in [name for name in sys.modules if name.startswith("logstats.live.serve")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sse_starlette", None)
+    ran = invoke("serve", "-")
     assert ran.returncode == 1
-    assert ran.stderr.decode() == "logstats: serve needs the package starlette (pip install 'logstats[serve]')\n"
-    assert not ran.stdout
+    assert ran.stderr.decode() == "logstats: serve needs the package sse-starlette (pip install 'logstats[serve]')\n"

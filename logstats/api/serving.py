@@ -17,6 +17,7 @@ from logstats.summaries.spec import ReportSpec
 if TYPE_CHECKING:
     from logstats.live.serve.app import Site
     from logstats.live.watching import Watching
+    from logstats.objectives.policy import Policy
 
 
 def site(
@@ -29,11 +30,14 @@ def site(
     title: str = "",
     user_key: str = "auto",
     max_endpoints: int = 10_000,
+    alerts: Sequence[str] = (),
+    policy: str | Path | Policy | None = None,
     listener: Listener | None = None,
     say: Callable[[str], None] = lambda _: None,
     **more: Any,
 ) -> Site:
-    """What `logstats serve` serves: `sources` as in `watch` (None: no sources, only the `archive`).
+    """What `logstats serve` serves: `sources`, `alerts` and `policy` as in `watch` (None: no sources, only the
+    `archive`).
 
     Raises what `watch` raises, LogstatsError for a package that is missing, ArchiveError for an archive.
     """
@@ -53,6 +57,8 @@ def site(
     kept = None
     if archive is not None and sources is None:
         refuse_for_archive((), options)
+    if sources is None and (alerts or policy is not None):
+        raise UsageError("alerts are about logs that are read", "name a source, too")
     if archive is not None and options.anonymize is not None:
         raise UsageError("an archive is shown as it is", "--anonymize is for `archive add`, which fills it")
     if archive is not None:
@@ -65,6 +71,8 @@ def site(
             watching,
             user_key=user_key,
             max_endpoints=max_endpoints,
+            alerts=alerts,
+            policy=policy,
             over_time=True,
             columns=("method", "endpoint", "host", "client_ip"),
             listener=listener,

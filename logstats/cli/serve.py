@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from logstats.cli import options as shared
+from logstats.cli.alerting import Alerting
 from logstats.cli.messages import Messages
 from logstats.errors import ExitCode
 from logstats.live.watching import Watching, seconds
+
+if TYPE_CHECKING:
+    from logstats.live.alerts.alerts import Change
 
 SERVE_PANEL = "Serving"
 TOKEN = "LOGSTATS_TOKEN"
 
 
-@shared.command(shared.READING, shared.FILTERS)
+@shared.command(shared.READING, shared.FILTERS, shared.ALERTS)
 def serve(
     sources: shared.EndlessSources = None,
     archive: shared.ArchiveDir = None,
@@ -96,36 +100,48 @@ def serve(
     messages = Messages(quiet=quiet, progress=False)
 
     from logstats import api
+    from logstats.pipeline import Stop
 
     chosen = shared.reading_options(given)
     messages.options_read(chosen)
-    site = api.site(
-        sources if sources or place is None else None,
-        chosen,
-        watching,
-        archive=place,
-        max_lag=longest,
-        title=title or "",
-        user_key=user_key,
-        max_endpoints=max_endpoints,
-        listener=messages,
-        say=messages.warn,
-    )
-    from logstats.live.serve import server as serving
-    from logstats.pipeline import Stop
+    with (
+        Stop() as stop,
+        Alerting(given, sources or ("-",), chosen.zone(), messages.alert, messages.alert) as alerting,
+    ):
+        site = api.site(
+            sources if sources or place is None else None,
+            chosen,
+            watching,
+            archive=place,
+            max_lag=longest,
+            title=title or "",
+            user_key=user_key,
+            max_endpoints=max_endpoints,
+            alerts=alerting.conditions,
+            policy=alerting.policy,
+            listener=messages,
+            say=messages.warn,
+        )
+        from logstats.live.serve import server as serving
 
-    try:
-        where = serving.address(listen)
-        serving.check_access(where, token)
-        listening = serving.bind(where)
-        with Stop() as stop:
-            server = serving.Server(site, listening, token=token, names=[where.host, *(allow_host or ())])
-            with server:
+        def changed(change: Change) -> None:
+            alerting.tell(change)
+            if alerting.failed:
+                stop.ask()
+
+        try:
+            where = serving.address(listen)
+            serving.check_access(where, token)
+            listening = serving.bind(where)
+            names = [where.host, *(allow_host or ())]
+            with serving.Server(site, listening, token=token, names=names) as server:
                 messages.say(f"{where.url(listening.getsockname()[1])} (Ctrl-C ends it)")
-                serving.run(site, server, stop, watching.interval)
-    finally:
-        if site.desk.session is not None:
-            site.desk.session.close()
+                serving.run(site, server, stop, watching.interval, changed)
+        finally:
+            if site.desk.session is not None:
+                site.desk.session.close()
+    if alerting.failed:
+        messages.codes.add(ExitCode.MISSED)
     if stop.number == signal.SIGINT:
         messages.codes.add(ExitCode.INTERRUPTED)
     return int(messages.exit_code)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -90,6 +90,7 @@ class Session:
         self._shown: deque[Change] = deque(maxlen=CHANGES)  # the same, since the last snapshot
         self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
         self._last: tuple[float, int, int] | None = None  # the snapshot before: when, lines and requests by then
+        self._figured: tuple[tuple[int, int, str, bool], dict[str, Any]] | None = None  # what `_of_windows` gave last
         self._kept_from = -1  # the first minute that is told apart
         self._first: int | None = None
 
@@ -206,16 +207,11 @@ class Session:
         """The last requests, the newest last: `RECENT_COLUMNS`."""
         return pl.concat(self._recent).tail(RECENT) if self._recent else pl.DataFrame()
 
-    def snapshot(self, *, history: bool = True) -> Snapshot:
-        """Where things stand; without the history of the minutes, if nobody looks at it."""
+    def snapshot(self, *, screen: bool = True) -> Snapshot:
+        """Where things stand; without what only the screen shows, if there is none."""
         now, counts, windows = self._clock(), self.counts, self._windows
         latest = windows.latest(now)
         current = (latest or 0) // MINUTE
-        held = windows.over(current - self.watching.minutes + 1, current + 1, now)
-        made = build(held, Counts(), percentiles=PERCENTILES, sort=self.sort, top=self.watching.top)
-        hour = windows.over(current - HOUR + 1, current + 1, now)
-        whole = windows.minute(current - 1)
-        this = windows.minute(current)
         since = self._last or (now - self.watching.interval, 0, 0)
         passed = max(now - since[0], 1e-3)
         rates = {
@@ -242,27 +238,43 @@ class Session:
             lag=self.lag(),
             lines_per_second=rate,
             rates=rates,
-            window_requests=sum(minute.requests for minute in made.minutes),
-            window_errors=made.status_classes.get("5xx", 0),
-            status_classes=made.status_classes,
-            status=made.status,
-            latency=made.latency,
-            last_minute=_latency(whole) if whole else None,
-            last_hour=_latency(hour),
-            users_minute=this.get("users", Users).total() if this else 0,
-            users_hour=hour.get("users", Users).total(),
-            endpoints=made.endpoints,
-            busiest=ranked(held, PERCENTILES, "requests", self.watching.top)[0],
-            failing=[row for row in ranked(held, PERCENTILES, "errors", self.watching.top)[0] if row.errors],
-            endpoints_total=made.endpoints_total,
-            history=[self._figures(minute) for minute in range(current - HOUR + 1, current + 1)] if history else [],
+            history=[self._figures(minute) for minute in range(current - HOUR + 1, current + 1)] if screen else [],
             newest_rejected=self.newest_rejected,
             sources=[SourceInfo(s.name, s.format, s.lines, s.bytes) for s in counts.sources],
             notes=list(self._notes),
             ended=self.ended,
             alerts=self.alerts.states(),
             alert_changes=changes,
+            **self._of_windows(current, now, screen=screen),
         )
+
+    def _of_windows(self, current: int, now: float, *, screen: bool) -> dict[str, Any]:
+        """The fields of a snapshot that only lines, and the next minute, change."""
+        key = (self.counts.lines, current, self.sort, screen)
+        if self._figured is not None and self._figured[0] == key:
+            return self._figured[1]
+        windows, top = self._windows, self.watching.top
+        held = windows.over(current - self.watching.minutes + 1, current + 1, now)
+        hour = windows.over(current - HOUR + 1, current + 1, now)
+        whole, this = windows.minute(current - 1), windows.minute(current)
+        made = build(held, Counts(), percentiles=PERCENTILES, sort=self.sort, top=top)
+        found = {
+            "window_requests": sum(minute.requests for minute in made.minutes),
+            "window_errors": made.status_classes.get("5xx", 0),
+            "status_classes": made.status_classes,
+            "status": made.status,
+            "latency": made.latency,
+            "last_minute": _latency(whole) if whole else None,
+            "last_hour": _latency(hour),
+            "users_minute": this.get("users", Users).total() if this else 0,
+            "users_hour": hour.get("users", Users).total(),
+            "endpoints": made.endpoints,
+            "busiest": ranked(held, PERCENTILES, "requests", top)[0] if screen else [],
+            "failing": [row for row in ranked(held, PERCENTILES, "errors", top)[0] if row.errors] if screen else [],
+            "endpoints_total": made.endpoints_total,
+        }
+        self._figured = key, found
+        return found
 
     def _figures(self, minute: int) -> tuple[int, int, float | None]:
         """Requests, 5xx and p95 of a minute."""

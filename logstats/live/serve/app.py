@@ -25,6 +25,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from logstats.errors import LogstatsError, UsageError
+from logstats.live.alerts.alerts import State
 from logstats.live.serve.access import Access
 from logstats.live.serve.desk import Desk
 from logstats.live.serve.renderings import Busy, Rendering, Renderings
@@ -33,8 +34,8 @@ from logstats.live.snapshot import Snapshot
 from logstats.reports.clock import Clock
 from logstats.reports.html import live as page
 from logstats.reports.model import Report
-from logstats.reports.openmetrics import Apart, family, to_openmetrics
-from logstats.reports.printable import printable
+from logstats.reports.openmetrics import LABEL, Apart, family, to_openmetrics
+from logstats.reports.printable import printable, shortened
 
 DEAD: Final = 20.0  # seconds, after which a client that takes nothing is let go
 PING: Final = 10  # seconds between two signs of life where nothing else is sent
@@ -223,7 +224,13 @@ class Site:
             gone = ("method", "endpoint") if column == "endpoint" else (column,)
             words = " ".join(view.only[name] for name in gone if name in view.only)
             chips.append(page.Chip(column, words, f"?{view.without(*gone).query()}"))
-        return page.Around(ranges=ranges, chips=chips, narrow=lambda of: f"?{view.narrowed(of).query()}")
+        clock = Clock(self.zone)
+        firing = [
+            page.Firing(one.rule.text, f"{one.words}, since {clock.zoned(one.since)}" if one.since else one.words)
+            for one in self.desk.alerts
+            if one.state == "firing"
+        ]
+        return page.Around(ranges=ranges, chips=chips, narrow=lambda of: f"?{view.narrowed(of).query()}", alerts=firing)
 
     def _openmetrics(self, report: Report) -> bytes:
         desk = self.desk
@@ -234,6 +241,14 @@ class Site:
             "listeners": ("Pages and programs that listen to events", self.latest.listeners),
         }
         more = [family(name, "gauge", words, [("", {}, value)]) for name, (words, value) in gauges.items()]
+        alerts = {_labels(one): one for one in desk.alerts}
+        for name, kind, words, suffix, value in (
+            ("alert_firing", "gauge", "1 while an alert is firing", "", lambda one: int(one.state == "firing")),
+            ("alerts_fired", "counter", "How often an alert has fired", "_total", lambda one: one.fired),
+        ):
+            more.append(
+                family(name, kind, words, [(suffix, dict(labels), value(one)) for labels, one in alerts.items()])
+            )
         if ready.lag is not None:
             more.append(
                 family("lag_seconds", "gauge", "The age of the newest line", [("", {}, ready.lag)], unit="seconds")
@@ -260,6 +275,12 @@ class Site:
             return PlainTextResponse("there is no such file\n", 404)
         media, content = found
         return Response(content, headers={"Cache-Control": "public, max-age=31536000, immutable"}, media_type=media)
+
+
+def _labels(alert: State) -> tuple[tuple[str, str], ...]:
+    """Those of an alert's metrics."""
+    severity = (("severity", alert.rule.severity),) if alert.rule.severity else ()
+    return (("condition", shortened(printable(alert.rule.text), LABEL)), *severity)
 
 
 def _label(range_: str) -> str:

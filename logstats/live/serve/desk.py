@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
 from logstats.filters import Filters
+from logstats.live.alerts.alerts import Change, State
 from logstats.live.serve.archived import ArchiveReports
 from logstats.live.serve.view import ALL, View
 from logstats.live.session import Session
@@ -63,21 +64,26 @@ class Desk:
         self._lock = threading.Lock()
         self._stepped = time.monotonic()
         self._ready = Ready(("nothing was read yet",), None)
-        self._version: tuple[int, int] = (0, 0)
+        self._version: tuple[Hashable, ...] = ()
+        self.alerts: list[State] = []  # how things stood with each after the last look
         self._caught_up = False
 
     # -- the thread that reads
 
-    def step(self) -> bool:
-        """Take what has arrived; whether more is there already."""
-        more = False
+    def step(self, changed: Callable[[Change], None] = lambda _: None) -> bool:
+        """Take what has arrived; whether more is there already. `changed` is told which alerts fire or are resolved."""
+        more, changes = False, list[Change]()
         if self.session is not None:
             with self._lock:
                 more = self.session.step()
-                self._version = self.session.version
+                self.alerts = self.session.alerts.states()
+                self._version = (*self.session.version, *(one.state for one in self.alerts))
+                changes = self.session.changes()
                 self._caught_up = self._caught_up or not more
                 self._ready = Ready(tuple(self._problems(self.session)), self.session.lag())
         self._stepped = time.monotonic()
+        for change in changes:
+            changed(change)
         return more
 
     def _problems(self, session: Session) -> list[str]:
@@ -95,7 +101,7 @@ class Desk:
         if self.session is None:
             return None
         with self._lock:
-            return self.session.snapshot(history=False)
+            return self.session.snapshot(screen=False)
 
     # -- any thread
 
@@ -130,7 +136,7 @@ class Desk:
         """What changes when the answer does. Raises LogstatsError."""
         if self.is_archived(view):
             assert self.archive is not None
-            return self.archive.version(view)
+            return (*self.archive.version(view), *(one.state for one in self.alerts))
         return self._version
 
     def report(self, view: View) -> Report:

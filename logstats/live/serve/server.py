@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 
 from logstats.errors import LogstatsError, UsageError
+from logstats.live.alerts.alerts import Change
 from logstats.live.serve.access import is_loopback
 from logstats.live.serve.app import Site, event_of
 from logstats.pipeline import Stop
@@ -132,11 +133,14 @@ class Server:
         self._socket.close()
 
 
-def run(site: Site, server: Server, stop: Stop, interval: float) -> None:
-    """Read the sources and publish what they say each interval, until it is asked to end. Raises LogstatsError."""
+def run(
+    site: Site, server: Server, stop: Stop, interval: float, changed: Callable[[Change], None] = lambda _: None
+) -> None:
+    """Read the sources and publish what they say each interval, until it is asked to end. `changed` is told which
+    alerts fire or are resolved. Raises LogstatsError."""
     due = time.monotonic()
     while not stop.asked:
-        more = site.desk.step()
+        more = site.desk.step(changed)
         if time.monotonic() >= due:
             if site.latest.listeners:
                 archive = site.desk.archive
