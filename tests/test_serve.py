@@ -417,6 +417,15 @@ def test_how_it_ends(number: int, code: int) -> None:
     assert b"Traceback" not in ran.stderr
 
 
+def test_an_alert_ends_it_if_that_is_asked(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    line = '10.0.0.1 - - [17/Jan/2025:12:0{}:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n'
+    log.write_text(line.format(0) * 2 + line.format(1) * 5 + line.format(3))
+    asked = ["--from-start", "--listen", "127.0.0.1:0", "--alert", "requests > 4", "--fail-fast"]
+    ran = invoke("serve", "-q", str(log), *asked)
+    assert (ran.returncode, ran.stderr.startswith(b"logstats: FIRING requests > 4")) == (3, True)
+
+
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra."""
     for name in [name for name in sys.modules if name.startswith("logstats.live.serve")]:
