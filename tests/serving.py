@@ -97,6 +97,7 @@ def served(
     names: tuple[str, ...] = (),
     port: int = 0,
     interval: float = 0.1,
+    say: Any = print,
     **options: Any,
 ) -> Iterator[Client]:
     """A server of these sources, as long as the context lasts."""
@@ -106,7 +107,7 @@ def served(
     listening = serving.bind(serving.Address("127.0.0.1", port))
     stop = Stop()
     failed: list[BaseException] = []
-    with serving.Server(site, listening, token=token, names=names) as server:
+    with serving.Server(site, listening, token=token, names=names, say=say) as server:
 
         def run() -> None:
             try:

@@ -279,6 +279,18 @@ def test_a_slow_listener_gets_the_newest_event_and_delays_nobody() -> None:
     asyncio.run(listen())
 
 
+def test_what_fails_is_said_once_and_others_are_answered(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    said: list[str] = []
+    with served(SAMPLE, say=said.append) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr("logstats.live.serve.app.read", lambda *_: 1 / 0)
+            assert [client.get("/api/report").status for _ in range(2)] == [500, 500]
+        assert client.get("/api/report").status == 200
+    assert len(said) == 1
+    assert "division by zero" in said[0]
+    assert capfd.readouterr().err == ""
+
+
 # ------------------------------------------------------------------ who may ask
 
 

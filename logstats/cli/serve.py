@@ -134,7 +134,7 @@ def serve(
             serving.check_access(where, token)
             listening = serving.bind(where)
             names = [where.host, *(allow_host or ())]
-            with serving.Server(site, listening, token=token, names=names) as server:
+            with serving.Server(site, listening, token=token, names=names, say=messages.warn) as server:
                 messages.say(f"{where.url(listening.getsockname()[1])} (Ctrl-C ends it)")
                 serving.run(site, server, stop, watching.interval, changed)
         finally:

@@ -24,9 +24,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from logstats.archive.query.rows import Gone
 from logstats.errors import LogstatsError, UsageError
 from logstats.live.alerts.alerts import State
 from logstats.live.serve.access import Access
+from logstats.live.serve.archived import TooLong
 from logstats.live.serve.desk import Desk
 from logstats.live.serve.renderings import Busy, Rendering, Renderings
 from logstats.live.serve.view import ALL, NARROWED, RANGES, View, read
@@ -40,6 +42,7 @@ from logstats.reports.printable import printable, shortened
 DEAD: Final = 20.0  # seconds, after which a client that takes nothing is let go
 PING: Final = 10  # seconds between two signs of life where nothing else is sent
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_STATUSES: Final = {Busy: 503, TooLong: 503, Gone: 404, UsageError: 400}  # of an answer that is an error
 _LABELS: Final = {"24h": "24 h", "7d": "7 days", "30d": "30 days", ALL: "all"}
 
 
@@ -190,10 +193,8 @@ class Site:
     ) -> Response:
         try:
             made = await self._renderings.get(key, version, make, pool)
-        except Busy as error:
-            return _refusal(error, 503)
         except LogstatsError as error:
-            return _refusal(error, 400 if isinstance(error, UsageError) else 500)
+            return _refusal(error, next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500))
         return _response(request, made, media)
 
     def _about(self, report: Report) -> Report:

@@ -28,6 +28,10 @@ LONGEST: Final = 30.0  # seconds that an answer may take
 HOURS: Final = 1440  # minutes, from which on a range is whole hours: these are in rollups
 
 
+class TooLong(LogstatsError):
+    """An answer would take too long."""
+
+
 class Deadline:
     """Asks reading to end when time is up."""
 
@@ -92,7 +96,7 @@ class ArchiveReports:
         deadline = cast(Interrupt, Deadline(LONGEST))
         statistics, counts, note = collect(self._archive, snapshot, spec, filters, interrupt=deadline)
         if counts.interrupted:
-            raise LogstatsError(
+            raise TooLong(
                 f"reading the archive's rows takes more than {LONGEST:g} s", "choose a shorter range, or ask `report`"
             )
         made = build(statistics, counts, percentiles=self._percentiles, filters=filters.describe())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 import time
@@ -20,7 +21,8 @@ from logstats.live.serve.app import Site, event_of
 from logstats.pipeline import Stop
 
 POLL: Final = 0.25  # seconds at the most between two looks at the sources
-CLIENTS: Final = 400  # connections at once; further ones are told to come again
+CLIENTS: Final = 600  # connections at once; further ones are told to come again
+LOGGERS: Final = ("uvicorn", "sse_starlette", "starlette", "asyncio")
 _CLOSING: Final = 3  # seconds that answers which are under way may still take
 
 
@@ -74,6 +76,22 @@ def bind(where: Address) -> socket.socket:
     return made
 
 
+class _Log(logging.Handler):
+    """What the packages log: errors are said, each kind once; the rest (clients that are gone, too many) is not."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._say, self._said = say, set[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say an error."""
+        error = record.exc_info[1] if record.exc_info else None
+        words = record.getMessage().splitlines()[0] + (f": {type(error).__name__}: {error}" if error else "")
+        if words not in self._said and len(self._said) < 100:
+            self._said.add(words)
+            self._say(f"a request was not answered: {words}")
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to the main thread."""
 
@@ -85,8 +103,16 @@ class _Server(uvicorn.Server):
 class Server:
     """Serves a site on a socket while its context lasts."""
 
-    def __init__(self, site: Site, listening: socket.socket, *, token: str | None, names: Sequence[str]) -> None:
-        self._site, self._socket = site, listening
+    def __init__(
+        self,
+        site: Site,
+        listening: socket.socket,
+        *,
+        token: str | None,
+        names: Sequence[str],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._site, self._socket, self._log = site, listening, _Log(say)
         config = uvicorn.Config(
             site.application(token, names),
             loop="asyncio",
@@ -122,6 +148,8 @@ class Server:
         return self._thread.is_alive()
 
     def __enter__(self) -> Server:
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self._log)
         self._thread.start()
         return self
 
@@ -131,6 +159,8 @@ class Server:
         self._thread.join(_CLOSING + 2)
         self._site.close()
         self._socket.close()
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(self._log)
 
 
 def run(
