@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from archives import SAMPLES
 from program import invoke
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import logstats
 from logstats import api
@@ -311,6 +312,10 @@ def test_every_output_has_the_section(crowd: Path) -> None:
     for output in ("table", "markdown", "html"):
         text = invoke("report", log, "--agents", "-q", "-o", output, env={"COLUMNS": "200"}).stdout.decode()
         assert all(one in text for one in ("AI crawlers", "no user agent", "CCBot", "ChatGPT-User", "GET /p0")), output
+    metrics = invoke("report", log, "--agents", "-q", "-o", "openmetrics").stdout.decode()
+    families = {one.name: one for one in text_string_to_metric_families(metrics)}
+    requests = {one.labels["agents"]: one.value for one in families["logstats_agent_requests"].samples}
+    assert requests == {who: len(some) for who, some in counted(crowd, verified=False).items()}
     csv = invoke("report", log, "-q", "-o", "csv", "--table", "bots").stdout.decode().splitlines()
     assert csv[0] == "bot,bot_class,requests,share,bytes,bytes_share"
     assert len(csv) == 1 + 4

@@ -67,6 +67,7 @@ _FURTHER: Final = (
     ("urlgrabber", "library"),
 )
 _BROWSERS: Final = frozenset({"Chrome", "Mobile Safari", "Safari", "Firefox", "Edge", "IE", "Opera", "Android"})
+_NAME: Final = 80  # characters of a name; some patterns match any text between two words
 _AROUND: Final = " /();:"
 _VERSIONED: Final = re.compile(r"([^/@]+)/\d")
 
@@ -114,7 +115,7 @@ class Agents:
         if (ai := self._of_ai.extract(text)) is not None:
             return ai.family, AI[self._ai[int(ai.major or 0)]["category"]]
         if (match := self._of_list.extract(text)) is not None:
-            name = self._name(match.family.strip(_AROUND), text)
+            name = self._name(match.family.strip(_AROUND), text)[:_NAME]
             return name, _class(name, self._known[int(match.major or 0)]["tags"])
         for name, kind in _FURTHER:
             if text.startswith(name) and not text[len(name) : len(name) + 1].isalnum():

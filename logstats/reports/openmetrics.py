@@ -120,6 +120,16 @@ def _families(report: Report, apart: Apart) -> Iterator[Iterator[str]]:
         "response_bytes", "counter", "Sum of the response sizes",
         [("_total", {}, report.bytes)], "bytes",
     )  # fmt: skip
+    if "agents" in report.tables:
+        rows = report.tables["agents"].to_list()
+        yield family(
+            "agent_requests", "counter", "Requests by who made them, as the user agent says",
+            [("_total", {"agents": row["agents"]}, row["requests"]) for row in rows],
+        )  # fmt: skip
+        yield family(
+            "agent_response_bytes", "counter", "Sum of the response sizes, by who asked",
+            [("_total", {"agents": row["agents"]}, row["bytes"]) for row in rows], "bytes",
+        )  # fmt: skip
     users = report.unique_users
     said = "counted one by one" if users.exact else f"with a standard error of {users.standard_error:.2%}"
     yield family("unique_users", "gauge", f"Distinct users, {said}", [("", {}, users.total)])
