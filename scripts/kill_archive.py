@@ -1,16 +1,20 @@
 """Kills `archive add` and `archive tier` at random instants, goes on each time, and counts the lines in the end.
 
-    python scripts/kill_archive.py [--kills 300] [--seed 1] [--lines 60000]
+    python scripts/kill_archive.py [--kills 300] [--seed 1] [--lines 60000] [--store]
 
 A log grows by steps that end anywhere, is rotated and compressed as a server does it, while adds and tiers of
 it are killed with SIGKILL. In the end they run once more in peace, and every line must be in the archive once, no file
 left over, and `archive verify` content. The archive is read by tests/numbered.py, which knows nothing of the program.
+
+With `--store` the archive lies on an object store (LocalBucket, whose objects are files) and has writers on two
+machines. A proxy lets requests fail, repeats and delays them, and loses answers.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import random
 import subprocess
 import sys
@@ -19,6 +23,7 @@ import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -31,6 +36,8 @@ import sys
 from logstats.cli.main import run
 from logstats import api
 import logstats.archive.tiers.move, logstats.archive.ingest.ingest
+from logstats.inputs import object_store
+object_store.FIRST_WAIT = 0.01
 print("ready", flush=True)
 sys.stdin.readline()
 run()
@@ -93,13 +100,14 @@ class Server:
         self.written = self.lines
 
 
-def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """A process of the program that waits for a line."""
     child = subprocess.Popen(
         [sys.executable, "-c", _CHILD, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=os.environ | environment,
     )
     assert child.stdout is not None
     while child.stdout.readline() not in (b"ready\n", b""):
@@ -120,26 +128,43 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--lines", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="kill_archive-") as name:
-        return kill(Path(name), options.kills, options.lines, chance)
+        folder = Path(name)
+        if not options.store:
+            return kill(folder, options.kills, options.lines, chance, folder / "archive", str(folder / "archive"))
+        import buckets
+
+        with buckets.localbucket(folder) as address:
+            buckets.make_bucket(address)
+            network = buckets.Network(address)
+            url = f"s3://{buckets.BUCKET}/archive"
+            os.environ.update(buckets.KEYS, AWS_ENDPOINT_URL=network.address)
+            return kill(folder, options.kills, options.lines, chance, folder / buckets.BUCKET / "archive", url, network)
 
 
-def kill(folder: Path, kills: int, lines: int, chance: random.Random) -> int:
-    """So many kills in a new folder."""
-    logs, root = folder / "logs", folder / "archive"
+KINDS = ("pass", "fail", "slow down", "lost", "twice", "late")
+
+
+def kill(
+    folder: Path, kills: int, lines: int, chance: random.Random, root: Path, archive: str, network: Any = None
+) -> int:
+    """So many kills of writers of an archive, whose files lie in `root`; behind a bad network, if there is one."""
+    logs = folder / "logs"
     logs.mkdir()
-    subprocess.run([sys.executable, "-m", "logstats", "archive", "init", str(root), "-q"], check=True)
+    subprocess.run([sys.executable, "-m", "logstats", "archive", "init", archive, "-q"], check=True)
+    machines = [{"XDG_CACHE_HOME": str(folder / f"machine-{number}")} for number in range(2 if network else 1)]
     (root / "lifecycle.toml").write_text(POLICY)
     server = Server(logs, lines, kills, chance)
-    took = {"add": 0.3, "tier": 0.3}  # seconds that one takes, as far as is known
+    took = dict.fromkeys(("add", "tier"), 2.0 if network else 0.3)  # seconds that one takes, as far as is known
     killed: Counter[str] = Counter()
     done: Counter[str] = Counter()
 
     def arguments(what: str) -> list[str]:
         if what == "add":
-            return ["archive", "add", str(logs), "--archive", str(root), "-q"]
+            return ["archive", "add", str(logs), "--archive", archive, "-q"]
         now = numbered.BEGIN + timedelta(seconds=server.written * 3 * DAY // lines, days=chance.choice([1, 2, 3]))
         return [
             "archive",
@@ -149,7 +174,7 @@ def kill(folder: Path, kills: int, lines: int, chance: random.Random) -> int:
             "--grace",
             "0h",
             "--archive",
-            str(root),
+            archive,
             "-q",
         ]
 
@@ -158,7 +183,9 @@ def kill(folder: Path, kills: int, lines: int, chance: random.Random) -> int:
         if chance.random() < 0.15:
             server.rotate()
         what = "tier" if chance.random() < 0.35 else "add"
-        child = start(arguments(what))
+        if network:
+            network.fate = lambda method, path: chance.choices(KINDS, (60, 1, 1, 1, 1, 1))[0]
+        child = start(arguments(what), chance.choice(machines))
         begun = time.monotonic()
         go(child)
         try:
@@ -169,18 +196,26 @@ def kill(folder: Path, kills: int, lines: int, chance: random.Random) -> int:
             killed[what] += 1
             took[what] = max(took[what], 1.05 * (time.monotonic() - begun))
         else:
-            assert child.returncode == 0, said.decode()
+            assert child.returncode == 0 or (network and b"does not answer" in said), said.decode()
             done[what] += 1
             took[what] = 0.8 * took[what] + 0.2 * (time.monotonic() - begun)
+        if network and chance.random() < 0.3:
+            network.deliver()
     server.finish()
+    if network:
+        network.fate = lambda method, path: "pass"
+        network.deliver()
     for what in ("add", "tier", "add", "tier"):
-        subprocess.run([sys.executable, "-m", "logstats", *arguments(what)], check=True)
+        for machine in machines:
+            subprocess.run([sys.executable, "-m", "logstats", *arguments(what)], check=True, env=os.environ | machine)
+    if network:
+        _forget(archive)
     held = numbered.numbers(root)
     lost = [number for number in range(lines) if not held[number]]
     twice = [number for number, times in held.items() if times > 1]
     left_over = numbered.left_over(root)
     verified = subprocess.run(
-        [sys.executable, "-m", "logstats", "archive", "verify", "--archive", str(root)], check=False
+        [sys.executable, "-m", "logstats", "archive", "verify", "--archive", archive], check=False
     )
     print(
         f"{killed.total()} kills ({killed['add']} of add, {killed['tier']} of tier), {done.total()} runs that ended; "
@@ -192,6 +227,16 @@ def kill(folder: Path, kills: int, lines: int, chance: random.Random) -> int:
         if found:
             print(f"{what}: {found[:10]}")
     return int(bool(lost or twice or left_over or verified.returncode))
+
+
+def _forget(archive: str) -> None:
+    """What `archive tier` does a day later: delete what writers of other machines have left."""
+    from datetime import UTC, datetime
+
+    from logstats.archive.archive import Archive
+    from logstats.archive.log.orphans import sweep
+
+    sweep(Archive.open(archive), datetime(2100, 1, 1, tzinfo=UTC), timedelta(0), left=timedelta(0))
 
 
 if __name__ == "__main__":

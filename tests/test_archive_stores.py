@@ -93,7 +93,7 @@ def content(archive: str) -> Any:
 
 def test_an_archive_on_a_store_answers_as_one_in_a_folder(url: str, root: Path, tmp_path: Path) -> None:
     local = str(tmp_path / "local")
-    logs = archives.logs_of_three_days(tmp_path)
+    logs = [archives.logs_of_three_days(tmp_path)[number] for number in (0, 1, 3)]
     for archive in (local, url):
         run("archive", "init", archive)
         for log in logs:

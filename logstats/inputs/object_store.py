@@ -193,7 +193,8 @@ class Store:
 
         def once() -> bool:
             try:
-                self._obstore.put(self._store, key, data, mode="create")
+                # In parts, an upload of any length would have no condition.
+                self._obstore.put(self._store, key, data, mode="create", use_multipart=False)
             except (self._kinds.AlreadyExistsError, self._kinds.PreconditionError, FileExistsError):
                 try:
                     return bytes(self._obstore.get(self._store, key).bytes()) == data

@@ -106,6 +106,7 @@ def _counted(
     """The number of rows that were added for each day of the range."""
     asked = {file.partition for file in snapshot.select(tables.TRAFFIC, since=since, until=until)}
     whole = [file for file in snapshot.select(tables.TRAFFIC) if file.partition in asked]
+    archive.integrity.paths(whole)  # all at once: of a store, one after the other would take much longer
     for day, some in groupby(whole, key=lambda file: file.partition):
         table = read(archive, some, ["requests", "events"], tables.TRAFFIC)
         yield day, int(table["requests"].sum()) + int(table["events"].sum())
