@@ -121,6 +121,21 @@ def test_nothing_fires_when_nothing_comes(log: Callable[..., Log]) -> None:
     assert silent.step(270) == [("resolved", 4)]
 
 
+def test_lines_that_cannot_be_read_are_seen_though_they_have_no_time(log: Callable[..., Log]) -> None:
+    """From the start on, and when a server's format has changed."""
+    for before in (False, True):
+        watched = log("rejected > 50% for 1m", "requests == 0 for 2m")
+        if before:
+            watched.write(1, 20)
+            watched.step(1)
+        for second in range(10, 200, 30):
+            with watched.path.open("a") as file:
+                file.write("what is this\n")
+            watched.step(second)
+        assert [state.state for state in watched.session.alerts.states()] == ["firing", "pending"]
+        assert watched.step(215) == [("firing", 3)]
+
+
 def test_the_first_minute_is_known_in_part(log: Callable[..., Log]) -> None:
     watched = log("requests < 50", "requests > 5", "users < 9", "rps > 0.1")
     watched.write(55, 10)

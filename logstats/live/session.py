@@ -160,7 +160,7 @@ class Session:
             self._reject(source, part, now, wall)
         if part.result is None:
             if self.alerts:
-                self._watch(part, pl.DataFrame())
+                self._watch(part, pl.DataFrame(), now, wall)
             return
         summaries, rows = part.result
         self._all.add(summaries)
@@ -171,7 +171,7 @@ class Session:
         on_time = self._windows.add(rows, source, wall, now)
         self._held_rows.add(on_time)
         if self.alerts:
-            self._watch(part, on_time)
+            self._watch(part, on_time, now, wall)
         user = pl.coalesce("user_id", "client_ip") if self._spec.user_key == "auto" else self._user()
         requests = rows.filter(pl.col("kind") == "request") if "kind" in rows.columns else rows
         if requests.height:
@@ -181,13 +181,14 @@ class Session:
         while self._recent and self._recent_rows - self._recent[0].height >= RECENT:
             self._recent_rows -= self._recent.popleft().height
 
-    def _watch(self, part: Part[Parsed], on_time: pl.DataFrame) -> None:
+    def _watch(self, part: Part[Parsed], on_time: pl.DataFrame, now: float, wall: int) -> None:
         """Count what alerts look at."""
         self.alerts.add(on_time)
-        newest, before = self._clocks.newest(), part.end.lines - part.chunk_lines + 1
+        before = part.end.lines - part.chunk_lines + 1
         rejected = [line - before for line, _, _ in part.rejected_lines]
         unplaced = sum(part.reasons.values()) - len(rejected)
-        minute = None if newest is None else newest // MINUTE
+        latest = self._clocks.latest(now)
+        minute = (wall if latest is None else latest) // MINUTE
         self.alerts.read(line_minutes(on_time, part.chunk_lines, rejected, unplaced, minute))
 
     def _reject(self, source: str, part: Part[Parsed], now: float, wall: int) -> None:

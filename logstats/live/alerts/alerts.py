@@ -216,7 +216,10 @@ class Alerts:
 
     def read(self, lines: pl.DataFrame) -> None:
         """Lines of any kind: (minute, lines, rejected). Call this after `add` of their rows."""
-        if self._next is not None and lines.height:
+        if lines.height:
+            first = lines["minute"].min()
+            if self._next is None and isinstance(first, int):
+                self._begin(first)
             counted = lines.with_columns(pl.col("minute").clip(lower_bound=self._next))
             for measure, _ in self._measures:
                 measure.read(counted)
@@ -227,10 +230,10 @@ class Alerts:
         if not self._measures:
             return []
         closed = clocks.closed(now)
-        if closed is None:  # nothing was ever logged
+        if closed is None:  # nothing with a time was ever logged
             closed = (wall - round(clocks.lateness * SECOND)) // MINUTE
-            if self._next is None:
-                self._begin(wall // MINUTE)
+        if self._next is None:
+            self._begin(wall // MINUTE if clocks.newest() is None else closed)
         elif clocks.set != self._set and self._looked:
             self._begin(closed)
         self._set, self._looked = clocks.set, self._logged

@@ -13,22 +13,18 @@ from logstats.summaries.traffic import minute as minute_of
 READ: Final = {"minute": pl.Int64(), "lines": pl.Int64(), "rejected": pl.Int64()}
 
 
-def line_minutes(
-    rows: pl.DataFrame, lines: int, rejected: Sequence[int], unplaced: int, newest: int | None
-) -> pl.DataFrame:
+def line_minutes(rows: pl.DataFrame, lines: int, rejected: Sequence[int], unplaced: int, current: int) -> pl.DataFrame:
     """READ of the next `lines` lines of a source: (minute, lines, rejected).
 
     `rows` are those that have a time, in the order of `line`, and `rejected` the lines that could not be read, both
     from 0; of `unplaced` further ones the place is not known. Lines before the first row count with it; without rows,
-    all count in the minute `newest`, if there is one.
+    all count in the minute `current`.
     """
     if rows.height:
         places = rows["line"].cast(pl.Int64).to_numpy()
         minutes = rows.select(minute_of()).to_series().to_numpy()
-    elif newest is not None:
-        places, minutes = np.zeros(1, np.int64), np.full(1, newest)
     else:
-        return pl.DataFrame(schema=READ)
+        places, minutes = np.zeros(1, np.int64), np.full(1, current)
     ends = np.append(places[1:], lines)
     starts = np.append([0], places[1:])
     bad = np.zeros(len(places), np.int64)
