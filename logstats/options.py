@@ -209,6 +209,14 @@ class Options:
         return found
 
 
+def refuse_unasked(options: Options, columns: frozenset[str]) -> None:
+    """Refuse files that say what a column is if none of these is that column. Raises UsageError."""
+    if options.verify_bots and "bot_verified" not in columns:
+        raise UsageError("--verify-bots says what bot_verified is, and nothing asks for that", "leave it out")
+    if options.geo and not columns & set(places.COLUMNS):
+        raise UsageError("--geo says where clients are, and nothing asks for that", "--where 'country = DE'")
+
+
 def job_of(
     options: Options,
     needs: frozenset[str],
@@ -221,10 +229,7 @@ def job_of(
     anonymizer = options.anonymizer()
     columns = options.columns()
     wanted = columns.reads(needs | filters.needs)
-    if options.verify_bots and "bot_verified" not in needs | filters.needs:
-        raise UsageError("--verify-bots says what bot_verified is, and nothing asks for that", "leave it out")
-    if options.geo and not set(places.COLUMNS) & (needs | filters.needs):
-        raise UsageError("--geo says where clients are, and nothing asks for that", "--where 'country = DE'")
+    refuse_unasked(options, needs | filters.needs)
     if anonymizer is not None:
         wanted |= {"timestamp"}  # pseudonyms are of a day
     return Job(

@@ -149,7 +149,8 @@ def test_what_cannot_be_known_is_said_before_a_line_is_read(geo: Path, monkeypat
     ):
         ran = invoke("report", log, *arguments)
         assert ran.returncode == 2 and said in ran.stderr and b"Traceback" not in ran.stderr, ran.stderr
-    assert invoke("parse", log, "--geo", country).returncode == 2  # it would be ignored
+    for ignoring in (["parse", log], ["diff", log, log], ["scan", log], ["archive", "add", log]):
+        assert invoke(*ignoring, "--geo", country).returncode == 2
     monkeypatch.setattr(places, "USUAL", (str(geo / "nowhere"), str(geo)))
     (geo / "no.mmdb").unlink()
     (geo / "cut.mmdb").unlink()

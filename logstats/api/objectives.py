@@ -13,7 +13,7 @@ from logstats.api.reading import results_of, say_if_outside
 from logstats.api.reporting import merge, report
 from logstats.errors import LogstatsError, UsageError
 from logstats.expressions.times import parse_range
-from logstats.options import Options
+from logstats.options import Options, refuse_unasked
 from logstats.pipeline import Counts, Interrupt, Listener
 from logstats.reports.model import Report
 from logstats.scale.work import IndicatorWork
@@ -65,6 +65,7 @@ def slo(
         _say_problems(counts, listener)
     elif archive is not None:
         refuse_for_archive(sources, options)
+        refuse_unasked(options, indicators.needs(wanted) | filters.needs)
         from logstats.archive.archive import Archive
         from logstats.archive.query import objectives as archived_objectives
 
@@ -134,6 +135,7 @@ def diff(
         raise UsageError("both sides are saved reports, so how lines are read is decided", "leave these options out")
     if archive is not None and (options.since or options.until):
         raise UsageError("both sides are stretches of time already", "leave --since and --until out")
+    refuse_unasked(options, options.filters().needs)
     now = options.now or datetime.now(UTC)
     sides = []
     for given, saved, summaries in zip((before, after), loaded, files, strict=True):

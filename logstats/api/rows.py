@@ -13,7 +13,7 @@ from logstats import schema
 from logstats.api.arguments import options_from, refuse_for_archive
 from logstats.api.reading import Strict, results_of, run_job
 from logstats.errors import UsageError
-from logstats.options import Options, job_of
+from logstats.options import Options, job_of, refuse_unasked
 from logstats.pipeline import Counts, Interrupt, Job, LineWork, Listener, Part
 from logstats.scale.work import RowsWork
 
@@ -89,6 +89,7 @@ def search(
     findings = findings if findings is not None else find.Findings()
     if archive is not None:
         refuse_for_archive(sources, options)
+        refuse_unasked(options, filters.needs)
         if follow:
             raise UsageError("an archive is not followed", "name the logs")
         from logstats.archive.archive import Archive
@@ -149,6 +150,7 @@ def rows_passing(
     from logstats.archive.query import rows as archived_rows
 
     filters = options.filters()
+    refuse_unasked(options, needs | filters.needs)
     keep = filters.expression()
     for frame in archived_rows.rows(
         archive, *filters.span(), sorted(needs | filters.needs), computed=options.columns()
