@@ -120,7 +120,7 @@ def test_a_query_reads_what_it_needs_and_says_how_much(url: str, tmp_path: Path)
     opened = Archive.open(url)
     ran = invoke("query", "SELECT count(*) FROM logs WHERE year = 2025 AND month = 1 AND day = 19", "--archive", url)
     total = sum(file.bytes for file in files)
-    assert f"{size(wanted)} of {size(total)} came from {url}".encode() in ran.stderr
+    assert f"{size(wanted)} of {size(total)} were fetched from the store".encode() in ran.stderr
     opened.integrity.paths(file for file in files if file.table == "logs" and file.partition[2] == 19)
     assert opened.storage.fetched == wanted
 

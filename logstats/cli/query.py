@@ -94,5 +94,5 @@ def query(
             messages.done()
         if opened.storage.fetched:
             held = sum(file.bytes for file in snapshot.files.values())
-            messages.say(f"{size(opened.storage.fetched)} of {size(held)} came from {opened.name}")
+            messages.say(f"{size(opened.storage.fetched)} of {size(held)} were fetched from the store")
     return int(messages.exit_code)
