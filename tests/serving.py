@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -125,3 +127,47 @@ def served(
     if site.desk.session is not None:
         site.desk.session.close()
     assert not failed
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    """Hands on what is asked below /deep/logs/, without that; 502 if nobody answers."""
+
+    upstream = 0
+
+    def log_message(self, *_: Any) -> None:
+        """Be quiet."""
+
+    def do_GET(self) -> None:
+        """Hand on a request."""
+        if not self.path.startswith("/deep/logs/"):
+            self.send_error(404)
+            return
+        headers = {name: self.headers[name] for name in ("Cookie", "If-None-Match") if name in self.headers}
+        connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=60)
+        try:
+            connection.request("GET", self.path.removeprefix("/deep/logs"), headers={"Host": "logs.example", **headers})
+            answer = connection.getresponse()
+        except OSError:
+            self.send_error(502)
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # who asked is gone
+            while data := answer.read1(65536):
+                self.wfile.write(data)
+        connection.close()
+
+
+@contextmanager
+def proxied(port: int) -> Iterator[str]:
+    """The address of a proxy in front of a server."""
+    handler = type("Proxy", (_Proxy,), {"upstream": port})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/deep/logs/"
+        server.shutdown()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Client, served
+from serving import Client, proxied, served
 from test_html import CHROMIUM, FLAGS
 
 MINUTES = 40
@@ -130,20 +130,25 @@ def test_it_moves_and_narrows(browser: Any, tmp_path: Path) -> None:
     }
 
 
-def test_it_says_that_the_connection_is_lost_and_goes_on(browser: Any, tmp_path: Path) -> None:
+def test_behind_a_proxy_it_says_that_the_connection_is_lost_and_goes_on(browser: Any, tmp_path: Path) -> None:
+    """Below a path, with a token, which becomes a cookie. While nothing is behind it, the proxy answers 502."""
     log = tmp_path / "access.log"
     write(log, 3)
-    with ExitStack() as first:
-        client: Client = first.enter_context(served(log))
-        opened = Opened(browser, f"http://127.0.0.1:{client.port}/")
+    with ExitStack() as first, ExitStack() as around:
+        client: Client = first.enter_context(served(log, token="open sesame"))
+        url = around.enter_context(proxied(client.port))
+        opened = Opened(browser, f"{url}?range=all&token=open+sesame")
+        around.callback(opened.context.close)
         opened.shows("Requests", "3")
+        assert opened.page.url == f"{url}?range=all"
         first.close()
         opened.page.locator("#state.lost", has_text="connection lost").wait_for()
         write(log, 4)
-        with served(log, port=client.port):
-            opened.page.locator("#state:not(.lost)", has_text="live").wait_for()
-            opened.shows("Requests", "7")
-            opened.context.close()
+        around.enter_context(served(log, token="open sesame", port=client.port))
+        opened.page.locator("#state:not(.lost)", has_text="live").wait_for()
+        opened.shows("Requests", "7")
+        around.pop_all().close()
+    assert all(one.startswith((url, "data:")) for one in opened.requests)
 
 
 def test_axe_finds_nothing_and_it_fits(browser: Any, tmp_path: Path) -> None:

@@ -163,15 +163,7 @@ hooks.zoomed = (min, max, whole) => {
 
 // ---------------------------------------------------------------- the connection
 
-function part(name) {
-  let found = state.querySelector(`.${name}`);
-  if (!found) {
-    found = document.createElement("span");
-    found.className = name;
-    state.append(found);
-  }
-  return found;
-}
+const part = (name) => state.querySelector(`.${name}`);
 
 function say(name, text) {
   const found = part(name);
