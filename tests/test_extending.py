@@ -100,7 +100,7 @@ def test_a_column_is_two_files(copy: Copy) -> None:
 
 def test_a_computed_column_is_two_files(copy: Copy) -> None:
     """It can be ranked by and filtered by."""
-    copy.change("schema.py", 'COMPUTED: Final = ("source",', 'COMPUTED: Final = ("verb", "source",')
+    copy.change("schema.py", "COMPUTED: Final = (\n", 'COMPUTED: Final = (\n    "verb",\n')
     copy.change(
         "enrich/computed.py",
         '        if name == "hour":\n',
