@@ -260,6 +260,53 @@ def test_a_command_loads_no_other_command(tmp_path: Path) -> None:
     assert set(done.stderr.split()) == {"report", "config"}, "whose module reads the configuration file"
 
 
+# What a report of a plain log has no use for: other commands, sources that never end, other processes, expressions of
+# objectives, files of the user's, and of the libraries what is slow to load.
+NOT_FOR_A_PLAIN_LOG = {
+    *(
+        f"logstats.{room}"
+        for room in ("archive", "live", "clients", "objectives", "rate_limits", "line_search", "manual")
+    ),
+    *(
+        f"logstats.api.{file}"
+        for file in ("adding", "clients", "limiting", "objectives", "rows", "serving", "watching")
+    ),
+    *(f"logstats.inputs.{file}" for file in ("endless", "follower", "known_files", "syslog", "tracker")),
+    *(f"logstats.scale.{file}" for file in ("processes", "run", "shards", "cluster")),
+    *(
+        "logstats.objectives",
+        "logstats.enrich.privacy",
+        "logstats.formats.log_format.compile",
+        "logstats.reports.html",
+        "logstats.explain",
+    ),
+    *("rich.table", "rich.console", "jinja2", "jsonschema", "yaml", "duckdb", "isal", "obstore"),
+    *("numpy.ma", "numpy.random", "numpy.fft", "pyarrow.compute", "pyarrow.parquet", "pyarrow.dataset"),
+    *("multiprocessing", "tomllib", "configparser", "asyncio", "http.client", "xml", "unittest"),
+}
+
+
+@pytest.mark.parametrize("log", ["combined", "combined_time", "json", "kv"])
+def test_a_report_of_a_plain_log_loads_no_more_than_it_needs(log: str) -> None:
+    """Modules are counted, since times depend on the machine. Standard output is JSON: a table needs Rich."""
+    code = (
+        "import sys\n"
+        "from logstats.cli.main import run\n"
+        f"sys.argv = ['logstats', 'report', '-q', '-o', 'json', {str(ROOT / 'sample_logs' / f'{log}.log')!r}]\n"
+        "try: run()\n"
+        "except SystemExit as exit: assert not exit.code\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    here = {**os.environ, "LOGSTATS_CONFIG": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, env=here
+    )
+    loaded = set(done.stderr.split())
+    assert "polars" in loaded
+    assert not NOT_FOR_A_PLAIN_LOG & loaded
+    assert len([name for name in loaded if name.startswith("logstats.")]) <= 135
+
+
 def test_importing_the_library_loads_nothing_heavy() -> None:
     assert not loaded_by("import logstats; logstats.LogstatsError; logstats.__version__") & (HEAVY | {"rich", "typer"})
 

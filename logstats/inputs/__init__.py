@@ -7,13 +7,18 @@
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from logstats.inputs.chunks import HEAD, LINES, SOON, Chunk, ChunkReader, OpenFile, opened
 from logstats.inputs.discover import discover
-from logstats.inputs.endless import Endless, Following, follow
-from logstats.inputs.follower import Arrived, Begin, Follower
 from logstats.inputs.source import Digest, Source, Start
 from logstats.inputs.stores import ahead
-from logstats.inputs.tracker import Due, Tracker
+
+if TYPE_CHECKING:
+    from logstats.inputs.endless import Endless, Following, follow
+    from logstats.inputs.follower import Arrived, Begin, Follower
+    from logstats.inputs.tracker import Due, Tracker
 
 __all__ = [
     "HEAD",
@@ -40,3 +45,16 @@ __all__ = [
     "opened",
     "stores",
 ]
+
+# What most commands do not need is imported when it is first asked for.
+_FILES: Final = {
+    **dict.fromkeys(("Endless", "Following", "follow"), "endless"),
+    **dict.fromkeys(("Arrived", "Begin", "Follower"), "follower"),
+    **dict.fromkeys(("Due", "Tracker"), "tracker"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FILES:
+        raise AttributeError(f"module 'logstats.inputs' has no attribute {name!r}")
+    return getattr(import_module(f"logstats.inputs.{_FILES[name]}"), name)

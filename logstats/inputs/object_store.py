@@ -10,7 +10,6 @@ an answer only after it has compared the object with what it wrote: it may be it
 
 from __future__ import annotations
 
-import configparser
 import os
 import random
 import re
@@ -243,6 +242,8 @@ def _s3_config(address: str | None) -> Any:
         made |= {"endpoint": address, "virtual_hosted_style_request": False}
     profile = os.environ.get("AWS_PROFILE", "default")
     folder = Path.home() / ".aws"
+    import configparser
+
     keys, settings = configparser.RawConfigParser(), configparser.RawConfigParser()
     try:
         keys.read(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", folder / "credentials"), encoding="utf-8")

@@ -6,17 +6,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import polars as pl
 
 from logstats.enrich.computed import Columns
-from logstats.enrich.privacy import Anonymizer
 from logstats.filters import Filters
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.text import Text
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.pipeline.counts import Counts
+
+if TYPE_CHECKING:
+    from logstats.enrich.privacy import Anonymizer
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
 CHUNK: Final = 12 << 20  # bytes

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
+from logstats.scale.cores import cores
 
 if TYPE_CHECKING:
     from logstats.inputs import Source
@@ -100,11 +101,6 @@ class Processes:
             process.kill()
         for process in running:
             process.join()
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begin(threads: int) -> None:

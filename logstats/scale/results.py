@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from logstats.inputs import Source
 from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Listener, run
-from logstats.scale import processes
-from logstats.scale.run import Executor, Rejects, run_shards
-from logstats.scale.shards import LARGEST, shards, size_of
+from logstats.scale.cores import cores
 from logstats.scale.work import RowsWork, Task, Work
+
+if TYPE_CHECKING:
+    from logstats.scale.run import Executor, Rejects
 
 PAYS: Final = 512 << 20  # bytes of lines for each process: its start takes as long as reading 50 to 100 MB
 _FILES: Final = ("formats_dir", "openapi", "anonymize_key")  # options that name files: another process is elsewhere
@@ -39,6 +40,9 @@ def results(
             if part.result is not None:
                 yield part.result
         return
+    from logstats.scale.run import run_shards
+    from logstats.scale.shards import LARGEST, shards
+
     # A time such as 2h is that of this moment, for all shards.
     now = options.now or datetime.now(UTC)
     files: dict[str, Any] = {
@@ -58,7 +62,13 @@ def _executor(sources: Sequence[Source], options: Options) -> Executor | None:
         from logstats.scale.cluster import Cluster
 
         return Cluster(options.cluster)
-    workers = options.workers or processes.cores() // 2
+    workers = options.workers or cores() // 2
     if workers > 1 and not options.workers:
+        from logstats.scale.shards import size_of
+
         workers = min(workers, size_of(sources) // PAYS)
-    return processes.Processes(workers) if workers > 1 else None
+    if workers <= 1:
+        return None
+    from logstats.scale.processes import Processes
+
+    return Processes(workers)

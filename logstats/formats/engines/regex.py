@@ -18,6 +18,7 @@ from logstats.formats.engines.keyvalue import Pairs, pairs_of
 from logstats.formats.engines.scan import REJECTED, Reject, Tokens, ignorable
 from logstats.formats.model import Field
 from logstats.formats.text import Text
+from logstats.kernels.columns import as_numbers
 
 TAIL = "fields"
 
@@ -89,10 +90,10 @@ class Regexes:
 
     def _tail(self, tails: pl.Series) -> pl.DataFrame:
         read = self._pairs.columns(tails)
-        easy = read["line"].to_numpy()
+        easy = read["line"]
         left = (tails.fill_null("") != "").to_numpy().copy()
-        left[easy] = False
-        hard = np.flatnonzero(left)
+        left[easy.to_numpy()] = False
+        hard = as_numbers(np.flatnonzero(left))
         slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(hard).to_list()]
         found = pl.DataFrame(schema=dict.fromkeys(self._pairs.names, pl.String)).clear(tails.len())
         for places, columns in (
