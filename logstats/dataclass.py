@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(
-        *, frozen: bool = False, eq: bool = True, slots: bool = False, kw_only: bool = False
-    ) -> Callable[[type], type]:
+        whole: type | None = None,
+        /,
+        *,
+        frozen: bool = False,
+        eq: bool = True,
+        slots: bool = False,
+        kw_only: bool = False,
+    ) -> type | Callable[[type], type]:
         """As `dataclasses.dataclass`; these are the options that it has."""
 
         def declare(cls: type) -> type:
@@ -39,7 +45,7 @@ else:
                     cls.__getstate__, cls.__setstate__ = _state, _set_state
             return cls
 
-        return declare
+        return declare if whole is None else declare(whole)
 
 
 def _fields_only(**options: bool) -> Callable[[type], type]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints, load_openapi
 from logstats.enrich import places
 from logstats.enrich.computed import Columns, covers

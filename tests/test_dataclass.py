@@ -117,9 +117,17 @@ class Failed(Exception):
     reason: str
 
 
+@ours.dataclass
+class Plain:
+    """Without options."""
+
+    one: int = 1
+
+
 def test_instances_are_pickled_and_raised() -> None:
     assert pickle.loads(pickle.dumps(Pair(1))) == Pair(1, 2)
     assert {Pair(1), Pair(1, 2)} == {Pair(1)}
+    assert Plain() == Plain(1) != Plain(2)
     match Pair(5):
         case Pair(left, right):
             assert (left, right) == (5, 2)

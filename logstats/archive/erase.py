@@ -12,7 +12,7 @@ the grace. An interrupted run has changed some days and not the others; running 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Protocol
 
 import polars as pl
@@ -29,6 +29,7 @@ from logstats.archive.person import ERASED, TEXTS, Persons
 from logstats.archive.query import rows
 from logstats.archive.tiers import policy
 from logstats.archive.tiers.move import ROW_GROUP
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 
 _TRIES: Final = 3

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
@@ -17,6 +16,7 @@ from urllib.parse import quote, quote_plus
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 
 ERASED: Final = "(erased)"

@@ -18,7 +18,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
@@ -28,6 +28,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.cache import BoundedCache
+from logstats.dataclass import dataclass
 from logstats.enrich import addresses, agents, places
 from logstats.errors import UsageError
 from logstats.query_strings import parameter

@@ -58,7 +58,7 @@ def read_key(path: str | Path) -> bytes:
 _MAKE: Final = "make one that nobody else can read: head -c 32 /dev/urandom > FILE"
 
 
-@dataclass()
+@dataclass
 class Anonymizer:
     """Takes what identifies a person out of frames of the request schema, whichever of its columns they have.
 

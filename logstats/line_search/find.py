@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import polars as pl
 
 from logstats.archive.archive import Archive
 from logstats.archive.query import rows
+from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.line_search import archived

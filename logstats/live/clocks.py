@@ -7,9 +7,10 @@ change any more.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.live.log_clock import SECOND, Judged, LogClock, Times
 
 MINUTE: Final = 60 * SECOND

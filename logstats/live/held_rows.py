@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.live.clocks import MINUTE
 
 _SMALL: Final = 20_000  # rows, below which what has come is joined with what comes next,

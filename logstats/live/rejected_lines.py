@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.live.clocks import MINUTE
 from logstats.pipeline import Counts
 

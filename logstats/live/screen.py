@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +10,7 @@ import polars as pl
 from rich.cells import set_cell_size
 from rich.text import Text
 
+from logstats.dataclass import dataclass
 from logstats.live.snapshot import PERCENTILES, Snapshot
 from logstats.live.view import HELP, View
 from logstats.reports.clock import Clock

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from logstats.dataclass import dataclass
 from logstats.live.alerts.alerts import Change, State
 from logstats.reports.model import EndpointRow, Latency, SourceInfo, iso
 

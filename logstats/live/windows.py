@@ -8,13 +8,14 @@ moved on, so memory does not grow.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.log_clock import SECOND
 from logstats.summaries.spec import ReportSpec

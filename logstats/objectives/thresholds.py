@@ -7,10 +7,11 @@ lies within that bound, the estimate decides, and the verdict says that it is no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
+from logstats.dataclass import dataclass
 from logstats.objectives.conditions import DURATIONS, PERCENTILE, Condition
 from logstats.objectives.rows import selection
 from logstats.reports.build import by_selection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Generic
 
@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats import schema
+from logstats.dataclass import dataclass
 from logstats.formats.detection.unread import Unread, picked
 from logstats.formats.engines.scan import BLANK
 from logstats.formats.fields.beginnings import PART

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from logstats.dataclass import dataclass
 from logstats.reports.buckets import Bucket, Buckets
 from logstats.reports.clock import Clock
 

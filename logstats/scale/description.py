@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import SourceError, UsageError
 from logstats.pipeline import Counts, SourceState
 from logstats.scale import tables

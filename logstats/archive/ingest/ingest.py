@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -39,6 +39,7 @@ from logstats.archive.log import tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, Counts, End, Source
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
+from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
 from logstats.enrich.privacy import Anonymizer
 from logstats.errors import FormatError, SourceError, UnknownFormatError

@@ -8,12 +8,12 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from logstats.archive.log.storage import cannot_write
 from logstats.critical import uninterrupted
+from logstats.dataclass import dataclass
 
 MOST: Final = 8 << 30  # bytes of all copies, or half of the free space if that is less; one step may need more
 

@@ -6,7 +6,6 @@ Also finish moves that a writer began before it died: replaced files are moved a
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +15,7 @@ from logstats.archive.log.log import CommitLog
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace, abandoned, folders, journal, lock_of, writers
+from logstats.dataclass import dataclass
 
 GRACE: Final = timedelta(hours=24)  # the least time that a reader of an older snapshot has to finish
 

@@ -7,7 +7,7 @@ cannot answer (a filter, a breakdown, another user key, an aggregate of its own)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,6 +21,7 @@ from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query.rows import Span, batches, read, unreadable
 from logstats.archive.query.rows import rows as read_rows
+from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.formats.text import Text

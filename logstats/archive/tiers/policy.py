@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from logstats.archive.log import paths, tables
+from logstats.dataclass import dataclass
 from logstats.errors import PolicyError
 from logstats.sizes import size
 

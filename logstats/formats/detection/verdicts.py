@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.formats.detection.candidates import Candidate, Sample
 from logstats.formats.detection.detect import ODD, Detected, sample_of
 from logstats.formats.detection.prefilter import Prefilter

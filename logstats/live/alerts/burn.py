@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.errors import ObjectiveError
 from logstats.live.alerts.rule import Rule, Verdict
 from logstats.objectives import slo

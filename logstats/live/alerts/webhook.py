@@ -7,13 +7,14 @@ import random
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.client import HTTPException, HTTPMessage
 from threading import Event
 from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from logstats import __version__
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 
 ATTEMPTS: Final = 5

@@ -12,9 +12,9 @@ import hashlib
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final
 
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 
 HELD: Final = 64  # answers that are kept,

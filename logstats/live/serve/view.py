@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
+from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.expressions.predicates import Between, Compare, Predicate
 from logstats.expressions.times import parse_time

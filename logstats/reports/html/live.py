@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from markupsafe import Markup
 
 from logstats import __version__
+from logstats.dataclass import dataclass
 from logstats.reports.html.page import asset, environment, panels, title
 from logstats.reports.html.series import series
 from logstats.reports.model import Report

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -19,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from logstats import __version__
+from logstats.dataclass import dataclass
 from logstats.reports import grids
 from logstats.reports.html import charts
 from logstats.reports.html.series import Series, series
