@@ -13,6 +13,7 @@ are said and left out (Debian: apt-get install goaccess logswan).
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import platform
 import shutil
@@ -191,6 +192,11 @@ def formats(folder: Path, lines: int, runs: int) -> None:
     definition = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
     definition += '"$http_user_agent" $request_time'
     cases = [Case(name, (*REPORT, str(path))) for name, path in paths.items()]
+    packed = paths["combined_time"].with_suffix(".log.gz")
+    if not packed.exists():
+        with gzip.open(packed, "wb", compresslevel=6) as file:
+            file.write(paths["combined_time"].read_bytes())
+    cases.append(Case("combined_time, gzip", (*REPORT, str(packed))))
     cases.append(Case("--log-format", (*REPORT, "--log-format", definition, str(paths["combined_time"]))))
     figures = measure(cases, runs)
     show(f"Formats: {lines // 4:,} lines each", figures, lines // 4, against="combined_time")
@@ -213,11 +219,14 @@ def memory(folder: Path, lines: int, big: int) -> None:
 
 def start(folder: Path, runs: int) -> None:
     """What every call pays."""
-    log = logs(folder, "combined_time", 1000)
+    report = (PYTHON, "-m", "logstats", "report", "-q")
     cases = [
         Case("python -c 'import polars'", (PYTHON, "-c", "import polars")),
+        Case("import polars, numpy, pyarrow", (PYTHON, "-c", "import polars, numpy, pyarrow")),
         Case("logstats --help", (PYTHON, "-m", "logstats", "--help")),
-        Case("logstats report, 1,000 lines", (PYTHON, "-m", "logstats", "report", "-q", str(log))),
+        Case("logstats report, 1,000 lines", (*report, str(logs(folder, "combined_time", 1000)))),
+        Case("the same, -o json", (*report, "-o", "json", str(logs(folder, "combined_time", 1000)))),
+        Case("JSON lines, -o json", (*report, "-o", "json", str(logs(folder, "json", 1000)))),
     ]
     show("Start-up", measure(cases, max(runs, 11)), against=cases[0].name)
 

@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from typing import Final
 from bench import PYTHON, ROOT, Case, Figures, generator, logs, measure, once, show
 
 LOGSTATS: Final = (PYTHON, "-m", "logstats")
+DUCKDB: Final = (PYTHON, str(ROOT / "scripts" / "bench_duckdb.py"))
 ERRORS_BY_APP: Final = (
     "SELECT app_name, COUNT(*) FROM logs WHERE year=2025 AND month=1 AND day=17 AND level='ERROR' GROUP BY app_name"
 )
@@ -67,16 +68,22 @@ def best(name: str, case: Callable[[], Case], runs: int) -> dict[str, Figures]:
 
 
 def add(folder: Path, lines: int, runs: int) -> None:
-    """Lines into a new archive, and once more, when there is nothing to add."""
-    log, root = logs(folder, "combined", lines), folder / "archive"
-    command = (*LOGSTATS, "archive", "add", str(log), "--archive", str(root), "-q")
+    """Lines into a new archive, and once more, when there is nothing to add; and what DuckDB takes for their rows."""
+    root, copied = folder / "archive", folder / "copied"
+    for name in ("combined_time", "wide"):
+        log = logs(folder, name, lines)
+        command = (*LOGSTATS, "archive", "add", str(log), "--archive", str(root), "-q")
+        copy = (*DUCKDB, "--copy", str(copied), str(log))
 
-    def anew() -> Case:
-        fresh(root)
-        return Case("archive add", command)
+        def anew(command: Sequence[str] = command) -> Case:
+            fresh(root)
+            return Case("archive add", command)
 
-    figures = best("archive add", anew, runs) | best("the same again", lambda: Case("again", command), runs)
-    show(f"Adding {lines:,} combined lines, {log.stat().st_size / 1e6:,.0f} MB", figures, lines, log.stat().st_size)
+        figures = best("archive add", anew, runs)
+        figures |= best("the same again", lambda command=command: Case("again", command), runs)  # type: ignore[misc]
+        figures |= best("DuckDB, COPY to Parquet by hour", lambda copy=copy: Case("copy", copy), runs)  # type: ignore[misc]
+        size = log.stat().st_size
+        show(f"Adding {lines:,} lines ({name}), {size / 1e6:,.0f} MB", figures, lines, size, against="archive add")
 
 
 def sizes(folder: Path, lines: int) -> None:
@@ -128,6 +135,7 @@ def ask(folder: Path, lines: int, days: int, runs: int) -> None:
     cases = [
         Case("report, from rollups", report),
         Case("report, from rows", (*report, "--rows"), runs=1),
+        Case("DuckDB, the same from the rows", (*DUCKDB, "--rows", str(root / "hot")), runs=1),
         Case("report, hours and edges", (*report, *edges)),
         Case("query, a day's errors by app", query),
     ]
