@@ -79,6 +79,18 @@ def test_rejected_lines_count_in_the_minute_of_the_line_before(tmp_path: Path) -
         assert client.report("?since=2025-01-17T12:00:00Z")["rejected"] == 4
 
 
+def test_lines_that_are_in_no_minute_are_said(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    line = '10.0.0.1 - - [17/Jan/2025:12:0{}:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n'
+    log.write_text(line.format(5) * 3 + line.format(1))
+    with served(log) as client:
+        client.read(4)
+        found = client.report("?since=2025-01-17T12:00:00Z&client_ip=10.0.0.1")
+        assert found["requests"] == client.report("?since=2025-01-17T12:00:00Z")["requests"] == 3
+        assert any("in no minute: 1 of the lines" in note for note in found["notes"])
+        assert client.report()["requests"] == 4
+
+
 @pytest.mark.parametrize(
     "only",
     [

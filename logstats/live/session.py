@@ -109,6 +109,11 @@ class Session:
         """Whether more has arrived than was read."""
         return self._stream.behind
 
+    @property
+    def outside(self) -> int:
+        """How many rows are in no minute: they came too late, have a time in the future, or none."""
+        return self._windows.late + self._windows.ahead + self._windows.untimed
+
     def lag(self) -> float | None:
         """The age of the newest line in seconds; None before the first."""
         newest = self._clocks.newest()

@@ -170,8 +170,8 @@ class Desk:
                 held, counts = session.between(since, until)
             else:
                 counts = session.rejected_between(since, until)
-            invalid = bool(session.counts.invalid)
-        notes = self._notes(view, since, reach, rows_reach, rows, invalid=invalid)
+            invalid, outside = bool(session.counts.invalid), session.outside
+        notes = self._notes(view, since, reach, rows_reach, rows, outside, invalid=invalid)
         if everything is not None:
             made = replace(everything, breakdowns=_breakdowns(rows, self._spec))
             return replace(made, notes=[*made.notes, *notes], zone=self._zone)
@@ -198,7 +198,15 @@ class Desk:
         return held
 
     def _notes(
-        self, view: View, since: int, reach: int, rows_reach: int | None, rows: pl.DataFrame, *, invalid: bool
+        self,
+        view: View,
+        since: int,
+        reach: int,
+        rows_reach: int | None,
+        rows: pl.DataFrame,
+        outside: int,
+        *,
+        invalid: bool,
     ) -> list[str]:
         """What is to be said of figures of a part of the session."""
         clock, notes = Clock(self._zone), []
@@ -210,6 +218,11 @@ class Desk:
             begin = clock.zoned(moment(rows_reach))
             notes.append(f"{what} of the newest {rows.height:,} rows, which reach back to {begin} (--keep-rows)")
         if view.range != ALL or view.only:
+            if outside:
+                notes.append(
+                    f"not counted here, because they are in no minute: {outside:,} of the lines of the session, which "
+                    "came more than --lateness late, have a time in the future, or none; range=all has them"
+                )
             notes.append("blank and filtered lines, and the lines of each source, are known of the whole session only")
             if invalid:
                 notes.append("values without meaning are not known by time, and not counted")
