@@ -121,6 +121,16 @@ def logstats_dtypes() -> dict[str, pl.DataType]:
     return schema.dtypes()
 
 
+def test_what_has_no_report_of_its_own_is_said(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logstats.api.splitting.MOST", 2)
+    ran = invoke("report", "--log-format", FORMAT, "--split-by", "user_agent", "-o", "json", str(log))
+    reports = {one["value"]: one["report"] for one in json.loads(ran.stdout)["reports"]}
+    assert len(reports) == 4  # two, what was not logged, and the others
+    words = f"{reports['(other)']['requests']:,} lines of further values are one report, (other)"
+    assert words in ran.stderr.decode()
+    assert all(any(words in note for note in one["notes"]) for one in reports.values())
+
+
 def test_pages_and_an_index(log: Path, tmp_path: Path) -> None:
     folder = tmp_path / "100%" / "pages"
     asked = ["--log-format", FORMAT, "--split-by", "user_agent", "-o", "html", "--out", str(folder).replace("%", "%%")]

@@ -49,8 +49,8 @@ def split(
     """A full report for each value of the column `split_by`, those with the most lines first.
 
     Each is the report of a filter for this value: its other lines are `filtered`. None is what was not logged, and
-    `(other)` the values beyond the first 100, or beyond 200 in one chunk of lines. The other arguments are those of
-    `report`, and so is what is raised.
+    `(other)` the values beyond the first 100, and those beyond 200 in one chunk of lines. The other arguments are those
+    of `report`, and so is what is raised.
     """
     options = options_from(options, more)
     name = column(split_by) or split_by
@@ -86,6 +86,11 @@ def split(
     if not held.held:  # nothing could be read, which a report says
         held.held[None] = Held(asked.spec)
     order = sorted(held.held, key=lambda value: (value in (None, schema.OTHER), -_lines(held, value), value or ""))
+    if schema.OTHER in held.held:
+        together = f"{_lines(held, schema.OTHER):,} lines of further values are one report, {schema.OTHER}"
+        notes.append(f"--split-by {name}: {together}")
+        if listener is not None:
+            listener.note(f"--split-by {name}", together)
     filters = options.filters().describe()
     made: dict[str | None, Report] = {}
     for value in order:

@@ -1,8 +1,8 @@
 """A report for each value of a column (`--split-by`): the statistics of each value apart, in bounded memory.
 
-A chunk tells its `TOLD` most frequent values apart and adds up the others. A value that was among the others of any
-chunk would lack these, so it counts as `(other)` everywhere: which values those are is remembered by a hash of `SLOTS`
-places, so another value may share their fate, but no report lacks a request of its value. `MOST` reports are made.
+A chunk tells `TOLD` values apart, half of them its most frequent ones, and adds up the others. A value that was among
+the others of any chunk would lack these, so it counts as `(other)` everywhere. Which values those are is remembered by
+a hash of `SLOTS` places, so another value may share their fate, but no report lacks a request of its value.
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ class SplitWork:
         folded = np.zeros(0, np.uint32)
         counts = keys.drop_nulls().value_counts().sort("count", _KEY, descending=[True, False])
         if counts.height > TOLD:
-            kept = counts[_KEY].head(TOLD)
-            folded = _slots(counts[_KEY].slice(TOLD))
+            # The most frequent, and of the others always the same ones: where none is frequent, these are complete.
+            often = counts[_KEY].head(TOLD // 2)
+            others = counts[_KEY].slice(TOLD // 2)
+            others = others.gather(others.hash(seed=7).arg_sort())
+            kept = pl.concat([often, others.head(TOLD - len(often))])
+            folded = _slots(others.slice(TOLD - len(often)))
             keys = keys.zip_with(keys.is_in(kept.implode()) | keys.is_null(), pl.Series([schema.OTHER]))
         parts = []
         split = rows.with_columns(keys.alias(_KEY)).partition_by(
