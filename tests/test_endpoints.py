@@ -109,7 +109,7 @@ PATH = st.builds(
 ).filter(lambda path: not re.search("[\ud800-\udfff]", path))
 
 
-@settings(max_examples=300)
+@settings(max_examples=80)
 @given(st.lists(PATH, min_size=1, max_size=30))
 def test_columns_equal_the_definition(paths: list[str]) -> None:
     assert Endpoints().templates(pl.Series(paths)).to_list() == [template(path) for path in paths]

@@ -258,7 +258,7 @@ JSON_KEYS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.dictionaries(JSON_KEYS, JSON_VALUES, max_size=6) | JSON_VALUES, min_size=1, max_size=8), st.booleans()
 )
@@ -300,7 +300,7 @@ PAIR_TEXTS = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(PAIR_TEXTS | st.text('ab= "\\', max_size=20), min_size=1, max_size=15))
 def test_pairs_by_layout_are_the_pairs(texts: list[str]) -> None:
     form = builtin()["logfmt"]
