@@ -63,17 +63,22 @@ def move(archive: Archive, now: datetime = MOVED, policy: str = POLICY) -> list[
     return listener.steps
 
 
+def build(folder: str | Path, sources: list[Path]) -> Archive:
+    """An archive of some logs, each added on its own."""
+    archive = init(folder)
+    for source in sources:
+        added = api.add([source], folder)
+        assert not any(outcome.problem for outcome in added.outcomes)
+    return archive
+
+
 def make(folder: str | Path, sources: list[Path]) -> Archive:
-    """An archive of some logs, each added on its own. One with the same content that was made before is copied: its
-    sources have the names that they had then."""
+    """The same as a copy of an archive of the same logs that was made before: its sources have the names of then."""
     key = "".join(f"{source.name} {hashlib.sha256(source.read_bytes()).hexdigest()} " for source in sources)
     template = Path(_templates.name) / hashlib.sha256(key.encode()).hexdigest()
     if not template.exists():
         with tempfile.TemporaryDirectory(dir=_templates.name) as made:
-            init(made)
-            for source in sources:
-                added = api.add([source], made)
-                assert not any(outcome.problem for outcome in added.outcomes)
+            build(made, sources)
             shutil.copytree(made, template)
     shutil.copytree(template, folder, dirs_exist_ok=True)
     return Archive.open(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ import pytest
 from hypothesis import settings
 
 from logstats import pipeline
+
+# Programs that tests start take a hang-up as always, also where the tests run under nohup.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A test never asserts a time; scripts/fuzz.py tries more examples of what matters most.
 settings.register_profile("logstats", deadline=None, max_examples=50)

@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Three days of four formats, events among them, added in several steps and out of order."""
     folder = tmp_path_factory.mktemp("made")
     sources = [*archives.logs_of_three_days(folder), archives.day_of("app.log", 20, folder), events(folder)]
-    archive = archives.make(folder / "archive", [sources[3], sources[0]])
+    archive = archives.build(folder / "archive", [sources[3], sources[0]])
     api.add(sources, archive.root)
     return archive, sources
 
@@ -112,7 +112,7 @@ def test_every_key_is_the_same(made: Made, since: str | None, until: str | None)
 
 def test_the_first_rejected_lines_are_shown(tmp_path: Path) -> None:
     source = archives.SAMPLES / "combined.log"
-    archive = archives.make(tmp_path / "archive", [source])
+    archive = archives.build(tmp_path / "archive", [source])
     lines = api.report([source], now=NOW).to_dict()
     held = api.report(archive=archive.root, now=NOW).to_dict()
     assert held["rejects"] == lines["rejects"]
@@ -196,7 +196,7 @@ def test_any_range_is_the_same(made: Made, start: int, length: int) -> None:
 def test_the_same_from_every_tier(tmp_path: Path) -> None:
     """Before and after days have moved to warm and cold, and with late lines."""
     sources = archives.logs_of_three_days(tmp_path)
-    archive = archives.make(tmp_path / "archive", sources)
+    archive = archives.build(tmp_path / "archive", sources)
     for _ in range(2):
         for options in ({}, {"rows": True}, {"since": "2025-01-17T10:30", "until": "2025-01-18T11:45"}):
             lines, held, _ = reports((archive, sources), **options)  # type: ignore[arg-type]
@@ -212,7 +212,7 @@ GONE = archives.POLICY + '[delete]\nafter = "40d"\n'
 def expired(tmp_path: Path) -> Made:
     """17 January is deleted, a late line of it came afterwards; the 18th is cold."""
     sources = archives.logs_of_three_days(tmp_path)
-    archive = archives.make(tmp_path / "archive", sources)
+    archive = archives.build(tmp_path / "archive", sources)
     archives.move(archive, datetime(2025, 2, 27, 12, tzinfo=UTC), GONE)
     late = tmp_path / "late.log"
     late.write_text('10.9.9.9 - - [17/Jan/2025:10:10:10 +0000] "GET /late HTTP/1.1" 200 7 "-" "-" 0.5\n')
@@ -301,7 +301,7 @@ def test_rows_of_a_range(made: Made) -> None:
 
 
 def test_rows_of_nothing(tmp_path: Path) -> None:
-    archive = archives.make(tmp_path / "archive", [])
+    archive = archives.build(tmp_path / "archive", [])
     assert list(rows.rows(archive)) == []
     assert api.report(archive=archive.root).requests == 0
     with pytest.raises(UsageError):
@@ -324,7 +324,7 @@ def test_a_bad_day_is_not_every_day(tmp_path: Path, run: Any) -> None:
     good[3].insert(5, "what is this\n")
     good[4].insert(7, "\n")
     log.write_text("".join(text for day in good for text in day))
-    archive = archives.make(tmp_path / "archive", [log])
+    archive = archives.build(tmp_path / "archive", [log])
     found = {}
     for day in range(1, 6):
         report = api.report(archive=archive.root, since=f"2025-01-0{day}", until=f"2025-01-0{day + 1}").to_dict()
@@ -347,7 +347,7 @@ def test_a_time_that_a_stranger_wrote_moves_no_line(tmp_path: Path) -> None:
     lines = [line(1, 0), 'x "GET /?t=[20/Jan/2025:10:00:00 +0000]\n', line(1, 1), line(20, 0)]
     log.write_text("".join(lines[:3]))
     (tmp_path / "later.log").write_text(lines[3] * 3)
-    archive = archives.make(tmp_path / "archive", [log, tmp_path / "later.log"])
+    archive = archives.build(tmp_path / "archive", [log, tmp_path / "later.log"])
     assert api.report(archive=archive.root, since="2025-01-20").rejected == 0
     assert api.report(archive=archive.root, until="2025-01-02").rejected == 1
 
@@ -364,7 +364,7 @@ def test_past_the_caps_a_report_is_a_function_of_the_lines(tmp_path: Path) -> No
         folder.mkdir()
         for number in range(cuts):
             (folder / f"{number}.log").write_text("".join(texts[number::cuts]))
-        archive = archives.make(folder / "archive", sorted(folder.glob("*.log")))
+        archive = archives.build(folder / "archive", sorted(folder.glob("*.log")))
         for from_rows in (False, True):
             report = api.report(archive=archive.root, max_endpoints=120, rows=from_rows).to_dict()
             held = {row["endpoint"]: row["requests"] for row in report["endpoints"] if row["endpoint"] != "(other)"}
@@ -373,7 +373,7 @@ def test_past_the_caps_a_report_is_a_function_of_the_lines(tmp_path: Path) -> No
 
 def test_an_archive_without_counts_of_lines_says_so(tmp_path: Path) -> None:
     """As earlier versions wrote them."""
-    archive = archives.make(tmp_path / "archive", [archives.SAMPLES / "combined.log"])
+    archive = archives.build(tmp_path / "archive", [archives.SAMPLES / "combined.log"])
     lines = tuple(file.path for file in archive.snapshot().select(tables.LINES))
     with Workspace(archive) as workspace:
         archive.commit(lambda _: Commit(what="test", removed=lines), workspace.folder)

@@ -114,7 +114,7 @@ def test_an_archive_on_a_store_answers_as_one_in_a_folder(url: str, root: Path, 
 
 
 def test_a_query_reads_what_it_needs_and_says_how_much(url: str, tmp_path: Path) -> None:
-    archives.make(url, archives.logs_of_three_days(tmp_path)[::3])
+    archives.build(url, archives.logs_of_three_days(tmp_path)[::3])
     files = Archive.open(url).snapshot().files.values()
     wanted = sum(file.bytes for file in files if file.table == "logs" and file.partition[2] == 19)
     opened = Archive.open(url)
@@ -129,7 +129,7 @@ def test_tiers_on_a_store(url: str, root: Path, tmp_path: Path, monkeypatch: pyt
     logs = archives.logs_of_three_days(tmp_path)[::3]
     for name, place in (("local", f'"{tmp_path}/tiers"'), ("routed", f'"{url}"')):
         archive = str(tmp_path / name)
-        archives.make(archive, logs)
+        archives.build(archive, logs)
         (tmp_path / "tiers").mkdir(exist_ok=True)
         policy = archives.POLICY.replace("]\n", f"]\npath = {place}\n", 2)
         (tmp_path / name / "lifecycle.toml").write_text(policy)
@@ -153,7 +153,7 @@ def test_tiers_on_a_store(url: str, root: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_damaged_or_missing_object_is_said(url: str, root: Path, tmp_path: Path) -> None:
-    archive = archives.make(url, archives.logs_of_three_days(tmp_path)[:1])
+    archive = archives.build(url, archives.logs_of_three_days(tmp_path)[:1])
     (path,) = (file.path for file in archive.snapshot().files.values() if file.table == "logs")
     data = bytearray((root / path).read_bytes())
     data[100] ^= 1

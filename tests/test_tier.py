@@ -438,7 +438,9 @@ class Cut(Exception):
     """Something that nobody expects."""
 
 
-TIER_STEPS = [step for step in faults.STEPS if not step.startswith(("sweep", "workspace", "compact", "checkpoint", "erase"))]
+TIER_STEPS = [
+    step for step in faults.STEPS if not step.startswith(("sweep", "workspace", "compact", "checkpoint", "erase"))
+]
 
 
 @pytest.mark.parametrize("step", TIER_STEPS)
