@@ -13,6 +13,8 @@ from typing import Any
 
 import mixtures
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import logstats
 from logstats import api
@@ -139,6 +141,34 @@ def test_a_line_is_of_a_format_if_its_values_look_so(
         assert ((row["client_ip"], row["user_id"]), row["path"], row["status"]) == (want, "/a", 200)
 
 
+@pytest.mark.parametrize("many", [1, 2000])
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{{"time":"2025-01-17T10:30:00Z","level":"info","msg":"x","method":"{0}","client_ip":"{1}"{2}}}',
+        'time=2025-01-17T10:30:00Z level=info msg=x method={0} client_ip="{1}"{3}',
+        '2025-01-17T10:30:00Z INFO x method={0} client_ip="{1}"{3}',
+    ],
+)
+def test_a_value_under_a_key_is_what_its_role_says_or_invalid(tmp_path: Path, form: str, many: int) -> None:
+    request = (',"path":"/a","status":200', " path=/a status=200")
+    lines = [
+        *[form.format("GET", "192.0.2.7", *request)] * many,
+        form.format("post", "192.0.2.7:5000", *request),
+        form.format("GET", "192.0.2.8, 10.0.0.1", *request),
+        form.format("GET", "Acme Corp", *request),
+        form.format("sendEmail", "192.0.2.9", "", ""),  # a call within the application: an event
+    ]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(lines))
+    rows, counts = read(path)
+    found = [(rows[n]["method"], rows[n]["client_ip"]) for n in range(many, many + 5)]
+    assert found == [
+        ("GET", "192.0.2.7"), ("post", "192.0.2.7"), ("GET", "192.0.2.8"), ("GET", None), (None, "192.0.2.9")
+    ]  # fmt: skip
+    assert (counts.requests, counts.rejected, counts.invalid) == (many + 3, 0, {"client_ip": 1, "method": 1})
+
+
 # ------------------------------------------------------------------ every two formats
 
 
@@ -162,3 +192,36 @@ def test_formats_that_write_the_same_text_are_told_apart_by_unit_only() -> None:
     assert mixtures.why_alike(one, two, "duration_ms")
     assert not mixtures.why_alike(one, two, "path")
     assert not mixtures.why_alike(one, other, "duration_ms")
+
+
+# ------------------------------------------------------------------ any placement, period and share
+
+PROSE = ("worker took a job from the queue", "    at com.example.Foo.bar(Foo.java:7)", "Starting server on port 8080")
+FINDABLE = ("combined", "json", "nginx_upstream", "haproxy", "gin", "caddy", "squid", "aws_alb", "morgan_dev", "app")
+
+
+@given(
+    name=st.sampled_from(FINDABLE),
+    share=st.integers(1, 100),
+    places=st.randoms(use_true_random=False),
+    regular=st.booleans(),
+    prose=st.integers(1, 3),
+)
+@settings(max_examples=8)
+def test_a_format_is_found_wherever_its_lines_stand(
+    tmp_path_factory: pytest.TempPathFactory, name: str, share: int, places: random.Random, regular: bool, prose: int
+) -> None:
+    """`share` of 100 lines have the format: at regular distances, or anywhere."""
+    of_format, lines = mixtures.dialect(name), 700
+    offset = places.randrange(100)
+    own = range(offset, lines, max(100 // share, 1)) if regular else places.sample(range(lines), lines * share // 100)
+    number = {place: n % mixtures.LINES for n, place in enumerate(sorted(own))}
+    mixed = (
+        (of_format.lines[number[place]], of_format, number[place])
+        if place in number
+        else (f"{PROSE[place % prose]} {place}", None, 0)
+        for place in range(lines)
+    )
+    outcomes, formats, _ = mixtures.outcome(mixed, tmp_path_factory.mktemp("mixed"))
+    outcome = outcomes[name]
+    assert (outcome.right, outcome.rejected, outcome.wrong) == (len(number), 0, []), formats

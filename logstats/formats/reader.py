@@ -14,7 +14,7 @@ from logstats.formats.engines.scan import DOUBTFUL, Tokeniser, Tokens
 from logstats.formats.fields import units
 from logstats.formats.fields.beginnings import completed
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
-from logstats.formats.fields.shapes import shapes_of, with_ident
+from logstats.formats.fields.shapes import by_keys, shapes_of, with_ident
 from logstats.formats.model import Field, Format
 from logstats.formats.text import Text
 
@@ -134,7 +134,8 @@ def reader(
     more = (name for name in (*looks, *shapes, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
     wanted = list(dict.fromkeys([*names, *more]))
     made = engine(format, wanted, extra="extra" in reading.wanted, strict=strict)
-    field_reader = FieldReader(format.fields, reading, events, format.requires, shapes, pairs=format.pairs)
+    keyed = by_keys(format)
+    field_reader = FieldReader(format.fields, reading, events, format.requires, shapes, format.pairs, keyed)
     roles = {"timestamp", "date", "time"} if doubtful else set()
     times = tuple(name for name in made.names if name in format.fields and format.fields[name].role in roles)
     return Reader(format, made, field_reader, {name: _looks(name, field) for name, field in looks.items()}, times)

@@ -110,6 +110,7 @@ class FieldReader:
     requires: tuple[str, ...] = ()
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     pairs: bool = False
+    keyed: bool = False  # the format finds values by keys
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
     _requests: Requests = field(init=False, repr=False, compare=False)
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -133,7 +134,7 @@ class FieldReader:
         A line with an invalid status is rejected as `bad_status`; in formats that mix in events, a line without any
         known field as `no_known_fields`.
         """
-        frame = self._texts(tokens.fields)
+        frame = self._with_methods(self._texts(tokens.fields))
         role = self._roles(frame.columns)
         frame = frame.hstack([*self._requests.split(frame, role), *self._found_apart(frame, role, envelope)])
         plan = self._plans.get(tuple(frame.columns))
@@ -170,6 +171,14 @@ class FieldReader:
                 made.append(_present(column) if column.dtype == pl.String and column.name not in MARKS else column)
         return pl.DataFrame(made)
 
+    def _with_methods(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The columns, in which what is no method is none, if keys find the values; `_odd_method` says where."""
+        name = self._roles(frame.columns).get("method", "")
+        if not self.keyed or name not in self.shapes:
+            return frame
+        unfit = self.shapes[name].unfit(frame[name])
+        return frame if unfit is None else frame.with_columns(frame[name].set(unfit, None), unfit.alias("_odd_method"))
+
     def _roles(self, columns: Sequence[str]) -> dict[str, str]:
         """Role → the first column with it."""
         return {self.fields[name].role: name for name in reversed(columns) if name in self.fields}
@@ -191,8 +200,10 @@ class FieldReader:
             if unfit is not None and name == client and texts.str.contains(",", literal=True).any():
                 texts = found["_client"] = self._lists.lookup(texts).to_series()
                 unfit = shape.unfit(texts)
-            if unfit is not None:
+            if unfit is not None and not self.keyed:
                 found[f"_unfit_{name}"] = unfit
+            elif unfit is not None and name == client:
+                found["_client"], found["_odd_client_ip"] = texts.set(unfit, None), unfit
         if self.reading.trust_forwarded and "forwarded_for" in role and "client_ip" in self.reading.wanted:
             found["_forwarded"] = self._forwarded.lookup(frame[role["forwarded_for"]]).to_series()
         if "level" in role and (self.events or "level" in self.reading.wanted):
@@ -272,6 +283,7 @@ class FieldReader:
             columns["bytes"] = pl.col("_bytes")
         if "_bad_bytes" in given:
             invalid["bytes"] = pl.col("_bad_bytes")
+        odd_by_key = {name: pl.col(f"_odd_{name}") for name in ("client_ip", "method") if f"_odd_{name}" in given}
         durations = self._durations(given)
         if durations:
             span = self._duration(given, durations)
@@ -328,6 +340,7 @@ class FieldReader:
             columns["extra"] = pl.when(malformed).then(
                 pl.struct(pl.col(role["request"]).alias("request")).struct.json_encode()
             )
+        invalid |= odd_by_key  # also of events: the value is nowhere else
         columns |= {f"{_INVALID}{name}": flag.fill_null(value=False) for name, flag in invalid.items()}
         always = {"line", *(f"{_INVALID}{name}" for name in invalid), *(("kind", "level") if self.events else ())}
         keep = {name: columns[name] for name in columns if name in wanted or name in always}

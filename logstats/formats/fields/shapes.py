@@ -1,9 +1,13 @@
-"""The form of the values of a role. A line with a value of another form is not of the format.
+"""The form of the values of a role. A line with a value of another form is not of the format, where the format finds
+values by their place. Where it finds them by a key (JSON, key=value), the line is of the format; the value is invalid.
 
     client_ip   an IPv4 or IPv6 address (with a zone, `fe80::1%eth0`, or in brackets), a host name, or `unix:`; a port
                 only where the format says so, and of a list the first address: both are taken off before
     user_id     words, of which none but the first begins with `-`; between quotes anything
     host        a host name or an address, with or without a port; between quotes anything
+    method      a word of letters, `-` and `_` (IIS's FTP service puts a session in front, `[2]USER`); by a key,
+                in capitals or one of RFC 9110 (`sendEmail` is no method)
+    protocol    letters, digits, `/`, `.`, `-` and `_`
     ident       one word without a dot or a colon (RFC 1413 has no addresses)
 
 `-` and the empty text mean no value, and fit. C accepts most values; the expressions decide about the rest.
@@ -19,7 +23,7 @@ import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.formats.engines.delimited import Variable, parse_pattern
-from logstats.formats.model import Field, Format
+from logstats.formats.model import KEYED, Field, Format
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
@@ -82,10 +86,20 @@ USER: Final = Shape(r"^[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*$",
 HOST: Final = Shape(
     r"^(?:[0-9A-Za-z_.*:%-]*|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
 )
+METHOD: Final = Shape(r"^(?:\[[0-9]+\])?[A-Za-z_-]*$", _table(_LETTERS + "-"))
+PROTOCOL: Final = Shape(r"^[0-9A-Za-z_/.-]*$", _table(_DIGITS + _LETTERS + "/.-"))
+KEYED_METHOD: Final = Shape(
+    r"^(?:[A-Z][A-Z_-]{0,31}|(?i:get|head|post|put|delete|connect|options|trace|patch)|-)?$",
+    _table("".join(letter for letter in _LETTERS if letter.isupper())),
+)
 WORD: Final = Shape(r"^[^ .:\"\x00-\x1f]*$", _table("".join(c for c in _PRINTABLE if c not in '.:"')))
 
-# Engines that find a value only by its place, where any text can be.
-_PLACED: Final = ("delimited", "regex", "w3c")
+_OF_PLACES: Final = {"method": METHOD, "protocol": PROTOCOL}
+
+
+def by_keys(format: Format) -> bool:
+    """Whether the format finds values by keys, at least those that have no certain place."""
+    return format.engine in KEYED or any(field.role == "fields" for field in format.fields.values())
 
 
 def with_ident(format: Format) -> Format:
@@ -99,9 +113,10 @@ def with_ident(format: Format) -> Format:
 
 def shapes_of(format: Format) -> Mapping[str, Shape]:
     """The shapes of a format's variables, for those that have one."""
-    if format.engine not in _PLACED or format.wraps:
+    if format.wraps:
         return {}
-    found = {name: CLIENT for name, field in format.fields.items() if field.role == "client_ip"}
+    shapes = {"client_ip": CLIENT, **({"method": KEYED_METHOD} if by_keys(format) else _OF_PLACES)}
+    found = {name: shapes[field.role] for name, field in format.fields.items() if field.role in shapes}
     if format.engine == "delimited":
         bare = _unquoted(format.pattern)
         for name, field in format.fields.items():
