@@ -92,6 +92,22 @@ def test_a_file_that_grows_by_any_steps(tmp_path_factory: pytest.TempPathFactory
     assert places == {(number + 1, f"/item/{number}") for number in range(80)}
 
 
+def test_a_unit_that_lines_of_a_later_add_settle(tmp_path: Path, root: Path, add: Add) -> None:
+    """As if the log had been read at once: what the lines before left open is still open."""
+    file, line = (
+        tmp_path / "a.log",
+        '{{"time":"2025-01-17T10:00:{s:02}Z","method":"GET","path":"/{n}","status":200{more}}}\n',
+    )
+    file.write_text("".join(line.format(s=n % 60, n=n, more="") for n in range(200)), encoding="utf-8")
+    assert add(file).outcomes[0].format == "json"
+    with file.open("a", encoding="utf-8") as opened:
+        opened.writelines(line.format(s=n % 60, n=n, more=f',"duration":0.0{n}') for n in range(200, 400))
+    again = add(file).outcomes[0]
+    found = {row["path"]: row["duration_ms"] for row in numbered.rows(root, "logs")}
+    assert found == {f"/{n}": pytest.approx(n / 10) if n >= 200 else None for n in range(400)}
+    assert again.format == logstats.report(file).sources[0].format
+
+
 def test_half_a_line_waits_for_its_newline(tmp_path: Path, root: Path, add: Add) -> None:
     whole = log(0, 3)
     file = tmp_path / "access.log"

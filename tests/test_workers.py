@@ -115,6 +115,24 @@ def test_stretches_of_a_file_are_the_file(
         assert comparable(sharded(task, [str(log)])) == comparable(whole(task, [str(log)]))
 
 
+@pytest.mark.parametrize("begins", [0, 40, 250, 399, 400])
+def test_a_unit_that_lines_far_on_settle(tmp_path: Path, begins: int) -> None:
+    """JSON is cut into stretches, although a duration that comes later may be of any unit."""
+    log, line = (
+        tmp_path / "a.log",
+        '{{"time":"2025-01-17T10:00:{s:02}Z","method":"GET","path":"/{n}","status":200{more}}}\n',
+    )
+    more = [f',"duration":0.0{n:03}' if n >= begins else "" for n in range(400)]
+    log.write_text("".join(line.format(s=n % 60, n=n, more=more[n]) for n in range(400)), encoding="utf-8")
+    with small_chunks(2_000):
+        task = Task(RowsWork(COLUMNS), Options(), keep_rejected=True, chunk=2_000)
+        assert len(list(shards(discover([str(log)])[0], task.job(Counts()), 2))) > 3
+        made = comparable(sharded(task, [str(log)]))
+        assert made == comparable(whole(task, [str(log)]))
+    found = {row["path"]: row["duration_ms"] for row in made[0]}
+    assert found == {f"/{n}": pytest.approx(n / 10) if n >= begins else None for n in range(400)}
+
+
 def test_a_file_is_cut_where_chunks_end(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_bytes(SAMPLE.read_bytes())

@@ -13,6 +13,7 @@ from logstats.archive.log.commit import Counts, DataFile, Source
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.tiers.policy import Policy, Step, plan
 from logstats.dataclass import dataclass
+from logstats.formats.wrappers.stack import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Status:
                 {
                     "name": source.name,
                     "source_name": source.label,
-                    "format": source.format,
+                    "format": shown(source.format),
                     "lines": source.end.lines,
                     "bytes": source.end.bytes,
                 }

@@ -16,7 +16,8 @@ SAMPLES: Final = 3  # rejected lines shown per reason
 
 @dataclass(slots=True)
 class SourceState:
-    """The counts of one source. `format` has the names of its formats, as `--format` takes them."""
+    """The counts of one source. `format` has the names of its formats, as `--format` takes them, `spelling` what it
+    takes to go on reading as before (`stack.spelling_of`)."""
 
     name: str
     format: str | None = None
@@ -24,6 +25,7 @@ class SourceState:
     bytes: int = 0
     unfinished: int = 0  # bytes of a last line that lacks its newline and was not read
     problem: SourceError | None = None
+    spelling: str | None = None
     left: Left | None = None  # for the next part of the source, if it is read in parts
 
     @property
@@ -83,7 +85,8 @@ class Counts:
             whole.lines += part.lines
             whole.bytes += part.bytes
             whole.unfinished += part.unfinished
-            whole.format, whole.problem = part.format, part.problem or whole.problem
+            whole.format, whole.spelling = part.format, part.spelling
+            whole.problem = part.problem or whole.problem
             other.sources = other.sources[1:]
         for name in ("lines", "requests", "events", "rejected", "filtered", "ignored"):
             setattr(self, name, getattr(self, name) + getattr(other, name))

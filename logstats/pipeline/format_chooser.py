@@ -47,15 +47,15 @@ class FormatChooser(Generic[Result]):
 
     def __init__(self, job: Job[Result], listener: Listener) -> None:
         self._job, self._listener = job, listener
-        self._readers: dict[tuple[object, ...], StackReader] = {}
-        self._further: dict[tuple[object, ...], StackReader] = {}
+        self._readers: dict[tuple[str, ...], StackReader] = {}
+        self._further: dict[str, StackReader] = {}
         self._known: Mapping[str, Format] | None = None
         self._detector: Detector | None = None
         self._before: _Before | None = None
 
     def reader(self, stacks: Sequence[FormatStack]) -> StackReader:
         """The reader of these formats, built once and shared by all sources."""
-        key = tuple(stack.key for stack in stacks)
+        key = tuple(stack.spelling for stack in stacks)
         if key not in self._readers:
             self._readers[key] = stack_reader(stacks, self._job.reading, named=bool(self._job.format))
         return self._readers[key]
@@ -85,9 +85,9 @@ class FormatChooser(Generic[Result]):
 
     def further(self, stack: FormatStack) -> StackReader:
         """The reader of a stack for lines that other readers have left."""
-        if stack.key not in self._further:
-            self._further[stack.key] = stack_reader([stack], self._job.reading)
-        return self._further[stack.key]
+        if stack.spelling not in self._further:
+            self._further[stack.spelling] = stack_reader([stack], self._job.reading)
+        return self._further[stack.spelling]
 
     def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[StackReader | None, bool]:
         """(the reader for a source that begins with this chunk or None, whether that is final).

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Generic
 
 from logstats.formats.detection.unread import Further, Looks
 from logstats.formats.fields.beginnings import BEFORE
 from logstats.formats.wrappers import partial_lines
-from logstats.formats.wrappers.stack import name_of
+from logstats.formats.wrappers.stack import FormatStack, name_of, spelling_of
 from logstats.inputs import Chunk, Source, Start
 from logstats.inputs.compression import compression
 from logstats.pipeline.chunk_task import ChunkTask, Part
@@ -58,7 +59,7 @@ class SourceReader(Generic[Result]):
             self._held = chunk
             return None
         if self._further is None:
-            self.state.format = self._reader.name if self._reader else None
+            self._name(self._reader.stacks if self._reader else ())
             if self._job.format is None:
                 stacks = self._reader.stacks if self._reader else ()
                 looks = self._source.start.looks if self._source.start else None
@@ -96,8 +97,11 @@ class SourceReader(Generic[Result]):
             self._listener.format_added(self._source.name, stack.name, task.chunk.first_line + line)
         for added in further.added[known:]:
             self._formats.say(self._source.name, [added.stack], added.open_units, filter(None, [added.kept_out]))
-        self.state.format = name_of([*(self._reader.stacks if self._reader else ()), *further.stacks]) or None
+        self._name([*(self._reader.stacks if self._reader else ()), *further.stacks])
         return part if batch is unread.batch else task.part(unread.text, batch)
+
+    def _name(self, stacks: Sequence[FormatStack]) -> None:
+        self.state.format, self.state.spelling = name_of(stacks) or None, spelling_of(stacks) or None
 
     def end(self) -> None:
         """Settle, at the end of the source, what its lines leave; report if no format was found for any of them."""

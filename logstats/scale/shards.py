@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from logstats.dataclass import dataclass
-from logstats.errors import SourceError
-from logstats.formats.wrappers.stack import parse
+from logstats.errors import FormatError, SourceError
+from logstats.formats.wrappers.stack import parse, spelling_of
 from logstats.inputs import HEAD, SOON, ChunkReader, Source, Start, opened
 from logstats.inputs.compression import compression
 from logstats.pipeline import Counts, FormatChooser, Job, Silence, context_of
@@ -116,11 +116,12 @@ def _certain(source: Source, job: Job[Any]) -> Start | None:
         return None
     if job.format and reader.stacks == job.format:
         return Start(certain=True)
-    known = formats.known()
-    name = reader.name
-    if any(stack.format.name not in known for stack in reader.stacks) or tuple(parse(name, known)) != reader.stacks:
-        return None  # a format of the user's own, inside of something
-    return Start(format=name, certain=True)
+    spelled = spelling_of(reader.stacks)
+    try:
+        same = tuple(parse(spelled, formats.known())) == reader.stacks
+    except FormatError:
+        same = False  # a format of the user's own, inside of something
+    return Start(format=spelled, certain=True) if same else None
 
 
 def _cuts(source: Source, size: int, chunk: int, aim: int) -> list[int]:

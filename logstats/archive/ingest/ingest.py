@@ -46,7 +46,7 @@ from logstats.errors import FormatError, SourceError, UnknownFormatError
 from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
-from logstats.formats.wrappers.stack import FormatStack, parse
+from logstats.formats.wrappers.stack import FormatStack, parse, shown
 from logstats.inputs import OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs import opened as open_source
@@ -177,7 +177,7 @@ class Ingest:
             known = self._compared(number, known, known.similar, opened)
         outcome.known = known.end.lines - outcome.counts.lines
         if known.source is not None:
-            outcome.format = known.source.format
+            outcome.format, outcome.spelling = shown(known.source.format), known.source.format
         if known.whole and known.source is not None:
             self._seen(known.source, outcome, place)
             return
@@ -187,13 +187,13 @@ class Ingest:
             known.end.lines + 1,
             known.digest or BlockDigest(),
             self._options.final,
-            self._format(outcome.format),
+            self._format(outcome.spelling),
             known.end.directives,
             opened,
         )
         parts = run([replace(source, start=start)], self._job, self._listener, interrupt=self._interrupt)
         for part, read in parts:
-            outcome.format = read.sources[-1].format
+            outcome.format, outcome.spelling = read.sources[-1].format, read.sources[-1].spelling
             if UNKNOWN in part.reasons and outcome.format is None:
                 outcome.problem = UnknownFormatError(
                     f"{source.name}: no format reads these lines, nothing was added",

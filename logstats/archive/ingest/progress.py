@@ -25,6 +25,7 @@ class Outcome:
 
     name: str
     format: str | None = None
+    spelling: str | None = None  # of the format: what it takes to go on as before
     known: int = 0
     counts: Counts = field(default_factory=Counts)
     left: int = 0
@@ -77,7 +78,7 @@ class SourceProgress:
             id=self.id,
             name=self.outcome.name,
             label=label,
-            format=self.outcome.format,
+            format=self.outcome.spelling,
             parent=source.id if source is not None and source.id != self.id else None,
             start=(begun, self.known.end.bytes, self.known.end.lines),
             blocks=tuple(self.digest.blocks[begun:]),

@@ -25,6 +25,7 @@ from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.formats.text import Text
+from logstats.formats.wrappers.stack import shown
 from logstats.pipeline import SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
 from logstats.summaries import endpoints, ranking, traffic
 from logstats.summaries.spec import ReportSpec
@@ -249,7 +250,7 @@ def counts_of(archive: Archive, snapshot: Snapshot, since: datetime | None, unti
         taken = ParsedChunk()
         for source in snapshot.sources.values():
             lines, size = source.counts.lines, source.counts.bytes
-            counts.sources.append(SourceState(source.name, source.format, lines=lines, bytes=size))
+            counts.sources.append(SourceState(source.name, shown(source.format), lines=lines, bytes=size))
             taken += source.counts
         for name in ("lines", "requests", "events", "rejected", "ignored"):
             setattr(counts, name, getattr(taken, name))

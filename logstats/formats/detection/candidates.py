@@ -151,7 +151,7 @@ class Contender:
     @property
     def stack(self) -> FormatStack:
         """The format, inside the wrappers that were removed."""
-        return FormatStack(self._prefilter.format, self._sample.wrappers)
+        return FormatStack(self._prefilter.original, self._sample.wrappers)
 
     def upper_bound(self, line: int) -> float:
         """An upper bound of what a line adds to `Candidate.weight`."""

@@ -296,7 +296,7 @@ def _is_certain(candidate: Candidate) -> bool:
 
 def _settled(stacks: Sequence[FormatStack]) -> set[str]:
     """The names of stacks that read all lines of their format already, without units."""
-    return {units.parse_name(stack.name)[0] for stack in stacks if not units.is_undetermined(stack.format)}
+    return {units.parse_name(stack.name)[0] for stack in stacks if not units.of_undetermined(stack.format)}
 
 
 def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, list[OpenUnit]]:
@@ -313,7 +313,8 @@ def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, 
     inner = inner.gather(kept.to_numpy())
     texts = engine(form, durations)(inner).fields
     found, left = units.settle(form, texts, inner.lines.to_list())
-    return replace(stack, format=units.with_units(units.undetermined(form, texts), found)), left
+    settled = units.undetermined(units.with_units(stack.format, found), units.silent(form, texts))
+    return replace(stack, format=settled), left
 
 
 def _open_twins(ranking: Sequence[Candidate]) -> list[OpenUnit]:

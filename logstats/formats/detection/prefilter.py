@@ -62,7 +62,7 @@ class Prefilter:
 
     def __init__(self, form: Format, *, named: bool = False) -> None:
         """If the user `named` the format, its fingerprint is not required."""
-        self.format = with_ident(form if named else with_marks(form))
+        self.original, self.format = form, with_ident(form if named else with_marks(form))
         self._named, self._strict = named, not named and not form.wraps
 
     def __call__(self, line: str) -> Estimate:

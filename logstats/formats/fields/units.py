@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,6 +27,7 @@ _SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, o
 _TYPICAL: Final = math.log10(50)
 _RULED_OUT: Final = 0.125  # share of implausible durations above which the unit is ruled out
 _SAME: Final = 0.02  # relative difference below which two durations of a line are the same
+UNTOLD: Final = "?"  # instead of a unit, in the spelling of a format
 _NAME: Final = re.compile(r"(.*)\{([^{}]*)\}", re.DOTALL)
 
 
@@ -91,18 +92,35 @@ def unsettled(form: Format) -> list[str]:
     return [n for n, f in form.fields.items() if f.role == "duration" and (f.unit == "auto" or f.usual)]
 
 
-def undetermined(form: Format, texts: pl.DataFrame) -> Format:
-    """The format, to which no line belongs that has a number of which these lines do not tell the unit: a duration that
-    has to be settled by the lines, and of which they have no number. `texts` as in `settle`."""
-    silent = [n for n in unsettled(form) if n in texts.columns and not texts[n].str.contains(_BARE).any()]
-    if not silent:
-        return form
-    return replace(form, fields={**form.fields, **{n: replace(form.fields[n], looks=_NOT_BARE) for n in silent}})
+def silent(form: Format, texts: pl.DataFrame) -> list[str]:
+    """The durations of which these lines do not tell the unit: they have to be settled by the lines, and these have no
+    number of them. `texts` as in `settle`."""
+    return [n for n in unsettled(form) if n in texts.columns and not texts[n].str.contains(_BARE).any()]
 
 
-def is_undetermined(form: Format) -> bool:
-    """Whether the format has a duration whose unit its lines have not told yet."""
-    return any(field.looks == _NOT_BARE for field in form.fields.values())
+def undetermined(form: Format, names: Iterable[str]) -> Format:
+    """The format, to which no line belongs that has a number of one of these durations: its unit is not told yet."""
+    fields = {name: replace(form.fields[name], looks=_NOT_BARE) for name in names}
+    return replace(form, fields={**form.fields, **fields}) if fields else form
+
+
+def of_undetermined(form: Format) -> list[str]:
+    """The durations whose unit the lines of a format have not told yet."""
+    return [name for name, field in form.fields.items() if field.looks == _NOT_BARE]
+
+
+def spelling(form: Format) -> str:
+    """The name of a format with the units in it, also of those that are undetermined: `json{duration=?}`."""
+    name, settled = parse_name(form.name)
+    spelled = {**settled, **dict.fromkeys(of_undetermined(form), UNTOLD)}
+    return f"{name}{{{','.join(f'{n}={unit}' for n, unit in spelled.items())}}}" if spelled else form.name
+
+
+def without_untold(spelled: str) -> str:
+    """The name of a format in its `spelling`."""
+    name, found = parse_name(spelled)
+    settled = ",".join(f"{n}={unit}" for n, unit in found.items() if unit != UNTOLD)
+    return (f"{name}{{{settled}}}" if settled else name) if UNTOLD in found.values() else spelled
 
 
 def settle(form: Format, texts: pl.DataFrame, lines: Sequence[str]) -> tuple[dict[str, str], list[OpenUnit]]:

@@ -55,10 +55,10 @@ class FormatStack:
         return "/".join([*(wrapper.name for wrapper in self.wrappers), self.format.name])
 
     @property
-    def key(self) -> tuple[object, ...]:
-        """The same only for stacks that read the same lines. (Its name does not tell all that lines have shown of a
-        format: `units.undetermined`.)"""
-        return self.name, *(field.looks for field in self.format.fields.values())
+    def spelling(self) -> str:
+        """The name, with the durations in it whose unit is not told yet; the same only for stacks that read the same
+        lines."""
+        return "/".join([*(wrapper.name for wrapper in self.wrappers), units.spelling(self.format)])
 
     @property
     def has_more(self) -> bool:
@@ -69,6 +69,18 @@ class FormatStack:
 def name_of(stacks: Sequence[FormatStack]) -> str:
     """The stacks of a source as one name, as `--format` takes it."""
     return "|".join(dict.fromkeys(stack.name for stack in stacks))
+
+
+def spelling_of(stacks: Sequence[FormatStack]) -> str:
+    """The same, in their spelling: what `parse` takes to go on as before."""
+    return "|".join(dict.fromkeys(stack.spelling for stack in stacks))
+
+
+def shown(spelled: str | None) -> str | None:
+    """The name of stacks of which this is the spelling."""
+    if not spelled or _LOG_FORMAT in spelled:
+        return spelled
+    return "|".join(dict.fromkeys(units.without_untold(one) for one in spelled.split("|")))
 
 
 def names_of(name: str | None) -> list[str]:
@@ -89,19 +101,25 @@ def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
     stacks = []
     for one in name.split("|"):
         *outer, last = one.strip().split("/")
-        last, settled = units.parse_name(last)
+        last, found = units.parse_name(last)
+        settled = {field: unit for field, unit in found.items() if unit != units.UNTOLD}
+        untold = found.keys() - settled.keys()
         base, more, columns = last.partition(MORE)
         form = registry.find(base, known)
         form = with_more(form, columns) if more else form
-        for field, unit in settled.items():
-            if unit not in UNITS or field not in form.fields or form.fields[field].role != "duration":
+        for field, unit in found.items():
+            if (
+                (unit not in UNITS and unit != units.UNTOLD)
+                or field not in form.fields
+                or form.fields[field].role != "duration"
+            ):
                 raise FormatError(f"{one}: {field}={unit} is no duration's unit", f"units are {', '.join(UNITS)}")
-        form = units.with_units(form, settled)
+        form = units.undetermined(units.with_units(form, settled), sorted(untold))
         if form.wraps:
             raise FormatError(f"{form.name} is a wrapper", f"say what is in it: {form.name}/combined, or leave it out")
         around = tuple(_wrapper(part, known) for part in outer)
         stacks += [FormatStack(one, around) for one in (form, *(registry.find(other, known) for other in form.also))]
-    return list({stack.name: stack for stack in stacks}.values())
+    return list({stack.spelling: stack for stack in stacks}.values())
 
 
 def _wrapper(name: str, known: Mapping[str, Format]) -> Format:
