@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from hypothesis import settings
 
 from logstats import pipeline
 
-# Programs that tests start take a hang-up as always, also where the tests run under nohup.
+# Programs that tests start take signals as always, also where the tests run under nohup or in the background.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A test never asserts a time; scripts/fuzz.py tries more examples of what matters most.
 settings.register_profile("logstats", deadline=None, max_examples=50)
@@ -62,6 +64,8 @@ def chunks_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Have files read in chunks of so many bytes."""
 
     def chunks_of(size: int) -> None:
+        with contextlib.suppress(TypeError):
+            pipeline.Job()  # type: ignore[call-arg]  # a dataclass compiles its methods when they are first called
         defaults = pipeline.Job.__init__.__defaults__
         assert defaults is not None and pipeline.CHUNK in defaults
         smaller = tuple(size if value == pipeline.CHUNK else value for value in defaults)

@@ -52,7 +52,10 @@ def letters(i: int) -> str:
 LOGS: dict[str, tuple[Callable[[int], str], list[str]]] = {
     "paths": (lambda i: line(path=f"/x{i}x"), []),
     "methods": (lambda i: line(method=letters(i)), []),
-    "users and hosts": (lambda i: line(user=f"u{i}", host=f"h{i}.example.com"), ["--by", "user_id,host"]),
+    "users and hosts": (
+        lambda i: line(user=f"u{i}", host=f"h{i}.example.com"),
+        ["--by", "user_id", "--by", "host", "--by", "user_id,host"],
+    ),
     "minutes": (lambda i: line(minute=forged_minute(i), user=f"u{i % 7}"), []),
 }
 
@@ -88,7 +91,7 @@ def test_memory_is_bounded_totals_exact_and_folding_said(name: str) -> None:
         assert report["endpoints_folded"] == LINES - 10_000
         assert f"{folded} requests to endpoints beyond the first 10,000 are counted as (other)" in notes
     if name == "users and hosts":
-        for column in ("user_id", "host"):
+        for column in ("user_id", "host", "user_id,host"):
             assert f"{folded} requests of {column} values beyond the first 10,000 are counted as (other)" in notes
         assert report["unique_users"]["total"] == pytest.approx(LINES, rel=4 * 0.0081)
     if name == "minutes":

@@ -231,7 +231,7 @@ from test_paths_agree import READING, hostile
 from logstats.formats.reader import reader
 for name in sys.argv[1:]:
     form = builtin()[name]
-    lines = list(hostile(form, 1 << 15))
+    lines = list(hostile(form, 1 << 14))
     text = Text.from_bytes("\\n".join(lines).encode())
     if form.wraps:
         wrapper = Wrapper(form)
@@ -283,7 +283,7 @@ def hostile(form: Any, size: int) -> Any:
 
 @pytest.mark.parametrize("part", range(2))
 def test_no_line_takes_more_than_linear_time(part: int) -> None:
-    """Lines of 32 KiB, 150 for each format, in a process that is killed if some take quadratic time."""
+    """Lines of 16 KiB, 150 for each format, in a process that is killed if some take quadratic time."""
     names = list(builtin())[part::2]
     code = HOSTILE.format(tests=str(__file__).rsplit("/", 1)[0])
     subprocess.run([sys.executable, "-c", code, *names], check=True, timeout=600)

@@ -23,7 +23,7 @@ SAMPLE = Path(__file__).parent.parent / "sample_logs" / "combined_time.log"
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return logstats.report(SAMPLE, by=["client_ip"], over_time=True)
+    return logstats.report(SAMPLE, by=["client_ip"], over_time=True, agents=True, slowest=5, not_found=True)
 
 
 @pytest.mark.parametrize("name", RENDERERS)

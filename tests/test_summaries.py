@@ -53,7 +53,7 @@ def report(statistics: Statistics) -> tuple[Any, ...]:
     return build(statistics, Counts(), generated_at=EPOCH).to_dict(), by_selection(statistics)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(ROW, min_size=1, max_size=40), st.lists(st.integers(1, 40), max_size=3), st.sampled_from(SPECS))
 def test_what_is_condensed_counts_as_what_it_came_from(
     rows: list[dict[str, Any]], cuts: list[int], spec: ReportSpec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -68,7 +68,7 @@ class Status:
                 {
                     "name": source.name,
                     "source_name": source.label,
-                    "format": shown(source.format),
+                    "format": source.format,
                     "lines": source.end.lines,
                     "bytes": source.end.bytes,
                 }
@@ -94,7 +94,7 @@ def status(archive: Archive, snapshot: Snapshot, policy: Policy | None, now: dat
         tuple(_held(name, files, total) for name, files in parts),
         len(snapshot.removed),
         sum(waits.file.bytes for waits in snapshot.removed.values()),
-        tuple(snapshot.sources.values()),
+        tuple(replace(source, format=shown(source.format)) for source in snapshot.sources.values()),
         None if policy is None else tuple(plan(snapshot, policy, now)),
     )
 

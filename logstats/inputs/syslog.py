@@ -138,10 +138,12 @@ class Syslog:
     def close(self) -> None:
         """Stop listening."""
         with self._changed:
-            self._closed = True
+            closed, self._closed = self._closed, True
             self._changed.notify_all()
-        self._waker.send(b"x")
-        self._thread.join()
+        if not closed:
+            self._waker.send(b"x")
+            self._thread.join()
+            self._waker.close()
 
     # -- the thread that receives
 
@@ -160,7 +162,6 @@ class Syslog:
                     self._stream(key.data)
         for key in list(self._selector.get_map().values()):
             os.close(key.fileobj.detach())  # type: ignore[union-attr]
-        self._waker.close()
         self._selector.close()
 
     def _datagrams(self) -> None:
