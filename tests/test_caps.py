@@ -49,12 +49,13 @@ def letters(i: int) -> str:
     return "".join(chr(65 + i // 26**place % 26) for place in range(4))
 
 
+BY = ["--by", "user_id", "--by", "host", "--by", "user_id,host"]
 LOGS: dict[str, tuple[Callable[[int], str], list[str]]] = {
     "paths": (lambda i: line(path=f"/x{i}x"), []),
     "methods": (lambda i: line(method=letters(i)), []),
     "users and hosts": (
         lambda i: line(user=f"u{i}", host=f"h{i}.example.com"),
-        ["--by", "user_id", "--by", "host", "--by", "user_id,host"],
+        BY,
     ),
     "minutes": (lambda i: line(minute=forged_minute(i), user=f"u{i % 7}"), []),
 }
