@@ -59,9 +59,11 @@ def _end(done: SystemExit) -> None:
 def main() -> None:
     """Load the command line and run it."""
     stopped: list[int] = []
+    waiting: list[int] = []  # a signal that came while a module was loading
 
     def stop(number: int, frame: FrameType | None) -> None:
         if _is_loading(frame) and hasattr(signal, "setitimer"):  # a library might panic, or make something else of it
+            waiting[:] = [number]
             _soon(lambda _, later: stop(number, later))
             return
         _heed_none()
@@ -82,6 +84,8 @@ def main() -> None:
                 signal.signal(each, stop)
         from logstats.cli.main import run
 
+        if waiting:
+            stop(waiting[0], None)
         try:
             run()
         finally:

@@ -203,7 +203,7 @@ def test_server(server: str, configure: Any, cases: list[tuple[str, tuple[str, .
 def _check(
     pasted: str, lines: bytes, columns: tuple[str, ...], statuses: list[int | None], before: datetime, after: datetime
 ) -> None:
-    batch = reader(compile_log_format(pasted, allow_unknown=False), READING)(Text.from_bytes(lines))
+    batch = reader(compile_log_format(pasted, allow_unknown=False), READING, named=True)(Text.from_bytes(lines))
     assert batch.rejected.is_empty(), (pasted, lines, batch.rejected)
     rows = batch.rows.to_dicts()
     rows = rows[-len(REQUESTS) :]  # the first may be of the look whether the server is there

@@ -122,7 +122,7 @@ def reader(
     if doubtful:
         reading = replace(reading, wanted=reading.wanted | {"timestamp"})
     format = with_ident(format if named else with_marks(format))
-    shapes = shapes_of(format)
+    shapes = shapes_of(format, named=named)
     events = may_be_events(format)
     paired = ("trace_id",) if format.pairs else ()
     names = needed_variables(format.fields, reading, events=events, requires=(*format.requires, *paired))

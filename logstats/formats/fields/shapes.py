@@ -111,11 +111,14 @@ def with_ident(format: Format) -> Format:
     return replace(format, fields={**format.fields, IDENT: Field("ignored")})
 
 
-def shapes_of(format: Format) -> Mapping[str, Shape]:
-    """The shapes of a format's variables, for those that have one."""
+def shapes_of(format: Format, *, named: bool = False) -> Mapping[str, Shape]:
+    """The shapes of a format's variables, for those that have one. In a format that the user `named`, what stands in
+    the place of a method or protocol is what the server was sent, such as a TLS handshake: it tells of no other format.
+    """
     if format.wraps:
         return {}
-    shapes = {"client_ip": CLIENT, **({"method": KEYED_METHOD} if by_keys(format) else _OF_PLACES)}
+    of_places = {} if named else _OF_PLACES
+    shapes = {"client_ip": CLIENT, **({"method": KEYED_METHOD} if by_keys(format) else of_places)}
     found = {name: shapes[field.role] for name, field in format.fields.items() if field.role in shapes}
     if format.engine == "delimited":
         bare = _unquoted(format.pattern)
