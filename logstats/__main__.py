@@ -96,7 +96,9 @@ def main() -> None:
             if isinstance(error, SystemExit) and sys.getprofile() is None and sys.gettrace() is None:
                 _end(error)
             raise
-        raise SystemExit(143 if stopped and stopped[0] != signal.SIGINT else 130) from None
+        ended = SystemExit(143 if stopped and stopped[0] != signal.SIGINT else 130)
+        _end(ended)  # a thread of DuckDB that wants Python while Python is taken apart aborts the process
+        raise ended from None
 
 
 if __name__ == "__main__":
