@@ -73,7 +73,9 @@ def build(folder: str | Path, sources: list[Path]) -> Archive:
 
 
 def make(folder: str | Path, sources: list[Path]) -> Archive:
-    """The same as a copy of an archive of the same logs that was made before: its sources have the names of then."""
+    """The same in a folder, as a copy of an archive of these logs that was made before: its sources have the names of
+    then."""
+    assert "://" not in str(folder)
     key = "".join(f"{source.name} {hashlib.sha256(source.read_bytes()).hexdigest()} " for source in sources)
     template = Path(_templates.name) / hashlib.sha256(key.encode()).hexdigest()
     if not template.exists():

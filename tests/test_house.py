@@ -161,6 +161,15 @@ def wrong_turn(here: tuple[str, ...], there: tuple[str, ...]) -> str | None:
     return None
 
 
+def test_nothing_else_lies_at_the_top() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("needs a git checkout")
+    tops = {name.split("/")[0].strip('"') for name in listed.stdout.splitlines()}
+    named = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "logstats", "tests", "sample_logs", "scripts"}
+    assert {name for name in tops if not name.startswith(".")} == named
+
+
 def test_rooms_import_downwards_and_through_doors() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line}: {why}"
