@@ -35,7 +35,8 @@ What to touch
 -------------
 tests/test_extending.py does each of these to a copy of the package, and runs it.
 
-- A format: one file, `formats/builtin/NAME.toml`, with a sample line and the row that must become of it.
+- A format: one file, `formats/builtin/NAME.toml`, with a sample line and the row that must become of it. Then
+  `scripts/generate.py` writes the index of formats and the tables of the manual again; `scripts/check` asks for it.
 - A column that holds a text: `schema.py` (`COLUMNS`, `TEXTS`) and the format that has a field of that role. A column
   that is computed also needs its lines in `formats/fields/columns.py`.
 - A column that is computed from others: its name in `schema.COMPUTED`, and its lines in `enrich/computed.py`.
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from logstats.options import Options
     from logstats.reports.model import Report
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "ExpressionError",

@@ -188,14 +188,14 @@ KEYS = st.sampled_from(
     st.booleans(),
     st.booleans(),
 )
-def test_skeletons_say_what_the_objects_say(tree: Any, others: list[Any], ascii_only: bool, compact: bool) -> None:
+def test_json_templates_say_what_the_objects_say(tree: Any, others: list[Any], ascii_only: bool, compact: bool) -> None:
     separators = (",", ":") if compact else (", ", ": ")
     values = [tree, tree, *others, tree]
     lines = [json.dumps(value, ensure_ascii=ascii_only, separators=separators) for value in values]
     assert fast("json", lines) == slow("json", lines)
 
 
-def test_a_skeleton_is_not_made_of_everything() -> None:
+def test_a_template_is_not_made_of_everything() -> None:
     for line in (
         "",
         "{}",
