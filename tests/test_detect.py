@@ -7,6 +7,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import mixtures
+import polars as pl
 import pytest
 from conftest import Run
 from program import invoke
@@ -370,3 +372,35 @@ def test_the_generic_format_leaves_lines_with_a_fingerprint_to_their_format(tmp_
     assert (report.sources[0].format, report.requests, report.events) == ("json|traefik_json", 50, 0)
     # Whoever names the generic format gets what it reads.
     assert sum(logstats.report(path, format="json").status.values()) == 30
+
+
+DOCKER = '{"log":%s,"stream":"stdout","time":"2025-01-17T10:30:00Z"}'
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [("combined_time", "combined_ms"), ("common_time", "common_us"), ("combined", "combined_dash"), ("kv", "json")],
+)
+def test_a_source_is_read_as_by_itself_whatever_came_before(
+    tmp_path: Path, before: str, name: str, *, wrapped: bool
+) -> None:
+    """Their lines have the same shapes (in a string of Docker's, all have): only numbers tell the units apart."""
+    paths = [tmp_path / "a.log", tmp_path / "b.log"]
+    for path, one in zip(paths, (before, name), strict=True):
+        lines = [DOCKER % json.dumps(line + "\n") if wrapped else line for line in mixtures.dialect(one).lines]
+        path.write_text("\n".join(lines))
+    alone, after = Counts(), Counts()
+    want = pl.concat(logstats.read(paths[1], columns=mixtures.SHOWN, counts=alone))
+    have = pl.concat(logstats.read(paths, columns=mixtures.SHOWN, counts=after))
+    assert have.filter(pl.col("source") == str(paths[1])).equals(want)
+    assert after.sources[1].format == alone.sources[0].format
+
+
+def test_sources_of_one_format_are_detected_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    detect = Detector.detect
+    monkeypatch.setattr(Detector, "detect", lambda self, *given: asked.append(given) or detect(self, *given))
+    for number in range(3):
+        (tmp_path / f"{number}.log").write_text("\n".join(COMBINED[number * 10 : number * 10 + 10]))
+    assert (logstats.report(tmp_path).requests, len(asked)) == (30, 1)

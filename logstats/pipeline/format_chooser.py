@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from logstats.formats import registry
 from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
 from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
-from logstats.formats.model import Format
+from logstats.formats.model import KEYED, Format
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import FormatStack, StackReader, parse, stack_reader
 from logstats.inputs import LINES, Chunk, Source
@@ -125,20 +126,35 @@ class FormatChooser(Generic[Result]):
 
     def _detect(self, name: str, sample: Sequence[str], context: Context) -> Detected | None:
         """What detection finds; or what it found with certainty in the source before, if that lies in the same folder,
-        and has lines of each shape that is here. (Detection takes as long as reading 5 MB of lines.)"""
-        folder, shapes = name.rpartition("/")[0], frozenset(map(_shape, sample))
+        has lines of each shape that is here, and its formats fit every line. (Detection takes as long as reading 5 MB
+        of lines.)"""
+        folder, shapes = name.rpartition("/")[0], frozenset([*map(_shape, sample), context.directives])
         before = self._before
         if before is not None and before.folder == folder and shapes <= before.shapes:
-            return before.found
+            text = Text.from_bytes("\n".join(sample).encode(), context=context)
+            if not self.reader(before.found.stacks).fitting(text).rejected.height:
+                return before.found
         found = self.detector().detect(sample, context)
         if before is not None and (found is None or (folder, found.stacks) != (before.folder, before.found.stacks)):
             before = None
-        if found is not None and _is_beyond_doubt(found):
+        if found is not None and self._is_beyond_doubt(found):
             known = before.shapes if before is not None and len(before.shapes) < SHAPES else frozenset()
             self._before = _Before(folder, shapes | known, found)
         else:  # with bad lines of the same format, what was found before still holds
             self._before = before
         return found
+
+    def _is_beyond_doubt(self, found: Detected) -> bool:
+        """Whether other values in lines of the same shape could not have led to another format, or another unit."""
+        if found.sure < 1 or found.open_units or found.kept_out:
+            return False
+        timed = [stack.format for stack in found.stacks if units.names_of(stack.format)]
+        if not timed:
+            return True
+        # Formats with one pattern have their durations in different units, and only the numbers tell which.
+        patterns = Counter(form.pattern for form in self.known().values() if form.engine not in KEYED)
+        told = not any(units.unsettled(form) or patterns[form.pattern] > 1 for form in timed)
+        return told and len(found.ranking) == 1
 
     def _say_units_in_vain(self, source: str, stacks: Sequence[FormatStack]) -> None:
         """Note units that the user gave for durations that do not exist here."""
@@ -173,15 +189,6 @@ def _kind(word: re.Match[str]) -> str:
     if not whole.isdecimal() or (point and not rest.isdecimal()):
         return "a"
     return "0.0" if point else "0"
-
-
-def _is_beyond_doubt(found: Detected) -> bool:
-    """Whether other values in lines of the same shape could not have led to another format, or another unit."""
-    if found.sure < 1 or found.open_units or found.kept_out:
-        return False
-    timed = any(units.names_of(stack.format) for stack in found.stacks)
-    settled = not any(units.unsettled(stack.format) for stack in found.stacks)
-    return not timed or (settled and len(found.ranking) == 1)
 
 
 def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, str]) -> bool:
