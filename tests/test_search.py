@@ -205,6 +205,13 @@ def test_columns_that_a_tier_dropped_are_said(tmp_path: Path) -> None:
     assert b"the cold tier does not keep protocol, query, referer, user_agent" in after.stderr
     assert b"tier" not in before.stderr
     assert int(before.stdout) > int(after.stdout) > 0
+    for words, dropped in (
+        (["--where", "user_agent contains 'curl'"], b"user_agent"),
+        (["--where", "source = 'a'"], b"source"),
+    ):
+        alone = invoke("search", *words, "--count", "--archive", str(tmp_path / "archive"))
+        assert b"the cold tier does not keep " + dropped + b":" in alone.stderr
+    assert b"tier" not in invoke("search", "--status", "404", "--count", "--archive", str(tmp_path / "archive")).stderr
 
 
 def test_rows_that_were_deleted_are_said(tmp_path: Path) -> None:

@@ -63,12 +63,14 @@ def find(
             yield found.select(time, "raw", *nothing, "source", "line")
 
 
-def not_kept(snapshot: Snapshot, filters: Filters, computed: Columns) -> dict[str, list[str]]:
-    """The texts, and columns of filters, that were not kept, by the tier that dropped them: these find nothing."""
+def not_kept(snapshot: Snapshot, pattern: Pattern | None, filters: Filters, computed: Columns) -> dict[str, list[str]]:
+    """The texts, if there is a pattern, and the columns of filters that were not kept, by the tier that dropped them:
+    these find nothing."""
+    asked = computed.reads(filters.needs) | set(COLUMNS).intersection(filters.needs)
+    looked_at = dict.fromkeys((*(_TEXTS if pattern else ()), *sorted(asked)))
     dropped: dict[str, list[str]] = {}
     for file in snapshot.select(tables.LOGS, since=filters.since, until=filters.until):
         if file.columns is not None:
-            looked_at = dict.fromkeys((*_TEXTS, *sorted(computed.reads(filters.needs))))
             dropped.setdefault(file.tier, [name for name in looked_at if name not in file.columns])
     return {tier: names for tier, names in dropped.items() if names}
 

@@ -78,7 +78,7 @@ def in_archive(
     except rows.Gone as gone:
         findings.incomplete = True
         findings.notes.append(f"{gone.what}: what they held is not found")
-    for tier, names in archived.not_kept(snapshot, filters, computed).items() if pattern else ():
+    for tier, names in archived.not_kept(snapshot, pattern, filters, computed).items():
         findings.notes.append(f"the {tier} tier does not keep {', '.join(names)}: what they held is not found")
     with Ordered(("time", "source", "line")) as ordered:
         for frame in archived.find(archive, snapshot, pattern, filters, computed):
