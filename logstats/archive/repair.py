@@ -23,6 +23,7 @@ from logstats.archive.verify import NEEDED, Finding, deleted_days
 
 _BUDGET = 2 << 20  # bytes of a rollup that are held in memory
 _RESTORE = "bring it back from a backup"
+_TRIES = 3
 
 
 def repair(archive: Archive, *, progress: Callable[[float], None] | None = None) -> Iterator[Finding]:
@@ -55,16 +56,29 @@ def repair(archive: Archive, *, progress: Callable[[float], None] | None = None)
             if file.table not in tables.ROLLUPS:
                 yield Finding(path, problem, _RESTORE)
                 continue
-            replaced, source = _related(snapshot, file)
-            seen.update(one.path for one in replaced)
-            if why := _cannot(source, damaged, file, gone):
-                yield Finding(path, f"{problem}; it cannot be made again: {why}", _RESTORE)
-                continue
-            snapshot = _rebuilt(archive, workspace, file.table, replaced, source)
-            yield Finding(path, f"{problem}; made again from {sum(one.rows for one in source):,} rows", note=True)
+            for _ in range(_TRIES):
+                latest = archive.snapshot()
+                if path not in latest.files:
+                    break  # another run has replaced it meanwhile
+                replaced, source = _related(latest, file)
+                seen.update(one.path for one in replaced)
+                if why := _cannot(source, damaged, file, gone):
+                    yield Finding(path, f"{problem}; it cannot be made again: {why}", _RESTORE)
+                    break
+                try:
+                    _rebuild(archive, workspace, file.table, replaced, source)
+                except Conflict:
+                    workspace.discard()
+                    continue
+                made = f"made again from {sum(one.rows for one in source):,} rows"
+                yield Finding(path, f"{problem}; {made}", note=True)
+                break
+            else:
+                yield Finding(path, f"{problem}; it was not made again: other runs change its day", "run it again")
+        latest = archive.snapshot()
         if archive.storage.size(paths.CHECKPOINT) is not None:
-            archive.write_checkpoint(snapshot, workspace.folder)
-        archive.publish(snapshot, workspace.folder)
+            archive.write_checkpoint(latest, workspace.folder)
+        archive.publish(latest, workspace.folder)
 
 
 def _has_readable_checkpoint(archive: Archive) -> bool:
@@ -103,9 +117,10 @@ def _cannot(
     return f"the rows were kept without {', '.join(sorted(lacking))}" if lacking else None
 
 
-def _rebuilt(
+def _rebuild(
     archive: Archive, workspace: Workspace, table: str, replaced: list[DataFile], source: list[DataFile]
-) -> Snapshot:
+) -> None:
+    """Make a rollup of the rows in `source`, as one commit. Raises Conflict if these files changed meanwhile."""
     made = Partitions(workspace, table, _BUDGET)
     try:
         for file in source:
@@ -122,9 +137,8 @@ def _rebuilt(
             raise Conflict
         return Commit(what="repair", added=tuple(files), removed=tuple(file.path for file in replaced))
 
-    snapshot = archive.commit(commit, workspace.folder)
+    archive.commit(commit, workspace.folder)
     workspace.committed()
-    return snapshot
 
 
 def _summary(frame: pl.DataFrame, table: str) -> pl.DataFrame:

@@ -451,8 +451,8 @@ def verify(
 
         for finding in repaired(opened, progress=messages.percent):
             messages.done()
-            if finding.note:
-                messages.say(printable(f"{finding.path}: {finding.what}"))
+            hint = f" ({finding.hint})" if finding.hint else ""
+            messages.say(printable(f"{finding.path}: {finding.what}{hint}"))
     try:
         for finding in findings(opened, deep=deep, progress=messages.percent):
             damage, notes = damage + (not finding.note), notes + finding.note
