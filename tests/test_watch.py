@@ -173,8 +173,9 @@ def test_windows_move_on_while_nothing_comes(log: Callable[..., Log]) -> None:
     assert quiet.time == NOON + timedelta(seconds=29 + 270)
 
 
-def test_minutes_past_keep_are_dropped_and_counted(log: Callable[..., Log]) -> None:
-    watched = log(Watching(keep=600))
+@pytest.mark.parametrize("over_time", [False, True])
+def test_minutes_past_keep_are_dropped_and_counted(log: Callable[..., Log], *, over_time: bool) -> None:
+    watched = log(Watching(keep=600), over_time=over_time)
     for minute in range(30):
         watched.write(60 * minute, user=minute)
         watched.step(60 * minute)

@@ -212,7 +212,8 @@ def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ran
         since = iso(moment(statistics.kept_from))
         gone = statistics.get("traffic", Traffic).folded()[0]
         notes.append(f"{gone:,} requests before {since} are not held by minute (--keep)")
-    elif beyond := statistics.get("traffic", Traffic).folded()[0]:
+        return notes
+    if beyond := statistics.get("traffic", Traffic).folded()[0]:
         notes.append(f"{beyond:,} requests are in minutes beyond the first million, not shown by minute")
     if statistics.spec.over_time and (beyond := statistics.get("latency", LatencyOverTime).folded()):
         notes.append(f"{beyond:,} durations are in minutes beyond the first million, not shown over time")
