@@ -220,8 +220,17 @@ def test_what_cannot_be_erased_is_said(tmp_path: Path) -> None:
     now = datetime(2025, 1, 20, 12, tzinfo=UTC)
     archives.move(archive, now, kept)
     archives.move(archive, now, kept + '[delete]\nafter = "50h"\n')
+    (tmp_path / "late.log").write_text(day_of(17).splitlines()[1] + "\n")  # of bob; hers do not come again
+    for late in ([], [tmp_path / "late.log"]):
+        if late:
+            api.add(late, archive.root)
+        found = list(erase.look(archive, HER))
+        assert [day.rows for day in found] == [0, 6]
+        assert found[0].left == (
+            "sketches of users stay as they are, and cannot be searched: 25 rows of the day were deleted",
+        )
+    assert list(erase.look(archive, Persons.named([], ["192.0.2.99"])))[1:] == [], "no user_id is needed for that"
     days = {day.date: day for day in erased(archive, HER)}
-    assert days["2025-01-17"].rows == 0 and "the rows were deleted" in " ".join(days["2025-01-17"].left)
     assert days["2025-01-18"].rows == 6 and days["2025-01-18"].users == "kept"
     assert "does not keep user_id" in " ".join(days["2025-01-18"].left)
     assert [finding.what for finding in verify(archive, deep=True) if not finding.note] == []
@@ -266,6 +275,18 @@ def test_an_error_at_any_step_leaves_a_day_before_or_after(tmp_path: Path) -> No
         assert figures(again) == before, reached[number]
 
 
+def test_a_day_that_could_not_be_rewritten_is_said(archive: Archive) -> None:
+    """And it is not said that nothing of her is there."""
+    for file in archive.snapshot().select(tables.LOGS):
+        (archive.root / file.path).write_bytes(b"PAR1")
+    place = ["--archive", str(archive.root), "--user", HERS["user"]]
+    ran = invoke("archive", "erase", *place, "-o", "json")
+    assert (ran.returncode, json.loads(ran.stdout)["failed"]) == (1, ["2025-01-17", "2025-01-18", "2025-01-19"])
+    ran = invoke("archive", "erase", *place)
+    assert b"2025-01-17: failed; run it again" in ran.stdout and b"nothing of them" not in ran.stdout
+    assert ran.stderr.count(b"2025-01-18: warm/") == 1
+
+
 def test_lines_that_come_meanwhile_are_not_lost(archive: Archive, tmp_path: Path) -> None:
     late = LINE.format(day=19, h=9, status=200, size=1, agent="a", path="/late", referer="-", **HERS)
     (tmp_path / "late.log").write_text(f"{late}\n")
@@ -300,7 +321,19 @@ def test_lines_that_come_meanwhile_are_not_lost(archive: Archive, tmp_path: Path
         (None, "::ffff:192.0.2.7", "192.0.2.7", True),
         (None, "2001:db8::7", "[2001:db8::7]", True),
         (None, "2001:db8::7", "2001:0db8:0000:0000:0000:0000:0000:0007", True),
-        (None, "2001:db8::7", "2001:db8::7:1 a2001:db8::7", False),
+        (None, "2001:db8::7", "2001:db8::7:1 a2001:db8::7 1:2001:db8::7 2001%3Adb8%3A%3A7%3A1", False),
+        (None, "2001:db8::7", "2001:db8:0::0:07", True),
+        (None, "2001:db8::7", "2001:DB8:0:0:0::0.0.0.7", True),
+        (None, "2001:db8:0:0:1::1", "2001:db8::1:0:0:1", True),
+        (None, "2001:db8:0:0:1::1", "2001:db8:0:0:1:0:0:1%eth0", True),
+        (None, "2001:db8::7", "client:2001:db8::7: refused", True),
+        (None, "2001:db8::7", "u=x%3Fip%3D2001%3Adb8%3A%3A7%26", True),
+        (None, "192.0.2.7", "::ffff:192.0.2.7", True),
+        (None, "192.0.2.7", "::FFFF:c000:207", True),
+        ("bob", None, "u=https%3A%2F%2Fexample.com%2F%3Fuser%3Dbob%26x", True),
+        ("bob", None, r"\x22bob\x22", True),
+        ("bob", None, '{"text":"of\\nbob"}', True),
+        ("bob", None, "a%5Fbob", False),
     ],
 )
 def test_a_name_is_a_word(user: str | None, ip: str | None, text: str, named: bool) -> None:

@@ -61,7 +61,7 @@ class Erased:
     @property
     def date(self) -> str:
         """2025-01-17."""
-        return "{:04}-{:02}-{:02}".format(*self.day)
+        return name_of(self.day)
 
     def to_dict(self) -> dict[str, object]:
         """The JSON form."""
@@ -76,6 +76,11 @@ class Erased:
             "files": self.files,
             "left": list(self.left),
         }
+
+
+def name_of(day: paths.Partition) -> str:
+    """2025-01-17."""
+    return "{:04}-{:02}-{:02}".format(*day)
 
 
 class Listener(Protocol):
@@ -141,7 +146,7 @@ def erase(archive: Archive, persons: Persons, listener: Listener, *, mentions: b
                 done = _erase(archive, day, persons, mentions=mentions)
             except Conflict:
                 if last:
-                    listener.failed(day, ArchiveError(f"{day}: other runs change this day", "run it again"))
+                    listener.failed(day, ArchiveError("other runs change this day", "run it again"))
                 continue
             except LogstatsError as error:
                 listener.failed(day, error)
@@ -194,7 +199,7 @@ def _search(archive: Archive, snapshot: Snapshot, day: paths.Partition, persons:
         found.mentions += naming
         if theirs or (mentions and naming):
             found.held.append(file)
-        if lacking := [name for name in ("user_id", "client_ip") if name not in _kept(file, ("user_id", "client_ip"))]:
+        if lacking := [name for name in persons.told_by if name not in _kept(file, persons.told_by)]:
             found.left.append(f"the {file.tier} tier does not keep {', '.join(lacking)}: rows cannot be told by that")
     for file in found.of(tables.REJECTS):
         named = sum(
@@ -212,8 +217,8 @@ def _search(archive: Archive, snapshot: Snapshot, day: paths.Partition, persons:
         found.left.append(f"sketches of users stay as they are: {why}")
     elif found.rows:
         found.users = found.of(tables.USERS)
-    elif found.of(tables.USERS) and not found.of(tables.LOGS):
-        found.left.append("sketches of users stay as they are: the rows were deleted, and a sketch cannot be searched")
+    elif found.of(tables.USERS) and (deleted := _deleted(archive, found)):
+        found.left.append(f"sketches of users stay as they are, and cannot be searched: {deleted}")
     found.left = list(dict.fromkeys(found.left))
     return found
 
@@ -230,10 +235,15 @@ def _cannot_count_users(archive: Archive, found: _Day) -> str:
     for file in logs:
         if lacking := set(_SEEN) - set(_kept(file, _SEEN)):
             return f"the {file.tier} tier does not keep {', '.join(sorted(lacking))}"
+    return _deleted(archive, found)
+
+
+def _deleted(archive: Archive, found: _Day) -> str:
+    """How many rows of a day were deleted, "" if none. Lines that came later may be there."""
     counted = rows.read(archive, found.of(tables.TRAFFIC), ["requests", "events"], tables.TRAFFIC)
-    there = sum(file.rows for file in logs)
-    every = int(counted["requests"].sum()) + int(counted["events"].sum())
-    return f"{every - there:,} rows of the day were deleted" if there < every else ""
+    lacking = int(counted["requests"].sum()) + int(counted["events"].sum())
+    lacking -= sum(file.rows for file in found.of(tables.LOGS))
+    return f"{lacking:,} row{'s of the day were' if lacking > 1 else ' of the day was'} deleted" if lacking > 0 else ""
 
 
 def _rewritten(

@@ -1,7 +1,8 @@
 """Persons in an archive: which rows are theirs, what else names them, and rows, endpoints and lines without them.
 
 A row is theirs if its `user_id` or `client_ip` is one of their own. They are named in a text if one of these stands in
-it as a word, as `grep -w` has it, whether or not it is percent-encoded; an address of IPv6 in any of its spellings.
+it as a word, as `grep -w` has it, whether or not it, and what stands before it, is percent-encoded or escaped; an
+address of IPv6 in any of its spellings.
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ class Persons:
             raise UsageError("who is to be forgotten?", "--user ID, --ip ADDRESS")
         return cls(tuple(dict.fromkeys(users)), tuple(dict.fromkeys(found)))
 
+    @property
+    def told_by(self) -> tuple[str, ...]:
+        """The columns that say which rows are theirs."""
+        return (*(("user_id",) if self.users else ()), *(("client_ip",) if self.addresses else ()))
+
     def theirs(self, rows: pl.DataFrame) -> pl.Series:
         """Which rows are theirs, by those of `user_id` and `client_ip` that they have."""
         found = pl.Series([False]).new_from_index(0, rows.height)
@@ -76,7 +82,7 @@ class Persons:
 
     def in_bytes(self, line: bytes) -> bool:
         """Whether a line, which need not be UTF-8, names them."""
-        return self._bytes.search(line) is not None
+        return any(pattern.search(line) is not None for pattern in self._bytes)
 
     def without(self, rows: pl.DataFrame, *, mentions: bool) -> pl.DataFrame:
         """The rows without what says that they are theirs; with `mentions`, without their names in all rows."""
@@ -104,41 +110,19 @@ class Persons:
             return False
 
     @cached_property
-    def _spellings(self) -> list[tuple[str, str]]:
-        """(regular expressions of what may stand for them in a text, the characters that must not stand beside it).
-
-        Rust and Python read them alike.
-        """
-        found = []
+    def _patterns(self) -> list[str]:
+        """Regular expressions, which Rust and Python read alike: (before), what names them, (after)."""
+        words: list[str] = []
         for user in self.users:
             escaped = json.dumps(user)[1:-1], json.dumps(user, ensure_ascii=False)[1:-1]
-            spellings = (user, quote(user), quote(user, safe=""), quote_plus(user), *escaped)
-            found += [(_literal(spelling), r"\w") for spelling in dict.fromkeys(spellings)]
-        for address in self.addresses:
-            if address.version == 4:
-                found.append((_literal(str(address)), r"\w"))
-                continue
-            whole = ":".join(f"{int(group, 16):x}" for group in address.exploded.split(":"))
-            found += [(_groups(text), r"\w:") for text in dict.fromkeys((str(address), whole))]
-        return found
+            words += map(_literal, (user, quote(user), quote(user, safe=""), quote_plus(user), *escaped))
+        words += [_literal(str(address)) for address in self.addresses if address.version == 4]
+        found = [rf"(?i)(^|\W|{_SEPARATOR})(?:{'|'.join(dict.fromkeys(words))})($|\W)"] if words else []
+        return found + [f"(?i){_BEFORE_GROUPS}(?:{_spellings(address)}){_AFTER_GROUPS}" for address in self.addresses]
 
     @cached_property
-    def _patterns(self) -> list[str]:
-        """Regular expressions of Rust: before, what names them, after."""
-        sides: dict[str, list[str]] = {}
-        for spelling, beside in self._spellings:
-            sides.setdefault(beside, []).append(spelling)
-        return [f"(?i)(^|[^{beside}])(?:{'|'.join(spellings)})($|[^{beside}])" for beside, spellings in sides.items()]
-
-    @cached_property
-    def _bytes(self) -> re.Pattern[bytes]:
-        return re.compile(
-            b"|".join(
-                b"(?<![%b])%b(?![%b])" % (beside.encode(), spelling.encode(), beside.encode())
-                for spelling, beside in self._spellings
-            ),
-            re.IGNORECASE,
-        )
+    def _bytes(self) -> list[re.Pattern[bytes]]:
+        return [re.compile(pattern.encode()) for pattern in self._patterns]
 
 
 def _address(text: str) -> Address:
@@ -146,10 +130,28 @@ def _address(text: str) -> Address:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _groups(address: str) -> str:
-    """An address of IPv6, whose groups may begin with zeros, and whose colons may be percent-encoded."""
-    groups = (f"0{{0,{4 - len(group)}}}{group}" if group else "" for group in address.split(":"))
-    return "(?::|%3a)".join(groups)
+def _spellings(address: Address) -> str:
+    """A regular expression of all spellings of an address of IPv6, or of the one that maps an address of IPv4: any run
+    of zeros may be left out, groups may begin with zeros, the last two may be in decimal."""
+    number = int(address) if address.version == 6 else int(address) | 0xFFFF << 32
+    groups = [f"{number >> shift & 0xFFFF:x}" for shift in range(112, -1, -16)]
+    plain = [f"0{{0,{4 - len(group)}}}{group}" for group in groups]
+    found = []
+    for parts in (plain, [*plain[:6], _literal(str(IPv4Address(number & 0xFFFFFFFF)))]):
+        found.append(_COLON.join(parts))
+        for begin in range(len(parts)):
+            for end in range(begin + 1, len(parts) + 1):
+                if set(parts[begin:end]) == {"0{0,3}0"}:
+                    found.append(_COLON.join(parts[:begin]) + _COLON * 2 + _COLON.join(parts[end:]))
+    return "|".join(found)
+
+
+_CODES: Final = "[0-2][0-9a-f]|3[b-f]|40|5[b-e]|60|7[b-f]"  # of ASCII characters that are part of no word, and no colon
+_SEPARATOR: Final = rf"(?:%|\\x|\\u00)(?:{_CODES}|3a)|\\[nrt]"  # such a character, as URLs and servers escape it
+_COLON: Final = "(?::|%3a)"
+# An address of IPv6 begins after what is no part of one, or after a name and a colon. After a colon it may go on.
+_BEFORE_GROUPS: Final = rf"(^|[^\w:]|(?:%|\\x|\\u00)(?:{_CODES})|\\[nrt]|[g-z_][0-9a-f]*{_COLON})"
+_AFTER_GROUPS: Final = r"($|[^\w:%]|:(?:[^0-9a-f:]|$)|%(?:[^3]|3[^a]|3?$))"
 
 
 def _literal(text: str) -> str:

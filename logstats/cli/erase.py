@@ -66,9 +66,10 @@ def erase(
         if swept.removed:
             messages.say(f"{swept.removed:,} replaced files deleted")
     if output == "json":
-        print(json.dumps({"dry_run": dry_run, "mentions": mentions, "days": [day.to_dict() for day in told.days]}))
+        days = [day.to_dict() for day in told.days]
+        print(json.dumps({"dry_run": dry_run, "mentions": mentions, "days": days, "failed": told.failures}))
     else:
-        print(_text(told.days, dry_run=dry_run, mentions=mentions), end="")
+        print(_text(told, dry_run=dry_run, mentions=mentions), end="")
     if not dry_run and any(day.files for day in told.days):
         until = (datetime.now(UTC) + keep).isoformat(sep=" ", timespec="minutes").partition("+")[0]
         messages.say(f"what was replaced lies aside until {until} UTC; then `logstats archive tier` deletes it")
@@ -81,22 +82,26 @@ class _Told:
 
     def __init__(self, messages: Messages) -> None:
         self.days: list[Erased] = []
+        self.failures: list[str] = []
         self._messages = messages
 
     def finished(self, day: Erased) -> None:
         self.days.append(day)
 
     def failed(self, day: Partition, error: LogstatsError) -> None:
+        from logstats.archive.erase import name_of
+
+        self.failures.append(name_of(day))
         self._messages.codes.add(error.exit_code)
-        self._messages.error(error)
+        self._messages.error(LogstatsError(f"{name_of(day)}: {error}", error.hint))
 
 
-def _text(days: list[Erased], *, dry_run: bool, mentions: bool) -> str:
+def _text(told: _Told, *, dry_run: bool, mentions: bool) -> str:
     """For people: what became of each day, and what was left."""
-    if not days:
+    if not told.days and not told.failures:
         return "nothing of them is in the archive\n"
     lines = []
-    for day in days:
+    for day in told.days:
         found = [
             (day.rows, "row of theirs", "rows of theirs"),
             (day.mentions, "other row that names them", "other rows that name them"),
@@ -112,6 +117,7 @@ def _text(days: list[Erased], *, dry_run: bool, mentions: bool) -> str:
         lines += [f"  left: {why}" for why in day.left]
         if not mentions and day.mentions + day.rejects:
             lines.append("  left: other rows and rejected lines that name them (--mentions)")
-    total = sum(day.rows for day in days)
-    lines.append(f"{total:,} rows of theirs on {sum(bool(day.rows) for day in days):,} days")
+    lines += [f"{day}: failed; run it again" for day in told.failures]
+    total, of = sum(day.rows for day in told.days), sum(bool(day.rows) for day in told.days)
+    lines.append(f"{total:,} row{'s' if total != 1 else ''} of theirs on {of:,} day{'s' if of != 1 else ''}")
     return "".join(f"{line}\n" for line in lines)
