@@ -364,6 +364,13 @@ def test_queries_that_mean_nothing(sample: Client, query: str) -> None:
     assert sample.get("/assets/../page.py").status == 404
 
 
+def test_a_long_stretch_of_time_costs_what_is_held_of_it(sample: Client) -> None:
+    """And not a step for each minute of nine thousand years, while everybody else waits."""
+    whole = sample.report("?since=0001-01-02&until=9999-12-30")
+    assert whole["requests"] == sample.report("?range=all")["requests"]
+    assert sample.report("?since=9000-01-01&until=9999-12-30")["requests"] == 0
+
+
 def test_a_view_is_its_query() -> None:
     from datetime import UTC, datetime
     from urllib.parse import parse_qsl
@@ -439,6 +446,14 @@ def test_how_it_ends(number: int, code: int) -> None:
     assert ran.returncode == code
     assert f"http://127.0.0.1:{client.port}/".encode() in ran.stderr
     assert b"Traceback" not in ran.stderr
+
+
+def test_without_sources_it_reads_standard_input() -> None:
+    lines = b"".join(
+        b'10.0.0.1 - - [17/Jan/2025:12:0%d:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n' % n for n in (0, 0, 1, 3)
+    )
+    ran = invoke("serve", "-q", "--listen", "127.0.0.1:0", "--alert", "requests > 1", "--fail-fast", stdin=lines)
+    assert (ran.returncode, ran.stderr.startswith(b"logstats: FIRING requests > 1")) == (3, True), ran.stderr
 
 
 def test_an_alert_ends_it_if_that_is_asked(tmp_path: Path) -> None:

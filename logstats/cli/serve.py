@@ -109,7 +109,7 @@ def serve(
         Alerting(given, sources or ("-",), chosen.zone(), messages.alert, messages.alert) as alerting,
     ):
         site = api.site(
-            sources if sources or place is None else None,
+            sources or (() if place is None else None),
             chosen,
             watching,
             archive=place,
