@@ -136,6 +136,43 @@ def test_of_the_rows_that_are_held_and_it_says_so(tmp_path: Path) -> None:
         assert (recent["requests"], len(recent["notes"])) == (60, 1)
 
 
+def test_what_is_no_longer_held_is_said_of_the_whole_session_too(tmp_path: Path) -> None:
+    """Its own figures are of every line; those of one client, and the ranking of clients, are of the rows held."""
+    log = tmp_path / "a.log"
+    log.write_text(
+        "".join(
+            f'10.0.0.1 - - [17/Jan/2025:{n // 6:02}:{n % 6}0:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n'
+            for n in range(60)
+        )
+    )
+    watching = Watching(history=3600, keep=3600, rows=400, top=10, interval=0.1, from_start=True)
+    with served(log, watching=watching) as client:
+        client.read(60)
+        whole, one = client.report("?range=all"), client.report("?range=all&client_ip=10.0.0.1")
+        assert (whole["requests"], whole["breakdowns"]["client_ip"][0]["requests"]) == (60, one["requests"])
+        for made, what in ((whole, "clients and hosts are those"), (one, "these figures are")):
+            said = [note for note in made["notes"] if note.startswith(f"{what} of the newest {one['requests']} rows")]
+            assert len(said) == 1, made["notes"]
+            assert "reach back to 2025-01-17 08:5" in said[0]
+
+
+def test_where_no_rows_are_held_it_says_so_of_the_newest_minute_too(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text('10.0.0.1 - - [17/Jan/2025:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n')
+    watching = Watching(history=3600, keep=3600, rows=0, top=10, interval=0.1, from_start=True)
+    with served(log, watching=watching) as client:
+        client.read(1)
+        found = client.report("?since=2025-01-17T12:00:00Z&client_ip=10.0.0.1")
+        assert any("of the newest 0 rows" in note for note in found["notes"])
+
+
+def test_before_the_first_line_the_page_is_of_now(tmp_path: Path) -> None:
+    with served(tmp_path / "none.log") as client:
+        found = client.report("?range=5m")
+        assert found["filters"]["since"] > "2025"
+        assert not any("before" in note for note in found["notes"])
+
+
 # ------------------------------------------------------------------ archives
 
 

@@ -329,8 +329,19 @@ class Session:
         return max(current - self._windows.keep + 1, self._first)
 
     def rows_reach(self) -> int | None:
-        """The first minute of which all rows are kept whole; None if that is all that were read."""
-        return self._held_rows.reach if self.watching.rows else self.minute()
+        """The first minute of which all rows that are on time are kept whole; None if that is all that were read.
+
+        Rows that are older than what is held by minute are dropped as well.
+        """
+        current, reach = self.minute(), self.reach()
+        if current is None or reach is None or self._first is None:
+            return None
+        if not self.watching.rows:
+            return current + 1
+        dropped = self._held_rows.reach
+        if dropped is None and self._first >= reach:
+            return None
+        return reach if dropped is None else max(reach, dropped)
 
     def between(self, since: int, until: int) -> tuple[Statistics, Counts]:
         """The figures of `since` ≤ minute < `until`, and the counts of its lines."""

@@ -144,7 +144,10 @@ class Windows:
 
     def over(self, since: int, until: int, now: float) -> Statistics:
         """The minutes `since` ≤ minute < `until` together, as far as they are held."""
-        since, until = max(since, min(self._versions, default=since)), min(until, max(self._versions, default=since) + 1)
+        since, until = (
+            max(since, min(self._versions, default=since)),
+            min(until, max(self._versions, default=since) + 1),
+        )
         closed = min(until, max(since, self.clocks.closed(now) or since))
         merged = Statistics(self.spec)
         if closed - since > 1:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -17,7 +18,7 @@ import polars as pl
 from logstats.filters import Filters
 from logstats.live.alerts.alerts import Change, State
 from logstats.live.serve.archived import ArchiveReports
-from logstats.live.serve.view import ALL, View
+from logstats.live.serve.view import ALL, View, minute_of
 from logstats.live.session import Session
 from logstats.live.snapshot import Snapshot
 from logstats.pipeline import Counts
@@ -160,8 +161,11 @@ class Desk:
         everything: Report | None = None
         held, counts = None, Counts()
         with self._lock:
-            current, reach = session.minute() or 0, session.reach() or 0
-            since, until = (reach, current + 2) if view.range == ALL else view.minutes(current)
+            current, reach = session.minute(), session.reach()
+            if current is None:  # no line with a time has come yet
+                current = minute_of(datetime.now(UTC))
+            since, until = (reach or current, current + 2) if view.range == ALL else view.minutes(current)
+            reach = since if reach is None else reach
             rows = session.rows_between(since, until)
             rows_reach = session.rows_reach()
             if view.range == ALL and not view.only:
@@ -213,10 +217,12 @@ class Desk:
         if since < reach and view.range != ALL:
             unread = "" if self._whole else ", or was not read"
             notes.append(f"what was logged before {clock.zoned(moment(reach))} is not held by minute{unread}")
-        if rows_reach is not None and since < rows_reach:
+        if rows_reach is not None and (since < rows_reach or view.range == ALL):
             what = "these figures are" if view.only else "clients and hosts are those"
             begin = clock.zoned(moment(rows_reach))
-            notes.append(f"{what} of the newest {rows.height:,} rows, which reach back to {begin} (--keep-rows)")
+            notes.append(
+                f"{what} of the newest {rows.height:,} rows, which reach back to {begin} (--keep, --keep-rows)"
+            )
         if view.range != ALL or view.only:
             if outside:
                 notes.append(
