@@ -22,33 +22,21 @@ from logstats.errors import UsageError
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 )
+WEBKIT = "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko"
 # The strings that operators publish for their bots, and what these are for by the same pages.
 PUBLISHED = {
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)": ("Googlebot", "search engine"),
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) "
-    "Chrome/131.0.0.0 Safari/537.36": ("bingbot", "search engine"),
+    f"{WEBKIT}; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/131.0.0.0 Safari/537.36": (
+        "bingbot",
+        "search engine",
+    ),
     "Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)": ("YandexBot", "search engine"),
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)": (
-        "GPTBot",
-        "ai crawler",
-    ),
+    f"{WEBKIT}; compatible; GPTBot/1.2; +https://openai.com/gptbot)": ("GPTBot", "ai crawler"),
     "CCBot/2.0 (https://commoncrawl.org/faq/)": ("CCBot", "ai crawler"),
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; OAI-SearchBot/1.0; +openai.com/searchbot": (
-        "OAI-SearchBot",
-        "ai search",
-    ),
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Claude-SearchBot/1.0; +claude@anthropic.com)": (
-        "Claude-SearchBot",
-        "ai search",
-    ),
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; ChatGPT-User/1.0; +https://openai.com/bot": (
-        "ChatGPT-User",
-        "ai user",
-    ),
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Perplexity-User/1.0; +https://perplexity.ai)": (
-        "Perplexity-User",
-        "ai user",
-    ),
+    f"{WEBKIT}); compatible; OAI-SearchBot/1.0; +openai.com/searchbot": ("OAI-SearchBot", "ai search"),
+    f"{WEBKIT}; compatible; Claude-SearchBot/1.0; +claude@anthropic.com)": ("Claude-SearchBot", "ai search"),
+    f"{WEBKIT}); compatible; ChatGPT-User/1.0; +https://openai.com/bot": ("ChatGPT-User", "ai user"),
+    f"{WEBKIT}; compatible; Perplexity-User/1.0; +https://perplexity.ai)": ("Perplexity-User", "ai user"),
     "Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)": ("UptimeRobot", "monitor"),
     "kube-probe/1.31": ("kube-probe", "monitor"),
     "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)": ("AhrefsBot", "seo"),
