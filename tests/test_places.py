@@ -124,6 +124,8 @@ def test_columns_of_places_are_columns(geo: Path, tmp_path: Path) -> None:
         assert {row["value"]: row["requests"] for row in found["country"]} == {
             country: where.count(country) for country in set(where) - {None}
         }
+        ran = invoke("report", *source, *files, "--split-by", "method", "-o", "json", "-q")
+        assert json.loads(ran.stdout)["reports"][0]["report"]["breakdowns"] == found
     germans = logstats.report([log], geo=files[1::2], where='country = "DE" and asn = 64496')
     assert germans.requests == where.count("DE")
     masked = logstats.report([log], geo=files[1::2], by=["country"], anonymize="hash")  # looked up before

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from logstats.summaries.spec import Selection
 
 PERCENTILES: Final = ("50", "90", "95", "99", "99.9")
+# The arguments of `report` that say which statistics are asked for, and how they are shown.
+ASKED: Final = frozenset(
+    {
+        *("by", "user_key", "exact_users", "max_endpoints", "over_time", "agents", "percentiles", "sort", "top"),
+        *("fail_if", "slowest", "not_found"),
+    }
+)
 
 
 def report(
@@ -81,7 +88,7 @@ def report(
     """
     options = options_from(options, more)
     asked = question(
-        by=[*by, *_places(options, by)],
+        by=[*by, *places_by(options, by)],
         user_key=user_key,
         exact_users=exact_users,
         max_endpoints=max_endpoints,
@@ -189,7 +196,7 @@ def merge(
     return build_report(asked, statistics, merged.counts, merged.filters, [*merged.said, *merged.notes], options)
 
 
-def _places(options: Options, by: Sequence[str]) -> list[str]:
+def places_by(options: Options, by: Sequence[str]) -> list[str]:
     """The rankings that `geo` adds where no column of places is asked for: those that its databases know of."""
     from logstats.enrich import places
 
@@ -231,20 +238,20 @@ class Question:
 
 def question(
     *,
-    by: Sequence[str],
-    user_key: str,
-    exact_users: bool,
-    max_endpoints: int,
-    over_time: bool,
-    agents: bool = False,
-    verify_bots: bool = False,
-    percentiles: Sequence[str | int | float],
-    sort: str,
-    top: int | None,
-    fail_if: Sequence[str],
-    slowest: int,
-    not_found: bool,
     times: Callable[[str], datetime],
+    verify_bots: bool = False,
+    by: Sequence[str] = (),
+    user_key: str = "auto",
+    exact_users: bool = False,
+    max_endpoints: int = 10_000,
+    over_time: bool = False,
+    agents: bool = False,
+    percentiles: Sequence[str | int | float] = PERCENTILES,
+    sort: str = "avg",
+    top: int | None = None,
+    fail_if: Sequence[str] = (),
+    slowest: int = 0,
+    not_found: bool = False,
 ) -> Question:
     """Check the arguments. Raises UsageError and ExpressionError."""
     conditions = [_condition(text, times) for text in fail_if]

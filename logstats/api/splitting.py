@@ -12,8 +12,8 @@ import polars as pl
 
 from logstats import schema
 from logstats.api.arguments import options_from, refuse_for_archive
-from logstats.api.reading import results_of
-from logstats.api.reporting import PERCENTILES, build_report, format_notes, question
+from logstats.api.reading import results_of, say_if_outside
+from logstats.api.reporting import ASKED, build_report, format_notes, places_by, question
 from logstats.errors import UsageError
 from logstats.expressions.columns import column
 from logstats.options import Options
@@ -29,18 +29,6 @@ def split(
     *,
     split_by: str,
     archive: str | Path | None = None,
-    by: Sequence[str] = (),
-    user_key: str = "auto",
-    exact_users: bool = False,
-    max_endpoints: int = 10_000,
-    over_time: bool = False,
-    agents: bool = False,
-    percentiles: Sequence[str | int | float] = PERCENTILES,
-    sort: str = "avg",
-    top: int | None = None,
-    fail_if: Sequence[str] = (),
-    slowest: int = 0,
-    not_found: bool = False,
     listener: Listener | None = None,
     interrupt: Interrupt | None = None,
     rejects: Callable[[list[bytes]], None] | None = None,
@@ -52,26 +40,13 @@ def split(
     `(other)` the values beyond the first 100, and those beyond 200 in one chunk of lines. The other arguments are those
     of `report`, and so is what is raised.
     """
+    given = {name: more.pop(name) for name in ASKED & more.keys()}
     options = options_from(options, more)
     name = column(split_by) or split_by
     if len(breakdown(name)) > 1:
         raise UsageError(f"cannot split by {split_by!r}", "name one column")
-    asked = question(
-        by=by,
-        user_key=user_key,
-        exact_users=exact_users,
-        max_endpoints=max_endpoints,
-        over_time=over_time,
-        agents=agents,
-        percentiles=percentiles,
-        sort=sort,
-        top=top,
-        fail_if=fail_if,
-        slowest=slowest,
-        not_found=not_found,
-        verify_bots=bool(options.verify_bots),
-        times=options.times(),
-    )
+    given["by"] = [*given.get("by", ()), *places_by(options, [*given.get("by", ()), name])]
+    asked = question(**given, verify_bots=bool(options.verify_bots), times=options.times())
     work, held, counts = SplitWork(asked.spec, name), Split(asked.spec), Counts()
     notes = format_notes(options)
     if archive is None:
@@ -79,7 +54,7 @@ def split(
             held.add(found)
     else:
         refuse_for_archive(sources, options)
-        for frame in _rows(archive, options, work, counts, interrupt):
+        for frame in _rows(archive, options, work, counts, listener, interrupt):
             held.add(work.work(frame, "", 0))
         notes.append("from an archive: all from rows")
     held.keep(MOST)
@@ -110,7 +85,12 @@ def _lines(held: Split, value: str | None) -> int:
 
 
 def _rows(
-    archive: str | Path, options: Options, work: SplitWork, counts: Counts, interrupt: Interrupt | None
+    archive: str | Path,
+    options: Options,
+    work: SplitWork,
+    counts: Counts,
+    listener: Listener | None,
+    interrupt: Interrupt | None,
 ) -> Iterator[pl.DataFrame]:
     """The rows of an archive that pass the filters; `counts` are filled meanwhile."""
     from logstats.archive.archive import Archive
@@ -119,6 +99,8 @@ def _rows(
 
     opened, filters = Archive.open(archive), options.filters()
     snapshot = opened.snapshot()
+    if (span := snapshot.span()) is not None:
+        say_if_outside(options, span, counts.notes, listener)
     counts.add(counts_of(opened, snapshot, filters.since, filters.until))
     counts.requests = counts.events = counts.filtered = 0
     left_out: list[int] = []
