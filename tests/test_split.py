@@ -20,7 +20,7 @@ from logstats.scale import split as splitting
 from logstats.scale.run import Here, run_shards
 from logstats.scale.shards import shards
 from logstats.scale.split import Split, SplitWork
-from logstats.scale.work import Task
+from logstats.scale.work import Task, read
 from logstats.summaries.spec import ReportSpec
 
 FORMAT = '%v %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" %D'
@@ -181,3 +181,32 @@ def test_lines_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     ran = invoke("report", "--format", "combined", "--split-by", "host", "-o", "json", str(tmp_path / "x.log"))
     assert ran.returncode == 5
     assert json.loads(ran.stdout)["reports"][0]["report"]["rejected"] == 2
+
+
+def test_a_shard_holds_more_endpoints_than_a_report_and_says_what_it_folds(tmp_path: Path) -> None:
+    """Which ones a report keeps is known when all shards are merged."""
+    (tmp_path / "x.log").write_text(
+        "".join(f"2025-01-17 10:30:00 GET /{letter} 404 1ms\n" for letter in "abcdefghijkl")
+    )
+    task = Task(SplitWork(ReportSpec(max_endpoints=1, not_found=True), "method"), Options())
+    outcome = read(task, discover([str(tmp_path / "x.log")])[0])
+    (part,) = outcome.results[0].parts
+    held = next(table for summaries in part.summaries for name, table in summaries.items() if name == "not_found")
+    assert held.height == 11
+    beyond = [f"2 requests of {name} beyond 10 count as (other)" for name in ("endpoints", "not_found")]
+    assert outcome.counts.notes == [f"{tmp_path}/x.log: method GET: {text}" for text in beyond]
+
+
+def test_what_is_missed_is_said_with_the_value(log: Path) -> None:
+    asked = ["--log-format", FORMAT, "--split-by", "user_agent", "--fail-if", "requests > 0"]
+    ran = invoke("report", "-q", *asked, str(log))
+    assert ran.returncode == 3
+    assert b"user_agent <b>&: failed: requests > 0" in ran.stderr
+
+
+def test_a_range_outside_of_an_archive_says_what_there_is(log: Path, tmp_path: Path) -> None:
+    kept = str(tmp_path / "kept")
+    invoke("archive", "init", kept)
+    assert invoke("archive", "add", "-q", "--archive", kept, "--log-format", FORMAT, str(log)).returncode == 0
+    ran = invoke("report", "--split-by", "host", "--archive", kept, "--since", "2026-01-01")
+    assert b"nothing is of the time asked for: there are lines of" in ran.stderr

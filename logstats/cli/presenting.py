@@ -187,11 +187,11 @@ def _view(*, binary: bool, to_file: bool) -> View:
     )
 
 
-def exit_code(made: Report, messages: Messages, *, strict: bool) -> ExitCode:
-    """What a report ends with; what was missed is said."""
+def exit_code(made: Report, messages: Messages, *, strict: bool, of: str = "") -> ExitCode:
+    """What a report ends with; what was missed is said, and `of` which one of several reports."""
     for threshold in made.thresholds:
         if threshold.failed is not False:
-            messages.missed(f"{threshold.verdict}: {threshold.condition}: {threshold.words}")
+            messages.missed(f"{of}{threshold.verdict}: {threshold.condition}: {threshold.words}")
     if made.interrupted:
         messages.codes.add(ExitCode.INTERRUPTED)
     if made.rejected and not made.requests + made.events + made.filtered:

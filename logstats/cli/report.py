@@ -115,7 +115,7 @@ def report(
             finally:
                 messages.done()
         splitting.show(shown, split_by, reports)
-        return int(splitting.exit_code(reports, messages, strict=strict))
+        return int(splitting.exit_code(split_by, reports, messages, strict=strict))
     shared.refuse_overwriting(out, sources, "--out")
     with (
         shared.rejects_file(rejects, sources) as write_rejects,

@@ -51,10 +51,12 @@ def show(shown: Presentation, split_by: str, reports: Mapping[str | None, Report
     deliver(text, shown.out, shown.moment, pager=shown.pager and shown.renderer is RENDERERS["table"])
 
 
-def exit_code(reports: Mapping[str | None, Report], messages: Messages, *, strict: bool) -> ExitCode:
+def exit_code(split_by: str, reports: Mapping[str | None, Report], messages: Messages, *, strict: bool) -> ExitCode:
     """What the run ends with: what one of the reports would."""
+    from logstats.reports.printable import printable
+
     for report in reports.values():
-        code_of(report, messages, strict=strict)
+        code_of(report, messages, strict=strict, of=f"{split_by} {printable(report.title)}: ")
     return messages.exit_code
 
 

@@ -8,6 +8,7 @@ a hash of `SLOTS` places, so another value may share their fate, but no report l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +16,8 @@ import polars as pl
 
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.scale.work import beyond, moved, wide
 from logstats.summaries import statistics
-from logstats.summaries.slowest import NAME as SLOWEST
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, Summaries
 
@@ -80,19 +81,22 @@ class SplitWork:
         return Parts(parts, folded)
 
     def condense(self, results: list[Parts]) -> tuple[list[Parts], list[str]]:
-        """The parts of all chunks together."""
-        held = Split(self.spec)
+        """The parts of all chunks together, and what has to be said of them."""
+        held = Split(wide(self.spec))
         for result in results:
             held.add(result)
-        return [held.parts()], []
+        condensed = held.parts()
+        said = [
+            f"{self.column} {'(none)' if value is None else value}: {text}"
+            for value, one in held.held.items()
+            for text in beyond(one.statistics)
+        ]
+        return [condensed], said
 
     def moved(self, result: Parts, lines: int) -> Parts:
         """The parts, with their single requests so many lines further down."""
-        for part in result.parts if lines else ():
-            for summaries in part.summaries:
-                if SLOWEST in summaries:
-                    summaries[SLOWEST] = summaries[SLOWEST].with_columns(pl.col("line") + lines)
-        return result
+        parts = [replace(part, summaries=[moved(one, lines) for one in part.summaries]) for part in result.parts]
+        return replace(result, parts=parts)
 
 
 def _slots(values: pl.Series) -> Any:

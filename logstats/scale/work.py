@@ -21,10 +21,9 @@ from logstats.options import Options, job_of
 from logstats.pipeline import WORKERS, Counts, Job, Silence, run
 from logstats.summaries import indicators, statistics
 from logstats.summaries.indicators import INDICATORS, Indicator
-from logstats.summaries.ranking import Ranking
 from logstats.summaries.slowest import NAME as SLOWEST
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics
+from logstats.summaries.statistics import Statistics, Summaries
 
 HELD: Final = 10  # times as many keys as a report holds: which ones it keeps is known when all shards are merged
 
@@ -37,6 +36,25 @@ class Work(Protocol):
     def work(self, rows: pl.DataFrame, source: str, first_line: int) -> Any: ...
     def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]: ...
     def moved(self, result: Any, lines: int) -> Any: ...
+
+
+def wide(spec: ReportSpec) -> ReportSpec:
+    """What a shard holds of a report."""
+    return replace(spec, max_endpoints=HELD * spec.max_endpoints)
+
+
+def beyond(held: Statistics) -> list[str]:
+    """What has to be said of the statistics of a shard: what is in `(other)`, though other shards may tell it apart."""
+    rows = {one.name: one.rows for one in statistics.aggregates(held.spec)}
+    found = ((name, *state.beyond()) for name, state in held.states.items())
+    return [f"{n:,} {rows[name]} of {name} beyond {cap:,} count as {schema.OTHER}" for name, n, cap in found if n]
+
+
+def moved(summaries: Summaries, lines: int) -> Summaries:
+    """Summaries, with the single requests so many lines further down."""
+    if not lines or SLOWEST not in summaries:
+        return summaries
+    return {**summaries, SLOWEST: summaries[SLOWEST].with_columns(pl.col("line") + lines)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +74,15 @@ class ReportWork:
 
     def condense(self, results: list[Any]) -> tuple[list[Any], list[str]]:
         """The summaries of all chunks together, and what has to be said of them."""
-        spec = replace(self.spec, max_endpoints=HELD * self.spec.max_endpoints)
-        held = Statistics(spec)
+        held = Statistics(wide(self.spec))
         for result in results:
             held.add(result)
         condensed = list(held.condense())
-        said = []
-        for name, state in held.states.items():
-            if isinstance(state, Ranking) and (over := state.folded()):
-                said.append(f"{over:,} requests of {name} beyond {spec.max_endpoints:,} count as {schema.OTHER}")
-        return condensed, said
+        return condensed, beyond(held)
 
     def moved(self, result: Any, lines: int) -> Any:
         """The summaries, with the single requests so many lines further down."""
-        if not lines or SLOWEST not in result:
-            return result
-        return {**result, SLOWEST: result[SLOWEST].with_columns(pl.col("line") + lines)}
+        return moved(result, lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ class State:
     def fold(self, spec: ReportSpec) -> None:
         """Reduce a state that held more than was asked for to the caps of `spec`."""
 
+    def beyond(self) -> tuple[int, int]:
+        """How many lines have keys beyond a cap on these, and the cap."""
+        return 0, 0
+
     def forget(self, before: int) -> None:
         """No longer tell apart the minutes before one (minutes since 1970): they count in the whole only."""
 
@@ -82,8 +86,8 @@ class MergedTable(State):
 
 
 class CappedTable(State):
-    """Counts by keys that are texts, Int64 unless their types are given. The first `cap` keys are held; the others are
-    counted as `(other)`.
+    """Counts by keys that are texts, Int64 unless their types are given; each line counts in one of those that are
+    Int64. The first `cap` keys are held; the others are counted as `(other)`.
 
     The tables are (key…, count…, first).
     """
@@ -102,6 +106,12 @@ class CappedTable(State):
     def condense(self) -> Iterator[pl.DataFrame]:
         """(key…, count…, first), in one piece."""
         yield self._keys.restore(self._held.table())
+
+    def beyond(self) -> tuple[int, int]:
+        """How many lines have keys beyond the cap, and the cap."""
+        folded = self._held.table().filter(pl.col("id") == Keys.OTHER) if self._keys.full else self._held.shape.empty()
+        lines = sum(folded[name].sum() for name, kind in self._held.shape.sums.items() if kind == pl.Int64())
+        return int(lines), self._keys.cap
 
     def result(self) -> pl.DataFrame:
         """(key…, count…), the greatest first count first."""

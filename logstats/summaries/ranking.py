@@ -109,9 +109,10 @@ class Ranking(State):
         for held in (self._counts, self._histogram):
             held.replace(held.table().with_columns(folded.alias("id")))
 
-    def folded(self) -> int:
-        """How many requests have keys beyond the cap."""
-        return int(self._counts.table().filter(pl.col("id") == Keys.OTHER)["requests"].sum()) if self.keys.full else 0
+    def beyond(self) -> tuple[int, int]:
+        """How many requests have keys beyond the cap, and the cap."""
+        folded = self._counts.table().filter(pl.col("id") == Keys.OTHER)["requests"].sum() if self.keys.full else 0
+        return int(folded), self.keys.cap
 
     def counts_by_id(self) -> pl.DataFrame:
         """(id, status_class, requests, bytes, timed, us, us_min, us_max); `keys` names the ids."""
