@@ -173,9 +173,17 @@ def test_a_webhook_gives_up() -> None:
     assert hook.send(b"{}", stop) == "connection refused; no further attempt, because logstats ends"
 
 
-@pytest.mark.parametrize(("answer", "words"), [(404, "HTTP 404"), (302, "HTTP 302 to elsewhere.example")])
-def test_what_is_of_no_use_is_not_tried_again(answer: int, words: str) -> None:
-    with Server(answer, headers={"Location": "http://elsewhere.example/x"}) as server:
+@pytest.mark.parametrize(
+    ("answer", "place", "words"),
+    [
+        (404, "", "HTTP 404"),
+        (302, "http://elsewhere.example/x", "HTTP 302 to elsewhere.example"),
+        (300, "http://[x", "HTTP 300 to what is no address"),
+        (304, "/x", "HTTP 304 to an address without a host"),
+    ],
+)
+def test_what_is_of_no_use_is_not_tried_again(answer: int, place: str, words: str) -> None:
+    with Server(answer, headers={"Location": place}) as server:
         assert Webhook.to(server.url).send(b"{}", threading.Event()) == words
         assert len(server.got) == 1
 

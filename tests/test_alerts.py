@@ -296,6 +296,19 @@ def test_burn_rates_of_a_policy(log: Callable[..., Log]) -> None:
             assert state.since == NOON + timedelta(minutes=first)
 
 
+def test_burn_rates_after_a_clock_was_set_back(log: Callable[..., Log]) -> None:
+    """What was logged before is not in a window that begins after it."""
+    watched = log(policy=parse_policy(POLICY, "slo.toml"))
+    for minute in range(120, 130):
+        watched.write(60 * minute + 5, 100, failed=60)
+        watched.step(60 * minute + 59)
+    assert watched.session.alerts.states()[0].state == "firing"
+    for second in range(60 * 130, 60 * 145, 20):
+        watched.write(second - 7200, 10)
+        watched.step(second)
+    assert [state.value for state in watched.session.alerts.states()] == [0, 0, 0]
+
+
 def test_a_policy_without_a_budget_has_nothing_to_say(log: Callable[..., Log]) -> None:
     with pytest.raises(ObjectiveError, match="'many' has no burn rate: it has no error budget"):
         log(policy=parse_policy('[[objective]]\nname = "many"\nrequire = "requests > 5"', "slo.toml"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -196,6 +197,29 @@ def test_an_archive_is_served_alone(archived: tuple[Client, Path]) -> None:
     empty = client.report("?range=30d")
     assert empty["requests"] == 0
     assert any("there are lines of 2025-01-17" in note for note in empty["notes"])
+
+
+def test_an_archive_that_cannot_be_read_for_a_while(
+    archived: tuple[Client, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known goes on, also while somebody listens."""
+    monkeypatch.setattr("logstats.live.serve.archived.LOOKED", 0.0)
+    folder = Path(shutil.copytree(archived[1], tmp_path / "archive"))
+    with served(None, archive=folder) as client:
+        events = client.events()
+        commit = next(events)["archive"]["commit"]
+        folder.rename(tmp_path / "away")
+        client.until(lambda: b"cannot be read" in client.get("/ready").body)
+        assert [next(events)["archive"]["commit"] for _ in range(3)] == [commit] * 3
+        (tmp_path / "away").rename(folder)
+        client.until(lambda: client.get("/ready").status == 200)
+
+
+def test_of_an_empty_archive_no_line_is_old(tmp_path: Path) -> None:
+    archives.build(tmp_path, [])
+    with served(None, archive=tmp_path, max_lag=60.0) as client:
+        assert client.get("/ready").body == b"the archive is empty (--max-lag 60s)\n"
+        assert b"lag_seconds" not in client.get("/metrics").body
 
 
 def test_what_is_older_than_the_session_comes_from_the_archive(archived: tuple[Client, Path], tmp_path: Path) -> None:

@@ -162,6 +162,18 @@ def test_late_lines_and_the_future(log: Callable[..., Log]) -> None:
     assert [note.split(" lines ")[0] for note in made["notes"]] == ["1", "1"]
 
 
+def test_rates_after_a_clock_was_set_back(log: Callable[..., Log]) -> None:
+    """Those of seconds that come again are of what came last."""
+    watched = log(Watching(from_start=True))
+    for second in range(0, 600, 10):
+        watched.write(second)
+    watched.step(600)
+    for second in range(600, 900, 10):
+        watched.write(second - 300)
+        watched.step(second)
+    assert watched.session.snapshot().rates["5m"] == pytest.approx(0.1, rel=0.15)
+
+
 def test_windows_move_on_while_nothing_comes(log: Callable[..., Log]) -> None:
     watched = log(Watching(window=60))
     watched.write(*range(30))

@@ -106,16 +106,17 @@ class Windows:
             self._seconds[int(second)] = self._seconds.get(int(second), 0) + int(count)
 
     def _drop(self, first: int, latest: int) -> None:
-        # What a clock logged that was wrong for a while, and ahead, would wait for its time to come.
-        for minute in [m for m in self._versions if m < first or m > latest // MINUTE + 1]:
+        # What a clock logged that was ahead, until it was set back, would be joined with what is logged when its time
+        # comes again.
+        for minute in [m for m in self._versions if m < first or m > latest // MINUTE]:
             del self._versions[minute]
             for held in (self._minutes, self._rows, self._heights):
                 held.pop(minute, None)
         for minute in [m for m, rows in self._heights.items() if rows > _FEW and m < latest // MINUTE - 1]:
             self._summarise(minute)
         now = latest // SECOND
-        if len(self._seconds) > 2 * _RATES:
-            self._seconds = {s: count for s, count in self._seconds.items() if now - _RATES <= s <= now + 60}
+        if len(self._seconds) > 2 * _RATES or max(self._seconds, default=now) > now:
+            self._seconds = {s: count for s, count in self._seconds.items() if now - _RATES <= s <= now}
 
     def latest(self, now: float) -> int | None:
         """What the clocks show, in µs since 1970: the one that is furthest. None before the first line."""

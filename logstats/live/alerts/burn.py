@@ -33,7 +33,10 @@ class _Window:
     _minutes: deque[tuple[int, int, int]] = field(default_factory=deque)
 
     def move(self, minute: int, good: int, bad: int) -> None:
-        """A further minute, which becomes the last one."""
+        """A further minute, which becomes the last one. After a clock was set back, it is also the first one."""
+        if self._minutes and minute <= self._minutes[-1][0]:
+            self._minutes.clear()
+            self.good = self.bad = 0
         if good or bad:
             self._minutes.append((minute, good, bad))
         self.good, self.bad = self.good + good, self.bad + bad

@@ -94,10 +94,17 @@ class Webhook:
             with error:
                 asked = error.headers.get("Retry-After", "")
                 again = error.code >= 500 or error.code == _BUSY
-                where = f" to {urlsplit(error.headers.get('Location', '')).hostname}" if 300 <= error.code < 400 else ""
+                where = f" to {_host(error.headers.get('Location', ''))}" if 300 <= error.code < 400 else ""
                 wait = float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0.0
                 return f"HTTP {error.code}{where}", wait if again else None
         except urllib.error.URLError as error:
             return f"{getattr(error.reason, 'strerror', None) or error.reason}".lower(), 0.0
         except (OSError, HTTPException, ValueError) as error:
             return f"{getattr(error, 'strerror', None) or error or type(error).__name__}".lower(), 0.0
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or "an address without a host"
+    except ValueError:
+        return "what is no address"

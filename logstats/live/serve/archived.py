@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, cast
 
@@ -74,6 +75,12 @@ class ArchiveReports:
                 self._looked = time.monotonic()
             return self._snapshot
 
+    def commit(self) -> int:
+        """The number of the newest commit; of the last one that was read, while the archive cannot be."""
+        with contextlib.suppress(LogstatsError):
+            return self.snapshot().number
+        return self._snapshot.number
+
     def version(self, view: View) -> tuple[int, int]:
         """What changes when the report of a view does: the number of the commit, and the stretch of time."""
         return self.snapshot().number, self._ends(view)[1] or 0
@@ -118,7 +125,7 @@ class ArchiveReports:
         statistics, counts, _ = collect(self._archive, self.snapshot(), spec, self._filters)
         return build(statistics, counts, percentiles=("50",))
 
-    def age(self) -> timedelta:
-        """How long ago the newest line was logged, as far as the archive knows."""
+    def age(self) -> float | None:
+        """How many seconds ago the newest line was logged, as far as the archive knows; None if it is empty."""
         span = self.snapshot().span()
-        return timedelta.max if span is None else datetime.fromtimestamp(self._wall(), UTC) - span[1]
+        return None if span is None else self._wall() - span[1].timestamp()

@@ -91,11 +91,14 @@ class Desk:
         found = [] if self._caught_up else ["what was there at the start is still being read"]
         if session.stuck:
             found.append(f"{session.stuck:,} of the sources cannot be read, or are not there")
-        lag = session.lag()
-        if self._max_lag is not None and (lag is None or lag > self._max_lag):
-            age = "no line has come yet" if lag is None else f"the newest line is {lag:,.0f} s old"
-            found.append(f"{age} (--max-lag {self._max_lag:g}s)")
-        return found
+        return found + self._late(session.lag(), "the newest line is", "no line has come yet")
+
+    def _late(self, lag: float | None, line: str, nothing: str) -> list[str]:
+        """What is wrong with the age of the newest line, if that is asked."""
+        if self._max_lag is None or (lag is not None and lag <= self._max_lag):
+            return []
+        age = nothing if lag is None else f"{line} {lag:,.0f} s old"
+        return [f"{age} (--max-lag {self._max_lag:g}s)"]
 
     def snapshot(self) -> Snapshot | None:
         """Where things stand; for one thread only."""
@@ -115,10 +118,8 @@ class Desk:
         if self.session is not None:
             return self._ready
         assert self.archive is not None
-        lag = self.archive.age().total_seconds()
-        late = self._max_lag is not None and lag > self._max_lag
-        words = f"the archive's newest line is {lag:,.0f} s old (--max-lag {self._max_lag}s)"
-        return Ready((words,) if late else (), lag)
+        lag = self.archive.age()
+        return Ready(tuple(self._late(lag, "the archive's newest line is", "the archive is empty")), lag)
 
     def is_archived(self, view: View) -> bool:
         """Whether a view is answered by the archive."""

@@ -174,7 +174,7 @@ def run(
         if time.monotonic() >= due:
             if site.latest.listeners:
                 archive = site.desk.archive
-                site.latest.publish(event_of(site.desk.snapshot(), archive.snapshot().number if archive else None))
+                site.latest.publish(event_of(site.desk.snapshot(), archive.commit() if archive else None))
             due = max(due + interval, time.monotonic())
         if not server.running:
             raise LogstatsError("the server has ended", "this should not happen: please report it") from server._failed
