@@ -17,6 +17,7 @@ import numbered
 import pytest
 from buckets import BUCKET, Network, make_bucket, use
 from program import invoke
+from test_commit_log import reseal
 
 from logstats import api
 from logstats.archive.archive import Archive
@@ -150,6 +151,22 @@ def test_tiers_on_a_store(url: str, root: Path, tmp_path: Path, monkeypatch: pyt
     run("query", "SELECT count(*) FROM logs WHERE year = 2025 AND month = 1 AND day = 19", "--archive", archive)
     ran = invoke("query", "SELECT count(*) FROM logs", "--archive", archive)
     assert ran.returncode == 1 and b"the store does not answer" in ran.stderr
+
+
+def test_a_store_names_no_folder_of_this_machine(url: str, root: Path, tmp_path: Path) -> None:
+    """Whoever may write its lifecycle.toml and its commits would have files deleted here."""
+    archive = archives.build(url, archives.logs_of_three_days(tmp_path)[:1])
+    mine = f"{tmp_path}/tier/warm/year=2025/month=1/day=17/{'0' * 19}-0.parquet"
+    Path(mine).parent.mkdir(parents=True)
+    Path(mine).touch()
+    (root / "lifecycle.toml").write_text(f'[warm]\nafter = "1d"\nformer = ["{tmp_path}/tier"]\n')
+    reseal(root, 2, lambda value: value["removed"].append(mine))
+    for command in (["status"], ["tier", "--grace", "0h"], ["verify"]):
+        ran = invoke("archive", *command, "--archive", url)
+        assert ran.returncode == 1 and b"lies outside of the archive" in ran.stdout + ran.stderr, ran.stderr
+    assert Path(mine).exists()
+    reseal(root, 2, lambda value: value["removed"].clear())
+    assert run("archive", "verify", "--archive", archive.name) == ""
 
 
 def test_a_damaged_or_missing_object_is_said(url: str, root: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class CommitLog:
         self.storage = storage_of(root)
         self.name = self.storage.name
         self.integrity = Integrity(self.storage)
-        self.places = paths.Places(self.storage.read)
+        self.places = paths.Places(self.storage.read, shared=self.storage.shared)
         self._since: int | None = None  # a commit before the data files were written that the next commit adds
         self._latest = 0  # the last commit that was read
         self.unpublished: LogstatsError | None = None  # why files derived from the last commit could not be written

@@ -57,10 +57,11 @@ class ForeignPath(LogstatsError, ValueError):
 
 
 class Places:
-    """Decides which paths belong to one archive."""
+    """Decides which paths belong to one archive, of which `read` reads a file. If that is `shared` by machines, no
+    folder of this machine holds a part of it, whatever lifecycle.toml says."""
 
-    def __init__(self, read: Callable[[str], bytes | None]) -> None:
-        self._read = read  # a file of the archive
+    def __init__(self, read: Callable[[str], bytes | None], *, shared: bool = False) -> None:
+        self._read, self._shared = read, shared
         self._elsewhere: frozenset[str] | None = None
 
     def checked(self, path: object, table: str | None = None, tier: str | None = None) -> str:
@@ -115,7 +116,9 @@ class Places:
                     found.update(
                         folder
                         for given in (table.get("path"), *(former if isinstance(former, list) else ()))
-                        if isinstance(given, str) and (folder := tier_folder(given)) is not None
+                        if isinstance(given, str)
+                        and (folder := tier_folder(given)) is not None
+                        and (is_url(folder) or not self._shared)
                     )
             self._elsewhere = frozenset(found)
         return self._elsewhere
@@ -129,7 +132,7 @@ def tier_folder(given: str) -> str | None:
     in a store. None if it is neither."""
     if is_url(given):
         url = given.rstrip("/")
-        return None if {"", ".", ".."} & set(url.split("/")[2:]) or "\0" in url else url
+        return None if {"", ".", ".."} & set(url.split("/")[2:]) or "\0" in url or not is_url(url) else url
     folder = "/" + os.path.normpath(given).strip("/")
     return folder if given.startswith("/") and len(folder) > 1 and "\0" not in folder else None
 
