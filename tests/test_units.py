@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,21 @@ def test_the_name_of_a_format_says_its_units() -> None:
     for wrong in ("json{duration=h}", "json{path=ms}", "json{x=ms}"):
         with pytest.raises(logstats.FormatError):
             parse(wrong, registry.builtin())
+
+
+@pytest.mark.parametrize("size", [4096, 1 << 20])
+@pytest.mark.parametrize("logfmt", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("factor", "unit"), [(1e-3, "s"), (1, "ms"), (1e3, "us")])
+def test_zeros_tell_no_unit(
+    tmp_path: Path, chunks_of: Callable[[int], None], size: int, logfmt: bool, named: bool, factor: float, unit: str
+) -> None:
+    """It is told by the first lines that have another number, wherever they stand, and whoever named the format."""
+    true = [0.0] * 400 + [30.0 + number for number in range(200)]
+    path = source(tmp_path, *({**BASE, "duration": f"{ms * factor:g}"} for ms in true), logfmt=logfmt)
+    chunks_of(size)
+    name = "logfmt" if logfmt else "json"
+    how = {"format": name} if named else {}
+    assert durations(path, **how) == pytest.approx(true)
+    found = logstats.report(path, **how).sources[0].format
+    assert found == (name if unit == "ms" else f"{name}|{name}{{duration={unit}}}")

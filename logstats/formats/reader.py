@@ -124,12 +124,15 @@ def reader(
     format = with_ident(format if named else with_marks(format))
     shapes = shapes_of(format, named=named)
     events = may_be_events(format)
+    untold = units.of_undetermined(format)  # read of no line, whoever named the format
     paired = ("trace_id",) if format.pairs else ()
     names = needed_variables(format.fields, reading, events=events, requires=(*format.requires, *paired))
     looks = {
         name: field
         for name, field in format.fields.items()
-        if doubtful and field.looks is not None and not (name in shapes and field.role in ("user_id", "ignored"))
+        if field.looks is not None
+        and (doubtful or name in untold)
+        and not (name in shapes and field.role in ("user_id", "ignored"))
     }
     more = (name for name in (*looks, *shapes, FINGERPRINT, FOREIGN) if name in format.fields and name not in names)
     wanted = list(dict.fromkeys([*names, *more]))

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Generic
 
@@ -68,9 +68,7 @@ class FormatChooser(Generic[Result]):
             return self.reader(parse(start.format, self.known()))
         if start is not None and start.certain and self._job.format:
             return self.reader(self._job.format)
-        asked = self._job.format
-        # For a single format, detection finds the wrappers around it.
-        return self.reader(asked) if asked and (len(asked) > 1 or asked[0].wrappers) else None
+        return None
 
     def known(self) -> Mapping[str, Format]:
         """All formats, by name."""
@@ -79,15 +77,17 @@ class FormatChooser(Generic[Result]):
         return self._known
 
     def detector(self) -> Detector:
-        """The detector, over all formats unless the user gave one."""
+        """The detector, over all formats unless the user gave some."""
         if self._detector is None:
-            self._detector = Detector(self.known().values())
+            known, asked = self.known().values(), self._job.format
+            named = [*(stack.format for stack in asked or ()), *(form for form in known if form.wraps)]
+            self._detector = Detector(named if asked else known, exact=bool(asked))
         return self._detector
 
     def further(self, stack: FormatStack) -> StackReader:
         """The reader of a stack for lines that other readers have left."""
         if stack.spelling not in self._further:
-            self._further[stack.spelling] = stack_reader([stack], self._job.reading)
+            self._further[stack.spelling] = stack_reader([stack], self._job.reading, named=bool(self._job.format))
         return self._further[stack.spelling]
 
     def find(self, chunk: Chunk, name: str, context: Context, *, last: bool) -> tuple[StackReader | None, bool]:
@@ -98,13 +98,11 @@ class FormatChooser(Generic[Result]):
         sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
         enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk or chunk.lines >= LINES
         asked = self._job.format
-        if asked and self._detector is None:
-            self._detector = Detector([asked[0].format, *(f for f in self.known().values() if f.wraps)], exact=True)
         found = self._detect(name, sample, context)
         if asked:
             if found is None and not enough:
                 return None, False
-            stacks = found.stacks if found else asked
+            stacks = _as_asked(asked, found.stacks[0] if found else None)
             self._say_units_in_vain(name, stacks)
             self.say(name, stacks, found.open_units if found else ())
             return self.reader(stacks), True
@@ -189,6 +187,18 @@ def _kind(word: re.Match[str]) -> str:
     if not whole.isdecimal() or (point and not rest.isdecimal()):
         return "a"
     return "0.0" if point else "0"
+
+
+def _as_asked(asked: Sequence[FormatStack], found: FormatStack | None) -> list[FormatStack]:
+    """The stacks that the user named, with what the lines told: the units of one, and the wrappers around a single
+    format. Nothing is read of a duration whose unit they did not tell."""
+    stacks = [
+        replace(one, format=units.undetermined(one.format, units.unsettled(one.format)))
+        if found is None or one.name not in (found.name, units.parse_name(found.name)[0])
+        else found
+        for one in asked
+    ]
+    return [found] if found is not None and len(asked) == 1 and not asked[0].wrappers else stacks
 
 
 def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, str]) -> bool:

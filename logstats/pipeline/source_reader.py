@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Generic
 
 from logstats.formats.detection.unread import Further, Looks
+from logstats.formats.fields import units
 from logstats.formats.fields.beginnings import BEFORE
 from logstats.formats.wrappers import partial_lines
 from logstats.formats.wrappers.stack import FormatStack, name_of, spelling_of
@@ -60,8 +61,8 @@ class SourceReader(Generic[Result]):
             return None
         if self._further is None:
             self._name(self._reader.stacks if self._reader else ())
-            if self._job.format is None:
-                stacks = self._reader.stacks if self._reader else ()
+            stacks = self._reader.stacks if self._reader else ()
+            if self._job.format is None or any(units.of_undetermined(stack.format) for stack in stacks):
                 looks = self._source.start.looks if self._source.start else None
                 known = looks if isinstance(looks, Looks) else None
                 self._further = Further(stacks, self._formats.detector, self._formats.further, known)

@@ -22,7 +22,8 @@ from logstats.formats.vocabulary import fingerprints
 
 AUTO: Final = "ms"  # the unit if there is no evidence for another one
 _BARE: Final = r"^[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?$"
-_NOT_BARE: Final = r"[^0-9.eE+-]"
+_ZERO: Final = r"^0*\.?0*$"  # no duration, in whatever unit; or no text
+_TELLS: Final = rf"[^0-9.eE+-]|{_ZERO}"  # a text that means the same whatever the unit of bare numbers is
 _SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, or more than these
 _TYPICAL: Final = math.log10(50)
 _RULED_OUT: Final = 0.125  # share of implausible durations above which the unit is ruled out
@@ -50,8 +51,9 @@ def with_units(form: Format, units: Mapping[str, str]) -> Format:
     if not units:
         return form
     fields = {n: replace(f, unit=units[n], usual=False) if n in units else f for n, f in form.fields.items()}
-    spelled = ",".join(f"{name}={unit}" for name, unit in units.items())
-    return replace(form, name=f"{form.name}{{{spelled}}}", fields=fields, samples=())
+    name, settled = parse_name(form.name)
+    spelled = ",".join(f"{one}={unit}" for one, unit in {**settled, **units}.items())
+    return replace(form, name=f"{name}{{{spelled}}}", fields=fields, samples=())
 
 
 def parse_name(name: str) -> tuple[str, dict[str, str]]:
@@ -70,14 +72,19 @@ def asked(form: Format, units: Mapping[str, str]) -> dict[str, Field]:
         left = field
         if field.role == "duration":
             for key in units.keys() & {*field.keys} - {name}:
-                fields[f"{name}_{key}"] = replace(field, keys=(key,), unit=units[key], usual=False)
+                fields[f"{name}_{key}"] = _told(replace(field, keys=(key,)), units[key])
                 left = replace(left, keys=tuple(other for other in left.keys if other != key))
             sure = bool(field.keys) and field.unit != "auto" and not field.usual
             if name in units or ("duration" in units and not sure):
-                left = replace(left, unit=units.get(name) or units["duration"], usual=False)
+                left = _told(left, units.get(name) or units["duration"])
         if left.keys or not field.keys:
             fields[name] = left
     return fields
+
+
+def _told(field: Field, unit: str) -> Field:
+    """The duration in a unit that the user gave."""
+    return replace(field, unit=unit, usual=False, looks=None if field.looks == _TELLS else field.looks)
 
 
 def names_of(form: Format) -> set[str]:
@@ -94,26 +101,33 @@ def unsettled(form: Format) -> list[str]:
 
 def silent(form: Format, texts: pl.DataFrame) -> list[str]:
     """The durations of which these lines do not tell the unit: they have to be settled by the lines, and these have no
-    number of them. `texts` as in `settle`."""
-    return [n for n in unsettled(form) if n in texts.columns and not texts[n].str.contains(_BARE).any()]
+    number of them but 0. `texts` as in `settle`."""
+    return [n for n in unsettled(form) if n in texts.columns and not _numbers(texts[n]).any()]
+
+
+def _numbers(texts: pl.Series) -> pl.Series:
+    """Which texts are numbers that need a unit."""
+    return texts.str.contains(_BARE) & ~texts.str.contains(_ZERO)
 
 
 def undetermined(form: Format, names: Iterable[str]) -> Format:
-    """The format, to which no line belongs that has a number of one of these durations: its unit is not told yet."""
-    fields = {name: replace(form.fields[name], looks=_NOT_BARE) for name in names}
+    """The format, to which no line belongs that has a number of one of these durations, other than 0: its unit is not told yet."""
+    fields = {name: replace(form.fields[name], looks=_TELLS) for name in names}
     return replace(form, fields={**form.fields, **fields}) if fields else form
 
 
 def of_undetermined(form: Format) -> list[str]:
     """The durations whose unit the lines of a format have not told yet."""
-    return [name for name, field in form.fields.items() if field.looks == _NOT_BARE]
+    return [name for name, field in form.fields.items() if field.looks == _TELLS]
 
 
 def spelling(form: Format) -> str:
     """The name of a format with the units in it, also of those that are undetermined: `json{duration=?}`."""
+    untold = dict.fromkeys(of_undetermined(form), UNTOLD)
+    if not untold:
+        return form.name
     name, settled = parse_name(form.name)
-    spelled = {**settled, **dict.fromkeys(of_undetermined(form), UNTOLD)}
-    return f"{name}{{{','.join(f'{n}={unit}' for n, unit in spelled.items())}}}" if spelled else form.name
+    return f"{name}{{{','.join(f'{n}={unit}' for n, unit in {**settled, **untold}.items())}}}"
 
 
 def without_untold(spelled: str) -> str:

@@ -180,7 +180,7 @@ class StackReader:
 
     def __call__(self, text: Text) -> Batch:
         """Read each line with the first stack that it fits, then what is left with the first that can read it."""
-        if len(self.readers) == 1 and self.named:
+        if len(self.readers) == 1 and self.named and not self.lenient[0].looks:
             return self.lenient[0](unwrapped(text, self.readers[0][0]))
         return with_rest(text, self.fitting(text), [self])
 
