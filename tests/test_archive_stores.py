@@ -210,6 +210,8 @@ def test_what_no_archive_can_be_is_said(url: str) -> None:
         Archive.open(f"s3://{BUCKET}/a/../b")
     with pytest.raises(ArchiveError, match="there is no archive"):
         Archive.open(url)
+    ran = invoke("archive", "init", f"s3://{BUCKET}/a\nb")
+    assert ran.returncode == 1 and b"no object can have this name" in ran.stderr
     with pytest.raises(LogstatsError, match="there is no such bucket"):
         init("s3://no-such-bucket-at-all/a")
 

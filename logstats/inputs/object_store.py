@@ -96,6 +96,8 @@ class Store:
                 raise SourceError(name, "the store refuses access", hint) from None
             except self._kinds.PreconditionError:
                 raise SourceError(name, "it was written anew while it was read", "read it again") from None
+            except ValueError as error:
+                raise SourceError(name, f"no object can have this name: {first_line(error)}", "check it") from None
             except (self._kinds.BaseError, OSError) as error:
                 words = first_line(error)
                 if "NoSuchBucket" in str(error):
