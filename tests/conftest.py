@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -24,6 +26,11 @@ settings.register_profile("logstats", deadline=None, max_examples=50)
 settings.load_profile("logstats")
 
 ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 REAL_LOGS = Path(os.environ.get("LOGSTATS_REAL_LOGS") or ROOT.parent / "shared" / "real_logs")
 
 
@@ -33,6 +40,17 @@ def real_logs() -> Path:
     if not REAL_LOGS.is_dir():
         pytest.skip("no real logs here: set LOGSTATS_REAL_LOGS to their folder")
     return REAL_LOGS
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
 
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]

@@ -65,14 +65,17 @@ class Client:
         return self.get(f"/api/report{query}").json()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """The events that come."""
+        """The snapshots that come."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", "/api/events")
             answer = connection.getresponse()
             assert answer.status == 200
+            kind = b""
             while line := answer.readline():
-                if line.startswith(b"data: "):
+                if line.startswith(b"event: "):
+                    kind = line[7:].strip()
+                if line.startswith(b"data: ") and kind == b"snapshot":
                     yield json.loads(line[6:])
         finally:
             connection.close()

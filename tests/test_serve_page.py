@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from serving import Client, proxied, served
-from test_html import CHROMIUM, FLAGS
 
 MINUTES = 40
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 def write(log: Path, count: int, *, path: str = "/api/bugs/7", status: int = 200, client: str = "10.0.0.1") -> None:
@@ -149,6 +136,15 @@ def test_behind_a_proxy_it_says_that_the_connection_is_lost_and_goes_on(browser:
         opened.shows("Requests", "7")
         around.pop_all().close()
     assert all(one.startswith((url, "data:")) for one in opened.requests)
+
+
+def test_a_long_interval_is_no_lost_connection(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page hears of the server more often than of the logs."""
+    monkeypatch.setattr("logstats.live.serve.app.PING", 0.1)
+    with served(tmp_path / "none.log", interval=3600) as client, closing(browser.new_page()) as page:
+        page.goto(f"http://127.0.0.1:{client.port}/")
+        page.locator("#state:not(.lost) .link", has_text="live").wait_for()
+        assert page.locator("#state .now").inner_text() == ""
 
 
 def test_axe_finds_nothing_and_it_fits(browser: Any, tmp_path: Path) -> None:

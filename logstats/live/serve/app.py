@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sse_starlette import EventSourceResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -40,7 +40,7 @@ from logstats.reports.openmetrics import LABEL, Apart, family, to_openmetrics
 from logstats.reports.printable import printable, shortened
 
 DEAD: Final = 20.0  # seconds, after which a client that takes nothing is let go
-PING: Final = 10  # seconds between two signs of life where nothing else is sent
+PING: Final = 10  # seconds between two signs of life, which are events, because a page is not told of comments
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _STATUSES: Final = {Busy: 503, TooLong: 503, Gone: 404, UsageError: 400}  # of an answer that is an error
 _LABELS: Final = {"24h": "24 h", "7d": "7 days", "30d": "30 days", ALL: "all"}
@@ -257,7 +257,12 @@ class Site:
         return to_openmetrics(report, apart=self._apart, more=more).encode()
 
     async def _events(self, request: Request) -> Response:
-        return EventSourceResponse(self.latest.events(), ping=PING, send_timeout=DEAD)
+        return EventSourceResponse(
+            self.latest.events(),
+            ping=PING,
+            ping_message_factory=lambda: ServerSentEvent("{}", event="ping"),
+            send_timeout=DEAD,
+        )
 
     async def _health(self, request: Request) -> Response:
         alive = self.desk.alive()

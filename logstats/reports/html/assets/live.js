@@ -189,9 +189,13 @@ function listen() {
   stream?.close();
   stream = new EventSource("api/events");
   heard = Date.now();
-  stream.addEventListener("snapshot", (event) => {
+  const alive = () => {
     heard = Date.now();
     if (lost || !part("link").textContent) connected(true);
+  };
+  stream.addEventListener("ping", alive); // where an interval is long
+  stream.addEventListener("snapshot", (event) => {
+    alive();
     say("now", figures(JSON.parse(event.data)));
     refresh();
   });
