@@ -122,6 +122,35 @@ def test_secrets_are_masked() -> None:
         json.loads(text)
 
 
+@pytest.mark.parametrize(
+    ("column", "text", "masked"),
+    [
+        ("path", "/a;jsessionid=s3cr3t", "/a;jsessionid=***"),
+        ("path", "/users/YWJj==", "/users/YWJj=="),
+        ("path", "/%61%2Db%2fc", "/%61%2Db%2fc"),  # nothing in it is masked, so it stays as it was logged
+        ("referer", "https://user.example/?q=1&token=x", "https://user.example/?q=1&token=***"),
+        ("query", "next=%2Freset%3Ftoken%3Ds3cr3t&q=1", "next=%2Freset%3Ftoken%3D***&q=1"),
+        (
+            "query",
+            "next=%252Freset%253Fq%253D1%2526token%253Ds3cr3t&q=1",
+            "next=%252Freset%253Fq%253D1%2526token%253D***&q=1",
+        ),
+        ("query", "e%6Dail=alice&q=1", "email=***&q=1"),
+        ("query", "q=alice%40ex%61mple.com", "q=***"),
+        ("query", "q=alice%2540example.com", "q=***"),
+        ("query", "q=2001%3Adb8%3a%3A77", "q=***"),
+        ("query", "at=10%3A30%3A15&q=1", "at=10%3A30%3A15&q=1"),
+        (
+            "user_agent",
+            "Chrome/131.0.0.0 (203.0.113.77; +http://203.0.113.77/)",
+            "Chrome/131.0.0.0 (***; +http://***/)",
+        ),
+    ],
+)
+def test_what_hides_in_an_encoding_is_masked_and_nothing_else(column: str, text: str, masked: str) -> None:
+    assert Anonymizer("ip", KEY).rows(pl.DataFrame({column: [text, None]}))[column].to_list() == [masked, None]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_no_output_tells(log: str, key: str, tmp_path: Path, method: str) -> None:
     how = ("--anonymize", method, "--anonymize-key", key)

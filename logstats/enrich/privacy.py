@@ -16,6 +16,7 @@ import hashlib
 import ipaddress
 import re
 import secrets
+import string
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
@@ -35,11 +36,21 @@ SECRETS: Final = (
     *("sid", "jwt", "signature", "sig", "otp", "pin", "code", "credential", "email", "e-mail", "mail", "phone", "tel"),
     *("ssn", "iban", "card", "cvv", "cvc", "name", "user", "login", "address", "birth", "dob"),
 )
-_EMAIL: Final = r"(?i)[a-z0-9._%+'-]{1,64}(?:@|%40)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+"
+_AT: Final = "(?:@|%(?:25)*40)"  # as it is, or percent-encoded once or more often
+_COLON: Final = "(?::|%(?:25)*3a)"
+_EMAIL: Final = rf"(?i)[a-z0-9._%+'-]{{1,64}}{_AT}[a-z0-9-]{{1,63}}(?:\.[a-z0-9-]{{1,63}})+"
 _IPV4: Final = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
+# The same in a user agent, but for the version of a product: Chrome/131.0.0.0.
+_IPV4_IN_AGENT: Final = r"(^|//|[^/0-9a-zA-Z_])(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
+_GROUP: Final = "[0-9a-f]{1,4}"
 _IPV6: Final = (  # all eight groups, or a `::`; a time of day is neither
-    r"(?i)(?:\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}:(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?)"
+    rf"(?i)(?:\b(?:{_GROUP}{_COLON}){{7}}{_GROUP}\b"
+    rf"|\b(?:{_GROUP}{_COLON}){{1,6}}{_COLON}(?:{_GROUP}(?:{_COLON}{_GROUP}){{0,5}})?)"
 )
+# Characters that need not be percent-encoded: the same with and without (RFC 3986, 6.2.2.2).
+_UNRESERVED: Final = string.ascii_letters + string.digits + "-._~"
+_PLAIN: Final = {f"%{ord(one):{how}}": one for one in _UNRESERVED for how in ("02x", "02X")}
+_URLS: Final = ("path", "endpoint", "query", "referer")
 _TEXTS: Final = ("path", "endpoint", "query", "referer", "user_agent", "message", "extra")
 _CACHED: Final = 200_000  # addresses and users whose pseudonyms are remembered
 
@@ -75,7 +86,11 @@ class Anonymizer:
         if self.method not in METHODS:
             raise UsageError(f"no method is called {self.method!r}", f"choose among {', '.join(METHODS)}")
         names = "|".join(re.escape(name).replace("\\-", "-") for name in (*SECRETS, *self.secrets))
-        self._parameter = rf"(?i)(^|[?&;])([^=&;#]*(?:{names})[^=&;#]*)=[^&;#]*"
+        self._parameter, self._parameter_of_path = (
+            rf"(?i)(^|[?&;])([^{end}]*(?:{names})[^{end}]*)=[^&;#]*" for end in ("=&;#?", "=&;#?/")
+        )
+        # In a value that is the target of another request: next=%2Freset%3Ftoken%3D…
+        self._nested = rf"(?i)((?:=|%(?:25)*(?:3f|26|3b))[^=&;#%]*(?:{names})[^=&;#%]*%(?:25)*3d)[^&;#]*"
         self._member = rf'(?i)("[^"\\]*(?:{names})[^"\\]*"\s*:\s*)(?:"(?:[^"\\]|\\.)*"|[0-9.+eE-]+)'
 
     @property
@@ -113,13 +128,25 @@ class Anonymizer:
 
     def _masked(self, text: pl.Expr) -> pl.Expr:
         name = text.meta.output_name()
-        if name in ("query", "referer", "endpoint"):
-            text = text.str.replace_all(self._parameter, "${1}${2}=" + MASK)
+        if name not in _URLS:
+            return self._without(text, name)
+        plain = text.str.replace_many(_PLAIN)
+        masked = self._without(plain, name)
+        return pl.when(masked != plain).then(masked).otherwise(text).alias(name)
+
+    def _without(self, text: pl.Expr, name: str) -> pl.Expr:
+        """A text of this column, masked."""
+        if name in _URLS:
+            parameter = self._parameter if name == "query" else self._parameter_of_path
+            text = text.str.replace_all(parameter, "${1}${2}=" + MASK).str.replace_all(self._nested, "${1}" + MASK)
         if name in ("message", "extra"):
             text = text.str.replace_all(self._member, '${1}"' + MASK + '"')
-        for pattern in (_EMAIL, _IPV4, _IPV6):
-            text = text.str.replace_all(pattern, MASK)
-        return text
+        text = text.str.replace_all(_EMAIL, MASK)
+        if name == "user_agent":
+            text = text.str.replace_all(_IPV4_IN_AGENT, "${1}" + MASK)
+        else:
+            text = text.str.replace_all(_IPV4, MASK)
+        return text.str.replace_all(_IPV6, MASK)
 
     def _replaced(self, texts: pl.Series, days: pl.Series | None, how: str) -> pl.Series:
         """Each distinct text of a day by what stands for it."""
