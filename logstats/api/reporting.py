@@ -191,6 +191,8 @@ def merge(
         statistics, merged = merging.collect(files, asked.spec, filters, progress=progress)
     else:
         statistics, merged = merging.merge_to_file(files, asked.spec, filters, summary, progress=progress)
+    if making.zone not in ("", options.zone()):
+        merged.notes.append(f"hours and weekdays are on the clock of {making.zone}, with which the summaries were made")
     if merged.counts.span is not None:
         say_if_outside(options, merged.counts.span, merged.counts.notes, None)
     return build_report(asked, statistics, merged.counts, merged.filters, [*merged.said, *merged.notes], options)
@@ -309,6 +311,7 @@ def read_to_summary(
     rejects: Callable[[list[bytes]], None] | None,
 ) -> tuple[Statistics, Counts]:
     """Read logs, and also write a summary file of them, unless interrupted."""
+    from logstats.enrich import places
     from logstats.scale import tables
     from logstats.scale.description import Description, Making
     from logstats.scale.summarise import Summariser
@@ -327,7 +330,8 @@ def read_to_summary(
         query=tuple(options.query),
         anonymize=anonymizer.name if anonymizer is not None else "",
         zone=options.zone() if local else "",
-        verify_bots=tuple(sorted(Path(file).name for file in options.verify_bots)),
+        verify_bots=tuple(sorted(_without_folder(str(file)) for file in options.verify_bots)),
+        geo=tuple(Path(file).name for file in places.files_of(list(map(str, options.geo)))),
         filters=described,
     )
     counts = Counts()
@@ -346,6 +350,13 @@ def read_to_summary(
             )
         )
     return made.statistics, counts
+
+
+def _without_folder(file: str) -> str:
+    """A file of `verify_bots`, which may be in another folder on each host, with the name of its bot if that is
+    given."""
+    name, equal, path = file.partition("=")
+    return f"{name}={Path(path).name}" if equal and "/" not in name else Path(file).name
 
 
 def build_report(

@@ -33,7 +33,8 @@ class Making:
 
     `filters` are as `Filters.describe` gives them, without `since` and `until`: days make a month. `anonymize` is the
     method and which key it had, for pseudonyms of two keys are two users. `zone` is that of hours and days, if
-    something is told apart by them; `verify_bots` are the names of the files that tell genuine bots.
+    something is told apart by them; `verify_bots` are the names of the files that tell genuine bots, `geo` those of the
+    databases of places.
     """
 
     user_key: str = "auto"
@@ -45,6 +46,7 @@ class Making:
     anonymize: str = ""
     zone: str = ""
     verify_bots: tuple[str, ...] = ()
+    geo: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
 
     def difference(self, other: Making) -> tuple[str, str, str] | None:
@@ -101,6 +103,7 @@ class Description:
                 "anonymize": self.making.anonymize,
                 "zone": self.making.zone,
                 "verify_bots": list(self.making.verify_bots),
+                "geo": list(self.making.geo),
                 "filters": {**self.making.filters, **self.span},
                 "by": list(self.by),
                 "selections": dict(self.selections),
@@ -166,6 +169,7 @@ def _description(found: dict[str, Any]) -> Description:
         _text(options["anonymize"]),
         _text(options.get("zone", "")),  # an earlier version told nothing apart by hours
         tuple(_text(name) for name in _list(options.get("verify_bots", []))),
+        tuple(_text(name) for name in _list(options.get("geo", []))),
         {name: words for name, words in filters.items() if name not in ("since", "until")},
     )
     lines, requests, events, rejected, filtered, ignored = (_number(counted[name]) for name in _TOTALS)

@@ -43,6 +43,7 @@ _OPTIONS: Final = {
     "anonymize": "--anonymize",
     "zone": "--tz",
     "verify_bots": "--verify-bots",
+    "geo": "--geo",
     "filters": "filters",
 }
 
