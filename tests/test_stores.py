@@ -283,12 +283,13 @@ def test_little_waits_in_memory_for_its_turn(localbucket: str, monkeypatch: pyte
     assert [source.name for source in ahead] == [source.name for source in sources[1:]]
 
 
-def test_a_folder_of_one_format_is_detected_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And every file has the format that it has alone: what looks different is detected anew."""
+def test_a_folder_is_detected_as_each_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less often than each alone, and every file has the format that it has alone: what looks different is detected
+    anew, and so is what only its numbers tell the unit of."""
     folder = ROOT / "sample_logs"
     lines = {name: (folder / f"{name}.log").read_bytes().splitlines(keepends=True) for name in
              ("combined", "combined_time", "combined_us", "json", "kv")}  # fmt: skip
-    names = ["combined_time"] * 6 + ["combined_us", "combined_us", "combined", "json", "combined_time", "kv"]
+    names = ["combined"] * 6 + ["combined_time", "combined_us", "combined_us", "json", "combined", "kv"]
     for number, name in enumerate(names):
         (tmp_path / f"{number:02}.log").write_bytes(b"".join(lines[name][number * 20 : number * 20 + 20]))
     alone = [logstats.report(path) for path in sorted(tmp_path.iterdir())]
@@ -299,7 +300,7 @@ def test_a_folder_of_one_format_is_detected_once(tmp_path: Path, monkeypatch: py
     assert [s.format for s in together.sources] == [one.sources[0].format for one in alone] == names
     assert together.requests == sum(one.requests for one in alone)
     assert together.bytes == sum(one.bytes for one in alone)
-    assert 7 <= len(asked) <= 9
+    assert len(asked) < len(names)
 
 
 def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
