@@ -111,7 +111,8 @@ def _numbers(texts: pl.Series) -> pl.Series:
 
 
 def undetermined(form: Format, names: Iterable[str]) -> Format:
-    """The format, to which no line belongs that has a number of one of these durations, other than 0: its unit is not told yet."""
+    """The format, to which no line belongs that has a number other than 0 of one of these durations: its unit is not
+    told yet."""
     fields = {name: replace(form.fields[name], looks=_TELLS) for name in names}
     return replace(form, fields={**form.fields, **fields}) if fields else form
 
