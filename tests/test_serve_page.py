@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,7 +141,7 @@ def test_behind_a_proxy_it_says_that_the_connection_is_lost_and_goes_on(browser:
 
 def test_a_long_interval_is_no_lost_connection(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page hears of the server more often than of the logs."""
-    monkeypatch.setattr("logstats.live.serve.app.PING", 0.1)
+    monkeypatch.setattr(importlib.import_module("logstats.live.serve.app"), "PING", 0.1)
     with served(tmp_path / "none.log", interval=3600) as client, closing(browser.new_page()) as page:
         page.goto(f"http://127.0.0.1:{client.port}/")
         page.locator("#state:not(.lost) .link", has_text="live").wait_for()
