@@ -1,4 +1,4 @@
-"""Where the real logs are, and a shorthand for running the program."""
+"""Where the real logs are, and fixtures that several files need."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,30 +49,6 @@ def browser() -> Iterator[Any]:
         launched = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
         launched.close()
-
-
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-
-
-@pytest.fixture(scope="session")
-def run() -> Run:
-    """Run `logstats` with these arguments, in a process of its own."""
-
-    def run(*arguments: str, stdin: bytes = b"", **more: object) -> subprocess.CompletedProcess[bytes]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "80"}
-        for name in ("NO_COLOR", "LOGSTATS_ARCHIVE"):
-            environment.pop(name, None)
-        environment.update(more.pop("env", {}))  # type: ignore[call-overload]
-        return subprocess.run(
-            [sys.executable, "-m", "logstats", *arguments],
-            input=stdin,
-            capture_output=True,
-            timeout=60,
-            env=environment,
-            **more,  # type: ignore[call-overload]
-        )
-
-    return run
 
 
 @pytest.fixture

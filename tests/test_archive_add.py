@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from numbered import line, log, numbers, once
+from program import invoke
 
 import logstats
 from logstats import api
@@ -44,7 +45,6 @@ from logstats.errors import UsageError
 from logstats.inputs import chunks
 
 Add = Callable[..., Added]
-Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
@@ -370,16 +370,16 @@ def test_an_older_copy_of_a_log_adds_nothing(tmp_path: Path, root: Path, add: Ad
     assert numbers(root) == once((0, 1_001))
 
 
-def test_a_pipe_and_the_file_that_it_came_from(tmp_path: Path, root: Path, run: Run) -> None:
+def test_a_pipe_and_the_file_that_it_came_from(tmp_path: Path, root: Path) -> None:
     arguments = ("archive", "add", "-", "--archive", str(root))
-    assert run(*arguments, stdin=log(0, 200)).returncode == 0
-    again = run(*arguments, stdin=log(0, 250) + line(250)[:20])
+    assert invoke(*arguments, stdin=log(0, 200)).returncode == 0
+    again = invoke(*arguments, stdin=log(0, 250) + line(250)[:20])
     assert b"50 lines added after 200 lines that the archive has" in again.stderr
     assert b"has no newline yet" in again.stderr
     (tmp_path / "access.log").write_bytes(log(0, 260))
-    grown = run("archive", "add", str(tmp_path / "access.log"), "--archive", str(root))
+    grown = invoke("archive", "add", str(tmp_path / "access.log"), "--archive", str(root))
     assert b"10 lines added after 250" in grown.stderr
-    assert run(*arguments, stdin=gzip.compress(log(0, 100) + log(900, 910))).returncode == 0
+    assert invoke(*arguments, stdin=gzip.compress(log(0, 100) + log(900, 910))).returncode == 0
     assert numbers(root) == once((0, 260), (0, 100), (900, 910))
 
 
@@ -417,13 +417,13 @@ def test_an_unknown_format_is_not_taken_for_read(tmp_path: Path, root: Path, add
     assert lines_added(add(tmp_path / "odd.log", log_format="<$http_x> [$time_local] $request_uri")) == [50]
 
 
-def test_exit_codes_of_what_no_format_reads(tmp_path: Path, root: Path, run: Run) -> None:
+def test_exit_codes_of_what_no_format_reads(tmp_path: Path, root: Path) -> None:
     (tmp_path / "odd.log").write_bytes(b"<1> hello\n" * 50)
     (tmp_path / "good.log").write_bytes(log(0, 10))
-    alone = run("archive", "add", str(tmp_path / "odd.log"), "--archive", str(root))
+    alone = invoke("archive", "add", str(tmp_path / "odd.log"), "--archive", str(root))
     assert alone.returncode == 5
     assert b"odd.log: nothing added, it is not counted as read" in alone.stderr
-    assert run("archive", "add", str(tmp_path / "*.log"), "--archive", str(root)).returncode == 1
+    assert invoke("archive", "add", str(tmp_path / "*.log"), "--archive", str(root)).returncode == 1
     assert numbers(root) == once((0, 10))
 
 
@@ -449,10 +449,10 @@ def test_a_copy_is_read_only_once_to_be_known(tmp_path: Path, add: Add, monkeypa
     assert lines_added(add(tmp_path / "b.log")) == [0]
 
 
-def test_filters_are_refused(tmp_path: Path, root: Path, add: Add, run: Run) -> None:
+def test_filters_are_refused(tmp_path: Path, root: Path, add: Add) -> None:
     with pytest.raises(UsageError):
         add(tmp_path, since="2025-01-01")
-    refused = run("archive", "add", "x.log", "--status", "5xx", "--archive", str(root))
+    refused = invoke("archive", "add", "x.log", "--status", "5xx", "--archive", str(root))
     assert refused.returncode == 2
     assert b"takes no filters" in refused.stderr
 

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from program import invoke
 
 from logstats import api, schema
 from logstats.archive.archive import Archive
@@ -241,8 +242,8 @@ def test_what_is_gone_is_said(expired: Made, options: dict[str, Any], said: str)
         api.report(archive=expired[0].root, **options)
 
 
-def test_gone_rows_exit_with_1(expired: Made, run: Any) -> None:
-    done = run("report", "--archive", str(expired[0].root), "--since", "2025-01-17T10:05", "-o", "json")
+def test_gone_rows_exit_with_1(expired: Made) -> None:
+    done = invoke("report", "--archive", str(expired[0].root), "--since", "2025-01-17T10:05", "-o", "json")
     assert done.returncode == 1
     assert done.stdout == b""
     assert b"were deleted" in done.stderr
@@ -252,12 +253,12 @@ def test_gone_rows_exit_with_1(expired: Made, run: Any) -> None:
 # -- the command line
 
 
-def test_the_environment_names_the_archive(made: Made, run: Any) -> None:
+def test_the_environment_names_the_archive(made: Made) -> None:
     archive, sources = made
     env = {"LOGSTATS_ARCHIVE": str(archive.root)}
-    held = json.loads(run("report", "-o", "json", env=env).stdout)
+    held = json.loads(invoke("report", "-o", "json", env=env).stdout)
     assert held["requests"] == api.report(sources).requests
-    lines = json.loads(run("report", "-q", "-o", "json", str(sources[0]), env=env).stdout)
+    lines = json.loads(invoke("report", "-q", "-o", "json", str(sources[0]), env=env).stdout)
     assert lines["requests"] == 897  # a source that is named is what is meant
 
 
@@ -272,14 +273,14 @@ def test_the_environment_names_the_archive(made: Made, run: Any) -> None:
         ["a.log", "--rows"],
     ],
 )
-def test_what_an_archive_cannot_be_asked(made: Made, run: Any, tmp_path: Path, arguments: list[str]) -> None:
-    done = run("report", *[a.replace("{archive}", str(made[0].root)) for a in arguments], cwd=tmp_path)
+def test_what_an_archive_cannot_be_asked(made: Made, tmp_path: Path, arguments: list[str]) -> None:
+    done = invoke("report", *[a.replace("{archive}", str(made[0].root)) for a in arguments], cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert done.stdout == b""
 
 
-def test_no_archive(run: Any, tmp_path: Path) -> None:
-    done = run("report", "--archive", str(tmp_path))
+def test_no_archive(tmp_path: Path) -> None:
+    done = invoke("report", "--archive", str(tmp_path))
     assert done.returncode == 1
     assert b"there is no archive" in done.stderr
 
@@ -316,7 +317,7 @@ def line(day: int, minute: int, text: str = "") -> str:
     return f"10.0.0.1 - - [{day:02}/Jan/2025:10:{minute:02}:00 +0000] {request}\n"
 
 
-def test_a_bad_day_is_not_every_day(tmp_path: Path, run: Any) -> None:
+def test_a_bad_day_is_not_every_day(tmp_path: Path) -> None:
     """On the 3rd everything is broken; the lines say when. What says nothing goes with the line before it."""
     log = tmp_path / "access.log"
     good = [[line(day, minute) for minute in range(20)] for day in range(1, 6)]
@@ -335,9 +336,11 @@ def test_a_bad_day_is_not_every_day(tmp_path: Path, run: Any) -> None:
     assert found == {
         1: (20, 20, 0, 0, 0), 2: (20, 20, 0, 0, 0), 3: (20, 0, 20, 0, 0), 4: (21, 20, 1, 0, 0), 5: (21, 20, 0, 1, 0)
     }  # fmt: skip
-    done = run("report", "-q", "--archive", str(archive.root), "--since", "2025-01-05", "--fail-if", "rejected > 0.1%")
+    done = invoke(
+        "report", "-q", "--archive", str(archive.root), "--since", "2025-01-05", "--fail-if", "rejected > 0.1%"
+    )
     assert done.returncode == 0
-    done = run("report", "-q", "--archive", str(archive.root), "--since", "2025-01-03", "--until", "2025-01-04",
+    done = invoke("report", "-q", "--archive", str(archive.root), "--since", "2025-01-03", "--until", "2025-01-04",
                "--fail-if", "rejected > 0.1%")  # fmt: skip
     assert done.returncode == 5
 

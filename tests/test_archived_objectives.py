@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from program import invoke
 
 from logstats import api
 from logstats.archive.archive import Archive
@@ -150,14 +151,14 @@ def test_thresholds_over_an_archive(logs: list[Path], archive: Path) -> None:
     assert {threshold.failed for threshold in of_logs} == {True, False}
 
 
-def test_two_times_of_an_archive(logs: list[Path], archive: Path, run: Any) -> None:
+def test_two_times_of_an_archive(logs: list[Path], archive: Path) -> None:
     split = END - timedelta(days=1)
     of_logs = api.diff(*logs)
     ranges = [f"2025-01-15T12:30..{split.isoformat()[:16]}", f"{split.isoformat()[:16]}..2025-01-17T12:31"]
     found = api.diff(*ranges, archive=archive)
     assert {(c.kind, c.name) for c in found.changes} == {(c.kind, c.name) for c in of_logs.changes}
     assert ("slower", "GET /api/bugs") in {(c.kind, c.name) for c in found.changes}
-    done = run("diff", "-q", "--archive", str(archive), "--before", ranges[0], "--after", ranges[1], "-o", "json")
+    done = invoke("diff", "-q", "--archive", str(archive), "--before", ranges[0], "--after", ranges[1], "-o", "json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["changes"][0]["kind"] == "slower"
     for wrong in (
@@ -166,7 +167,7 @@ def test_two_times_of_an_archive(logs: list[Path], archive: Path, run: Any) -> N
         ["diff", str(logs[0])],
         ["diff", str(logs[0]), str(logs[1]), "--before", "today", "--after", "today"],
     ):
-        assert run(*wrong).returncode == 2
+        assert invoke(*wrong).returncode == 2
 
 
 def test_stretches_of_time() -> None:

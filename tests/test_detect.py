@@ -10,7 +10,6 @@ from pathlib import Path
 import mixtures
 import polars as pl
 import pytest
-from conftest import Run
 from program import invoke
 
 import logstats
@@ -94,16 +93,16 @@ def test_there_is_no_rival_where_nothing_is_in_doubt() -> None:
     assert detect([f"{line} -" for line in COMBINED]).rival is None
 
 
-def test_the_user_is_told(tmp_path: Path, run: Run) -> None:
+def test_the_user_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("\n".join(f"{line} {512 + n % 7}" for n, line in enumerate(COMBINED)))
-    told = run("report", "-o", "json", str(path))
+    told = invoke("report", "-o", "json", str(path))
     hint = "it is read as us, and could be ms: --unit duration=us settles it"
     assert "format combined_us" in told.stderr.decode()
     assert hint in told.stderr.decode()
     assert any(hint in note for note in json.loads(told.stdout)["notes"])
-    assert run("report", str(path), "--unit", "duration=us").stderr.count(b"settles it") == 0
-    assert run("report", str(path), "--format", "combined_us").stderr == b""
+    assert invoke("report", str(path), "--unit", "duration=us").stderr.count(b"settles it") == 0
+    assert invoke("report", str(path), "--format", "combined_us").stderr == b""
 
 
 def test_two_layouts_in_one_source(tmp_path: Path) -> None:
@@ -202,7 +201,7 @@ expect = { timestamp = 2025-01-17T09:30:00Z, method = "GET", path = "/a", query 
 """
 
 
-def test_formats_of_a_folder_and_of_the_user(tmp_path: Path, run: Run) -> None:
+def test_formats_of_a_folder_and_of_the_user(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("2025-01-17T10:30:00+01:00;GET;/a?b;200;1500us\n" * 5)
     folder = tmp_path / "config" / "logstats" / "formats"
@@ -212,10 +211,10 @@ def test_formats_of_a_folder_and_of_the_user(tmp_path: Path, run: Run) -> None:
         (["--formats-dir", str(folder)], {}),
         ([], {"XDG_CONFIG_HOME": str(tmp_path / "config")}),
     ):
-        shown = run("report", "-o", "json", str(log), *arguments, env=environment)
+        shown = invoke("report", "-o", "json", str(log), *arguments, env=environment)
         report = json.loads(shown.stdout)
         assert (report["sources"][0]["format"], report["latency_ms"]["avg"]) == ("ours", 1.5)
-    assert json.loads(run("report", "-o", "json", str(log)).stdout)["requests"] == 0
+    assert json.loads(invoke("report", "-o", "json", str(log)).stdout)["requests"] == 0
 
 
 @pytest.mark.parametrize(
@@ -261,30 +260,32 @@ def test_the_shipped_formats_pass_the_same_checks(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ the commands
 
 
-def test_list_and_show_every_format(run: Run) -> None:
-    listed = run("formats", "list").stdout.decode()
+def test_list_and_show_every_format() -> None:
+    listed = invoke("formats", "list").stdout.decode()
     for name, form in builtin().items():
         assert f"  {name} " in listed
         shown = (
-            run("formats", "show", name).stdout.decode() if name in ("haproxy", "otel", "squid", "cri", "iis") else ""
+            invoke("formats", "show", name).stdout.decode()
+            if name in ("haproxy", "otel", "squid", "cri", "iis")
+            else ""
         )
         assert not shown or (form.link in shown and form.samples[0].line.split("\n")[-1] in shown)
 
 
-def test_detect_shows_the_ranking_with_a_row_each(tmp_path: Path, run: Run) -> None:
+def test_detect_shows_the_ranking_with_a_row_each(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("\n".join(f"{line} {512 + n % 7}" for n, line in enumerate(COMBINED)))
-    shown = run("formats", "detect", str(path)).stdout.decode().splitlines()
+    shown = invoke("formats", "detect", str(path)).stdout.decode().splitlines()
     assert shown[0].endswith("a.log: combined_us, 50% sure")
     assert shown[1].split()[:2] == ["combined_us", "100%"]
     assert "duration_ms=0.512" in shown[1]
     assert "duration_ms=512" in shown[2]
     path.write_text("\n".join([*COMBINED[:6], *["not a log"] * 4]))
-    unsure = run("formats", "detect", str(path)).stdout.decode()
+    unsure = invoke("formats", "detect", str(path)).stdout.decode()
     assert "a.log: combined, 60% sure" in unsure
     assert "logstats formats test combined FILE shows where they stop" in " ".join(unsure.split())
     path.write_text("not a log\n" * 9)
-    unknown = run("formats", "detect", str(path))
+    unknown = invoke("formats", "detect", str(path))
     assert (unknown.returncode, b"no format reads these lines" in unknown.stdout) == (5, True)
 
 
@@ -322,7 +323,7 @@ def test_detect_says_of_each_format_why_it_has_the_lines_or_not(tmp_path: Path) 
     )  # fmt: skip
 
 
-def test_test_points_at_where_a_line_stops_to_fit(tmp_path: Path, run: Run) -> None:
+def test_test_points_at_where_a_line_stops_to_fit(tmp_path: Path) -> None:
     good, path = COMBINED[0], tmp_path / "a.log"
     bad = {
         good.replace("200", "abc"): "abc",
@@ -330,7 +331,7 @@ def test_test_points_at_where_a_line_stops_to_fit(tmp_path: Path, run: Run) -> N
         good + " 17": " 17",
     }
     path.write_text("\n".join([good, "", *bad]) + "\n")
-    shown = run("formats", "test", "combined", str(path))
+    shown = invoke("formats", "test", "combined", str(path))
     lines = shown.stdout.decode().splitlines()
     assert shown.returncode == 4
     assert lines[0] == "4 lines (1 left out: blank lines, directives)"
@@ -338,16 +339,16 @@ def test_test_points_at_where_a_line_stops_to_fit(tmp_path: Path, run: Run) -> N
     for line, rest in bad.items():
         place = lines.index(f"  {line}")
         assert line[lines[place + 1].index("^") - 2 :].startswith(rest)
-    assert run("formats", "test", "combined", str(path), env={"COLUMNS": "60"}).returncode == 4
+    assert invoke("formats", "test", "combined", str(path), env={"COLUMNS": "60"}).returncode == 4
     path.write_text(good)
-    assert run("formats", "test", "combined", str(path)).stdout.decode().splitlines()[0] == "1 line"
+    assert invoke("formats", "test", "combined", str(path)).stdout.decode().splitlines()[0] == "1 line"
 
 
-def test_escapes_of_a_log_never_reach_the_terminal(tmp_path: Path, run: Run) -> None:
+def test_escapes_of_a_log_never_reach_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("\n".join([COMBINED[0].replace("curl", "\x1b[31mred"), "\x1b[2Jbad"]) + "\n")
     for arguments in (["detect"], ["test", "combined"]):
-        assert b"\x1b" not in run("formats", *arguments, str(path)).stdout
+        assert b"\x1b" not in invoke("formats", *arguments, str(path)).stdout
 
 
 # ------------------------------------------------------------------ fingerprints

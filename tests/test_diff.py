@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from hostile import github_html
+from program import invoke
 
 import logstats
 from logstats.errors import UsageError
@@ -211,43 +211,43 @@ def test_what_is_not_in_a_saved_report_is_not_gone(log: Path, tmp_path: Path) ->
     assert logstats.diff(log, log, max_endpoints=5).changes == []
 
 
-def test_fail_if_slower(run: Any, log: Path, changed: Path) -> None:
-    assert run("diff", "-q", str(log), str(log), "--fail-if-slower", "1%").returncode == 0
-    assert run("diff", "-q", str(log), str(changed)).returncode == 0, "without it a difference is no failure"
-    done = run("diff", "-q", str(log), str(changed), "--fail-if-slower", "20%")
+def test_fail_if_slower(log: Path, changed: Path) -> None:
+    assert invoke("diff", "-q", str(log), str(log), "--fail-if-slower", "1%").returncode == 0
+    assert invoke("diff", "-q", str(log), str(changed)).returncode == 0, "without it a difference is no failure"
+    done = invoke("diff", "-q", str(log), str(changed), "--fail-if-slower", "20%")
     assert done.returncode == 3
     said = done.stderr.decode()
     assert "slower: GET /api/bugs/{id}: +" in said and "slower: GET /api/users/me: " in said
-    done = run("diff", "-q", str(log), str(changed), "--fail-if-slower", "50%")
+    done = invoke("diff", "-q", str(log), str(changed), "--fail-if-slower", "50%")
     assert done.returncode == 3 and b"/api/bugs/{id}:" not in done.stderr
-    assert run("diff", str(log), str(log), "--fail-if-slower", "20").returncode == 2
+    assert invoke("diff", str(log), str(log), "--fail-if-slower", "20").returncode == 2
     sizes = ROOT / "sample_logs" / "combined.log"
-    done = run("diff", "-q", str(sizes), str(sizes), "--fail-if-slower", "20%")
+    done = invoke("diff", "-q", str(sizes), str(sizes), "--fail-if-slower", "20%")
     assert done.returncode == 3 and b"no data" in done.stderr
 
 
-def test_outputs_and_errors(run: Any, log: Path, changed: Path, tmp_path: Path) -> None:
-    shown = run("diff", "-q", str(log), str(changed)).stdout.decode()
+def test_outputs_and_errors(log: Path, changed: Path, tmp_path: Path) -> None:
+    shown = invoke("diff", "-q", str(log), str(changed)).stdout.decode()
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert "GET /api/bugs/{id}" in shown and "Vanished endpoints" in shown
-    saved = json.loads(run("diff", "-q", str(log), str(changed), "-o", "json").stdout)
+    saved = json.loads(invoke("diff", "-q", str(log), str(changed), "-o", "json").stdout)
     assert saved["method"].startswith("latency: Mann-Whitney U") and saved["alpha"] <= 0.01
     assert {change["kind"] for change in saved["changes"]} <= set(diff.KINDS)
-    assert b"## Slower" in run("diff", "-q", str(log), str(changed), "-o", "markdown").stdout
-    done = run("diff", str(tmp_path / "none.log"), str(log))
+    assert b"## Slower" in invoke("diff", "-q", str(log), str(changed), "-o", "markdown").stdout
+    done = invoke("diff", str(tmp_path / "none.log"), str(log))
     assert done.returncode == 1 and b"nothing to compare" in done.stderr
     noise = tmp_path / "noise.log"
     noise.write_text("what\nis this\n" * 20)
-    assert run("diff", "-q", str(noise), str(log)).returncode == 5
+    assert invoke("diff", "-q", str(noise), str(log)).returncode == 5
     empty = tmp_path / "empty.log"
     empty.touch()
-    done = run("diff", "-q", str(empty), str(log))
+    done = invoke("diff", "-q", str(empty), str(log))
     said = b" ".join(done.stdout.split())  # where lines are broken depends on the length of the folder's name
     assert done.returncode == 0 and b"no requests" in said and b"No differences" not in said
     assert b"Nothing to compare" in said
 
 
-def test_a_hostile_log_is_shown_as_text(run: Any, tmp_path: Path) -> None:
+def test_a_hostile_log_is_shown_as_text(tmp_path: Path) -> None:
     def write(name: str, path: str, took: str) -> str:
         stamp = "17/Jan/2025:10:00:00 +0000"
         line = f'10.0.0.1 - - [{stamp}] "GET {path} HTTP/1.1" 200 10 "-" "agent" {took}\n'
@@ -257,7 +257,7 @@ def test_a_hostile_log_is_shown_as_text(run: Any, tmp_path: Path) -> None:
     one = write("a.log", "/\x1b[31m|<script>alert(1)</script>", "0.100")
     other = write("b.log", "/\u202e\u9999|**bold**", "0.200")
     for output in ("table", "markdown", "json"):
-        done = run("diff", "-q", one, other, "-o", output, "--fail-if-slower", "20%")
+        done = invoke("diff", "-q", one, other, "-o", output, "--fail-if-slower", "20%")
         assert done.returncode == 3
         for shown in (done.stdout, done.stderr):
             assert b"\x1b" not in shown and "\u202e" not in shown.decode()

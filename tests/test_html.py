@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hostile import ATTACKS, hostile_log
+from program import invoke
 
 import logstats
 from logstats.reports.html.page import LIMIT, to_html
@@ -79,10 +80,10 @@ def test_the_numbers_of_the_charts_are_those_of_the_report(report: Report) -> No
     assert edges[-1] >= report.latency.max / 1.0001
 
 
-def test_an_archive_gives_the_page_of_its_logs(tmp_path: Path, run: Any, report: Report) -> None:
+def test_an_archive_gives_the_page_of_its_logs(tmp_path: Path, report: Report) -> None:
     folder = str(tmp_path / "archive")
-    assert run("archive", "init", folder).returncode == 0
-    assert run("archive", "add", "--archive", folder, str(SAMPLE)).returncode == 0
+    assert invoke("archive", "init", folder).returncode == 0
+    assert invoke("archive", "add", "--archive", folder, str(SAMPLE)).returncode == 0
     kept = logstats.report([], archive=folder, over_time=True, by=["client_ip"])
     assert data_of(to_html(kept)) == data_of(to_html(report))
     tables = [re.findall(r"<tr>.*?</tr>", to_html(one, top=500), re.DOTALL) for one in (kept, report)]

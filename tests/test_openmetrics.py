@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hostile import hostile_log
+from program import invoke
 
 import logstats
 from logstats.reports.openmetrics import to_openmetrics
@@ -128,11 +128,11 @@ def test_no_lines_and_no_durations_are_valid_too(tmp_path: Path) -> None:
     assert not any("duration" in name for name in found)
 
 
-def test_statuses_are_those_of_the_sample(run: Callable[..., Any]) -> None:
+def test_statuses_are_those_of_the_sample() -> None:
     """The sample's truth comes from the script that wrote it."""
     samples = Path(__file__).parent.parent / "sample_logs"
     truth = json.loads((samples / "combined_time.log.expected.json").read_text())
-    ran = run("report", "-q", str(samples / "combined_time.log"), "-o", "openmetrics")
+    ran = invoke("report", "-q", str(samples / "combined_time.log"), "-o", "openmetrics")
     found = parsed(ran.stdout.decode())
     held = {dict(key)["status"]: value for key, value in found["logstats_requests_total"].items()}
     assert held == truth["status"]

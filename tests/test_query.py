@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hyperloglog import HyperLogLog
+from program import invoke
 from reference import percentile
 
 from logstats import api
@@ -270,8 +271,8 @@ def test_only_files_of_the_snapshot_can_be_read(tiered: Archive, tmp_path: Path)
 # -- what is said
 
 
-def test_wrong_sql_has_a_caret(run: object, tiered: Archive) -> None:
-    done = run("query", "SELECT 'ä',\n  lvl\nFROM logs", "--archive", str(tiered.root))  # type: ignore[operator]
+def test_wrong_sql_has_a_caret(tiered: Archive) -> None:
+    done = invoke("query", "SELECT 'ä',\n  lvl\nFROM logs", "--archive", str(tiered.root))
     assert done.returncode == 2
     assert done.stdout == b""
     error = done.stderr.decode()
@@ -305,13 +306,13 @@ def test_long_lines_are_cut_around_the_place(ask: Ask) -> None:
 # -- forms of output
 
 
-def test_outputs_agree(run: object, tiered: Archive, tmp_path: Path) -> None:
+def test_outputs_agree(tiered: Archive, tmp_path: Path) -> None:
     query = (
         "SELECT endpoint, status, count(*) n, max(timestamp) AS last FROM logs WHERE day=17 GROUP BY ALL ORDER BY ALL"
     )
 
     def output(kind: str, *more: str) -> bytes:
-        done = run("query", query, "--archive", str(tiered.root), "-o", kind, *more)  # type: ignore[operator]
+        done = invoke("query", query, "--archive", str(tiered.root), "-o", kind, *more)
         assert done.returncode == 0, done.stderr
         return done.stdout  # type: ignore[no-any-return]
 
@@ -350,15 +351,15 @@ def test_values_that_polars_has_no_type_for(ask: Ask, tiered: Archive) -> None:
     assert made["l"] == [1, None]
 
 
-def test_the_same_name_twice(run: object, tiered: Archive) -> None:
-    done = run("query", "SELECT 1 AS a, 2 AS a", "--archive", str(tiered.root), "-o", "jsonl")  # type: ignore[operator]
+def test_the_same_name_twice(tiered: Archive) -> None:
+    done = invoke("query", "SELECT 1 AS a, 2 AS a", "--archive", str(tiered.root), "-o", "jsonl")
     assert list(json.loads(done.stdout).values()) == [1, 2]
 
 
-def test_control_characters_do_not_reach_a_terminal(run: object, tiered: Archive) -> None:
+def test_control_characters_do_not_reach_a_terminal(tiered: Archive) -> None:
     query = "SELECT chr(27) || '[31m' || chr(8238) AS \"a\x1b\", '=1+1' AS formula"
     for kind in ("table", "csv", "jsonl"):
-        done = run("query", query, "--archive", str(tiered.root), "-o", kind)  # type: ignore[operator]
+        done = invoke("query", query, "--archive", str(tiered.root), "-o", kind)
         text = done.stdout.decode()
         assert done.returncode == 0
         assert "\x1b" not in text, kind
@@ -366,14 +367,14 @@ def test_control_characters_do_not_reach_a_terminal(run: object, tiered: Archive
         assert kind != "csv" or "'=1+1" in text
 
 
-def test_sql_from_standard_input(run: object, tiered: Archive) -> None:
+def test_sql_from_standard_input(tiered: Archive) -> None:
     sql = b"SELECT count(*) AS n FROM logs WHERE day=17"
-    done = run("query", "-", "-o", "csv", stdin=sql, env={"LOGSTATS_ARCHIVE": str(tiered.root)})  # type: ignore[operator]
+    done = invoke("query", "-", "-o", "csv", stdin=sql, env={"LOGSTATS_ARCHIVE": str(tiered.root)})
     assert done.stdout == b"n\r\n897\r\n"
 
 
-def test_explain_says_how_many_files(run: object, tiered: Archive) -> None:
-    done = run("query", "FROM traffic WHERE day=19", "--explain", "--archive", str(tiered.root))  # type: ignore[operator]
+def test_explain_says_how_many_files(tiered: Archive) -> None:
+    done = invoke("query", "FROM traffic WHERE day=19", "--explain", "--archive", str(tiered.root))
     assert done.returncode == 0
     assert re.search(r"Scanning Files: 1/\d", done.stdout.decode())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Run
+from program import invoke
 
 import logstats
 from logstats.reports.model import Report
@@ -72,13 +72,13 @@ def test_tables_add_up(report: Report) -> None:
         assert up_to == pytest.approx((1.01 / 0.99) ** bucket)
 
 
-def test_the_command_writes_any_table(run: Run, tmp_path: Path) -> None:
+def test_the_command_writes_any_table(tmp_path: Path) -> None:
     for name in [*TABLES_OVER_TIME, "user_agent"]:
-        ran = run("report", "-q", str(SAMPLE), "-o", "csv", "--table", name)
+        ran = invoke("report", "-q", str(SAMPLE), "-o", "csv", "--table", name)
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.count(b"\r\n") > 5
     out = tmp_path / "a.parquet"
-    assert run("report", "-q", str(SAMPLE), "-o", "parquet", "--table", "minutes", "--out", str(out)).returncode == 0
+    assert invoke("report", "-q", str(SAMPLE), "-o", "parquet", "--table", "minutes", "--out", str(out)).returncode == 0
     assert pl.read_parquet(out)["requests"].sum() == 897
 
 
@@ -94,8 +94,8 @@ def test_the_command_writes_any_table(run: Run, tmp_path: Path) -> None:
         (["--email", "--email-to", "a@example.com\r\nBcc: x@example.com"], b"is not an address"),
     ],
 )
-def test_what_means_nothing_is_refused(run: Run, arguments: list[str], said: bytes) -> None:
-    ran = run("report", str(SAMPLE), *arguments)
+def test_what_means_nothing_is_refused(arguments: list[str], said: bytes) -> None:
+    ran = invoke("report", str(SAMPLE), *arguments)
     assert ran.returncode == 2
     assert said in ran.stderr and b"Traceback" not in ran.stderr
 

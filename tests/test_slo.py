@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hostile import github_html
+from program import invoke
 
 import logstats
 from logstats.errors import ObjectiveError
@@ -193,10 +194,10 @@ def test_alerts_start_and_stop_soon(tmp_path: Path, bad_minutes: int, ago: int, 
     assert [alert.firing for alert in result.alerts] == firing
 
 
-def test_no_data_is_not_success(tmp_path: Path, run: Any) -> None:
+def test_no_data_is_not_success(tmp_path: Path) -> None:
     policy = tmp_path / "slo.toml"
     policy.write_text(AVAILABILITY)
-    done = run("slo", "-q", "--policy", str(policy), "-", stdin=b"")
+    done = invoke("slo", "-q", "--policy", str(policy), "-", stdin=b"")
     assert done.returncode == 3
     assert done.stderr.decode() == "logstats: no data: a: there are no requests, the target is >= 99.9%\n"
     log = write(tmp_path / "access.log", [(NOON, "/", 200, None)])
@@ -208,34 +209,34 @@ def test_no_data_is_not_success(tmp_path: Path, run: Any) -> None:
     assert only(measure(log, AVAILABILITY, until="2025-03-01")).met is None
 
 
-def test_exit_codes_and_outputs(tmp_path: Path, run: Any) -> None:
+def test_exit_codes_and_outputs(tmp_path: Path) -> None:
     policy = tmp_path / "slo.toml"
     policy.write_text(AVAILABILITY)
     log = write(tmp_path / "access.log", [(NOON, "/", 500 if i < 1 else 200, 1) for i in range(1000)])
-    done = run("slo", "--policy", str(policy), str(log), "-q", "-o", "json")
+    done = invoke("slo", "--policy", str(policy), str(log), "-q", "-o", "json")
     assert done.returncode == 0 and done.stderr == b""
     found = json.loads(done.stdout)
     assert found["missed"] is False and found["end"] == "2025-01-17T12:01:00Z"
     assert found["objectives"][0]["budget_requests"] == {"total": 1.0, "spent": 1.0, "left": 0.0}
     policy.write_text(AVAILABILITY.replace("99.9", "99.91"))
-    done = run("slo", "--policy", str(policy), str(log), "-q")
+    done = invoke("slo", "--policy", str(policy), str(log), "-q")
     assert done.returncode == 3
     words = "missed: a: status < 500: 99.9% of 1,000 requests are good, the target is >= 99.91%"
     assert done.stderr.decode() == f"logstats: {words}\n"
-    assert run("slo", "--policy", str(policy), str(log), "-q", "-o", "csv").returncode == 2
-    assert run("slo", str(log)).returncode == 2
+    assert invoke("slo", "--policy", str(policy), str(log), "-q", "-o", "csv").returncode == 2
+    assert invoke("slo", str(log)).returncode == 2
     out = tmp_path / "slo.md"
-    done = run("slo", "--policy", str(policy), str(log), "-q", "-o", "markdown", "--out", str(out))
+    done = invoke("slo", "--policy", str(policy), str(log), "-q", "-o", "markdown", "--out", str(out))
     assert done.returncode == 3 and "| missed |" in out.read_text()
 
 
-def test_hostile_names_are_shown_as_text(tmp_path: Path, run: Any) -> None:
+def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
     policy = tmp_path / "slo.toml"
     name = r"\u001b[31m<b>|x| \u202e"
     policy.write_text(f'[[objective]]\nname = "{name}"\nselect = "/a\\u001b]*"\nrequire = "p95 < 1s"\n')
     log = write(tmp_path / "access.log", [(NOON, "/", 200, 1)])
     for output in ("table", "markdown", "json"):
-        done = run("slo", "--policy", str(policy), str(log), "-q", "-o", output)
+        done = invoke("slo", "--policy", str(policy), str(log), "-q", "-o", output)
         assert done.returncode == 3
         for shown in (done.stdout, done.stderr):
             assert b"\x1b" not in shown and "\u202e" not in shown.decode()
@@ -305,6 +306,6 @@ def test_a_broken_policy_says_which_key_and_why(text: str) -> None:
     assert BROKEN[text] in caught.value.what
 
 
-def test_a_policy_that_is_not_there(run: Any, tmp_path: Path) -> None:
-    done = run("slo", "--policy", str(tmp_path / "none.toml"), "-")
+def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
+    done = invoke("slo", "--policy", str(tmp_path / "none.toml"), "-")
     assert done.returncode == 2 and b"no such file" in done.stderr

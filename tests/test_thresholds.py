@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from program import invoke
 
 import logstats
 from logstats.reports.schema import load_schema
@@ -126,21 +127,21 @@ def test_within_is_what_percentiles_says() -> None:
         assert low <= found <= high
 
 
-def test_exit_code_and_words(run: Any, log: Path) -> None:
-    done = run("report", "-q", "-o", "json", str(log), "--fail-if", "p50 > 10ms", "--fail-if", "requests < 5")
+def test_exit_code_and_words(log: Path) -> None:
+    done = invoke("report", "-q", "-o", "json", str(log), "--fail-if", "p50 > 10ms", "--fail-if", "requests < 5")
     assert done.returncode == 3
     words = "p50 is 49.9ms, 39.9ms (399.0%) above 10.0ms (within 1%)"
     assert done.stderr.decode() == f"logstats: failed: p50 > 10ms: {words}\n"
     found = json.loads(done.stdout)
     jsonschema.validate(found, json.loads(load_schema()))
     assert [t["failed"] for t in found["thresholds"]] == [True, False]
-    done = run("report", "-q", str(log), "--fail-if", "requests < 5")
+    done = invoke("report", "-q", str(log), "--fail-if", "requests < 5")
     assert (done.returncode, done.stderr) == (0, b"")
-    done = run("report", "-q", str(log), "--fail-if", "POST *: p5 > 1s", "-o", "markdown")
+    done = invoke("report", "-q", str(log), "--fail-if", "POST *: p5 > 1s", "-o", "markdown")
     assert done.returncode == 3 and b"no data: POST *" in done.stderr and b"**no data**" in done.stdout
-    done = run("report", "-q", str(log), "--strict", "--fail-if", "p99 >> 5ms")
+    done = invoke("report", "-q", str(log), "--strict", "--fail-if", "p99 >> 5ms")
     assert done.returncode == 2 and b"\n  p99 >> 5ms\n      ^\n" in done.stderr
-    done = run("report", "-q", "-", "--strict", "--fail-if", "rejected > 0", stdin=log.read_bytes() + b'"\n')
+    done = invoke("report", "-q", "-", "--strict", "--fail-if", "rejected > 0", stdin=log.read_bytes() + b'"\n')
     assert done.returncode == 4, "--strict is graver"
 
 

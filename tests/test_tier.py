@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from program import invoke
 
 from logstats import api
 from logstats.archive.archive import Archive
@@ -404,11 +405,11 @@ def test_other_rows_are_noticed(archive: Archive, monkeypatch: pytest.MonkeyPatc
     assert archive.snapshot().files == before.files
 
 
-def test_one_day_that_fails_does_not_stop_the_others(archive: Archive, run: Any) -> None:
+def test_one_day_that_fails_does_not_stop_the_others(archive: Archive) -> None:
     (first, *_) = archive.snapshot().select(tables.LOGS)
     (archive.root / first.path).write_bytes(b"garbage")
     (archive.root / "lifecycle.toml").write_text(archives.POLICY)
-    done = run("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18")
+    done = invoke("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18")
     assert done.returncode == 1
     assert b"2025-01-18" in done.stderr and b"Traceback" not in done.stderr
     assert tiers_of(archive) == {17: {"hot"}, 18: {"warm"}, 19: {"hot"}}
@@ -505,23 +506,23 @@ def test_killed_at_a_step_nothing_is_lost(archive: Archive, step: str) -> None:
 # -- the command line
 
 
-def test_dry_run_changes_nothing(archive: Archive, run: Any) -> None:
+def test_dry_run_changes_nothing(archive: Archive) -> None:
     (archive.root / "lifecycle.toml").write_text(archives.POLICY)
     before = archives.contents(archive.root)
-    done = run("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18", "--dry-run")
+    done = invoke("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18", "--dry-run")
     assert done.returncode == 0
     assert [line.split("B) ")[1] for line in done.stdout.decode().splitlines()] == ["hot → cold", "hot → warm"]
     assert archives.contents(archive.root) == before
 
 
-def test_tier_says_what_it_did(archive: Archive, run: Any, tmp_path: Path) -> None:
+def test_tier_says_what_it_did(archive: Archive, tmp_path: Path) -> None:
     policy = tmp_path / "lifecycle.toml"
     policy.write_text(archives.POLICY)
     arguments = ("archive", "tier", "--archive", str(archive.root), "--now", "2025-02-18", "--policy", str(policy))
-    done = run(*arguments)
+    done = invoke(*arguments)
     assert done.returncode == 0
     assert "2025-01-17: 897 rows in 1 file" in done.stderr.decode()
-    again = run(*arguments, "--grace", "0h")
+    again = invoke(*arguments, "--grace", "0h")
     assert again.returncode == 0
     assert re.search(r"\d\d replaced files deleted", again.stderr.decode())
     assert damage(archive) == []
@@ -536,29 +537,29 @@ def test_tier_says_what_it_did(archive: Archive, run: Any, tmp_path: Path) -> No
         (["--policy", "{wrong}"], 2),
     ],
 )
-def test_wrong_arguments(archive: Archive, run: Any, tmp_path: Path, arguments: list[str], code: int) -> None:
+def test_wrong_arguments(archive: Archive, tmp_path: Path, arguments: list[str], code: int) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text("[warm]\nafter = 1")
-    done = run(
+    done = invoke(
         "archive", "tier", "--archive", str(archive.root), *[a.replace("{wrong}", str(wrong)) for a in arguments]
     )
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
 
 
-def test_without_a_policy_nothing_moves(archive: Archive, run: Any) -> None:
+def test_without_a_policy_nothing_moves(archive: Archive) -> None:
     (archive.root / "lifecycle.toml").unlink()
-    done = run("archive", "tier", "--archive", str(archive.root))
+    done = invoke("archive", "tier", "--archive", str(archive.root))
     assert done.returncode == 0
     assert b"nothing moves" in done.stderr
     assert {tier for tiers in tiers_of(archive).values() for tier in tiers} == {"hot"}
 
 
-def test_status(archive: Archive, run: Any) -> None:
+def test_status(archive: Archive) -> None:
     archives.move(archive)
     (archive.root / "lifecycle.toml").write_text('[cold]\nafter = "1d"')
     arguments = ("archive", "status", "--archive", str(archive.root), "--now", "2025-01-19T12:00")
-    told = json.loads(run(*arguments, "-o", "json").stdout)
+    told = json.loads(invoke(*arguments, "-o", "json").stdout)
     assert (told["lines"], told["requests"] + told["events"], told["rejected"]) == (3600, 4 * 897, 12)
     parts = {one["name"]: one for one in told["held"]}
     assert [parts[tier]["rows"] for tier in tables.TIERS] == [897, 2 * 897, 897]
@@ -573,7 +574,7 @@ def test_status(archive: Archive, run: Any) -> None:
     assert told["waiting"]["files"] >= 3
     assert [source["lines"] for source in told["sources"]] == [900] * 4
     assert [line.split("B) ")[1] for line in told["due"]] == ["warm → cold"] or told["due"] == []
-    text = run(*arguments).stdout.decode()
+    text = invoke(*arguments).stdout.decode()
     wide = [line for line in text.splitlines() if len(line) > 80 and "/" not in line]
     assert not wide
     assert "combined_time" in text

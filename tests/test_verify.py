@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any
 import archives
 import polars as pl
 import pytest
+from program import invoke
 
 from logstats import api
 from logstats.archive.archive import Archive
@@ -22,8 +22,6 @@ from logstats.archive.log.commit import Commit, Damaged
 from logstats.archive.log.parquet_writer import Writer
 from logstats.archive.log.writer import Workspace
 from logstats.archive.verify import Finding, verify
-
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +51,10 @@ def flip(path: Path, place: float = 0.5) -> None:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_nothing_is_wrong(sound: Archive, deep: bool, run: Run) -> None:
+def test_nothing_is_wrong(sound: Archive, deep: bool) -> None:
     assert list(verify(sound)) == []
     assert found(sound, deep=deep) == []
-    done = run("archive", "verify", "--archive", str(sound.root), *(["--deep"] if deep else []))
+    done = invoke("archive", "verify", "--archive", str(sound.root), *(["--deep"] if deep else []))
     assert done.returncode == 0
     assert b"all as it should be" in done.stderr
 
@@ -85,34 +83,34 @@ def test_a_file_that_is_cut_off(archive: Archive) -> None:
     assert f"it has {file.bytes - 7:,} bytes" in finding.what
 
 
-def test_missing_files_are_named_and_the_rest_is_read(archive: Archive, run: Run) -> None:
+def test_missing_files_are_named_and_the_rest_is_read(archive: Archive) -> None:
     """A whole day."""
     (file,) = archive.snapshot().select(tables.LOGS, tier="warm")
     (archive.root / file.path).unlink()
-    done = run("archive", "verify", "--archive", str(archive.root))
+    done = invoke("archive", "verify", "--archive", str(archive.root))
     assert done.returncode == 1
     assert f"{file.path}: the file is missing" in done.stdout.decode()
-    asked = run("query", "SELECT day, count(*) AS n FROM logs GROUP BY 1 ORDER BY 1", "--archive", str(archive.root),
+    asked = invoke("query", "SELECT day, count(*) AS n FROM logs GROUP BY 1 ORDER BY 1", "--archive", str(archive.root),
                 "-o", "csv")  # fmt: skip
     assert asked.returncode == 1
     assert asked.stdout == b"day,n\r\n17,897\r\n19,897\r\n"
     assert f"{file.path}: the file is missing" in asked.stderr.decode()
 
 
-def test_a_damaged_file_does_not_stop_queries_of_others(archive: Archive, run: Run) -> None:
+def test_a_damaged_file_does_not_stop_queries_of_others(archive: Archive) -> None:
     (file,) = archive.snapshot().select(tables.LOGS, tier="warm")
     (archive.root / file.path).write_bytes(b"garbage")
     sql = "SELECT count(*), count(path) FROM logs WHERE day={}"
-    good = run("query", sql.format(17), "--archive", str(archive.root), "-o", "csv")
+    good = invoke("query", sql.format(17), "--archive", str(archive.root), "-o", "csv")
     assert good.returncode == 0
     assert good.stdout.endswith(b"897,894\r\n")  # three have no path
-    bad = run("query", sql.format(18), "--archive", str(archive.root), "-o", "csv")
+    bad = invoke("query", sql.format(18), "--archive", str(archive.root), "-o", "csv")
     assert bad.returncode == 1
     assert bad.stdout == b""
     assert file.path in bad.stderr.decode()
     assert b"Traceback" not in bad.stderr
     assert api.report(archive=archive.root).requests > 0  # rollups are whole
-    report = run("report", "--archive", str(archive.root), "--rows")
+    report = invoke("report", "--archive", str(archive.root), "--rows")
     assert report.returncode == 1
     assert file.path in report.stderr.decode()
     assert b"Traceback" not in report.stderr
@@ -129,7 +127,7 @@ def test_a_foreign_file(archive: Archive, path: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut off", "flipped", "empty", "another's"])
-def test_a_torn_commit(archive: Archive, run: Run, how: str) -> None:
+def test_a_torn_commit(archive: Archive, how: str) -> None:
     last = archive.snapshot().number
     number = last if how == "cut off" else 3
     path = archive.root / paths.commit_path(number)
@@ -144,12 +142,12 @@ def test_a_torn_commit(archive: Archive, run: Run, how: str) -> None:
     assert paths.commit_path(number) in {finding.path for finding in found(archive)}
     if how != "cut off":
         return
-    asked = run("query", "SELECT count(*) AS n FROM logs", "--archive", str(archive.root), "-o", "csv")
+    asked = invoke("query", "SELECT count(*) AS n FROM logs", "--archive", str(archive.root), "-o", "csv")
     assert asked.returncode == 1
     assert asked.stdout.startswith(b"n\r\n")
     assert int(asked.stdout.split()[1]) > 0
     assert paths.commit_path(number) in asked.stderr.decode()
-    report = run("report", "--archive", str(archive.root))
+    report = invoke("report", "--archive", str(archive.root))
     assert report.returncode == 1  # a report says so instead of answering in part
     assert report.stdout == b""
     assert paths.commit_path(number) in report.stderr.decode()
@@ -250,26 +248,26 @@ def test_rollups_without_rows_are_said_to_be_so(sound: Archive, tmp_path: Path) 
     assert "897 rows were deleted" in finding.what
 
 
-def test_what_it_says_reaches_no_terminal_unescaped(archive: Archive, run: Run) -> None:
+def test_what_it_says_reaches_no_terminal_unescaped(archive: Archive) -> None:
     (archive.root / "hot" / "\x1b[31mred").write_bytes(b"")
-    done = run("archive", "verify", "--archive", str(archive.root))
+    done = invoke("archive", "verify", "--archive", str(archive.root))
     assert done.returncode == 1
     assert b"\x1b" not in done.stdout
     assert rb"\x1b[31mred" in done.stdout
 
 
-def test_no_archive(tmp_path: Path, run: Run) -> None:
+def test_no_archive(tmp_path: Path) -> None:
     for command in ("verify", "status", "tier"):
-        done = run("archive", command, "--archive", str(tmp_path))
+        done = invoke("archive", command, "--archive", str(tmp_path))
         assert done.returncode == 1
         assert b"there is no archive" in done.stderr
 
 
-def test_status_of_an_empty_archive(tmp_path: Path, run: Run) -> None:
+def test_status_of_an_empty_archive(tmp_path: Path) -> None:
     archives.make(tmp_path / "archive", [])
-    assert run("archive", "status", "--archive", str(tmp_path / "archive")).returncode == 0
+    assert invoke("archive", "status", "--archive", str(tmp_path / "archive")).returncode == 0
     told: dict[str, Any] = json.loads(
-        run("archive", "status", "-o", "json", "--archive", str(tmp_path / "archive")).stdout
+        invoke("archive", "status", "-o", "json", "--archive", str(tmp_path / "archive")).stdout
     )
     assert told["lines"] == 0
     assert all(one["ratio"] is None for one in told["held"])
