@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from rounds import examples
 
 from logstats import pipeline
 
@@ -19,8 +20,8 @@ from logstats import pipeline
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A test never asserts a time; scripts/fuzz.py tries more examples of what matters most.
-settings.register_profile("logstats", deadline=None, max_examples=50)
+# A test never asserts a time; rounds.py says how to try more examples.
+settings.register_profile("logstats", deadline=None, max_examples=examples(50))
 settings.load_profile("logstats")
 
 ROOT = Path(__file__).resolve().parent.parent

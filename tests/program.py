@@ -29,8 +29,14 @@ class Ran:
     stderr: bytes
 
 
-def invoke(*arguments: str, stdin: bytes = b"", cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
-    """Run `logstats` with these arguments."""
+def invoke(
+    *arguments: str,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    together: bool = False,
+) -> Ran:
+    """Run `logstats` with these arguments. `together`: what goes to standard error is on standard output, as `2>&1`."""
     with ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         files[0].write(stdin)
@@ -41,7 +47,7 @@ def invoke(*arguments: str, stdin: bytes = b"", cwd: Path | None = None, env: Ma
         environment = {"COLUMNS": "80", "NO_COLOR": "", "LOGSTATS_ARCHIVE": "", **(env or {})}
         stack.enter_context(mock.patch.dict(os.environ, environment))
         stack.enter_context(mock.patch.object(sys, "argv", ["logstats", *arguments]))
-        stack.enter_context(_descriptors(files))
+        stack.enter_context(_descriptors([*files[:2], files[1]] if together else files))
         code: object = None
         try:
             run()

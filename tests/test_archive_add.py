@@ -331,7 +331,7 @@ def test_how_many_blocks_lie_before_an_offset(offset: int) -> None:
     assert _blocks_before(offset) == count
 
 
-@pytest.mark.parametrize(("one", "other"), [(500, 500), (500, 30), (30, 500), (1, 1), (2_000, 3), (3, 2_000)])
+@pytest.mark.parametrize(("one", "other"), [(500, 30), (30, 500), (1, 1), (3, 2_000)])
 def test_two_hosts_whose_logs_begin_alike(tmp_path: Path, root: Path, add: Add, one: int, other: int) -> None:
     (tmp_path / "a.log").write_bytes(log(0, 1_000) + log(10_000, 10_000 + one))
     (tmp_path / "b.log").write_bytes(log(0, 1_000) + log(20_000, 20_000 + other))
@@ -599,8 +599,9 @@ def steps_of(work: Callable[[], object]) -> list[str]:
 
 def grown(folder: Path, root: Path) -> None:
     """Some adds to a file that grows, the last of which makes hours close, and all that follows from it."""
-    for end in (100, 200, 3_700):
-        (folder / "access.log").write_bytes(log(0, end) + line(end)[:40])
+    every = [line(number, second=number * 37) for number in range(101)]
+    for end in (20, 40, 100):
+        (folder / "access.log").write_bytes(b"".join(every[:end]) + every[end][:40])
         api.add(folder / "access.log", root)
     archive = Archive.open(root)
     with Workspace(archive) as workspace:
@@ -629,7 +630,7 @@ def test_an_error_at_any_step_loses_nothing(tmp_path: Path) -> None:
         with faults.injected(fail), pytest.raises(Boom):
             grown(folder, root)
         grown(folder, root)
-        assert numbers(root) == once((0, 3_700)), reached[number]
+        assert numbers(root) == once((0, 100)), reached[number]
         assert numbered.left_over(root) == [], reached[number]
 
 
@@ -677,7 +678,7 @@ def test_kill_9_at_any_step_loses_nothing(tmp_path: Path, step: str, number: int
         with faults.injected(fail), pytest.raises(Boom):
             grown(tmp_path, root)
     grown(tmp_path, root)
-    assert numbers(root) == once((0, 3_700))
+    assert numbers(root) == once((0, 100))
     assert numbered.left_over(root) == []
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from program import invoke
+from rounds import examples
 
 from logstats import api, schema
 from logstats.archive.archive import Archive
@@ -183,7 +184,7 @@ def test_a_plan_without_bounds() -> None:
     assert plan(ReportSpec(), Filters()) == Plan((None, None), ())
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 4 * 86_400), st.integers(1, 2 * 86_400))
 def test_any_range_is_the_same(made: Made, start: int, length: int) -> None:
     since = datetime(2025, 1, 17, tzinfo=UTC) + timedelta(seconds=start)
@@ -209,13 +210,14 @@ def test_the_same_from_every_tier(tmp_path: Path) -> None:
 GONE = archives.POLICY + '[delete]\nafter = "40d"\n'
 
 
-@pytest.fixture
-def expired(tmp_path: Path) -> Made:
+@pytest.fixture(scope="module")
+def expired(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """17 January is deleted, a late line of it came afterwards; the 18th is cold."""
-    sources = archives.logs_of_three_days(tmp_path)
-    archive = archives.build(tmp_path / "archive", sources)
+    folder = tmp_path_factory.mktemp("expired")
+    sources = archives.logs_of_three_days(folder)
+    archive = archives.build(folder / "archive", sources)
     archives.move(archive, datetime(2025, 2, 27, 12, tzinfo=UTC), GONE)
-    late = tmp_path / "late.log"
+    late = folder / "late.log"
     late.write_text('10.9.9.9 - - [17/Jan/2025:10:10:10 +0000] "GET /late HTTP/1.1" 200 7 "-" "-" 0.5\n')
     api.add([late], archive.root)
     return archive, [*sources, late]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounds import examples, seeds
 
 from logstats.endpoints import Endpoints
 from logstats.formats.detection.prefilter import EVENT, Prefilter
@@ -114,12 +115,11 @@ def slow(name: str, lines: list[str]) -> Lines:
     return seen(ready.convert(tokens, text))
 
 
+@pytest.mark.parametrize("seed", seeds(1))
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=2, deadline=None)
-@given(draw=st.randoms(use_true_random=False))
-def test_paths_agree(name: str, draw: random.Random) -> None:
+def test_paths_agree(name: str, seed: int) -> None:
     """The fast path, the reference path, and the fast path without the kernels. `scripts/fuzz.py` does it for hours."""
-    lines = damaged(name, draw, 120)
+    lines = damaged(name, random.Random(f"paths {name} {seed}"), 120)
     found = fast(name, lines)
     rows, rejected, ignored, _ = found
     assert len(rows) + len(rejected) + ignored == len(lines)
@@ -129,11 +129,11 @@ def test_paths_agree(name: str, draw: random.Random) -> None:
         assert fast(name, lines) == found
 
 
+@pytest.mark.parametrize("seed", seeds(1))
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=2, deadline=None)
-@given(draw=st.randoms(use_true_random=False))
-def test_a_screen_gives_up_no_line_that_is_read(name: str, draw: random.Random) -> None:
+def test_a_screen_gives_up_no_line_that_is_read(name: str, seed: int) -> None:
     """Lines of this format and of others: what is read in earnest is worth as much as it counts."""
+    draw = random.Random(f"screen {name} {seed}")
     lines = [*damaged(name, draw, 180), *(line for other in FORMATS for line in damaged(other, draw, 2))]
     lines = [line for line in lines if not line.startswith("#")]  # what W3C directives mean, no line says alone
     check_prefilter(name, lines)
@@ -152,11 +152,10 @@ def check_prefilter(name: str, lines: list[str]) -> None:
         assert prefilter(lines[row["line"]]).worth >= counts, lines[row["line"]]
 
 
+@pytest.mark.parametrize("seed", seeds(2))
 @pytest.mark.parametrize("name", WRAPPERS)
-@settings(max_examples=6, deadline=None)
-@given(draw=st.randoms(use_true_random=False))
-def test_wrappers_keep_every_line(name: str, draw: random.Random) -> None:
-    lines = damaged(name, draw, 40)
+def test_wrappers_keep_every_line(name: str, seed: int) -> None:
+    lines = damaged(name, random.Random(f"wrappers {name} {seed}"), 60)
     text = Text.from_bytes(("\n".join(lines) + "\n").encode())
     inside = Wrapper(builtin()[name])(text)
     assert len(inside) == len(text) == inside.lines.len()
@@ -181,7 +180,7 @@ KEYS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.dictionaries(KEYS, TREE, max_size=5),
     st.lists(st.dictionaries(KEYS, VALUE, max_size=5), max_size=3),
@@ -221,7 +220,8 @@ def test_a_template_is_not_made_of_everything() -> None:
 
 
 HOSTILE = """
-import random, sys
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 sys.path.insert(0, {tests!r})
 from logstats.formats.registry import builtin
 from logstats.formats.detection.prefilter import EVENT, Prefilter
@@ -231,7 +231,7 @@ from test_paths_agree import READING, hostile
 from logstats.formats.reader import reader
 for name in sys.argv[1:]:
     form = builtin()[name]
-    lines = list(hostile(form, 1 << 14))
+    lines = list(hostile(form, 1 << 13))
     text = Text.from_bytes("\\n".join(lines).encode())
     if form.wraps:
         wrapper = Wrapper(form)
@@ -283,7 +283,7 @@ def hostile(form: Any, size: int) -> Any:
 
 @pytest.mark.parametrize("part", range(2))
 def test_no_line_takes_more_than_linear_time(part: int) -> None:
-    """Lines of 16 KiB, 150 for each format, in a process that is killed if some take quadratic time."""
+    """Lines of 8 KiB, 150 for each format, in a process that the system ends if some take quadratic time."""
     names = list(builtin())[part::2]
     code = HOSTILE.format(tests=str(__file__).rsplit("/", 1)[0])
-    subprocess.run([sys.executable, "-c", code, *names], check=True, timeout=600)
+    subprocess.run([sys.executable, "-c", code, *names], check=True)

@@ -4,14 +4,16 @@ A block that begins with ```console and stands below `<!-- run -->` is run: each
 with `sample_logs/`. The blocks below one `##` heading of the README share it; so do those of a page of the manual. A
 command must succeed (`; echo $?` shows another exit code). Lines below it are what it prints on both outputs, where
 `...` stands for any text, on a line of its own for any lines; no lines say nothing about that. A line that ends with
-`\\` goes on. In a block that begins with ```crontab, each line of a schedule is run as cron does, with nothing but the
-block's variables in its environment.
+`\\` goes on. A command that is `logstats` with its arguments, and has nothing for a shell to do, runs in this process:
+starting Python and loading Polars takes longer than most of them do. In a block that begins with ```crontab, each line
+of a schedule is run as cron does, with nothing but the block's variables in its environment.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from program import invoke
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"<!-- run -->\n+```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -32,6 +35,10 @@ FOREIGN = {
     "ssh": 'shift; exec sh -c "$*"',
     "kubectl": "exec cat sample_logs/combined_time.log",
 }
+
+
+# Of the page that starts a process for each sample, a process for two.
+SAMPLES = {"merge.md": ("combined_time.log", "combined_us.log")}
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,10 @@ def test_section(section: str, tmp_path: Path) -> None:
     programs, folder = tmp_path / "bin", tmp_path / "here"
     programs.mkdir()
     folder.mkdir()
-    (folder / "sample_logs").symlink_to(ROOT / "sample_logs")
+    (folder / "sample_logs").mkdir()
+    for sample in (ROOT / "sample_logs").iterdir():
+        if sample.name in SAMPLES.get(section, sample.name):
+            (folder / "sample_logs" / sample.name).symlink_to(sample)
     (folder / "scripts").symlink_to(ROOT / "scripts")
     for name, script in FOREIGN.items():
         (programs / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -91,15 +101,36 @@ def test_section(section: str, tmp_path: Path) -> None:
         "COLUMNS": "80",
     }
     for command in SECTIONS[section]:
-        ran = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command.text],
-            cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, encoding="utf-8", timeout=120,
-        )  # fmt: skip
+        code, printed = ran(command.text, folder, environment)
         where = f"{command.place}:{command.line}: {command.text}"
-        assert ran.returncode == 0, f"{where}\n{ran.stdout}"
+        assert code == 0, f"{where}\n{printed}"
         if command.shown:
-            assert matches(command.shown, ran.stdout), f"{where}\nshown:\n{command.shown}\nprinted:\n{ran.stdout}"
+            assert matches(command.shown, printed), f"{where}\nshown:\n{command.shown}\nprinted:\n{printed}"
+
+
+def ran(text: str, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command: its exit code and what it printed on both outputs."""
+    command, semicolon, _ = text.partition("; echo $?")
+    arguments = plain(command)
+    if arguments is not None:
+        here = invoke(*arguments, cwd=folder, env=environment, together=True)
+        printed = here.stdout.decode()
+        return (0, f"{printed}{here.returncode}\n") if semicolon else (here.returncode, printed)
+    process = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", text],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8", timeout=120,
+    )  # fmt: skip
+    return process.returncode, process.stdout
+
+
+def plain(text: str) -> list[str] | None:
+    """The arguments of a command that is `logstats` with words and quoted texts that a shell leaves as they are."""
+    joined = text.replace("\\\n", " ")
+    unquoted = re.sub(r"""'[^']*'|"[^"$`\\!]*\"""", "", joined)
+    if not re.fullmatch(r"logstats [\w\s.,:/=@%+-]*", unquoted):
+        return None
+    return shlex.split(joined)[1:]
 
 
 def test_crontabs(tmp_path: Path) -> None:
@@ -126,6 +157,23 @@ def test_crontabs(tmp_path: Path) -> None:
             assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", ""), line
     yesterday = datetime.now(UTC) - timedelta(days=1)
     assert (tmp_path / f"report-{yesterday:%Y-%m-%d}.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("logstats report a.log \\\n    --fail-if 'p99 > 5ms'", ["report", "a.log", "--fail-if", "p99 > 5ms"]),
+        ("logstats query \"SELECT 1 WHERE a='b'\"", ["query", "SELECT 1 WHERE a='b'"]),
+        ("logstats report *.log", None),
+        ('logstats report "$HOME"', None),
+        ("logstats report a.log | head", None),
+        ("logstats report a.log; echo $?", None),
+        ("A=1 logstats report a.log", None),
+        ("logstats report ~/a.log", None),
+    ],
+)
+def test_what_needs_no_shell(text: str, arguments: list[str] | None) -> None:
+    assert plain(text) == arguments
 
 
 def test_what_is_marked_is_found() -> None:
