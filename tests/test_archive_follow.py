@@ -191,8 +191,9 @@ def test_systemd_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--follow", "-"], "--follow is about files"),
-        (["--follow", "syslog://:5514"], "--follow is about files"),
+        (["--follow", "https://host/log"], "only files, standard input and syslog:// go on"),
+        (["--follow", "--allow", "10.0.0.0/8", "x"], "--allow is about syslog://"),
+        (["--allow", "10.0.0.0/8", "x"], "--allow is about syslog://"),
         (["--follow", "--final", "x"], "leave"),
         (["--every", "1s", "x"], "is about --follow"),
         (["--follow", "--every", "1", "x"], "no length of time"),

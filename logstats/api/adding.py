@@ -69,6 +69,7 @@ def add_following(
     source_name: str | None = None,
     every: float = 60.0,
     health: str | Path | None = None,
+    allow: Sequence[str] = (),
     alerts: Sequence[str] = (),
     policy: str | Path | Policy | None = None,
     changed: Callable[[Change], None] = lambda _: None,
@@ -77,7 +78,8 @@ def add_following(
     say: Callable[[str], None] = lambda _: None,
     **more: Any,
 ) -> Daemon:
-    """A daemon that adds what comes to files, globs and folders, every so many seconds: call its `run`.
+    """A daemon that adds what comes every so many seconds: call its `run`. Sources are files, globs, folders, `-`
+    (which is also what no sources mean) and `syslog://HOST:PORT`, at which the networks in `allow` are listened to.
 
     `tell` gets the outcome of each commit, `say` what a user should know. `health` is a file that says how things
     stand. `alerts` and `policy` are those of `watch`: after each commit they are held against what was added, and
@@ -85,20 +87,30 @@ def add_following(
     """
     from logstats.archive.archive import Archive
     from logstats.archive.follow import Daemon
+    from logstats.archive.spool import Spool, Stream
+    from logstats.inputs import Following, files_of, streams
 
     options = options_from(options, more)
     names = options.sources(sources)
-    endless = [name for name in names if name == "-" or "://" in name]
-    if endless or not names:
-        raise UsageError(
-            f"{endless[0] if endless else 'standard input'}: --follow is about files",
-            "name files, globs or folders; `logstats archive add -` goes on until its pipe ends",
-        )
+    files = files_of(names)
     how = _ingest(options, source_name)
     watched = alerts_of(alerts, policy, options)
-    Archive.open(archive)
-    once = Once(listener or Silence())
-    daemon = Daemon(archive, names, how, once, every=every, health=Path(health) if health else None, tell=tell, say=say)
+    opened = Archive.open(archive)
+    arriving = [
+        Stream(source, Spool.create(opened, source.name, source_name), say)
+        for source in streams(names, Following(allow=allow, say=say))
+    ]
+    daemon = Daemon(
+        archive,
+        files,
+        how,
+        Once(listener or Silence()),
+        streams=arriving,
+        every=every,
+        health=Path(health) if health else None,
+        tell=tell,
+        say=say,
+    )
     for note in watched.notes:
         say(note)
     if watched:

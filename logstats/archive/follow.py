@@ -1,8 +1,9 @@
-"""`archive add --follow`: a daemon that adds what has come to some files, again and again.
+"""`archive add --follow`: a daemon that adds what has come to some files, and through pipes and ports, again and again.
 
-Each commit keeps the promise of `add`. Between two commits nothing is read: the files keep what has come, and only
-their names are looked at, so that rotation and truncation are noticed. While the archive cannot be written, the daemon
-says so once, keeps its place, tries again at growing intervals, and says when it goes on.
+Each commit keeps the promise of `add`. Between two commits no file is read: the files keep what has come, and only
+their names are looked at, so that rotation and truncation are noticed. What comes through a pipe or a port is kept in
+a `spool` meanwhile. While the archive cannot be written, the daemon says so once, keeps its place, tries again at
+growing intervals, and says when it goes on.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from logstats.archive.ingest.ingest import IngestOptions
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.orphans import sweep
+from logstats.archive.spool import Stream, left
 from logstats.archive.tiers import move
 from logstats.archive.tiers.compact import compact
 from logstats.archive.tiers.policy import Step, of, plan
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
-from logstats.inputs import Due, Tracker
+from logstats.inputs import Due, Source, Tracker
 from logstats.pipeline import Interrupt, Listener, Stop
 
 POLL: Final = 1.0  # seconds between two looks at the names
@@ -58,7 +60,8 @@ class Notify:
 
 @dataclass(slots=True)
 class Daemon:
-    """Adds to an archive what comes to files, until `stop` is asked. Times are in seconds.
+    """Adds to an archive what comes to files and through streams, until `stop` is asked, or until every stream has
+    ended, if there are no files. Times are in seconds.
 
     `tell` gets the outcome of each commit that had something, `say` what a user should know. `settled` is called when
     everything is added that had been written by a time of `clock`, which it gets. `health` is a file that says how
@@ -69,6 +72,7 @@ class Daemon:
     arguments: Sequence[str]
     options: IngestOptions
     listener: Listener
+    streams: list[Stream] = field(default_factory=list)
     every: float = 60.0
     health: Path | None = None
     tell: Callable[[Added], None] = lambda _: None
@@ -91,19 +95,36 @@ class Daemon:
         """Go on until it is asked to stop."""
         tracker = Tracker(self.arguments, say=self.say, clock=self.clock)
         try:
+            self.take_over()
             tracker.look()
             due = self.clock()
             self.notify(ready=1, status="following")
-            while not self.stop.asked:
-                if self.clock() >= due:
+            while not self.stop.asked and not self.ended:
+                full = any(stream.full for stream in self.streams) and not self.failures
+                if self.clock() >= due or full:
                     due = self.clock() + (self.every if self.attempt(tracker) else self._pause())
                 self.notify(watchdog=1)
                 self.stop.wait(min(POLL, due - self.clock()))
                 tracker.look()
             self.notify(stopping=1)
+            for stream in self.streams:
+                stream.finish()
             self.attempt(tracker, last=True)
         finally:
             tracker.close()
+            for stream in self.streams:
+                stream.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can come any more."""
+        return not self.arguments and all(stream.over for stream in self.streams)
+
+    def take_over(self) -> None:
+        """Add what daemons that were killed had taken in, too."""
+        for spool, words in left(Archive.open(self.archive)):
+            self.say(words)
+            self.streams.append(Stream(None, spool, self.say))
 
     def attempt(self, tracker: Tracker, *, last: bool = False) -> bool:
         """Commit what has come; whether that could be done."""
@@ -131,6 +152,19 @@ class Daemon:
             if some:
                 options = replace(self.options, final=final or self.options.final)
                 self._add(opened, tracker, some, options, interrupt)
+        for stream in list(self.streams):
+            if (waiting := stream.due()) is not None:
+                self._add_stream(opened, stream, *waiting, interrupt)
+            if stream.done:
+                stream.close()
+                self.streams.remove(stream)
+
+    def _add_stream(self, opened: Archive, stream: Stream, source: Source, final: bool, interrupt: Interrupt) -> None:
+        options = replace(self.options, final=final, source_name=stream.spool.source_name)
+        added = add(opened, [source], options, self.listener, interrupt)
+        if not added.interrupted:
+            stream.added(source, added.outcomes[0])
+        self._added(added)
 
     def _add(
         self, opened: Archive, tracker: Tracker, some: Sequence[Due], options: IngestOptions, interrupt: Interrupt
@@ -139,6 +173,9 @@ class Daemon:
         if not added.interrupted:
             done = zip(some, added.outcomes, strict=True)
             tracker.added(due for due, outcome in done if outcome.problem is None or due.final)
+        self._added(added)
+
+    def _added(self, added: Added) -> None:
         if added.commits:
             self.lines += added.counts.lines
             self._last_commit = _now()
@@ -179,6 +216,8 @@ class Daemon:
             "failing_since": self._failing_since or None,
             "failures": self.failures,
             "truncated": tracker.truncated if tracker is not None else None,
+            "waiting_bytes": sum(stream.waiting for stream in self.streams),
+            "dropped": sum(stream.dropped for stream in self.streams),
         }
         with contextlib.suppress(OSError):
             handle, name = tempfile.mkstemp(dir=self.health.parent, prefix=f".{self.health.name}.")

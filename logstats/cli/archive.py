@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,7 +88,10 @@ def add(
     follow: Annotated[
         bool,
         shared.Option(
-            "--follow", "Go on, and add what comes: files, globs and folders, over rotation. SIGTERM ends it.", _FOLLOW
+            "--follow",
+            "Go on, and add what comes: files and globs, over rotation; standard input; syslog://HOST:PORT. "
+            "SIGTERM ends it.",
+            _FOLLOW,
         ),
     ] = False,
     every: Annotated[
@@ -108,6 +112,7 @@ def add(
             only_with=("follow",),
         ),
     ] = None,
+    allow: shared.Allow = None,
     filters: Annotated[list[str] | None, typer.Option(*_REFUSED, hidden=True)] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
@@ -138,7 +143,11 @@ def add(
         if allow_duplicates or final:
             raise UsageError("--follow adds what comes, each line once", "leave --allow-duplicates and --final out")
         alerting = Alerting(shared_options, sources or [], chosen.zone(), messages.alert, messages.alert)
-        return _follow(sources or [], place, chosen, source_name, every or "60s", health, alerting, messages)
+        return _follow(
+            sources or [], place, chosen, source_name, every or "60s", health, shared.words(allow), alerting, messages
+        )
+    if allow:
+        raise UsageError("--allow is about syslog://, which goes on", "--follow")
     with Interrupt() as interrupt:
         try:
             added = api.add(
@@ -172,6 +181,7 @@ def _follow(
     source_name: str | None,
     every: str,
     health: str | None,
+    allow: Sequence[str],
     alerting: Alerting,
     messages: Messages,
 ) -> int:
@@ -190,6 +200,7 @@ def _follow(
         source_name=source_name,
         every=seconds("--every", every, least=0.1),
         health=health,
+        allow=allow,
         alerts=alerting.conditions,
         policy=alerting.policy,
         changed=changed,
@@ -199,7 +210,7 @@ def _follow(
     )
     with alerting, daemon.stop:
         daemon.run()
-    if daemon.failures:
+    if daemon.failures or any(stream.waiting for stream in daemon.streams):
         return int(ExitCode.FAILED)
     return int(ExitCode.MISSED if alerting.failed else ExitCode.DONE)
 

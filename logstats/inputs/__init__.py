@@ -16,7 +16,7 @@ from logstats.inputs.source import Digest, Source, Start
 from logstats.inputs.stores import ahead
 
 if TYPE_CHECKING:
-    from logstats.inputs.endless import Endless, Following, follow
+    from logstats.inputs.endless import Arriving, Endless, Following, files_of, follow, streams
     from logstats.inputs.follower import Arrived, Begin, Follower
     from logstats.inputs.tracker import Due, Tracker
 
@@ -25,6 +25,7 @@ __all__ = [
     "LINES",
     "SOON",
     "Arrived",
+    "Arriving",
     "Begin",
     "Chunk",
     "ChunkReader",
@@ -40,15 +41,17 @@ __all__ = [
     "ahead",
     "compression",
     "discover",
+    "files_of",
     "follow",
     "object_store",
     "opened",
     "stores",
+    "streams",
 ]
 
 # What most commands do not need is imported when it is first asked for.
 _FILES: Final = {
-    **dict.fromkeys(("Endless", "Following", "follow"), "endless"),
+    **dict.fromkeys(("Arriving", "Endless", "Following", "files_of", "follow", "streams"), "endless"),
     **dict.fromkeys(("Arrived", "Begin", "Follower"), "follower"),
     **dict.fromkeys(("Due", "Tracker"), "tracker"),
 }

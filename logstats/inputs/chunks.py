@@ -154,7 +154,8 @@ class ChunkReader:
                 by_line = None
                 if isinstance(file, OpenFile | OpenObject) and not file.pipe:
                     by_line = partial(file.read_lines, self._target)
-                if before and isinstance(file, OpenFile | OpenObject) and file.seek(before):
+                inside = before or self.source.record is not None
+                if inside and isinstance(file, OpenFile | OpenObject) and file.seek(before):
                     before = 0
                     read = iter(by_line or partial(file.read, _PIPE), b"")  # in the middle of a plain file
                 else:
@@ -217,6 +218,7 @@ class OpenFile:
         self._fd = os.open(source.path, os.O_RDONLY) if source.path is not None else sys.stdin.fileno()
         self.read_bytes = 0
         self._left = sys.maxsize if source.stop is None else source.stop
+        self._base, self._plain = source.base, source.record is not None
         self.pipe = not stat.S_ISREG(os.fstat(self._fd).st_mode)
         if self.pipe and sys.platform == "linux":
             import fcntl
@@ -243,9 +245,9 @@ class OpenFile:
 
     def seek(self, offset: int) -> bool:
         """Move to an offset if the file is plain; whether it did. Call this before reading."""
-        if self.pipe or compression(os.pread(self._fd, 6, 0)):
+        if not self._plain and (self.pipe or compression(os.pread(self._fd, 6, 0))):
             return False
-        self.read_bytes = os.lseek(self._fd, offset, os.SEEK_SET)
+        self.read_bytes = os.lseek(self._fd, offset - self._base, os.SEEK_SET)
         self._left -= offset
         return True
 

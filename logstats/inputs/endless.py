@@ -46,6 +46,28 @@ class Endless(Protocol):
         """Let go of files and ports."""
 
 
+class Arriving(Protocol):
+    """What arrives once, and cannot be read again: standard input, and what is sent to a port."""
+
+    @property
+    def name(self) -> str:
+        """As it was named."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing follows."""
+
+    @property
+    def dropped(self) -> int:
+        """Messages that the system dropped because they came faster than they were taken."""
+
+    def take(self, seconds: float) -> list[bytes]:
+        """The bytes that have arrived, after waiting for some for so long at the most."""
+
+    def close(self) -> None:
+        """Take in nothing more. What has arrived can still be taken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Following:
     """How sources are followed: see `Follower`. `allow` are the networks that syslog is taken from."""
@@ -62,16 +84,32 @@ def follow(arguments: Sequence[str], how: Following) -> list[Endless]:
 
     Raises UsageError for an argument that means nothing, and SourceError for a port that cannot be had.
     """
-    named = list(arguments) or ["-"]
-    ports = [one for one in named if one.startswith(SCHEME)]
-    files = [one for one in named if one != "-" and one not in ports]
+    files = files_of(arguments)
+    sources: list[Endless] = [*streams(arguments, how)]
+    if files:
+        sources.append(
+            Follower(files, begin=how.begin, partial_timeout=how.partial_timeout, say=how.say, clock=how.clock)
+        )
+    return sources
+
+
+def files_of(arguments: Sequence[str]) -> list[str]:
+    """The files, globs and folders among arguments. Raises UsageError for what is neither that nor a stream."""
+    files = [one for one in arguments if one != "-" and not one.startswith(SCHEME)]
     if stored := next((one for one in files if "://" in one), None):
         raise UsageError(f"{stored}: only files, standard input and syslog:// go on", "name what lies on this machine")
     if any(not one for one in files):
         raise UsageError("an empty name names no file", "is a shell variable unset?")
+    return files
+
+
+def streams(arguments: Sequence[str], how: Following) -> list[StandardInput | Syslog]:
+    """Standard input and ports among arguments. Raises what `follow` raises."""
+    named = list(arguments) or ["-"]
+    ports = [one for one in named if one.startswith(SCHEME)]
     if how.allow and not ports:
         raise UsageError("--allow is about syslog://", "name a port, too: syslog://:5514")
-    sources: list[Endless] = []
+    sources: list[StandardInput | Syslog] = []
     try:
         if "-" in named:
             discover([one for one in named if one == "-"])  # raises UsageError if it is there twice
@@ -80,11 +118,8 @@ def follow(arguments: Sequence[str], how: Following) -> list[Endless]:
             if sys.stdin is None:
                 raise SourceError("-", "standard input is closed", "pipe a log in, or name files")
             sources.append(StandardInput(partial_timeout=how.partial_timeout, say=how.say, clock=how.clock))
-        if files:
-            sources.append(
-                Follower(files, begin=how.begin, partial_timeout=how.partial_timeout, say=how.say, clock=how.clock)
-            )
-        sources += [Syslog(one, how.allow, say=how.say) for one in ports]
+        for one in ports:
+            sources.append(Syslog(one, how.allow, say=how.say))
     except BaseException:
         for source in sources:
             source.close()

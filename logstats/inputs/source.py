@@ -28,6 +28,10 @@ class Source:
     """Of an object in a store, which has no path; `version` is that which was listed, `endpoint` where the store is."""
     version: str | None = None
     endpoint: str | None = None
+    record: str | None = None
+    """What an archive knows a stream by, whose bytes were kept in this file as they arrived. It is never unpacked."""
+    base: int = 0
+    """Bytes of the stream that are not in the file any more: those before its beginning."""
 
 
 class Digest(Protocol):

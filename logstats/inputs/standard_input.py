@@ -23,7 +23,9 @@ _READ: Final = 1 << 20
 class StandardInput:
     """Standard input, or another stream; `look` gives what has arrived. `ended` says that nothing follows."""
 
+    name = "-"
     behind = False
+    dropped = 0
     truncated = 0
     stuck = 0
 
@@ -49,22 +51,29 @@ class StandardInput:
 
     def look(self) -> Iterator[Arrived]:
         """What has arrived since the last look."""
-        now = self._clock()
+        now, before = self._clock(), self.ended
+        taken = self.take(0)
+        if taken:
+            self._last = now
+        yield from self._content.feed(taken)
+        if self.ended and not before:
+            yield from self._content.end()
+        elif not taken and self._partial_timeout is not None and now - self._last >= self._partial_timeout:
+            yield from self._content.finish()
+
+    def take(self, seconds: float) -> list[bytes]:
+        """The bytes that have arrived, after waiting for some for so long at the most."""
         with self._changed:
+            self._changed.wait_for(lambda: self._arrived or self._over or self._closed, seconds)
             taken, over = list(self._arrived), self._over
             self._arrived.clear()
             self._size = 0
             self._changed.notify_all()
-        if taken:
-            self._last = now
-        yield from self._content.feed(taken)
         if over and not self.ended:
             self.ended = True
             if self._problem:
                 self._say(f"-: {self._problem}; what was readable is counted")
-            yield from self._content.end()
-        elif not taken and self._partial_timeout is not None and now - self._last >= self._partial_timeout:
-            yield from self._content.finish()
+        return taken
 
     @property
     def unfinished(self) -> int:

@@ -11,6 +11,7 @@ the system, which counts them, and that is said.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import selectors
@@ -122,13 +123,19 @@ class Syslog:
 
     def look(self) -> Iterator[Arrived]:
         """What has arrived since the last look."""
+        taken = self.take(0)
+        yield from self._content.feed([b"".join(taken)] if taken else [])
+
+    def take(self, seconds: float) -> list[bytes]:
+        """The lines that have arrived, after waiting for some for so long at the most."""
         with self._changed:
+            self._changed.wait_for(lambda: self._arrived or self._notes or self._closed, seconds)
             taken, self._arrived, self._size = self._arrived, [], 0
             notes, self._notes = self._notes, []
             self._changed.notify_all()
         for note in notes:
             self._say(f"{self.name}: {note}")
-        yield from self._content.feed([b"".join(taken)] if taken else [])
+        return taken
 
     def wait(self, messages: int) -> None:
         """Until so many messages wait to be taken."""
@@ -141,7 +148,8 @@ class Syslog:
             closed, self._closed = self._closed, True
             self._changed.notify_all()
         if not closed:
-            self._waker.send(b"x")
+            with contextlib.suppress(BrokenPipeError):  # it may have seen that already
+                self._waker.send(b"x")
             self._thread.join()
             self._waker.close()
 
@@ -247,6 +255,7 @@ class Syslog:
         with self._changed:
             if len(self._notes) < _PEERS:
                 self._notes.append(text)
+                self._changed.notify_all()
 
 
 _SO_RXQ_OVFL: Final = 40  # Linux: with each datagram, how many were dropped before

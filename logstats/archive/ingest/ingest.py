@@ -30,6 +30,7 @@ from logstats.archive.ingest.known_sources import (
     digest_after,
     is_refilled,
     last_lines,
+    resumed,
 )
 from logstats.archive.ingest.overlap import first_missing
 from logstats.archive.ingest.partition_writer import Partitions, to_arrow
@@ -181,7 +182,7 @@ class Ingest:
         if known.whole and known.source is not None:
             self._seen(known.source, outcome, place)
             return
-        progress = self._begin(known, outcome, place)
+        progress = self._begin(known, outcome, place, source.record)
         start = Start(
             known.end.bytes,
             known.end.lines + 1,
@@ -200,6 +201,7 @@ class Ingest:
                     "name one with --format, or paste the server's own definition: --log-format '…'",
                 )
                 parts.close()
+                self._listener.format_unknown(source.name)
                 self._progress.remove(progress)
                 return
             self._take(part, progress)
@@ -207,7 +209,7 @@ class Ingest:
                 self._check_beginning(number, progress)
                 self._commit()
                 self._begun = [number]
-                progress = self._begin(self._continued(progress), outcome, place)
+                progress = self._begin(self._continued(progress), outcome, place, source.record)
         self._check_beginning(number, progress)
         state = self._job.counts.sources[-1]
         outcome.left = state.unfinished
@@ -241,9 +243,11 @@ class Ingest:
         )
         raise Conflict
 
-    def _begin(self, known: Known, outcome: Outcome, place: Place | None) -> SourceProgress:
+    def _begin(self, known: Known, outcome: Outcome, place: Place | None, record: str | None) -> SourceProgress:
         if known.source is not None and not known.branches:
             id = known.source.id
+        elif record is not None:
+            id = record
         else:
             id = f"{self._workspace.id}-{self._ids}"
             self._ids += 1
@@ -275,7 +279,14 @@ class Ingest:
 
     def _identify(self, source: Input) -> tuple[Known, Place | None, Replay | None]:
         """(what the archive has of a source, its place, and for a pipe, what reads it from its beginning)."""
-        place = Place.locate(source.path) if source.path is not None and source.size is not None else None
+        if source.record is not None and source.path is not None:
+            record = self._records.by_id.get(source.record)
+            if record is not None:
+                return resumed(source.path, source.base, record, source.stop), None, None
+            if source.name != "-":  # what is sent to a port is new, while `docker logs -f` begins anew each time
+                return Known(), None, None
+        inode = source.path is not None and source.size is not None and source.record is None
+        place = Place.locate(source.path) if inode else None
         if self._options.duplicates:
             return Known(), place, None
         if place is not None and source.path is not None:
@@ -413,6 +424,7 @@ class Ingest:
             self._workspace.committed()
             for progress in self._progress:
                 progress.outcome.counts += progress.counts
+                progress.outcome.record, progress.outcome.end = progress.id, progress.end.bytes
             self._commits.append(snapshot.number)
             self._look(snapshot)
         self._progress, self._begun, self._rows = [], [], 0

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, Self
 
-from logstats.archive.log.commit import End, Source
+from logstats.archive.log.commit import ArchiveError, End, Source
 from logstats.dataclass import dataclass
 from logstats.inputs.compression import compression
 
@@ -291,6 +291,21 @@ def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:
     file.seek(start)
     digest.update(file.read(source.end.bytes - start))
     return digest if digest.offset == source.end.bytes and digest.tail == source.end.tail else None
+
+
+def resumed(path: Path, base: int, source: Source, stop: int | None) -> Known:
+    """What is known of a stream whose bytes are kept in a file, from the byte `base` on: what its record has.
+
+    Raises ArchiveError if these are other bytes.
+    """
+    start = block_start(source.end.bytes)
+    digest = BlockDigest(source.blocks, start)
+    with path.open("rb") as file:
+        file.seek(max(0, start - base))
+        digest.update(file.read(source.end.bytes - start))
+    if base > start or digest.offset != source.end.bytes or digest.tail != source.end.tail:
+        raise ArchiveError(f"{source.name}: what arrived was kept, but is not what the archive has of it any more")
+    return Known(source, source.end, digest, whole=stop == source.end.bytes)
 
 
 def is_refilled(path: Path, place: Place, read: BlockDigest) -> bool:
