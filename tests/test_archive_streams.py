@@ -24,7 +24,6 @@ from logstats.archive import spool
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
 from logstats.archive.follow import Daemon
-from logstats.archive.spool import Spool, Stream
 from logstats.inputs import Source, Tracker, syslog
 from logstats.inputs.standard_input import StandardInput
 
@@ -57,8 +56,8 @@ class Arriving:
         self.clock, self.source = Clock(), source
         self.daemon: Daemon = api.add_following([str(folder / "none")], self.archive, say=self.said.append, **options)
         self.daemon.clock, self.daemon._next_tier = self.clock, float("inf")
-        self.stream = Stream(source, Spool.create(Archive.open(self.archive), source.name, None), self.said.append)
-        self.daemon.streams.append(self.stream)
+        self.daemon.take_in([source])
+        self.stream = self.daemon.streams[-1]
         self.tracker = Tracker([], clock=self.clock)
 
     def until_kept(self, lines: int) -> None:

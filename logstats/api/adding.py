@@ -87,7 +87,6 @@ def add_following(
     """
     from logstats.archive.archive import Archive
     from logstats.archive.follow import Daemon
-    from logstats.archive.spool import Spool, Stream
     from logstats.inputs import Following, files_of, streams
 
     options = options_from(options, more)
@@ -95,22 +94,19 @@ def add_following(
     files = files_of(names)
     how = _ingest(options, source_name)
     watched = alerts_of(alerts, policy, options)
-    opened = Archive.open(archive)
-    arriving = [
-        Stream(source, Spool.create(opened, source.name, source_name), say)
-        for source in streams(names, Following(allow=allow, say=say))
-    ]
+    Archive.open(archive)
+    arriving = streams(names, Following(allow=allow, say=say))
     daemon = Daemon(
         archive,
         files,
         how,
         Once(listener or Silence()),
-        streams=arriving,
         every=every,
         health=Path(health) if health else None,
         tell=tell,
         say=say,
     )
+    daemon.take_in(arriving)
     for note in watched.notes:
         say(note)
     if watched:

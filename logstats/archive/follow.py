@@ -27,13 +27,13 @@ from logstats.archive.ingest.ingest import IngestOptions
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.orphans import sweep
-from logstats.archive.spool import Stream, left
+from logstats.archive.spool import Spool, Stream, left
 from logstats.archive.tiers import move
 from logstats.archive.tiers.compact import compact
 from logstats.archive.tiers.policy import Step, of, plan
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
-from logstats.inputs import Due, Source, Tracker
+from logstats.inputs import Arriving, Due, Source, Tracker
 from logstats.pipeline import Interrupt, Listener, Stop
 
 POLL: Final = 1.0  # seconds between two looks at the names
@@ -114,6 +114,13 @@ class Daemon:
             tracker.close()
             for stream in self.streams:
                 stream.close()
+
+    def take_in(self, sources: Sequence[Arriving]) -> None:
+        """Keep what arrives at these from now on, to add it. Raises LogstatsError."""
+        opened = Archive.open(self.archive)
+        for source in sources:
+            spool = Spool.create(opened, source.name, self.options.source_name)
+            self.streams.append(Stream(source, spool, self.say))
 
     @property
     def ended(self) -> bool:

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from logstats.archive.archive import Archive
-from logstats.archive.ingest.known_sources import block_start
 from logstats.archive.ingest.progress import Outcome
 from logstats.archive.log import paths
 from logstats.archive.log.storage import cannot_write
@@ -117,8 +116,8 @@ class Spool:
             count += os.pread(self._file, _PIECE, place).count(b"\n")
         return count
 
-    def settle(self, record: str, end: int) -> None:
-        """The archive has what came before `end`, under this record: let go of what takes part in nothing any more.
+    def settle(self, record: str, base: int) -> None:
+        """The archive calls it by this record, and needs nothing of what came before `base` to know it again.
 
         Raises OSError, and goes on with what it had.
         """
@@ -128,7 +127,6 @@ class Spool:
             new.write_text(json.dumps(about))
             new.replace(self.folder / _ABOUT)
             self._about = about
-        base = block_start(end)  # from there on, bytes tell whether it is the same stream
         if base - self.base < KEPT:
             return
         with self._lock:
@@ -256,7 +254,7 @@ class Stream:
             self.settled = source.stop - outcome.left
         if outcome.record:
             with contextlib.suppress(OSError):  # then it keeps more than it needs, until the next time
-                self.spool.settle(outcome.record, outcome.end)
+                self.spool.settle(outcome.record, outcome.tail)
         self._room.set()
 
     def finish(self) -> None:

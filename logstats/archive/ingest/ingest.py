@@ -424,7 +424,7 @@ class Ingest:
             self._workspace.committed()
             for progress in self._progress:
                 progress.outcome.counts += progress.counts
-                progress.outcome.record, progress.outcome.end = progress.id, progress.end.bytes
+                progress.outcome.record, progress.outcome.tail = progress.id, block_start(progress.end.bytes)
             self._commits.append(snapshot.number)
             self._look(snapshot)
         self._progress, self._begun, self._rows = [], [], 0

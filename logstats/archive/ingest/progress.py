@@ -20,8 +20,8 @@ class Outcome:
     """The outcome for one source: `counts` of the lines added, after `known` lines that the archive already had.
 
     `left` is the size in bytes of a last line that still lacks its newline. `problem` says why the source was not read,
-    or not to its end. `record` is what the last commit with lines of it calls the source, which it has up to `end`, in
-    bytes.
+    or not to its end. `record` is what the last commit with lines of it calls the source; the bytes from `tail` on
+    are those by which it can be known again.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Outcome:
     left: int = 0
     problem: LogstatsError | None = None
     record: str = ""
-    end: int = 0
+    tail: int = 0
 
 
 @dataclass(slots=True)
