@@ -20,9 +20,10 @@ from pathlib import Path
 from logstats.inputs import discover
 from logstats.options import Options
 from logstats.pipeline import Counts, Silence
+from logstats.scale.calls import ROUNDS, Executor, Here
 from logstats.scale.processes import Processes
-from logstats.scale.run import Executor, Here, run_shards
-from logstats.scale.shards import LARGEST, ROUNDS, shards
+from logstats.scale.run import run_shards
+from logstats.scale.shards import LARGEST, shards
 from logstats.scale.work import ReportWork, Task
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics

@@ -20,7 +20,8 @@ import logstats
 from logstats.inputs import discover
 from logstats.options import Options
 from logstats.pipeline import Counts, Silence
-from logstats.scale.run import Here, run_shards
+from logstats.scale.calls import Here
+from logstats.scale.run import run_shards
 from logstats.scale.shards import shards
 from logstats.scale.work import ReportWork, Task
 from logstats.summaries.slowest import Slowest, summarise

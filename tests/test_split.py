@@ -17,7 +17,8 @@ from logstats.options import Options
 from logstats.pipeline import Counts, Silence
 from logstats.reports.index import file_names
 from logstats.scale import split as splitting
-from logstats.scale.run import Here, run_shards
+from logstats.scale.calls import Here
+from logstats.scale.run import run_shards
 from logstats.scale.shards import shards
 from logstats.scale.split import Split, SplitWork
 from logstats.scale.work import Task, read

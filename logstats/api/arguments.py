@@ -20,12 +20,14 @@ def options_from(options: Options | None, more: dict[str, Any]) -> Options:
         raise UsageError(f"no option is called {unknown!r}", "see logstats.Options") from None
 
 
-def refuse_for_archive(sources: Any, options: Options) -> None:
-    """Refuse sources, and options that only apply when lines are added to an archive. Raises UsageError."""
+def refuse_for_archive(sources: Any, options: Options, *, workers: bool = False) -> None:
+    """Refuse sources, and options that only apply when lines are added to an archive; also `workers` and `cluster`,
+    unless they may read its rows. Raises UsageError."""
     if sources:
         raise UsageError("sources and an archive exclude each other", "give one of the two")
-    if options.workers > 1:
-        raise UsageError("--workers read logs, and an archive has been read", "leave the option out")
+    if not workers and (options.workers > 1 or options.cluster):
+        option = "--cluster" if options.cluster else "--workers"
+        raise UsageError(f"{option} is for logs and `report`; here an archive is asked", "leave the option out")
     plain = Options()
     for name in (
         "format",
@@ -43,7 +45,6 @@ def refuse_for_archive(sources: Any, options: Options) -> None:
         "openapi",
         "templates",
         "query",
-        "cluster",
     ):
         if getattr(options, name) != getattr(plain, name):
             said = {"openapi": "routes", "routes": "route", "templates": "no-templates"}.get(name, name)

@@ -75,7 +75,8 @@ def report(
     `report.sources` with its problem; the others are still counted.
 
     Instead of `sources`, an `archive`: whole hours come from its rollups if they tell apart what is asked for (no
-    filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows. `report.notes` says which.
+    filters but `since` and `until`, no `by`), the rest, or with `rows` all, from its rows, in so many `workers` or on a
+    `cluster` if these are given. `report.notes` says which.
 
     With a `summary`, what the report is made of is also written there, as one Parquet file that `merge` reads; nothing
     is written if reading was interrupted.
@@ -106,24 +107,30 @@ def report(
     spec, filters = asked.spec, options.filters()
     notes: list[str] = []
     if archive is not None:
-        refuse_for_archive(sources, options)
+        refuse_for_archive(sources, options, workers=True)
         if summary is not None:
             raise UsageError("an archive is asked itself: a summary is made of logs", "leave --archive out")
         from logstats.archive.archive import Archive
         from logstats.archive.query import report as archived
+        from logstats.scale.executors import started
+        from logstats.scale.results import at_this_moment
 
         opened = Archive.open(archive)
         snapshot = opened.snapshot()
-        statistics, counts, note = archived.collect(
-            opened,
-            snapshot,
-            spec,
-            filters,
-            rows=rows,
-            computed=options.columns(),
-            interrupt=interrupt,
-            progress=progress,
-        )
+        given = at_this_moment(options)
+        filters = given.filters()
+        with started(options.workers, options.cluster) as executor:
+            statistics, counts, note = archived.collect(
+                opened,
+                snapshot,
+                spec,
+                filters,
+                rows=rows,
+                computed=given.columns(),
+                interrupt=interrupt,
+                progress=progress,
+                apart=None if executor is None else (executor, given),
+            )
         if (span := snapshot.span()) is not None:
             say_if_outside(options, span, notes, listener)
         notes.append(note)

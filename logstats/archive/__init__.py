@@ -4,8 +4,9 @@ log/      the commit log: commits, snapshots, paths, storage, writers     ingest
 tiers/    the policy, moves between tiers, compaction                     query/    SQL, rows, reports from rollups
 publish/  what is derived for other programs: catalog.sql
 
-`archive.Archive` opens one; `add`, `create`, `status`, `files`, `verify` and `repair` are what the commands do.
-May use: pipeline, inputs, formats, summaries, sketches. Begin with log/, then `archive.Archive`.
+`archive.Archive` opens one, `apart` gives its files to workers; `add`, `create`, `status`, `files`, `verify` and
+`repair` are what the commands do.
+May use: pipeline, scale, inputs, formats, summaries, sketches. Begin with log/, then `archive.Archive`.
 """
 
 __all__ = [

@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from logstats import schema
+from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
 from logstats.archive.log import paths, tables, writer
@@ -22,6 +23,7 @@ from logstats.archive.query import rows
 from logstats.archive.tiers import policy
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
+from logstats.scale.calls import Executor
 
 _OURS: Final = (paths.COMMITS, *tables.TIERS, "rollups", tables.REJECTS)  # folders of an archive
 _ANEW: Final = "nothing is lost: the next commit writes it anew"
@@ -39,12 +41,17 @@ class Finding:
 
 
 def verify(
-    archive: Archive, *, deep: bool = False, progress: Callable[[float], None] | None = None
+    archive: Archive,
+    *,
+    deep: bool = False,
+    progress: Callable[[float], None] | None = None,
+    executor: Executor | None = None,
 ) -> Iterator[Finding]:
     """Check the commits, then every file against them, then the rollups against the rows, then look for files that no
     commit names.
 
     With `deep`, rollups are computed again from the rows and compared. Damage does not stop the check of the rest.
+    Workers of an `executor` check some files each, then a day each; the findings are the same, in the same order.
     """
     torn: list[Damaged] = []
     commits = list(archive.commits(torn))
@@ -56,16 +63,17 @@ def verify(
     whole: dict[str, DataFile] = {}
     total = sum(file.bytes for file in snapshot.files.values())
     done = 0
-    for file in snapshot.files.values():
-        problem = _damage(archive, file)
-        if problem is None:
-            whole[file.path] = file
-        else:
-            yield Finding(file.path, problem, _RESTORE)
-        done += file.bytes
+    pieces = [(some[0].path, (some,)) for some in _together(snapshot.files.values(), total, executor)]
+    for (_, (files,)), problems in zip(pieces, each(archive, _damages, pieces, executor), strict=True):
+        for file, problem in zip(files, problems, strict=True):
+            if problem is None:
+                whole[file.path] = file
+            else:
+                yield Finding(file.path, problem, _RESTORE)
+            done += file.bytes
         if progress is not None:
             progress(100 * done / max(total, 1))
-    yield from _rollups(archive, snapshot, whole, deleted_days(commits), deep=deep)
+    yield from _rollups(archive, snapshot, whole, deleted_days(commits), executor, deep=deep)
     yield from _others(archive, whole_log=not torn)
 
 
@@ -99,6 +107,15 @@ def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, who
         policy.of(archive)
     except LogstatsError as error:
         yield Finding(paths.LIFECYCLE, error.what.removeprefix(f"{archive.name}/{paths.LIFECYCLE}: "), error.hint)
+
+
+def _together(files: Iterable[DataFile], total: int, executor: Executor | None) -> Iterable[list[DataFile]]:
+    """Some files at a time; one by one in this process, which shows progress."""
+    return ([file] for file in files) if executor is None else together(files, total, executor.workers)
+
+
+def _damages(archive: Archive, files: Iterable[DataFile]) -> list[str | None]:
+    return [_damage(archive, file) for file in files]
 
 
 def _damage(archive: Archive, file: DataFile) -> str | None:
@@ -150,6 +167,7 @@ def _rollups(
     snapshot: Snapshot,
     whole: dict[str, DataFile],
     gone: set[paths.Partition],
+    executor: Executor | None,
     *,
     deep: bool,
 ) -> Iterator[Finding]:
@@ -157,31 +175,47 @@ def _rollups(
     files = sorted(
         (file for file in snapshot.files.values() if file.table != tables.REJECTS), key=lambda file: file.partition[:3]
     )
+    days: list[tuple[str, tuple[Any, ...]]] = []
     for day, some in groupby(files, key=lambda file: file.partition[:3]):
-        by_table: dict[str, list[DataFile]] = {table: [] for table in tables.TABLES}
-        for file in some:
-            by_table[file.table].append(file)
+        held = list(some)
         path = paths.folder(tables.TRAFFIC, "rollups", day).replace(f"/{tables.TRAFFIC}", "")
-        if any(file.path not in whole for held in by_table.values() for file in held):
-            yield Finding(path, "this day's rollups cannot be compared with its rows, as files are damaged", note=True)
-            continue
-        stored = {table: _stored(archive, by_table[table], table) for table in tables.ROLLUPS}
-        requests = int(stored[tables.TRAFFIC]["requests"].sum())
-        counted = requests + int(stored[tables.TRAFFIC]["events"].sum())
-        rows = sum(file.rows for file in by_table[tables.LOGS])
-        if rows > counted or (rows < counted and day not in gone):
-            yield Finding(path, f"the rollups count {counted:,} rows, and there are {rows:,}")
-        ranked = stored[tables.ENDPOINTS]
-        if int(ranked["requests"].sum()) != requests:
-            yield Finding(path, f"traffic counts {requests:,} requests, endpoints {int(ranked['requests'].sum()):,}")
-        timed, measured = int(ranked["timed"].sum()), int(stored[tables.LATENCY]["count"].sum())
-        if timed != measured:
-            yield Finding(path, f"endpoints count {timed:,} durations, latency {measured:,}")
-        if deep:
-            if rows < counted:
-                yield Finding(path, f"{counted - rows:,} rows were deleted, so nothing shows their rollups", note=True)
-            else:
-                yield from _recomputed(archive, by_table[tables.LOGS], stored, path)
+        damaged = any(file.path not in whole for file in held)
+        days.append((path, (path, None if damaged else held, day in gone, deep)))
+    for found in each(archive, _day, days, executor):
+        yield from found
+
+
+def _day(archive: Archive, path: str, files: list[DataFile] | None, gone: bool, deep: bool) -> list[Finding]:
+    """What is found about a day, with the `path` of its rollups; `files` is None if some are damaged."""
+    return list(_compared(archive, path, files, gone=gone, deep=deep))
+
+
+def _compared(
+    archive: Archive, path: str, files: list[DataFile] | None, *, gone: bool, deep: bool
+) -> Iterator[Finding]:
+    if files is None:
+        yield Finding(path, "this day's rollups cannot be compared with its rows, as files are damaged", note=True)
+        return
+    by_table: dict[str, list[DataFile]] = {table: [] for table in tables.TABLES}
+    for file in files:
+        by_table[file.table].append(file)
+    stored = {table: _stored(archive, by_table[table], table) for table in tables.ROLLUPS}
+    requests = int(stored[tables.TRAFFIC]["requests"].sum())
+    counted = requests + int(stored[tables.TRAFFIC]["events"].sum())
+    rows = sum(file.rows for file in by_table[tables.LOGS])
+    if rows > counted or (rows < counted and not gone):
+        yield Finding(path, f"the rollups count {counted:,} rows, and there are {rows:,}")
+    ranked = stored[tables.ENDPOINTS]
+    if int(ranked["requests"].sum()) != requests:
+        yield Finding(path, f"traffic counts {requests:,} requests, endpoints {int(ranked['requests'].sum()):,}")
+    timed, measured = int(ranked["timed"].sum()), int(stored[tables.LATENCY]["count"].sum())
+    if timed != measured:
+        yield Finding(path, f"endpoints count {timed:,} durations, latency {measured:,}")
+    if deep:
+        if rows < counted:
+            yield Finding(path, f"{counted - rows:,} rows were deleted, so nothing shows their rollups", note=True)
+        else:
+            yield from _recomputed(archive, by_table[tables.LOGS], stored, path)
 
 
 def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:

@@ -432,7 +432,7 @@ def publish(archive: shared.ArchiveDir = None, quiet: shared.Quiet = False) -> i
 
 
 @app.command()
-@shared.command()
+@shared.command(shared.WORKERS)
 def verify(
     archive: shared.ArchiveDir = None,
     deep: Annotated[bool, shared.Option("--deep", "Compute the rollups again from the rows.")] = False,
@@ -440,20 +440,23 @@ def verify(
         bool,
         shared.Option("--repair", "Make damaged rollups, checkpoint and catalog.sql anew; say what cannot be."),
     ] = False,
+    shared_options: shared.SharedOptions = shared.SHARED,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
     """Check every file against the commits: presence, checksum, rows, times; rollups against rows; nothing foreign.
 
     What is damaged is named, and makes it exit with 1. With --repair, what can be made again from the rest is made
-    again first, as a commit.
+    again first, as a commit. Several --workers check files, and with --deep days, at the same time.
     """
+    workers, cluster = shared.workers(shared_options)
     place = shared.archive_dir(archive)
     messages = Messages(quiet=quiet, progress=progress)
 
     from logstats.archive.archive import Archive
     from logstats.archive.verify import verify as findings
     from logstats.reports.printable import printable
+    from logstats.scale.executors import started
 
     opened = Archive.open(place)
     damage = notes = 0
@@ -465,11 +468,12 @@ def verify(
             hint = f" ({finding.hint})" if finding.hint else ""
             messages.say(printable(f"{finding.path}: {finding.what}{hint}"))
     try:
-        for finding in findings(opened, deep=deep, progress=messages.percent):
-            damage, notes = damage + (not finding.note), notes + finding.note
-            hint = f" ({finding.hint})" if finding.hint else ""
-            messages.done()
-            print(printable(f"{'note: ' if finding.note else ''}{finding.path}: {finding.what}{hint}"))
+        with started(workers, cluster) as executor:
+            for finding in findings(opened, deep=deep, progress=messages.percent, executor=executor):
+                damage, notes = damage + (not finding.note), notes + finding.note
+                hint = f" ({finding.hint})" if finding.hint else ""
+                messages.done()
+                print(printable(f"{'note: ' if finding.note else ''}{finding.path}: {finding.what}{hint}"))
     finally:
         messages.done()
     snapshot = opened.snapshot(lenient=True)

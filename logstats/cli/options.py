@@ -501,13 +501,18 @@ def reading_options(shared_options: Mapping[str, Any]) -> Options:
     values["verify_bots"] = shared_options["verify_bots"] or ()
     values["secret"] = shared_options["secret"] or ()
     if "workers" in shared_options:
-        if shared_options["workers"] and shared_options["cluster"]:
-            raise UsageError("--workers and --cluster exclude each other", "give one of the two")
-        values["workers"] = shared_options["workers"] or 0
+        values["workers"], _ = workers(shared_options)
     names = Options.__dataclass_fields__.keys()  # the other groups' are not about reading
     return Options(
         **{name: values[name] for name in values.keys() & names}, templates=not shared_options["no_templates"]
     )
+
+
+def workers(shared_options: Mapping[str, Any]) -> tuple[int, str | None]:
+    """`--workers` (0 if not given) and `--cluster`. Raises UsageError."""
+    if shared_options["workers"] and shared_options["cluster"]:
+        raise UsageError("--workers and --cluster exclude each other", "give one of the two")
+    return shared_options["workers"] or 0, shared_options["cluster"]
 
 
 @contextmanager

@@ -5,15 +5,11 @@ Workers need the same version of logstats, and see the files under the same path
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from logstats.errors import LogstatsError, UsageError
-from logstats.scale.work import Outcome, Task, read
-
-if TYPE_CHECKING:
-    from logstats.inputs import Source
+from logstats.scale.calls import Call
 
 RETRIES: Final = 2  # of a shard whose worker died
 _POLL: Final = 0.1  # seconds after which a waiting caller looks whether it is interrupted
@@ -42,16 +38,15 @@ class Cluster:
             self._client.close()
             raise LogstatsError(f"--cluster {address}: it has no workers", f"start some: dask worker {address}")
 
-    def submit(self, task: Task, sources: Sequence[Source]) -> Any:
-        """Give out a shard."""
-        found = tuple(replace(one, path=one.path.absolute()) if one.path else one for one in sources)
-        return self._client.submit(read, task, found, retries=RETRIES, pure=False)
+    def submit(self, call: Call) -> Any:
+        """Give out a call."""
+        return self._client.submit(call.function, *call.arguments, retries=RETRIES, pure=False)
 
-    def result(self, ticket: Any, until: Callable[[], bool]) -> Outcome | None:
-        """What a shard is made of; None if `until` says so first. Raises LogstatsError."""
+    def result(self, ticket: Any, until: Callable[[], bool]) -> Any:
+        """What a call gives; None if `until` says so first. Raises LogstatsError."""
         while not until():
             try:
-                outcome: Outcome = ticket.result(_POLL)
+                outcome = ticket.result(_POLL)
             except TimeoutError:
                 continue
             except LogstatsError:
@@ -66,6 +61,6 @@ class Cluster:
             return outcome
         return None
 
-    def close(self, *, now: bool) -> None:
+    def close(self) -> None:
         """Leave the cluster; what was given out is cancelled by that."""
         self._client.close()

@@ -1,4 +1,4 @@
-"""Shards in processes of this machine. A worker that dies costs its shard: it is read again.
+"""Calls in processes of this machine. A worker that dies costs its calls: they are done again.
 
 Nothing heavy is imported here: a new process sets the number of Polars' threads before it loads Polars.
 """
@@ -9,19 +9,16 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
+from logstats.scale.calls import Call
 from logstats.scale.cores import cores
-
-if TYPE_CHECKING:
-    from logstats.inputs import Source
-    from logstats.scale.work import Outcome, Task
 
 TRIES: Final = 3  # of a shard whose worker died
 _POLL: Final = 0.1  # seconds after which a waiting caller looks whether it is interrupted
@@ -29,11 +26,10 @@ _POLL: Final = 0.1  # seconds after which a waiting caller looks whether it is i
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A shard that was given out."""
+    """A call that was given out."""
 
-    task: Task
-    sources: Sequence[Source]
-    future: Future[Outcome]
+    call: Call
+    future: Future[Any]
     tries: int = 1
 
 
@@ -51,22 +47,22 @@ class Processes:
             self.workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(self._threads,)
         )
 
-    def submit(self, task: Task, sources: Sequence[Source]) -> Ticket:
-        """Give out a shard."""
-        ticket = Ticket(task, sources, self._future(task, sources))
+    def submit(self, call: Call) -> Ticket:
+        """Give out a call."""
+        ticket = Ticket(call, self._future(call))
         self._out.append(ticket)
         return ticket
 
-    def _future(self, task: Task, sources: Sequence[Source]) -> Future[Outcome]:
+    def _future(self, call: Call) -> Future[Any]:
         try:
-            return self._pool.submit(_read, task, sources)
+            return self._pool.submit(call.function, *call.arguments)
         except BrokenProcessPool as error:
-            broken: Future[Outcome] = Future()
+            broken: Future[Any] = Future()
             broken.set_exception(error)
             return broken
 
-    def result(self, ticket: Ticket, until: Callable[[], bool]) -> Outcome | None:
-        """What a shard is made of; None if `until` says so first. Raises LogstatsError if its workers die."""
+    def result(self, ticket: Ticket, until: Callable[[], bool]) -> Any:
+        """What a call gives; None if `until` says so first. Raises LogstatsError if its workers die."""
         while not until():
             with contextlib.suppress(TimeoutError):
                 try:
@@ -87,16 +83,16 @@ class Processes:
                 continue
             if ticket.tries >= TRIES:
                 raise LogstatsError(
-                    f"{ticket.sources[0].name}: the process that read it ended {TRIES} times before it was done",
+                    f"{ticket.call.name}: the process that read it ended {TRIES} times before it was done",
                     "for want of memory? give fewer --workers (and a script needs `if __name__ == '__main__':`)",
                 )
             ticket.tries += 1
-            ticket.future = self._future(ticket.task, ticket.sources)
+            ticket.future = self._future(ticket.call)
 
-    def close(self, *, now: bool) -> None:
-        """End the processes; `now` also those that are at work."""
-        running = list((self._pool._processes or {}).values()) if now else []
-        self._pool.shutdown(wait=not now, cancel_futures=True)
+    def close(self) -> None:
+        """End the processes, at once if the results of some calls were not taken."""
+        running = list((self._pool._processes or {}).values()) if self._out else []
+        self._pool.shutdown(wait=not self._out, cancel_futures=True)
         for process in running:
             process.kill()
         for process in running:
@@ -116,9 +112,3 @@ def _begin(threads: int) -> None:
 def _end_with(parent: Any) -> None:
     parent.join()
     os._exit(1)
-
-
-def _read(task: Any, sources: Any) -> Any:
-    from logstats.scale.work import read
-
-    return read(task, sources)

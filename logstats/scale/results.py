@@ -15,7 +15,8 @@ from logstats.scale.cores import cores
 from logstats.scale.work import RowsWork, Task, Work
 
 if TYPE_CHECKING:
-    from logstats.scale.run import Executor, Rejects
+    from logstats.scale.calls import Executor
+    from logstats.scale.run import Rejects
 
 PAYS: Final = 512 << 20  # bytes of lines for each process: its start takes as long as reading 50 to 100 MB
 _FILES: Final = ("formats_dir", "openapi", "anonymize_key")  # options that name files: another process is elsewhere
@@ -43,17 +44,21 @@ def results(
     from logstats.scale.run import run_shards
     from logstats.scale.shards import LARGEST, shards
 
-    # A time such as 2h is that of this moment, for all shards.
-    now = options.now or datetime.now(UTC)
-    files: dict[str, Any] = {
-        name: Path(path).absolute() for name in _FILES if (path := getattr(options, name)) is not None
-    }
-    fixed = replace(options, now=now, workers=1, cluster=None, **files)
+    fixed = at_this_moment(options)
     job = task.job(Counts())
     task = replace(task, options=fixed, chunk=job.chunk, threads=1)
     whole = isinstance(work, RowsWork) or rejects is not None
     cut = shards(sources, job, executor.workers, largest=_WHOLE if whole else LARGEST)
     yield from run_shards(cut, task, executor, counts, listener, interrupt=interrupt, rejects=rejects)
+
+
+def at_this_moment(options: Options) -> Options:
+    """The options for all workers: a time such as 2h is that of this moment, and files have whole paths."""
+    files: dict[str, Any] = {
+        name: Path(path).absolute() for name in _FILES if (path := getattr(options, name)) is not None
+    }
+    now = options.now or datetime.now(UTC)
+    return replace(options, now=now, workers=1, cluster=None, **files)
 
 
 def _executor(sources: Sequence[Source], options: Options) -> Executor | None:

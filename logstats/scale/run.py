@@ -12,28 +12,17 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from logstats.dataclass import dataclass
 from logstats.formats.detection.unread import Looks
 from logstats.inputs import Source
 from logstats.pipeline import Counts, Interrupt, Listener, run
+from logstats.scale.calls import AHEAD, Call, Executor
 from logstats.scale.shards import Shard
 from logstats.scale.work import Outcome, Task, read
 
-AHEAD = 2  # shards for each worker that are given out before the first of them is merged
-
 Rejects = Callable[[list[bytes]], None]
-
-
-class Executor(Protocol):
-    """Where shards are read. `result` waits, and gives None if `until` says so first."""
-
-    workers: int
-
-    def submit(self, task: Task, sources: Sequence[Source]) -> Any: ...
-    def result(self, ticket: Any, until: Callable[[], bool]) -> Outcome | None: ...
-    def close(self, *, now: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +61,11 @@ def run_shards(
     interrupt = interrupt or Interrupt()
     waiting: deque[tuple[Shard, Any]] = deque()
     file = _File()
-    complete = False
     try:
         while not interrupt.asked:
             while len(waiting) < AHEAD * executor.workers and (shard := next(shards, None)) is not None:
-                waiting.append((shard, None if shard.local else executor.submit(task, shard.sources)))
+                waiting.append((shard, None if shard.local else executor.submit(_call(task, shard.sources))))
             if not waiting:
-                complete = True
                 break
             shard, ticket = waiting.popleft()
             file = file if shard.goes_on else _File()
@@ -87,7 +74,7 @@ def run_shards(
             if shard.local:
                 yield from _here(shard.sources, task, counts, listener, interrupt, rejects, goes_on=False)
                 continue
-            outcome = executor.result(ticket, lambda: interrupt.asked)
+            outcome: Outcome | None = executor.result(ticket, lambda: interrupt.asked)
             if outcome is None:
                 break
             left = outcome.counts.sources[0].left
@@ -102,8 +89,14 @@ def run_shards(
                     file.looks.fail(looks, seen)
             yield from _merge(shard, outcome, task, file, counts, listener, rejects)
     finally:
-        executor.close(now=not complete)
+        executor.close()
     counts.interrupted = interrupt.asked
+
+
+def _call(task: Task, sources: Sequence[Source]) -> Call:
+    """Read a shard, wherever the folder may be another one."""
+    found = tuple(replace(one, path=one.path.absolute()) if one.path else one for one in sources)
+    return Call(sources[0].name, read, (task, found))
 
 
 def _rest(part: Source, file: _File) -> Source:
@@ -154,20 +147,3 @@ def _merge(
         rejects(outcome.rejected)
     for result in outcome.results:
         yield task.work.moved(result, before if shard.goes_on else 0)
-
-
-class Here:
-    """An executor that reads shards in this process, one after another: for tests, and to measure what shards cost."""
-
-    workers = 1
-
-    def submit(self, task: Task, sources: Sequence[Source]) -> Any:
-        """Remember the shard."""
-        return task, sources
-
-    def result(self, ticket: Any, until: Callable[[], bool]) -> Outcome | None:
-        """Read it."""
-        return None if until() else read(*ticket)
-
-    def close(self, *, now: bool) -> None:
-        """Do nothing."""

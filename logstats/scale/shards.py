@@ -20,10 +20,10 @@ from logstats.formats.wrappers.stack import parse, spelling_of
 from logstats.inputs import HEAD, SOON, ChunkReader, Source, Start, opened
 from logstats.inputs.compression import compression
 from logstats.pipeline import Counts, FormatChooser, Job, Silence, context_of
+from logstats.scale.calls import ROUNDS
 
 SMALLEST: Final = 4 << 20  # bytes: less is not worth the way to another process
 LARGEST: Final = 256 << 20
-ROUNDS: Final = 4  # shards for each worker, so that none waits long for the last one
 PACKED: Final = 10  # how much larger a compressed log is in truth
 
 

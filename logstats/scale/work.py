@@ -190,13 +190,18 @@ class Recorder(Silence):
         self.events.append(("problem", error))
 
 
-def read(task: Task, sources: Sequence[Source]) -> Outcome:
-    """Read a shard. Raises what the options raise, and LogstatsError in a process of another version."""
-    if task.version != __version__:
+def check_version(version: str) -> None:
+    """Raise LogstatsError in a worker that has another version than the one that gave out the work."""
+    if version != __version__:
         raise LogstatsError(
-            f"a worker has logstats {__version__}, and the report is made by {task.version}",
+            f"a worker has logstats {__version__}, and the report is made by {version}",
             "install the same version on all of them",
         )
+
+
+def read(task: Task, sources: Sequence[Source]) -> Outcome:
+    """Read a shard. Raises what the options raise, and LogstatsError in a process of another version."""
+    check_version(task.version)
     recorder, counts = Recorder(), Counts()
     results, rejected = [], list[bytes]()
     keep = rejected.extend if task.keep_rejected else None

@@ -19,17 +19,21 @@ from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
-from logstats.archive.query.rows import Span, batches, read, unreadable
-from logstats.archive.query.rows import rows as read_rows
+from logstats.archive.query import shards
+from logstats.archive.query.rows import Span, batches, files_of, frames_of, read, unreadable
 from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
+from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.formats.text import Text
 from logstats.formats.wrappers.stack import shown
+from logstats.options import Options
 from logstats.pipeline import SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
+from logstats.scale.calls import Executor
+from logstats.scale.work import ReportWork
 from logstats.summaries import endpoints, ranking, traffic
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics, aggregates, needs, summarise
+from logstats.summaries.statistics import Statistics, aggregates, needs
 from logstats.summaries.users import SketchedUsers
 
 HELD: Final = 10  # times as many keys of a ranking as asked for are held, until the end
@@ -87,23 +91,25 @@ def collect(
     computed: Columns | None = None,
     interrupt: Interrupt | None = None,
     progress: Callable[[float], None] | None = None,
+    apart: tuple[Executor, Options] | None = None,
 ) -> tuple[Statistics, Counts, str]:
     """(the statistics of since ≤ t < until, the counts of all lines, a note about where the figures come from).
 
-    Raises Gone if rows or columns that are needed were deleted.
+    With `apart`, an executor and the options of which `filters` and `computed` are, rows are read by its workers.
+    Raises Gone if rows or columns that are needed were deleted, UsageError if workers have nothing to do.
     """
     where = plan(wanted, filters, rows=rows)
-    columns = needs(wanted) | filters.needs | {"kind", "level", "timestamp"}
+    if apart is not None and not where.rows:
+        raise UsageError(
+            "--workers and --cluster read rows, and rollups answer this at once", "leave them out, or add --rows"
+        )
+    columns = sorted(needs(wanted) | filters.needs | {"kind", "level", "timestamp"})
+    computed = computed or Columns()
     left_out: list[int] = []  # numbers of rows that `--where` leaves out unread
-    frames = [
-        read_rows(
-            archive,
-            *span,
-            sorted(columns),
-            snapshot=snapshot,
-            within=filters.span(),
-            left_out=left_out.append,
-            computed=computed,
+    spans = [
+        (
+            span,
+            files_of(archive, snapshot, span, columns, computed, within=filters.span(), left_out=left_out.append),
         )
         for span in where.rows
     ]
@@ -114,21 +120,30 @@ def collect(
     if where.rollups is not None:
         for parts in _batches(snapshot, *where.rollups):
             _add_rollups(archive, parts, where.rollups, statistics, counts)
-    keep = filters.expression()
-    read = 0
-    for frame in (frame for some in frames for frame in some):
-        if interrupt is not None and interrupt.asked:
+    interrupt = interrupt or Interrupt()
+    work = ReportWork(statistics.spec)
+    if apart is None:
+        frames = (frame for span, files in spans for frame in frames_of(archive, files, span, columns, computed))
+        found = shards.summarised(work, frames, filters.expression())
+    else:
+        executor, options = apart
+        task = shards.RowsTask(work, options, tuple(columns))
+        found = shards.results(archive, task, spans, executor, lambda: interrupt.asked)
+    done = 0
+    for some in found:
+        if interrupt.asked:
             counts.interrupted = True
             break
-        read += frame.height
-        held = frame if keep is None else frame.filter(keep)
-        counts.filtered += frame.height - held.height
-        statistics.add(summarise(held.with_row_index("line"), wanted))
-        events = int((held["kind"] == "event").sum())
-        counts.events += events
-        counts.requests += held.height - events
+        for summaries in some.summaries:
+            statistics.add(summaries)
+        counts.requests += some.requests
+        counts.events += some.events
+        counts.filtered += some.filtered
+        counts.notes += some.notes
+        done += some.requests + some.events + some.filtered
         if progress is not None:
-            progress(100 * read / max(total, 1))
+            progress(100 * done / max(total, 1))
+    counts.interrupted |= apart is not None and interrupt.asked
     counts.filtered += sum(left_out)
     statistics.fold(wanted)
     counts.lines = counts.requests + counts.events + counts.rejected + counts.ignored + counts.filtered

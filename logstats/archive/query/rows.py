@@ -51,13 +51,26 @@ def rows(
     """
     opened = archive if isinstance(archive, Archive) else Archive.open(archive)
     snapshot = snapshot or opened.snapshot()
+    computed = computed or Columns()
+    files = files_of(opened, snapshot, (since, until), columns, computed, within=within, left_out=left_out)
+    return frames_of(opened, files, (since, until), columns, computed)
+
+
+def files_of(
+    archive: Archive,
+    snapshot: Snapshot,
+    span: Span,
+    columns: Sequence[str],
+    computed: Columns,
+    *,
+    within: Span = (None, None),
+    left_out: Callable[[int], None] = lambda _: None,
+) -> list[DataFile]:
+    """The files that `rows` reads, in its order. Raises Gone."""
+    since, until = span
     first = max((time for time in (since, within[0]) if time), default=None)
     end = min((time for time in (until, within[1]) if time), default=None)
-    computed = computed or Columns()
-    kept = tables.columns(tables.LOGS)
-    stored = sorted({n for n in columns if n in kept} | computed.reads(n for n in columns if n not in kept))
-    stored += ["line"] if schema.LINE in columns else []
-    check(opened, snapshot, first, end, stored)
+    check(archive, snapshot, first, end, _stored(columns, computed))
     files = []
     for file in snapshot.select(tables.LOGS, since=since, until=until):
         outside = (first is not None and file.last < first) or (end is not None and file.first >= end)
@@ -65,8 +78,22 @@ def rows(
             left_out(file.rows)
         else:
             files.append(file)
-    frames = _frames(opened, files, since, until, stored)
+    return files
+
+
+def frames_of(
+    archive: Archive, files: Iterable[DataFile], span: Span, columns: Sequence[str], computed: Columns
+) -> Iterator[pl.DataFrame]:
+    """The rows of since ≤ timestamp < until in some files, as `rows` gives them. Raises ArchiveError."""
+    frames = _frames(archive, files, *span, _stored(columns, computed))
     return (computed.add(frame, columns).select(columns) for frame in frames)
+
+
+def _stored(columns: Sequence[str], computed: Columns) -> list[str]:
+    """The columns of files that are read for some columns."""
+    kept = tables.columns(tables.LOGS)
+    stored = sorted({n for n in columns if n in kept} | computed.reads(n for n in columns if n not in kept))
+    return stored + (["line"] if schema.LINE in columns else [])
 
 
 def _inside(file: DataFile, since: datetime | None, until: datetime | None) -> bool:

@@ -1,0 +1,103 @@
+"""What workers do with an archive is what one process does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import archives
+import pytest
+from program import invoke
+
+import logstats
+from logstats.archive import verify
+from logstats.archive.apart import together
+from logstats.archive.archive import Archive
+from logstats.archive.log import tables
+from logstats.scale.calls import Here
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    """Three days, a tier each."""
+    folder = tmp_path_factory.mktemp("workers")
+    archive = archives.make(folder / "archive", archives.logs_of_three_days(folder))
+    archives.move(archive)
+    return archive
+
+
+def test_pieces_are_of_all_files_in_order(sound: Archive) -> None:
+    files = list(sound.snapshot().files.values())
+    total = sum(file.bytes for file in files)
+    pieces = list(together(files, total, 2))
+    assert [file for piece in pieces for file in piece] == files
+    assert 2 < len(pieces) <= 8
+    assert list(together([], 0, 2)) == []
+
+
+def test_a_report_from_rows(sound: Archive) -> None:
+    """Filters, breakdowns, computed columns, exact users, conditions; in two processes."""
+    asked = ["report", "--archive", str(sound.root), "--rows", "-o", "json", "--by", "client_ip", "--by", "hour"]
+    asked += ["--exact-users", "--where", "status != 404", "--since", "2025-01-17T03:20"]
+    asked += ["--fail-if", "status = 500: requests > 0", "--tz", "Europe/Berlin", "--max-endpoints", "4"]
+    runs = [invoke(*asked, "--workers", workers) for workers in ("1", "2")]
+    one, two = (json.loads(run.stdout) | {"generated_at": ""} for run in runs)
+    assert one == two
+    assert one["requests"] > 2000 and one["filtered"] > 0
+    assert [run.returncode for run in runs] == [3, 3]
+    assert runs[0].stderr == runs[1].stderr
+
+
+def test_edges_from_rows_and_a_cap_that_is_passed(sound: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def here(workers: int, cluster: str | None = None) -> Iterator[Here | None]:
+        yield Here() if workers > 1 else None
+
+    monkeypatch.setattr("logstats.scale.executors.started", here)
+    for asked in (
+        {"since": "2025-01-17T10:20", "until": "2025-01-19T10:40", "over_time": True},
+        {"by": ["client_ip"], "max_endpoints": 2, "rows": True},
+        {"since": "2025-01-18", "slowest": 9, "not_found": True, "exact_users": True},
+    ):
+        made: list[Any] = [
+            logstats.report(archive=sound.root, workers=workers, now=archives.MOVED, **asked).to_json()  # type: ignore[arg-type]
+            for workers in (1, 2)
+        ]
+        assert made[0] == made[1], asked
+
+
+def test_workers_without_work_are_refused(sound: Archive, tmp_path: Path) -> None:
+    policy = tmp_path / "slo.toml"
+    policy.write_text('[[objective]]\nname = "up"\ntarget = 99.0\ngood = "status < 500"\n')
+    asked = ("report", "--archive", str(sound.root), "--workers", "2")
+    ran = invoke(*asked)
+    assert ran.returncode == 2 and b"rollups answer this at once" in ran.stderr and b"--rows" in ran.stderr
+    for command in (("slo", "--policy", str(policy)), ("report", "--split-by", "host")):
+        ran = invoke(*command, "--archive", str(sound.root), "--workers", "2")
+        assert ran.returncode == 2 and b"--workers" in ran.stderr, command
+
+
+def test_findings_are_the_same_in_the_same_order(sound: Archive, tmp_path: Path) -> None:
+    """Damaged rows and rollups, and a foreign file."""
+    shutil.copytree(sound.root, tmp_path / "copy")
+    archive = Archive.open(tmp_path / "copy")
+    held = archive.snapshot()
+    for file in (held.select(tables.LOGS)[0], held.select(tables.USERS)[-1]):
+        place = archive.root / file.path
+        data = bytearray(place.read_bytes())
+        data[len(data) // 2] ^= 1
+        place.write_bytes(data)
+    (archive.root / "hot" / "foreign.txt").touch()
+    alone = list(verify.verify(Archive.open(archive.root), deep=True))
+    assert len([one for one in alone if not one.note]) == 3
+    assert list(verify.verify(Archive.open(archive.root), deep=True, executor=Here())) == alone
+    runs = [
+        invoke("archive", "verify", "--deep", "--archive", str(archive.root), "--workers", workers)
+        for workers in ("1", "2")
+    ]
+    assert runs[0].returncode == 1
+    assert (runs[0].stdout, runs[0].stderr) == (runs[1].stdout, runs[1].stderr)
