@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,6 +24,7 @@ from logstats.live.alerts.alerts import Change
 from logstats.live.alerts.command import Command
 from logstats.live.alerts.delivery import WAITING, Delivery
 from logstats.live.alerts.webhook import ATTEMPTS, Webhook
+from logstats.objectives.policy import parse as parse_policy
 
 NOON = datetime(2025, 1, 17, 12, tzinfo=UTC)
 ALERT = ("--alert", "error_rate > 1% for 2m")
@@ -297,17 +299,28 @@ def test_alerts_from_the_configuration_file(tmp_path: Path) -> None:
 class Daemon:
     """A daemon with alerts that commits when it is told to; its clock and that of the log go together."""
 
-    def __init__(self, folder: Path, *alerts: str) -> None:
+    def __init__(self, folder: Path, *alerts: str, **options: Any) -> None:
         self.archive, self.log = folder / "archive", folder / "access.log"
         self.log.touch()
         init(self.archive)
         self.changes: list[Change] = []
         self.said: list[str] = []
         self.clock = Clock()
+        self.health = folder / "health.json"
+        self.start(*alerts, **options)
+
+    def start(self, *alerts: str, **options: Any) -> None:
+        """Another process, with nothing but what is on disk."""
         self.daemon = api.add_following(
-            [self.log], self.archive, alerts=alerts, changed=self.changes.append, say=self.said.append
+            [self.log],
+            self.archive,
+            alerts=alerts,
+            changed=self.changes.append,
+            say=self.said.append,
+            health=self.health,
+            **options,
         )
-        self.daemon.clock = self.clock
+        self.daemon.clock, self.daemon.wall = self.clock, lambda: TODAY + self.clock.now
         self.daemon._next_tier = float("inf")
         self.tracker = Tracker([str(self.log)], say=self.said.append, clock=self.clock)
 
@@ -323,15 +336,69 @@ class Daemon:
         return found
 
 
+TODAY = time.time()
+RULES = ("error_rate > 1% for 2m", "requests == 0 for 3m", "rejected > 2%")
+COMMITS = [
+    (0, lines(0, 0), []),
+    (3, lines(1, 5) + lines(2, 5) + "what is this\n", []),
+    (4, lines(3, 5), []),
+    (5, lines(4, 5), [("firing", 3), ("firing", 3)]),
+    (8, "".join(lines(minute, 0) for minute in (5, 6, 7)), [("resolved", 5)]),
+    (11, "", [("resolved", 7)]),  # nothing has come since
+    (13, "", [("firing", 11)]),
+]
+
+
 def test_a_daemon_judges_what_it_has_added(tmp_path: Path) -> None:
-    one = Daemon(tmp_path, "error_rate > 1% for 2m", "requests == 0 for 3m", "rejected > 2%")
-    assert one.commit(0, lines(0, 0)) == []
-    assert one.commit(3, lines(1, 5) + lines(2, 5) + "what is this\n") == []
-    assert one.commit(5, lines(3, 5) + lines(4, 5)) == [("firing", 3), ("firing", 3)]
-    assert one.commit(8, "".join(lines(minute, 0) for minute in (5, 6, 7))) == [("resolved", 5)]
-    assert one.commit(11) == [("resolved", 7)], "nothing has come since"
-    assert one.commit(13) == [("firing", 11)]
+    one = Daemon(tmp_path, *RULES)
+    for minute, text, changes in COMMITS:
+        assert one.commit(minute, text) == changes, minute
     assert one.said == []
+
+
+def test_what_fires_or_is_pending_survives_a_restart(tmp_path: Path) -> None:
+    """Each commit is that of another daemon, and the changes are those of one alone. Burn rates look back further."""
+    policy = parse_policy(
+        'window = "30d"\n[[objective]]\nname = "up"\ngood = "status < 500"\ntarget = 99.9\n', "slo.toml"
+    )
+    for folder in ("alone", "again"):
+        (tmp_path / folder).mkdir()
+    alone, again = (Daemon(tmp_path / folder, *RULES, policy=policy) for folder in ("alone", "again"))
+    standing = {}
+    for minute, text, changes in COMMITS:
+        expected = alone.commit(minute, text)
+        again.start(*RULES, policy=policy)
+        assert again.commit(minute, text) == expected
+        assert [change for change in changes if change not in expected] == []
+        standing[minute] = json.loads(again.health.read_bytes())
+        assert standing[minute]["firing"] == json.loads(alone.health.read_bytes())["firing"]
+    assert [state["condition"] for state in standing[4]["pending"]] == ["error_rate > 1% for 2m"]
+    firing = [state["condition"] for state in standing[5]["firing"]]
+    assert firing[:2] == ["error_rate > 1% for 2m", "rejected > 2%"]
+    assert firing[2:], "the policy"
+    assert alone.said == []
+    assert {said.partition(",")[0] for said in again.said} == {"alert fires still"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ("{", "cannot be read, and is ignored"),
+        ('{"version": 2}', "cannot be read, and is ignored: it is of another version"),
+        ('{"version": 1, "written": 1e9, "batches": 0}', "stood at 2001-09-09T01:46:40Z is too old, and ignored"),
+        ('{"version": 1, "written": 1e300, "batches": 0}', "stood at an impossible time is too old, and ignored"),
+        ("", "cannot be read, and is ignored"),
+    ],
+)
+def test_what_was_kept_of_alerts_is_checked(tmp_path: Path, kept: str, said: str) -> None:
+    one = Daemon(tmp_path, *RULES)
+    one.commit(0, lines(0, 0))
+    (file,) = (one.archive / "work").glob("alerts-*.json")
+    file.write_text(kept)
+    one.start(*RULES)
+    assert [one.commit(minute, text) for minute, text, _ in COMMITS[1:4]] == [[], [], [("firing", 3), ("firing", 3)]]
+    assert len(one.said) == 1
+    assert said in one.said[0]
 
 
 def test_a_daemon_ends_at_the_first_alert(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from logstats import schema
 from logstats.api.arguments import options_from
 from logstats.api.watching import alerts_of
-from logstats.errors import LogstatsError, UsageError
+from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.inputs import discover
 from logstats.options import Options
@@ -110,44 +109,27 @@ def add_following(
     for note in watched.notes:
         say(note)
     if watched:
-        _hold_against(daemon, watched, changed)
+        _hold_against(daemon, watched, [*names, f"={source_name}"], changed, fleeting=bool(arriving))
     return daemon
 
 
-def _hold_against(daemon: Daemon, alerts: Alerts, changed: Callable[[Change], None]) -> None:
-    """Hold alerts against what a daemon adds, after each commit. What cannot be read back is said."""
-    import polars as pl
+def _hold_against(
+    daemon: Daemon, alerts: Alerts, sources: Sequence[str], changed: Callable[[Change], None], *, fleeting: bool
+) -> None:
+    """Hold alerts against what a daemon adds, after each commit."""
+    from logstats.live.archived_alerts import ArchivedAlerts
 
-    from logstats.archive.archive import Archive
-    from logstats.archive.log import tables
-    from logstats.archive.query import rows
-    from logstats.live.alerts.batches import Batches
-    from logstats.live.watching import Watching
+    def wall() -> float:
+        return daemon.wall()
 
-    batches = Batches(alerts, Watching().lateness, changed, daemon.say)
-    commits: list[int] = []
+    held = ArchivedAlerts(alerts, daemon.archive, sources, changed, daemon.say, wall, fleeting=fleeting)
     tell = daemon.tell
-    minute = pl.col("minute").to_physical() // 60_000_000
 
-    def remember(added: Added) -> None:
-        commits.extend(added.commits)
+    def told(added: Added) -> None:
+        held.committed(added)
         tell(added)
 
-    def look(now: float) -> None:
-        wall = round(time.time() * 1_000_000)
-        while commits:
-            number = commits.pop(0)
-            try:
-                opened = Archive.open(daemon.archive)
-                for some in rows.added(opened, number, batches.columns):
-                    batches.add(some, now, wall)
-                for some in rows.added(opened, number, ["minute", "lines", "rejected"], tables.LINES):
-                    batches.read(some.with_columns(minute))
-            except (LogstatsError, OSError) as error:
-                daemon.say(f"alerts did not see commit {number}: {getattr(error, 'what', error)}")
-        batches.look(now, wall)
-
-    daemon.tell, daemon.settled = remember, look
+    daemon.tell, daemon.settled, daemon.starting, daemon.standing = told, held.settled, held.take_up, held.standing
 
 
 def _ingest(

@@ -63,9 +63,10 @@ class Daemon:
     """Adds to an archive what comes to files and through streams, until `stop` is asked, or until every stream has
     ended, if there are no files. Times are in seconds.
 
-    `tell` gets the outcome of each commit that had something, `say` what a user should know. `settled` is called when
-    everything is added that had been written by a time of `clock`, which it gets. `health` is a file that says how
-    things stand, as JSON. `clock` and `chance` are to be given in tests.
+    `tell` gets the outcome of each commit that had something, `say` what a user should know. `starting` is called with
+    the time of `clock` before the first commit, `settled` when everything is added that had been written by the time
+    that it gets. `health` is a file that says how things stand, as JSON, with what `standing` adds. `clock`,
+    `wall` and `chance` are to be given in tests.
     """
 
     archive: str | Path
@@ -77,9 +78,12 @@ class Daemon:
     health: Path | None = None
     tell: Callable[[Added], None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
+    starting: Callable[[float], None] = lambda _: None
     settled: Callable[[float], None] = lambda _: None
+    standing: Callable[[], Mapping[str, object]] = dict
     stop: Stop = field(default_factory=Stop)
     clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     notify: Notify = field(default_factory=Notify)
     lines: int = 0
@@ -90,6 +94,7 @@ class Daemon:
     _failing_since: str = ""
     _last_commit: str = ""
     _next_tier: float = float("-inf")
+    _started: bool = False
 
     def run(self) -> None:
         """Go on until it is asked to stop."""
@@ -137,6 +142,9 @@ class Daemon:
         """Commit what has come; whether that could be done."""
         began = self.clock()
         try:
+            if not self._started:
+                self.starting(began)
+                self._started = True
             self._commit(tracker, Interrupt() if last else self.stop)
             if not last and self.clock() >= self._next_tier:
                 self._next_tier = self.clock() + TIER_EVERY
@@ -147,8 +155,8 @@ class Daemon:
         if self.failures:
             self.say(f"the archive is written again, after {self.failures:,} attempts that failed: {self._problem}")
         self.failures, self._problem, self._failing_since = 0, "", ""
-        self._write_health(tracker)
         self.settled(began)
+        self._write_health(tracker)
         return True
 
     def _commit(self, tracker: Tracker, interrupt: Interrupt) -> None:
@@ -225,6 +233,7 @@ class Daemon:
             "truncated": tracker.truncated if tracker is not None else None,
             "waiting_bytes": sum(stream.waiting for stream in self.streams),
             "dropped": sum(stream.dropped for stream in self.streams),
+            **self.standing(),
         }
         with contextlib.suppress(OSError):
             handle, name = tempfile.mkstemp(dir=self.health.parent, prefix=f".{self.health.name}.")

@@ -37,6 +37,16 @@ class Clocks:
             self.said.append(_moved(source, judged.moved))
         return judged
 
+    def saved(self, now: float) -> dict[str, list[float]]:
+        """What each clock shows, as JSON has it."""
+        return {source: clock.saved(now) for source, clock in self._clocks.items() if clock.newest is not None}
+
+    def restore(self, saved: dict[str, list[float]], then: float) -> None:
+        """Go on from what `saved` gave, `then` by the monotonic clock of this machine."""
+        for source, kept in saved.items():
+            self._clocks[source] = LogClock(round(self.lateness * SECOND))
+            self._clocks[source].restore(kept, then)
+
     def latest(self, now: float) -> int | None:
         """What the clocks show, in µs since 1970: the one that is furthest. None before the first line."""
         shown = [at for clock in self._clocks.values() if (at := clock.at(now)) is not None]

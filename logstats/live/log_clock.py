@@ -47,6 +47,15 @@ class LogClock:
         """What the clock shows."""
         return None if self.newest is None else self.newest + round((now - self.arrived) * SECOND)
 
+    def saved(self, now: float) -> list[float]:
+        """What `restore` takes."""
+        return [self.newest or 0, now - self.arrived, self._shift]
+
+    def restore(self, saved: list[float], then: float) -> None:
+        """Go on from what `saved` gave at the time `then`."""
+        newest, age, shift = saved
+        self.newest, self.arrived, self._shift = int(newest), then - float(age), int(shift)
+
     def judge(self, times: Times, wall: int, now: float) -> Judged:
         """Which of the next lines are on time, which moves the clock; `wall` and `now` are this machine's clocks."""
         if not len(times):

@@ -12,6 +12,7 @@ same alerts whenever they are read. While nothing is logged, the clocks go on wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from logstats.summaries.traffic import moment
 
 CALM: Final = 2  # minutes in a row of which a rule has not held, before it is resolved
 _NOTHING: Final = Verdict(None, None, "")
+_COUNTS: Final = ("firing", "held", "calm", "silent", "since", "fired", "seen")
 _NEAR: Final = 5  # minutes between the clock of this machine and that of a log, if they are taken for one
 
 
@@ -145,6 +147,19 @@ class _Watched:
         """What follows does not follow on what was before. What fires goes on."""
         self.held = self.calm = self.silent = 0
 
+    def saved(self) -> dict[str, Any]:
+        """What minutes came to, as JSON has it."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return {**counts, "resolved": self.resolved, "last": self.last, "verdict": list(astuple(self.verdict))}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from what `saved` gave."""
+        holds, value, words = saved["verdict"]
+        for name in _COUNTS:
+            setattr(self, name, type(getattr(self, name))(saved[name]))
+        self.resolved, self.last = saved["resolved"], saved["last"]
+        self.verdict = Verdict(holds, value, str(words))
+
     def state(self) -> State:
         state = "firing" if self.firing else "pending" if self.held else "ok" if self.seen else "waiting"
         return State(
@@ -188,6 +203,40 @@ class Alerts:
     def states(self) -> list[State]:
         """How things stand with each rule, in the order in which they were given."""
         return [watched.state() for _, rules in self._measures for watched in rules]
+
+    @property
+    def next(self) -> int | None:
+        """The first minute that was not judged."""
+        return self._next
+
+    def saved(self) -> dict[str, Any]:
+        """How things stand, but for what is counted of minutes that were not judged; as JSON has it."""
+        return {
+            "next": self._next,
+            "partial": sorted(self._partial),
+            "logged": self._logged,
+            "judged": self._judged,
+            "rules": {watched.rule.text: watched.saved() for _, rules in self._measures for watched in rules},
+            "measures": [measure.saved() for measure, _ in self._measures],
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from what `saved` gave. Rules that are new begin with nothing, those that are gone are forgotten."""
+        for measure, rules in self._measures:
+            for kept in saved["measures"]:
+                measure.restore(kept)
+            for watched in rules:
+                if (found := saved["rules"].get(watched.rule.text)) is not None:
+                    watched.restore(found)
+        self._next = None if saved["next"] is None else int(saved["next"])
+        self._partial = {int(minute) for minute in saved["partial"]}
+        self._logged, self._judged = bool(saved["logged"]), bool(saved["judged"])
+        self._looked = self._logged
+
+    def skip(self, clocks: Clocks, now: float) -> None:
+        """Judge from the minute on that the clocks show, because what was logged before is not known."""
+        if (latest := clocks.latest(now)) is not None and self._next is not None:
+            self._begin(max(self._next, latest // MINUTE))
 
     def add(self, rows: pl.DataFrame) -> None:
         """Rows that are on time, all of which have one."""

@@ -7,6 +7,7 @@ reading it began: everything that had been written by then is in it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 
@@ -37,9 +38,34 @@ class Batches:
             judged = self._clocks.judge(times, str(source), wall, now)
             self._alerts.add(ordered.filter(pl.Series(judged.on_time)))
 
+    def count(self, rows: pl.DataFrame) -> None:
+        """Rows that the clocks have seen before."""
+        self._alerts.add(rows.drop_nulls("timestamp"))
+
     def read(self, lines: pl.DataFrame) -> None:
         """Lines of a batch by minute (minute, lines, rejected). Call this after `add` of its rows."""
         self._alerts.read(lines)
+
+    @property
+    def next(self) -> int | None:
+        """The first minute that was not judged."""
+        return self._alerts.next
+
+    def saved(self, now: float) -> dict[str, Any]:
+        """How things stand, as JSON has it."""
+        return {"clocks": self._clocks.saved(now), "alerts": self._alerts.saved()}
+
+    def restore(self, saved: dict[str, Any], then: float) -> list[str]:
+        """Go on from what `saved` gave, `then` by the clock of this machine; the sources that were known. Raises
+        ValueError, KeyError, TypeError or AttributeError, and may have taken up a part, for what `saved` did not give.
+        """
+        self._alerts.restore(saved["alerts"])
+        self._clocks.restore(saved["clocks"], then)
+        return list(saved["clocks"])
+
+    def skip(self, now: float) -> None:
+        """Judge from this minute on, because what came before is not known."""
+        self._alerts.skip(self._clocks, now)
 
     def look(self, now: float, wall: int) -> None:
         """Judge the minutes that the batches so far have closed."""

@@ -44,6 +44,11 @@ class _Window:
             _, good, bad = self._minutes.popleft()
             self.good, self.bad = self.good - good, self.bad - bad
 
+    @property
+    def minutes(self) -> list[tuple[int, int, int]]:
+        """(minute, good, bad) of each that had a request."""
+        return list(self._minutes)
+
     def rate(self, may_fail: Fraction) -> Fraction | None:
         """The share of bad requests over the share that may be bad."""
         judged = self.good + self.bad
@@ -67,6 +72,7 @@ class Burn:
     def __init__(self, policy: Policy) -> None:
         notes = []
         self._indicators = {}
+        self._names: dict[int, str] = {}  # by which an objective is known that is what it was
         self._burning: list[_Burning] = []
         rules = []
         wanted = slo.indicators(policy)
@@ -77,6 +83,7 @@ class Burn:
                 notes.append(f"objective {objective.name!r} has no burn rate: {why}")
                 continue
             self._indicators[number] = wanted[number]
+            self._names[number] = f"{objective.name}: {objective.text}"
             for severity, long, short, limit in limits:
                 self._burning.append(_Burning(number, 1 - objective.target, limit, (_Window(long), _Window(short))))
                 text = f"{objective.name}: burn rate > {float(limit):g} over {slo.span(long)} and {slo.span(short)}"
@@ -129,6 +136,20 @@ class Burn:
         """Drop what is counted of minutes that were judged: the windows have it."""
         self._held.replace(self._held.table().filter(pl.col("minute") >= before))
         self._counted = {}
+
+    def saved(self) -> dict[str, list[tuple[int, int, int]]]:
+        """Good and bad requests of each minute in the longest window, by objective."""
+        found: dict[str, list[tuple[int, int, int]]] = {}
+        for burning in sorted(self._burning, key=lambda one: one.windows[0].length):
+            found[self._names[burning.objective]] = burning.windows[0].minutes
+        return found
+
+    def restore(self, saved: dict[str, list[tuple[int, int, int]]]) -> None:
+        """Fill the windows of objectives that are what they were."""
+        for burning in self._burning:
+            for minute, good, bad in saved.get(self._names[burning.objective], ()):
+                for window in burning.windows:
+                    window.move(int(minute), int(good), int(bad))
 
 
 def _shown(rate: Fraction) -> str:

@@ -168,6 +168,13 @@ class Conditions:
             state.forget(before)
         self._of, self._lines = {}, {}
 
+    def saved(self) -> dict[str, list[tuple[int, int, int]]]:
+        """Nothing: each minute is judged by itself."""
+        return {}
+
+    def restore(self, saved: dict[str, list[tuple[int, int, int]]]) -> None:
+        """Nothing."""
+
 
 def _name(condition: Condition) -> str:
     return condition.selector.text if condition.selector else _ALL

@@ -74,3 +74,11 @@ class Measure(Protocol):
     def forget(self, before: int) -> None:
         """Drop what is counted of minutes that were judged."""
         ...
+
+    def saved(self) -> dict[str, list[tuple[int, int, int]]]:
+        """What minutes that were judged have left behind, as JSON has it."""
+        ...
+
+    def restore(self, saved: dict[str, list[tuple[int, int, int]]]) -> None:
+        """Go on from what `saved` gave."""
+        ...
