@@ -33,7 +33,14 @@ COLUMNS: Final = (
     "message",
     "trace_id",
     "extra",
+    # Added later, and appended: files of an archive that were written before lack them, which is null.
+    "upstream_ms",
+    "request_bytes",
+    "cache",
+    "upstream",
+    "tls",
 )
+FIRST: Final = 20  # columns that the schema began with
 
 # Columns that are computed from others where they are asked for (`enrich.computed` says how), and families of such
 # columns: how people write one, and the regular expression of their names.
@@ -61,7 +68,7 @@ IMPERSONAL: Final = frozenset(COMPUTED) - {"source", "hour", "weekday"}
 LINE: Final = "line_number"  # a column for summaries: the line of the source, from 1
 
 # Columns with a text as it was logged, from a field whose role has the same name.
-TEXTS: Final = ("user_id", "referer", "user_agent", "message", "trace_id")
+TEXTS: Final = ("user_id", "referer", "user_agent", "message", "trace_id", "upstream", "tls")
 
 MALFORMED: Final = "(malformed)"  # the endpoint of a malformed request line
 OTHER: Final = "(other)"  # the key that counts all values beyond a cap
@@ -111,5 +118,7 @@ def dtypes() -> dict[str, pl.DataType]:
         "status": pl.UInt16(),
         "duration_ms": pl.Float64(),
         "bytes": pl.Int64(),
+        "upstream_ms": pl.Float64(),
+        "request_bytes": pl.Int64(),
     }
     return {name: special.get(name, pl.String()) for name in COLUMNS}

@@ -355,7 +355,7 @@ REFUSED = [
     ("", "empty"),
     ("''", "empty"),
     ("nothing", "nothing"),
-    ("$upstream_addr", "no variable"),
+    ("$upstream_status", "no variable"),
 ]
 
 
@@ -383,10 +383,10 @@ def test_unknown_variables_are_asked_about(tmp_path: Path) -> None:
 def test_what_is_kept_is_said_once(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text(f'192.0.2.7 [{CLF}] "GET /a HTTP/1.1" 0.1\n')
-    ran = invoke("parse", "--log-format", '$remote_addr [$time_local] "$request" $upstream_response_time', str(log))
+    ran = invoke("parse", "--log-format", '$remote_addr [$time_local] "$request" $upstream_connect_time', str(log))
     said = ran.stderr.decode()
     assert said.count("keeps") == 1
-    for words in ("client $remote_addr", "time $time_local", "request $request", "ignores $upstream_response_time"):
+    for words in ("client $remote_addr", "time $time_local", "request $request", "ignores $upstream_connect_time"):
         assert words in said
     quiet = invoke("parse", "-q", "--log-format", '$remote_addr "$request"', str(log))
     assert quiet.stderr == b""

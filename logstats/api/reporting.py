@@ -103,6 +103,7 @@ def report(
         slowest=slowest,
         not_found=not_found,
         times=options.times(),
+        upstream=archive is None or rows,
     )
     spec, filters = asked.spec, options.filters()
     notes: list[str] = []
@@ -261,6 +262,7 @@ def question(
     fail_if: Sequence[str] = (),
     slowest: int = 0,
     not_found: bool = False,
+    upstream: bool = True,
 ) -> Question:
     """Check the arguments. Raises UsageError and ExpressionError."""
     conditions = [_condition(text, times) for text in fail_if]
@@ -290,6 +292,7 @@ def question(
         verify_bots,
         slowest,
         not_found,
+        upstream,
     )
     return Question(spec, conditions, texts, sort, top)
 

@@ -225,7 +225,7 @@ def _search(archive: Archive, snapshot: Snapshot, day: paths.Partition, persons:
 
 def _kept(file: DataFile, columns: Sequence[str]) -> list[str]:
     """Those of the columns that a file has, and its time."""
-    held = file.columns or tuple(tables.columns(tables.LOGS))
+    held = file.held
     return list(dict.fromkeys(["timestamp", *(name for name in columns if name in held)]))
 
 
@@ -305,7 +305,7 @@ def _each(
     """A file with the same rows, changed, in the same order and place."""
     import pyarrow as pa
 
-    every = list(file.columns or tables.columns(file.table))
+    every = list(file.held)
     full = tables.arrow_schema(file.table)
     writer = Writer(
         workspace,
@@ -324,7 +324,7 @@ def _each(
     except BaseException:
         writer.abandon()
         raise
-    made = replace(writer.close(), columns=file.columns)
+    made = replace(writer.close(), columns=file.columns, schema=file.schema)
     if (made.rows, made.first, made.last) != (file.rows, file.first, file.last):
         raise ArchiveError(f"{file.path}: not as many rows were read as its commit says", _AS_IT_WAS)
     return made

@@ -130,7 +130,7 @@ def _damage(archive: Archive, file: DataFile) -> str | None:
             metadata, names = parquet.metadata, tuple(parquet.schema_arrow.names)
             if metadata.num_rows != file.rows:
                 return f"it has {metadata.num_rows:,} rows, and the commit says {file.rows:,}"
-            if names != (file.columns or tuple(tables.columns(file.table))):
+            if names != file.held:
                 return "it has other columns than the commit says"
             first, last = _range(metadata, names.index(tables.time_column(file.table)))
     except OSError as error:

@@ -25,14 +25,16 @@ _KINDS: Final = {
     "timestamp": Kind.TIME,
     "status": Kind.STATUS,
     "duration_ms": Kind.DURATION,
+    "upstream_ms": Kind.DURATION,
     "bytes": Kind.SIZE,
+    "request_bytes": Kind.SIZE,
     "client_ip": Kind.ADDRESS,
     "hour": Kind.NUMBER,
 }
 # Other names of columns.
 ALIASES: Final = {"duration": "duration_ms", "time": "timestamp", "app": "app_name", "ip": "client_ip"}
 # Texts that are compared without regard to case.
-ANY_CASE: Final = frozenset({"method", "level", "weekday"})
+ANY_CASE: Final = frozenset({"method", "level", "weekday", "cache"})
 
 
 def names() -> tuple[str, ...]:

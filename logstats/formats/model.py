@@ -9,11 +9,11 @@ from typing import Any, Final
 from logstats import schema
 from logstats.dataclass import dataclass
 
-# The roles that a field of a line can have. Most are columns of the request schema; the others are interpreted further:
-# `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and query,
-# `forwarded_for` is X-Forwarded-For, `duration` becomes `duration_ms`, `fields` is a tail of key=value pairs. `payload`
-# is a line inside a line; a format with it is a wrapper. `part` marks a partial line of a `stream`. `ignored` is read
-# only by detection, which checks its form (`looks`).
+# The roles that a field of a line can have. Most are columns of the request schema; the others are interpreted
+# further: `date`, `time` and `zone` make a timestamp together, `request` is a request line, `target` is path and
+# query, `forwarded_for` is X-Forwarded-For, `duration` becomes `duration_ms` and `upstream_duration` `upstream_ms`,
+# `fields` is a tail of key=value pairs. `payload` is a line inside a line; a format with it is a wrapper. `part`
+# marks a partial line of a `stream`. `ignored` is read only by detection, which checks its form (`looks`).
 ROLES: Final = frozenset(
     {
         *schema.TEXTS,
@@ -24,7 +24,10 @@ ROLES: Final = frozenset(
         "query",
         "status",
         "duration",
+        "upstream_duration",
         "bytes",
+        "request_bytes",
+        "cache",
         "client_ip",
         "host",
         "level",
@@ -64,8 +67,9 @@ class Field:
     or turns a syslog severity into a level (`syslog`), or reads `example.com/path` as a URL without scheme (`uri`).
     `form` is the form of a time, or of a part of one, in Polars' notation (empty: any form that servers write). Of
     several durations the first one present counts, unless they say `sum`, which adds them. `listed` says that the value
-    may be a list of durations, which are added. `unnamed` says that nothing but its place makes a number a duration:
-    detection takes it for one only if it behaves like one.
+    may be a list of durations, which are added. `of` is a variable, group or key whose text this field reads as well,
+    where several values stand in one; a text that its `extract` does not match is no value of it. `unnamed` says that
+    nothing but its place makes a number a duration: detection takes it for one only if it behaves like one.
     """
 
     role: str
@@ -81,6 +85,7 @@ class Field:
     listed: bool = False
     usual: bool = False
     unnamed: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ from logstats.formats.model import Field, Format
 from logstats.formats.text import Text
 
 UNLIKE: Final = "other_format"
-_OPTIONAL: Final = frozenset({"duration", "bytes", "forwarded_for", "referer", "user_agent"})  # a request may lack them
+_OPTIONAL: Final = frozenset(
+    {"duration", "upstream_duration", "bytes", "request_bytes", "cache", "forwarded_for", "referer", "user_agent"}
+)  # a request may lack them
 
 
 @dataclass(frozen=True, slots=True)

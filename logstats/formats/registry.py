@@ -38,6 +38,7 @@ _KEYS: Final = {
 }
 _FIELD_KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "role": (str, "a text"),
+    "of": (str, "a text"),
     "unit": (str, "a text"),
     "keys": (list, "a list of texts"),
     "port": (bool, "true or false"),
@@ -259,17 +260,19 @@ def _with_pattern(place: str, pattern: str, fields: dict[str, Field]) -> dict[st
         names = [part.name for part in parse_pattern(pattern) if isinstance(part, Variable)]
     except FormatError as error:
         raise FormatError(f"{place}: pattern: {error.what}", error.hint) from None
-    for name in fields:
-        if name not in names:
-            raise FormatError(f"{place}: fields.{name}: the pattern has no ${name}", _HINT)
-    return {name: fields.get(name) or Field(name) for name in names if name in fields or name in ROLES}
+    for name, field in fields.items():
+        source = field.of or name
+        if source not in names:
+            raise FormatError(f"{place}: fields.{name}: the pattern has no ${source}", _HINT)
+    found = {name: fields.get(name) or Field(name) for name in names if name in fields or name in ROLES}
+    return found | {name: field for name, field in fields.items() if field.of}
 
 
 def _with_groups(pattern: str, fields: dict[str, Field], demand: Any) -> dict[str, Field]:
     """Add a field for each group of a regular expression that is named like a role."""
     names = re.findall(r"\(\?P<(\w+)>", pattern)
     for name, field in fields.items():
-        known = name in names or (bool(field.keys) and "fields" in names)
+        known = (field.of or name) in names or (bool(field.keys) and "fields" in names)
         demand(known, f"fields.{name}", f"the pattern has no group (?P<{name}>…)")
     return {**{name: Field(name) for name in names if name in ROLES}, **fields}
 

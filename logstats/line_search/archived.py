@@ -21,7 +21,7 @@ COLUMNS: Final = (*schema.COLUMNS, "source", "line")
 # What a line said. (Not `kind` and `endpoint`, which it did not.)
 _TEXTS: Final = (
     *("method", "protocol", "path", "query", "user_id", "client_ip", "host", "referer", "user_agent"),
-    *("level", "app_name", "message", "trace_id", "extra", "source"),
+    *("level", "app_name", "message", "trace_id", "extra", "cache", "upstream", "tls", "source"),
 )
 
 
@@ -37,8 +37,7 @@ def find(
     kinds = tables.columns(tables.LOGS)
     for file in snapshot.select(tables.LOGS, since=since, until=until):
         if pattern is None:
-            kept = [name for name in COLUMNS if file.columns is None or name in file.columns]
-            frames = rows.batches(archive, file, kept, since, until)
+            frames = rows.batches(archive, file, [*COLUMNS], since, until)
         else:
             frames = holding.rows_holding(archive, file, COLUMNS, _texts(pattern), pattern.matches, since, until)
         for frame in frames:
@@ -71,7 +70,7 @@ def not_kept(snapshot: Snapshot, pattern: Pattern | None, filters: Filters, comp
     dropped: dict[str, list[str]] = {}
     for file in snapshot.select(tables.LOGS, since=filters.since, until=filters.until):
         if file.columns is not None:
-            dropped.setdefault(file.tier, [name for name in looked_at if name not in file.columns])
+            dropped.setdefault(file.tier, file.dropped(looked_at))
     return {tier: names for tier, names in dropped.items() if names}
 
 

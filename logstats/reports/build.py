@@ -30,7 +30,7 @@ from logstats.sketches import loghist
 from logstats.summaries.breakdowns import name as breakdowns_of
 from logstats.summaries.latency import LatencyOverTime
 from logstats.summaries.levels import Levels
-from logstats.summaries.names import AGGREGATES
+from logstats.summaries.names import AGGREGATES, IF_LOGGED
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.selections import NAME as SELECTIONS
 from logstats.summaries.statistics import Statistics
@@ -102,9 +102,10 @@ def build(
         filters=filters or {},
         over_time=gather(statistics, percentiles, _classes),
         tables={
-            name: _table(title, statistics, name)
+            name: table
             for name, title in AGGREGATES.items()
             if name in statistics.states and title
+            if (table := _table(title, statistics, name)).rows or name not in IF_LOGGED
         },
     )
 

@@ -16,14 +16,13 @@ from logstats.reports.model import BreakdownRow, EndpointRow, Interval, Latency,
 from logstats.reports.over_time import step_for
 from logstats.reports.printable import printable, shortened
 from logstats.reports.reasons import describe_reason
-from logstats.reports.units import count, duration, figure, share, size
+from logstats.reports.units import count, duration, figure, head, share, size
 from logstats.summaries.slowest import NAME as SLOWEST
 
 NAME: Final = 120  # characters of a text from the log
 SAMPLE: Final = 240  # … and of a rejected line
 _CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 _ABSENT: Final = "–"
-_OWN_HEADS: Final = {"duration_ms": "duration", "trace_id": "trace"}
 EMPTY: Final = "(empty)"  # a text that is there, but has no characters
 
 
@@ -198,7 +197,7 @@ def own_tables(report: Report, rows: int) -> list[Grid]:
         Grid(
             name,
             table.title,
-            [_OWN_HEADS.get(column, column) for column in table.columns],
+            [head(column) for column in table.columns],
             [
                 [_own_cell(report, column, value) for column, value in zip(table.columns, row, strict=True)]
                 for row in table.rows[: None if name == SLOWEST else rows]

@@ -8,6 +8,7 @@ from typing import Final
 from rich.text import Text
 
 from logstats import schema
+from logstats.reports import units
 from logstats.reports.canvas import Canvas
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, Table
 from logstats.reports.printable import shortened
@@ -141,7 +142,8 @@ class Tables:
         more = len(table.rows) - self._top
         self._canvas.heading(table.title, f"{self._top} of {count(len(table.rows))}" if more > 0 else "")
         cells = [list(map(self._own_cell, table.columns, row)) for row in table.rows[: self._top]]
-        self._canvas.table(list(table.columns), cells, keep=list(table.columns)[1:])
+        heads = [units.head(column) for column in table.columns]
+        self._canvas.table(heads, cells, keep=heads[1:])
 
     def slowest(self, table: Table) -> None:
         """The slowest single requests: what took how long and when, and below it where it is logged."""

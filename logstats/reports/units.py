@@ -10,7 +10,11 @@ from logstats.sizes import size, three_figures
 
 __all__ = ["count", "counted", "describe_invalid", "duration", "figure", "percent", "share", "size"]
 
-_FIELDS: Final = {"duration": "durations", "bytes": "sizes"}
+_FIELDS: Final = {"duration": "durations", "bytes": "sizes"} | {
+    "upstream_duration": "times in the upstream",
+    "request_bytes": "sizes of requests",
+}
+_HEADS: Final = {"trace_id": "trace", "bot_class": "class", "bot_verified": "verified"}
 
 
 def count(number: int) -> str:
@@ -57,6 +61,13 @@ def figure(column: str, value: float) -> str:
     if column.endswith("_ms"):
         return duration(value)
     return count(value) if isinstance(value, int) else f"{value:,.3f}"
+
+
+def head(column: str) -> str:
+    """What a column of an aggregate's table is called where people read it: its cells have units."""
+    if column.endswith("_share"):
+        return f"of {column.removesuffix('_share')}"
+    return _HEADS.get(column) or column.removesuffix("_ms").replace("_", " ")
 
 
 def share(part: float, whole: float) -> str:

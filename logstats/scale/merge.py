@@ -25,7 +25,7 @@ from logstats.scale.description import Description, Making
 from logstats.scale.reader import Summary, is_summary
 from logstats.scale.summarise import Summariser
 from logstats.scale.tables import Piece
-from logstats.summaries.names import AGENTS
+from logstats.summaries.names import AGENTS, IF_LOGGED
 from logstats.summaries.not_found import NAME as NOT_FOUND
 from logstats.summaries.slowest import NAME as SLOWEST
 from logstats.summaries.spec import ReportSpec
@@ -92,6 +92,7 @@ class Merged:
     agents: bool = False
     slowest: int = 0
     not_found: bool = False
+    upstream: bool = False
     folded: dict[str, int] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -137,6 +138,7 @@ def merge(
         agents=wanted.agents,
         slowest=wanted.slowest,
         not_found=wanted.not_found,
+        upstream=wanted.upstream,
     )
     spans: list[dict[str, str]] = []
     seen: dict[str, str] = {}
@@ -247,6 +249,8 @@ def _chosen(piece: Piece, merged: Merged) -> Piece | None:
         return piece if merged.slowest else None
     if piece.table == NOT_FOUND:
         return piece if merged.not_found else None
+    if piece.table in IF_LOGGED:
+        return piece if merged.upstream else None
     if piece.table == tables.SELECTIONS:
         return replace(piece, frame=piece.frame.filter(pl.col("selection").is_in(list(merged.selections))))
     if piece.table == tables.USERS and piece.of is not None:
@@ -277,6 +281,8 @@ def _check(summary: Summary, merged: Merged, first: str) -> None:
         raise UsageError(f"{summary.name} does not say who is a bot", "logstats report -o summary --agents")
     if merged.not_found and NOT_FOUND not in about.others:
         raise UsageError(f"{summary.name} does not hold what was not found", "logstats report -o summary --not-found")
+    if merged.upstream and not set(IF_LOGGED) <= set(about.others):
+        merged.notes.append(f"{summary.name} says nothing of upstreams and caches: it has no part in their tables")
     if merged.slowest > about.slowest:
         raise UsageError(
             f"{summary.name} holds {about.slowest:,} of the slowest requests, not {merged.slowest:,}",

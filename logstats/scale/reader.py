@@ -13,7 +13,7 @@ from logstats.errors import SummaryError
 from logstats.scale import description, stored, tables, writer
 from logstats.scale.description import Description
 from logstats.scale.tables import Piece
-from logstats.summaries.names import AGENTS
+from logstats.summaries.names import AGENTS, IF_LOGGED
 from logstats.summaries.not_found import NAME as NOT_FOUND
 from logstats.summaries.spec import ReportSpec
 
@@ -121,6 +121,7 @@ class Summary:
             agents=set(AGENTS) <= set(found.others),
             slowest=found.slowest,
             not_found=NOT_FOUND in found.others,
+            upstream=set(IF_LOGGED) <= set(found.others),
         )
         self._layout = stored.Layout(spec)
         if set(found.others) != set(self._layout.others):

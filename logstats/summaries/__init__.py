@@ -10,6 +10,7 @@ __all__ = [
     "aggregate",
     "bots",
     "breakdowns",
+    "cache_statuses",
     "endpoints",
     "groups",
     "indicators",
@@ -26,5 +27,6 @@ __all__ = [
     "tables",
     "times",
     "traffic",
+    "upstream",
     "users",
 ]

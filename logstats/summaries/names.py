@@ -25,7 +25,11 @@ AGGREGATES: Final = {
     "agent_endpoints": "Endpoints that bots ask for",
     "slowest": "Slowest requests",
     "not_found": "Not found (404)",
+    "upstream": "Time in the upstream",
+    "cache_statuses": "Cache",
 }
+# Those that logs with such columns have without being asked for them.
+IF_LOGGED: Final = ("upstream", "cache_statuses")
 # Those that are about who is a bot: `--agents`.
 AGENTS: Final = ("agents", "bots", "agent_endpoints")
 # The columns that `--by` ranks, as people write them.

@@ -24,7 +24,7 @@ class Selection:
 class ReportSpec:
     """Which statistics are asked for; nothing else is computed. `over_time` is latency by minute, `agents` are people
     and bots, with `verify_bots` the genuine ones and the false, `slowest` so many single requests,
-    `not_found` the paths answered with 404."""
+    `not_found` the paths answered with 404, `upstream` the time in the upstream and the statuses of a cache."""
 
     by: tuple[str, ...] = ()
     user_key: str = "auto"
@@ -36,3 +36,4 @@ class ReportSpec:
     verify_bots: bool = False
     slowest: int = 0
     not_found: bool = False
+    upstream: bool = False

@@ -37,7 +37,7 @@ def _missing_rows(archive: Archive, snapshot: Snapshot, rows: pl.DataFrame) -> i
     files = snapshot.select(tables.LOGS, since=since, until=last + timedelta(microseconds=1))  # type: ignore[arg-type, operator]
     kinds: dict[tuple[str, ...], list[str]] = {}
     for file, place in zip(files, archive.integrity.paths(files), strict=True):
-        kinds.setdefault(file.columns or tuple(tables.columns(tables.LOGS)), []).append(place)
+        kinds.setdefault(file.held, []).append(place)
     missing = rows
     span = pl.col("timestamp").is_between(since, last)
     for columns, paths in kinds.items():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from logstats import __version__
+from logstats import __version__, schema
 from logstats.archive.log import paths, tables
 from logstats.archive.log.paths import Partition
 from logstats.dataclass import dataclass
@@ -50,7 +50,8 @@ class DataFile:
     """One Parquet file. `path` is relative to the archive, or absolute in a tier folder outside it.
 
     `first` and `last` are the minimum and maximum of the table's time column (`tables.time_column`). `columns` are the
-    columns that the policy keeps in the cold tier; None means all columns of the table.
+    columns that the policy keeps in the cold tier; None means all columns of the table. `schema` is the number of
+    columns that the request schema had when the file was written; in it, later ones are null.
     """
 
     path: str
@@ -62,6 +63,20 @@ class DataFile:
     first: datetime
     last: datetime
     columns: tuple[str, ...] | None = None
+    schema: int = len(schema.COLUMNS)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The columns in the file, in order."""
+        if self.columns is not None:
+            return self.columns
+        later = schema.COLUMNS[self.schema :] if self.table == tables.LOGS else ()
+        return tuple(name for name in tables.columns(self.table) if name not in later)
+
+    def dropped(self, names: Iterable[str]) -> list[str]:
+        """Which of these columns the policy did not keep."""
+        kept = () if self.columns is None else (*self.columns, *schema.COLUMNS[self.schema :])
+        return [] if self.columns is None else [name for name in names if name not in kept]
 
     @property
     def partition(self) -> Partition:
@@ -70,7 +85,11 @@ class DataFile:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form, as in a commit."""
-        value = {name: getattr(self, name) for name in self.__slots__ if name != "columns" or self.columns is not None}
+        value = {name: getattr(self, name) for name in self.__slots__ if name not in ("columns", "schema")}
+        if self.columns is not None:
+            value["columns"] = self.columns
+        if self.table == tables.LOGS and self.schema > schema.FIRST:
+            value["schema"] = self.schema
         return {**value, **_times(first=self.first, last=self.last)}
 
     @classmethod
@@ -80,11 +99,14 @@ class DataFile:
         path = places.checked(value["path"], value["table"], value["tier"])
         if columns is not None and not set(columns) <= set(tables.columns(value["table"])):
             raise ValueError(f"{path} has columns that nobody knows")
+        known = value.get("schema", schema.FIRST)
+        if not isinstance(known, int) or not schema.FIRST <= known <= len(schema.COLUMNS):
+            raise ValueError(f"{path} has columns that nobody knows")
         for number in (value["rows"], value["bytes"]):
             if not isinstance(number, int) or number < 0:
                 raise ValueError(f"{path} has {number!r} rows or bytes")
         times = {"first": _time(value["first"]), "last": _time(value["last"])}
-        return cls(**{**value, **times, "path": path, "columns": columns})
+        return cls(**{**value, **times, "path": path, "columns": columns, "schema": known})
 
 
 @dataclass(frozen=True, slots=True)

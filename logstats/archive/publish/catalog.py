@@ -112,14 +112,13 @@ def data_files(named: Callable[[str], str], snapshot: Snapshot) -> list[str]:
 
 def _view(table: str, named: Callable[[str], str] | None, snapshot: Snapshot, *, portable: bool) -> str:
     """The union of scans, one for each combination of tier, partitions and columns."""
-    kinds: dict[tuple[str, int, tuple[str, ...] | None], list[str]] = {}
+    kinds: dict[tuple[str, int, tuple[str, ...]], list[str]] = {}
     for file in snapshot.select(table):
         place = named(file.path) if named is not None else file.path
-        kinds.setdefault((file.tier, len(file.partition), file.columns), []).append(place)
+        kinds.setdefault((file.tier, len(file.partition), file.held), []).append(place)
     scans = [_none(table)]
-    for (tier, depth, kept), found in kinds.items():
-        columns = () if portable else kept or tuple(tables.columns(table))
-        scans.append(_scan(table, tier, depth, columns, found))
+    for (tier, depth, held), found in kinds.items():
+        scans.append(_scan(table, tier, depth, () if portable else held, found))
     union = "\n  UNION ALL BY NAME\n".join(scans)
     if table == tables.USERS:
         registers = "list(register::UINTEGER * 64 + rank) AS registers"

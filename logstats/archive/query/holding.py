@@ -46,7 +46,7 @@ def rows_holding(
     import pyarrow.parquet as pq
 
     (place,) = archive.integrity.paths([file])
-    there = [name for name in columns if file.columns is None or name in file.columns]
+    there = [name for name in columns if name in file.held]
     looked_at = [name for name in texts if name in there or (name == TARGET and set(_TARGET) <= set(there))]
     stored = [name for name in there if name in looked_at or (TARGET in looked_at and name in _TARGET)]
     if not stored:

@@ -110,8 +110,8 @@ def check(
     """
     wanted = set(columns)
     for file in snapshot.select(tables.LOGS, since=since, until=until):
-        if file.columns is not None and not wanted <= set(file.columns):
-            lacking = ", ".join(sorted(wanted - set(file.columns)))
+        if dropped := file.dropped(sorted(wanted)):
+            lacking = ", ".join(dropped)
             raise Gone(
                 f"{_day(file.partition)}: the {file.tier} tier does not keep {lacking}",
                 "ask for later days, or for what needs no such column",
@@ -146,11 +146,12 @@ def read(archive: Archive, files: Iterable[DataFile], columns: Sequence[str], ta
     parts = [pl.DataFrame(schema={name: kinds[name] for name in columns})]
     for file, place in zip(files, archive.integrity.paths(files), strict=True):
         try:
-            part = pl.read_parquet(place, columns=list(columns), hive_partitioning=False)
+            held = [name for name in columns if name in file.held]
+            part = pl.read_parquet(place, columns=held, hive_partitioning=False)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise unreadable(error, file.path) from None
         check_ranges(part, file)
-        parts.append(part)
+        parts.append(_with_later(part, columns, table))
     return pl.concat(parts)
 
 
@@ -181,7 +182,8 @@ def _frames(
 def batches(
     archive: Archive, file: DataFile, columns: list[str], since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[pl.DataFrame]:
-    """The row groups of a file that may hold rows of the range. Raises ArchiveError."""
+    """The row groups of a file that may hold rows of the range. Columns that the file lacks are null. Raises
+    ArchiveError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -191,12 +193,22 @@ def batches(
             groups = [
                 number for number in range(parquet.num_row_groups) if overlaps(parquet, number, file, since, until)
             ]
-            for batch in parquet.iter_batches(BATCH, row_groups=groups, columns=columns):
+            held = [name for name in columns if name in file.held]
+            for batch in parquet.iter_batches(BATCH, row_groups=groups, columns=held):
                 frame = pl.DataFrame(pl.from_arrow(batch))
                 check_ranges(frame, file)
-                yield frame
+                yield _with_later(frame, columns, file.table)
     except (OSError, pa.ArrowException) as error:
         raise unreadable(error, file.path) from None
+
+
+def _with_later(rows: pl.DataFrame, columns: Sequence[str], table: str) -> pl.DataFrame:
+    """Rows with all of these columns, null where the file was written before the schema had them."""
+    if len(rows.columns) == len(columns):
+        return rows.select(columns)
+    kinds = tables.columns(table)
+    nulls = [pl.lit(None, kinds[name]).alias(name) for name in columns if name not in rows.columns]
+    return rows.with_columns(nulls).select(columns)
 
 
 def overlaps(

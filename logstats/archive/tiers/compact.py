@@ -112,6 +112,14 @@ def _together(archive: Archive, workspace: Workspace, groups: Sequence[Group]) -
 _AS_IT_WAS: Final = "the archive is as it was: check the disk and run it again"
 
 
+def _with_later(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows in today's schema: null in columns that it did not have when their file was written."""
+    for field in schema:
+        if field.name not in rows.schema.names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
+
+
 def _merged(archive: Archive, workspace: Workspace, group: Group) -> list[DataFile]:
     table = group[0].table
     schema = tables.arrow_schema(table)
@@ -124,7 +132,7 @@ def _merged(archive: Archive, workspace: Workspace, group: Group) -> list[DataFi
                     place, filesystem=archive.storage.filesystem, page_checksum_verification=True
                 ) as source:
                     for batch in source.iter_batches(_BATCH):
-                        rows.add(pa.Table.from_batches([batch]).cast(schema))
+                        rows.add(_with_later(pa.Table.from_batches([batch]), schema))
             except (OSError, pa.ArrowException) as error:
                 raise ArchiveError(f"{file.path}: {error}", "logstats archive verify says what else is wrong") from None
         made = rows.finish()

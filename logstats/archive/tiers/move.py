@@ -208,14 +208,13 @@ def _digest(
 
 def _rows(archive: CommitLog, files: Iterable[DataFile], kept: Iterable[str]) -> str:
     """A SELECT of the columns to keep; a column that a file lacks is null."""
-    kinds: dict[tuple[str, ...] | None, list[str]] = {}
+    kinds: dict[tuple[str, ...], list[str]] = {}
     files = list(files)
     for file, place in zip(files, archive.integrity.paths(files), strict=True):
-        kinds.setdefault(file.columns, []).append(place)
-    everything = tuple(tables.columns(tables.LOGS))
+        kinds.setdefault(file.held, []).append(place)
     scans = []
     for held, places in kinds.items():
-        columns = [catalog.name(c) if c in (held or everything) else f"NULL AS {catalog.name(c)}" for c in kept]
+        columns = [catalog.name(c) if c in held else f"NULL AS {catalog.name(c)}" for c in kept]
         listed = ", ".join(map(catalog.quoted, places))
         scans.append(f"SELECT {', '.join(columns)} FROM read_parquet([{listed}], hive_partitioning = false)")
     return " UNION ALL ".join(scans)

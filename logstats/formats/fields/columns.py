@@ -29,6 +29,7 @@ FOREIGN: Final = "_foreign"  # and one that they do not have
 MARKS: Final = frozenset({FINGERPRINT, FOREIGN})
 PLANS: Final = 64  # sets of columns whose expressions are cached
 _NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
+_CACHE: Final = r"^(?:TCP_|UDP_)?([^/]*)(?:/.*)?$"  # Squid: TCP_HIT/200
 _INVALID: Final = "_invalid_"  # prefix of a mask: rows whose text in a field is invalid
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
@@ -38,6 +39,7 @@ _NEEDS: Final[Mapping[str, frozenset[str]]] = {
     "path": TARGET_COLUMNS,
     "query": frozenset({"query"}),
     "duration": frozenset({"duration_ms"}),
+    "upstream_duration": frozenset({"upstream_ms"}),
     "forwarded_for": frozenset({"client_ip"}),
     "status": frozenset({"status", "level"}),
     "host": frozenset({"host", "app_name"}),
@@ -78,13 +80,15 @@ def needed_variables(
     wanted = {*reading.wanted, *requires}
     if events:  # to tell events from requests
         wanted |= {"method", "status", "path", "level", "message", "duration_ms"}
-    return [
-        name
-        for name, field in fields.items()
-        if (_NEEDS.get(field.role) or {field.role}) & wanted
-        or field.role in ("status", "fields")  # a line with an invalid status is rejected
-        if field.role != "forwarded_for" or reading.trust_forwarded
-    ]
+    return list(
+        dict.fromkeys(
+            field.of or name
+            for name, field in fields.items()
+            if (_NEEDS.get(field.role) or {field.role}) & wanted
+            or field.role in ("status", "fields")  # a line with an invalid status is rejected
+            if field.role != "forwarded_for" or reading.trust_forwarded
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class FieldReader:
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
     _requests: Requests = field(init=False, repr=False, compare=False)
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _also: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)  # by their `of`
     _clients: BoundedCache = field(default_factory=lambda: BoundedCache(without_ports), init=False, compare=False)
     _forwarded: BoundedCache = field(default_factory=lambda: BoundedCache(first_addresses), init=False, compare=False)
     _lists: BoundedCache = field(default_factory=lambda: BoundedCache(first_usable), init=False, compare=False)
@@ -123,8 +128,10 @@ class FieldReader:
         roles = {field.role for field in self.fields.values()}
         mixed = "request" in roles and bool(roles & {"target", "path"})
         for name, one in self.fields.items():
-            if one.extract or one.absent or one.decode:
+            if one.extract or one.absent or one.decode or one.of:
                 self._prepared[name] = BoundedCache(partial(_prepared, field=one))
+            if one.of and (_NEEDS.get(one.role) or {one.role}) & self.reading.wanted:
+                self._also.setdefault(one.of, []).append(name)
         object.__setattr__(self, "_requests", Requests(self.reading.endpoints, self.reading.wanted, mixed=mixed))
 
     def convert(self, tokens: Tokens, lines: int, envelope: pl.DataFrame | None = None) -> Batch:
@@ -144,8 +151,8 @@ class FieldReader:
             plan = self._plans[tuple(frame.columns)] = self._plan(frame.columns)
         flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
         rows = frame.select(**plan.columns, **flags)
-        if "duration_ms" in rows.columns and rows["duration_ms"].dtype == pl.Int64:
-            rows = rows.with_columns(numbers.milliseconds(rows["duration_ms"]))
+        spans = [name for name in ("duration_ms", "upstream_ms") if name in rows.columns]
+        rows = rows.with_columns(numbers.milliseconds(rows[name]) for name in spans if rows[name].dtype == pl.Int64)
         rejected = tokens.rejected
         if any(rows[flag].any() for flag in flags):
             reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)
@@ -165,6 +172,8 @@ class FieldReader:
         made = []
         for column in fields:
             if column.null_count() < fields.height or column.name == "line":
+                for name in self._also.get(column.name, ()):
+                    made.append(_present(self._prepared[name].lookup(column).to_series().alias(name)))
                 memory = self._prepared.get(column.name)
                 if memory is not None:
                     column = memory.lookup(column).to_series().alias(column.name)
@@ -230,9 +239,10 @@ class FieldReader:
         texts: dict[str, str] = {}
         if "status" in role:
             texts["status"], found["_status"] = role["status"], numbers.statuses(frame[role["status"]])
-        if "bytes" in role:
-            texts["bytes"], found["_bytes"] = role["bytes"], numbers.sizes(frame[role["bytes"]])
-        for name in self._durations(frame.columns):
+        for size in ("bytes", "request_bytes"):
+            if size in role:
+                texts[size], found[f"_{size}"] = role[size], numbers.sizes(frame[role[size]])
+        for name in (*self._durations(frame.columns), *self._durations(frame.columns, "upstream_duration")):
             one = self.fields[name]
             unit = "ms" if one.unit == "auto" else one.unit
             texts[f"ns_{name}"], found[f"_ns_{name}"] = name, numbers.durations(frame[name], unit, listed=one.listed)
@@ -242,9 +252,9 @@ class FieldReader:
                 found[f"_bad_{key}"] = value.is_null() & frame[column].is_not_null()
         return found
 
-    def _durations(self, columns: Sequence[str]) -> list[str]:
-        """The columns that are durations."""
-        return [name for name in columns if name in self.fields and self.fields[name].role == "duration"]
+    def _durations(self, columns: Sequence[str], role: str = "duration") -> list[str]:
+        """The columns that are durations, of requests or of their upstreams."""
+        return [name for name in columns if name in self.fields and self.fields[name].role == role]
 
     def _duration(self, given: Sequence[str], durations: Sequence[str]) -> pl.Expr:
         """The duration of a request in nanoseconds: the sum of parts, or the first that is present. If two give the
@@ -279,18 +289,20 @@ class FieldReader:
         for name in self.shapes:
             if f"_unfit_{name}" in given:
                 bad[f"bad_{name if (of := self.fields[name].role) == 'ignored' else of}"] = pl.col(f"_unfit_{name}")
-        if "_bytes" in given:
-            columns["bytes"] = pl.col("_bytes")
-        if "_bad_bytes" in given:
-            invalid["bytes"] = pl.col("_bad_bytes")
+        for size in ("bytes", "request_bytes"):
+            if f"_{size}" in given:
+                columns[size] = pl.col(f"_{size}")
+            if f"_bad_{size}" in given:
+                invalid[size] = pl.col(f"_bad_{size}")
         odd_by_key = {name: pl.col(f"_odd_{name}") for name in ("client_ip", "method") if f"_odd_{name}" in given}
-        durations = self._durations(given)
-        if durations:
-            span = self._duration(given, durations)
-            columns["duration_ms"] = span  # still in nanoseconds
-            odd = [f"_bad_ns_{name}" for name in durations if f"_bad_ns_{name}" in given]
-            if odd:
-                invalid["duration"] = pl.any_horizontal(odd) & span.is_null()
+        for of, column in (("duration", "duration_ms"), ("upstream_duration", "upstream_ms")):
+            if durations := self._durations(given, of):
+                columns[column] = span = self._duration(given, durations)  # still in nanoseconds
+                odd = [f"_bad_ns_{name}" for name in durations if f"_bad_ns_{name}" in given]
+                if odd:
+                    invalid[of] = pl.any_horizontal(odd) & span.is_null()
+        if "cache" in role:
+            columns["cache"] = text("cache").str.to_uppercase().str.extract(_CACHE)
         if "_timestamp" in given:
             columns["timestamp"] = pl.col("_timestamp")
         if "client_ip" in wanted:
@@ -358,7 +370,7 @@ def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
     if field.decode == "json":
         texts = _json_decoded(texts)
     if field.extract:
-        text = pl.coalesce(text.str.extract(field.extract, 1), text)
+        text = text.str.extract(field.extract, 1) if field.of else pl.coalesce(text.str.extract(field.extract, 1), text)
     if field.absent:
         text = pl.when(~text.is_in(field.absent)).then(text)
     if field.decode == "plus":  # IIS writes both a space and a plus as a plus: `;++http` is a space and a plus

@@ -51,7 +51,7 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "P": (shapes.NUMBER, None, 0),
     "R": (shapes.WORD, None, 0),
     "X": (Shape("[-+X]", "+X-"), None, 0),
-    "I": (shapes.NUMBER, None, 0),
+    "I": (shapes.NUMBER, Field("request_bytes"), 0),
     "S": (shapes.NUMBER, None, 0),
     "^FB": (shapes.NUMBER, None, 0),
     "^FU": (shapes.NUMBER, None, 0),
@@ -198,6 +198,10 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
         return slot(shapes.QUERY, Field("query"), part="query")
     if letter == "e" and argument == "UNIQUE_ID":
         return slot(shapes.WORD, Field("trace_id"), 0)
+    if letter == "x" and argument == "SSL_PROTOCOL":
+        return slot(shapes.WORD, Field("tls"), 0)
+    if letter == "x" and argument in ("Varnish:hitmiss", "Varnish:handling"):
+        return slot(shapes.WORD, Field("cache"), 0)
     if letter == "x":  # of mod_ssl; names of certificates hold spaces
         return slot(shapes.TEXT if re.search("_DN|_CERT|_START|_END", argument) else shapes.WORD)
     return slot(shapes.NUMBER if letter == "P" else shapes.VALUE, part="")

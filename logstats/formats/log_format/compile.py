@@ -42,7 +42,10 @@ _GUESSED: Final = frozenset({"", "%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%:z"}
 _DECODED: Final = frozenset(
     {"user_agent", "referer", "request", "target", "path", "query", "user_id", "host", "trace_id", "method"}
 )
-_CALLED: Final = {"timestamp": "time", "client_ip": "client", "user_id": "user", "trace_id": "trace"}
+_CALLED: Final = {"timestamp": "time", "client_ip": "client", "user_id": "user", "trace_id": "trace"} | {
+    "upstream_duration": "upstream time",
+    "request_bytes": "request size",
+}
 
 
 def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:

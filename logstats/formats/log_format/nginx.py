@@ -44,6 +44,11 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "body_bytes_sent": (shapes.NUMBER, Field("bytes"), 0),
     "bytes_sent": (shapes.NUMBER, Field("bytes"), 1),
     "request_time": (shapes.NUMBER, Field("duration", "s"), 0),
+    "upstream_response_time": (shapes.UPSTREAM, Field("upstream_duration", "s", listed=True), 0),
+    "request_length": (shapes.NUMBER, Field("request_bytes"), 0),
+    "upstream_cache_status": (shapes.UPSTREAM, Field("cache"), 0),
+    "upstream_addr": (shapes.UPSTREAM, Field("upstream"), 0),
+    "ssl_protocol": (shapes.WORD, Field("tls"), 0),
     "host": (shapes.HOST, Field("host"), 0),
     "http_host": (shapes.HOST, Field("host"), 1),
     "server_name": (shapes.HOST, Field("host"), 2),
@@ -103,7 +108,7 @@ _WORDS: Final = """
     request_completion secure_link secure_link_expires server_name slice_range spdy spdy_request_priority
     ssl_alpn_protocol ssl_cipher ssl_ciphers ssl_client_fingerprint ssl_client_serial ssl_client_sigalg
     ssl_client_v_remain ssl_client_verify ssl_curve ssl_curves ssl_early_data ssl_preread_alpn_protocols
-    ssl_preread_protocol ssl_preread_server_name ssl_protocol ssl_server_name ssl_session_id ssl_session_reused
+    ssl_preread_protocol ssl_preread_server_name ssl_server_name ssl_session_id ssl_session_reused
     ssl_sigalg uid_got uid_reset uid_set
 """
 # Variables of widely used distributions and modules: ingress-nginx, APISIX, Kong, Brotli and zstd.
@@ -114,7 +119,7 @@ _OF_OTHERS: Final = """
 """
 _NUMBERS: Final = """
     bytes_received connection connections_active connections_reading connections_waiting connections_writing
-    content_length request_length session_time tcpinfo_rcv_space tcpinfo_rtt tcpinfo_rttvar tcpinfo_snd_cwnd
+    content_length session_time tcpinfo_rcv_space tcpinfo_rtt tcpinfo_rttvar tcpinfo_snd_cwnd
 """
 _TEXTS: Final = """
     binary_remote_addr content_type date_gmt date_local document_root fastcgi_path_info geoip_city
@@ -124,10 +129,10 @@ _TEXTS: Final = """
     ssl_client_s_dn_legacy ssl_client_v_end ssl_client_v_start
 """
 _UPSTREAM: Final = """
-    upstream_addr upstream_bytes_received upstream_bytes_sent upstream_cache_age upstream_cache_key
-    upstream_cache_last_modified upstream_cache_status upstream_connect_time upstream_first_byte_time
+    upstream_bytes_received upstream_bytes_sent upstream_cache_age upstream_cache_key
+    upstream_cache_last_modified upstream_connect_time upstream_first_byte_time
     upstream_header_time upstream_last_server_name upstream_queue_time upstream_response_length
-    upstream_response_time upstream_session_time upstream_status
+    upstream_session_time upstream_status
 """
 # Prefixes of open sets of names: `$http_x_powered_by`, `$arg_page`, `$cookie_session`; and `$1` of a regular
 # expression.

@@ -1,0 +1,58 @@
+"""Requests and bytes by what a cache in front said of them, and how many of them it served itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from logstats.summaries.agents import COUNTS, shares
+from logstats.summaries.aggregate import Aggregate, CappedTable
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.traffic import minute
+
+NAME: Final = "cache_statuses"
+HITS: Final = "(hits)"
+# Statuses of answers from the cache: those with HIT in them, and nginx's and Squid's for what was stale or confirmed.
+_HIT: Final = r"HIT|^(?:STALE|UPDATING|REVALIDATED|REFRESH_UNMODIFIED)$"
+
+
+def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
+    """Part of reports that look at each request."""
+    if spec.upstream:
+        summarise = partial(_summarise, keys=("cache",))
+        by_minute = partial(_summarise, keys=("minute", "cache"))
+        yield Aggregate(NAME, frozenset({"cache", "bytes", "timestamp"}), summarise, CacheStatuses, by_minute=by_minute)
+
+
+def _summarise(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    """Requests of one chunk → (key…, requests, bytes, first)."""
+    cached = rows.filter(pl.col("cache").is_not_null())
+    if not cached.height:
+        kinds = {"minute": pl.Int64(), "cache": pl.String()}
+        return pl.DataFrame(schema={**{key: kinds[key] for key in keys}, **COUNTS, "first": pl.UInt32()})
+    if "minute" in keys:
+        cached = cached.with_columns(minute().cast(pl.Int64))
+    return cached.group_by(keys).agg(
+        pl.len().cast(pl.Int64).alias("requests"),
+        pl.col("bytes").cast(pl.Int128).sum(),
+        pl.col("line").min().alias("first"),
+    )
+
+
+class CacheStatuses(CappedTable):
+    """Requests and bytes by cache status."""
+
+    def __init__(self) -> None:
+        super().__init__(["cache"], COUNTS)
+
+    def result(self) -> pl.DataFrame:
+        """(cache, requests, share, bytes, bytes_share), the most requests first. The first row, `(hits)`, adds up what
+        was served from the cache: its share is the hit ratio, of all requests that have a cache status."""
+        table = shares(super().result().select("cache", *COUNTS))
+        if table.is_empty():
+            return table
+        hits = table.filter(pl.col("cache").str.contains(_HIT)).sum().with_columns(cache=pl.lit(HITS))
+        return pl.concat([hits.cast(table.schema), table])
