@@ -22,8 +22,15 @@ SAMPLE = Path(__file__).parent.parent / "sample_logs" / "combined_time.log"
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    return logstats.report(SAMPLE, by=["client_ip"], over_time=True, agents=True, slowest=5, not_found=True)
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """One that has every table."""
+    proxied = tmp_path_factory.mktemp("proxied") / "access.ltsv"
+    proxied.write_text(
+        "time:2025-01-17T10:30:00Z\thost:192.0.2.1\treq:GET /a HTTP/1.1\tstatus:200\t"
+        "reqtime:0.25\tapptime:0.2\tcache:HIT\n"
+    )
+    more = {"over_time": True, "agents": True, "slowest": 5, "not_found": True}
+    return logstats.report([SAMPLE, proxied], by=["client_ip"], **more)
 
 
 @pytest.mark.parametrize("name", RENDERERS)

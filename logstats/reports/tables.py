@@ -16,6 +16,7 @@ from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, T
 from logstats.reports.printable import printable
 from logstats.reports.view import TABLES
 from logstats.sketches import loghist
+from logstats.summaries.names import IF_LOGGED
 
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -29,6 +30,11 @@ def table(report: Report, name: str) -> Table:
         return report.tables[name]
     if name in report.breakdowns:
         return _breakdown(report, name)
+    if name in IF_LOGGED:
+        raise UsageError(
+            f"the report has no table {name!r}: no line has such columns, or it is from rollups",
+            "logstats help breakdowns says who logs them; of an archive, add --rows",
+        )
     if name in TABLES:
         raise UsageError(f"the report has no table {name!r}: it was not asked for", f"add --{name} N")
     raise UsageError(f"the report has no table {name!r}", f"choose among {', '.join([*TABLES, *report.breakdowns])}")
