@@ -524,4 +524,4 @@ def test_what_has_the_shape_of_an_address_for_certain_has_it(texts: list[str], s
 def test_shapes_are_their_expressions(shape: Shape, texts: list[str | None]) -> None:
     unfit = shape.unfit(pl.Series(texts, dtype=pl.String))
     found = [False] * len(texts) if unfit is None else unfit.to_list()
-    assert found == [text is not None and re.search(shape.expression, text) is None for text in texts]
+    assert found == [text is not None and re.fullmatch(shape.expression, text) is None for text in texts]

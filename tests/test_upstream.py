@@ -174,6 +174,9 @@ def test_an_archive_from_before(log: Path, requests: list[dict[str, Any]], tmp_p
     assert invoke("archive", "tier", "--archive", archive, "--grace", "0h").returncode == 0
     ran = invoke("query", "--archive", archive, "-o", "csv", "SELECT count(request_bytes), count(tls) FROM logs")
     assert ran.stdout.splitlines()[1] == b"2000,0"
+    report = json.loads(invoke("report", "--archive", archive, "--rows", "-q", "-o", "json").stdout)
+    assert "upstream" not in report
+    assert any("not all days keep" in note for note in report["notes"])
     ran = invoke("report", "--archive", archive, "--rows", "--by", "tls")
     assert ran.returncode == 1
     assert b"the cold tier does not keep" in ran.stderr

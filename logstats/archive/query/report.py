@@ -81,6 +81,17 @@ def plan(wanted: ReportSpec, filters: Filters, *, rows: bool = False) -> Plan:
     return Plan((first, last), tuple(edges))
 
 
+def _without_dropped(wanted: ReportSpec, snapshot: Snapshot, filters: Filters) -> tuple[ReportSpec, list[str]]:
+    """(the specification without what nobody asked for by name and a tier did not keep, the columns of that)."""
+    if not wanted.upstream:
+        return wanted, []
+    without = replace(wanted, upstream=False)
+    columns = sorted(needs(wanted) - needs(without))
+    files = snapshot.select(tables.LOGS, since=filters.since, until=filters.until)
+    dropped = sorted({name for file in files for name in file.dropped(columns)})
+    return (without if dropped else wanted), dropped
+
+
 def collect(
     archive: Archive,
     snapshot: Snapshot,
@@ -98,6 +109,7 @@ def collect(
     With `apart`, an executor and the options of which `filters` and `computed` are, rows are read by its workers.
     Raises Gone if rows or columns that are needed were deleted, UsageError if workers have nothing to do.
     """
+    wanted, dropped = _without_dropped(wanted, snapshot, filters)
     where = plan(wanted, filters, rows=rows)
     if apart is not None and not where.rows:
         raise UsageError(
@@ -148,6 +160,8 @@ def collect(
     statistics.fold(wanted)
     counts.lines = counts.requests + counts.events + counts.rejected + counts.ignored + counts.filtered
     note = where.describe()
+    if dropped:
+        note += f"; upstreams and caches are left out, because not all days keep {', '.join(dropped)}"
     if (filters.since or filters.until) and any(
         source.counts.invalid or source.counts.invalid_durations for source in snapshot.sources.values()
     ):
