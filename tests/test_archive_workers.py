@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import archives
+import polars as pl
 import pytest
 from program import invoke
 
@@ -101,3 +102,43 @@ def test_findings_are_the_same_in_the_same_order(sound: Archive, tmp_path: Path)
     ]
     assert runs[0].returncode == 1
     assert (runs[0].stdout, runs[0].stderr) == (runs[1].stdout, runs[1].stderr)
+
+
+def rows_of(archive: Archive) -> list[Any]:
+    """The tier, columns and rows of each day."""
+    held = archive.snapshot().select(tables.LOGS)
+    return [(one.tier, one.rows, one.columns, pl.read_parquet(archive.root / one.path).to_dicts()) for one in held]
+
+
+def test_days_move_by_workers_as_by_one(tmp_path: Path) -> None:
+    """The same files with the same rows and words, in processes; a worker that died before is swept as any writer."""
+    logs = archives.logs_of_three_days(tmp_path)
+    (tmp_path / "policy.toml").write_text(archives.POLICY, encoding="utf-8")
+    said, made = [], []
+    for workers in (1, 2):
+        archive = archives.make(tmp_path / str(workers), logs)
+        asked = ("archive", "tier", "--archive", str(archive.root), "--policy", str(tmp_path / "policy.toml"))
+        ran = invoke(*asked, "--now", "2025-02-18", "--workers", str(workers))
+        assert ran.returncode == 0
+        said.append(ran.stderr)
+        made.append(rows_of(archive))
+        assert [one for one in verify.verify(archive) if not one.note] == []
+    assert {tier for tier, *_ in made[0]} == {"hot", "warm", "cold"}
+    assert made[0] == made[1]
+    assert said[0] == said[1]
+    ran = invoke("archive", "tier", "--archive", str(tmp_path / "1"), "--dry-run", "--workers", "2")
+    assert ran.returncode == 2 and b"--workers have nothing to do" in ran.stderr
+
+
+def test_a_day_that_cannot_be_moved_is_said_of_a_worker_too(sound: Archive, tmp_path: Path) -> None:
+    shutil.copytree(sound.root, tmp_path / "copy")
+    archive = Archive.open(tmp_path / "copy")
+    (hot,) = archive.snapshot().select(tables.LOGS, tier="hot")
+    (archive.root / hot.path).write_bytes(b"")
+    runs = [
+        invoke("archive", "tier", "--archive", str(archive.root), "--now", "2025-03-18", "--workers", workers)
+        for workers in ("1", "2")
+    ]
+    assert runs[0].returncode == 1 and b"2025-01-19" not in runs[0].stdout
+    assert hot.path in runs[0].stderr.decode()
+    assert runs[0].stderr == runs[1].stderr

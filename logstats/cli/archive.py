@@ -274,6 +274,10 @@ def tier(
         str,
         shared.Option("--grace AGE", "How long replaced files stay for those who read them."),
     ] = "24h",
+    workers: Annotated[
+        int | None,
+        shared.Option("--workers N", "Processes that move a day each.", least=1, yields_to=("archive",)),
+    ] = None,
     quiet: shared.Quiet = False,
 ) -> int:
     """Move closed days from hot to warm to cold, and away, as lifecycle.toml says.
@@ -281,6 +285,8 @@ def tier(
     A day is moved as a whole, read back and compared before the files that it replaces are let go; those are deleted
     by a later run, after the grace. Running it again, or going on after it was interrupted, does what is still due.
     """
+    if dry_run and workers:
+        raise UsageError("--dry-run moves nothing, and --workers have nothing to do", "give one of the two")
     place = shared.archive_dir(archive)
     messages = Messages(quiet=quiet)
 
@@ -290,6 +296,7 @@ def tier(
     from logstats.archive.tiers.compact import compact
     from logstats.archive.tiers.policy import Policy, age, load, of, plan
     from logstats.expressions.times import parse_time
+    from logstats.scale.executors import started
 
     opened = Archive.open(place)
     clock = datetime.now(UTC)
@@ -308,7 +315,8 @@ def tier(
         for step in plan(opened.snapshot(), rules, moment):
             print(step.describe())
         return int(ExitCode.DONE)
-    move.apply(opened, rules, moment, _Moved(messages))
+    with started(workers or 1) as executor:
+        move.apply(opened, rules, moment, _Moved(messages), executor)
     fewer = compact(opened, clock)
     if fewer:
         messages.say(f"{fewer:,} fewer files, by putting small ones together")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import duckdb
 
+from logstats.archive.apart import each
 from logstats.archive.archive import Archive
 from logstats.archive.log import faults, paths, tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, DataFile
@@ -26,7 +27,9 @@ from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
 from logstats.archive.publish import catalog
 from logstats.archive.tiers.policy import Policy, Step, Tier, plan
+from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
+from logstats.scale.calls import Executor
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,28 +48,49 @@ class Listener(Protocol):
     def failed(self, step: Step, error: LogstatsError) -> None: ...
 
 
-def apply(archive: Archive, policy: Policy, now: datetime, listener: Listener) -> None:
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of a day: the step, None if it was no longer due, and the files that it made, or its error."""
+
+    step: Step | None = None
+    made: tuple[DataFile, ...] = ()
+    error: LogstatsError | None = None
+
+
+def apply(
+    archive: Archive, policy: Policy, now: datetime, listener: Listener, executor: Executor | None = None
+) -> None:
     """Apply the steps that are due. A day that cannot be moved is reported to the listener; the others are still moved.
 
     A day to which lines are added meanwhile is planned again; lines that come too late are left for the next run.
+    Workers of an `executor` move a day each, as writers of their own; the listener is told in the order of the days.
     """
-    for day in [step.day for step in plan(archive.snapshot(), policy, now)]:
-        for _ in range(_TRIES):
-            step = next((step for step in plan(archive.snapshot(), policy, now) if step.day == day), None)
-            if step is None:
-                break
-            try:
-                made = _carry_out(archive, step)
-            except Conflict:
-                continue
-            except LogstatsError as error:
-                held = archive.snapshot().files
-                if any(file.path not in held for file in step.files):
-                    continue  # another writer was faster, and moved the files while they were read
-                listener.failed(step, error)
-            else:
-                listener.finished(step, made)
+    days = [(step.describe(), (step.day, policy, now)) for step in plan(archive.snapshot(), policy, now)]
+    for moved in each(archive, _move, days, executor):
+        if moved.step is None:
+            continue
+        if moved.error is not None:
+            listener.failed(moved.step, moved.error)
+        else:
+            listener.finished(moved.step, moved.made)
+
+
+def _move(archive: Archive, day: paths.Partition, policy: Policy, now: datetime) -> Moved:
+    """Apply the step that is due for a day."""
+    for _ in range(_TRIES):
+        step = next((step for step in plan(archive.snapshot(), policy, now) if step.day == day), None)
+        if step is None:
             break
+        try:
+            return Moved(step, _carry_out(archive, step))
+        except Conflict:
+            continue
+        except LogstatsError as error:
+            held = archive.snapshot().files
+            if any(file.path not in held for file in step.files):
+                continue  # another writer was faster, and moved the files while they were read
+            return Moved(step, error=error)
+    return Moved()
 
 
 def _carry_out(archive: Archive, step: Step) -> tuple[DataFile, ...]:
