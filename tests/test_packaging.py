@@ -73,6 +73,7 @@ def test_a_wheel_holds_everything_that_a_user_needs(made: Path) -> None:
         "/share/logstats/logstats-daily.service",
         "/share/logstats/logstats-daily.timer",
         "/share/logstats/logstats-follow.service",
+        "/share/logstats/logstats-serve.service",
         "/scripts/logstats-daily",
     ):
         assert any(name.endswith(ending) for name in names), ending

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -23,6 +26,7 @@ from program import invoke
 from serving import Client, served
 
 import logstats
+from logstats import api
 from logstats.errors import UsageError
 from logstats.live.serve.app import Latest
 from logstats.live.serve.server import address
@@ -237,7 +241,79 @@ def test_what_is_older_than_the_session_comes_from_the_archive(archived: tuple[C
         assert f'logstats_lines_total{{result="requests"}} {logstats.report(SAMPLE).requests}\n' in metrics
 
 
+@pytest.mark.parametrize("days", [7, 30])
+def test_long_ranges_come_from_rollups_alone(month: tuple[Path, Path], days: int) -> None:
+    """The files of rows are gone: an answer that needed one would fail."""
+    log, folder = month
+    with served(None, archive=folder) as client:
+        found = client.report(f"?range={days}d")
+        assert client.get(f"/?range={days}d").status == 200
+    assert [note for note in found["notes"] if note.startswith("from an archive: ") and "rows" not in note]
+    span = {"since": found["filters"]["since"], "until": found["filters"]["until"]}
+    length = datetime.fromisoformat(span["until"]) - datetime.fromisoformat(span["since"])
+    assert timedelta(days=days) <= length <= timedelta(days=days, hours=2)
+    same(found, logstats.report(log, over_time=True, **span).to_dict(), BY_TIME)
+    assert found["requests"] >= 3 * days
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A log of the last 40 days, and its archive, whose rows are deleted."""
+    folder, now = tmp_path_factory.mktemp("month"), datetime.now(UTC)
+    log = folder / "a.log"
+    log.write_text(
+        "".join(
+            f"10.0.0.{n % 9} - - [{now - timedelta(hours=8 * n):%d/%b/%Y:%H:%M:%S} +0000] "
+            f'"GET /{n % 7} HTTP/1.1" {500 if n % 11 == 0 else 200} {n} "-" "curl" 0.0{n % 10}\n'
+            for n in range(120, -1, -1)
+        )
+    )
+    archives.build(folder / "archive", [log])
+    gone = [*(folder / "archive").glob("hot/**/*.parquet")]
+    assert gone
+    for path in gone:
+        path.unlink()
+    return log, folder / "archive"
+
+
 # ------------------------------------------------------------------ metrics, health
+
+
+def test_no_counter_falls_over_a_restart(tmp_path: Path) -> None:
+    """Of a process that was killed; meanwhile, an endpoint became the busiest that had no counter of its own."""
+
+    def log(name: str, requests: dict[str, int]) -> Path:
+        line = '10.0.0.1 - - [17/Jan/2025:12:00:00 +0000] "GET {} HTTP/1.1" 200 5 "-" "curl"\n'
+        (tmp_path / name).write_text("".join(line.format(path) * count for path, count in requests.items()))
+        return tmp_path / name
+
+    def counters() -> dict[str, float]:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            client = Client(free.getsockname()[1])
+        address = ["--listen", f"127.0.0.1:{client.port}"]
+        command = [sys.executable, "-m", "logstats", "serve", "-q", "--archive", str(archive), *address]
+
+        def answer() -> bytes:
+            with contextlib.suppress(OSError):
+                return client.get("/metrics").body
+            return b""
+
+        with subprocess.Popen(command) as process:
+            try:
+                text = client.until(answer).decode()
+            finally:
+                process.kill()
+        values = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in values if re.search("_(total|bucket|count|sum)({|$)", name)}
+
+    archive = tmp_path / "archive"
+    archives.build(archive, [log("a.log", {f"/a/{'x' * n}": 2 for n in range(1, 101)} | {"/b": 1, "/c": 1})])
+    before = counters()
+    api.add(log("b.log", {"/c": 50, "/d": 5}), archive)
+    after = counters()
+    assert before.keys() <= after.keys()
+    assert {name: (value, after[name]) for name, value in before.items() if after[name] < value} == {}
+    assert after['logstats_lines_total{result="requests"}'] == 257
 
 
 def test_metrics_are_openmetrics(sample: Client) -> None:

@@ -60,7 +60,7 @@ class Apart:
     ones first. None leaves, and none comes that was in `(other)` before, so no counter ever falls."""
 
     most: int = ENDPOINTS
-    _names: set[tuple[str, str]] = field(default_factory=set)
+    names: set[tuple[str, str]] = field(default_factory=set)
     _full: bool = False
 
     def choose(self, busiest: Sequence[EndpointRow]) -> set[tuple[str, str]]:
@@ -68,11 +68,11 @@ class Apart:
         for row in busiest:
             if self._full:
                 break
-            if row.endpoint != schema.OTHER and (name := _name(row)) not in self._names:
-                self._full = len(self._names) >= self.most
+            if row.endpoint != schema.OTHER and (name := _name(row)) not in self.names:
+                self._full = len(self.names) >= self.most
                 if not self._full:
-                    self._names.add(name)
-        return self._names
+                    self.names.add(name)
+        return self.names
 
 
 def to_openmetrics(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -119,6 +120,7 @@ class Site:
     latest: Latest = field(default_factory=Latest)
     _renderings: Renderings = field(default_factory=Renderings)
     _apart: Apart = field(default_factory=Apart)
+    _choosing: threading.Lock = field(default_factory=threading.Lock)
     _live: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="logstats-live"))
     _archived: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="logstats-archive"))
 
@@ -254,7 +256,16 @@ class Site:
             more.append(
                 family("lag_seconds", "gauge", "The age of the newest line", [("", {}, ready.lag)], unit="seconds")
             )
-        return to_openmetrics(report, apart=self._apart, more=more).encode()
+        if desk.archive is None:
+            return to_openmetrics(report, apart=self._apart, more=more).encode()
+        with self._choosing:
+            if not self._apart.names:
+                self._apart.names |= desk.archive.kept_apart()
+            before = len(self._apart.names)
+            text = to_openmetrics(report, apart=self._apart, more=more)
+            if len(self._apart.names) > before:
+                desk.archive.keep_apart(self._apart.names)
+        return text.encode()
 
     async def _events(self, request: Request) -> Response:
         return EventSourceResponse(

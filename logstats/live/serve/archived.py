@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from logstats.reports.model import Report
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.traffic import moment
 
+_APART: Final = "work/metrics.json"
 LOOKED: Final = 5.0  # seconds between two looks for new commits
 LONGEST: Final = 30.0  # seconds that an answer may take
 HOURS: Final = 1440  # minutes, from which on a range is whole hours: these are in rollups
@@ -124,6 +127,22 @@ class ArchiveReports:
         spec = ReportSpec((), self._user_key)
         statistics, counts, _ = collect(self._archive, self.snapshot(), spec, self._filters)
         return build(statistics, counts, percentiles=("50",))
+
+    def kept_apart(self) -> set[tuple[str, str]]:
+        """Methods and endpoints that have had counters of their own before, so that none falls over a restart."""
+        try:
+            kept = json.loads((self._archive.root / _APART).read_bytes())
+            return {(str(method), str(endpoint)) for method, endpoint in kept}
+        except (OSError, ValueError, TypeError):
+            return set()
+
+    def keep_apart(self, names: set[tuple[str, str]]) -> None:
+        """Keep them for the next start, where the archive can be written."""
+        place = self._archive.root / _APART
+        with contextlib.suppress(OSError):
+            new = place.with_suffix(f".{os.getpid()}.tmp")
+            new.write_text(json.dumps(sorted(names)))
+            new.replace(place)
 
     def age(self) -> float | None:
         """How many seconds ago the newest line was logged, as far as the archive knows; None if it is empty."""
