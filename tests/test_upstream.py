@@ -169,8 +169,8 @@ def test_an_archive_from_before(log: Path, requests: list[dict[str, Any]], tmp_p
     assert {file.tier for file in Archive.open(archive).snapshot().select("logs")} == {"warm"}
     check()
     Path(archive, "lifecycle.toml").write_text(
-        '[warm]\nafter = "1d"\n[cold]\nafter = "2d"\ncolumns = ["kind", "timestamp", "method", "endpoint", "status", "duration_ms", '
-        '"bytes", "user_id", "client_ip", "level", "request_bytes"]\n'
+        '[warm]\nafter = "1d"\n[cold]\nafter = "2d"\ncolumns = ["kind", "timestamp", "method", '
+        '"endpoint", "status", "duration_ms", "bytes", "user_id", "client_ip", "level", "request_bytes"]\n'
     )
     assert invoke("archive", "tier", "--archive", archive, "--grace", "0h").returncode == 0
     ran = invoke("query", "--archive", archive, "-o", "csv", "SELECT count(request_bytes), count(tls) FROM logs")
