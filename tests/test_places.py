@@ -169,3 +169,16 @@ def test_a_damaged_database_is_an_error_for_people(geo: Path) -> None:
     (geo / "damaged").write_bytes(data)
     ran = invoke("report", str(geo / "a.log"), "--by", "country", "--geo", str(geo / "damaged"))
     assert ran.returncode in (1, 2) and b"Traceback" not in ran.stderr and ran.stderr
+
+
+def test_the_story_of_a_client_says_where_it_was(geo: Path) -> None:
+    address = next(text for text in ADDRESSES if expected(text)[0])
+    files = ["--geo", str(geo / "country.mmdb"), "--geo", str(geo / "asn.mmdb")]
+    made = json.loads(invoke("sessions", str(geo / "a.log"), "--of", address, *files, "-q", "-o", "json").stdout)
+    country, _, _, asn, name = expected(address)
+    assert made["addresses"] == [
+        {"client_ip": address, "requests": made["requests"], "country": country, "asn": asn, "as_name": name}
+    ]
+    shown = invoke("sessions", str(geo / "a.log"), "--of", address, *files, "-q").stdout.decode()
+    assert all(text in shown for text in (f"from {address} (", country, asn, name)), shown
+    assert "addresses" in json.loads(invoke("sessions", str(geo / "a.log"), "--of", address, "-q", "-o", "json").stdout)

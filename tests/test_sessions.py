@@ -173,3 +173,19 @@ def test_figures_of_a_part_say_so(tmp_path: Path) -> None:
     ):
         assert "interrupted: this is what had arrived until then" in ask([broken], interrupt=stopped).notes
         assert any("3 of 900 lines could not be read" in note for note in ask([broken]).notes)
+
+
+def test_a_story_says_what_the_agents_are(tmp_path: Path) -> None:
+    """By the same columns as `--by browser` and `--by bot`."""
+    agents = {"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0": 2, "GPTBot/1.2": 1}
+    path = tmp_path / "a.log"
+    with path.open("w") as file:
+        for agent, number in agents.items():
+            file.write(f'192.0.2.1 - - [17/Jan/2025:10:00:00 +0000] "GET / HTTP/1.1" 200 1 "-" "{agent}"\n' * number)
+    frame = pl.concat(logstats.read(path, columns=["user_agent", "browser", "os", "device", "bot"]))
+    want = {row["user_agent"]: row for row in frame.drop("source", "line").iter_rows(named=True)}
+    made = json.loads(invoke("sessions", str(path), "--of", "192.0.2.1", "-q", "-o", "json").stdout)
+    assert made["agents"] == [
+        {"requests": number} | {name: value for name, value in want[agent].items() if value is not None}
+        for agent, number in agents.items()
+    ]

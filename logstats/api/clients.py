@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import polars as pl
 
 from logstats.api.arguments import check_choices, options_from
 from logstats.api.rows import rows_passing
+from logstats.errors import UsageError
 from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Listener
 
@@ -79,18 +81,29 @@ def story(
     counts: Counts | None = None,
     **more: Any,
 ) -> Story:
-    """What one client did, session by session. Raises UsageError, and what `read` raises."""
+    """What one client did, session by session; with `geo`, from where, and with logstats[agents], by which browser.
+
+    Raises UsageError, and what `read` raises.
+    """
     from logstats.clients import story as stories
     from logstats.clients import visits
     from logstats.summaries.users import user
 
     options = options_from(options, more)
     check_choices(user_key, "avg", 1)
-    needs = visits.needs(user_key) | {"query", "duration_ms"}
+    needs = visits.needs(user_key) | {"query", "duration_ms", "client_ip"}
+    computed = options.columns()
+    places = computed.known_places() if options.geo else []
+    if not options.filters().needs & set(places):
+        options = replace(options, geo=())  # which is asked about the addresses of this client only
     counts = counts if counts is not None else Counts()
     rows = rows_passing(sources, options, needs, archive, listener, interrupt, counts)
     made = stories.tell(rows, client, user(user_key), gap)
     made.notes.extend(counts.caveats())
+    try:
+        made.add_about(computed, places)
+    except UsageError as error:  # the package that knows agents is not there
+        made.notes.append(f"{error.what}: {error.hint}")
     return made
 
 

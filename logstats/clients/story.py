@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,10 +13,13 @@ import polars as pl
 from logstats.clients.pages import is_page
 from logstats.clients.summary import iso
 from logstats.dataclass import dataclass
+from logstats.enrich.computed import Columns
 from logstats.ordered import Ordered
 
 STEPS: Final = 1_000  # requests of a session that are kept, the first ones; all are counted
 SESSIONS: Final = 10_000
+MOST: Final = 100  # agents and addresses that are shown, those with the most requests
+AGENT: Final = ("browser", "os", "device", "bot")  # what is said of an agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Story:
     last: datetime | None = None
     statuses: Counter[int] = field(default_factory=Counter)
     agents: Counter[str] = field(default_factory=Counter)
+    addresses: Counter[str] = field(default_factory=Counter)
+    about: dict[str, dict[str, str]] = field(default_factory=dict)  # an agent or an address → what is known of it
     visits: list[Visit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -96,11 +101,25 @@ class Story:
             "requests": self.requests,
             "without_time": self.untimed,
             "status": {str(status): count for status, count in sorted(self.statuses.items())},
-            "user_agents": dict(self.agents.most_common(100)),
+            "user_agents": dict(self.agents.most_common(MOST)),
+            "agents": self._known(self.agents, "user_agent"),
+            "addresses": self._known(self.addresses, "client_ip"),
             "sessions_total": self.total,
             "sessions": [visit.to_dict() for visit in self.visits],
             "notes": self.notes,
         }
+
+    def add_about(self, columns: Columns, places: Sequence[str]) -> None:
+        """Say what is known of the agents and, by these columns, of the addresses."""
+        for held, key, names in ((self.agents, "user_agent", AGENT), (self.addresses, "client_ip", places)):
+            values = [value for value, _ in held.most_common(MOST)]
+            if values and names:
+                found = columns.add(pl.DataFrame({key: values}, schema={key: pl.String}), names)
+                for row in found.iter_rows(named=True):
+                    self.about[row.pop(key)] = {name: str(value) for name, value in row.items() if value is not None}
+
+    def _known(self, held: Counter[str], key: str) -> list[dict[str, Any]]:
+        return [{key: value, "requests": n, **self.about.get(value, {})} for value, n in held.most_common(MOST)]
 
 
 def tell(rows: Iterable[pl.DataFrame], client: str, who: pl.Expr, gap: timedelta) -> Story:
@@ -120,6 +139,7 @@ def tell(rows: Iterable[pl.DataFrame], client: str, who: pl.Expr, gap: timedelta
                 "duration_ms",
                 pl.col("bytes").fill_null(0),
                 "user_agent",
+                "client_ip",
                 is_page().alias("page"),
             )
             number += mine.height
@@ -150,6 +170,9 @@ def _told(story: Story, visit: Visit | None, row: dict[str, Any]) -> Visit:
     agent = row["user_agent"]
     if agent is not None and (agent in story.agents or len(story.agents) < 10_000):
         story.agents[agent] += 1
+    address = row["client_ip"]
+    if address is not None and (address in story.addresses or len(story.addresses) < 10_000):
+        story.addresses[address] += 1
     if row["page"]:
         visit.entry = visit.entry if visit.pages else row["target"]
         visit.pages += 1

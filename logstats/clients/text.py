@@ -73,7 +73,12 @@ def of_story(made: Story, clock: Clock, top: int) -> list[Section]:
     statuses = ", ".join(f"{count(number)} × {status}" for status, number in sorted(made.statuses.items()))
     lines = [
         Cell(f"{counted(made.requests, 'request')} in {counted(made.total, 'session')}: {statuses or 'no status'}"),
-        *(Cell(f"{count(number)} × {agent}", "dim") for agent, number in made.agents.most_common(3)),
+        *(Cell(f"{count(number)} × {_with_about(made, agent)}", "dim") for agent, number in made.agents.most_common(3)),
+        *(
+            Cell(f"{count(number)} from {_with_about(made, address)}", "dim")
+            for address, number in made.addresses.most_common(3)
+            if made.about.get(address) or address != made.client
+        ),
     ]
     if made.untimed:
         lines.append(Cell(f"{counted(made.untimed, 'request')} without a time: in no session"))
@@ -88,6 +93,12 @@ def of_story(made: Story, clock: Clock, top: int) -> list[Section]:
     if shown:
         sections.append(_steps(shown[-1], clock, top))
     return [*sections, *notes_section(made.notes)]
+
+
+def _with_about(made: Story, value: str) -> str:
+    """An agent or an address, and what is known of it."""
+    about = ", ".join(dict.fromkeys(text for text in made.about.get(value, {}).values() if text != value))
+    return f"{value} ({about})" if about else value
 
 
 def _row(visit: Visit, clock: Clock) -> list[Cell]:
