@@ -4,6 +4,8 @@
     python scripts/bench_archive.py                     2 million lines, 3 runs each, all sections
     python scripts/bench_archive.py --only add --lines 200000
     python scripts/bench_archive.py --only flat --big 20000000
+    python scripts/bench_archive.py --day               100 million lines of 24 hours from 8 sources, and the next day
+    python scripts/bench_archive.py --day --lines 200000
 
 Medians of whole processes, as the kernel accounts for them (wait4), start-up included.
 """
@@ -20,17 +22,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from bench import PYTHON, ROOT, Case, Figures, generator, logs, measure, once, show
+from bench_day import query_of
+from bench_day import run as run_day
 
 LOGSTATS: Final = (PYTHON, "-m", "logstats")
 DUCKDB: Final = (PYTHON, str(ROOT / "scripts" / "bench_duckdb.py"))
-ERRORS_BY_APP: Final = (
-    "SELECT app_name, COUNT(*) FROM logs WHERE year=2025 AND month=1 AND day=17 AND level='ERROR' GROUP BY app_name"
-)
+ERRORS_BY_APP: Final = query_of(date(2025, 1, 17))
 
 
 def logstats(*arguments: str) -> None:
@@ -159,7 +161,8 @@ def main() -> None:
     """Run the sections that are asked for."""
     sections = ("add", "sizes", "flat", "ask")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=2_000_000)
+    parser.add_argument("--lines", type=int, help="(default: 2 million, with --day 100 million)")
+    parser.add_argument("--day", action="store_true", help="only this: a day at the scale of the design (hours)")
     parser.add_argument("--big", type=int, default=20_000_000)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--day-lines", type=int, default=1_000_000)
@@ -169,6 +172,10 @@ def main() -> None:
     args = parser.parse_args()
     asked = args.only or sections
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    if args.day:
+        run_day(fresh(args.folder / "archive-of-a-day"), args.folder, args.lines or 100_000_000)
+        return
+    args.lines = args.lines or 2_000_000
     if "add" in asked:
         add(args.folder, args.lines, args.runs)
     if "sizes" in asked:
