@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -19,6 +21,7 @@ import logstats
 from logstats import api
 from logstats.archive.create import init
 from logstats.enrich import places
+from logstats.reports.html import world_map
 
 PLACES = {  # network: country, continent, city, number and name of its operator
     "192.0.2.0/25": ("DE", "EU", "Köln", 64496, "Example Net"),
@@ -169,6 +172,26 @@ def test_a_damaged_database_is_an_error_for_people(geo: Path) -> None:
     (geo / "damaged").write_bytes(data)
     ran = invoke("report", str(geo / "a.log"), "--by", "country", "--geo", str(geo / "damaged"))
     assert ran.returncode in (1, 2) and b"Traceback" not in ran.stderr and ran.stderr
+
+
+def test_the_map_has_a_circle_for_each_country(geo: Path) -> None:
+    log, country = str(geo / "a.log"), str(geo / "country.mmdb")
+    page = invoke("report", log, "--geo", country, "-o", "html", "-q").stdout.decode()
+    found = Counter(place[0] for text in ADDRESSES if (place := expected(text))[0])
+    shown = dict(re.findall(r"<title>([A-Z]{2}): ([0-9,]+) requests?</title>", page))
+    assert {code: int(number) for code, number in shown.items()} == found
+    assert "world" not in invoke("report", log, "-o", "html", "-q").stdout.decode().split("<body>")[1]
+
+
+def test_circles_are_as_large_as_their_numbers() -> None:
+    drawn = str(world_map.world({"DE": 400, "FR": 100, "<b>": 7, "(other)": 9, "": 1}))
+    radii = [float(radius) for radius in re.findall(r'country"><circle [^>]* r="([0-9.]+)"', drawn)]
+    assert len(radii) == 2
+    assert radii[0] == pytest.approx(2 * radii[1])
+    assert "<b>" not in drawn
+    assert world_map.world({"ZZ": 5}) is None
+    assert all(re.fullmatch("[A-Z]{2}", code) for code in world_map.middles())
+    assert all(-56 <= lat <= 84 and -180 <= lon <= 180 for lat, lon in world_map.middles().values())
 
 
 def test_the_story_of_a_client_says_where_it_was(geo: Path) -> None:

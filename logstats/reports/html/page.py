@@ -20,7 +20,7 @@ from markupsafe import Markup
 from logstats import __version__
 from logstats.dataclass import dataclass
 from logstats.reports import grids
-from logstats.reports.html import charts
+from logstats.reports.html import charts, world_map
 from logstats.reports.html.series import Series, series
 from logstats.reports.model import Report
 from logstats.reports.printable import printable
@@ -95,10 +95,13 @@ def panels(
 ) -> dict[str, Any]:
     """What the template of the panels shows. `narrow` makes a link to the requests with these values of columns."""
     shown = tables(report, rows, sort)
+    countries = {row.value: row.requests for row in report.breakdowns.get("country", ())}
+    world = world_map.world(countries) if countries else None
     changes = [(f"compared-{number}", one) for number, one in enumerate(compared, 1)]
     sections = [
         *((id, one.title) for id, one in changes),
         *([("time", "Over time")] if drawn else []),
+        *([("world", "Where from")] if world else []),
         *((grid.id, grid.title) for grid in shown),
     ]
     return {
@@ -115,6 +118,7 @@ def panels(
         "tiles": tiles(report),
         "sections": [*sections, ("made", "How the figures were made")],
         "grids": shown,
+        "world": world,
         "changes": changes,
         "facts": facts(report),
         "narrow": narrow,
