@@ -189,6 +189,22 @@ def test_lines_that_nobody_reads_are_kept(tmp_path: Path) -> None:
     ran = invoke(*arguments, "--log-format", "%r", stdin=b"")
     assert ran.returncode == 0
     assert b"3 lines that it had taken in and not committed are added now" in ran.stderr
+    assert b"nothing follows: every source has ended" in ran.stderr
+
+
+def test_two_daemons_that_read_the_same(tmp_path: Path) -> None:
+    """As of a file, each line is added once, whoever is ahead."""
+    with piped(tmp_path) as (one, end), piped(tmp_path) as (other, second):
+        for number, (ahead, lines) in enumerate([(end, 5), (second, 9), (end, 7), (second, 14), (end, 14)]):
+            daemon, pipe = ((one, end), (other, second))[number % 2]
+            assert ahead == pipe
+            os.write(pipe, "".join(map(line, range(daemon.stream.spool.lines(0), lines))).encode())
+            daemon.until_kept(lines)
+            assert daemon.commit()
+            assert numbers(one.archive) == list(range(max(lines, 9 if number else 5)))
+        os.close(end)
+        os.close(second)
+    assert not one.said + other.said
 
 
 def test_kill_and_sigterm(tmp_path: Path) -> None:
@@ -226,9 +242,9 @@ def test_kill_and_sigterm(tmp_path: Path) -> None:
             until(health.exists)
             assert numbers(archive) == list(range(9))
             assert process.stdin is not None
-            process.stdin.write("".join(map(line, range(9, 12))).encode())
+            process.stdin.write("".join(map(line, (*range(5), *range(9, 12)))).encode())  # the same first lines again
             process.stdin.flush()
-            until(lambda: kept(b'"-"').count(b"\n") == 3)
+            until(lambda: kept(b'"-"').count(b"\n") == 8)
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=120)
         finally:

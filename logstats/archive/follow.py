@@ -111,6 +111,8 @@ class Daemon:
                 self.notify(watchdog=1)
                 self.stop.wait(min(POLL, due - self.clock()))
                 tracker.look()
+            if not self.stop.asked:
+                self.say("nothing follows: every source has ended")
             self.notify(stopping=1)
             for stream in self.streams:
                 stream.finish()
@@ -134,9 +136,11 @@ class Daemon:
 
     def take_over(self) -> None:
         """Add what daemons that were killed had taken in, too."""
+        found = []
         for spool, words in left(Archive.open(self.archive)):
             self.say(words)
-            self.streams.append(Stream(None, spool, self.say))
+            found.append(Stream(None, spool, self.say))
+        self.streams[:0] = found  # first, because a pipe may begin with the same lines again
 
     def attempt(self, tracker: Tracker, *, last: bool = False) -> bool:
         """Commit what has come; whether that could be done."""

@@ -281,9 +281,9 @@ class Ingest:
         """(what the archive has of a source, its place, and for a pipe, what reads it from its beginning)."""
         if source.record is not None and source.path is not None:
             record = self._records.by_id.get(source.record)
-            if record is not None:
+            if record is not None and (source.base or record.end.bytes <= (source.stop or 0)):
                 return resumed(source.path, source.base, record, source.stop), None, None
-            if source.name != "-":  # what is sent to a port is new, while `docker logs -f` begins anew each time
+            if record is None and source.name != "-":  # what is sent to a port is new; `docker logs -f` begins anew
                 return Known(), None, None
         inode = source.path is not None and source.size is not None and source.record is None
         place = Place.locate(source.path) if inode else None
