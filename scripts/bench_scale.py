@@ -4,18 +4,24 @@
 It measures, on this machine: reading with one process of one thread, and with two; what starting a process takes; what
 a shard is when it comes back, and merging it. Two processes should be 1.7 times as fast as one, start-up deducted. From
 these figures follows what any number of workers would take for any number of bytes, where reading is divided and
-merging is not: the table shows where it stops being linear. It needs as many idle cores as workers that it measures.
+merging is not: the table shows where it stops being linear. It needs as many idle cores as workers that it measures;
+where others work on them, only the figures of CPU time mean something. They give the speed-up that idle cores would
+allow: the CPU time of one process, by that of one of the two (or of the process that merges, if it needs more).
 """
 
 from __future__ import annotations
 
+import os
 import pickle
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+os.environ["POLARS_MAX_THREADS"] = "1"  # one process is one thread, as each of the two is
 
 from logstats.inputs import discover
 from logstats.options import Options
@@ -35,17 +41,26 @@ SIZES = {"1 GB": 1e9, "100 GB": 1e11, "1 TB": 1e12, "10 TB": 1e13}
 
 @dataclass
 class Run:
-    """Seconds of a run, of which some went into merging; its shards, and bytes of what came back."""
+    """Seconds of a run, of which some went into merging; seconds of CPU, here and in processes that were started; its
+    shards, and bytes of what came back."""
 
     seconds: float
+    here: float
+    there: float
     merging: float
     shards: int
     returned: int
 
 
+def cpu(whose: int) -> float:
+    """Seconds of CPU, of this process (RUSAGE_SELF) or of those that it started and that ended."""
+    taken = resource.getrusage(whose)
+    return taken.ru_utime + taken.ru_stime
+
+
 def report(log: Path, executor: Executor, workers: int) -> Run:
     """A report of a log, by so many workers."""
-    begun = time.perf_counter()
+    begun, here, there = time.perf_counter(), cpu(resource.RUSAGE_SELF), cpu(resource.RUSAGE_CHILDREN)
     task = Task(ReportWork(SPEC), Options(), threads=1)
     task = replace(task, chunk=task.job(Counts()).chunk)
     cut = list(shards(discover([str(log)])[0], task.job(Counts()), workers))
@@ -56,14 +71,16 @@ def report(log: Path, executor: Executor, workers: int) -> Run:
         statistics.merge()
         merging += time.perf_counter() - before
         returned += len(pickle.dumps(found))
-    return Run(time.perf_counter() - begun, merging, len(cut), returned)
+    seconds = time.perf_counter() - begun
+    here, there = cpu(resource.RUSAGE_SELF) - here, cpu(resource.RUSAGE_CHILDREN) - there
+    return Run(seconds, here, there, merging, len(cut), returned)
 
 
-def start_up(folder: Path) -> float:
-    """Seconds until a process has read a log of one line."""
+def start_up(folder: Path) -> Run:
+    """What it takes until a process has read a log of one line."""
     log = folder / "one.log"
     log.write_text('10.0.0.1 - - [17/Jan/2025:10:30:00 +0000] "GET / HTTP/1.1" 200 5\n', encoding="utf-8")
-    return report(log, Processes(1), 1).seconds
+    return report(log, Processes(1), 1)
 
 
 def main() -> int:
@@ -87,10 +104,15 @@ def main() -> int:
     print(
         f"one process, one thread   {one.seconds:6.2f} s  {rate / 1e6:,.0f} MB/s; merging {1000 * merge:.1f} ms a shard"
     )
-    print(f"start of a process        {start:6.2f} s")
-    ratio = one.seconds / max(two.seconds - start, 1e-9)
+    print(f"start of a process        {start.seconds:6.2f} s")
+    ratio = one.seconds / max(two.seconds - start.seconds, 1e-9)
     print(
         f"two processes             {two.seconds:6.2f} s  {ratio:.2f} times as fast, start-up deducted (1.7 expected)"
+    )
+    each = max(two.there / 2 - start.there, two.here, 1e-9)
+    print(
+        f"in CPU time: one {one.here:.2f} s; two {two.there:.2f} s, of which {2 * start.there:.2f} s to start, and "
+        f"{two.here:.2f} s to merge: idle cores would allow {one.here / each:.2f} times"
     )
     print("\nseconds (and part of a linear gain), if every worker reads as fast as here:\n")
     print("workers " + "".join(f"{name:>18}" for name in SIZES))
@@ -99,7 +121,7 @@ def main() -> int:
         for total in SIZES.values():
             number = max(workers * ROUNDS, total / LARGEST)
             alone = total / rate
-            taken = start + max(total / rate / workers, number * merge) + merge
+            taken = start.seconds + max(total / rate / workers, number * merge) + merge
             cells.append(f"{taken:,.0f} ({alone / taken / workers:.0%})")
         print(f"{workers:7d} " + "".join(f"{cell:>18}" for cell in cells))
     most = LARGEST / rate / merge
