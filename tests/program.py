@@ -34,9 +34,14 @@ def invoke(
     stdin: bytes = b"",
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    alone: bool = False,
     together: bool = False,
 ) -> Ran:
-    """Run `logstats` with these arguments. `together`: what goes to standard error is on standard output, as `2>&1`."""
+    """Run `logstats` with these arguments.
+
+    `alone`: with nothing in the environment but `env`. `together`: what goes to standard error is on standard output,
+    as with `2>&1`.
+    """
     with ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         files[0].write(stdin)
@@ -45,7 +50,7 @@ def invoke(
             stack.callback(os.chdir, Path.cwd())
             os.chdir(cwd)
         environment = {"COLUMNS": "80", "NO_COLOR": "", "LOGSTATS_ARCHIVE": "", **(env or {})}
-        stack.enter_context(mock.patch.dict(os.environ, environment))
+        stack.enter_context(mock.patch.dict(os.environ, (env or {}) if alone else environment, clear=alone))
         stack.enter_context(mock.patch.object(sys, "argv", ["logstats", *arguments]))
         stack.enter_context(_descriptors([*files[:2], files[1]] if together else files))
         code: object = None

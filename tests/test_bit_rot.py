@@ -9,8 +9,11 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import archives
 import pyarrow.parquet as pq
 import pytest
+from program import invoke
+from rounds import examples
 
 from logstats import api
 from logstats.archive.archive import Archive
@@ -21,10 +24,8 @@ from logstats.archive.query.ranges import check
 from logstats.archive.repair import repair
 from logstats.archive.verify import verify
 from logstats.objectives.policy import parse
-from tests import archives
-from tests.program import invoke
 
-FLIPS = 50
+FLIPS = examples(16)
 NOW = datetime(2025, 1, 20, tzinfo=UTC)
 SLO = '[[objective]]\nname = "a"\ngood = "duration < 100ms"\ntarget = 50\n'
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from program import invoke
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = str(ROOT / "sample_logs" / "combined_time.log")
@@ -22,12 +23,9 @@ def run(
     (home / ".config" / "logstats").mkdir(parents=True, exist_ok=True)
     if config is not None:
         (home / ".config" / "logstats" / "config.toml").write_text(config, encoding="utf-8")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), **(env or {})}
-    done = subprocess.run(
-        [sys.executable, "-m", "logstats", *arguments],
-        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "80", **(env or {})}
+    done = invoke(*arguments, cwd=folder, env=environment, alone=True)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 def values(folder: Path, config: str | None = None, env: dict[str, str] | None = None) -> dict[tuple[str, str], object]:

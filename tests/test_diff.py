@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from hostile import github_html
 from program import invoke
+from rounds import examples
 
 import logstats
 from logstats.errors import UsageError
@@ -64,15 +65,16 @@ def test_no_alarm_on_halves_of_the_same_traffic(log: Path) -> None:
     )
     random = np.random.default_rng(1)
     number, minute = np.arange(rows.height), rows["minute"].to_numpy() - rows["minute"].min()
-    splits = [random.random(rows.height) < part for part in [0.5] * 80 + [0.1] * 40 + [0.02] * 20]
-    splits += [(random.random(minute.max() + 1) < 0.5)[minute] for _ in range(60)]
+    parts = [0.5] * examples(40) + [0.1] * examples(20) + [0.02] * examples(10)
+    splits = [random.random(rows.height) < part for part in parts]
+    splits += [(random.random(minute.max() + 1) < 0.5)[minute] for _ in range(examples(30))]
     splits += [number // run % 2 == 0 for run in (1, 2, 3, 5, 10, 20, 50, 100)]
     splits += [number % of == 0 for of in (3, 4, 5, 10)]
     alarms = sum(
         bool(diff.compare(side(rows.filter(pl.Series(split))), side(rows.filter(pl.Series(~split)))).changes)
         for split in splits
     )
-    assert len(splits) > 200
+    assert len(splits) > 100
     assert alarms <= len(splits) * 0.01
 
 

@@ -25,7 +25,7 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.touched: set[str] = set()
-        shutil.copytree(ROOT / "logstats", folder / "logstats", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "logstats", folder / "logstats")
 
     def write(self, name: str, text: str) -> None:
         """A new file."""

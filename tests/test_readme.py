@@ -113,7 +113,7 @@ def ran(text: str, folder: Path, environment: dict[str, str]) -> tuple[int, str]
     command, semicolon, _ = text.partition("; echo $?")
     arguments = plain(command)
     if arguments is not None:
-        here = invoke(*arguments, cwd=folder, env=environment, together=True)
+        here = invoke(*arguments, cwd=folder, env=environment, alone=True, together=True)
         printed = here.stdout.decode()
         return (0, f"{printed}{here.returncode}\n") if semicolon else (here.returncode, printed)
     process = subprocess.run(

@@ -19,6 +19,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import invoke
+from rounds import examples
 
 import logstats
 from logstats import ordered
@@ -163,7 +164,7 @@ def test_who_says_what_it_is_is_not_listed_for_behaviour(tmp_path: Path) -> None
     assert signs_of([*declared, line(1, ASKER, "/.env", 404, "Examplebot/1.0")], tmp_path) == {"secrets"}
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(st.permutations(range(12)), st.integers(1, 50), st.integers(1, 40))
 def test_order_and_cuts_do_not_matter(order: list[int], size: int, batch: int) -> None:
     frame = pl.concat(list(logstats.read([SAMPLE])))

@@ -40,7 +40,7 @@ def whole() -> bytes:
     return ran.stdout
 
 
-@pytest.mark.parametrize("chunk", [700, 9_999, 100_000])
+@pytest.mark.parametrize("chunk", [1_500, 9_999, 100_000])
 def test_chunks_of_any_size(
     whole: bytes, chunk: int, monkeypatch: pytest.MonkeyPatch, chunks_of: Callable[[int], None]
 ) -> None:
@@ -96,9 +96,9 @@ def test_beyond_a_cap_the_cut_does_not_matter_but_the_order_of_lines_does(
 ) -> None:
     """What comes first is held: a property of the input, never of its chunks."""
     log = tmp_path / "a.log"
-    log.write_text("".join(f"2025-01-17 10:30:00 GET /{'abcdefgh'[i % 8]} 200 1ms\n" for i in range(240)))
+    log.write_text("".join(f"2025-01-17 10:30:00 GET /{'abcdefgh'[i % 8]} 200 1ms\n" for i in range(96)))
     expected = logstats.report(log, max_endpoints=3).endpoints
-    assert {row.endpoint: row.requests for row in expected} == {"/a": 30, "/b": 30, "/c": 30, "(other)": 150}
+    assert {row.endpoint: row.requests for row in expected} == {"/a": 12, "/b": 12, "/c": 12, "(other)": 60}
     cut_reads(monkeypatch, 100)
     chunks_of(1)
     assert logstats.report(log, max_endpoints=3).endpoints == expected

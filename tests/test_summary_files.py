@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import invoke
+from rounds import examples
 
 import logstats
 from logstats.errors import SummaryError, UsageError
@@ -65,7 +66,7 @@ SHARDS = st.lists(st.lists(LINE, min_size=1, max_size=25), min_size=1, max_size=
 
 
 @given(SHARDS, st.sampled_from([1, 2, 10_000]), st.booleans(), st.booleans())
-@settings(max_examples=8)
+@settings(max_examples=examples(4))
 def test_any_split_merges_to_the_whole(
     tmp_path_factory: pytest.TempPathFactory, shards: list[list[str]], cap: int, exact: bool, ranged: bool
 ) -> None:

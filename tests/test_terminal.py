@@ -57,7 +57,7 @@ def no_orders(text: str) -> None:
 
 
 @pytest.mark.parametrize("unicode", [True, False])
-@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@pytest.mark.parametrize("width", [40, 80, 200])
 @pytest.mark.parametrize("name", ["hostile", "sample", "wide"])
 def test_no_line_is_wider_and_nothing_acts(
     name: str, width: int, unicode: bool, request: pytest.FixtureRequest

@@ -120,7 +120,7 @@ def test_zeros_tell_no_unit(
     tmp_path: Path, chunks_of: Callable[[int], None], size: int, logfmt: bool, named: bool, factor: float, unit: str
 ) -> None:
     """It is told by the first lines that have another number, wherever they stand, and whoever named the format."""
-    true = [0.0] * 400 + [30.0 + number for number in range(200)]
+    true = [0.0] * 250 + [30.0 + number for number in range(50)]
     path = source(tmp_path, *({**BASE, "duration": f"{ms * factor:g}"} for ms in true), logfmt=logfmt)
     chunks_of(size)
     name = "logfmt" if logfmt else "json"

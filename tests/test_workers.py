@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import invoke
+from rounds import examples
 
 import logstats
 from logstats.errors import LogstatsError, SourceError
@@ -96,7 +97,7 @@ WEIGHTS = [60, 3, 1, 1, 3]
     st.sampled_from([300, 1000, 5000]),
     st.sampled_from([None, "combined_time"]),
 )
-@settings(max_examples=12)
+@settings(max_examples=examples(6))
 def test_stretches_of_a_file_are_the_file(
     tmp_path_factory: pytest.TempPathFactory, seed: int, kinds: int, chunk: int, form: str | None
 ) -> None:
@@ -153,11 +154,11 @@ def test_a_file_is_cut_where_chunks_end(tmp_path: Path) -> None:
 def test_what_cannot_be_cut_is_one_shard(tmp_path: Path) -> None:
     """Compressed files, those with directives, and lines that are logged in parts."""
     w3c = (
-        "#Fields: date time c-ip cs-method cs-uri-stem sc-status\n" + "2025-01-17 10:00:00 10.0.0.1 GET /a 200\n" * 900
+        "#Fields: date time c-ip cs-method cs-uri-stem sc-status\n" + "2025-01-17 10:00:00 10.0.0.1 GET /a 200\n" * 300
     )
     cri = "".join(f"2025-01-17T10:00:00.1Z stdout {'FP'[n % 2]} {line}\n" for n, line in enumerate(
-        SAMPLE.read_text(encoding="utf-8").splitlines()))  # fmt: skip
-    logs = {"w3c.log": w3c.encode(), "cri.log": cri.encode(), "a.gz": gzip.compress(SAMPLE.read_bytes() * 8)}
+        SAMPLE.read_text(encoding="utf-8").splitlines()[:300]))  # fmt: skip
+    logs = {"w3c.log": w3c.encode(), "cri.log": cri.encode(), "a.gz": gzip.compress(SAMPLE.read_bytes())}
     for name, data in logs.items():
         (tmp_path / name).write_bytes(data)
         with small_chunks(2_000):
@@ -171,11 +172,11 @@ def test_what_cannot_be_cut_is_one_shard(tmp_path: Path) -> None:
 def logs(tmp_path: Path, chunks_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A large plain file, a packed one, one that is cut off, small ones of other formats; and shards of few lines."""
     large = tmp_path / "large.log"
-    large.write_bytes(b"".join((ROOT / "sample_logs" / "combined_us.log").read_bytes() for _ in range(28)))
+    large.write_bytes(b"".join((ROOT / "sample_logs" / "combined_us.log").read_bytes() for _ in range(20)))
     (tmp_path / "b.log.gz").write_bytes(gzip.compress(SAMPLE.read_bytes() * 3))
     (tmp_path / "cut.gz").write_bytes(gzip.compress(SAMPLE.read_bytes())[:9_000])
-    monkeypatch.setattr("logstats.scale.shards.SMALLEST", 1 << 19)
-    chunks_of(1 << 18)
+    monkeypatch.setattr("logstats.scale.shards.SMALLEST", 1 << 18)
+    chunks_of(1 << 16)
     small = [str(ROOT / "sample_logs" / f"{name}.log") for name in ("json", "app", "kv")]
     return [str(large), str(tmp_path / "b.log.gz"), small[0], str(tmp_path / "cut.gz"), "gone.log", *small[1:]]
 
@@ -249,7 +250,7 @@ def dying(tmp_path: Path, times: int) -> Task:
     folder.mkdir()
     for number in range(times):
         (folder / str(number)).touch()
-    return Task(DyingWork(str(folder)), Options(), keep_rejected=True, chunk=1 << 18)
+    return Task(DyingWork(str(folder)), Options(), keep_rejected=True, chunk=1 << 16)
 
 
 def test_a_worker_that_dies_costs_its_shard(logs: list[str], tmp_path: Path) -> None:
@@ -265,13 +266,13 @@ def test_a_shard_whose_workers_die_every_time_is_an_error(tmp_path: Path) -> Non
 
 
 def test_an_interrupt_leaves_the_first_lines(logs: list[str]) -> None:
-    interrupt, counts, task = Interrupt(), Counts(), Task(RowsWork(COLUMNS), Options(), chunk=1 << 18)
+    interrupt, counts, task = Interrupt(), Counts(), Task(RowsWork(COLUMNS), Options(), chunk=1 << 16)
     results = run_shards(shards(discover(logs)[0], task.job(Counts()), 2), task, processes.Processes(2), counts,
                          Recorder(), interrupt=interrupt)  # fmt: skip
     first = next(results)
     interrupt.asked = True
     rows = pl.concat([first, *results])
-    assert counts.interrupted and 0 < rows.height < 28 * 900
+    assert counts.interrupted and 0 < rows.height < 20 * 900
     complete = pl.concat(whole(task, logs)[0])
     assert rows.equals(complete.head(rows.height))
 
@@ -293,7 +294,7 @@ def test_ctrl_c_leaves_a_report_and_no_process(logs: list[str], tmp_path: Path) 
         os.close(writer)
     assert process.returncode == 130 and b"Traceback" not in error
     found = json.loads(out)
-    assert found["interrupted"] and found["lines"] == 28 * 900 + 3 * 900 + 900
+    assert found["interrupted"] and found["lines"] == 20 * 900 + 3 * 900 + 900
     while _alive(process.pid):
         os.sched_yield()
 
@@ -311,7 +312,7 @@ def _alive(group: int) -> list[str]:
 
 def test_a_stretch_that_cannot_be_read_ends_its_file(logs: list[str]) -> None:
     """As in one process, what follows is not read."""
-    task = Task(ReportWork(ReportSpec()), Options(), chunk=1 << 18)
+    task = Task(ReportWork(ReportSpec()), Options(), chunk=1 << 16)
 
     class Failing(Here):
         def result(self, ticket: Any, until: Callable[[], bool]) -> Any:
