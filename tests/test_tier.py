@@ -301,7 +301,7 @@ def test_a_day_that_does_not_fit_into_memory(tmp_path: Path, monkeypatch: pytest
     ]
     (tmp_path / "a.log").write_text("".join(lines))
     archive = archives.make(tmp_path / "archive", [tmp_path / "a.log"])
-    monkeypatch.setattr(move, "MEMORY", "90MB")
+    monkeypatch.setattr(move, "MEMORY", "100MB")
     seen: list[str] = []
     monkeypatch.setattr(move, "_groups", _watched(move._groups, archive.root / paths.WORK, seen))
     archives.move(archive, policy='[warm]\nafter = "1d"\nsort = ["path"]\nlevel = 1')
