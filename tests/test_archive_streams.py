@@ -86,26 +86,33 @@ def piped(folder: Path, **options: Any) -> Iterator[tuple[Arriving, int]]:
 
 @pytest.mark.parametrize("program", PIPES)
 def test_pipes_of_programs_that_go_on(tmp_path: Path, program: str) -> None:
-    written = [PIPES[program](number).encode() for number in range(30)]
+    with piped(tmp_path) as (one, end):
+        os.write(end, "".join(map(PIPES[program], range(20))).encode())
+        one.until_kept(20)
+        os.write(end, PIPES[program](20).encode().rstrip())
+        os.close(end)
+    assert numbers(one.archive) == list(range(21)), "the end of a pipe is that of its last line"
+    assert not [*(one.archive / "work" / "streams").iterdir()]
+    assert not one.said
+
+
+def test_a_pipe_that_goes_on_and_one_that_begins_anew(tmp_path: Path) -> None:
+    """`docker logs -f` begins with the first line each time."""
+    written = [line(number).encode() for number in range(32)]
     with piped(tmp_path) as (one, end):
         os.write(end, b"".join(written[:10]) + written[10][:20])
         one.until_kept(10)
         assert one.commit()
         assert numbers(one.archive) == list(range(10)), "half a line waits"
-        os.write(end, written[10][20:] + b"".join(written[11:]))
+        os.write(end, written[10][20:] + b"".join(written[11:30]))
         one.until_kept(30)
-        assert one.commit()
-        os.write(end, PIPES[program](30).encode().rstrip())
         os.close(end)
-        until(lambda: one.stream.over)
-    assert numbers(one.archive) == list(range(31)), "the end of a pipe is that of its last line"
     assert len(Archive.open(one.archive).snapshot().sources) == 1
-    assert not [*(one.archive / "work" / "streams").iterdir()]
-    with piped(tmp_path) as (again, end):  # `docker logs -f` begins with the first line each time
+    with piped(tmp_path) as (again, end):
         os.write(end, b"".join(written[:20]))
         again.until_kept(20)
         assert again.commit()
-        os.write(end, b"".join([*written[20:], *(PIPES[program](number).encode() for number in (30, 31))]))
+        os.write(end, b"".join(written[20:]))
         again.until_kept(32)
         os.close(end)
     assert numbers(one.archive) == list(range(32))
@@ -129,10 +136,10 @@ def test_lines_that_are_the_same_all_come(tmp_path: Path) -> None:
 def test_what_is_not_needed_any_more_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "KEPT", 256)
     with piped(tmp_path) as (one, end):
-        for number in range(0, 60, 10):
-            os.write(end, "".join(map(line, range(number, number + 10))).encode())
+        for number in range(0, 60, 20):
+            os.write(end, "".join(map(line, range(number, number + 20))).encode())
             one.until_kept(1)
-            until(lambda number=number: one.stream.spool.size >= (number + 10) * len(line(0)))  # type: ignore[misc]
+            until(lambda number=number: one.stream.spool.size >= (number + 20) * len(line(0)))  # type: ignore[misc]
             assert one.commit()
             kept = [path for path in one.stream.spool.folder.iterdir() if path.name.isdigit()]
             assert len(kept) == 1

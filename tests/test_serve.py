@@ -253,19 +253,19 @@ def test_long_ranges_come_from_rollups_alone(month: tuple[Path, Path], days: int
     length = datetime.fromisoformat(span["until"]) - datetime.fromisoformat(span["since"])
     assert timedelta(days=days) <= length <= timedelta(days=days, hours=2)
     same(found, logstats.report(log, over_time=True, **span).to_dict(), BY_TIME)
-    assert found["requests"] >= 3 * days
+    assert found["requests"] in (days * 24 // 40, days * 24 // 40 + 1)
 
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A log of the last 40 days, and its archive, whose rows are deleted."""
+    """A log of the last 33 days, and its archive, whose rows are deleted."""
     folder, now = tmp_path_factory.mktemp("month"), datetime.now(UTC)
     log = folder / "a.log"
     log.write_text(
         "".join(
-            f"10.0.0.{n % 9} - - [{now - timedelta(hours=8 * n):%d/%b/%Y:%H:%M:%S} +0000] "
+            f"10.0.0.{n % 9} - - [{now - timedelta(hours=40 * n):%d/%b/%Y:%H:%M:%S} +0000] "
             f'"GET /{n % 7} HTTP/1.1" {500 if n % 11 == 0 else 200} {n} "-" "curl" 0.0{n % 10}\n'
-            for n in range(120, -1, -1)
+            for n in range(20, -1, -1)
         )
     )
     archives.build(folder / "archive", [log])
