@@ -6,7 +6,7 @@ Any placement, period and share of the lines is found; neither chunks nor an arc
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,33 @@ def test_no_line_is_read_as_another_format_has_it(tmp_path: Path, pair: tuple[st
         for name, outcome in outcomes.items():
             wrong = [odd for odd in outcome.wrong if not mixtures.why_alike(one, two, odd[1])]
             assert not wrong, (name, way, formats)
+
+
+@pytest.mark.parametrize("other", ["logfmt", "lograge", "spring_boot", "uvicorn_time"])
+def test_lines_with_a_time_and_a_level_in_front_are_of_their_own_formats(tmp_path: Path, other: str) -> None:
+    one, two = map(mixtures.dialect, ("kv", other))
+    for way, mixture in mixtures.ways(one, two):
+        outcomes, formats, _ = mixtures.outcome(mixture, tmp_path)
+        assert [(o.right, o.rejected) for o in outcomes.values()] == [(mixtures.LINES, 0)] * 2, (way, formats)
+
+
+@pytest.mark.parametrize("name", ["rails", "phoenix", "spring_boot", "uvicorn_time"])
+@pytest.mark.parametrize("beside", ["kv", "json", None])
+def test_a_hundredth_of_the_lines_is_found(tmp_path: Path, name: str, beside: str | None) -> None:
+    rare, most = mixtures.dialect(name), beside and mixtures.dialect(beside)
+
+    def lines() -> Iterator[tuple[str, mixtures.Dialect | None, int]]:
+        for place in range(400):
+            number, which = divmod(place - 37, 100)
+            if number >= 0 and which < 2:  # of a pair of lines both
+                yield rare.lines[2 * number + which], rare, 2 * number + which
+            elif most:
+                yield most.lines[place % mixtures.LINES], most, place % mixtures.LINES
+            else:
+                yield f"{TEXT} {place}", None, 0
+
+    outcomes, formats, _ = mixtures.outcome(lines(), tmp_path)
+    assert not any(outcome.rejected or outcome.wrong for outcome in outcomes.values()), formats
 
 
 def test_formats_that_write_the_same_text_are_told_apart_by_unit_only() -> None:

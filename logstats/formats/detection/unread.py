@@ -35,7 +35,7 @@ LOOKS: Final = 4096  # looks that are kept
 _LIKELY: Final = (
     r"GET |POST |HEAD |PUT |DELETE |OPTIONS |PATCH |PROPFIND |CONNECT |HTTP/[0-9]|HTTP/\"|\{\"|"
     r"\" [1-5][0-9]{2} |level=|[\t\" :=](?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH)[\t\",]|status[=:]|"
-    r" - [1-5][0-9]{2} [^ ]+ (?:[0-9]+|-) |"
+    r" - [1-5][0-9]{2} [^ ]+ (?:[0-9]+|-) |(?:Completed|Sent|Chunked) [1-5][0-9]{2} | [0-9]+ --- \[|"
     r"\[(?:[a-z0-9_]+:)?(?:emerg|alert|crit|error|warn|notice)\] "
 )
 _WORD: Final = re.compile(r"[\w.:/%@~+-]+")

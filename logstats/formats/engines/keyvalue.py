@@ -1,7 +1,8 @@
 """key=value pairs, as in logfmt: `method=GET path=/a msg="two words" status=200`.
 
 A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to the next
-space. Other words are skipped. If a key occurs twice, the first counts. `pairs_of` is that definition. LTSV
+space. Other words are skipped, but a line of pairs does not begin with a time. If a key occurs twice, the first counts.
+`pairs_of` is that definition. LTSV
 (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no quotes: `labels_of` is its definition. Lines with
 the same keys in the same order, as one program writes them, have the same layout, and are split together by the
 delimited engine.
@@ -29,6 +30,7 @@ MOST: Final = 200  # limits of a layout: pairs, and characters of a key
 LAYOUTS: Final = 64  # layouts that are kept
 
 _PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
+_TIME = re.compile(r"[0-9]{4}[-/][0-9]{2}|[0-9]{2}:[0-9]{2}")  # before the first pair of a line, it is no line of pairs
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -100,7 +102,7 @@ class Pairs:
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path for a line of pairs. Raises Reject."""
         found = self.find(line)
-        if not found:
+        if not found or _TIME.search(line[: line.find(f"{found[0].key}{self._grammar.assign}")]):
             raise Reject("no_pairs")
         return self.choose(found)
 
