@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,19 @@ import pytest
 from program import invoke
 
 import logstats
+from logstats.api.adding import add_some
 from logstats.archive import verify
+from logstats.archive.add import add_apart
 from logstats.archive.apart import together
 from logstats.archive.archive import Archive
+from logstats.archive.create import init
+from logstats.archive.ingest import rollups
 from logstats.archive.log import tables
+from logstats.inputs import Source, discover
+from logstats.options import Options
+from logstats.pipeline import Interrupt, Silence
 from logstats.scale.calls import Here
+from logstats.scale.executors import started
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +45,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 def test_pieces_are_of_all_files_in_order(sound: Archive) -> None:
     files = list(sound.snapshot().files.values())
     total = sum(file.bytes for file in files)
-    pieces = list(together(files, total, 2))
+    pieces = list(together(files, lambda file: file.bytes, total, 2))
     assert [file for piece in pieces for file in piece] == files
     assert 2 < len(pieces) <= 8
-    assert list(together([], 0, 2)) == []
+    assert list(together([], len, 0, 2)) == []
 
 
 def test_a_report_from_rows(sound: Archive) -> None:
@@ -142,3 +153,68 @@ def test_a_day_that_cannot_be_moved_is_said_of_a_worker_too(sound: Archive, tmp_
     assert runs[0].returncode == 1 and b"2025-01-19" not in runs[0].stdout
     assert hot.path in runs[0].stderr.decode()
     assert runs[0].stderr == runs[1].stderr
+
+
+def content(archive: Archive) -> dict[str, Any]:
+    """All rows, and the rollups merged, whatever files they lie in; and what verify finds, rollups computed again."""
+    held = archive.snapshot()
+    made: dict[str, Any] = {"findings": [one for one in verify.verify(archive, deep=True) if not one.note]}
+    for table in tables.TABLES:
+        frames = [pl.read_parquet(archive.root / one.path, hive_partitioning=False) for one in held.select(table)]
+        if table in tables.ROLLUPS:
+            made[table] = rollups.merged(frames, table).to_dicts() if frames else []
+        else:
+            made[table] = sorted(map(repr, pl.concat(frames).drop("added", strict=False).to_dicts())) if frames else []
+    made["sources"] = sorted((one.name, one.end.bytes, one.counts.lines) for one in held.sources.values())
+    return made
+
+
+def test_a_backfill_by_workers_is_that_of_one(tmp_path: Path) -> None:
+    """Rows, rejected lines, rollups and how far each source was read; a source that is there twice counts once; a file
+    that is not there, and one that no format reads, are said."""
+    logs = archives.logs_of_three_days(tmp_path)
+    (tmp_path / "prose.log").write_text("It was a dark and stormy night.\n" * 40, encoding="utf-8")
+    named = [*map(str, logs), str(tmp_path / "prose.log"), str(tmp_path / "gone.log")]
+    made, said = [], []
+    for workers in ("1", "2"):
+        archive = init(tmp_path / workers)
+        ran = invoke("archive", "add", *named, "--archive", str(archive.root), "--workers", workers)
+        assert ran.returncode == 1
+        said.append(sorted(ran.stderr.splitlines()))
+        made.append(content(archive))
+        assert invoke("archive", "add", *named[:4], "--archive", str(archive.root)).stderr.count(b"nothing new") == 4
+    assert made[0] == made[1]
+    assert made[0]["findings"] == [] and len(made[0][tables.LOGS]) > 3000
+    assert said[0] == said[1]
+
+    # The same by workers of which one is killed when it has committed, and with a file that is there twice.
+    copy = tmp_path / "copy.log"
+    copy.write_bytes(logs[1].read_bytes())
+    marker = tmp_path / "marker"
+    marker.touch()
+    archive = init(tmp_path / "killed")
+    with started(2) as executor:
+        assert executor is not None
+        found, _ = discover([*map(str, logs), str(copy)])
+        add_apart(archive, found, partial(dying, str(marker)), archives.MOVED, Silence(), Interrupt(), executor)
+    killed = content(archive)
+    assert not marker.exists() and killed["findings"] == []
+    for table in (tables.TRAFFIC, tables.ENDPOINTS, tables.LATENCY, tables.USERS):
+        assert killed[table] == made[0][table]
+    assert len(killed[tables.LOGS]) == len(made[0][tables.LOGS])
+
+
+def dying(marker: str, archive: Archive, files: list[Source]) -> Any:
+    """Add some files; the first process that has done so ends at once."""
+    added = add_some(Options(now=archives.MOVED), None, False, False, archive, files)
+    with suppress(FileNotFoundError):
+        Path(marker).unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return added
+
+
+def test_what_workers_cannot_add_is_refused(tmp_path: Path) -> None:
+    archive = init(tmp_path / "archive")
+    for more, word in ((["-"], b"no file"), (["--follow", "x.log"], b"--follow")):
+        ran = invoke("archive", "add", *more, "--archive", str(archive.root), "--workers", "2")
+        assert ran.returncode == 2 and word in ran.stderr

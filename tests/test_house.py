@@ -89,7 +89,7 @@ MAY_IMPORT = {
         "tiers": {"log", "archive", "publish", "ingest", "apart"},
         "query": {"log", "archive", "publish", "ingest", "apart"},
         "create": {"log", "archive", "tiers"},
-        "add": {"log", "archive", "ingest", "tiers"},
+        "add": {"log", "archive", "ingest", "tiers", "apart"},
         "spool": {"log", "archive", "ingest"},
         "follow": {"log", "archive", "ingest", "tiers", "add", "spool"},
         "status": {"log", "archive", "tiers"},

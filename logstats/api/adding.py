@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ from logstats.options import Options
 from logstats.pipeline import Interrupt, Listener, Once, Silence
 
 if TYPE_CHECKING:
+    from logstats.archive.archive import Archive
     from logstats.archive.follow import Daemon
     from logstats.archive.ingest.ingest import IngestOptions
     from logstats.archive.ingest.progress import Added
+    from logstats.inputs import Source
     from logstats.live.alerts.alerts import Alerts, Change
     from logstats.objectives.policy import Policy
 
@@ -39,25 +42,51 @@ def add(
 
     What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
     among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
-    unless `final`. A source that cannot be read has its problem in the outcome; the others are still added.
+    unless `final`. A source that cannot be read has its problem in the outcome; the others are still added. Several
+    `workers` add some of the files each.
 
     Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
     """
     from logstats.archive.add import add as add_to
+    from logstats.archive.add import add_apart
     from logstats.archive.archive import Archive
+    from logstats.scale.executors import started
+    from logstats.scale.results import at_this_moment
 
     options = options_from(options, more)
+    if options.cluster:
+        raise UsageError("--cluster reads, and the writers of an archive are on one machine", "give --workers N")
     how = _ingest(options, source_name, duplicates=allow_duplicates, final=final)
     opened = Archive.open(archive)
     listener = listener or Silence()
     found, problems = discover(options.sources(sources))
     for problem in problems:
         listener.problem(problem)
-    added = add_to(opened, found, how, listener, interrupt)
+    with started(options.workers) as executor:
+        if executor is None:
+            added = add_to(opened, found, how, listener, interrupt)
+        else:
+            work = partial(add_some, at_this_moment(options), source_name, allow_duplicates, final)
+            added = add_apart(opened, found, work, how.now(), listener, interrupt or Interrupt(), executor)
     added.failed(problems)
     if opened.unpublished is not None:
         listener.note(str(archive), f"{opened.unpublished.what} ({opened.unpublished.hint})")
     return added
+
+
+def add_some(
+    options: Options, source_name: str | None, duplicates: bool, final: bool, archive: Archive, sources: list[Source]
+) -> tuple[Added, list[tuple[Any, ...]]]:
+    """What a worker does with some files: (the outcome, what a listener is to be told)."""
+    from logstats.archive.add import ingest
+    from logstats.scale.work import Recorder
+
+    recorder = Recorder()
+    how = _ingest(options, source_name, duplicates=duplicates, final=final)
+    added = ingest(archive, sources, how, recorder, Interrupt())
+    if archive.unpublished is not None:
+        recorder.note(archive.name, f"{archive.unpublished.what} ({archive.unpublished.hint})")
+    return added, recorder.events
 
 
 def add_following(

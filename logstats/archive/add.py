@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
+from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
 from logstats.archive.ingest.ingest import Ingest, IngestOptions
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log.orphans import sweep
 from logstats.archive.log.writer import Workspace
 from logstats.archive.tiers.compact import compact
+from logstats.errors import UsageError
 from logstats.inputs import Source as Input
 from logstats.pipeline import Interrupt, Listener
+from logstats.scale.calls import Executor
 
 
 def add(
@@ -28,8 +34,49 @@ def add(
     and calling this again with the same sources adds the rest.
     """
     sweep(archive, options.now())
-    with Workspace(archive) as workspace:
-        added = Ingest(archive, workspace, sources, options, listener, interrupt or Interrupt()).all()
+    added = ingest(archive, sources, options, listener, interrupt or Interrupt())
     if not added.interrupted:
         compact(archive, options.now())
     return added
+
+
+def ingest(
+    archive: Archive, sources: Sequence[Input], options: IngestOptions, listener: Listener, interrupt: Interrupt
+) -> Added:
+    """The same, without tidying up before and after."""
+    with Workspace(archive) as workspace:
+        return Ingest(archive, workspace, sources, options, listener, interrupt).all()
+
+
+def add_apart(
+    archive: Archive,
+    sources: Sequence[Input],
+    work: Callable[..., tuple[Added, list[tuple[Any, ...]]]],
+    now: datetime,
+    listener: Listener,
+    interrupt: Interrupt,
+    executor: Executor,
+) -> Added:
+    """Add sources as `add` does, by workers that add some files each, as writers of their own. `work` adds some, and
+    gives what the listener is to be told. Raises UsageError for a source that only this process can read."""
+    pipe = next((source for source in sources if source.size is None), None)
+    if pipe is not None:
+        raise UsageError(f"{pipe.name} is no file that a worker could read", "add it without --workers")
+    sweep(archive, now)
+    total = sum(source.size or 0 for source in sources)
+    pieces = [
+        (some[0].name, ([replace(one, path=one.path.absolute()) if one.path else one for one in some],))
+        for some in together(sources, lambda source: source.size or 0, total, executor.workers)
+    ]
+    whole = Added()
+    done = 0
+    for added, events in each(archive, work, pieces, executor, lambda: interrupt.asked):
+        for method, *arguments in events:
+            getattr(listener, method)(*arguments)
+        whole.outcomes += added.outcomes
+        whole.commits += added.commits
+        done += 1
+    whole.interrupted = done < len(pieces)
+    if not whole.interrupted:
+        compact(archive, now)
+    return whole

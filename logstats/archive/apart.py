@@ -6,16 +6,14 @@ The results come in the order of the pieces, whoever made them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TypeVar
 
 from logstats import __version__
 from logstats.archive.archive import Archive
 from logstats.scale.calls import ROUNDS, Call, Executor, in_order
 from logstats.scale.work import check_version
 
-if TYPE_CHECKING:
-    from logstats.archive.log.commit import DataFile
-
+Thing = TypeVar("Thing")
 LARGEST: Final = 64 << 20  # bytes of the files of a piece, unless one file is larger
 
 
@@ -44,14 +42,16 @@ def _opened(version: str, place: str, function: Callable[..., Any], *arguments: 
     return function(Archive.open(place), *arguments)
 
 
-def together(files: Iterable[DataFile], total: int, workers: int) -> Iterator[list[DataFile]]:
+def together(
+    things: Iterable[Thing], size_of: Callable[[Thing], int], total: int, workers: int
+) -> Iterator[list[Thing]]:
     """Some files at a time, in order: of a `total` of bytes, `ROUNDS` pieces for each worker or more."""
     aim = min(total // (workers * ROUNDS) + 1, LARGEST)
-    held: list[DataFile] = []
+    held: list[Thing] = []
     size = 0
-    for file in files:
-        held.append(file)
-        size += file.bytes
+    for thing in things:
+        held.append(thing)
+        size += size_of(thing)
         if size >= aim:
             yield held
             held, size = [], 0

@@ -111,7 +111,11 @@ def _derived(archive: Archive, snapshot: Snapshot, commits: list[Commit], *, who
 
 def _together(files: Iterable[DataFile], total: int, executor: Executor | None) -> Iterable[list[DataFile]]:
     """Some files at a time; one by one in this process, which shows progress."""
-    return ([file] for file in files) if executor is None else together(files, total, executor.workers)
+    return (
+        ([file] for file in files)
+        if executor is None
+        else together(files, lambda file: file.bytes, total, executor.workers)
+    )
 
 
 def _damages(archive: Archive, files: Iterable[DataFile]) -> list[str | None]:

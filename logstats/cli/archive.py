@@ -114,6 +114,10 @@ def add(
     ] = None,
     allow: shared.Allow = None,
     filters: Annotated[list[str] | None, typer.Option(*_REFUSED, hidden=True)] = None,
+    workers: Annotated[
+        int | None,
+        shared.Option("--workers N", "Processes that add some of the files each.", least=1, yields_to=("archive",)),
+    ] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
@@ -140,6 +144,8 @@ def add(
     chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     if follow:
+        if workers and workers > 1:
+            raise UsageError("--follow adds what comes, as it comes", "--workers are for files that are there")
         if allow_duplicates or final:
             raise UsageError("--follow adds what comes, each line once", "leave --allow-duplicates and --final out")
         alerting = Alerting(shared_options, sources or [], chosen.zone(), messages.alert, messages.alert)
@@ -159,6 +165,7 @@ def add(
                 final=final,
                 listener=messages,
                 interrupt=interrupt,
+                workers=workers or 1,
             )
         finally:
             messages.done()

@@ -77,6 +77,8 @@ def results(
     """What becomes of the rows of some files, shard by shard, in order; up to where `until` says so."""
     total = sum(file.bytes for _, files in spans for file in files)
     pieces = (
-        (some[0].path, (task, some, span)) for span, files in spans for some in together(files, total, executor.workers)
+        (some[0].path, (task, some, span))
+        for span, files in spans
+        for some in together(files, lambda file: file.bytes, total, executor.workers)
     )
     return each(archive, read, pieces, executor, until)
