@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from numbered import line
 
 from logstats import api
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
 from logstats.archive.log.commit import DataFile
+from logstats.archive.log.orphans import sweep
+from logstats.archive.log.writer import Workspace
 from logstats.archive.tiers import move as tiers_move
 from logstats.archive.tiers.policy import Step, parse
 from logstats.errors import LogstatsError
@@ -84,6 +88,18 @@ def make(folder: str | Path, sources: list[Path]) -> Archive:
             shutil.copytree(made, template)
     shutil.copytree(template, folder, dirs_exist_ok=True)
     return Archive.open(folder)
+
+
+def grown(folder: Path, root: Path) -> None:
+    """Some adds to a file that grows, the last of which makes hours close, and all that follows from it."""
+    every = [line(number, second=number * 37) for number in range(101)]
+    for end in (20, 40, 100):
+        (folder / "access.log").write_bytes(b"".join(every[:end]) + every[end][:40])
+        api.add(folder / "access.log", root)
+    archive = Archive.open(root)
+    with Workspace(archive) as workspace:
+        archive.write_checkpoint(archive.snapshot(), workspace.folder)
+    sweep(archive, datetime.now(UTC) + timedelta(days=2))
 
 
 _templates = tempfile.TemporaryDirectory(prefix="logstats-archives-")  # until the tests end

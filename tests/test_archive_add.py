@@ -12,11 +12,11 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numbered
 import pytest
+from archives import grown
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -39,8 +39,6 @@ from logstats.archive.ingest.known_sources import (
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log import faults, tables
 from logstats.archive.log.commit import ArchiveError
-from logstats.archive.log.orphans import sweep
-from logstats.archive.log.writer import Workspace
 from logstats.errors import UsageError
 from logstats.inputs import chunks
 
@@ -597,18 +595,6 @@ def steps_of(work: Callable[[], object]) -> list[str]:
     return reached
 
 
-def grown(folder: Path, root: Path) -> None:
-    """Some adds to a file that grows, the last of which makes hours close, and all that follows from it."""
-    every = [line(number, second=number * 37) for number in range(101)]
-    for end in (20, 40, 100):
-        (folder / "access.log").write_bytes(b"".join(every[:end]) + every[end][:40])
-        api.add(folder / "access.log", root)
-    archive = Archive.open(root)
-    with Workspace(archive) as workspace:
-        archive.write_checkpoint(archive.snapshot(), workspace.folder)
-    sweep(archive, datetime.now(UTC) + timedelta(days=2))
-
-
 def test_an_error_at_any_step_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = init(tmp_path / "whole" / "archive").root
@@ -639,7 +625,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from logstats.archive.log import faults
-from test_archive_add import grown
+from archives import grown
 wanted, number = sys.argv[1], int(sys.argv[2])
 def hook(step):
     global number
