@@ -12,6 +12,8 @@ import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
 from program import invoke
 
 import logstats
@@ -187,6 +189,46 @@ def test_nothing_in_an_archive_tells(log: str, key: str, tmp_path: Path) -> None
     for text in PERSONAL:
         assert text not in everything
     assert rejected["raw"].to_list() == [b"(left out: --anonymize)"]
+
+
+def test_an_archive_that_holds_persons_is_shown_without_them(log: str, key: str, tmp_path: Path) -> None:
+    """The same rows, in every output, as of the log itself; filters look at what was logged."""
+    place = str(tmp_path / "archive")
+    assert invoke("archive", "init", place).returncode == 0
+    assert invoke("archive", "add", log, "--archive", place).returncode == 0
+    hidden = ("--anonymize", "hash", "--anonymize-key", key, "-q")
+    for asked in (
+        ("report", "--by", "client_ip", "--by", "ip/24", "--by", "country", *country_of(tmp_path), "-o", "json"),
+        ("report", "--where", "client_ip in 203.0.113.0/24", "--by", "user_agent", "-o", "json"),
+        ("report", "--split-by", "client_ip", "-o", "json"),
+        ("sessions", "-o", "csv"),
+        ("limits", "--limit", "1/1s", "--by", "client_ip", "-o", "json"),
+    ):
+        of_log, of_archive = invoke(*asked, log, *hidden), invoke(*asked, "--archive", place, *hidden)
+        assert of_archive.returncode == of_log.returncode, of_archive.stderr
+        for text in PERSONAL:
+            assert text.encode() not in of_archive.stdout + of_archive.stderr, (asked, text)
+        if asked[0] == "report" and "--split-by" not in asked:
+            one, other = json.loads(of_log.stdout), json.loads(of_archive.stdout)
+            assert other["requests"] == one["requests"]
+            assert other["breakdowns"] == one["breakdowns"]
+            assert other["unique_users"] == one["unique_users"]
+        elif asked[0] == "sessions":
+            assert of_archive.stdout == of_log.stdout
+    whole = json.loads(invoke("report", log, *hidden, "-o", "json").stdout)
+    apart = ("report", "--archive", place, "--rows", "--by", "client_ip", "--workers", "2", "-o", "json", *hidden)
+    assert json.loads(invoke(*apart).stdout)["unique_users"]["total"] == whole["unique_users"]["total"]
+    for refused in (("search", "x"), ("slo", "--slo", "availability >= 99%")):
+        assert invoke(*refused, "--archive", place, *hidden).returncode == 2
+
+
+def country_of(folder: Path) -> tuple[str, ...]:
+    """A database of places, in which the addresses of the tests are Germany's."""
+    path = folder / "country.mmdb"
+    writer = MMDBWriter(ip_version=6, ipv4_compatible=True, languages=["en"], int_type="u32")
+    writer.insert_network(IPSet(["203.0.113.0/24"]), {"country_code": "DE"})
+    writer.to_db_file(str(path))
+    return ("--geo", str(path))
 
 
 def test_counts_of_a_day_stay_right(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ def options_from(options: Options | None, more: dict[str, Any]) -> Options:
         raise UsageError(f"no option is called {unknown!r}", "see logstats.Options") from None
 
 
-def refuse_for_archive(sources: Any, options: Options, *, workers: bool = False) -> None:
+def refuse_for_archive(sources: Any, options: Options, *, workers: bool = False, anonymize: bool = False) -> None:
     """Refuse sources, and options that only apply when lines are added to an archive; also `workers` and `cluster`,
-    unless they may read its rows. Raises UsageError."""
+    unless they may read its rows, and `anonymize`, unless rows may be shown without persons. Raises UsageError."""
     if sources:
         raise UsageError("sources and an archive exclude each other", "give one of the two")
     if not workers and (options.workers > 1 or options.cluster):
@@ -46,6 +46,8 @@ def refuse_for_archive(sources: Any, options: Options, *, workers: bool = False)
         "templates",
         "query",
     ):
+        if anonymize and name in ("anonymize", "anonymize_key", "secret"):
+            continue
         if getattr(options, name) != getattr(plain, name):
             said = {"openapi": "routes", "routes": "route", "templates": "no-templates"}.get(name, name)
             raise UsageError(

@@ -108,7 +108,7 @@ def report(
     spec, filters = asked.spec, options.filters()
     notes: list[str] = []
     if archive is not None:
-        refuse_for_archive(sources, options, workers=True)
+        refuse_for_archive(sources, options, workers=True, anonymize=True)
         if summary is not None:
             raise UsageError("an archive is asked itself: a summary is made of logs", "leave --archive out")
         from logstats.archive.archive import Archive
@@ -126,11 +126,11 @@ def report(
                 snapshot,
                 spec,
                 filters,
+                given,
                 rows=rows,
-                computed=given.columns(),
                 interrupt=interrupt,
                 progress=progress,
-                apart=None if executor is None else (executor, given),
+                apart=executor,
             )
         if (span := snapshot.span()) is not None:
             say_if_outside(options, span, notes, listener)

@@ -146,13 +146,11 @@ def rows_passing(
     if archive is None:
         yield from read(sources, options, columns=columns, listener=listener, interrupt=interrupt, counts=counts)
         return
-    refuse_for_archive(sources, options)
+    refuse_for_archive(sources, options, anonymize=True)
     from logstats.archive.query import rows as archived_rows
+    from logstats.archive.query.passing import Passing
 
     filters = options.filters()
     refuse_unasked(options, needs | filters.needs)
-    keep = filters.expression()
-    for frame in archived_rows.rows(
-        archive, *filters.span(), sorted(needs | filters.needs), computed=options.columns()
-    ):
-        yield frame if keep is None else frame.filter(keep)
+    passing = Passing.of(options, filters, needs)
+    yield from map(passing, archived_rows.rows(archive, *filters.span(), passing.reads, computed=passing.computed))

@@ -53,7 +53,7 @@ def split(
         for found in results_of(sources, options, work, counts, listener, interrupt, rejects):
             held.add(found)
     else:
-        refuse_for_archive(sources, options)
+        refuse_for_archive(sources, options, anonymize=True)
         for frame in _rows(archive, options, work, counts, listener, interrupt):
             held.add(work.work(frame, "", 0))
         notes.append("from an archive: all from rows")
@@ -94,6 +94,7 @@ def _rows(
 ) -> Iterator[pl.DataFrame]:
     """The rows of an archive that pass the filters; `counts` are filled meanwhile."""
     from logstats.archive.archive import Archive
+    from logstats.archive.query.passing import Passing
     from logstats.archive.query.report import counts_of
     from logstats.archive.query.rows import rows
 
@@ -101,30 +102,29 @@ def _rows(
     snapshot = opened.snapshot()
     if (span := snapshot.span()) is not None:
         say_if_outside(options, span, counts.notes, listener)
-    counts.add(counts_of(opened, snapshot, filters.since, filters.until))
+    counts.add(counts_of(opened, snapshot, filters.since, filters.until, anonymous=options.anonymize is not None))
     counts.requests = counts.events = counts.filtered = 0
     left_out: list[int] = []
-    columns = sorted(work.needs | filters.needs | {"kind", "level", "timestamp"})
-    keep = filters.expression()
+    passing = Passing.of(options, filters, work.needs | {"kind", "level", "timestamp"})
     for frame in rows(
         opened,
         filters.since,
         filters.until,
-        columns,
+        passing.reads,
         snapshot=snapshot,
         within=filters.span(),
         left_out=left_out.append,
-        computed=options.columns(),
+        computed=passing.computed,
     ):
         if interrupt is not None and interrupt.asked:
             counts.interrupted = True
             break
-        passing = frame if keep is None else frame.filter(keep)
-        events = int((passing["kind"] == "event").sum())
+        held = passing(frame)
+        events = int((held["kind"] == "event").sum())
         counts.events += events
-        counts.requests += passing.height - events
-        counts.filtered += frame.height - passing.height
-        if passing.height:
-            yield passing.with_row_index("line")
+        counts.requests += held.height - events
+        counts.filtered += frame.height - held.height
+        if held.height:
+            yield held.with_row_index("line")
     counts.filtered += sum(left_out)
     counts.lines = counts.requests + counts.events + counts.rejected + counts.ignored + counts.filtered

@@ -7,7 +7,7 @@ filters. Begin with `loop.run`.
 """
 
 from logstats.pipeline.chunk_task import SAMPLE_TEXT, UNKNOWN, ChunkTask, Part
-from logstats.pipeline.counts import SAMPLES, Counts, SourceState
+from logstats.pipeline.counts import LEFT_OUT, SAMPLES, Counts, SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of, sample_lines
 from logstats.pipeline.interrupt import Interrupt, Stop
 from logstats.pipeline.job import CHUNK, WORKERS, Job, Lines, LineWork, Result
@@ -17,6 +17,7 @@ from logstats.pipeline.source_reader import SourceReader
 
 __all__ = [
     "CHUNK",
+    "LEFT_OUT",
     "SAMPLES",
     "SAMPLE_TEXT",
     "UNKNOWN",

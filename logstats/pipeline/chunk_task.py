@@ -20,11 +20,10 @@ from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import StackReader, with_further, with_rest
 from logstats.inputs import Chunk, Digest
-from logstats.pipeline.counts import SAMPLES
+from logstats.pipeline.counts import LEFT_OUT, SAMPLES
 from logstats.pipeline.job import Job, Lines, LineWork, Result, raw_lines
 
 SAMPLE_TEXT: Final = 2_000  # characters of a rejected line that is shown
-LEFT_OUT: Final = "(left out: --anonymize)"  # instead of the text of a rejected line
 UNKNOWN: Final = "unknown_format"
 UNTIMED: Final = "no_time"
 TAIL: Final = 64 << 10  # bytes at the end of a chunk that are searched for directives

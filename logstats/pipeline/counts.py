@@ -11,6 +11,7 @@ from logstats.errors import SourceError
 from logstats.formats.detection.unread import Left
 from logstats.formats.wrappers.stack import names_of
 
+LEFT_OUT: Final = "(left out: --anonymize)"  # instead of the text of a rejected line
 SAMPLES: Final = 3  # rejected lines shown per reason
 
 

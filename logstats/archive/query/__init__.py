@@ -5,4 +5,4 @@ data frames; `report` and `objectives` read whole hours from rollups and the res
 archive.publish (the views), archive.ingest (rollups), summaries. Begin with `rows.rows`.
 """
 
-__all__ = ["holding", "objectives", "report", "rows", "sql"]
+__all__ = ["holding", "objectives", "passing", "report", "rows", "sql"]

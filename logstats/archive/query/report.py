@@ -20,15 +20,15 @@ from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import shards
+from logstats.archive.query.passing import Passing
 from logstats.archive.query.rows import Span, batches, files_of, frames_of, read, unreadable
 from logstats.dataclass import dataclass
-from logstats.enrich.computed import Columns
 from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.formats.text import Text
 from logstats.formats.wrappers.stack import shown
 from logstats.options import Options
-from logstats.pipeline import SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
+from logstats.pipeline import LEFT_OUT, SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
 from logstats.scale.calls import Executor
 from logstats.scale.work import ReportWork
 from logstats.summaries import endpoints, ranking, traffic
@@ -97,36 +97,34 @@ def collect(
     snapshot: Snapshot,
     wanted: ReportSpec,
     filters: Filters,
+    options: Options,
     *,
     rows: bool = False,
-    computed: Columns | None = None,
     interrupt: Interrupt | None = None,
     progress: Callable[[float], None] | None = None,
-    apart: tuple[Executor, Options] | None = None,
+    apart: Executor | None = None,
 ) -> tuple[Statistics, Counts, str]:
     """(the statistics of since ≤ t < until, the counts of all lines, a note about where the figures come from).
 
-    With `apart`, an executor and the options of which `filters` and `computed` are, rows are read by its workers.
+    With `apart`, an executor, rows are read by its workers.
     Raises Gone if rows or columns that are needed were deleted, UsageError if workers have nothing to do.
     """
     wanted, dropped = _without_dropped(wanted, snapshot, filters)
-    where = plan(wanted, filters, rows=rows)
+    where = plan(wanted, filters, rows=rows or options.anonymize is not None)
     if apart is not None and not where.rows:
         raise UsageError(
             "--workers and --cluster read rows, and rollups answer this at once", "leave them out, or add --rows"
         )
-    columns = sorted(needs(wanted) | filters.needs | {"kind", "level", "timestamp"})
-    computed = computed or Columns()
+    columns = needs(wanted) | {"kind", "level", "timestamp"}
+    passing = Passing.of(options, filters, columns)
+    reads, computed = passing.reads, passing.computed
     left_out: list[int] = []  # numbers of rows that `--where` leaves out unread
     spans = [
-        (
-            span,
-            files_of(archive, snapshot, span, columns, computed, within=filters.span(), left_out=left_out.append),
-        )
+        (span, files_of(archive, snapshot, span, reads, computed, within=filters.span(), left_out=left_out.append))
         for span in where.rows
     ]
     statistics = Statistics(replace(wanted, max_endpoints=HELD * wanted.max_endpoints))
-    counts = counts_of(archive, snapshot, filters.since, filters.until)
+    counts = counts_of(archive, snapshot, filters.since, filters.until, anonymous=options.anonymize is not None)
     total = counts.requests + counts.events
     counts.requests = counts.events = counts.filtered = 0
     if where.rollups is not None:
@@ -135,12 +133,13 @@ def collect(
     interrupt = interrupt or Interrupt()
     work = ReportWork(statistics.spec)
     if apart is None:
-        frames = (frame for span, files in spans for frame in frames_of(archive, files, span, columns, computed))
-        found = shards.summarised(work, frames, filters.expression())
+        frames = (
+            frame for span, files in spans for frame in frames_of(archive, files, span, passing.reads, passing.computed)
+        )
+        found = shards.summarised(work, frames, passing)
     else:
-        executor, options = apart
-        task = shards.RowsTask(work, options, tuple(columns))
-        found = shards.results(archive, task, spans, executor, lambda: interrupt.asked)
+        task = shards.RowsTask(work, options, tuple(sorted(columns)))
+        found = shards.results(archive, task, spans, apart, lambda: interrupt.asked)
     done = 0
     for some in found:
         if interrupt.asked:
@@ -270,10 +269,19 @@ def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def counts_of(archive: Archive, snapshot: Snapshot, since: datetime | None, until: datetime | None) -> Counts:
-    """The counts of the lines of since ≤ t < until. A line that is not a row has the time in its text, or that of the
-    lines around it (`ingest.line_times`). Sources and ignored lines are counted by whole minutes that begin in the
-    range."""
+def counts_of(
+    archive: Archive,
+    snapshot: Snapshot,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    anonymous: bool = False,
+) -> Counts:
+    """The counts of the lines of since ≤ t < until, with samples of rejected lines: if `anonymous`, without their text.
+
+    A line that is not a row has the time in its text, or that of the lines around it (`ingest.line_times`). Sources and
+    ignored lines are counted by whole minutes that begin in the range.
+    """
     counts = Counts()
     if since is None and until is None:
         taken = ParsedChunk()
@@ -289,6 +297,8 @@ def counts_of(archive: Archive, snapshot: Snapshot, since: datetime | None, unti
     else:
         _count_lines(archive, snapshot, since, until, counts)
     _rejects(archive, snapshot, since, until, counts)
+    if anonymous:
+        counts.samples = [(*sample[:3], LEFT_OUT) for sample in counts.samples]
     return counts
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
+from logstats.archive.query.passing import Passing
 from logstats.archive.query.rows import Span, frames_of
 from logstats.dataclass import dataclass
 from logstats.options import Options
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RowsTask:
-    """What is made of the rows of an archive, as data. `options` are those of filters and computed columns."""
+    """What is made of the rows of an archive, as data. `options` are those of filters and computed columns, `columns`
+    what the work reads."""
 
     work: ReportWork
     options: Options
@@ -44,10 +46,10 @@ class Rows:
     notes: tuple[str, ...] = ()
 
 
-def summarised(work: ReportWork, frames: Iterable[pl.DataFrame], keep: pl.Expr | None) -> Iterator[Rows]:
-    """What becomes of some frames, one by one; `keep` holds of the rows that pass the filters."""
+def summarised(work: ReportWork, frames: Iterable[pl.DataFrame], passing: Passing) -> Iterator[Rows]:
+    """What becomes of some frames, one by one."""
     for frame in frames:
-        held = frame if keep is None else frame.filter(keep)
+        held = passing(frame)
         summaries = work.work(held.with_row_index("line"), "", 0)
         events = int((held["kind"] == "event").sum())
         yield Rows([summaries], held.height - events, events, frame.height - held.height)
@@ -55,8 +57,9 @@ def summarised(work: ReportWork, frames: Iterable[pl.DataFrame], keep: pl.Expr |
 
 def read(archive: Archive, task: RowsTask, files: Sequence[DataFile], span: Span) -> Rows:
     """What a worker makes of a shard. Raises LogstatsError."""
-    frames = frames_of(archive, files, span, task.columns, task.options.columns())
-    found = list(summarised(task.work, frames, task.options.filters().expression()))
+    passing = Passing.of(task.options, task.options.filters(), task.columns)
+    frames = frames_of(archive, files, span, passing.reads, passing.computed)
+    found = list(summarised(task.work, frames, passing))
     condensed, said = task.work.condense([one for some in found for one in some.summaries])
     return Rows(
         condensed,

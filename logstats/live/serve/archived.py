@@ -19,6 +19,7 @@ from logstats.archive.query.report import collect
 from logstats.errors import LogstatsError
 from logstats.filters import Filters
 from logstats.live.serve.view import ALL, RANGES, View, minute_of
+from logstats.options import Options
 from logstats.pipeline import Interrupt
 from logstats.reports.build import build
 from logstats.reports.clock import Clock
@@ -104,7 +105,7 @@ class ArchiveReports:
         filters = view.filters(since, until, self._filters)
         spec = ReportSpec(self._by if view.only else (), self._user_key, over_time=True)
         deadline = cast(Interrupt, Deadline(LONGEST))
-        statistics, counts, note = collect(self._archive, snapshot, spec, filters, interrupt=deadline)
+        statistics, counts, note = collect(self._archive, snapshot, spec, filters, Options(), interrupt=deadline)
         if counts.interrupted:
             raise TooLong(
                 f"reading the archive's rows takes more than {LONGEST:g} s", "choose a shorter range, or ask `report`"
@@ -125,7 +126,7 @@ class ArchiveReports:
     def totals(self) -> Report:
         """Everything that was ever added, for counters. Raises LogstatsError."""
         spec = ReportSpec((), self._user_key)
-        statistics, counts, _ = collect(self._archive, self.snapshot(), spec, self._filters)
+        statistics, counts, _ = collect(self._archive, self.snapshot(), spec, self._filters, Options())
         return build(statistics, counts, percentiles=("50",))
 
     def kept_apart(self) -> set[tuple[str, str]]:
