@@ -91,6 +91,7 @@ def test_pipes_of_programs_that_go_on(tmp_path: Path, program: str) -> None:
         one.until_kept(20)
         os.write(end, PIPES[program](20).encode().rstrip())
         os.close(end)
+        until(lambda: one.stream.over)
     assert numbers(one.archive) == list(range(21)), "the end of a pipe is that of its last line"
     assert not [*(one.archive / "work" / "streams").iterdir()]
     assert not one.said

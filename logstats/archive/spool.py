@@ -288,9 +288,11 @@ class Stream:
         synced, dirty = time.monotonic(), False
         while not source.ended:
             stopping = self._stopping.is_set()
-            if stopping:
+            taken = source.take(_MOMENT)
+            if stopping and not source.ended:
                 source.close()
-            data = b"".join(source.take(0 if stopping else _MOMENT))
+                taken += source.take(0)
+            data = b"".join(taken)
             if data:
                 self._keep(data)
                 dirty = True
