@@ -29,16 +29,18 @@ def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
 
 def _summarise(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
     """Requests of one chunk → (key…, requests, bytes, first)."""
-    cached = rows.filter(pl.col("cache").is_not_null())
-    if not cached.height:
+    if rows["cache"].null_count() == rows.height:
         kinds = {"minute": pl.Int64(), "cache": pl.String()}
         return pl.DataFrame(schema={**{key: kinds[key] for key in keys}, **COUNTS, "first": pl.UInt32()})
-    if "minute" in keys:
-        cached = cached.with_columns(minute().cast(pl.Int64))
-    return cached.group_by(keys).agg(
-        pl.len().cast(pl.Int64).alias("requests"),
-        pl.col("bytes").cast(pl.Int128).sum(),
-        pl.col("line").min().alias("first"),
+    cached = rows.select("cache", "bytes", "line", *([minute().cast(pl.Int64)] if "minute" in keys else []))
+    return (
+        cached.drop_nulls("cache")
+        .group_by(keys)
+        .agg(
+            pl.len().cast(pl.Int64).alias("requests"),
+            pl.col("bytes").cast(pl.Int128).sum(),
+            pl.col("line").min().alias("first"),
+        )
     )
 
 

@@ -1,6 +1,6 @@
 """The time that requests spent in the upstream, against the time in front of it, where a log has both.
 
-`part` is one of `PARTS`. A table (part, bucket Int32, count Int64, us Int64), whose buckets are those of
+`part` is one of `PARTS`. A table (part, bucket Int32, count Int64, us Int128), whose buckets are those of
 `sketches.loghist`; `us` is the sum in whole microseconds.
 """
 
@@ -12,16 +12,19 @@ from typing import Final
 
 import polars as pl
 
+from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
 from logstats.summaries import latency
 from logstats.summaries.aggregate import Aggregate, MergedTable
+from logstats.summaries.groups import Groups
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Shape
 from logstats.summaries.traffic import minute
 
 NAME: Final = "upstream"
 PARTS: Final = ("in the upstream", "in front of it")
-SHAPE: Final = Shape({"part": pl.String(), "bucket": pl.Int32()}, {"count": pl.Int64(), "us": pl.Int64()}, {}, {})
+SHAPE: Final = Shape({"part": pl.String(), "bucket": pl.Int32()}, {"count": pl.Int64(), "us": pl.Int128()}, {}, {})
+_COLUMNS: Final[dict[str, pl.DataType]] = {"minute": pl.Int64(), **SHAPE.schema}
 _NEEDS: Final = frozenset({"upstream_ms", "duration_ms", "timestamp"})
 _PERCENTILES: Final = ("50", "95", "99")
 
@@ -36,20 +39,28 @@ def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
 
 def _summarise(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
     """Requests of one chunk → (key…, count, us)."""
-    both = rows.filter(pl.col("upstream_ms").is_not_null() & pl.col("duration_ms").is_not_null())
-    if both.height and "minute" in keys:
-        both = both.with_columns(minute().cast(pl.Int64))
-    spans = (pl.col("upstream_ms"), (pl.col("duration_ms") - pl.col("upstream_ms")).clip(0))
-    parts = [both.with_columns(pl.lit(name).alias("part"), ms=span) for name, span in zip(PARTS, spans, strict=True)]
-    micros = (pl.col("ms") * 1000).round().cast(pl.Int64)
-    kinds = {"minute": pl.Int64(), **SHAPE.schema}
-    if not both.height:
-        return pl.DataFrame(schema={name: kinds[name] for name in (*keys, *SHAPE.sums)})
-    return (
-        pl.concat(parts)
-        .group_by(*(loghist.bucket(pl.col("ms")).alias("bucket") if key == "bucket" else key for key in keys))
-        .agg(pl.len().cast(pl.Int64).alias("count"), micros.sum().alias("us"))
+    if rows["upstream_ms"].null_count() == rows.height:
+        return pl.DataFrame(schema={name: kind for name, kind in _COLUMNS.items() if name in (*keys, *SHAPE.sums)})
+    chosen = rows.select("upstream_ms", "duration_ms", *([minute()] if "minute" in keys else []))
+    both = chosen.drop_nulls(["upstream_ms", "duration_ms"])
+    behind = pl.col("upstream_ms")
+    minutes = [pl.col("minute").cast(pl.Int64)] if "minute" in keys else []
+    return pl.concat(
+        _counted(both.select(*minutes, span.alias("ms")), part)
+        for part, span in zip(PARTS, (behind, (pl.col("duration_ms") - behind).clip(0)), strict=True)
     )
+
+
+def _counted(spans: pl.DataFrame, part: str) -> pl.DataFrame:
+    """Durations `ms`, and perhaps the `minute` of each → (minute, part, bucket, count, us)."""
+    spans = spans.with_columns(bucket=loghist.bucket(pl.col("ms")), us=(pl.col("ms") * 1000).round().cast(pl.Int64))
+    names = [name for name in ("minute", "bucket") if name in spans.columns]
+    groups = Groups([spans[name] for name in names])
+    keys = [key.alias(name) for name, key in zip(names, groups.keys, strict=True)]
+    found = pl.DataFrame(
+        [*keys, as_numbers(groups.counts).alias("count"), groups.sums(spans["us"].to_numpy()).alias("us")]
+    )
+    return found.select(*names[:-1], pl.lit(part).alias("part"), "bucket", "count", "us")
 
 
 class Upstream(MergedTable):
