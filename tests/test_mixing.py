@@ -187,9 +187,12 @@ def test_no_line_is_read_as_another_format_has_it(tmp_path: Path, pair: tuple[st
             assert not wrong, (name, way, formats)
 
 
-@pytest.mark.parametrize("other", ["logfmt", "lograge", "spring_boot", "uvicorn_time"])
-def test_lines_with_a_time_and_a_level_in_front_are_of_their_own_formats(tmp_path: Path, other: str) -> None:
-    one, two = map(mixtures.dialect, ("kv", other))
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("kv", "logfmt"), ("kv", "lograge"), ("kv", "spring_boot"), ("kv", "uvicorn_time"), ("logfmt", "tracing")],
+)
+def test_lines_with_a_time_and_a_level_in_front_are_of_their_own_formats(tmp_path: Path, name: str, other: str) -> None:
+    one, two = map(mixtures.dialect, (name, other))
     for way, mixture in mixtures.ways(one, two):
         outcomes, formats, _ = mixtures.outcome(mixture, tmp_path)
         assert [(o.right, o.rejected) for o in outcomes.values()] == [(mixtures.LINES, 0)] * 2, (way, formats)

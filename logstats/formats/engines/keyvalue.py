@@ -1,11 +1,10 @@
 """key=value pairs, as in logfmt: `method=GET path=/a msg="two words" status=200`.
 
 A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to the next
-space. Other words are skipped, but a line of pairs does not begin with a time. If a key occurs twice, the first counts.
-`pairs_of` is that definition. LTSV
-(`time:…<TAB>status:200`, http://ltsv.org) has other separators and no quotes: `labels_of` is its definition. Lines with
-the same keys in the same order, as one program writes them, have the same layout, and are split together by the
-delimited engine.
+space. Other words are skipped, but a line of pairs does not begin with a time or a brace. If a key occurs twice, the
+first counts. `pairs_of` is that definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no
+quotes: `labels_of` is its definition. Lines with the same keys in the same order, as one program writes them, have the
+same layout, and are split together by the delimited engine.
 """
 
 from __future__ import annotations
@@ -30,7 +29,8 @@ MOST: Final = 200  # limits of a layout: pairs, and characters of a key
 LAYOUTS: Final = 64  # layouts that are kept
 
 _PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
-_TIME = re.compile(r"[0-9]{4}[-/][0-9]{2}|[0-9]{2}:[0-9]{2}")  # before the first pair of a line, it is no line of pairs
+# A line with this before its first value is not made of pairs.
+_OTHER = re.compile(r"[0-9]{4}[-/][0-9]{2}|[0-9]{2}:[0-9]{2}|\{")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -102,7 +102,8 @@ class Pairs:
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path for a line of pairs. Raises Reject."""
         found = self.find(line)
-        if not found or _TIME.search(line[: line.find(f"{found[0].key}{self._grammar.assign}")]):
+        head = f"{found[0].key}{self._grammar.assign}" if found else ""
+        if not found or _OTHER.search(line[: line.find(head) + len(head)]):
             raise Reject("no_pairs")
         return self.choose(found)
 
