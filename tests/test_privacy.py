@@ -218,7 +218,7 @@ def test_an_archive_that_holds_persons_is_shown_without_them(log: str, key: str,
     whole = json.loads(invoke("report", log, *hidden, "-o", "json").stdout)
     apart = ("report", "--archive", place, "--rows", "--by", "client_ip", "--workers", "2", "-o", "json", *hidden)
     assert json.loads(invoke(*apart).stdout)["unique_users"]["total"] == whole["unique_users"]["total"]
-    for refused in (("search", "x"), ("slo", "--slo", "availability >= 99%")):
+    for refused in (("search", "x"), ("slo", "--slo", "availability >= 99%"), ("archive", "add", "--follow", "-")):
         assert invoke(*refused, "--archive", place, *hidden).returncode == 2
 
 

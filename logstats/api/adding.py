@@ -121,6 +121,11 @@ def add_following(
     names = options.sources(sources)
     files = files_of(names)
     how = _ingest(options, source_name)
+    if how.anonymizer is not None and len(files) < max(len(names), 1):
+        raise UsageError(
+            "what arrives by a pipe or a port lies on disk as it came until it is committed; --anonymize takes files",
+            "follow a file with --anonymize; or add the stream without it, to an archive that may hold persons",
+        )
     watched = alerts_of(alerts, policy, options)
     Archive.open(archive)
     arriving = streams(names, Following(allow=allow, say=say))
