@@ -1,6 +1,6 @@
 """Kills `archive add` and `archive tier` at random instants, goes on each time, and counts the lines in the end.
 
-    python scripts/kill_archive.py [--kills 300] [--seed 1] [--lines 60000] [--store]
+    python scripts/kill_archive.py [--kills 300] [--seed 1] [--lines 60000] [--store] [--workers 2]
 
 A log grows by steps that end anywhere, is rotated and compressed as a server does it, while adds and tiers of
 it are killed with SIGKILL. In the end they run once more in peace, and every line must be in the archive once, no file
@@ -129,12 +129,16 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", action="store_true")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="of each add and tier; the process that is killed is theirs"
+    )
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="kill_archive-") as name:
         folder = Path(name)
         if not options.store:
-            return kill(folder, options.kills, options.lines, chance, folder / "archive", str(folder / "archive"))
+            root = folder / "archive"
+            return kill(folder, options.kills, options.lines, chance, root, str(root), workers=options.workers)
         import buckets
 
         with buckets.localbucket(folder) as address:
@@ -142,14 +146,22 @@ def main() -> int:
             network = buckets.Network(address)
             url = f"s3://{buckets.BUCKET}/archive"
             os.environ.update(buckets.KEYS, AWS_ENDPOINT_URL=network.address)
-            return kill(folder, options.kills, options.lines, chance, folder / buckets.BUCKET / "archive", url, network)
+            root = folder / buckets.BUCKET / "archive"
+            return kill(folder, options.kills, options.lines, chance, root, url, network, options.workers)
 
 
 KINDS = ("pass", "fail", "slow down", "lost", "twice", "late")
 
 
 def kill(
-    folder: Path, kills: int, lines: int, chance: random.Random, root: Path, archive: str, network: Any = None
+    folder: Path,
+    kills: int,
+    lines: int,
+    chance: random.Random,
+    root: Path,
+    archive: str,
+    network: Any = None,
+    workers: int = 1,
 ) -> int:
     """So many kills of writers of an archive, whose files lie in `root`; behind a bad network, if there is one."""
     logs = folder / "logs"
@@ -158,13 +170,15 @@ def kill(
     machines = [{"XDG_CACHE_HOME": str(folder / f"machine-{number}")} for number in range(2 if network else 1)]
     (root / "lifecycle.toml").write_text(POLICY)
     server = Server(logs, lines, kills, chance)
-    took = dict.fromkeys(("add", "tier"), 2.0 if network else 0.3)  # seconds that one takes, as far as is known
+    took = dict.fromkeys(
+        ("add", "tier"), 2.0 if network or workers > 1 else 0.3
+    )  # seconds that one takes, as far as is known
     killed: Counter[str] = Counter()
     done: Counter[str] = Counter()
 
     def arguments(what: str) -> list[str]:
         if what == "add":
-            return ["archive", "add", str(logs), "--archive", archive, "-q"]
+            return ["archive", "add", str(logs), "--archive", archive, "--workers", str(workers), "-q"]
         now = numbered.BEGIN + timedelta(seconds=server.written * 3 * DAY // lines, days=chance.choice([1, 2, 3]))
         return [
             "archive",
@@ -175,6 +189,8 @@ def kill(
             "0h",
             "--archive",
             archive,
+            "--workers",
+            str(workers),
             "-q",
         ]
 
