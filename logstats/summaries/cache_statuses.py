@@ -53,8 +53,9 @@ class CacheStatuses(CappedTable):
     def result(self) -> pl.DataFrame:
         """(cache, requests, share, bytes, bytes_share), the most requests first. The first row, `(hits)`, adds up what
         was served from the cache: its share is the hit ratio, of all requests that have a cache status."""
-        table = shares(super().result().select("cache", *COUNTS))
-        if table.is_empty():
-            return table
+        counted = super().result()
+        if counted.is_empty():
+            return counted
+        table = shares(counted.select("cache", *COUNTS))
         hits = table.filter(pl.col("cache").str.contains(_HIT)).sum().with_columns(cache=pl.lit(HITS))
         return pl.concat([hits.cast(table.schema), table])

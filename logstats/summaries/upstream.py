@@ -73,6 +73,8 @@ class Upstream(MergedTable):
         """(upstream, requests, share, avg_ms, p50_ms, p95_ms, p99_ms) for each part; `share` is that of the time.
         Percentiles are within 1 % of the nearest rank."""
         held = self._held.table()
+        if held.is_empty():
+            return pl.DataFrame(schema={"upstream": pl.String()})
         sums = held.group_by("part").agg(pl.col("count").sum().alias("requests"), pl.col("us").sum())
         found = latency.percentiles(held.select("part", "bucket", "count"), ["part"], _PERCENTILES)
         order = pl.col("part").replace_strict({part: n for n, part in enumerate(PARTS)}, return_dtype=pl.Int8)
