@@ -21,6 +21,11 @@ WANTED = {"kind": "request", "method": "GET", "path": "/a", "status": 200}
         ({"message": "x", "context": {"method": "GET", "url": "/a", "status": 200, "ip": "192.0.2.1"},
           "level": 200, "level_name": "NOTICE", "datetime": "2025-01-17T10:30:00.5+00:00"},
          {"client_ip": "192.0.2.1", "level": "NOTICE"}),
+        # logstash-logback-encoder's access events, whose message is the request once more, without its duration.
+        ({"@timestamp": "2025-01-17T10:30:00.25Z", "method": "GET", "protocol": "HTTP/1.1", "status_code": 200,
+          "message": '192.0.2.1 - - [17/Jan/2025:10:30:00 +0000] "GET /a?b=1 HTTP/1.1" 200 5', "requested_uri": "/a",
+          "requested_url": "GET /a?b=1 HTTP/1.1", "remote_host": "192.0.2.1", "elapsed_time": 25},
+         {"duration_ms": 25.0, "client_ip": "192.0.2.1", "query": "b=1"}),
         # Vercel's log drains: https://vercel.com/docs/drains/reference/logs
         ({"timestamp": 1737109800123, "proxy": {"method": "GET", "host": "h", "path": "/a", "userAgent": ["UA"],
           "clientIp": "192.0.2.1", "statusCode": 200}}, {"client_ip": "192.0.2.1", "host": "h", "user_agent": "UA"}),

@@ -28,6 +28,7 @@ from typing import Final, Self
 from logstats.archive.archive import Archive
 from logstats.archive.ingest.progress import Outcome
 from logstats.archive.log import paths
+from logstats.archive.log.local_storage import sync
 from logstats.archive.log.storage import cannot_write
 from logstats.inputs import Arriving, Source
 from logstats.sizes import size as shown_size
@@ -68,7 +69,7 @@ class Spool:
             about = {"name": name, "source_name": source_name, "record": id}
             (new / _ABOUT).write_text(json.dumps(about))
             new.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
             return cls(folder, lock, about)
         except OSError as error:
             raise cannot_write(error, folder) from None
@@ -330,14 +331,6 @@ class Stream:
         while self.full and not self._stopping.is_set():
             self._room.clear()
             self._room.wait(_AGAIN)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _take(lock: int) -> None:

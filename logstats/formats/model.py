@@ -108,8 +108,9 @@ class Format:
     detected. `aliases` are further names.
 
     `fingerprint` are keys that are typical of this format: its lines have at least one of them, and lines of other
-    formats hardly ever do. Unless a user names the format, it does not read a line without any of them. `foreign`, in
-    the generic format of an engine, are the fingerprints of the others: it does not read a line with any of those keys.
+    formats hardly ever do. Unless a user names the format, it does not read a line without any of them. `foreign` are
+    keys that only lines of others have: it does not read a line with any of them. (In the generic format of an engine
+    they are the fingerprints of the others.)
     In a regular expression, a group `_foreign` is such a mark: text that only lines of other formats have.
     `notes` are shown to a user who asks for the format.
 

@@ -31,6 +31,7 @@ _KEYS: Final = {
     "priority",
     "aliases",
     "fingerprint",
+    "foreign",
     "requires",
     "also",
     "pairs",
@@ -181,7 +182,9 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     demand(_texts(aliases), "aliases", "must be a list of texts")
     fingerprint = data.get("fingerprint", [])
     demand(_texts(fingerprint), "fingerprint", "must be a list of keys")
-    demand(not fingerprint or engine in KEYED, "fingerprint", f"only {', '.join(KEYED)} lines have keys")
+    foreign = data.get("foreign", [])
+    demand(_texts(foreign), "foreign", "must be a list of keys")
+    demand(not (fingerprint or foreign) or engine in KEYED, "fingerprint", f"only {', '.join(KEYED)} lines have keys")
     requires = data.get("requires", [])
     demand(_texts(requires), "requires", "must be a list of roles")
     demand(ROLES.issuperset(requires), "requires", f"the roles are {', '.join(sorted(ROLES))}")
@@ -220,6 +223,7 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         priority,
         tuple(aliases),
         tuple(fingerprint),
+        tuple(foreign),
         requires=tuple(requires),
         also=tuple(also),
         pairs=data.get("pairs", False),

@@ -192,7 +192,7 @@ class LocalStorage(Storage):
         """
         paths = list(paths)
         try:
-            _each(paths, lambda path: _sync(self.plain(path + TEMPORARY)))
+            _each(paths, lambda path: sync(self.plain(path + TEMPORARY)))
             faults.reach("write.synced")
             if check is not None:
                 check()
@@ -280,7 +280,7 @@ class LocalStorage(Storage):
     def sync_folder(self, folder: Path) -> None:
         """Make the entries of a folder durable."""
         if sys.platform != "win32":
-            _sync(folder)
+            sync(folder)
 
 
 def _is(place: Path, right: Callable[[int], bool]) -> bool:
@@ -314,7 +314,8 @@ def _each(things: Iterable[Any], work: Callable[[Any], None]) -> None:
             pass
 
 
-def _sync(place: Path) -> None:
+def sync(place: Path) -> None:
+    """Have the disk hold a file, or which files a folder has."""
     handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)

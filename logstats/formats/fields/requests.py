@@ -54,7 +54,7 @@ class Requests:
                 targets.append(found["target"])
             texts = targets[0]
             for other in targets[1:]:
-                texts = texts.fill_null(other)
+                texts = _with_query(texts.fill_null(other), other)
             found |= {column.name: column for column in self._of_targets.lookup(texts)}
         for part, column in own.items():
             if part == "query":
@@ -82,6 +82,13 @@ class Requests:
         if "endpoint" in self._wanted:
             parts["endpoint"] = _filled(self._endpoints.templates(parts["path"]), schema.MALFORMED).alias("endpoint")
         return pl.DataFrame([parts[name] for name in parts if name in self._wanted])
+
+
+def _with_query(targets: pl.Series, others: pl.Series) -> pl.Series:
+    """The targets; or, of those that are another without its query, the other."""
+    either = pl.DataFrame([targets.alias("target"), others.alias("other")])
+    longer = pl.col("other").str.starts_with(pl.col("target") + "?")
+    return either.select(pl.when(longer).then("other").otherwise("target")).to_series()
 
 
 def _filled(texts: pl.Series, text: str) -> pl.Series:

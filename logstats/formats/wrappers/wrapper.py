@@ -19,7 +19,7 @@ import polars as pl
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Tokens
 from logstats.formats.fields import times
-from logstats.formats.fields.columns import FINGERPRINT
+from logstats.formats.fields.columns import FINGERPRINT, FOREIGN
 from logstats.formats.model import Format
 from logstats.formats.reader import with_marks
 from logstats.formats.text import Context, Text
@@ -46,6 +46,8 @@ class Wrapper:
         """The reference path: the fields of one line. Raises Reject if the line does not have this wrapper."""
         found = self.tokenise.scan(line)
         payload = self._role["payload"]
+        if found.get(FOREIGN) is not None:
+            raise Reject("not_wrapped")
         if found.get(payload) is None and found.get(FINGERPRINT) is not None:
             return {**found, payload: ""}
         if found.get(payload) is None:
@@ -69,6 +71,8 @@ class Wrapper:
         if FINGERPRINT in fields.columns:
             empty = pl.when(pl.col(FINGERPRINT).is_not_null()).then(pl.lit(""))
             fields = fields.with_columns(pl.col(payload).fill_null(empty))
+        if FOREIGN in fields.columns:
+            fields = fields.filter(pl.col(FOREIGN).is_null())
         return fields.sort("line").filter(pl.col(payload).is_not_null())
 
     def inside(self, found: pl.DataFrame, lines: pl.Series) -> pl.Series:
