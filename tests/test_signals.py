@@ -62,11 +62,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("part", seeds(4))
+@pytest.mark.parametrize("part", seeds(8))
 def test_random_signals(made: Path, tmp_path: Path, part: int) -> None:
-    """20 of 80: any command, any of the signals, anywhere within a second of its beginning."""
+    """25 of 200: any command, any of the signals, anywhere within a second of its beginning."""
     draw = random.Random(f"signals {part}")
-    for number in range(20):
+    for number in range(25):
         name = draw.choice(list(COMMANDS))
         folder = tmp_path / str(number)
         (folder / "out").mkdir(parents=True)
