@@ -71,10 +71,16 @@ def main() -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
     def unraisable(dropped: "sys.UnraisableHookArgs") -> None:
-        """What is raised in finalizers, and in some callbacks, Python drops: then it is raised once more."""
+        """What is raised in finalizers, and in some callbacks, Python drops: then it is raised once more.
+
+        A signal that comes while `_heed_none` is at work, Python reports as an OSError without a number.
+        """
+        error = dropped.exc_value
+        if isinstance(error, OSError) and error.errno is None and signal.getsignal(_SIGNALS[0]) == signal.SIG_IGN:
+            return
         if not stopped:
             sys.__unraisablehook__(dropped)
-        elif isinstance(dropped.exc_value, KeyboardInterrupt | Terminated) and hasattr(signal, "setitimer"):
+        elif isinstance(error, KeyboardInterrupt | Terminated) and hasattr(signal, "setitimer"):
             _soon(lambda _, later: stop(stopped[0], later))
 
     sys.unraisablehook = unraisable

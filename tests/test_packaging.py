@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from email.parser import HeaderParser
 from pathlib import Path
 
+import build_metadata
 import pytest
 
 from logstats.kernels import library
@@ -55,7 +57,7 @@ def wheel(folder: Path, **environment: str) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not FROM_CC:
         pytest.skip("needs a C compiler")
-    return wheel(tmp_path_factory.mktemp("wheel"))
+    return wheel(tmp_path_factory.mktemp("wheel"), LOGSTATS_URL="https://git.example.org/tools/logstats.git")
 
 
 def test_a_wheel_holds_everything_that_a_user_needs(made: Path) -> None:
@@ -79,6 +81,48 @@ def test_a_wheel_holds_everything_that_a_user_needs(made: Path) -> None:
         assert any(name.endswith(ending) for name in names), ending
     assert "logstats/kernels/kernels.so" in names
     assert re.fullmatch(r"logstats-[\w.]+-py3-none-(linux|macosx)\w+\.whl", made.name)
+
+
+def test_a_wheel_says_where_the_project_is(made: Path) -> None:
+    with zipfile.ZipFile(made) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        told = HeaderParser().parsestr(archive.read(name).decode())
+    urls = dict(line.split(", ", 1) for line in told.get_all("Project-URL", []))
+    assert urls["Homepage"] == urls["Source"] == "https://git.example.org/tools/logstats"
+    assert urls["Issues"] == "https://git.example.org/tools/logstats/issues"
+    assert {"Documentation", "Changelog"} < set(urls)
+
+
+@pytest.mark.parametrize(
+    ("given", "page"),
+    [
+        ("https://git.example.org/tools/logstats.git", "https://git.example.org/tools/logstats"),
+        ("https://user:secret@git.example.org:8443/logstats/", "https://git.example.org:8443/logstats"),
+        ("git@git.example.org:tools/logstats.git", "https://git.example.org/tools/logstats"),
+        ("ssh://git@git.example.org/tools/logstats", "https://git.example.org/tools/logstats"),
+        ("/srv/git/logstats.git", ""),
+        ("file:///srv/git/logstats.git", ""),
+        ("../logstats", ""),
+        ("", ""),
+    ],
+)
+def test_the_page_of_a_repository(given: str, page: str) -> None:
+    assert build_metadata.address(given) == page
+
+
+def test_project_urls_are_known_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGSTATS_URL", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert build_metadata.urls(tmp_path) == {}
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    assert build_metadata.urls(tmp_path) == {}
+    subprocess.run([*git, "remote", "add", "origin", "git@git.example.org:tools/logstats.git"], check=True)
+    assert build_metadata.urls(tmp_path)["Source"] == "https://git.example.org/tools/logstats"
+    monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/logstats")
+    assert build_metadata.urls(tmp_path)["Source"] == "https://github.com/somebody/logstats"
+    (tmp_path / "PKG-INFO").write_text("Name: logstats\nProject-URL: Source, https://git.example.org/a, b\n\nText\n")
+    assert build_metadata.urls(tmp_path) == {"Source": "https://git.example.org/a, b"}
 
 
 def test_an_install_has_the_program_its_job_and_its_manual_page(made: Path, tmp_path: Path) -> None:

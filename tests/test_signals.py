@@ -152,3 +152,33 @@ def test_nohup_is_heeded(tmp_path: Path) -> None:
             file.write(b"2025-01-17 10:30:00 GET /api/bugs 200 125ms\n")
         assert b"1 request" in process.stdout.read()
     assert process.returncode == 0
+
+
+LATE = """
+import sys, types
+import logstats.__main__ as program
+
+class Finalized:
+    def __init__(self, error):
+        self.error = error
+
+    def __del__(self):
+        raise self.error
+
+def run():
+    Finalized(OSError("before"))
+    program._heed_none()
+    Finalized(OSError("Signal 2 ignored due to race condition"))
+    Finalized(OSError(5, "after"))
+
+sys.modules["logstats.cli.main"] = types.SimpleNamespace(run=run)
+program.main()
+"""
+
+
+def test_a_signal_while_signals_begin_to_be_ignored_is_not_spoken_of() -> None:
+    """Python says of it what is said here (CPython, `_PyErr_CheckSignalsTstate`), with a traceback."""
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "before" in done.stderr and "after" in done.stderr
+    assert "Signal" not in done.stderr
