@@ -292,7 +292,7 @@ NOT_FOR_A_PLAIN_LOG = {
         "logstats.explain",
     ),
     *("rich.table", "rich.console", "jinja2", "jsonschema", "yaml", "duckdb", "isal", "obstore"),
-    *("numpy.ma", "numpy.random", "numpy.fft", "pyarrow.compute", "pyarrow.parquet", "pyarrow.dataset"),
+    *("numpy.ma", "numpy.random", "numpy.fft", "pyarrow"),
     *("multiprocessing", "tomllib", "configparser", "asyncio", "http.client", "xml", "unittest"),
 }
 

@@ -4,11 +4,13 @@ Python of what a request, a path and a time are."""
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import mmap
 import re
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -215,6 +217,20 @@ def test_numbers_go_there_and_back() -> None:
     ]
     assert as_numbers(values).dtype == pl.UInt16
     assert as_texts(np.zeros((0, 2), np.uint64), []).to_list() == []
+
+
+def test_a_shared_column_keeps_its_memory_as_long_as_it_lives() -> None:
+    values = np.arange(5_000, dtype=np.int64)
+    alive = weakref.ref(values)
+    column = as_numbers(values)
+    rest = column[4_990:]
+    del values, column
+    gc.collect()
+    assert alive() is not None
+    assert rest.to_list() == list(range(4_990, 5_000))
+    del rest
+    gc.collect()
+    assert alive() is None
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,7 +1,7 @@
 """The functions in C, through which every line and every text of a row passes.
 
-`library` loads them and gives each its Python signature; `columns` shares Polars columns with C; `interning` numbers
-texts. May use: nothing of the package. Begin with `library`, then `kernels.h`.
+`library` loads them and gives each its Python signature; `columns` shares Polars columns with C, by the structures of
+`arrow`; `interning` numbers texts. May use: nothing of the package. Begin with `library`, then `kernels.h`.
 """
 
 __all__ = ["columns", "interning", "library"]
