@@ -77,6 +77,18 @@ class Filters:
         until = min((end for _, end in spans if end is not None), default=None)
         return since, until
 
+    def equal(self) -> dict[str, frozenset[str]]:
+        """Columns of texts, each with the texts of which it has one in every row that can count."""
+        tests = [predicates.equal(predicate) for _, predicate in self.where]
+        for name in ("path", "host"):
+            texts = getattr(self, name)
+            if texts and not any(set(text) & set("*?") for text in texts):
+                tests.append({name: frozenset(texts)})
+        found: dict[str, frozenset[str]] = {}
+        for name, wanted in (item for test in tests for item in test.items()):
+            found[name] = found[name] & wanted if name in found else wanted
+        return found
+
     def describe(self) -> dict[str, str]:
         """The filters in words, for a report."""
         words = {}

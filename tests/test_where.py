@@ -20,7 +20,7 @@ import logstats
 from logstats import api, schema
 from logstats.errors import ExpressionError, UsageError
 from logstats.expressions.compiled import expression
-from logstats.expressions.predicates import begins_one, needs, one_sided, parse, span
+from logstats.expressions.predicates import begins_one, equal, needs, one_sided, parse, span
 from logstats.filters import Filters
 
 NOON = datetime(2025, 1, 17, 12, tzinfo=UTC)
@@ -136,6 +136,22 @@ def test_an_expression_means_what_it_means_row_by_row(made: tuple[str, Any], row
         if true and row["timestamp"] is not None:
             assert (since is None or since <= row["timestamp"]) and (until is None or row["timestamp"] < until)
         assert not (true and row["timestamp"] is None and (since or until))
+        for name, texts in equal(predicate).items() if true else ():
+            assert row[name].removeprefix("::ffff:" if name == "client_ip" else "") in texts
+
+
+def test_what_columns_are_equal_to() -> None:
+    assert equal(parse("trace_id = 'a' and (path in ('/x', '/y') or path = '/z') and status = 200")) == {
+        "trace_id": {"a"},
+        "path": {"/x", "/y", "/z"},
+    }
+    assert equal(parse("ip = 192.0.2.7 and ip in (192.0.2.7, 192.0.2.8)")) == {"client_ip": {"192.0.2.7"}}
+    for text in ("ip in (192.0.2.7, 10.0.0.0/8)", "ip = 2001:db8::1", "path = /x*", "method = GET", "path != '/x'"):
+        assert equal(parse(text)) == {}, text
+    assert equal(parse("path = '/x' or user_id = 'a'")) == {}
+    filters = logstats.Options(path=("/x", "/y"), where="path in ('/y', '/z')").filters()
+    assert filters.equal() == {"path": {"/y"}}
+    assert logstats.Options(path=("/x", "/y*")).filters().equal() == {}
 
 
 def test_and_binds_closer_than_or_and_not_closest() -> None:

@@ -28,7 +28,7 @@ from typing import Final
 
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
-from logstats.expressions.columns import Kind, column, kind, suggestion
+from logstats.expressions.columns import ANY_CASE, Kind, column, kind, suggestion
 from logstats.expressions.scanner import MILLISECONDS, Scanner
 from logstats.expressions.times import parse_time
 
@@ -187,6 +187,38 @@ def span(predicate: Predicate | None) -> tuple[datetime | None, datetime | None]
             max(ends) if len(ends) == len(spans) else None,
         )
     return None, None
+
+
+def equal(predicate: Predicate) -> dict[str, frozenset[str]]:
+    """Columns of texts, each with the texts of which it has one in whatever an expression can be true of.
+
+    Addresses are texts here as they are usually written. (One of IPv4 is also true of `::ffff:192.0.2.1`; networks and
+    addresses of IPv6, which have several spellings, are left out.)
+    """
+    if isinstance(predicate, And):
+        found: dict[str, frozenset[str]] = {}
+        for name, texts in (item for operand in predicate.operands for item in equal(operand).items()):
+            found[name] = found[name] & texts if name in found else texts
+        return found
+    if isinstance(predicate, Or):
+        some = [equal(operand) for operand in predicate.operands]
+        shared = set(some[0]).intersection(*some[1:])
+        return {name: frozenset().union(*(one[name] for one in some)) for name in shared}
+    if isinstance(predicate, Compare) and predicate.op == "==":
+        values: tuple[Value, ...] = (predicate.value,)
+    elif isinstance(predicate, In):
+        values = predicate.values
+    else:
+        return {}
+    known = frozenset(text for value in values if (text := _only_text(value)) is not None)
+    of_any_case = predicate.column in ANY_CASE or predicate.column == "protocol"
+    return {} if of_any_case or len(known) < len(set(values)) else {predicate.column: known}
+
+
+def _only_text(value: Value) -> str | None:
+    if isinstance(value, IPv4Network) and value.num_addresses == 1:
+        return str(value.network_address)
+    return value if isinstance(value, str) else None
 
 
 def one_sided(predicate: Predicate) -> bool:

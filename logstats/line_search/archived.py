@@ -12,6 +12,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import holding, rows
+from logstats.archive.query.pruning import Wanted
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.line_search.chunks import TIME
@@ -35,16 +36,25 @@ def find(
     """
     (since, until), keep = filters.span(), filters.expression()
     kinds = tables.columns(tables.LOGS)
+    wanted = Wanted(since, until, filters.equal())
+    needs = sorted(computed.reads(filters.needs))
+
+    def passes(rows: pl.DataFrame) -> pl.Series:
+        which = pl.lit(value=True) if keep is None else keep
+        return computed.add(rows, filters.needs).select(which.alias("passes")).to_series()
+
     for file in snapshot.select(tables.LOGS, since=since, until=until):
         if pattern is None:
-            frames = rows.batches(archive, file, [*COLUMNS], since, until)
+            frames = holding.rows_passing(archive, file, COLUMNS, wanted, needs, passes)
         else:
-            frames = holding.rows_holding(archive, file, COLUMNS, _texts(pattern), pattern.matches, since, until)
+            frames = holding.rows_holding(
+                archive, file, COLUMNS, wanted, _texts(pattern), pattern.matches, pattern.may_be_in
+            )
         for frame in frames:
             whole = frame.with_columns(
                 pl.lit(None, kinds[name]).alias(name) for name in COLUMNS if name not in frame.columns
             )
-            if keep is not None:
+            if pattern is not None and keep is not None:
                 whole = computed.add(whole, filters.needs).filter(keep)
             yield whole.select(pl.col("timestamp").alias("time"), pl.lit(None, pl.Binary).alias("raw"), *COLUMNS)
     during = Filters(filters.since, filters.until)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -15,11 +15,9 @@ from logstats.archive.archive import Archive
 from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import ArchiveError, DataFile
 from logstats.archive.log.snapshot import Snapshot
+from logstats.archive.query.pruning import Wanted
 from logstats.archive.query.ranges import check as check_ranges
 from logstats.enrich.computed import Columns
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
 
 BATCH: Final = 262_144  # rows of a frame at most
 
@@ -190,9 +188,7 @@ def batches(
     (place,) = archive.integrity.paths([file])
     try:
         with pq.ParquetFile(place, filesystem=archive.storage.filesystem, page_checksum_verification=True) as parquet:
-            groups = [
-                number for number in range(parquet.num_row_groups) if overlaps(parquet, number, file, since, until)
-            ]
+            groups = [number for number, _ in Wanted(since, until).groups(parquet, place, file)]
             held = [name for name in columns if name in file.held]
             for batch in parquet.iter_batches(BATCH, row_groups=groups, columns=held):
                 frame = pl.DataFrame(pl.from_arrow(batch))
@@ -209,20 +205,6 @@ def _with_later(rows: pl.DataFrame, columns: Sequence[str], table: str) -> pl.Da
     kinds = tables.columns(table)
     nulls = [pl.lit(None, kinds[name]).alias(name) for name in columns if name not in rows.columns]
     return rows.with_columns(nulls).select(columns)
-
-
-def overlaps(
-    parquet: pq.ParquetFile, number: int, file: DataFile, since: datetime | None, until: datetime | None
-) -> bool:
-    """Whether a row group may hold rows of since ≤ t < until."""
-    if since is None and until is None:
-        return True
-    group = parquet.metadata.row_group(number)
-    place = parquet.schema_arrow.names.index(tables.time_column(file.table))
-    statistics: Any = group.column(place).statistics
-    if statistics is None or not statistics.has_min_max:
-        return True
-    return (since is None or statistics.max >= since) and (until is None or statistics.min < until)
 
 
 def unreadable(error: Exception, place: str = "") -> ArchiveError:
