@@ -41,6 +41,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from logstats import api
+from logstats.live.pace import Pace
 from logstats.live.watching import Watching
 
 ROTATE, TRUNCATE = 2.0, 7.0  # seconds
@@ -233,13 +234,14 @@ def session(folder: Path, given: argparse.Namespace) -> int:
     shown: At = []
     taken, before = Process(os.getpid()), time.process_time()
     with writing(folder, given, marks=False) as writer:
-        due = time.monotonic()
+        pace = Pace(given.interval)
         ended = None
         while True:
+            due = pace.due()
             more = watched.step()
-            if time.monotonic() >= due:
-                shown.append((time.monotonic(), watched.snapshot().lines))
-                due += given.interval
+            if due:
+                lines = watched.snapshot().lines
+                shown.append((time.monotonic(), lines))
                 taken.look()
             if writer.poll() is not None:
                 ended = ended or time.monotonic()
@@ -247,7 +249,7 @@ def session(folder: Path, given: argparse.Namespace) -> int:
                 if (shown and shown[-1][1] >= lines) or time.monotonic() > ended + PATIENCE:
                     break
             if not more:
-                time.sleep(max(0.0, min(0.1, due - time.monotonic())))
+                time.sleep(pace.wait())
     cpu = time.process_time() - before
     made = watched.report(percentiles=("50",))
     done = written(folder)

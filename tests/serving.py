@@ -90,7 +90,7 @@ class Client:
 
     def read(self, lines: int) -> None:
         """Wait until so many lines were read."""
-        self.until(lambda: self.site.desk.session.counts.lines >= lines)
+        self.until(lambda: self.site.desk.shown_lines >= lines)
         self.until(lambda: self.get("/ready").status == 200 or b"source" in self.get("/ready").body)
 
 

@@ -15,6 +15,7 @@ from program import invoke
 import logstats
 from logstats import api
 from logstats.errors import UsageError
+from logstats.live.pace import Pace
 from logstats.live.session import Session
 from logstats.live.watching import Watching, seconds
 
@@ -78,11 +79,9 @@ def same(session: dict[str, Any], report: dict[str, Any]) -> None:
             assert session[key] == report[key], key
 
 
-@pytest.mark.parametrize("name", ["combined.log", "json.log", "iis_w3c.log", "alb.log.gz", "docker.log"])
+@pytest.mark.parametrize("name", ["combined_time.log", "json.log", "app.log", "kv.log"])
 def test_every_figure_is_that_of_a_report(name: str) -> None:
     path = SAMPLES / name
-    if not path.exists():
-        pytest.skip("no such sample")
     session = api.watch([path], watching=Watching(from_start=True))
     while session.step():
         pass
@@ -298,3 +297,21 @@ def test_what_comes_through_pipes(line: str) -> None:
     ran = invoke("watch", "-q", stdin=data.encode())
     made = json.loads(ran.stdout.splitlines()[-1])["report"]
     assert (made["requests"], made["rejected"], made["status"]) == (30, 0, {"200": 30})
+
+
+def test_pace_looks_when_an_interval_ends() -> None:
+    now = 10.0
+    pace = Pace(1.0, lambda: now)
+    shown, looked = [], []
+    for _ in range(14):
+        looked.append(now)
+        if pace.due():
+            shown.append(now)
+        now += 0.03  # which looking takes
+        now += pace.wait()
+    assert shown == pytest.approx([10, 11, 12, 13]), "each was looked for when it was due"
+    assert looked == pytest.approx([10 + number / 4 for number in range(14)])
+    now = 43.6
+    assert pace.due()
+    assert not pace.due(), "what nobody has seen is not made up for"
+    assert pace.wait() == pytest.approx(0.15)

@@ -15,6 +15,7 @@ from logstats.cli.alerting import Alerting
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable, screen, show
 from logstats.errors import ExitCode
+from logstats.live.pace import Pace
 from logstats.live.watching import Watching, seconds
 from logstats.reports.renderers import RENDERERS
 from logstats.reports.view import View as ReportView
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from logstats.pipeline import Interrupt
 
 LIVE_PANEL: Final = "Watching"
-POLL: Final = 0.25  # seconds at the most between two looks
 ALERTS: Final = 1_000  # the newest that are said when the screen is gone
 PERCENTILES: Final = ("50", "90", "95", "99", "99.9")
 
@@ -205,17 +205,18 @@ class _Told:
 
 def _objects(session: Session, told: _Told, alerting: Alerting, interrupt: Interrupt) -> None:
     """One JSON object per interval, until nothing follows."""
-    due = time.monotonic() + session.watching.interval
+    pace = Pace(session.watching.interval)
+    pace.due()  # the first object is about an interval, as the others are
     while not interrupt.asked:
+        due = pace.due()
         more = _step(session, told, alerting)
         over = (session.ended and not more) or alerting.failed
-        if time.monotonic() >= due or over:
+        if due or over:
             print(session.snapshot().to_json(), flush=True)
-            due = max(due + session.watching.interval, time.monotonic())
         if over:
             return
         if not more:
-            time.sleep(max(0.0, min(POLL, due - time.monotonic())))
+            time.sleep(pace.wait())
 
 
 def _step(session: Session, told: _Told, alerting: Alerting) -> bool:
@@ -239,26 +240,23 @@ def _full_screen(session: Session, told: _Told, alerting: Alerting, interrupt: I
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     drawing = Screen(zone, unicode=screen(to_file=False).unicode)
     view = View(sort=session.sort)
-    snapshot = None
-    due, size, more = 0.0, None, True
+    snapshot, size = None, None
+    pace, typed = Pace(session.watching.interval), b""
     with keyboard() as board, Live(console=console, screen=True, auto_refresh=False) as live:
         while not (interrupt.asked or alerting.failed):
+            due = pace.due()
             more = _step(session, told, alerting)
-            typed = board.read(0.0 if more else min(POLL, max(0.0, due - time.monotonic())))
-            for key in keys(typed):
-                if view.press(key, snapshot):
-                    return
             if sorted_anew := session.sort != view.sort:
-                session.sort, due = view.sort, 0.0
+                session.sort = view.sort
+            if sorted_anew or snapshot is None or (due and not view.paused):
+                snapshot = session.snapshot()
             now = os.get_terminal_size(sys.stdout.fileno())  # COLUMNS does not change when the terminal does
             console.size = ConsoleDimensions(now.columns, now.lines)
-            late = time.monotonic() >= due
-            if late and (not view.paused or snapshot is None or sorted_anew):
-                snapshot = session.snapshot()
-                due = time.monotonic() + session.watching.interval
-            elif late:
-                due = time.monotonic() + session.watching.interval
-            if snapshot is not None and (late or typed or now != size):
+            if due or typed or now != size:
                 size = now
                 lines = drawing.lines(snapshot, view, session.recent(), now.columns, now.lines)
                 live.update(Group(*lines), refresh=True)
+            typed = board.read(0.0 if more else pace.wait())
+            for key in keys(typed):
+                if view.press(key, snapshot):
+                    return

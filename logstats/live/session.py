@@ -28,13 +28,14 @@ from logstats.live.stream import Stream
 from logstats.live.watching import Watching
 from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
-from logstats.reports.build import build, overall, ranked
+from logstats.reports.build import build, classes, overall, ranked
 from logstats.reports.model import Latency, Report, SourceInfo
 from logstats.reports.units import counted
 from logstats.summaries.levels import Levels
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, Summaries, needs, summarise
+from logstats.summaries.statuses import Statuses
 from logstats.summaries.traffic import EPOCH, Traffic
 from logstats.summaries.users import Users
 
@@ -43,6 +44,8 @@ CHANGES: Final = 10_000  # of alerts, that wait to be taken
 RECENT: Final = 2_000  # requests that are kept whole
 RECENT_COLUMNS: Final = ("timestamp", "method", "endpoint", "path", "status", "duration_ms", "user")
 COLUMNS: Final = frozenset({*RECENT_COLUMNS[:-1], "kind", "level"})  # that it reads of each row
+_WINDOW: Final = ("statuses", "endpoints")  # aggregates that a snapshot shows of the window,
+_HOUR: Final = ("endpoints", "users")  # and of the last hour
 _TEXT: Final = 2_000  # characters of a rejected line
 _MICROSECONDS: Final = timedelta(microseconds=1)
 
@@ -260,24 +263,26 @@ class Session:
         if self._figured is not None and self._figured[0] == key:
             return self._figured[1]
         windows, top = self._windows, self.watching.top
-        held = windows.over(current - self.watching.minutes + 1, current + 1, now)
-        hour = windows.over(current - HOUR + 1, current + 1, now)
         whole, this = windows.minute(current - 1), windows.minute(current)
-        made = build(held, Counts(), percentiles=PERCENTILES, sort=self.sort, top=top)
+        held = windows.over(current - self.watching.minutes + 1, current + 1, now, _WINDOW)
+        hour = windows.over(current - HOUR + 1, current + 1, now, _HOUR)
+        statuses = held.get("statuses", Statuses).result()
+        endpoints, ranking = ranked(held, PERCENTILES, self.sort, top)
+        by_status = {int(status): number for status, number in statuses.drop_nulls().iter_rows()}
         found = {
-            "window_requests": sum(minute.requests for minute in made.minutes),
-            "window_errors": made.status_classes.get("5xx", 0),
-            "status_classes": made.status_classes,
-            "status": made.status,
-            "latency": made.latency,
+            "window_requests": int(statuses["requests"].sum()),
+            "window_errors": sum(number for status, number in by_status.items() if status // 100 == 5),
+            "status_classes": classes(by_status),
+            "status": {str(status): number for status, number in by_status.items()},
+            "latency": _latency(held),
             "last_minute": _latency(whole) if whole else None,
             "last_hour": _latency(hour),
             "users_minute": this.get("users", Users).total() if this else 0,
             "users_hour": hour.get("users", Users).total(),
-            "endpoints": made.endpoints,
+            "endpoints": endpoints,
             "busiest": ranked(held, PERCENTILES, "requests", top)[0] if screen else [],
             "failing": [row for row in ranked(held, PERCENTILES, "errors", top)[0] if row.errors] if screen else [],
-            "endpoints_total": made.endpoints_total,
+            "endpoints_total": ranking.total,
         }
         self._figured = key, found
         return found

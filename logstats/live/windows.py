@@ -7,7 +7,7 @@ moved on, so memory does not grow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import field
 from typing import Final
 
@@ -143,25 +143,25 @@ class Windows:
         """A number that changes when a minute does."""
         return self._versions.get(minute, 0)
 
-    def over(self, since: int, until: int, now: float) -> Statistics:
-        """The minutes `since` ≤ minute < `until` together, as far as they are held."""
+    def over(self, since: int, until: int, now: float, only: Collection[str] | None = None) -> Statistics:
+        """The minutes `since` ≤ minute < `until` together, as far as they are held, with the aggregates `only`."""
         since, until = (
             max(since, min(self._versions, default=since)),
             min(until, max(self._versions, default=since) + 1),
         )
         closed = min(until, max(since, self.clocks.closed(now) or since))
-        merged = Statistics(self.spec)
+        merged = Statistics(self.spec, only)
         if closed - since > 1:
             key = (since, closed)
             if key not in self._merged:
                 self._merged[key] = self._merge_closed(since, closed)
                 for old in [*self._merged][:-_CACHED]:
                     del self._merged[old]
-            for table in self._merged[key].condense():
+            for table in self._merged[key].condense(only):
                 merged.add(table)
         else:
             closed = since
-        return self._merge(merged, range(closed, until))
+        return self._merge(merged, range(closed, until), only)
 
     def _merge_closed(self, since: int, until: int) -> Statistics:
         """Closed minutes together: hours and tens of minutes are merged once, and then used again."""
@@ -185,21 +185,21 @@ class Windows:
         merged.merge()
         return merged
 
-    def _merge(self, merged: Statistics, minutes: range) -> Statistics:
+    def _merge(self, merged: Statistics, minutes: range, only: Collection[str] | None = None) -> Statistics:
         rows: list[pl.DataFrame] = []
         for minute in minutes:
             if (held := self._minutes.get(minute)) is not None:
-                self._add_rows(merged, rows)
-                for table in held.condense():
+                self._add_rows(merged, rows, only)
+                for table in held.condense(only):
                     merged.add(table)
             rows += self._rows.get(minute, [])
-        self._add_rows(merged, rows)
+        self._add_rows(merged, rows, only)
         merged.merge()
         return merged
 
-    def _add_rows(self, merged: Statistics, rows: list[pl.DataFrame]) -> None:
+    def _add_rows(self, merged: Statistics, rows: list[pl.DataFrame], only: Collection[str] | None) -> None:
         if rows:
-            merged.add(summarise(_numbered(rows), self.spec))
+            merged.add(summarise(_numbered(rows), self.spec, only))
             rows.clear()
 
     def requests_since(self, seconds: int, now: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,13 +82,14 @@ def build(
         first=first,
         last=last,
         status={str(status): n for status, n in statuses},
-        status_classes=_classes((status // 100, n) for status, n in statuses),
+        status_classes=classes(dict(statuses)),
         levels=statistics.get("levels", Levels).counts(),
         latency=latency,
         endpoints=endpoints,
         endpoints_total=held.total,
         endpoints_folded=held.folded,
         breakdowns={by: [_breakdown_row(row, by) for row in rows.rows] for by, rows in breakdowns.items()},
+        breakdowns_total={by: rows.total for by, rows in breakdowns.items()},
         unique_users=UniqueUsers(
             users.total(),
             users.standard_error,
@@ -148,6 +149,15 @@ def _table(title: str, statistics: Statistics, name: str) -> Table:
     return Table(columns, list(found.iter_rows()), title)
 
 
+def breakdown(
+    statistics: Statistics, by: str, percentiles: Sequence[str], sort: str, top: int | None
+) -> tuple[list[BreakdownRow], int, list[str]]:
+    """The ranking by a column, the first `top` by `sort`; how many values there are; and what is to be said of it."""
+    held = rank(statistics.get(breakdowns_of(by), Ranking), percentiles, sort, top)
+    note = _folded_note(by, held, statistics.spec.max_endpoints)
+    return [_breakdown_row(row, by) for row in held.rows], held.total, note
+
+
 def _breakdown_row(row: RankedKey, by: str) -> BreakdownRow:
     value, values = row.texts[0] or "", None
     if "," in by and value != schema.OTHER:
@@ -165,6 +175,11 @@ def _minutes(by_class: pl.DataFrame) -> list[Minute]:
         Minute(moment(minute), requests, (by := _classes(zip(classes, counts, strict=True))).get("5xx", 0), size, by)
         for minute, requests, size, classes, counts in minutes.iter_rows()
     ]
+
+
+def classes(by_status: Mapping[int, int]) -> dict[str, int]:
+    """Requests by class of status (`2xx`), of requests by status."""
+    return _classes((status // 100, number) for status, number in by_status.items())
 
 
 def _classes(pairs: Any) -> dict[str, int]:
@@ -198,17 +213,21 @@ def overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Laten
     )
 
 
+def _folded_note(column: str, held: Ranked, cap: int) -> list[str]:
+    """What is to be said of values of a column that were folded because of a cap."""
+    words = f"requests of {column} values beyond the first {cap:,} are counted as {schema.OTHER}"
+    return [f"{held.folded:,} {words}"] if held.folded else []
+
+
 def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ranked]) -> list[str]:
     """Notes about what was folded because of caps."""
     notes = []
-    cap = f"{statistics.spec.max_endpoints:,}"
+    cap = statistics.spec.max_endpoints
     if endpoints.folded:
-        notes.append(f"{endpoints.folded:,} requests to endpoints beyond the first {cap} are counted as {schema.OTHER}")
+        words = f"requests to endpoints beyond the first {cap:,} are counted as {schema.OTHER}"
+        notes.append(f"{endpoints.folded:,} {words}")
     for column, held in breakdowns.items():
-        if held.folded:
-            notes.append(
-                f"{held.folded:,} requests of {column} values beyond the first {cap} are counted as {schema.OTHER}"
-            )
+        notes += _folded_note(column, held, cap)
     if statistics.kept_from is not None:
         since = iso(moment(statistics.kept_from))
         gone = statistics.get("traffic", Traffic).folded()[0]

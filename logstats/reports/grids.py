@@ -180,10 +180,11 @@ def breakdown(report: Report, by: str, rows: int) -> Grid:
         for row in held[:rows]
     ]
     heads = [*map(printable, columns), "Requests", "Share", "Errors", *map(_head, timed), "Bytes"]
+    total = max(len(held), report.breakdowns_total.get(by, 0))
     slugs = [re.sub(r"[^a-z0-9]+", "-", other) for other in report.breakdowns]
     slug = slugs[place := list(report.breakdowns).index(by)]
     id_ = f"by-{slug}" if slug not in slugs[:place] else f"by-{slug}-{place}"
-    return Grid(id_, f"By {printable(', '.join(columns))}", heads, lines, len(held))
+    return Grid(id_, f"By {printable(', '.join(columns))}", heads, lines, total)
 
 
 def _only(text: str | None, columns: Sequence[str]) -> tuple[tuple[str, str], ...]:

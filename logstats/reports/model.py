@@ -285,6 +285,8 @@ class Report:
     """In which people read its times; those of `to_dict` are UTC."""
     title: str = ""
     """What it is about (`--title`): a host, a service."""
+    breakdowns_total: dict[str, int] = field(default_factory=dict)
+    """How many values a breakdown has, where only the first of them are in `breakdowns`."""
 
     @property
     def clock(self) -> Clock:

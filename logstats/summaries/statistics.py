@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from typing import Final, TypeVar
 
@@ -33,8 +33,8 @@ def needs(spec: ReportSpec) -> frozenset[str]:
     return frozenset[str]().union(*(aggregate.needs for aggregate in aggregates(spec)))
 
 
-def summarise(rows: pl.DataFrame, spec: ReportSpec) -> Summaries:
-    """Rows of one chunk → a small table for each aggregate.
+def summarise(rows: pl.DataFrame, spec: ReportSpec, only: Collection[str] | None = None) -> Summaries:
+    """Rows of one chunk → a small table for each aggregate, or for those of these names `only`.
 
     The rows have `line`, the columns that the report `needs`, and `kind` and `level` where some may be events.
     """
@@ -42,18 +42,20 @@ def summarise(rows: pl.DataFrame, spec: ReportSpec) -> Summaries:
     if {"kind", "level"} <= set(rows.columns):
         is_event = rows["kind"] == "event"
         kinds["events"], kinds["requests"] = rows.filter(is_event), rows.filter(~is_event)
-    return {one.name: one.summarise(kinds[one.rows]) for one in aggregates(spec) if one.rows in kinds}
+    asked = [one for one in aggregates(spec) if one.rows in kinds and (only is None or one.name in only)]
+    return {one.name: one.summarise(kinds[one.rows]) for one in asked}
 
 
 class Statistics:
     """The merged summaries of everything read so far.
 
     Summaries are merged some chunks at a time: one merge of many small tables costs little more than one of two.
+    With `only`, it holds the aggregates of these names, and ignores what it gets of others.
     """
 
-    def __init__(self, spec: ReportSpec) -> None:
+    def __init__(self, spec: ReportSpec, only: Collection[str] | None = None) -> None:
         self.spec = spec
-        self.states = {aggregate.name: aggregate.state() for aggregate in aggregates(spec)}
+        self.states = {one.name: one.state() for one in aggregates(spec) if only is None or one.name in only}
         self.kept_from: int | None = None  # the first minute that is told apart, if some are not any more
         self._pending: list[Summaries] = []
         self._rows = 0
@@ -96,12 +98,14 @@ class Statistics:
         for state in self.states.values():
             state.forget(before)
 
-    def condense(self) -> Iterator[Summaries]:
-        """Everything that is held, in pieces. Added to other statistics in this order, they count as these do."""
+    def condense(self, only: Collection[str] | None = None) -> Iterator[Summaries]:
+        """Everything that is held, in pieces, or what is held for the aggregates of these names `only`. Added to other
+        statistics in this order, they count as these do."""
         self.merge()
         for name, state in self.states.items():
-            for table in state.condense():
-                yield {name: table}
+            if only is None or name in only:
+                for table in state.condense():
+                    yield {name: table}
 
 
 def _concat(tables: list[pl.DataFrame]) -> pl.DataFrame:

@@ -167,7 +167,7 @@ class Site:
             request,
             (kind, view.query()),
             lambda: desk.version(view),
-            lambda: self._render(kind, view, self._about(desk.report(view))),
+            lambda: self._render(kind, view, self._about(desk.report(view, None if kind == "json" else page.ROWS))),
             media,
             self._archived if await asyncio.to_thread(desk.is_archived, view) else self._live,
         )
@@ -178,7 +178,7 @@ class Site:
         return await self._answer(
             request,
             "metrics",
-            object,  # the age of the newest line changes all the time
+            desk.totals_version,
             lambda: self._openmetrics(desk.totals()),
             OPENMETRICS,
             self._archived if archived else self._live,

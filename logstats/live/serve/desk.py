@@ -22,9 +22,9 @@ from logstats.live.serve.view import ALL, View, minute_of
 from logstats.live.session import Session
 from logstats.live.snapshot import Snapshot
 from logstats.pipeline import Counts
-from logstats.reports.build import build
+from logstats.reports.build import breakdown, build
 from logstats.reports.clock import Clock
-from logstats.reports.model import BreakdownRow, Report
+from logstats.reports.model import Report
 from logstats.summaries import breakdowns
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, summarise
@@ -66,23 +66,31 @@ class Desk:
         self._stepped = time.monotonic()
         self._ready = Ready(("nothing was read yet",), None)
         self._version: tuple[Hashable, ...] = ()
+        self._lines = 0
+        self._looks = 0
         self.alerts: list[State] = []  # how things stood with each after the last look
         self._caught_up = False
 
     # -- the thread that reads
 
-    def step(self, changed: Callable[[Change], None] = lambda _: None) -> bool:
-        """Take what has arrived; whether more is there already. `changed` is told which alerts fire or are resolved."""
+    def step(self, changed: Callable[[Change], None] = lambda _: None, *, show: bool = True) -> bool:
+        """Take what has arrived; whether more is there already. `changed` is told which alerts fire or are resolved.
+
+        With `show`, what is asked from now on is answered anew: once an interval, not after each look.
+        """
         more, changes = False, list[Change]()
         if self.session is not None:
             with self._lock:
                 more = self.session.step()
                 self.alerts = self.session.alerts.states()
-                self._version = (*self.session.version, *(one.state for one in self.alerts))
+                if show:
+                    self._lines = self.session.counts.lines
+                    self._version = (*self.session.version, *(one.state for one in self.alerts))
                 changes = self.session.changes()
                 self._caught_up = self._caught_up or not more
                 self._ready = Ready(tuple(self._problems(self.session)), self.session.lag())
         self._stepped = time.monotonic()
+        self._looks += 1
         for change in changes:
             changed(change)
         return more
@@ -141,12 +149,24 @@ class Desk:
             return (*self.archive.version(view), *(one.state for one in self.alerts))
         return self._version
 
-    def report(self, view: View) -> Report:
-        """The report of a view. Raises LogstatsError."""
+    @property
+    def shown_lines(self) -> int:
+        """How many lines had been read when `step` last was to show what it found."""
+        return self._lines
+
+    def totals_version(self) -> Hashable:
+        """What changes when `totals`, `ready` or `alive` may have another answer."""
+        return self._looks, self.alive(), self._ready.problems, *(one.state for one in self.alerts)
+
+    def report(self, view: View, top: int | None = None) -> Report:
+        """The report of a view; of live figures, with the `top` clients and hosts by requests if that is given.
+
+        Raises LogstatsError.
+        """
         if self.is_archived(view):
             assert self.archive is not None
             return self.archive.report(view)
-        return self._live(view)
+        return self._live(view, top)
 
     def totals(self) -> Report:
         """What counters count: all that the archive has, or else all that was read. Raises LogstatsError."""
@@ -156,7 +176,7 @@ class Desk:
         with self._lock:
             return self.session.so_far(percentiles=("50",))
 
-    def _live(self, view: View) -> Report:
+    def _live(self, view: View, top: int | None) -> Report:
         session = self.session
         assert session is not None
         everything: Report | None = None
@@ -178,29 +198,47 @@ class Desk:
             invalid, outside = bool(session.counts.invalid), session.outside
         notes = self._notes(view, since, reach, rows_reach, rows, outside, invalid=invalid)
         if everything is not None:
-            made = replace(everything, breakdowns=_breakdowns(rows, self._spec))
-            return replace(made, notes=[*made.notes, *notes], zone=self._zone)
+            return self._with_breakdowns(everything, rows, top, notes)
         ends = [None if view.range == ALL else moment(minute) for minute in (since, until)]
         filters = view.filters(ends[0], ends[1], self._filters)
         if held is None:
-            held = self._narrowed(view, rows, counts)
+            some = self._narrowed(view, rows, counts)
+            held = Statistics(self._spec)
+            held.add(summarise(some, self._spec))
+            held.merge()
+        else:
+            some = rows
         made = build(held, counts, percentiles=PERCENTILES, filters=filters.describe())
-        if not view.only:
-            made = replace(made, breakdowns=_breakdowns(rows, self._spec))
-        return replace(made, notes=[*made.notes, *notes], zone=self._zone)
+        return self._with_breakdowns(made, some, top, notes)
 
-    def _narrowed(self, view: View, rows: pl.DataFrame, counts: Counts) -> Statistics:
-        """The figures of some of these rows, which are counted."""
+    def _narrowed(self, view: View, rows: pl.DataFrame, counts: Counts) -> pl.DataFrame:
+        """Those of the rows that the view is about, which are counted."""
         keep = view.filters(None, None).expression()
         some = rows if keep is None else rows.filter(keep)
-        spec = replace(self._spec, by=BY)
-        held = Statistics(spec)
-        held.add(summarise(some, spec))
-        held.merge()
         events = int((some["kind"] == "event").sum())
         counts.requests, counts.events, counts.filtered = some.height - events, events, rows.height - some.height
         counts.lines = rows.height + counts.rejected
-        return held
+        return some
+
+    def _with_breakdowns(self, made: Report, rows: pl.DataFrame, top: int | None, notes: list[str]) -> Report:
+        """A report with the rankings of clients and hosts in these rows, and with further notes."""
+        asked = replace(self._spec, by=BY)
+        held = Statistics(asked, {breakdowns.name(by) for by in BY})
+        for by, one in zip(BY, breakdowns.aggregates(asked), strict=True):
+            # Whoever is not named is in no ranking: most logs name no host.
+            is_named = pl.col(by).is_not_null() & (pl.col("kind") == "request")
+            named = rows.select(one.needs | {"line", "kind"}).filter(is_named)
+            held.add({one.name: one.summarise(named)})
+        held.merge()
+        sort = "avg" if top is None else "requests"
+        ranked = {by: breakdown(held, by, PERCENTILES, sort, top) for by in BY}
+        return replace(
+            made,
+            breakdowns={by: rows for by, (rows, _, _) in ranked.items()},
+            breakdowns_total={by: total for by, (_, total, _) in ranked.items()},
+            notes=[*made.notes, *notes, *(note for _, _, notes in ranked.values() for note in notes)],
+            zone=self._zone,
+        )
 
     def _notes(
         self,
@@ -234,13 +272,3 @@ class Desk:
             if invalid:
                 notes.append("values without meaning are not known by time, and not counted")
         return notes
-
-
-def _breakdowns(rows: pl.DataFrame, spec: ReportSpec) -> dict[str, list[BreakdownRow]]:
-    """The rankings of clients and hosts in these rows."""
-    asked = replace(spec, by=BY, over_time=False)
-    requests = rows.filter(pl.col("kind") == "request")
-    held = Statistics(asked)
-    held.add({one.name: one.summarise(requests) for one in breakdowns.aggregates(asked)})
-    held.merge()
-    return build(held, Counts(), percentiles=PERCENTILES).breakdowns

@@ -19,7 +19,7 @@ from logstats.errors import LogstatsError
 
 HELD: Final = 64  # answers that are kept,
 WAITING: Final = 32  # questions that may wait for one
-RATIO: Final = 5  # times as long as an answer took, it is good enough
+RATIO: Final = 3  # times as long as an answer took, it is good enough
 _TO_PACK: Final = 1_000  # bytes, from which on an answer is worth compressing
 
 

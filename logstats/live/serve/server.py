@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ import uvicorn
 
 from logstats.errors import LogstatsError, UsageError
 from logstats.live.alerts.alerts import Change
+from logstats.live.pace import Pace
 from logstats.live.serve.access import is_loopback
 from logstats.live.serve.app import Site, event_of
 from logstats.pipeline import Stop
 
-POLL: Final = 0.25  # seconds at the most between two looks at the sources
 CLIENTS: Final = 600  # connections at once; further ones are told to come again
 LOGGERS: Final = ("uvicorn", "sse_starlette", "starlette", "asyncio")
 _CLOSING: Final = 3  # seconds that answers which are under way may still take
@@ -168,15 +167,14 @@ def run(
 ) -> None:
     """Read the sources and publish what they say each interval, until it is asked to end. `changed` is told which
     alerts fire or are resolved. Raises LogstatsError."""
-    due = time.monotonic()
+    pace = Pace(interval)
     while not stop.asked:
-        more = site.desk.step(changed)
-        if time.monotonic() >= due:
-            if site.latest.listeners:
-                archive = site.desk.archive
-                site.latest.publish(event_of(site.desk.snapshot(), archive.commit() if archive else None))
-            due = max(due + interval, time.monotonic())
+        due = pace.due()
+        more = site.desk.step(changed, show=due)
+        if due and site.latest.listeners:
+            archive = site.desk.archive
+            site.latest.publish(event_of(site.desk.snapshot(), archive.commit() if archive else None))
         if not server.running:
             raise LogstatsError("the server has ended", "this should not happen: please report it") from server._failed
         if not more:
-            stop.wait(max(0.0, min(POLL, due - time.monotonic())))
+            stop.wait(pace.wait())
