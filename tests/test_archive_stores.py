@@ -31,6 +31,7 @@ from logstats.errors import LogstatsError, UsageError
 from logstats.inputs import object_store
 from logstats.sizes import size
 
+ROUNDS = object_storage.ROUNDS
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -196,6 +197,7 @@ def test_a_store_on_which_two_win_is_refused(network: Network, url: str, root: P
 
 
 def test_swift_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_storage, "ROUNDS", ROUNDS)
     with buckets.swift() as address:
         make_bucket(address)
         use(address, monkeypatch)

@@ -1,7 +1,7 @@
 """Inputs: where bytes come from (files, globs, folders, pipes, plain or compressed), as chunks of whole lines.
 
-`discover` finds the sources that arguments name (`stores`: objects; `object_store` is a bucket), `source` is one,
-`compression` unpacks it, `chunks` reads it.
+`discover` finds the sources that arguments name (`stores`: objects; `object_store` is a bucket, `credentials` say who
+asks it), `source` is one, `compression` unpacks it, `chunks` reads it.
 `endless` are those that never end: `follower` reads files that go on growing (`followed_file` is one, `known_files` and
 `copies` know it again), `standard_input` and `syslog` what arrives. `tracker` holds files that others read.
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.

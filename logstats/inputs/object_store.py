@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from logstats.errors import SourceError, UsageError
+from logstats.inputs import credentials
 
 SCHEMES: Final = ("s3", "gs", "az", "https", "http")
 TRIES: Final = 6  # of a request, one after another without a byte in between,
@@ -31,6 +32,7 @@ LONGEST_WAIT: Final = 5.0
 _PIECE: Final = 1 << 20
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _LATER: Final = (408, 409, 425, 429)  # of the statuses that say that a request is wrong, those that mean: later
+_NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")  # what S3 and Google say, and Azure
 _URL: Final = re.compile(rf"({'|'.join(SCHEMES)})://([^/]+)/?(.*)", re.DOTALL)
 
 Answer = TypeVar("Answer")
@@ -67,9 +69,11 @@ class Store:
         except ImportError:
             raise UsageError(f"{scheme}:// needs obstore", "pip install 'logstats[cloud]'") from None
         self._name = f"{scheme}://{bucket}"
+        where = credentials.HINTS.get(scheme)
+        self._hint = f"credentials are looked for where the cloud's own tools do: {where}" if where else "check the URL"
         self._kinds: Any = exceptions
         self._down = (0.0, "")  # since when it has not answered, and why
-        config: Any = _s3_config(address) if scheme == "s3" else {}
+        config: Any = credentials.settings(scheme, address)
         once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=PATIENCE)}  # tries are counted here
         client: Any = {"allow_http": True, "connect_timeout": "5s", "timeout": "120s"}
         try:
@@ -92,15 +96,14 @@ class Store:
             except (self._kinds.NotFoundError, FileNotFoundError):
                 raise NoSuchObject(name, "there is no such object", "check the bucket and the key") from None
             except (self._kinds.PermissionDeniedError, self._kinds.UnauthenticatedError, PermissionError):
-                hint = "credentials are looked for where the cloud's own tools do: AWS_ACCESS_KEY_ID, AWS_PROFILE, …"
-                raise SourceError(name, "the store refuses access", hint) from None
+                raise SourceError(name, "the store refuses access", self._hint) from None
             except self._kinds.PreconditionError:
                 raise SourceError(name, "it was written anew while it was read", "read it again") from None
             except ValueError as error:
                 raise SourceError(name, f"no object can have this name: {first_line(error)}", "check it") from None
             except (self._kinds.BaseError, OSError) as error:
                 words = first_line(error)
-                if "NoSuchBucket" in str(error):
+                if any(code in str(error) for code in _NO_BUCKET):
                     raise SourceError(name, "there is no such bucket", "make it with the tools of its cloud") from None
                 code = int(found[1]) if (found := _STATUS.search(str(error))) else 0
                 if 400 <= code < 500 and code not in _LATER:
@@ -126,7 +129,7 @@ class Store:
 
         def listed() -> list[dict[str, Any]]:
             found = self._obstore.list(self._store, prefix or None)
-            return [dict(one) for some in found for one in some]
+            return [{**one, "e_tag": _entity_tag(one["e_tag"])} for some in found for one in some]
 
         return [one for one in self.ask(name, listed) if not one["path"].endswith("/")]
 
@@ -237,32 +240,9 @@ class Store:
         ]
 
 
-def _s3_config(address: str | None) -> Any:
-    """Settings of S3, as AWS's tools find them: the environment first, then the files of a profile."""
-    made: dict[str, Any] = {"disable_bulk_delete": True}  # which not every store has
-    if address:
-        made |= {"endpoint": address, "virtual_hosted_style_request": False}
-    profile = os.environ.get("AWS_PROFILE", "default")
-    folder = Path.home() / ".aws"
-    import configparser
-
-    keys, settings = configparser.RawConfigParser(), configparser.RawConfigParser()
-    try:
-        keys.read(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", folder / "credentials"), encoding="utf-8")
-        settings.read(os.environ.get("AWS_CONFIG_FILE", folder / "config"), encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise SourceError("~/.aws", f"the settings cannot be read: {first_line(error)}", "mend them") from None
-    own = settings[section] if settings.has_section(section := _section(profile)) else {}
-    if "AWS_ACCESS_KEY_ID" not in os.environ and keys.has_section(profile):
-        for name in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token"):
-            if name in keys[profile]:
-                made[name] = keys[profile][name]
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or own.get("region")
-    return {**made, **({"region": region} if region else {})}
-
-
-def _section(profile: str) -> str:
-    return profile if profile == "default" else f"profile {profile}"
+def _entity_tag(text: str | None) -> str | None:
+    """A version as conditions of a request name it (RFC 9110, 8.8.3). Azure lists it without its quotation marks."""
+    return text if text is None or text.startswith(('"', "W/")) else f'"{text}"'
 
 
 @cache

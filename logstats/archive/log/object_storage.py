@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     import duckdb
 
 AT_ONCE: Final = 32  # requests
-ROUNDS: Final = 6  # of a probe,
-RIVALS: Final = 16  # in each of which so many create the same object at once
+ROUNDS: Final = 16  # of a probe: OpenStack Swift lets two win in about half of them;
+RIVALS: Final = 8  # in each, so many create the same object at once,
+WEIGHT: Final = 64 << 10  # of so many bytes: they take a while to arrive after the store has looked
 PROTOCOL: Final = "logstats"  # of the names by which DuckDB opens files
 
 
@@ -80,7 +81,7 @@ class ObjectStorage(Storage):
         """One round of a probe. A request without an answer proves nothing."""
         key = self._key(path)
         try:
-            said = list(pool.map(lambda rival: self._bucket.create_once(key, b"%d" % rival), range(RIVALS)))
+            said = list(pool.map(lambda rival: self._bucket.create_once(key, b"%d" % rival * WEIGHT), range(RIVALS)))
             again = self._bucket.create_once(key, b"again")
         finally:
             self.delete(path)
