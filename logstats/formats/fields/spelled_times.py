@@ -2,7 +2,7 @@
 
     Fri, 17 Jan 2025 10:30:00 GMT       Fri Jan 17 10:30:00 UTC 2025       Jan 17, 2025 10:30:00 AM
     2025-01-17 10:30:00 +0000 UTC       1/17/2025 10:30:00 AM              17.01.2025 10:30:00
-    17/janv./2025:10:30:00 +0000        20250117T103000Z
+    17/janv./2025:10:30:00 +0000        20250117T103000Z                   Friday, 17-Jan-25 10:30:00 GMT
 
 In `3/4/2025` either number may be the day. With AM or PM it is the second one, as in the United States. Else the other
 lines of the chunk decide; if they do not, it is no time.
@@ -18,11 +18,12 @@ _CLOCK: Final = (
     r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
 )
-_ZONE: Final = r"(?: ?(?P<zone>Z|[A-Z]{3,4}|[+-][0-9]{2}:?[0-9]{2})(?: [A-Z]{3,4})?(?: m=[+-][0-9.]+)?)?"
+_ZONE: Final = r"(?: ?(?:GMT|UTC)?(?P<zone>Z|[A-Z]{3,4}|[+-][0-9]{2}:?[0-9]{2})(?: [A-Z]{3,4})?(?: m=[+-][0-9.]+)?)?"
 _WEEKDAY: Final = r"(?:[A-Za-z]{3,9},? +)?"
 _MONTH: Final = r"(?P<month>\pL{3,9})\.?"
 _FORMS: Final = (
     rf"^{_WEEKDAY}(?P<day>[0-9]{{1,2}})[ -]{_MONTH}[ -](?P<year>[0-9]{{4}})[ T:]{_CLOCK}{_ZONE}$",  # RFC 1123
+    rf"^[A-Za-z]{{6,9}}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_CLOCK}{_ZONE}$",  # RFC 850
     rf"^{_WEEKDAY}{_MONTH} +(?P<day>[0-9]{{1,2}}) {_CLOCK}{_ZONE} (?P<year>[0-9]{{4}})$",  # date(1), asctime
     rf"^{_WEEKDAY}{_MONTH} +(?P<day>[0-9]{{1,2}}),? (?P<year>[0-9]{{4}}),? {_CLOCK}{_ZONE}$",
     rf"^(?P<one>[0-9]{{1,2}})/(?P<two>[0-9]{{1,2}})/(?P<year>[0-9]{{4}}),?[ T]{_CLOCK}{_ZONE}$",
@@ -106,7 +107,10 @@ def _rewritten(texts: pl.Series, form: str) -> pl.Series:
     month = _known(pl.col("month").str.to_lowercase().str.strip_chars_end("."), _MONTHS)
     two = [part.cast(pl.String).str.zfill(2) for part in (pl.col("day"), hour)]
     fraction = pl.when(pl.col("fraction").is_null()).then(pl.lit("")).otherwise("." + pl.col("fraction"))
-    date = pl.concat_str("year", pl.lit("-"), month, pl.lit("-"), two[0], pl.lit("T"), two[1], pl.lit(":"), "minute")
+    short = pl.col("year").str.len_bytes() == 2  # POSIX, %y
+    century = pl.when(pl.col("year") < "69").then(pl.lit("20")).otherwise(pl.lit("19"))
+    year = pl.when(short).then(century + pl.col("year")).otherwise("year")
+    date = pl.concat_str(year, pl.lit("-"), month, pl.lit("-"), two[0], pl.lit("T"), two[1], pl.lit(":"), "minute")
     whole = pl.concat_str(date, pl.lit(":"), pl.col("second").fill_null("00"), fraction, zone.fill_null(""))
     return parts.select(pl.when(known).then(whole)).to_series()
 

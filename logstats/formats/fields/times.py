@@ -45,6 +45,10 @@ _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
 # A text with such characters, or without a `:` if it is not a number, matches no form except months in other languages
 # and basic ISO 8601.
 _HOPELESS = r"[^\w/:.,+=\s\\−-]|^[^:]{0,14}[^0-9.:T][^:]*$"
+# In brackets, or with a name or a remark behind its offset, which says the same: `2025-01-17T11:30:00+01:00[Europe/Berlin]`
+# (java.time), `Fri Jan 17 2025 10:30:00 GMT+0000 (Coordinated Universal Time)` (JavaScript).
+_BRACKETS = r"^\[([^\[\]]+)\]$"
+_REMARK = r"(Z|[+-][0-9]{2}:?[0-9]{2})(?:\[[\w+/-]+\]| \([^()]+\))$"
 
 
 def parse(texts: pl.Series, zone: str = "UTC", form: str = "") -> pl.Series:
@@ -89,6 +93,16 @@ def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Serie
 
 
 def _parse(texts: pl.Series, zone: str) -> pl.Series:
+    found = _bare(texts, zone)
+    if found.null_count() > texts.null_count():
+        left = (found.is_null() & (texts.str.contains(_BRACKETS) | texts.str.contains(_REMARK))).arg_true()
+        if left.len():
+            bare = texts.gather(left).str.replace(_BRACKETS, "$1").str.replace(_REMARK, "$1")
+            found = found.scatter(left, _bare(bare, zone))
+    return found
+
+
+def _bare(texts: pl.Series, zone: str) -> pl.Series:
     attempts: list[Callable[[pl.Series], pl.Series]] = [
         *(partial(_try_zoned, form=form) for form in _ZONED),
         *(partial(_try_local, form=form, zone=zone) for form in _LOCAL),
