@@ -179,6 +179,41 @@ def test_columns_without_a_name_are_said(tmp_path: Path) -> None:
     assert any('behind combined ("gzip" TLSv1.3, …) has no name' in note for note in report.notes)
 
 
+@pytest.mark.parametrize(
+    ("behind", "wanted", "upstream"),
+    [
+        ("{n}ms", 1.0, None),
+        ("0.{n:03d}s", 1.0, None),
+        ('"{n} ms"', 1.0, None),
+        ("[{n}us]", 0.001, None),
+        ('gzip="-" rt=0.{n:03d} cs=HIT', 1.0, None),
+        ("request_time:0.{n:03d} upstream_response_time:0.007 to:10.0.0.1:80", 1.0, 7.0),
+        ('| rt="0.{n:03d}" urt="0.007, 0.005"', 1.0, 12.0),
+        ("D={n}000 {n}ms", None, None),  # which of them it is, nobody says
+        ("uct=0.{n:03d}", None, None),  # neither the request's time nor the upstream's
+    ],
+)
+def test_a_duration_without_a_column_of_its_own_may_say_what_it_is(
+    tmp_path: Path, behind: str, wanted: float | None, upstream: float | None
+) -> None:
+    """By its unit, if nothing else is there, or by a label; it is said that the rest is kept out."""
+    path = Site("said").log(tmp_path / "a.log", "combined", [behind.format(n=100 + n) for n in range(LINES)])
+    report = logstats.report(path)
+    assert (report.requests, report.rejected) == (LINES, 0)
+    [note] = [note for note in report.notes if "behind combined" in note]
+    assert ("but for durations that say what they are" in note) == (wanted is not None)
+    for rows in logstats.read(path):
+        times = [wanted and pytest.approx((100 + n) * wanted) for n in range(LINES)]
+        assert rows["duration_ms"].to_list() == times
+        assert rows["upstream_ms"].to_list() == [upstream] * LINES
+
+
+def test_a_few_numbers_in_equal_steps_are_a_counter(tmp_path: Path) -> None:
+    path = Site("few").log(tmp_path / "a.log", "combined", range(7, 12))
+    report = logstats.report(path)
+    assert report.latency is None and any("look like a counter" in note for note in report.notes)
+
+
 def test_an_archive_goes_on_as_it_began(tmp_path: Path) -> None:
     """What a source's first lines said holds for those that are added later, few as they may be."""
     site = Site("archive")

@@ -59,7 +59,7 @@ class Candidate:
     @property
     def plausible(self) -> bool:
         """Whether it reads a line, and takes nothing for a duration that does not behave like one."""
-        mistaken = self.unnamed is not None and self.unnamed.like and "duration" in self.format.roles
+        mistaken = self.unnamed is not None and self.unnamed.like and self.timed
         return self.read > 0 and not mistaken
 
     def odd_durations(self) -> float:
@@ -188,10 +188,12 @@ class Contender:
     def _unnamed(self) -> Unnamed | None:
         """The column that has no name, and what its values look like."""
         fields = self._prefilter.format.fields
-        name = next((name for name, field in fields.items() if field.unnamed), "")
-        if not name or self._rows.is_empty():
+        names = [name for name, field in fields.items() if field.unnamed]
+        if not names or self._rows.is_empty():
             return None
-        rows = self._rows.join(self.tokens([name]).fields.select("line", pl.col(name).alias("_")), on="line")
+        texts = self.tokens(names).fields
+        name = next((name for name in names if (texts[name] != "-").any()), names[0])
+        rows = self._rows.join(texts.select("line", pl.col(name).alias("_")), on="line")
         return unnamed(rows.drop_in_place("_"), rows, self._sample.lines)
 
     @cached_property

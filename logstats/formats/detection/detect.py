@@ -25,7 +25,16 @@ from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
 from logstats.formats.text import NO_CONTEXT, Context, Text
-from logstats.formats.wrappers.stack import DURATION, MORE, SECONDS, FormatStack, name_of, unwrapped, with_more
+from logstats.formats.wrappers.stack import (
+    DURATION,
+    LABELLED,
+    MORE,
+    SECONDS,
+    FormatStack,
+    name_of,
+    unwrapped,
+    with_more,
+)
 from logstats.formats.wrappers.wrapper import Wrapper
 
 SAMPLE_LINES: Final = 100
@@ -265,7 +274,11 @@ def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
 def _kept_out(chosen: Candidate) -> str:
     """The note about columns that a stack does not read because they have no name; empty if there are none."""
     name, column = chosen.format.name, chosen.unnamed
-    return column.kept_out(name.removesuffix(MORE)) if column and name.endswith(MORE) else ""
+    if not column or not name.endswith(MORE):
+        return ""
+    timed = LABELLED in chosen.format.fields and chosen.timed
+    but_for = "durations that say what they are" if timed else ""
+    return column.kept_out(name.removesuffix(MORE), but_for)
 
 
 def _may_be_certain(stack: FormatStack) -> bool:

@@ -49,15 +49,16 @@ class Unnamed:
     like: str
     streams: bool = False  # they are seconds for which clients listened, as many bytes in each
 
-    def kept_out(self, format: str) -> str:
-        """What to say to the user where the column is not read."""
+    def kept_out(self, format: str, but_for: str = "") -> str:
+        """What to say to the user where the column is not read, `but_for` something in it."""
         shown = ", ".join(self.examples)
         if self.like:
             said = f"the numbers behind {format} ({shown}, …) look like {self.like}, not like durations: they are"
         else:
             said = f"what stands behind {format} ({shown}, …) has no name: it is"
         forwarded = any(re.search(_ADDRESSES_LAST, example) for example in self.examples)
-        but = ", but for the addresses with --trust-forwarded" if forwarded else ""
+        also = ["the addresses with --trust-forwarded"] if forwarded else []
+        but = ", but for " + " and ".join([*([but_for] if but_for else []), *also]) if but_for or also else ""
         return f"{said} kept out{but}; --log-format '…' names every column"
 
 
@@ -172,9 +173,11 @@ _OF_REQUESTS: Final = ("method", "path", "query", "protocol", "referer", "user_a
 
 def _counter(values: Numbers, table: pl.DataFrame) -> str:
     """What grows from line to line, or from request to request of a client."""
+    steps = np.diff(values)
+    if len(values) >= CONSTANT and (steps == steps[0]).all():
+        return "a counter"
     if len(values) < FEW:
         return ""
-    steps = np.diff(values)
     if (steps >= 0).all() and len(np.unique(values)) > len(values) / 4:
         return "a counter"
     if len(values) >= 2 * FEW and float((steps >= 0).mean()) >= 0.7:

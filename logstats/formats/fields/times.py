@@ -45,8 +45,8 @@ _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
 # A text with such characters, or without a `:` if it is not a number, matches no form except months in other languages
 # and basic ISO 8601.
 _HOPELESS = r"[^\w/:.,+=\s\\−-]|^[^:]{0,14}[^0-9.:T][^:]*$"
-# In brackets, or with a name or a remark behind its offset, which says the same: `2025-01-17T11:30:00+01:00[Europe/Berlin]`
-# (java.time), `Fri Jan 17 2025 10:30:00 GMT+0000 (Coordinated Universal Time)` (JavaScript).
+# In brackets, or with a name or a remark behind its offset: `2025-01-17T11:30:00+01:00[Europe/Berlin]` (java.time),
+# `Fri Jan 17 2025 10:30:00 GMT+0000 (Coordinated Universal Time)` (JavaScript).
 _BRACKETS = r"^\[([^\[\]]+)\]$"
 _REMARK = r"(Z|[+-][0-9]{2}:?[0-9]{2})(?:\[[\w+/-]+\]| \([^()]+\))$"
 

@@ -35,10 +35,27 @@ from logstats.kernels.columns import as_numbers
 MORE: Final = "+"
 SECONDS: Final = "seconds"  # behind it: a duration in seconds, with a fraction,
 DURATION: Final = "duration"  # or one in whole numbers of a unit that the lines have to tell
+LABELLED: Final = "_labelled"  # a field of a format that has a duration only where columns without names tell of one
 _MORE: Final = "_more"
 _BALANCED: Final = r'^(?:[^"\\]|\\.|"(?:[^"\\]|\\.)*")*$'  # every quote is closed
 _ADDRESS: Final = r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)"
 _LAST_ADDRESSES: Final = rf'^.*?"?((?:{_ADDRESS}(?:, *{_ADDRESS})*)?)"?$'
+_BEFORE, _BEHIND = r'(?:^|[\s|,;(\["])', r'(?:[\s",;|)\]]|$)'
+_SPELLED: Final = r"[0-9]+(?:\.[0-9]+)? ?(?:ns|us|µs|ms|s)"  # a number with its unit
+_FRACTION: Final = r"[0-9]+\.[0-9]{3,9}"  # seconds, as nginx writes them
+_OF_REQUEST: Final = r"(?:rt|req(?:uest)?_?time|resp(?:onse)?_?time|duration|latency|elapsed|took)[=:] ?\"?"
+_OF_UPSTREAM: Final = r"(?:urt|ut|upstream_(?:response_)?time)[=:] ?\"?"
+# What unknown columns say for themselves: a label such as `rt=` with seconds, or a number with its unit.
+_SAID: Final = {
+    LABELLED: Field(
+        "duration", unit="s", of=_MORE, extract=rf"{_BEFORE}{_OF_REQUEST}({_SPELLED}|{_FRACTION}){_BEHIND}"
+    ),
+    "_spelled": Field("duration", unit="s", of=_MORE, extract=rf'^[\s|(<"\[]*({_SPELLED})[>)"\]]*$'),
+    "_upstream": Field(
+        "upstream_duration", unit="s", of=_MORE, listed=True,
+        extract=rf"{_BEFORE}{_OF_UPSTREAM}((?:{_FRACTION}|-)(?:(?:, ?| : )(?:{_FRACTION}|-))*){_BEHIND}",
+    ),
+}  # fmt: skip
 _LOG_FORMAT: Final = "log_format:"
 
 
@@ -133,8 +150,8 @@ def _wrapper(name: str, known: Mapping[str, Format]) -> Format:
 def with_more(form: Format, columns: str = "") -> Format:
     """The format, followed by unknown columns, or by a duration (`SECONDS` with a fraction, or a whole number).
 
-    Of unknown columns a last one that holds addresses is X-Forwarded-For. Raises FormatError if the format cannot be
-    extended.
+    Of unknown columns a last one that holds addresses is X-Forwarded-For; if the format has no duration, what says that
+    it is one is read as well. Raises FormatError if the format cannot be extended.
     """
     if form.engine != "delimited" or columns not in ("", SECONDS, DURATION):
         hint = f"a delimited format can have more columns after it: combined{MORE}, combined{MORE}{SECONDS}"
@@ -146,7 +163,8 @@ def with_more(form: Format, columns: str = "") -> Format:
     }[columns]
     pattern = f"{form.pattern} ${{{variable}}}"
     name = f"{form.name}{MORE}{columns}"
-    return replace(form, name=name, pattern=pattern, fields={**form.fields, variable: field}, samples=())
+    said = {} if columns else {name: one for name, one in _SAID.items() if one.role not in form.roles}
+    return replace(form, name=name, pattern=pattern, fields={**form.fields, variable: field, **said}, samples=())
 
 
 @dataclass(frozen=True, slots=True)
