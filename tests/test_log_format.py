@@ -392,6 +392,17 @@ def test_what_is_kept_is_said_once(tmp_path: Path) -> None:
     assert quiet.stderr == b""
 
 
+def test_a_layout_of_its_authors_own_behind_pythons_logging(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(
+        "[2025-01-17 10:30:00] [INFO    ] [gunicorn.access:12] GET /a HTTP/1.1 - 'Mozilla/5.0 (X)' 200 - 0.055556 ::1\n"
+    )
+    ran = invoke("parse", "-q", "--log-format", "%(m)s %(U)s %(H)s - '%(a)s' %(s)s - %(L)s %(h)s", str(log))
+    row = json.loads(ran.stdout)
+    assert (row["timestamp"], row["method"], row["path"], row["status"]) == ("2025-01-17T10:30:00Z", "GET", "/a", 200)
+    assert (row["duration_ms"], row["user_agent"], row["client_ip"]) == (55.556, "Mozilla/5.0 (X)", "::1")
+
+
 # ------------------------------------------------------------------ whatever is composed is read back
 
 _WORD = st.text("abcXYZ019_-.%", min_size=1, max_size=8).filter(lambda text: text != "-")
