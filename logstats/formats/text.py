@@ -38,6 +38,7 @@ class Context:
 
 
 NO_CONTEXT: Final = Context()
+_FEW: Final = 200  # lines that Python joins sooner than Polars has begun
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Text:
     @classmethod
     def from_lines(cls, lines: pl.Series, context: Context = NO_CONTEXT, envelope: pl.DataFrame | None = None) -> Text:
         """A text of these lines (String, no nulls), which contain no newline."""
+        if len(lines) <= _FEW:
+            return cls("".join(f"{line}\n" for line in lines.to_list()).encode(), context, envelope)._with(lines=lines)
         data = io.BytesIO()
         lines.to_frame().write_csv(data, include_header=False, quote_style="never")
         return cls(data.getvalue(), context, envelope)._with(lines=lines)

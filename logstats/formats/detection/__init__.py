@@ -1,9 +1,9 @@
 """Detection: finds the format of a source from a sample of its lines.
 
-`prefilter` rules formats out by a cheap look; `candidates` measures how well a format reads the sample; `detect`
-compares them; `unread` offers later lines that no stack reads to detection again; `verdicts` says of each format why it
-has the lines or not. May use: formats.wrappers, reader,
-engines, fields. Begin with `detect.Detector`.
+`screen` rules most formats out by texts that their lines have in them, `prefilter` others by a cheap look at single
+lines; `candidates` measures how well a format reads the sample; `detect` compares them; `unread` offers later lines
+that no stack reads to detection again; `verdicts` says of each format why it has the lines or not. May use:
+formats.wrappers, reader, engines, fields. Begin with `detect.Detector`.
 """
 
-__all__ = ["candidates", "detect", "prefilter", "unread", "verdicts"]
+__all__ = ["candidates", "detect", "prefilter", "screen", "unread", "verdicts"]

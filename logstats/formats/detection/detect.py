@@ -1,6 +1,6 @@
 """Detection: every format tries the first lines of a source, also inside wrappers, and the best one wins.
 
-A format competes if a cheap look at a few lines does not rule it out (`prefilter`); then it reads the whole sample
+A format competes if a cheap look at a few lines does not rule it out (`screen`, `prefilter`); then it reads the whole sample
 (`candidates`). Among formats that read about the same number of lines, the more specific one wins (`priority`), then
 the one that reads more fields. Lines that the winner cannot read are tried again, since a source may mix several
 stacks.
@@ -19,6 +19,7 @@ import polars as pl
 from logstats.dataclass import dataclass
 from logstats.formats.detection.candidates import Candidate, Contender, Sample
 from logstats.formats.detection.prefilter import Prefilter
+from logstats.formats.detection.screen import Lines
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import ignorable
 from logstats.formats.fields import units
@@ -107,8 +108,13 @@ class Detector:
 
     def __init__(self, formats: Collection[Format], *, exact: bool = False) -> None:
         self._exact = exact
-        self._formats = [Prefilter(form, named=exact) for form in formats if not form.wraps]
-        self._wrappers = [Prefilter(form) for form in formats if form.wraps]
+        self._formats: list[Prefilter] = []
+        self._wrappers: list[Prefilter] = []
+        for form in formats:
+            if form.wraps:
+                self._wrappers.append(Prefilter(form))
+            else:
+                self._formats.append(Prefilter(form, named=exact))
 
     def detect(self, lines: Iterable[str], context: Context = NO_CONTEXT, *, thorough: bool = False) -> Detected | None:
         """Detect the format of lines; None if no format reads any of them.
@@ -207,12 +213,16 @@ class Detector:
         """The formats that may read one of these lines, with or without wrappers."""
         filled = sorted({*lines} & {*sample.filled})
         probes = [filled[place] for place in spread(len(filled), _PROBES)]
+        looked_at = Lines(sample.lines[place] for place in probes)
         for prefilter in formats:
-            contender = sample.contender(prefilter)
-            if any(map(contender.upper_bound, probes)):
-                yield contender
+            if prefilter.screen.passes(looked_at):
+                contender = sample.contender(prefilter)
+                if any(map(contender.upper_bound, probes)):
+                    yield contender
         for wrapper in self._wrappers if len(sample.wrappers) < _DEEPEST else ():
-            if wrapper.format not in sample.wrappers and any(map(sample.contender(wrapper).upper_bound, probes)):
+            if not wrapper.screen.passes(looked_at) or wrapper.format in sample.wrappers:
+                continue
+            if any(map(sample.contender(wrapper).upper_bound, probes)):
                 inside = sample.without(wrapper)
                 if inside is not None:
                     yield from self._contenders(inside, lines, formats)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from logstats.formats.detection.screen import Screen, screen_of
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Scan
 from logstats.formats.fields import numbers
@@ -62,8 +63,21 @@ class Prefilter:
 
     def __init__(self, form: Format, *, named: bool = False) -> None:
         """If the user `named` the format, its fingerprint is not required."""
-        self.original, self.format = form, with_ident(form if named else with_marks(form))
-        self._named, self._strict = named, not named and not form.wraps
+        self.original, self._named = form, named
+
+    @cached_property
+    def screen(self) -> Screen:
+        """What any line that the format reads has in it."""
+        return screen_of(self.original, named=self._named)
+
+    @cached_property
+    def format(self) -> Format:
+        """The format, with fields for what shows whether a line is of it."""
+        return with_ident(self.original if self._named else with_marks(self.original))
+
+    @cached_property
+    def _strict(self) -> bool:
+        return not self._named and not self.original.wraps
 
     def __call__(self, line: str) -> Estimate:
         """An upper bound of a line's value: 0 if `Reader.fitting` would certainly reject the line."""

@@ -36,6 +36,7 @@ class Variable:
 Pattern = tuple[str | Variable, ...]  # literals and variables, alternating
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_ANY_VARIABLE = re.compile(r"\$(?:\{\w+\}|\w+)")
 
 
 @cache
@@ -53,6 +54,11 @@ def parse_pattern(text: str) -> Pattern:
         parts.append(text[place:])
     check_pattern(tuple(parts))
     return tuple(parts)
+
+
+def literals_of(text: str) -> list[str]:
+    """The literals of a pattern in order, beginning with the one before its first variable, which may be empty."""
+    return _ANY_VARIABLE.split(text)
 
 
 def check_pattern(pattern: Pattern) -> None:

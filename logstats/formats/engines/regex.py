@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 import numpy as np
@@ -118,6 +118,7 @@ def _in_order(texts: Iterable[str], line: str) -> bool:
 _TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|\((?:\?(?:P<\w+>|:))?|\{[0-9,]*\}|.", re.DOTALL)
 
 
+@cache
 def literals(pattern: str) -> tuple[str, ...]:
     """Texts that each line that matches the pattern contains, in this order: what stands in it outside of groups. None,
     where groups have flags or look around."""
