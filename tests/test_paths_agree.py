@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rounds import examples, seeds
 
 from logstats.endpoints import Endpoints
+from logstats.formats.detection import screen
 from logstats.formats.detection.prefilter import EVENT, Prefilter
-from logstats.formats.detection.screen import Lines
 from logstats.formats.engines.json_template import JsonTemplate
 from logstats.formats.engines.scan import scan_lines
 from logstats.formats.fields.columns import Batch, ReadOptions
@@ -151,7 +151,7 @@ def check_prefilter(name: str, lines: list[str]) -> None:
         elif row["status"] is not None or (row["method"] is not None and row["timestamp"] is not None):
             counts = 1.0
         assert prefilter(lines[row["line"]]).worth >= counts, lines[row["line"]]
-        assert prefilter.screen.passes(Lines([lines[row["line"]]])), lines[row["line"]]
+        assert prefilter.screen.passes(screen.Lines([lines[row["line"]]])), lines[row["line"]]
 
 
 @pytest.mark.parametrize("seed", seeds(2))
@@ -227,7 +227,6 @@ resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 sys.path.insert(0, {tests!r})
 from logstats.formats.registry import builtin
 from logstats.formats.detection.prefilter import EVENT, Prefilter
-from logstats.formats.detection.screen import Lines
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
 from test_paths_agree import READING, hostile

@@ -1,8 +1,8 @@
 """Detection: every format tries the first lines of a source, also inside wrappers, and the best one wins.
 
-A format competes if a cheap look at a few lines does not rule it out (`screen`, `prefilter`); then it reads the whole sample
-(`candidates`). Among formats that read about the same number of lines, the more specific one wins (`priority`), then
-the one that reads more fields. Lines that the winner cannot read are tried again, since a source may mix several
+A format competes if a cheap look at a few lines does not rule it out (`screen`, `prefilter`); then it reads the whole
+sample (`candidates`). Among formats that read about the same number of lines, the more specific one wins (`priority`),
+then the one that reads more fields. Lines that the winner cannot read are tried again, since a source may mix several
 stacks.
 """
 
