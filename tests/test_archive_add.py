@@ -474,8 +474,8 @@ def test_times_spread_over_thousands_of_hours(
     tmp_path: Path, root: Path, add: Add, monkeypatch: pytest.MonkeyPatch, sparse: int
 ) -> None:
     monkeypatch.setattr("logstats.archive.ingest.partition_writer.SPARSE", sparse)
-    monkeypatch.setattr("logstats.archive.ingest.ingest._BUDGETS", {tables.LOGS: 100_000})
-    monkeypatch.setattr("logstats.archive.ingest.ingest._BUDGET", 20_000)
+    monkeypatch.setattr("logstats.archive.ingest.table_writers._BUDGETS", {tables.LOGS: 100_000})
+    monkeypatch.setattr("logstats.archive.ingest.table_writers._BUDGET", 20_000)
     monkeypatch.setattr("logstats.archive.ingest.partition_writer.OPEN", 4)
     hours = [(number * 7_919) % 300 for number in range(3_000)]
     (tmp_path / "access.log").write_bytes(

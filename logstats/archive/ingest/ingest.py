@@ -33,9 +33,10 @@ from logstats.archive.ingest.known_sources import (
     resumed,
 )
 from logstats.archive.ingest.overlap import first_missing
-from logstats.archive.ingest.partition_writer import Partitions, to_arrow
+from logstats.archive.ingest.partition_writer import to_arrow
 from logstats.archive.ingest.progress import Added, Outcome, SourceProgress
 from logstats.archive.ingest.replay import InMemory, Replay, readable
+from logstats.archive.ingest.table_writers import TableWriters
 from logstats.archive.log import tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, Counts, End, Source
 from logstats.archive.log.snapshot import Snapshot
@@ -59,16 +60,13 @@ RETRIES: Final = 3  # of a file that is truncated and filled again while it is r
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
 CHUNK: Final = 5 << 20
 _WORKERS: Final = max(1, WORKERS - 1)  # the main thread sorts and writes meanwhile, which takes as long as reading
-_BUDGETS: Final = {tables.LOGS: 16 << 20, tables.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
-_BUDGET: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedChunk:
     """The result of a worker for one chunk."""
 
-    logs: pa.Table
-    rollups: dict[str, pa.Table]
+    tables: dict[str, pa.Table]  # the rows, and rollups of them
     lines: NDArray[np.int64]  # the lines of the chunk that are rows, and …
     times: NDArray[np.int64]  # … their times, in µs since 1970
 
@@ -97,9 +95,11 @@ def _parse_chunk(rows: pl.DataFrame, source: str, first_line: int) -> ParsedChun
         rows = rows.sort("line")
     place = (pl.col("line").cast(pl.Int64) + first_line).alias("line")
     logs = rows.select(*schema.COLUMNS, pl.lit(source).alias("source"), place)
-    small = {table: to_arrow(rollup, table) for table, rollup in rollups.summarise(rows).items()}
+    made = {tables.LOGS: logs, **rollups.summarise(rows)}
     times = rows["timestamp"].to_physical().to_numpy()
-    return ParsedChunk(to_arrow(logs, tables.LOGS), small, rows["line"].cast(pl.Int64).to_numpy(), times)
+    return ParsedChunk(
+        {table: to_arrow(some, table) for table, some in made.items()}, rows["line"].cast(pl.Int64).to_numpy(), times
+    )
 
 
 class Ingest:
@@ -117,7 +117,7 @@ class Ingest:
         self._archive, self._workspace, self._options = archive, workspace, options
         self._listener, self._interrupt = listener, interrupt
         self._sources = list(sources)
-        self._tables = {t: Partitions(workspace, t, _BUDGETS.get(t, _BUDGET)) for t in tables.TABLES}
+        self._writers = TableWriters(workspace)
         self._job = _job(options, _parse_chunk)
         self._outcomes: dict[int, Outcome] = {}
         self._commits: list[int] = []
@@ -130,6 +130,10 @@ class Ingest:
 
     def all(self) -> Added:
         """Add all sources."""
+        with self._writers:
+            return self._all()
+
+    def _all(self) -> Added:
         left = deque(range(len(self._sources)))
         while True:
             try:
@@ -141,8 +145,7 @@ class Ingest:
                 left.extendleft(reversed(self._begun))
                 self._forget()
             except BaseException:
-                for table in self._tables.values():
-                    table.abandon()
+                self._writers.abandon()
                 raise
             else:
                 outcomes = [self._outcomes[number] for number in sorted(self._outcomes)]
@@ -156,8 +159,7 @@ class Ingest:
         """Drop everything that is not committed, because another `add` was faster, and compare the sources with the
         archive again."""
         pipe = next((self._sources[n] for n in self._begun if self._sources[n].size is None), None)
-        for table in self._tables.values():
-            table.abandon()
+        self._writers.abandon()
         self._workspace.discard()
         if pipe is not None:
             raise ArchiveError(
@@ -356,9 +358,7 @@ class Ingest:
 
     def _take(self, part: Part[ParsedChunk], progress: SourceProgress) -> None:
         if part.result is not None:
-            self._tables[tables.LOGS].add(part.result.logs)
-            for table, rows in part.result.rollups.items():
-                self._tables[table].add(rows)
+            self._writers.add(part.result.tables)
         self._take_lines(part, progress)
         assert isinstance(part.end.digest, BlockDigest)
         progress.end = End(part.end.bytes, part.end.lines, part.end.digest.tail, part.end.directives)
@@ -396,10 +396,11 @@ class Ingest:
             raw = [whole for _, _, whole in part.rejected_lines]
             of_line[places] = line_times.of_rejects(places, raw, around, self._options.reading.zone)
             rejected[places], ignored[places] = True, False
-            self._tables[tables.REJECTS].add(_rejects(part.rejected_lines, progress.outcome.name, now, of_line[places]))
+            whole_lines = _rejects(part.rejected_lines, progress.outcome.name, now, of_line[places])
+            self._writers.add({tables.REJECTS: whole_lines})
         name, form = progress.outcome.name, progress.outcome.format
         counted = line_times.by_minute(of_line, part.line_bytes, rejected, ignored, name, form)
-        self._tables[tables.LINES].add(to_arrow(counted, tables.LINES))
+        self._writers.add({tables.LINES: to_arrow(counted, tables.LINES)})
         if len(times):
             progress.last_time = int(times[-1])
 
@@ -412,7 +413,7 @@ class Ingest:
         """Commit everything since the last time. Raises Conflict."""
         if self._progress:
             allocators.trim()  # frees the memory of chunks: merging allocates other sizes
-            files = [file for table in self._tables.values() for file in table.finish()]
+            files = self._writers.finish()
             self._workspace.keep(files)
             advances = tuple(progress.advance(self._options.source_name) for progress in self._progress)
 

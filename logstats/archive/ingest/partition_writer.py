@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from logstats import allocators
 from logstats.archive.ingest import rollups
+from logstats.archive.ingest.keyed import united
 from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.parquet_writer import Writer
@@ -97,8 +98,7 @@ class Partitions:
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         rows = pa.concat_tables(waiting) if waiting else tables.arrow_schema(self.table).empty_table()
         if self._merges and rows.num_rows:
-            frame = _frame(rows)
-            rows = to_arrow(rollups.shape(self.table).merge([frame, frame.clear()]), self.table)
+            rows = to_arrow(united([_frame(rows)], rollups.shape(self.table)), self.table)
         return _by_hour(rows, self._hours(rows))
 
     def _make_room(self) -> None:

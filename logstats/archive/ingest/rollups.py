@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from logstats import schema
+from logstats.archive.ingest.keyed import united
 from logstats.archive.log import tables
 from logstats.kernels.columns import as_numbers
 from logstats.summaries import endpoints, latency, ranking, traffic, users
@@ -124,21 +125,23 @@ def _as_stored(table: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def merged(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
-    """Merge several tables into one, in order, with the keys beyond the caps folded into `(other)`.
+    """Merge several tables into one, in the order of its keys, with the keys beyond the caps folded into `(other)`.
 
     The keys with the most requests are kept, since clients can invent methods, hosts and paths more easily than
     traffic.
     """
-    whole = shape(table).merge([*frames, shape(table).empty()])
+    whole = united(frames, shape(table))
     if table == tables.TRAFFIC:
         for column in ("level", "method", "host", "app_name"):
             whole = _capped(whole, table, [column], HELD_VALUES, pl.col("requests") + pl.col("events"))
     if table == tables.ENDPOINTS:
         whole = _capped(whole, table, ["method", "endpoint"], HELD_ENDPOINTS, pl.col("requests"))
-    return whole.sort(*shape(table).keys, nulls_last=False)
+    return whole
 
 
 def _capped(whole: pl.DataFrame, table: str, columns: list[str], cap: int, weight: pl.Expr) -> pl.DataFrame:
+    if whole.height <= cap:
+        return whole
     values = whole.group_by(columns).agg(weight.sum().alias("_weight"))
     if values.height <= cap:
         return whole
@@ -148,4 +151,4 @@ def _capped(whole: pl.DataFrame, table: str, columns: list[str], cap: int, weigh
     *emptied, last = columns
     nothing = pl.lit(None, pl.String)
     over = over.with_columns(*(nothing.alias(name) for name in emptied), pl.lit(schema.OTHER).alias(last))
-    return shape(table).merge([held, over])
+    return united([held, over], shape(table))

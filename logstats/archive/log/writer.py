@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class Workspace:
         self.id = self.folder = ""
         self._begun: list[str] = []
         self._made = 0
+        self._naming = threading.Lock()
         self._lock: IO[bytes] | None = None
         self._journal: IO[str] | None = None
 
@@ -79,20 +81,22 @@ class Workspace:
         return self.archive.root / self.folder
 
     def new_path(self, table: str, tier: str, partition: paths.Partition, base: str = "") -> str:
-        """A path for a new data file, which is entered in the journal. `base` is a tier's folder outside the archive.
+        """A path for a new data file, which is entered in the journal; any thread may ask. `base` is a tier's folder
+        outside the archive.
 
         Raises ForeignPath for a folder that lifecycle.toml does not name.
         """
-        name = f"{self.id}-{self._made}.parquet"
-        self._made += 1
-        folder = paths.folder(table, tier, partition)
-        path = self.archive.places.checked("/".join([*([base] if base else []), folder, name]), table, tier)
         assert self._journal is not None
-        try:
-            print(path, file=self._journal, flush=True)
-        except OSError as error:
-            raise cannot_write(error, self.path) from None
-        self._begun.append(path)
+        folder = paths.folder(table, tier, partition)
+        with self._naming:
+            name = f"{self.id}-{self._made}.parquet"
+            self._made += 1
+            path = self.archive.places.checked("/".join([*([base] if base else []), folder, name]), table, tier)
+            try:
+                print(path, file=self._journal, flush=True)
+            except OSError as error:
+                raise cannot_write(error, self.path) from None
+            self._begun.append(path)
         return path
 
     def keep(self, files: Iterable[DataFile], check: Callable[[list[DataFile]], None] | None = None) -> None:
