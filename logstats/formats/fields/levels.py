@@ -7,18 +7,18 @@ from typing import Final
 import polars as pl
 
 _SPELLINGS: Final = {
-    "TRACE": ("TRC", "TRAC", "VERBOSE", "VRB", "FINEST", "FINER", "10"),
-    "DEBUG": ("DBG", "DEBU", "FINE", "20"),
-    "INFO": ("INF", "INFORMATION", "INFORMATIONAL", "30"),
+    "TRACE": ("T", "TRC", "TRAC", "VERBOSE", "VRB", "FINEST", "FINER", "10"),
+    "DEBUG": ("D", "DBG", "DEBU", "FINE", "20"),
+    "INFO": ("I", "INF", "INFORMATION", "INFORMATIONAL", "30"),
     "NOTICE": ("NTC", "NOTI"),
-    "WARN": ("WRN", "WARNING", "40"),
-    "ERROR": ("ERR", "EROR", "ERRO", "SEVERE", "50"),
-    "CRITICAL": ("CRIT", "CRI", "CRT"),
-    "FATAL": ("FTL", "FATA", "FAT", "60"),
+    "WARN": ("W", "WRN", "WARNING", "40"),
+    "ERROR": ("E", "ERR", "EROR", "ERRO", "SEVERE", "50"),
+    "CRITICAL": ("C", "CRIT", "CRI", "CRT"),
+    "FATAL": ("F", "FTL", "FATA", "FAT", "60"),
     "PANIC": ("PANI", "PNC", "DPANIC"),
     "ALERT": ("ALRT",),
     "EMERG": ("EMERGENCY", "EMRG"),
-}  # the numbers of pino and bunyan
+}  # the numbers of pino and bunyan; the letters of glog and Tornado
 _KNOWN: Final = {other: level for level, others in _SPELLINGS.items() for other in others}
 _SYSLOG: Final = ("EMERG", "ALERT", "CRITICAL", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG")  # RFC 5424, table 2
 
