@@ -61,6 +61,11 @@ PEOPLE = {  # browser, os and device, as ua-parser's own tests name them
     ),
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
     "Mobile/15E148 Safari/604.1": ("Mobile Safari", "iOS", "iPhone"),
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 15_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148": (
+        "Mobile Safari UI/WKWebView",
+        "iOS",
+        "iPhone",
+    ),
     "Mozilla/5.0 (Linux; Android 10; CUBOT_X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0.4896.127 Mobile "
     "Safari/537.36": ("Chrome Mobile", "Android", "CUBOT_X30"),
 }

@@ -67,6 +67,7 @@ _FURTHER: Final = (
     ("urlgrabber", "library"),
 )
 _BROWSERS: Final = frozenset({"Chrome", "Mobile Safari", "Safari", "Firefox", "Edge", "IE", "Opera", "Android"})
+_WEB_VIEW: Final = "Mobile Safari UI/WKWebView"  # the one name that ua-parser itself writes with a slash
 _NAME: Final = 80  # characters of a name; some patterns match any text between two words
 _AROUND: Final = " /();:"
 _VERSIONED: Final = re.compile(r"([^/@]+)/\d")
@@ -175,7 +176,7 @@ def load() -> Agents:
 
 def _family(part: Any) -> str | None:
     """The family of a browser, system or device; a part of an address is none."""
-    return None if part is None or "/" in part.family else part.family
+    return None if part is None or ("/" in part.family and part.family != _WEB_VIEW) else part.family
 
 
 def _extractor(rules: Any) -> UserAgentExtractor:
