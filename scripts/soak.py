@@ -138,6 +138,8 @@ class Process:
         """Print it; whether memory is flat."""
         third, most = self.memory[len(self.memory) // 3], max(self.memory[len(self.memory) // 3 :])
         print(f"CPU: {cpu:.1f} s in {seconds:g} s, {cpu / seconds:.2f} of a core")
+        places = [len(self.memory) * n // 10 for n in range(10)]
+        print(f"memory: {', '.join(str(self.memory[place]) for place in places)}, {self.memory[-1]} MiB, by tenths")
         print(f"memory: {third} MiB after a third of the time, {most} MiB at the most since ({most / third - 1:+.0%})")
         return seconds < LONG or most <= FLAT * third
 

@@ -37,15 +37,13 @@ from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, Summaries, needs, summarise
 from logstats.summaries.statuses import Statuses
 from logstats.summaries.traffic import EPOCH, Traffic
-from logstats.summaries.users import Users
 
 HOUR: Final = 60  # minutes that are held, for the history
 CHANGES: Final = 10_000  # of alerts, that wait to be taken
 RECENT: Final = 2_000  # requests that are kept whole
 RECENT_COLUMNS: Final = ("timestamp", "method", "endpoint", "path", "status", "duration_ms", "user")
 COLUMNS: Final = frozenset({*RECENT_COLUMNS[:-1], "kind", "level"})  # that it reads of each row
-_WINDOW: Final = ("statuses", "endpoints")  # aggregates that a snapshot shows of the window,
-_HOUR: Final = ("endpoints", "users")  # and of the last hour
+_WINDOW: Final = ("statuses", "endpoints")  # aggregates that a snapshot shows of the window
 _TEXT: Final = 2_000  # characters of a rejected line
 _MICROSECONDS: Final = timedelta(microseconds=1)
 
@@ -263,9 +261,9 @@ class Session:
         if self._figured is not None and self._figured[0] == key:
             return self._figured[1]
         windows, top = self._windows, self.watching.top
-        whole, this = windows.minute(current - 1), windows.minute(current)
+        before, this = windows.totals(current - 1), windows.totals(current)
         held = windows.over(current - self.watching.minutes + 1, current + 1, now, _WINDOW)
-        hour = windows.over(current - HOUR + 1, current + 1, now, _HOUR)
+        hour = windows.totals_over(current - HOUR + 1, current + 1, now)
         statuses = held.get("statuses", Statuses).result()
         endpoints, ranking = ranked(held, PERCENTILES, self.sort, top)
         by_status = {int(status): number for status, number in statuses.drop_nulls().iter_rows()}
@@ -274,11 +272,11 @@ class Session:
             "window_errors": sum(number for status, number in by_status.items() if status // 100 == 5),
             "status_classes": classes(by_status),
             "status": {str(status): number for status, number in by_status.items()},
-            "latency": _latency(held),
-            "last_minute": _latency(whole) if whole else None,
-            "last_hour": _latency(hour),
-            "users_minute": this.get("users", Users).total() if this else 0,
-            "users_hour": hour.get("users", Users).total(),
+            "latency": _latency(held.get("endpoints", Ranking)),
+            "last_minute": _latency(before.ranking) if before else None,
+            "last_hour": _latency(hour.ranking),
+            "users_minute": this.users.total() if this else 0,
+            "users_hour": hour.users.total(),
             "endpoints": endpoints,
             "busiest": ranked(held, PERCENTILES, "requests", top)[0] if screen else [],
             "failing": [row for row in ranked(held, PERCENTILES, "errors", top)[0] if row.errors] if screen else [],
@@ -289,16 +287,15 @@ class Session:
 
     def _figures(self, minute: int) -> tuple[int, int, float | None]:
         """Requests, 5xx and p95 of a minute."""
-        held = self._windows.minute(minute)
-        if held is None:
+        found = self._windows.totals(minute)
+        if found is None:
             return 0, 0, None
         key = (minute, self._windows.version(minute))
         if key not in self._minutes:
             if len(self._minutes) > 4 * HOUR:
                 self._minutes.clear()
-            traffic, latency = held.get("traffic", Traffic).minutes(), _latency(held)
-            p95 = latency.percentiles["95"] if latency else None
-            self._minutes[key] = (int(traffic["requests"].sum()), int(traffic["errors"].sum()), p95)
+            latency = _latency(found.ranking)
+            self._minutes[key] = (found.requests, found.errors, latency.percentiles["95"] if latency else None)
         return self._minutes[key]
 
     def _forget(self, now: float) -> None:
@@ -412,6 +409,6 @@ def _shown(raw: bytes) -> str:
     return raw[: 4 * _TEXT].decode("utf-8", "backslashreplace")[:_TEXT]
 
 
-def _latency(held: Statistics) -> Latency | None:
+def _latency(ranking: Ranking) -> Latency | None:
     """The latency of all requests."""
-    return overall(held.get("endpoints", Ranking), PERCENTILES, 0)
+    return overall(ranking, PERCENTILES, 0)

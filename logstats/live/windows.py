@@ -7,7 +7,7 @@ moved on, so memory does not grow.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import field
 from typing import Final
 
@@ -18,6 +18,7 @@ from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.log_clock import SECOND
+from logstats.live.totals import Totals
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, needs, summarise
 
@@ -28,6 +29,7 @@ _FEW: Final = 2_000  # and of one that is over
 _BLOCKS: Final = (60, 10)  # minutes that are also held merged, once a longer stretch was asked for
 _MOST_BLOCKS: Final = 100
 _NEVER: Final = -(2**62)
+Names = tuple[str, ...] | None  # of aggregates; None is all
 
 
 @dataclass(slots=True)
@@ -50,8 +52,10 @@ class Windows:
     _needed: frozenset[str] = field(init=False)
     _versions: dict[int, int] = field(default_factory=dict)  # how often a minute has changed
     _seconds: dict[int, int] = field(default_factory=dict)  # requests of each
-    _merged: dict[tuple[int, int], Statistics] = field(default_factory=dict)  # of closed minutes
-    _blocks: dict[tuple[int, int], Statistics] = field(default_factory=dict)  # by first minute and length
+    _merged: dict[tuple[int, int, Names], Statistics] = field(default_factory=dict)  # of closed minutes
+    _totals: dict[int, tuple[int, Totals]] = field(default_factory=dict)  # of minutes, with their versions,
+    _closed_totals: tuple[tuple[int, ...], Totals] | None = None  # and of closed minutes together
+    _blocks: dict[tuple[int, int, Names], Statistics] = field(default_factory=dict)  # by first minute and length
 
     def __post_init__(self) -> None:
         self._needed = needs(self.spec) | {"kind", "level"}
@@ -91,11 +95,12 @@ class Windows:
             if self._heights[minute] >= _MANY:
                 self._summarise(minute)
             self._versions[minute] = self._versions.get(minute, 0) + 1
-            for since, until in [*self._merged]:
-                if since <= minute < until:  # a source that is behind the others
-                    del self._merged[since, until]
-            for length in _BLOCKS:
-                self._blocks.pop((minute // length * length, length), None)
+            for key in [*self._merged]:
+                if key[0] <= minute < key[1]:  # a source that is behind the others
+                    del self._merged[key]
+            for key in [*self._blocks]:
+                if key[0] <= minute < key[0] + key[1]:
+                    del self._blocks[key]
         self._drop(first, latest)
         return on_time
 
@@ -110,7 +115,7 @@ class Windows:
         # comes again.
         for minute in [m for m in self._versions if m < first or m > latest // MINUTE]:
             del self._versions[minute]
-            for held in (self._minutes, self._rows, self._heights):
+            for held in (self._minutes, self._rows, self._heights, self._totals):
                 held.pop(minute, None)
         for minute in [m for m, rows in self._heights.items() if rows > _FEW and m < latest // MINUTE - 1]:
             self._summarise(minute)
@@ -143,8 +148,11 @@ class Windows:
         """A number that changes when a minute does."""
         return self._versions.get(minute, 0)
 
-    def over(self, since: int, until: int, now: float, only: Collection[str] | None = None) -> Statistics:
-        """The minutes `since` ≤ minute < `until` together, as far as they are held, with the aggregates `only`."""
+    def over(self, since: int, until: int, now: float, only: Names = None) -> Statistics:
+        """The minutes `since` ≤ minute < `until` together, as far as they are held.
+
+        With `only`, no more than these aggregates, which do not tell those minutes apart: much less is merged.
+        """
         since, until = (
             max(since, min(self._versions, default=since)),
             min(until, max(self._versions, default=since) + 1),
@@ -152,40 +160,44 @@ class Windows:
         closed = min(until, max(since, self.clocks.closed(now) or since))
         merged = Statistics(self.spec, only)
         if closed - since > 1:
-            key = (since, closed)
+            key = (since, closed, only)
             if key not in self._merged:
-                self._merged[key] = self._merge_closed(since, closed)
+                self._merged[key] = self._merge_closed(since, closed, only)
                 for old in [*self._merged][:-_CACHED]:
                     del self._merged[old]
-            for table in self._merged[key].condense(only):
+            for table in self._merged[key].condense():
                 merged.add(table)
         else:
             closed = since
         return self._merge(merged, range(closed, until), only)
 
-    def _merge_closed(self, since: int, until: int) -> Statistics:
+    def _merge_closed(self, since: int, until: int, only: Names) -> Statistics:
         """Closed minutes together: hours and tens of minutes are merged once, and then used again."""
-        merged = Statistics(self.spec)
+        merged, end = Statistics(self.spec, only), until
         summarised = sum(since <= minute < until for minute in self._minutes)
         rows = sum(height for minute, height in self._heights.items() if since <= minute < until)
         if summarised + rows // _FEW < _BLOCKS[0] // 2:
-            return self._merge(merged, range(since, until))
+            self._merge(merged, range(since, until), only)
+            since = until
         while since < until:
             length = next((n for n in _BLOCKS if since % n == 0 and since + n <= until and until - since > n), 1)
             if length == 1:
-                self._merge(merged, range(since, since + 1))
+                self._merge(merged, range(since, since + 1), only)
             else:
-                block = self._blocks.pop((since, length), None) or self._merge_closed(since, since + length)
-                self._blocks[since, length] = block
+                key = (since, length, only)
+                block = self._blocks.pop(key, None) or self._merge_closed(since, since + length, only)
+                self._blocks[key] = block
                 for old in [*self._blocks][:-_MOST_BLOCKS]:
                     del self._blocks[old]
                 for table in block.condense():
                     merged.add(table)
             since += length
         merged.merge()
+        if only is not None:
+            merged.forget(end)
         return merged
 
-    def _merge(self, merged: Statistics, minutes: range, only: Collection[str] | None = None) -> Statistics:
+    def _merge(self, merged: Statistics, minutes: range, only: Names) -> Statistics:
         rows: list[pl.DataFrame] = []
         for minute in minutes:
             if (held := self._minutes.get(minute)) is not None:
@@ -197,10 +209,37 @@ class Windows:
         merged.merge()
         return merged
 
-    def _add_rows(self, merged: Statistics, rows: list[pl.DataFrame], only: Collection[str] | None) -> None:
+    def _add_rows(self, merged: Statistics, rows: list[pl.DataFrame], only: Names) -> None:
         if rows:
             merged.add(summarise(_numbered(rows), self.spec, only))
             rows.clear()
+
+    def totals(self, minute: int) -> Totals | None:
+        """The totals of a minute; None if nothing is held of it."""
+        version = self._versions.get(minute)
+        if version is None:
+            return None
+        if minute not in self._totals or self._totals[minute][0] != version:
+            held = self.minute(minute)
+            assert held is not None
+            self._totals[minute] = version, Totals.of_minute(minute, held)
+        return self._totals[minute][1]
+
+    def totals_over(self, since: int, until: int, now: float) -> Totals:
+        """The totals of `since` ≤ minute < `until` together, as far as they are held."""
+        closed = min(until, max(since, self.clocks.closed(now) or since))
+        key = (since, closed, *(self._versions.get(minute, 0) for minute in range(since, closed)))
+        if self._closed_totals is None or self._closed_totals[0] != key:
+            self._closed_totals = key, self._sum(Totals(self.spec), since, closed)
+        made = Totals(self.spec)
+        made.add(self._closed_totals[1])
+        return self._sum(made, closed, until)
+
+    def _sum(self, made: Totals, since: int, until: int) -> Totals:
+        for minute in range(since, until):
+            if (found := self.totals(minute)) is not None:
+                made.add(found)
+        return made
 
     def requests_since(self, seconds: int, now: float) -> int:
         """Requests of the last so many seconds, by the clocks of the logs."""

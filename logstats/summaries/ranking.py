@@ -86,6 +86,12 @@ class Ranking(State):
         timed = numbered.filter(pl.col("bucket") != NO_DURATION)
         self._histogram.add(timed.select("id", "bucket", count="timed"))
 
+    def add_all(self, other: Ranking) -> None:
+        """Add the figures of another ranking, all as those of one key, which has no name: what they are in all."""
+        for held, table in ((self._counts, other._counts.table()), (self._histogram, other._histogram.table())):
+            named = other.keys.cap > 0  # without a cap, no key has a name anyway
+            held.add(table.with_columns(id=pl.lit(Keys.OTHER, pl.Int32)) if named else table)
+
     def condense(self) -> Iterator[pl.DataFrame]:
         """(key…, status_class, bucket, requests, bytes, timed, us_min, us_max, us, first): first the counts, whose
         bucket is `NO_DURATION`, then the histogram, whose class of status is null."""

@@ -56,6 +56,10 @@ class Users(State):
     exact: ClassVar[bool]
     standard_error: ClassVar[float | None]
 
+    def merge(self, other: Users) -> None:
+        """Add what another one of this kind holds."""
+        raise NotImplementedError
+
     def total(self) -> int:
         """Users of everything."""
         raise NotImplementedError
@@ -83,6 +87,11 @@ class SketchedUsers(Users):
         """Add the table of the next chunk, or of other sketches."""
         if table.height:
             self._sketches.add(table)
+
+    def merge(self, other: Users) -> None:
+        """Add what another one holds."""
+        assert isinstance(other, SketchedUsers)
+        self._sketches.merge(other._sketches)
 
     def condense(self) -> Iterator[pl.DataFrame]:
         """(minute, register, rank); a minute of null is the union of everything."""
@@ -132,6 +141,11 @@ class ExactUsers(Users):
         self._pending += table.height
         if self._pending > max(1_000_000, self._pairs[0].height):
             self._merge()
+
+    def merge(self, other: Users) -> None:
+        """Add what another one holds."""
+        assert isinstance(other, ExactUsers)
+        self.add(other._merge())
 
     def condense(self) -> Iterator[pl.DataFrame]:
         """(minute, user), in one piece."""
