@@ -103,8 +103,8 @@ def main() -> int:
                 subprocess.run([*maker, "--lines", "2000000", "--stdout"], stdout=file, check=True)
         size = log.stat().st_size
         report(log, Here(), 2)  # warms the page cache, and loads everything
-        taken = [(report(log, Here(), 2), start_up(folder), report(log, Processes(2), 2)) for _ in range(RUNS)]
-    one, start, two = (fastest(list(runs)) for runs in zip(*taken, strict=True))
+        rounds = [(report(log, Here(), 2), start_up(folder), report(log, Processes(2), 2)) for _ in range(RUNS)]
+    one, start, two = (fastest(list(runs)) for runs in zip(*rounds, strict=True))
     print(f"{RUNS} runs of each in turn; when they began, {load:.1f} processes were running on {os.cpu_count()} cores")
     rate = size / (one.seconds - one.merging)
     merge = one.merging / one.shards

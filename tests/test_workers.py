@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ import logstats
 from logstats.errors import LogstatsError, SourceError
 from logstats.inputs import discover
 from logstats.options import Options
-from logstats.pipeline import Counts, Interrupt, run
+from logstats.pipeline import Counts, Interrupt, Silence, run
 from logstats.scale import processes
 from logstats.scale.calls import Here
 from logstats.scale.run import run_shards
@@ -347,50 +349,113 @@ def test_options_that_exclude_each_other(tmp_path: Path) -> None:
     assert ran.returncode == 2 and b"--workers and --cluster exclude each other" in ran.stderr
 
 
-@contextmanager
-def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A Dask scheduler on this machine, and two workers of it."""
-    pytest.importorskip("distributed")
-    from distributed import Client
+class Scheduler:
+    """A Dask scheduler on this machine, with two workers."""
 
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    address_file = tmp_path / "scheduler.json"
-    common = ["--scheduler-file", str(address_file), "--no-dashboard"]
-    with ExitStack() as stack, (tmp_path / "dask.log").open("wb") as log:
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._stack, self._folder = stack, folder
+        self._file = folder / "scheduler.json"
+        self._log = stack.enter_context((folder / "dask.log").open("wb"))
+        self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        self._workers: list[subprocess.Popen[bytes]] = []
 
-        def start(what: str, *more: str) -> subprocess.Popen[bytes]:
-            command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *common, *more]
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            return process
+    def _start(self, what: str, *more: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--scheduler-file", str(self._file)]
+        process = subprocess.Popen([*command, "--no-dashboard", *more], stdout=self._log, stderr=self._log,
+                                   env=environment, cwd=self._folder)  # fmt: skip
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
 
-        start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        workers = [start("worker", "--nthreads", "1", "--no-nanny") for _ in range(2)]
-        with Client(scheduler_file=str(address_file), timeout=60, set_as_default=False) as client:
+    def with_two_workers(self) -> str:
+        """Its address; workers that were killed are replaced by others, with the environment of now."""
+        from distributed import Client
+
+        self._workers = [one for one in self._workers if one.poll() is None]
+        while len(self._workers) < 2:
+            self._workers.append(self._start("worker", "--nthreads", "1", "--no-nanny"))
+        with Client(scheduler_file=str(self._file), timeout=60, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
-            address = client.scheduler_info()["address"]
-        yield address, workers
+            return str(client.scheduler_info()["address"])
 
 
-def test_a_cluster_gives_the_same_and_may_lose_a_worker(logs: list[str], tmp_path: Path) -> None:
-    with scheduler(tmp_path) as (address, _):
-        arguments = ("report", *logs, "-o", "json", "--by", "status", "--rejects")
-        made = []
-        for number, where in enumerate((("--workers", "1"), ("--cluster", address))):
-            rejects = tmp_path / str(number)
-            ran = invoke(*arguments, str(rejects), *where)
-            found = json.loads(ran.stdout) | {"generated_at": ""}
-            made.append((ran.returncode, found, ran.stderr, rejects.read_bytes()))
-        assert made[0] == made[1]
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    pytest.importorskip("distributed")
+    with ExitStack() as stack:
+        yield Scheduler(tmp_path_factory.mktemp("dask"), stack)
 
-        from logstats.scale.cluster import Cluster
 
-        task = dying(tmp_path, 1)
-        assert comparable(sharded(task, logs, Cluster(address))) == comparable(
-            whole(replace(task, work=RowsWork(COLUMNS)), logs)
-        )
-        assert not list((tmp_path / "markers").iterdir())
+def test_an_archive_on_a_cluster_is_as_without(
+    scheduler: Scheduler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days are added by workers of which one is killed, reported from rows, moved and verified, all on the cluster."""
+    import archives
+    import buckets
+    from test_archive_workers import dying
+
+    from logstats.archive.add import add_apart
+    from logstats.archive.archive import Archive
+    from logstats.scale.cluster import Cluster
+
+    logs = [str(log) for log in archives.logs_of_three_days(tmp_path)]
+    policy, marker = tmp_path / "policy.toml", tmp_path / "marker"
+    policy.write_text(archives.POLICY, encoding="utf-8")
+    marker.touch()
+    with buckets.localbucket(tmp_path) as store:
+        buckets.make_bucket(store)
+        buckets.use(store, monkeypatch)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setattr("logstats.archive.log.object_storage.ROUNDS", 1)
+        address = scheduler.with_two_workers()
+        asked = []
+        for archive, where in ((str(tmp_path / "alone"), []), (f"s3://{buckets.BUCKET}/far", ["--cluster", address])):
+            assert invoke("archive", "init", archive).returncode == 0
+            on = ("--archive", archive, *where)
+            if where:
+                work, sources = partial(dying, str(marker)), discover(logs)[0]
+                with closing(Cluster(address)) as executor:
+                    add_apart(Archive.open(archive), sources, work, NOW, Silence(), Interrupt(), executor)
+                assert not marker.exists()
+            runs = [
+                invoke("archive", "add", *logs, *on),
+                invoke("archive", "tier", *on, "--now", "2025-02-18", "--policy", str(policy)),
+                invoke("archive", "verify", "--deep", *on, "-q"),
+                invoke("report", "--rows", *on, "-q", "-o", "json", "--by", "client_ip"),
+            ]
+            assert [run.returncode for run in runs] == [0, 0, 0, 0], [run.stderr for run in runs]
+            tiers = invoke("query", "SELECT tier, day, count(*) AS n FROM logs GROUP BY ALL ORDER BY ALL",
+                           "--archive", archive, "-o", "csv")  # fmt: skip
+            found = json.loads(runs[3].stdout) | {"generated_at": ""}
+            found["sources"].sort(key=itemgetter("name"))  # workers commit in any order
+            asked.append((found, tiers.stdout))
+            ran = invoke("archive", "tier", "--dry-run", *on)
+            assert not where or (ran.returncode == 2 and b"--cluster have nothing to do" in ran.stderr)
+    assert asked[0] == asked[1] and asked[0][0]["requests"] > 2000
+    for command in (["add", *logs], ["tier"]):
+        ran = invoke("archive", *command, "--archive", str(tmp_path / "alone"), "--cluster", address)
+        assert ran.returncode == 2 and b"in a folder are on one machine" in ran.stderr
+
+
+def test_a_cluster_gives_the_same_and_may_lose_a_worker(scheduler: Scheduler, logs: list[str], tmp_path: Path) -> None:
+    address = scheduler.with_two_workers()
+    arguments = ("report", *logs, "-o", "json", "--by", "status", "--rejects")
+    made = []
+    for number, where in enumerate((("--workers", "1"), ("--cluster", address))):
+        rejects = tmp_path / str(number)
+        ran = invoke(*arguments, str(rejects), *where)
+        found = json.loads(ran.stdout) | {"generated_at": ""}
+        made.append((ran.returncode, found, ran.stderr, rejects.read_bytes()))
+    assert made[0] == made[1]
+
+    from logstats.scale.cluster import Cluster
+
+    task = dying(tmp_path, 1)
+    assert comparable(sharded(task, logs, Cluster(address))) == comparable(
+        whole(replace(task, work=RowsWork(COLUMNS)), logs)
+    )
+    assert not list((tmp_path / "markers").iterdir())
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,26 +43,26 @@ def add(
     What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
     among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
     unless `final`. A source that cannot be read has its problem in the outcome; the others are still added. Several
-    `workers` add some of the files each.
+    `workers`, or those of a `cluster` if the archive is on a store, add some of the files each.
 
     Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
     """
     from logstats.archive.add import add as add_to
     from logstats.archive.add import add_apart
+    from logstats.archive.apart import writers_anywhere
     from logstats.archive.archive import Archive
     from logstats.scale.executors import started
     from logstats.scale.results import at_this_moment
 
     options = options_from(options, more)
-    if options.cluster:
-        raise UsageError("--cluster reads, and the writers of an archive are on one machine", "give --workers N")
     how = _ingest(options, source_name, duplicates=allow_duplicates, final=final)
     opened = Archive.open(archive)
+    writers_anywhere(opened, options.cluster)
     listener = listener or Silence()
     found, problems = discover(options.sources(sources))
     for problem in problems:
         listener.problem(problem)
-    with started(options.workers) as executor:
+    with started(options.workers, options.cluster) as executor:
         if executor is None:
             added = add_to(opened, found, how, listener, interrupt)
         else:

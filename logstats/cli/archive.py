@@ -62,6 +62,10 @@ def init(
     return int(ExitCode.DONE)
 
 
+def _cluster(words: str) -> shared.Option:
+    return shared.Option("--cluster URL", words, yields_to=("archive", "workers"))
+
+
 @app.command()
 @shared.command(shared.READING, shared.only_with("follow", shared.ALERTS))
 def add(
@@ -116,8 +120,11 @@ def add(
     filters: Annotated[list[str] | None, typer.Option(*_REFUSED, hidden=True)] = None,
     workers: Annotated[
         int | None,
-        shared.Option("--workers N", "Processes that add some of the files each.", least=1, yields_to=("archive",)),
+        shared.Option(
+            "--workers N", "Processes that add some of the files each.", least=1, yields_to=("archive", "cluster")
+        ),
     ] = None,
+    cluster: Annotated[str | None, _cluster("Add on a Dask cluster, to an archive on a store.")] = None,
     progress: shared.Progress = None,
     quiet: shared.Quiet = False,
 ) -> int:
@@ -131,6 +138,7 @@ def add(
             "archive add takes no filters: what is not stored could never be found again",
             "add everything, and filter when you ask: logstats report --archive DIR --since …",
         )
+    processes, cluster = shared.writers(workers, cluster)
     place = shared.archive_dir(archive)
     messages = Messages(quiet=quiet, progress=progress)
 
@@ -144,8 +152,10 @@ def add(
     chosen = shared.reading_options(shared_options)
     messages.options_read(chosen)
     if follow:
-        if workers and workers > 1:
-            raise UsageError("--follow adds what comes, as it comes", "--workers are for files that are there")
+        if (workers and workers > 1) or cluster:
+            raise UsageError(
+                "--follow adds what comes, as it comes", "--workers and --cluster are for files that are there"
+            )
         if allow_duplicates or final:
             raise UsageError("--follow adds what comes, each line once", "leave --allow-duplicates and --final out")
         alerting = Alerting(shared_options, sources or [], chosen.zone(), messages.alert, messages.alert)
@@ -165,7 +175,8 @@ def add(
                 final=final,
                 listener=messages,
                 interrupt=interrupt,
-                workers=workers or 1,
+                workers=processes,
+                cluster=cluster,
             )
         finally:
             messages.done()
@@ -283,8 +294,9 @@ def tier(
     ] = "24h",
     workers: Annotated[
         int | None,
-        shared.Option("--workers N", "Processes that move a day each.", least=1, yields_to=("archive",)),
+        shared.Option("--workers N", "Processes that move a day each.", least=1, yields_to=("archive", "cluster")),
     ] = None,
+    cluster: Annotated[str | None, _cluster("Move days on a Dask cluster, of an archive on a store.")] = None,
     quiet: shared.Quiet = False,
 ) -> int:
     """Move closed days from hot to warm to cold, and away, as lifecycle.toml says.
@@ -292,11 +304,14 @@ def tier(
     A day is moved as a whole, read back and compared before the files that it replaces are let go; those are deleted
     by a later run, after the grace. Running it again, or going on after it was interrupted, does what is still due.
     """
-    if dry_run and workers:
-        raise UsageError("--dry-run moves nothing, and --workers have nothing to do", "give one of the two")
+    if dry_run and (workers or cluster):
+        what = "--workers" if workers else "--cluster"
+        raise UsageError(f"--dry-run moves nothing, and {what} have nothing to do", "give one of the two")
+    processes, cluster = shared.writers(workers, cluster)
     place = shared.archive_dir(archive)
     messages = Messages(quiet=quiet)
 
+    from logstats.archive.apart import writers_anywhere
     from logstats.archive.archive import Archive
     from logstats.archive.log.orphans import GRACE, sweep
     from logstats.archive.tiers import move
@@ -322,7 +337,8 @@ def tier(
         for step in plan(opened.snapshot(), rules, moment):
             print(step.describe())
         return int(ExitCode.DONE)
-    with started(workers or 1) as executor:
+    writers_anywhere(opened, cluster)
+    with started(processes, cluster) as executor:
         move.apply(opened, rules, moment, _Moved(messages), executor)
     fewer = compact(opened, clock)
     if fewer:

@@ -510,9 +510,16 @@ def reading_options(shared_options: Mapping[str, Any]) -> Options:
 
 def workers(shared_options: Mapping[str, Any]) -> tuple[int, str | None]:
     """`--workers` (0 if not given) and `--cluster`. Raises UsageError."""
-    if shared_options["workers"] and shared_options["cluster"]:
+    given, cluster = shared_options["workers"], shared_options["cluster"]
+    if given and cluster:
         raise UsageError("--workers and --cluster exclude each other", "give one of the two")
-    return shared_options["workers"] or 0, shared_options["cluster"]
+    return given or 0, cluster
+
+
+def writers(given: int | None, cluster: str | None) -> tuple[int, str | None]:
+    """The same of what writes to an archive, where one process is what is usual. Raises UsageError."""
+    number, cluster = workers({"workers": given, "cluster": cluster})
+    return number or int(cluster is None), cluster
 
 
 @contextmanager
