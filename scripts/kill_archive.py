@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import os
 import random
 import subprocess
@@ -32,14 +33,16 @@ import numbered  # noqa: E402
 
 # Imports first, so that no kill is spent on them; then the parent says go.
 _CHILD = """
-import sys
+import json, os, sys
 from logstats.cli.main import run
 from logstats import api
 import logstats.archive.tiers.move, logstats.archive.ingest.ingest
 from logstats.inputs import object_store
 object_store.FIRST_WAIT = 0.01
 print("ready", flush=True)
-sys.stdin.readline()
+asked = json.loads(sys.stdin.readline())
+sys.argv[1:] = asked["arguments"]
+os.environ.update(asked["environment"])
 run()
 """
 POLICY = '[warm]\nafter = "1d"\nfile_size = "1MB"\n[cold]\nafter = "2d"\nlevel = 5\n'
@@ -100,25 +103,18 @@ class Server:
         self.written = self.lines
 
 
-def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A process of the program that waits for a line."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | environment,
-    )
-    assert child.stdout is not None
+def start() -> subprocess.Popen[bytes]:
+    """A process of the program that loads what it needs, and waits to be told what to do."""
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    return subprocess.Popen([sys.executable, "-c", _CHILD], **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+def go(child: subprocess.Popen[bytes], arguments: list[str], environment: dict[str, str]) -> None:
+    """Let it do that, once it has loaded everything."""
+    assert child.stdout is not None and child.stdin is not None
     while child.stdout.readline() not in (b"ready\n", b""):
         pass
-    return child
-
-
-def go(child: subprocess.Popen[bytes]) -> None:
-    """Let it run."""
-    assert child.stdin is not None
-    child.stdin.write(b"\n")
+    child.stdin.write(json.dumps({"arguments": arguments, "environment": environment}).encode() + b"\n")
     child.stdin.flush()
 
 
@@ -194,6 +190,7 @@ def kill(
             "-q",
         ]
 
+    coming = start()
     while sum(killed.values()) < kills:
         server.grow()
         if chance.random() < 0.15:
@@ -201,9 +198,9 @@ def kill(
         what = "tier" if chance.random() < 0.35 else "add"
         if network:
             network.fate = lambda method, path: chance.choices(KINDS, (60, 1, 1, 1, 1, 1))[0]
-        child = start(arguments(what), chance.choice(machines))
+        child, coming = coming, start()  # the next one loads while this one works
+        go(child, arguments(what), chance.choice(machines))
         begun = time.monotonic()
-        go(child)
         try:
             _, said = child.communicate(timeout=chance.uniform(0, 1.1 * took[what]))
         except subprocess.TimeoutExpired:
@@ -217,6 +214,8 @@ def kill(
             took[what] = 0.8 * took[what] + 0.2 * (time.monotonic() - begun)
         if network and chance.random() < 0.3:
             network.deliver()
+    coming.kill()
+    coming.wait()
     server.finish()
     if network:
         network.fate = lambda method, path: "pass"

@@ -49,7 +49,6 @@ def add(
     """
     from logstats.archive.add import add as add_to
     from logstats.archive.add import add_apart
-    from logstats.archive.apart import writers_anywhere
     from logstats.archive.archive import Archive
     from logstats.scale.executors import started
     from logstats.scale.results import at_this_moment
@@ -57,7 +56,7 @@ def add(
     options = options_from(options, more)
     how = _ingest(options, source_name, duplicates=allow_duplicates, final=final)
     opened = Archive.open(archive)
-    writers_anywhere(opened, options.cluster)
+    opened.check_writers(options.cluster)
     listener = listener or Silence()
     found, problems = discover(options.sources(sources))
     for problem in problems:

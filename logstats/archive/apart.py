@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 
 from logstats import __version__
 from logstats.archive.archive import Archive
-from logstats.errors import UsageError
 from logstats.scale.calls import ROUNDS, Call, Executor, in_order
 from logstats.scale.work import check_version
 
@@ -35,16 +34,6 @@ def each(
     place = archive.name if archive.storage.shared else str(archive.root.absolute())
     calls = (Call(name, _opened, (__version__, place, function, *arguments)) for name, arguments in pieces)
     yield from in_order(calls, executor, until)
-
-
-def writers_anywhere(archive: Archive, cluster: str | None) -> None:
-    """Raise UsageError if workers of a cluster, which may be on any machine, cannot write to an archive: in a folder,
-    what its writers are to each other is told by locks and renames of one machine."""
-    if cluster and not archive.storage.shared:
-        raise UsageError(
-            f"--cluster {cluster}: the writers of an archive in a folder are on one machine",
-            "give --workers N; an archive on a store takes writers from anywhere (logstats help stores)",
-        )
 
 
 def _opened(version: str, place: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -311,7 +311,6 @@ def tier(
     place = shared.archive_dir(archive)
     messages = Messages(quiet=quiet)
 
-    from logstats.archive.apart import writers_anywhere
     from logstats.archive.archive import Archive
     from logstats.archive.log.orphans import GRACE, sweep
     from logstats.archive.tiers import move
@@ -337,7 +336,7 @@ def tier(
         for step in plan(opened.snapshot(), rules, moment):
             print(step.describe())
         return int(ExitCode.DONE)
-    writers_anywhere(opened, cluster)
+    opened.check_writers(cluster)
     with started(processes, cluster) as executor:
         move.apply(opened, rules, moment, _Moved(messages), executor)
     fewer = compact(opened, clock)
