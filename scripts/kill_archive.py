@@ -105,7 +105,7 @@ class Server:
 
 def start() -> subprocess.Popen[bytes]:
     """A process of the program that loads what it needs, and waits to be told what to do."""
-    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen([sys.executable, "-c", _CHILD], **pipes)  # type: ignore[call-overload, no-any-return]
 
 
