@@ -118,6 +118,16 @@ class Endpoints:
         self._routes = _tree(routes) if routes else None
         self._cache: dict[str, str] = {}
 
+    @property
+    def built_in(self) -> bool:
+        """Whether nothing but the built-in templates decides about a path."""
+        return self._templates and self._routes is None
+
+    @property
+    def of_paths(self) -> bool:
+        """Whether the path alone decides about the endpoint."""
+        return not self._query
+
     def templates(self, paths: pl.Series) -> pl.Series:
         """Paths (String) → endpoints (String), in the same order; null stays null.
 

@@ -526,7 +526,7 @@ ADDRESSES = st.lists(st.text("0123456789", max_size=4) | st.sampled_from(["a", "
 @given(st.lists(ADDRESSES | st.from_regex(r"[0-9.]{6,17}", fullmatch=True), max_size=8), st.integers(0, 3))
 @example(["1.2.3.4", "192.168.100.200", "255.255.255.2555", "1..2.3", ".1.2.3", "1.2.3.", "1.2.3.4.5", "1234.1.1.1"], 0)
 def test_what_has_the_shape_of_an_address_for_certain_has_it(texts: list[str], start: int) -> None:
-    states = kernels.shaped(pl.Series(texts, dtype=pl.String)[start:], CLIENT.table, address=True)
+    states = kernels.shaped(pl.Series(texts, dtype=pl.String)[start:], CLIENT.table, kernels.ADDRESS)
     for number, text in enumerate(texts[start:]):
         certain = states is None or bool(states[number])
         fits = re.fullmatch(CLIENT.expression, text) is not None

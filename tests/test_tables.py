@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from logstats.summaries import latency, ranking
+from logstats.summaries import histogram, latency
 from logstats.summaries.tables import Keys, Shape
 
 TEXTS = st.none() | st.sampled_from(["", "a", "b", "é", "(other)", "a text that no view holds itself"])
@@ -17,7 +17,7 @@ COUNTS = st.lists(st.tuples(st.none() | st.integers(-3, 3), st.none() | st.integ
 
 
 @settings(deadline=None)
-@given(st.lists(COUNTS, min_size=2, max_size=4), st.sampled_from([ranking.HISTOGRAM, latency.LATENCY]))
+@given(st.lists(COUNTS, min_size=2, max_size=4), st.sampled_from([histogram.HISTOGRAM, latency.LATENCY]))
 def test_merging_adds_counts(parts: list[list[tuple[int | None, int | None, int]]], shape: Shape) -> None:
     tables = [pl.DataFrame(rows, schema=shape.schema, orient="row") for rows in parts]
     right: Counter[tuple[int | None, int | None]] = Counter()

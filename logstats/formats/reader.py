@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final, Protocol
 
 import polars as pl
 
@@ -22,6 +22,12 @@ UNLIKE: Final = "other_format"
 _OPTIONAL: Final = frozenset(
     {"duration", "upstream_duration", "bytes", "request_bytes", "cache", "forwarded_for", "referer", "user_agent"}
 )  # a request may lack them
+
+
+class Counter(Protocol):
+    """Makes something of lines straight from their fields: (what it made, the fields of the lines that are left)."""
+
+    def __call__(self, reader: Reader, fields: pl.DataFrame) -> tuple[Any, pl.DataFrame]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,20 @@ class Reader:
         """Whether some lines may be events."""
         return self.field_reader.events
 
-    def __call__(self, text: Text) -> Batch:
-        """Read every line that can be read."""
-        return self.convert(self.tokens(text), text)
+    def __call__(self, text: Text, counter: Counter | None = None) -> Batch:
+        """Read every line that can be read. Those that a `counter` takes have no rows."""
+        tokens, counted, batch = self._counted(self.tokens(text), text, counter)
+        return batch or replace(self.convert(tokens, text), counted=counted)
+
+    def _counted(self, tokens: Tokens, text: Text, counter: Counter | None) -> tuple[Tokens, Any, Batch | None]:
+        """(the fields that a counter leaves, what it made, the batch if it leaves none)."""
+        if counter is None:
+            return tokens, None, None
+        counted, fields = counter(self, tokens.fields)
+        if counted is None or fields.height:
+            return replace(tokens, fields=fields), counted, None
+        nothing = pl.DataFrame(schema={"line": pl.UInt32})
+        return tokens, counted, Batch(nothing, tokens.rejected, tokens.ignored, len(text), {}, counted)
 
     def tokens(self, text: Text) -> Tokens:
         """The first step: lines → the texts of their fields."""
@@ -56,11 +73,13 @@ class Reader:
         fields = completed(tokens.fields.sort("line"), before, self.format.fields)
         return replace(tokens, fields=fields)
 
-    def fitting(self, text: Text, tokens: Tokens | None = None) -> Batch:
+    def fitting(self, text: Text, tokens: Tokens | None = None, counter: Counter | None = None) -> Batch:
         """Read lines that may be of another format: only those that look as they do in this format, and that have a
         time if it has one. Others that could be read are rejected as `DOUBTFUL`."""
-        tokens = tokens or self.tokens(text)
-        batch = self.convert(tokens, text)
+        tokens, counted, whole = self._counted(tokens or self.tokens(text), text, counter)
+        if whole is not None:
+            return whole
+        batch = replace(self.convert(tokens, text), counted=counted)
         odd = []
         if not self.events:  # a text stands where a number is expected: the columns are others
             odd += [*batch.invalid.values(), *self._untimed(tokens, batch)]

@@ -59,6 +59,11 @@ class Texts:
         self.rows = column.rows
         self.pointer = ctypes.addressof(self._pointers)
 
+    @property
+    def places(self) -> tuple[int, int]:
+        """The addresses of the views, and of the addresses of their buffers."""
+        return int(self._pointers.views or 0), int(self._pointers.buffers)
+
     def where(self, present: Mask) -> pl.Series:
         """The same texts, with null for those that are not present."""
         offset = self._column.offset

@@ -22,11 +22,13 @@ _SLOT: Final = np.dtype([("number", np.uint32), ("hash", np.uint32)])
 class Dictionary:
     """A growing dictionary of texts. Threads must not use it at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int = 0, long: int = 0) -> None:
+        """Make a dictionary in which so many texts have room at once, and so many bytes of long ones."""
+        first = max(_FIRST, 1 << (expected + 1).bit_length())
         self._compiled = kernels.AVAILABLE
-        self._texts = np.zeros((_FIRST, 2), np.uint64)  # Arrow's string views, by number
-        self._slots = np.zeros(2 * _FIRST, _SLOT)
-        self._segments: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]  # the bytes of long texts
+        self._texts = np.zeros((first, 2), np.uint64)  # Arrow's string views, by number
+        self._slots = np.zeros(2 * first, _SLOT)
+        self._segments: list[NDArray[np.uint8]] = [np.empty(long, np.uint8)]  # the bytes of long texts
         self._table = kernels.Table(seed=int.from_bytes(os.urandom(8), "little"))
         self._by_text: dict[str | None, int] = {None: 0}  # used without the kernels,
         self._long = 0  # with the number of its characters
@@ -41,6 +43,19 @@ class Dictionary:
         table.texts, table.most = address(self._texts), len(self._texts) - 1
         table.segments, table.segment = address(addresses), len(self._segments) - 1
         table.room = len(self._segments[-1])
+
+    @property
+    def table(self) -> kernels.Table:
+        """The table of `intern.h`, for other functions that number texts."""
+        return self._table
+
+    def grow_if_short(self, size: int) -> None:
+        """Make room for long texts of this size, and for many others, if there is little. Call this after a function
+        found too little."""
+        while 2 * self._table.count > self._table.most:
+            self._double()
+        if self._table.used + size // 2 > self._table.room:
+            self._extend(size)
 
     def __len__(self) -> int:
         return len(self._by_text) - 1 if not self._compiled else int(self._table.count)
@@ -69,14 +84,20 @@ class Dictionary:
     def _grow(self, size: int) -> None:
         """Make room for another text of this size."""
         if self._table.count == self._table.most:
-            self._texts = np.concatenate([self._texts, np.empty_like(self._texts)])
-            self._slots = np.zeros(2 * len(self._slots), _SLOT)
-            self._point()
-            kernels.place(self._table)
+            self._double()
         else:
-            self._segments.append(np.empty(max(size, min(2 * len(self._segments[-1]), _SEGMENT), _FIRST), np.uint8))
-            self._table.used = 0
-            self._point()
+            self._extend(max(size, min(2 * len(self._segments[-1]), _SEGMENT), _FIRST))
+
+    def _double(self) -> None:
+        self._texts = np.concatenate([self._texts, np.empty_like(self._texts)])
+        self._slots = np.zeros(2 * len(self._slots), _SLOT)
+        self._point()
+        kernels.place(self._table)
+
+    def _extend(self, size: int) -> None:
+        self._segments.append(np.empty(size, np.uint8))
+        self._table.used = 0
+        self._point()
 
     def column(self, numbers: Numbers) -> pl.Series:
         """The texts, ordered by number."""

@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 /* Increase this, and ABI in library.py, when the signature or the result of a function changes. */
-#define ABI 1
+#define ABI 2
 
 #define INLINE 12 /* longest text, in bytes, that is stored in its view */
 
@@ -37,6 +37,12 @@ typedef struct {
 static inline int is_null(const column *in, int64_t row) {
     int64_t bit = in->offset + row;
     return in->valid && !(in->valid[bit >> 3] >> (bit & 7) & 1);
+}
+
+/* Whether a row has no value: null, "-" or "". */
+static inline int is_missing(const column *in, int64_t row) {
+    const view *text = in->views + row;
+    return is_null(in, row) || !text->size || (text->size == 1 && (uint8_t)text->head == '-');
 }
 
 static inline int same(const uint8_t *a, const uint8_t *b, int64_t size) {
@@ -80,3 +86,32 @@ static inline uint32_t bits(sixteen hits) {
     return (uint32_t)((halves[0] & each) * sum >> 56 | ((halves[1] & each) * sum >> 56) << 8);
 #endif
 }
+
+/* The text that begins at a place of buffer `buffer`, whose bytes begin at `bytes`. */
+static inline view view_of(const uint8_t *bytes, uint32_t buffer, uint32_t from, uint32_t size) {
+    view to = {size, 0, 0, 0};
+    if (size > INLINE) {
+        __builtin_memcpy(&to.head, bytes + from, 4);
+        to.buffer = buffer;
+        to.from = from;
+    } else {
+        uint8_t held[INLINE] = {0};
+        for (uint32_t i = 0; i < size; i++)
+            held[i] = bytes[from + i];
+        __builtin_memcpy(&to.head, held, INLINE);
+    }
+    return to;
+}
+
+/* What the functions for columns do with one text, for those that do several things with it. Each is described where it
+   is defined. They are not visible outside of the library. */
+#define SHARED __attribute__((visibility("hidden")))
+enum { UNCERTAIN, VALUE, MISSING }; /* state of a number; MISSING is null, "-" or "" */
+SHARED int read_time(const uint8_t *at, const uint8_t *end, const uint8_t *form, const uint8_t *form_end, int64_t *micros);
+SHARED uint8_t integer_of(const column *in, int64_t row, int64_t least, int64_t most, int64_t *value);
+SHARED uint8_t duration_of(const column *in, int64_t row, int64_t power, int64_t most, int64_t *value);
+SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, int64_t kind);
+SHARED int split_request(const uint8_t *bytes, uint32_t size, uint32_t *method, uint32_t *tail);
+SHARED int path_of(const uint8_t *target, uint32_t size, uint32_t *path);
+SHARED int64_t template_of(const uint8_t *path, int64_t size, uint8_t *to);
+SHARED uint32_t register_of(const uint8_t *text, uint32_t size);

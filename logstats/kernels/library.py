@@ -40,17 +40,23 @@ _BLOCK: Final = 1 << 20
 _UNCERTAIN: Final = 0  # states in `numbers.c`: another reader must read the text,
 _VALUE: Final = 1  # and: the value is certain
 
+WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
+
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 1  # as in kernels.h: the version of the signatures
+ABI: Final = 2  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
     *("abi", "count_lines", "cut", "intern", "group", "group_texts", "limit"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
+    *("sort", "tally", "highest", "merge_tallies"),
 )
-_FILLING: Final = ("line_ends", "texts", "place", "times", "request_lines", "targets", "ranks", "registers")
+_FILLING: Final = (
+    *("line_ends", "texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
+    "count_requests",
+)
 
 
 class Table(ctypes.Structure):
@@ -86,7 +92,7 @@ _library: Final[Any] = _loaded()
 AVAILABLE: Final = _library is not None
 
 
-def _call(name: str, *arguments: int | NDArray[Any] | Texts | ctypes.Structure) -> int:
+def call(name: str, *arguments: int | NDArray[Any] | Texts | ctypes.Structure) -> int:
     """Call a function with numbers (64 bits), and pointers to everything else."""
     passed = []
     for argument in arguments:
@@ -107,7 +113,7 @@ def count_lines(data: bytes | memoryview) -> int:
     if not AVAILABLE:
         blocks = range(0, len(array), _BLOCK)  # in blocks, which need little memory
         return sum(int(np.count_nonzero(array[start : start + _BLOCK] == ord("\n"))) for start in blocks)
-    return _call("count_lines", array, len(array))
+    return call("count_lines", array, len(array))
 
 
 def line_ends(data: bytes | memoryview) -> Places:
@@ -116,14 +122,14 @@ def line_ends(data: bytes | memoryview) -> Places:
     if not AVAILABLE:
         return np.flatnonzero(array == ord("\n"))
     ends = np.empty(count_lines(data), np.int64)
-    _call("line_ends", array, len(array), ends)
+    call("line_ends", array, len(array), ends)
     return ends
 
 
 def texts(data: bytes | memoryview, starts: Places, ends: Places) -> pl.Series:
     """The texts (String) between each start and end, as views of the UTF-8 data, which is below 2 GiB."""
     array, views = np.frombuffer(data, np.uint8), np.empty((len(starts), 2), np.uint64)
-    _call("texts", array, len(array), _inside(starts, array), _inside(ends, array), len(starts), views)
+    call("texts", array, len(array), _inside(starts, array), _inside(ends, array), len(starts), views)
     return as_texts(views, [data])
 
 
@@ -136,7 +142,7 @@ def cut(
     views = [np.empty((len(starts), 2), np.uint64) for _ in range(columns)]
     places = np.array([address(column) for column in views] or [0], np.uintp)
     words = np.frombuffer(literals or b"\0", np.uint8)
-    found = _call(
+    found = call(
         "cut",
         array,
         len(array),
@@ -154,12 +160,12 @@ def cut(
 
 def intern(table: Table, texts: Texts, row: int, numbers: Numbers) -> int:
     """Number texts from a row on. Returns the row at which there was no more room, or the number of rows."""
-    return _call("intern", table, texts, row, numbers)
+    return call("intern", table, texts, row, numbers)
 
 
 def place(table: Table) -> None:
     """Fill the slots of a table again, after their number has grown."""
-    _call("place", table)
+    call("place", table)
 
 
 def group(keys: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
@@ -185,7 +191,7 @@ def _grouped(name: str, rows: int, *keys: Any) -> tuple[Numbers, Numbers]:
     slots = np.zeros(1 << (2 * rows).bit_length(), np.uint32)
     groups, firsts = np.empty(rows, np.uint32), np.empty(rows, np.uint32)
     seed = int.from_bytes(os.urandom(8), "little")
-    found = _call(name, *keys, slots, len(slots) - 1, seed, groups, firsts)
+    found = call(name, *keys, slots, len(slots) - 1, seed, groups, firsts)
     return groups, firsts[:found]
 
 
@@ -197,14 +203,14 @@ def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
     """
     spelled = np.frombuffer(form.encode(), np.uint8)
     micros, certain = np.empty(len(texts), np.int64), np.empty(len(texts), np.bool_)
-    _call("times", Texts(texts), spelled, len(spelled), micros, certain)
+    call("times", Texts(texts), spelled, len(spelled), micros, certain)
     return micros, certain
 
 
 def integers(texts: pl.Series, least: int, most: int) -> tuple[pl.Series, Mask]:
     """(whole numbers in a range, Int64, with null for `-`, an empty text and null; the rows that are not certain)."""
     values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
-    certain = _call("integers", Texts(texts), least, most, values, states)
+    certain = call("integers", Texts(texts), least, most, values, states)
     return _known(values, states, bool(certain))
 
 
@@ -212,7 +218,7 @@ def durations(texts: pl.Series, power: int, most: int) -> tuple[pl.Series, Mask]
     """The same for durations in nanoseconds (Int64) up to a value. The unit of a number without one is ten to the power
     of `power` nanoseconds."""
     values, states = np.empty(len(texts), np.int64), np.empty(len(texts), np.uint8)
-    certain = _call("durations", Texts(texts), power, most, values, states)
+    certain = call("durations", Texts(texts), power, most, values, states)
     return _known(values, states, bool(certain))
 
 
@@ -223,20 +229,20 @@ def _known(values: NDArray[np.int64], states: NDArray[np.uint8], certain: bool) 
 def present(texts: pl.Series) -> pl.Series:
     """The texts (String), with null for `-` and the empty text."""
     column, states = Texts(texts), np.empty(len(texts), np.bool_)
-    return texts if _call("present", column, states) else column.where(states).alias(texts.name)
+    return texts if call("present", column, states) else column.where(states).alias(texts.name)
 
 
-def shaped(texts: pl.Series, table: bytes, *, address: bool) -> Mask | None:
+def shaped(texts: pl.Series, table: bytes, kind: int) -> Mask | None:
     """The texts (String) that certainly have a form (see `shaped` in numbers.c), as a mask; None if all have."""
     column, states = Texts(texts), np.empty(len(texts), np.bool_)
-    return None if _call("shaped", column, np.frombuffer(table, np.uint8), int(address), states) else states
+    return None if call("shaped", column, np.frombuffer(table, np.uint8), kind, states) else states
 
 
 def request_lines(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series, Mask]:
     """(method, target, protocol, which rows are certain) of request lines; rows that are not certain are null."""
     column, certain = Texts(texts), np.empty(len(texts), np.bool_)
     methods, targets, protocols = (np.empty((len(texts), 2), np.uint64) for _ in range(3))
-    _call("request_lines", column, methods, targets, protocols, certain)
+    call("request_lines", column, methods, targets, protocols, certain)
     method, target, protocol = (as_texts(views, column.buffers, certain) for views in (methods, targets, protocols))
     return method, target, protocol, certain
 
@@ -245,16 +251,16 @@ def targets(texts: pl.Series) -> tuple[pl.Series, pl.Series, Mask]:
     """(path, query, which rows are certain) of request targets; rows that are not certain are null."""
     column, certain, has_query = Texts(texts), np.empty(len(texts), np.bool_), np.empty(len(texts), np.bool_)
     paths, queries = np.empty((len(texts), 2), np.uint64), np.empty((len(texts), 2), np.uint64)
-    _call("targets", column, paths, queries, has_query, certain)
+    call("targets", column, paths, queries, has_query, certain)
     return as_texts(paths, column.buffers, certain), as_texts(queries, column.buffers, has_query), certain
 
 
 def templates(paths: pl.Series) -> tuple[pl.Series, Mask]:
     """(endpoints, which rows are certain) of paths; rows that are not certain are null."""
     column, certain = Texts(paths), np.empty(len(paths), np.bool_)
-    room = np.empty(3 * _call("text_bytes", column) + 4 * len(paths), np.uint8)
+    room = np.empty(3 * call("text_bytes", column) + 4 * len(paths), np.uint8)
     views = np.empty((len(paths), 2), np.uint64)
-    used = _call("templates", column, 0, room, views, certain)
+    used = call("templates", column, 0, room, views, certain)
     return as_texts(views, [room[:used].copy()], certain), certain
 
 
@@ -271,15 +277,23 @@ def ranks(rows: Numbers, ends: Places, registers: int) -> NDArray[np.int64]:
     << 6 | rank`, and the highest rank of a register counts. `registers` is a power of two."""
     counts = np.zeros((len(ends), 64), np.int64)
     counts[:, 0] = registers
-    _call("ranks", rows, ends, len(ends), np.zeros(registers, np.uint8), registers - 1, counts)
+    call("ranks", rows, ends, len(ends), np.zeros(registers, np.uint8), registers - 1, counts)
     return counts
 
 
 def registers(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     """The register (UInt16) and rank (UInt8) of each text in a HyperLogLog sketch (`sha1.c`); both 0 for null."""
     found, rank = np.empty(len(texts), np.uint16), np.empty(len(texts), np.uint8)
-    _call("registers", Texts(texts), found, rank)
+    call("registers", Texts(texts), found, rank)
     return as_numbers(found), as_numbers(rank)
+
+
+def raise_registers(rows: Numbers, registers: NDArray[np.uint8]) -> None:
+    """Raise registers, a power of two of them, to the ranks of rows `register << 6 | rank`."""
+    if not AVAILABLE:
+        np.maximum.at(registers, rows >> 6, (rows & 63).astype(np.uint8))
+        return
+    call("raise", np.ascontiguousarray(rows), len(rows), registers, len(registers) - 1)
 
 
 def limit(
@@ -299,4 +313,4 @@ def limit(
     if max(most, burst) * period > 2**61 or len(state) < 3 or (algorithm == 2 and len(admitted) < most):
         raise IndexError("more than the algorithm can count")
     place = waits if waits is not None else 0
-    return _call("limit", times, begins, len(times), algorithm, most, period, burst, state, admitted, place)
+    return call("limit", times, begins, len(times), algorithm, most, period, burst, state, admitted, place)

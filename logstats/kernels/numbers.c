@@ -2,13 +2,6 @@
 
 #include "kernels.h"
 
-enum { UNCERTAIN, VALUE, MISSING }; /* state of a row; MISSING is null, "-" or "" */
-
-static int is_missing(const column *in, int64_t row) {
-    const view *text = in->views + row;
-    return is_null(in, row) || !text->size || (text->size == 1 && *(const uint8_t *)&text->head == '-');
-}
-
 /* Read up to fifteen digits, with or without a point between two of them, as a whole number and its number of decimals.
    Returns 0 for any other text. */
 static int read_number(const uint8_t *text, uint32_t size, int64_t *value, int *decimals) {
@@ -43,16 +36,22 @@ static uint8_t number_of(const column *in, int64_t row, int64_t *value, int *dec
     return read_number(bytes_of(text, in->buffers), text->size, value, decimals) ? VALUE : UNCERTAIN;
 }
 
-/* Read whole numbers from `least` to `most`; values that are uncertain are 0. Returns whether all rows are certain. */
+/* Read a whole number from `least` to `most`. Returns its state; a value that is uncertain is 0. */
+SHARED uint8_t integer_of(const column *in, int64_t row, int64_t least, int64_t most, int64_t *value) {
+    int places;
+    uint8_t state = number_of(in, row, value, &places);
+    if (state == VALUE && (places || *value < least || *value > most)) {
+        *value = 0;
+        return UNCERTAIN;
+    }
+    return state;
+}
+
+/* The same for a column. Returns whether all rows are certain. */
 int64_t integers(const column *in, int64_t least, int64_t most, int64_t *values, uint8_t *states) {
     int certain = 1;
     for (int64_t row = 0; row < in->rows; row++) {
-        int places;
-        states[row] = number_of(in, row, values + row, &places);
-        if (states[row] == VALUE && (places || values[row] < least || values[row] > most)) {
-            states[row] = UNCERTAIN;
-            values[row] = 0;
-        }
+        states[row] = integer_of(in, row, least, most, values + row);
         certain &= states[row] != UNCERTAIN;
     }
     return certain;
@@ -69,41 +68,45 @@ static int power_of(const uint8_t *unit, uint32_t size) {
     return -1;
 }
 
-/* Read durations in whole nanoseconds, up to `most`: a number, with or without a unit. Without one, the unit is ten to
-   the power of `power` nanoseconds. Fractions of a nanosecond are rounded, halves up. Returns whether all rows are
-   certain. */
-int64_t durations(const column *in, int64_t power, int64_t most, int64_t *values, uint8_t *states) {
+/* Read a duration in whole nanoseconds, up to `most`: a number, with or without a unit. Without one, the unit is ten to
+   the power of `power` nanoseconds. Fractions of a nanosecond are rounded, halves up. Returns its state. */
+SHARED uint8_t duration_of(const column *in, int64_t row, int64_t power, int64_t most, int64_t *value) {
     static const int64_t POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
                                      100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000};
+    const view *text = in->views + row;
+    int64_t number = 0;
+    int places = 0, scale = (int)power;
+    *value = 0;
+    if (is_missing(in, row))
+        return MISSING;
+    const uint8_t *bytes = bytes_of(text, in->buffers);
+    uint32_t size = text->size;
+    while (size && (uint8_t)(bytes[size - 1] - '0') > 9)
+        size--;
+    if (size < text->size) {
+        uint32_t unit = size + (bytes[size] == ' ');
+        scale = power_of(bytes + unit, text->size - unit);
+    }
+    if (scale < 0 || !read_number(bytes, size, &number, &places))
+        return UNCERTAIN;
+    int shift = scale - places;
+    if (shift >= 0) {
+        if (number > most / POWERS[shift])
+            return UNCERTAIN;
+        *value = number * POWERS[shift];
+    } else {
+        int64_t divisor = POWERS[-shift];
+        *value = number / divisor + (number % divisor >= divisor - number % divisor);
+    }
+    return VALUE;
+}
+
+/* The same for a column. Returns whether all rows are certain. */
+int64_t durations(const column *in, int64_t power, int64_t most, int64_t *values, uint8_t *states) {
     int certain = 1;
     for (int64_t row = 0; row < in->rows; row++) {
-        const view *text = in->views + row;
-        int64_t number = 0;
-        int places = 0, scale = (int)power;
-        values[row] = 0;
-        states[row] = MISSING;
-        if (is_missing(in, row))
-            continue;
-        const uint8_t *bytes = bytes_of(text, in->buffers);
-        uint32_t size = text->size;
-        while (size && (uint8_t)(bytes[size - 1] - '0') > 9)
-            size--;
-        if (size < text->size) {
-            uint32_t unit = size + (bytes[size] == ' ');
-            scale = power_of(bytes + unit, text->size - unit);
-        }
-        int good = scale >= 0 && read_number(bytes, size, &number, &places);
-        int shift = scale - places;
-        if (good && shift >= 0) {
-            good = number <= most / POWERS[shift];
-            number *= good ? POWERS[shift] : 0;
-        } else if (good) {
-            int64_t divisor = POWERS[-shift];
-            number = number / divisor + (number % divisor >= divisor - number % divisor);
-        }
-        states[row] = good ? VALUE : UNCERTAIN;
-        values[row] = good ? number : 0;
-        certain &= good;
+        states[row] = duration_of(in, row, power, most, values + row);
+        certain &= states[row] != UNCERTAIN;
     }
     return certain;
 }
@@ -117,7 +120,7 @@ int64_t present(const column *in, uint8_t *states) {
 }
 
 /* The form of texts: they consist of bytes of a class, and addresses have to meet more conditions. */
-enum { WORD, ADDRESS };
+enum { WORD, ADDRESS, WORDS };
 
 /* The bytes of a text of up to sixteen, and zeros after them. */
 static sixteen short_text(const view *text, const uint8_t *bytes) {
@@ -149,32 +152,33 @@ static int is_ipv4(const view *text, const uint8_t *bytes) {
            !(digits & digits >> 1 & digits >> 2 & digits >> 3);
 }
 
-/* Find the texts that consist of bytes of a class (those with bit 1 in `table`). If the kind is addresses, they must
-   also be IPv4 addresses, or names (some byte has bit 2: a letter), or IPv6 addresses (all bytes have bit 4, with at
-   least two colons). Null fits. Returns whether all fit. */
+/* Whether a text consists of bytes of a class (those with bit 1 in `table`). If the kind is addresses, it must also be
+   an IPv4 address, or a name (some byte has bit 2: a letter), or an IPv6 address (all bytes have bit 4, with at least two
+   colons). If the kind is words, there may be single spaces between them, none of which stands before a dash. */
+SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, int64_t kind) {
+    uint8_t any = 0, every = 7;
+    int colons = 0;
+    if (kind == ADDRESS && is_ipv4(text, bytes))
+        return 1;
+    for (uint32_t at = 0; at < text->size; at++) {
+        if (kind == WORDS && bytes[at] == ' ' && at + 1 < text->size && bytes[at + 1] != '-' && bytes[at + 1] != ' ')
+            continue;
+        any |= table[bytes[at]];
+        every &= table[bytes[at]];
+        colons += bytes[at] == ':';
+    }
+    if (kind == ADDRESS)
+        return text->size && ((every & 1 && any & 2) || (every & 4 && colons > 1));
+    return every & 1;
+}
+
+/* Find the texts of a column that fit; null fits. Returns whether all fit. */
 int64_t shaped(const column *in, const uint8_t *table, int64_t kind, uint8_t *states) {
     int whole = 1;
     for (int64_t row = 0; row < in->rows; row++) {
-        int good = 1;
-        if (!is_null(in, row)) {
-            const view *text = in->views + row;
-            const uint8_t *bytes = bytes_of(text, in->buffers);
-            uint8_t any = 0, every = 7;
-            int colons = 0;
-            if (kind == ADDRESS && is_ipv4(text, bytes)) {
-                states[row] = 1;
-                continue;
-            }
-            for (uint32_t at = 0; at < text->size; at++) {
-                any |= table[bytes[at]];
-                every &= table[bytes[at]];
-                colons += bytes[at] == ':';
-            }
-            good = every & 1;
-            if (kind == ADDRESS)
-                good = text->size && ((good && any & 2) || (every & 4 && colons > 1));
-        }
-        whole &= states[row] = (uint8_t)good;
+        const view *text = in->views + row;
+        states[row] = (uint8_t)(is_null(in, row) || fits(text, bytes_of(text, in->buffers), table, kind));
+        whole &= states[row];
     }
     return whole;
 }

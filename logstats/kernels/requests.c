@@ -10,67 +10,75 @@ static int is_letter(uint8_t c) { return (uint8_t)((c | 32) - 'a') < 26; }
 
 /* The part of a text between two places, as a view of the same buffer. */
 static view part(const view *of, const uint8_t *bytes, uint32_t start, uint32_t end) {
-    view to = {end - start, 0, 0, 0};
-    if (to.size > INLINE) {
-        __builtin_memcpy(&to.head, bytes + start, 4);
-        to.buffer = of->buffer;
-        to.from = of->from + start;
-    } else {
-        uint8_t held[INLINE] = {0};
-        for (uint32_t i = 0; i < to.size; i++)
-            held[i] = bytes[start + i];
-        __builtin_memcpy(&to.head, held, INLINE);
-    }
+    view to = view_of(bytes, of->buffer, start, end - start);
+    if (to.size > INLINE)
+        to.from += of->from;
     return to;
 }
 
 static const view NOTHING = {0, 0, 0, 0};
 
-/* `METHOD target HTTP/1.1`, 1.0 or 2.0, with a method of letters, _ and -. */
+/* Split `METHOD target HTTP/1.1`, 1.0 or 2.0, with a method of letters, _ and -: the method ends at `method`, the target
+   begins behind the space there and ends at the space at `tail`. Returns 0 for any other text. */
+SHARED int split_request(const uint8_t *bytes, uint32_t size, uint32_t *method, uint32_t *tail) {
+    uint32_t at = 0;
+    while (at < size && at < 32 && (is_letter(bytes[at]) || bytes[at] == '_' || bytes[at] == '-'))
+        at++;
+    if (!at || !is_letter(bytes[0]) || size < at + 11 || bytes[at] != ' ')
+        return 0;
+    *method = at;
+    *tail = size - 9;
+    return same(bytes + *tail, (const uint8_t *)" HTTP/", 6) && bytes[size - 2] == '.' &&
+           ((bytes[size - 3] == '1' && (bytes[size - 1] | 1) == '1') || (bytes[size - 3] == '2' && bytes[size - 1] == '0'));
+}
+
+/* The parts of request lines that `split_request` splits. */
 void request_lines(const column *in, view *methods, view *targets, view *protocols, uint8_t *certain) {
     for (int64_t row = 0; row < in->rows; row++) {
+        uint32_t method, tail;
         methods[row] = targets[row] = protocols[row] = NOTHING;
         certain[row] = 0;
         if (is_null(in, row))
             continue;
         const view *text = in->views + row;
         const uint8_t *bytes = bytes_of(text, in->buffers);
-        uint32_t size = text->size, method = 0, tail = size - 9;
-        while (method < size && method < 32 && (is_letter(bytes[method]) || bytes[method] == '_' || bytes[method] == '-'))
-            method++;
-        if (!method || !is_letter(bytes[0]) || size < method + 11 || bytes[method] != ' ')
-            continue;
-        if (!same(bytes + tail, (const uint8_t *)" HTTP/", 6) || bytes[size - 2] != '.' ||
-            !((bytes[size - 3] == '1' && (bytes[size - 1] | 1) == '1') || (bytes[size - 3] == '2' && bytes[size - 1] == '0')))
+        if (!split_request(bytes, text->size, &method, &tail))
             continue;
         methods[row] = part(text, bytes, 0, method);
         targets[row] = part(text, bytes, method + 1, tail);
-        protocols[row] = part(text, bytes, tail + 1, size);
+        protocols[row] = part(text, bytes, tail + 1, text->size);
         certain[row] = 1;
     }
+}
+
+/* Find the end of the path of a target, its first `?`. Returns 0 for an absolute URL. */
+SHARED int path_of(const uint8_t *target, uint32_t size, uint32_t *path) {
+    uint32_t at = 0;
+    for (; at < size && target[at] != '?'; at++)
+        if (target[at] == ':' && at + 2 < size && target[at + 1] == '/' && target[at + 2] == '/')
+            return 0;
+    *path = at;
+    return 1;
 }
 
 /* The path before and the query after the first `?` of a target; `has_query` says whether there is one. Absolute URLs
    are not certain. */
 void targets(const column *in, view *paths, view *queries, uint8_t *has_query, uint8_t *certain) {
     for (int64_t row = 0; row < in->rows; row++) {
+        uint32_t path;
         paths[row] = queries[row] = NOTHING;
         certain[row] = has_query[row] = 0;
         if (is_null(in, row))
             continue;
         const view *text = in->views + row;
         const uint8_t *bytes = bytes_of(text, in->buffers);
-        uint32_t size = text->size, path = 0;
-        int absolute = 0;
-        for (; path < size && bytes[path] != '?'; path++)
-            absolute |= bytes[path] == ':' && path + 2 < size && bytes[path + 1] == '/' && bytes[path + 2] == '/';
-        if (absolute)
+        if (!path_of(bytes, text->size, &path))
             continue;
         certain[row] = 1;
         paths[row] = part(text, bytes, 0, path);
-        if (path < size) {
+        if (path < text->size) {
             has_query[row] = 1;
-            queries[row] = part(text, bytes, path + 1, size);
+            queries[row] = part(text, bytes, path + 1, text->size);
         }
     }
 }
@@ -112,7 +120,7 @@ static int is_odd(const uint8_t *at, int64_t size) {
 
 /* Write the template of a path, at most three times its bytes plus three, to `to`. Returns the size; -1 if it is not
    certain. */
-static int64_t template(const uint8_t *path, int64_t size, uint8_t *to) {
+SHARED int64_t template_of(const uint8_t *path, int64_t size, uint8_t *to) {
     uint8_t *at = to;
     for (int64_t start = 0, end; start <= size; start = end + 1) {
         for (end = start; end < size && path[end] != '/';)
@@ -149,7 +157,7 @@ int64_t templates(const column *in, uint32_t buffer, uint8_t *to, view *found, u
         certain[row] = 0;
         if (is_null(in, row))
             continue;
-        int64_t size = template(bytes_of(in->views + row, in->buffers), in->views[row].size, to + used);
+        int64_t size = template_of(bytes_of(in->views + row, in->buffers), in->views[row].size, to + used);
         if (size < 0)
             continue;
         view whole = {(uint32_t)size, 0, buffer, (uint32_t)used};

@@ -88,19 +88,24 @@ static uint64_t msgpack_header(uint32_t size, uint8_t *to) {
     return 1 + (uint64_t)bytes;
 }
 
-/* The register of each text is the low 14 bits of its hash; the rank is the number of leading zeros of the other bits
-   plus one. Both are 0 for null. */
+/* The register of a text is the low 14 bits of its hash; the rank is the number of leading zeros of the other bits plus
+   one. Returns register << 6 | rank. */
+SHARED uint32_t register_of(const uint8_t *text, uint32_t size) {
+    sha1 hash = {{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}, {0}, 0};
+    uint8_t header[5];
+    take(&hash, header, msgpack_header(size, header));
+    take(&hash, text, size);
+    uint64_t found = finish(&hash), rest = found >> REGISTER_BITS;
+    uint32_t rank = (uint32_t)(rest ? __builtin_clzll(rest) - REGISTER_BITS + 1 : 64 - REGISTER_BITS + 1);
+    return (uint32_t)(found & ((1 << REGISTER_BITS) - 1)) << 6 | rank;
+}
+
+/* The same for a column. Both are 0 for null. */
 void registers(const column *in, uint16_t *to, uint8_t *ranks) {
     for (int64_t row = 0; row < in->rows; row++) {
-        to[row] = ranks[row] = 0;
-        if (is_null(in, row))
-            continue;
-        sha1 hash = {{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}, {0}, 0};
-        uint8_t header[5];
-        take(&hash, header, msgpack_header(in->views[row].size, header));
-        take(&hash, bytes_of(in->views + row, in->buffers), in->views[row].size);
-        uint64_t found = finish(&hash), rest = found >> REGISTER_BITS;
-        to[row] = (uint16_t)(found & ((1 << REGISTER_BITS) - 1));
-        ranks[row] = (uint8_t)(rest ? __builtin_clzll(rest) - REGISTER_BITS + 1 : 64 - REGISTER_BITS + 1);
+        const view *text = in->views + row;
+        uint32_t found = is_null(in, row) ? 0 : register_of(bytes_of(text, in->buffers), text->size);
+        to[row] = (uint16_t)(found >> 6);
+        ranks[row] = (uint8_t)(found & 63);
     }
 }

@@ -21,3 +21,11 @@ void ranks(const uint32_t *rows, const int64_t *ends, int64_t sketches, uint8_t 
             registers[rows[again] >> 6 & mask] = 0;
     }
 }
+
+/* Raise registers to the ranks of such rows. */
+void raise(const uint32_t *rows, int64_t size, uint8_t *registers, int64_t mask) {
+    for (int64_t row = 0; row < size; row++) {
+        uint8_t *held = registers + (rows[row] >> 6 & mask), rank = rows[row] & 63;
+        *held = rank > *held ? rank : *held;
+    }
+}

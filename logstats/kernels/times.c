@@ -42,7 +42,7 @@ static int is_day(int64_t year, int64_t month, int64_t day) {
 }
 
 /* Read one time by a form of %Y %m %b %d %H %M %S %.f %z %#z and other characters. Returns 0 if it is not certain. */
-static int read_time(const uint8_t *at, const uint8_t *end, const uint8_t *form, const uint8_t *form_end, int64_t *micros) {
+SHARED int read_time(const uint8_t *at, const uint8_t *end, const uint8_t *form, const uint8_t *form_end, int64_t *micros) {
     int64_t year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0, zone = 0, zone_minute = 0;
     for (; form < form_end; form++) {
         if (*form != '%') {

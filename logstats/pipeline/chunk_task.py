@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, Generic
+from typing import Final, Generic, cast
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,8 @@ from logstats.formats.wrappers.stack import StackReader, with_further, with_rest
 from logstats.inputs import Chunk, Digest
 from logstats.pipeline.counts import LEFT_OUT, SAMPLES
 from logstats.pipeline.job import Job, Lines, LineWork, Result, raw_lines
+from logstats.pipeline.line_counter import Counted, LineCounter
+from logstats.summaries.statistics import Summaries, joined
 
 SAMPLE_TEXT: Final = 2_000  # characters of a rejected line that is shown
 UNKNOWN: Final = "unknown_format"
@@ -75,14 +77,17 @@ class ChunkTask(Generic[Result]):
     name: str
     context: Context
     directives: str  # in force after the chunk
+    counter: LineCounter | None = None
 
     def __call__(self) -> Part[Result]:
         text = Text.from_bytes(self.chunk.data, start_of_source=self.chunk.offset == 0, context=self.context)
         if isinstance(self.job.work, LineWork) and not self.job.work.reads(self.chunk.data):
             return self._not_parsed(text, self.job.work)
+        # A line that was cut to its beginning is known by its row.
+        counter = None if self.chunk.cut else self.counter
         if self.further is None:
-            return self.part(text, self.reader(text) if self.reader is not None else _nothing_read(text))
-        fitting = self.reader.fitting(text) if self.reader is not None else _nothing_read(text)
+            return self.part(text, self.reader(text, counter) if self.reader is not None else _nothing_read(text))
+        fitting = self.reader.fitting(text, counter) if self.reader is not None else _nothing_read(text)
         fitting = with_further(text, fitting, self.further)
         if not fitting.rejected.height:
             return replace(self.part(text, fitting), tail=self.chunk.data[-TAIL:])
@@ -150,13 +155,18 @@ class ChunkTask(Generic[Result]):
             result = work.look(Lines(text, chunk.data, rows, self.name, chunk.first_line))
         elif rows.height:
             result = work(rows, label, chunk.first_line)
+        counted: Counted | None = batch.counted
+        if counted is not None:
+            of_rows = cast(Summaries | None, result)
+            result = cast(Result, counted.summaries if of_rows is None else joined(counted.summaries, of_rows))
+        of_counter = 0 if counted is None else counted.lines
         requests = int((rows["kind"] == "request").sum()) if "kind" in rows.columns else rows.height
         return Part(
             self.source,
             len(text),
             chunk.end - chunk.offset,
-            rows.height,
-            requests,
+            rows.height + of_counter,
+            requests + of_counter,
             *self._rejects(text, rejected),
             before - rows.height,
             batch.ignored + beginnings,

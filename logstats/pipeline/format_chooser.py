@@ -19,6 +19,7 @@ from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import FormatStack, StackReader, parse, stack_reader
 from logstats.inputs import LINES, Chunk, Source
 from logstats.pipeline.job import Job, Result
+from logstats.pipeline.line_counter import LineCounter
 from logstats.pipeline.listener import Listener
 
 SHAPES: Final = 1_000  # of lines that are remembered
@@ -53,6 +54,7 @@ class FormatChooser(Generic[Result]):
         self._known: Mapping[str, Format] | None = None
         self._detector: Detector | None = None
         self._before: _Before | None = None
+        self.counter = LineCounter.of(job)
 
     def reader(self, stacks: Sequence[FormatStack]) -> StackReader:
         """The reader of these formats, built once and shared by all sources."""

@@ -20,6 +20,7 @@ from logstats.pipeline.counts import Counts
 
 if TYPE_CHECKING:
     from logstats.enrich.privacy import Anonymizer
+    from logstats.summaries.spec import ReportSpec
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 2))
 CHUNK: Final = 12 << 20  # bytes
@@ -69,7 +70,8 @@ class Job(Generic[Result]):
     `format`, that of each source is detected. If `timed`, a line without a usable time is rejected. With an
     `anonymizer`, work sees the rows as that leaves them, and nothing is kept of the text of a rejected line. `computed`
     are the names of further columns that work reads, and `columns` computes these, of what the anonymizer has left (but
-    those that are impersonal before it).
+    those that are impersonal before it). If `report` is given, `work` makes the summaries of that report, and lines may
+    be counted without making rows of them (`line_counter`).
     """
 
     reading: ReadOptions
@@ -85,3 +87,4 @@ class Job(Generic[Result]):
     anonymizer: Anonymizer | None = None
     columns: Columns = field(default_factory=Columns)
     computed: frozenset[str] = frozenset()
+    report: ReportSpec | None = None

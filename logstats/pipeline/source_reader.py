@@ -74,7 +74,8 @@ class SourceReader(Generic[Result]):
             context = replace(context, before=self._before(chunk))
         name, after = self._source.name, self._context.directives
         further = self._further.ready() if self._further is not None else None
-        return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after)
+        counter = self._formats.counter
+        return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after, counter)
 
     def _before(self, chunk: Chunk) -> bytes:
         """The last lines before a chunk."""

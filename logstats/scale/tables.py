@@ -204,7 +204,7 @@ def within(piece: Piece, since: int | None, until: int | None) -> Piece:
 def summaries(piece: Piece, spec: ReportSpec) -> Summaries:
     """What `Statistics.add` takes of a piece; nothing of what was not asked for."""
     frame = piece.frame
-    made: Summaries = {}
+    made: dict[str, pl.DataFrame] = {}
     if piece.table in (TRAFFIC, LEVELS):
         made["times"] = frame.select(pl.col("earliest").min(), pl.col("latest").max())
     if piece.table == TRAFFIC:

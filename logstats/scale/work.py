@@ -52,9 +52,10 @@ def beyond(held: Statistics) -> list[str]:
 
 def moved(summaries: Summaries, lines: int) -> Summaries:
     """Summaries, with the single requests so many lines further down."""
-    if not lines or SLOWEST not in summaries:
+    table = summaries.get(SLOWEST)
+    if not lines or not isinstance(table, pl.DataFrame):
         return summaries
-    return {**summaries, SLOWEST: summaries[SLOWEST].with_columns(pl.col("line") + lines)}
+    return {**summaries, SLOWEST: table.with_columns(pl.col("line") + lines)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,8 @@ class Task:
     def job(self, counts: Counts) -> Job[Any]:
         """The job of a shard."""
         made = job_of(self.options, self.work.needs, self.work.work, self.keep_rejected, counts)
-        return replace(made, chunk=self.chunk or made.chunk, workers=self.threads)
+        report = self.work.spec if isinstance(self.work, ReportWork) else None
+        return replace(made, chunk=self.chunk or made.chunk, workers=self.threads, report=report)
 
 
 @dataclass(frozen=True, slots=True)

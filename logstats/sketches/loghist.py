@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from logstats.kernels.columns import as_numbers
 
@@ -52,6 +53,26 @@ def upper_ms(number: int | None) -> float:
 def bucket_of(milliseconds: float) -> int:
     """The bucket of one duration above 0."""
     return math.ceil(math.log(milliseconds) / _LOG_GAMMA)
+
+
+def bounds(longest_ns: int) -> tuple[int, NDArray[np.int64]]:
+    """(the bucket of 1 ns, the greatest whole number of nanoseconds in each bucket from that on), up to the bucket of
+    `longest_ns`. They are those of `bucket`, of which they are found by bisection."""
+
+    def buckets(ns: NDArray[np.int64]) -> NDArray[np.int32]:
+        spans = as_numbers(np.maximum(ns, 1) / 1e6).to_frame("ms")
+        return spans.select(bucket(pl.col("ms"))).to_series().to_numpy()
+
+    first, last = buckets(np.array([1, longest_ns])).tolist()
+    numbers = np.arange(first, last + 1)
+    near = np.exp(numbers * _LOG_GAMMA + math.log(1e6)).astype(np.int64)
+    inside, beyond = np.maximum(near - 64, 1), near + 64
+    while (beyond - inside > 1).any():
+        middle_ns = (inside + beyond) // 2
+        is_inside = buckets(middle_ns) <= numbers
+        inside, beyond = np.where(is_inside, middle_ns, inside), np.where(is_inside, beyond, middle_ns)
+    assert (buckets(inside) <= numbers).all() and (buckets(inside + 1) > numbers).all()
+    return first, inside
 
 
 def parse_percentile(text: str | int | float | Decimal) -> Fraction:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from logstats.kernels.columns import as_numbers
+from logstats.kernels.interning import Dictionary
 from logstats.sketches import loghist
 from logstats.summaries.aggregate import State
 from logstats.summaries.groups import Groups
+from logstats.summaries.histogram import Histogram, code
+from logstats.summaries.numbered import Numbered
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Accumulator, Keys, Shape
 from logstats.summaries.traffic import status_class
@@ -28,8 +32,8 @@ COUNTS: Final = Shape(
     {"us_min": pl.Int64()},
     {"us_max": pl.Int64()},
 )
-HISTOGRAM: Final = Shape({"id": pl.Int32(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
 
+_NAMED: Final = 100_000  # names of keys beyond a cap that are remembered
 _FIGURES: Final = ("requests", "bytes", "timed", "us_min", "us_max", "us")
 
 
@@ -76,7 +80,49 @@ class Ranking(State):
     def __init__(self, keys: Sequence[str], cap: int) -> None:
         self.keys = Keys(keys, cap)
         self._counts = Accumulator(COUNTS)
-        self._histogram = Accumulator(HISTOGRAM)
+        self._histogram = Histogram()
+        self._names = Dictionary()  # the names of keys in tables that are `Numbered`,
+        self._ids = np.zeros(1, np.int64)  # and the id of each by its number there
+
+    def add_numbered(self, tables: Sequence[pl.DataFrame | Numbered]) -> None:
+        """Add the tables of the next chunks, in their order."""
+        if len(self._names) > self.keys.cap + _NAMED:
+            self._names, self._ids = Dictionary(), np.zeros(1, np.int64)
+        new, others, numbers = [], [], []
+        for place, table in enumerate(tables):
+            later = pl.col("first").cast(pl.Int64) + (place << 32)
+            rest = table.others if isinstance(table, Numbered) else table
+            if rest is not None and rest.height:
+                others.append(rest.with_columns(later))
+            if isinstance(table, Numbered):
+                known = len(self._names)
+                of_table = self._names.numbers(table.names).astype(np.int64)
+                numbers.append(of_table)
+                fresh = as_numbers(np.flatnonzero(of_table > known))
+                named = pl.DataFrame([table.names[fresh].alias("name"), as_numbers(table.first)[fresh].alias("first")])
+                named = named.with_columns(as_numbers(of_table)[fresh].alias("number"), later)
+                new.append(named)
+        self._learn(pl.concat(new), others)
+        for table, of_table in zip((t for t in tables if isinstance(t, Numbered)), numbers, strict=True):
+            ids = self._ids[of_table]
+            of_counts = as_numbers(ids[table.counts["key"].to_numpy()].astype(np.int32)).alias("id")
+            self._counts.add(table.counts.with_columns(of_counts).select(list(COUNTS.schema)))
+            self._histogram.add_codes(code(ids[table.keys], table.buckets), table.durations.copy())
+        if others:
+            self.add(pl.concat(others))
+
+    def _learn(self, new: pl.DataFrame, others: Sequence[pl.DataFrame]) -> None:
+        """Give ids to the keys of names that are new: (name, first, number). In the order of the lines, keys in other
+        tables come between them."""
+        columns = self.keys.columns
+        split = pl.col("name").str.splitn(" ", len(columns)).struct.rename_fields(columns).struct.unnest()
+        named = new.select(split, "first").with_columns(pl.col(columns[0]).replace("", None))
+        keys = pl.concat([named, *(table.select(*columns, "first") for table in others)])
+        ids = np.zeros(len(self._names) + 1, np.int64)
+        ids[: len(self._ids)] = self._ids
+        if keys.height:
+            ids[new["number"].to_numpy()] = self.keys.number(keys)["id"].head(new.height).to_numpy()
+        self._ids = ids
 
     def add(self, table: pl.DataFrame) -> None:
         """Add the table of the next chunk, or of another ranking."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Final, TypeVar
 
@@ -11,13 +12,15 @@ import polars as pl
 from logstats import allocators
 from logstats.summaries.aggregate import Aggregate, State
 from logstats.summaries.names import AGGREGATES
+from logstats.summaries.numbered import Numbered
+from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
 
 _CHUNKS_AT_ONCE: Final = 16
 _ROWS_AT_ONCE: Final = 500_000
 
-Summaries = dict[str, pl.DataFrame]
-"""A table for each aggregate, by its name; a table that is missing is empty."""
+Summaries = Mapping[str, pl.DataFrame | Numbered]
+"""A table for each aggregate, by its name; a table that is missing is empty. That of a ranking may be `Numbered`."""
 
 Kind = TypeVar("Kind", bound=State)
 
@@ -44,6 +47,19 @@ def summarise(rows: pl.DataFrame, spec: ReportSpec, only: Collection[str] | None
         kinds["events"], kinds["requests"] = rows.filter(is_event), rows.filter(~is_event)
     asked = [one for one in aggregates(spec) if one.rows in kinds and (only is None or one.name in only)]
     return {one.name: one.summarise(kinds[one.rows]) for one in asked}
+
+
+def joined(one: Summaries, other: Summaries) -> Summaries:
+    """The summaries of two parts of a chunk, of which the second has no `Numbered` tables."""
+    found = {**other, **one}
+    for name in one.keys() & other.keys():
+        mine, more = one[name], other[name]
+        assert isinstance(more, pl.DataFrame)
+        if isinstance(mine, Numbered):
+            found[name] = replace(mine, others=more)
+        elif more.height:
+            found[name] = pl.concat([mine, more.select(mine.columns).cast(mine.schema)])
+    return found
 
 
 class Statistics:
@@ -81,8 +97,12 @@ class Statistics:
         # Otherwise the states would lie between freed memory of chunks, which could never be returned.
         allocators.trim()
         for name, state in self.states.items():
-            if tables := [summaries[name] for summaries in pending if name in summaries]:
-                state.add(_concat(tables))
+            tables = [summaries[name] for summaries in pending if name in summaries]
+            if any(isinstance(table, Numbered) for table in tables):
+                assert isinstance(state, Ranking)
+                state.add_numbered(tables)
+            elif tables:
+                state.add(_concat([table for table in tables if isinstance(table, pl.DataFrame)]))
 
     def fold(self, spec: ReportSpec) -> None:
         """Reduce rankings that held more keys than was asked for: those with the most requests stay."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import polars as pl
@@ -64,13 +64,14 @@ class ReadOptions:
 class Batch:
     """A chunk that was read: `rows` has `line` (UInt32, index in the chunk) and the wanted columns; if the format mixes
     in events, also `kind` and `level`. `invalid` has, by field (`duration`, `bytes`), the lines of requests whose value
-    is invalid, which is null in their rows."""
+    is invalid, which is null in their rows. `counted` is what a `Counter` made of other lines, which have no rows."""
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
     ignored: int
     lines: int
     invalid: Mapping[str, pl.Series]
+    counted: Any = None
 
 
 def needed_variables(
@@ -116,7 +117,7 @@ class FieldReader:
     pairs: bool = False
     keyed: bool = False  # the format finds values by keys
     _plans: dict[tuple[str, ...], _Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _requests: Requests = field(init=False, repr=False, compare=False)
+    requests: Requests = field(init=False, repr=False, compare=False)
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
     _also: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)  # by their `of`
     _clients: BoundedCache = field(default_factory=lambda: BoundedCache(without_ports), init=False, compare=False)
@@ -132,7 +133,7 @@ class FieldReader:
                 self._prepared[name] = BoundedCache(partial(_prepared, field=one))
             if one.of and (_NEEDS.get(one.role) or {one.role}) & self.reading.wanted:
                 self._also.setdefault(one.of, []).append(name)
-        object.__setattr__(self, "_requests", Requests(self.reading.endpoints, self.reading.wanted, mixed=mixed))
+        object.__setattr__(self, "requests", Requests(self.reading.endpoints, self.reading.wanted, mixed=mixed))
 
     def convert(self, tokens: Tokens, lines: int, envelope: pl.DataFrame | None = None) -> Batch:
         """Interpret the fields of a chunk.
@@ -143,7 +144,7 @@ class FieldReader:
         """
         frame = self._with_methods(self._texts(tokens.fields))
         role = self._roles(frame.columns)
-        frame = frame.hstack([*self._requests.split(frame, role), *self._found_apart(frame, role, envelope)])
+        frame = frame.hstack([*self.requests.split(frame, role), *self._found_apart(frame, role, envelope)])
         plan = self._plans.get(tuple(frame.columns))
         if plan is None:
             if len(self._plans) >= PLANS:  # clients can choose which columns have values

@@ -36,16 +36,17 @@ _USABLE: Final = (
 
 @dataclass(frozen=True)
 class Shape:
-    """Texts that match `expression`. C accepts those that consist of bytes of `table` (`shaped` in numbers.c)."""
+    """Texts that match `expression`. C accepts those that consist of bytes of `table`, and are of this `kind` (`shaped`
+    in numbers.c)."""
 
     expression: str
     table: bytes
-    address: bool = False
+    kind: int = kernels.WORD
 
     def unfit(self, texts: pl.Series) -> pl.Series | None:
         """A mask of the texts (String) that do not fit; None if all do."""
         if kernels.AVAILABLE:
-            certain = kernels.shaped(texts, self.table, address=self.address)
+            certain = kernels.shaped(texts, self.table, self.kind)
             if certain is None:
                 return None
             places = as_numbers(np.flatnonzero(~certain))
@@ -80,9 +81,13 @@ CLIENT: Final = Shape(
     r"|[0-9.*-]*[A-Za-z_][0-9A-Za-z_.*-]*"
     r"|unix:[^ ,\"\[\]\x00-\x1f]*)$",
     _table(_DIGITS + _LETTERS + ".*-", _LETTERS, _DIGITS + "abcdefABCDEF:."),
-    address=True,
+    kernels.ADDRESS,
 )
-USER: Final = Shape(r"^[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*$", _table(_PRINTABLE.replace('"', "")))
+USER: Final = Shape(
+    r"^[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*$",
+    _table(_PRINTABLE.replace('"', "")),
+    kernels.WORDS,
+)
 HOST: Final = Shape(
     r"^(?:[0-9A-Za-z_.*:%-]*|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
 )

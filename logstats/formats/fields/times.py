@@ -61,6 +61,20 @@ def parse(texts: pl.Series, zone: str = "UTC", form: str = "") -> pl.Series:
     return _within_calendar(_by_form(texts, form, zone) if form else _parse(texts, zone))
 
 
+def certain_form(texts: pl.Series, zone: str = "UTC", form: str = "") -> str | None:
+    """The form in which C reads the first of these texts, if `parse` reads each text that C reads in it the same."""
+    some = texts.head(100)
+    first = some.filter(some.str.len_bytes() > 1).head(1)
+    forms = [form] if form else [*_ZONED, *_LOCAL]
+    sure = (one for one in forms if re.search("%#?z", one) or (zone == "UTC" and not re.search("%[Zekls]", one)))
+    return next((one for one in sure if kernels.times(first, one)[1].any()), None)
+
+
+def within_calendar() -> tuple[int, int]:
+    """The first and the last microsecond of the years 1 to 9999."""
+    return _YEAR_1, _YEAR_10000 - 1
+
+
 def _by_form(texts: pl.Series, form: str, zone: str) -> pl.Series:
     """Read times of one form. The name of a zone in it is UTC's or that of `zone`."""
     if "%e" in form or "%k" in form or "%l" in form:  # padded with a space

@@ -26,7 +26,7 @@ from logstats.formats.engines.scan import DOUBTFUL
 from logstats.formats.fields import units
 from logstats.formats.fields.columns import Batch, ReadOptions
 from logstats.formats.model import UNITS, Field, Format
-from logstats.formats.reader import Reader, reader
+from logstats.formats.reader import Counter, Reader, reader
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
 from logstats.kernels import library as kernels
@@ -196,17 +196,18 @@ class StackReader:
         """Whether the format has directives, which say what the lines after them mean."""
         return any(stack.format.engine == "w3c" for stack in self.stacks)
 
-    def __call__(self, text: Text) -> Batch:
-        """Read each line with the first stack that it fits, then what is left with the first that can read it."""
+    def __call__(self, text: Text, counter: Counter | None = None) -> Batch:
+        """Read each line with the first stack that it fits, then what is left with the first that can read it. Those
+        that a `counter` takes have no rows."""
         if len(self.readers) == 1 and self.named and not self.lenient[0].looks:
-            return self.lenient[0](unwrapped(text, self.readers[0][0]))
-        return with_rest(text, self.fitting(text), [self])
+            return self.lenient[0](unwrapped(text, self.readers[0][0]), counter)
+        return with_rest(text, self.fitting(text, counter), [self])
 
-    def fitting(self, text: Text) -> Batch:
+    def fitting(self, text: Text, counter: Counter | None = None) -> Batch:
         """Read each line with the first stack that it fits. A line that could be read, but may well be of another
         format, is rejected as `DOUBTFUL`."""
         wrappers, ready = self.readers[0]
-        batch = ready.fitting(unwrapped(text, wrappers))
+        batch = ready.fitting(unwrapped(text, wrappers), counter=counter)
         return with_further(text, batch, self.apart[1:]) if len(self.readers) > 1 else batch
 
     @property

@@ -1,0 +1,417 @@
+/* Counts requests: from the texts of their fields to the tables of a report, without a row of anything in between.
+
+   A request is counted if each of its values is certain, in the sense of the functions that read columns of them. Any
+   other is left to its caller, and nothing of it is counted. All memory is the caller's, who has checked that it is as
+   large as is said at each pointer. Lines, minutes and keys are counted from 0 within one call, unless it is said
+   otherwise. */
+
+#include "intern.h"
+
+enum { TIME, REQUEST, METHOD, TARGET, STATUS, SIZE, USER, CLIENT, ROLES }; /* what the columns are */
+enum { LEFT, COUNTED, WAITING };                                           /* states of a row */
+
+#define CLASSES 10            /* of statuses; 0 is a request without one */
+#define MOST 0x10000000000    /* greatest size, and duration in microseconds, so that no sum overflows */
+#define ROOM 256              /* bytes of a key, at most, for which there is room */
+#define TOGETHER 32           /* requests whose memory is prefetched together */
+#define BUCKET_BITS 11        /* of a place among the buckets */
+#define KNOWN_BITS 16         /* of a place among the known users */
+#define LONGEST_USER 27       /* bytes of a user that is remembered */
+#define CELL_BITS 6           /* the first bits of a duration, by which its bucket is found */
+
+/* A user that was hashed before. */
+typedef struct {
+    uint32_t found; /* register << 6 | rank, or 0 */
+    uint8_t size, text[LONGEST_USER];
+} user;
+
+/* The requests of one key and class of status. */
+typedef struct {
+    int64_t key, status_class, requests, bytes, timed, us, us_min, us_max;
+} key_cell;
+
+/* The requests of one minute and class of status. */
+typedef struct {
+    int64_t minute, status_class, requests, bytes;
+} minute_cell;
+
+typedef struct {
+    /* The rows: a column for each role (NULL if the lines have none), which rows may be counted (NULL: all), the line of
+       each row. */
+    const column *columns[ROLES];
+    const uint8_t *fit;
+    const uint32_t *lines;
+    int64_t rows;
+    /* Durations, of which a row has at most one; and as in `duration_of`, the unit of each. */
+    const column *const *durations;
+    const int64_t *powers;
+    int64_t duration_count;
+    /* Columns whose texts must have a form: as in `fits`, its table and its kind. */
+    const column *const *shaped;
+    const uint8_t *const *tables;
+    const int64_t *kinds;
+    int64_t shaped_count;
+    /* As in `read_time`; and the first time and the last that there are, in microseconds since 1970. */
+    const uint8_t *form;
+    int64_t form_size, earliest, latest;
+    /* Buckets of durations: the greatest duration of each in nanoseconds, in order; and the first bucket that a duration
+       with these first bits may be in. */
+    const int64_t *bounds;
+    const uint16_t *cells;
+    /* What C is not certain about, by number: `METHOD path`, or 0 and a whole request line; the keys of the first `decided` of them, `METHOD endpoint`, as
+       texts of some buffers; their numbers among `keys`, 0 if that is not known. `templates` says whether `template_of`
+       may decide about paths. */
+    table *targets;
+    const view *decisions;
+    const uint8_t *const *buffers;
+    uint32_t *target_keys;
+    int64_t decided, templates;
+    /* Users that were hashed before, 2^KNOWN_BITS, initially zero; and a random number. */
+    user *users;
+    uint64_t seed;
+    /* Keys, `METHOD endpoint` (or ` endpoint` without a method), by number; for each (up to as many as rows, and one): the line of its first request, and
+       CLASSES numbers of its cells, plus one. `text` has
+       TOGETHER * ROOM bytes. */
+    table *keys;
+    uint32_t *key_first, *key_cells;
+    uint8_t *text;
+    /* Minutes since 1970, at most one for each row: the same. `slots` are zeros, a power of two of at least twice the
+       number of rows. */
+    int64_t *minutes;
+    uint32_t *minute_first, *minute_cells, *slots;
+    uint64_t slot_mask;
+    /* What was found, each with room for all rows. A code is the number of a key or minute, shifted by BUCKET_BITS, plus
+       the place of a bucket (0: exactly 0 ms); that of a user is the number of a minute, shifted by 20, plus register <<
+       6 | rank. `statuses` has room for 1000. */
+    uint8_t *states;
+    key_cell *by_key;
+    minute_cell *by_minute;
+    uint64_t *key_codes, *minute_codes, *user_codes;
+    int64_t *statuses;
+    int64_t counted, key_cell_count, minute_cell_count, minute_count, timed, user_count, first, last;
+} requests;
+
+/* What is known of one request. */
+typedef struct {
+    int64_t row, time, status, size, us, bucket; /* the bucket is negative without a duration */
+    const column *user;                          /* NULL if it has none */
+    user *users;                                 /* where it would be remembered */
+    view name;                                   /* as in `targets`, or METHOD endpoint if it `is_key`; in `text` */
+    uint64_t hash;
+    uint32_t key, minute;
+    int is_key;
+} request;
+
+/* The bucket of a duration, and its microseconds as Python rounds them: those of the nearest Float64 of milliseconds,
+   halves to even. */
+static int64_t bucket_of(const requests *in, int64_t ns, int64_t *us) {
+    const double whole = 4503599627370496.0; /* 2^52: adding it rounds to a whole number */
+    volatile double exact = (double)ns / 1e6 * 1000.0; /* volatile, so that no compiler joins it with the sum */
+    volatile double rounded = exact + whole;
+    *us = (int64_t)(rounded - whole);
+    if (!ns)
+        return 0;
+    double value = (double)ns;
+    uint64_t pattern = word((const uint8_t *)&value);
+    int64_t at = in->cells[(pattern >> (52 - CELL_BITS)) - (1023ull << CELL_BITS)];
+    while (ns > in->bounds[at])
+        at++;
+    return at + 1;
+}
+
+/* Read the duration. Returns 0 if it is not certain. */
+static int read_duration(const requests *in, int64_t row, request *to) {
+    int64_t ns = 0;
+    to->bucket = -1;
+    to->us = 0;
+    for (int64_t i = 0; i < in->duration_count; i++) {
+        int64_t value;
+        uint8_t state = duration_of(in->durations[i], row, in->powers[i], MOST * 1000, &value);
+        if (state == UNCERTAIN || (state == VALUE && to->bucket >= 0))
+            return 0;
+        if (state == VALUE) {
+            ns = value;
+            to->bucket = 0;
+        }
+    }
+    if (to->bucket == 0)
+        to->bucket = bucket_of(in, ns, &to->us);
+    return 1;
+}
+
+static int number_of(const column *of, int64_t row, int64_t least, int64_t most, int64_t *value) {
+    *value = 0;
+    return !of || integer_of(of, row, least, most, value) != UNCERTAIN;
+}
+
+static int is_shaped(const requests *in, int64_t row) {
+    for (int64_t i = 0; i < in->shaped_count; i++) {
+        const column *of = in->shaped[i];
+        const view *text = of->views + row;
+        if (!is_missing(of, row) && !fits(text, bytes_of(text, of->buffers), in->tables[i], in->kinds[i]))
+            return 0;
+    }
+    return 1;
+}
+
+static int is_method(const uint8_t *text, uint32_t size) {
+    int good = size > 0 && size <= 32;
+    for (uint32_t i = 0; good && i < size; i++)
+        good = (uint8_t)((text[i] | 32) - 'a') < 26 || (i && (text[i] == '_' || text[i] == '-'));
+    return good;
+}
+
+/* Name a request whose method and path are known by its endpoint, or by the path if that is to be decided. Returns the
+   size of the name; 0 if there is no room for it. */
+static uint32_t name_parts(const requests *in, const uint8_t *method, uint32_t method_size, const uint8_t *path,
+                           uint32_t path_size, int *is_key, uint8_t *to) {
+    uint32_t begin = method_size + 1;
+    if (begin + 3 * (path_size + 1) > ROOM) /* a template is at most three times as long as its path, plus three bytes */
+        return 0;
+    for (uint32_t i = 0; i < method_size; i++)
+        to[i] = method[i];
+    to[method_size] = ' ';
+    int64_t size = in->templates ? template_of(path, path_size, to + begin) : -1;
+    *is_key = size >= 0;
+    if (*is_key)
+        return begin + (uint32_t)size;
+    __builtin_memcpy(to + begin, path, path_size);
+    return begin + path_size;
+}
+
+/* Name the request, in `to`. Returns 0 if it is not certain. */
+static int read_name(const requests *in, request *it, uint8_t *to) {
+    const column *whole = in->columns[REQUEST], *of = in->columns[TARGET], *by = in->columns[METHOD];
+    const uint8_t *bytes;
+    uint32_t size = 0, method, tail, path;
+    it->is_key = 0;
+    if (whole) {
+        const view *text = whole->views + it->row;
+        uint32_t length = is_missing(whole, it->row) ? 0 : text->size;
+        bytes = length ? bytes_of(text, whole->buffers) : to;
+        if (split_request(bytes, length, &method, &tail) && path_of(bytes + method + 1, tail - method - 1, &path)) {
+            size = name_parts(in, bytes, method, bytes + method + 1, path, &it->is_key, to);
+        } else if (length < ROOM) {
+            to[0] = 0;
+            __builtin_memcpy(to + 1, bytes, length);
+            size = 1 + length;
+        }
+    } else if (!is_missing(of, it->row) && !is_missing(by, it->row)) {
+        bytes = bytes_of(of->views + it->row, of->buffers);
+        const uint8_t *verb = bytes_of(by->views + it->row, by->buffers);
+        if (is_method(verb, by->views[it->row].size) && path_of(bytes, of->views[it->row].size, &path))
+            size = name_parts(in, verb, by->views[it->row].size, bytes, path, &it->is_key, to);
+    }
+    it->name = view_of(to, 0, 0, size);
+    const table *names = it->is_key ? in->keys : in->targets;
+    it->hash = hash_of_view(&it->name, (const uint8_t *const *)&to, names->seed);
+    return size > 0;
+}
+
+/* Find the number of a name among the keys, as `named` in these buffers. Returns 0 if there is no room. */
+static uint32_t key_of(requests *in, const view *name, const uint8_t *const *buffers, uint64_t hash) {
+    uint32_t known = (uint32_t)in->keys->count, key = number_in(in->keys, name, buffers, hash);
+    if (key > known) {
+        in->key_first[key - 1] = UINT32_MAX;
+        for (int i = 0; i < CLASSES; i++)
+            in->key_cells[(int64_t)(key - 1) * CLASSES + i] = 0;
+    }
+    return key;
+}
+
+/* Find the key of a request. Returns the state of its row. */
+static uint8_t find_key(requests *in, request *it, const uint8_t *text) {
+    if (it->is_key) {
+        it->key = key_of(in, &it->name, &text, it->hash);
+        return it->key ? COUNTED : WAITING;
+    }
+    uint32_t number = number_in(in->targets, &it->name, &text, it->hash);
+    if (!number || number > in->decided)
+        return WAITING;
+    if (!in->target_keys[number - 1]) {
+        const view *name = in->decisions + number - 1;
+        in->target_keys[number - 1] = key_of(in, name, in->buffers, hash_of_view(name, in->buffers, in->keys->seed));
+    }
+    it->key = in->target_keys[number - 1];
+    return it->key ? COUNTED : WAITING;
+}
+
+/* The number of the minute of a request, which may be a new one. */
+static uint32_t find_minute(requests *in, int64_t time) {
+    int64_t minute = time / 60000000 - (time % 60000000 < 0);
+    uint64_t at = mixed((uint64_t)minute ^ in->seed, 0x9e3779b97f4a7c15) & in->slot_mask;
+    while (in->slots[at] && in->minutes[in->slots[at] - 1] != minute)
+        at = (at + 1) & in->slot_mask;
+    if (!in->slots[at]) {
+        uint32_t number = (uint32_t)in->minute_count++;
+        in->slots[at] = number + 1;
+        in->minutes[number] = minute;
+        in->minute_first[number] = UINT32_MAX;
+        for (int i = 0; i < CLASSES; i++)
+            in->minute_cells[number * CLASSES + i] = 0;
+    }
+    return in->slots[at] - 1;
+}
+
+/* Find the place of a user among those that were hashed before. */
+static void look_for_user(requests *in, request *it) {
+    it->user = in->columns[USER];
+    if (!it->user || is_missing(it->user, it->row))
+        it->user = in->columns[CLIENT];
+    if (it->user && is_missing(it->user, it->row))
+        it->user = 0;
+    if (!it->user)
+        return;
+    uint64_t hash = hash_of_view(it->user->views + it->row, it->user->buffers, in->seed);
+    it->users = in->users + (hash & ((1 << KNOWN_BITS) - 2)); /* two users have one place */
+    __builtin_prefetch(it->users);
+}
+
+/* The register and rank of a user, which is remembered. */
+static uint32_t find_user(const request *it) {
+    const view *text = it->user->views + it->row;
+    const uint8_t *bytes = bytes_of(text, it->user->buffers);
+    user *known = it->users;
+    if (text->size > LONGEST_USER)
+        return register_of(bytes, text->size);
+    for (int i = 0; i < 2; i++)
+        if (known[i].found && known[i].size == text->size && same(known[i].text, bytes, text->size))
+            return known[i].found;
+    known += known->found && (!known[1].found || it->row & 1);
+    known->found = register_of(bytes, text->size);
+    known->size = (uint8_t)text->size;
+    for (uint32_t i = 0; i < text->size; i++)
+        known->text[i] = bytes[i];
+    return known->found;
+}
+
+/* Count a request of which everything is known. */
+static void add(requests *in, const request *it) {
+    uint32_t line = in->lines[it->row], minute = it->minute, key = it->key - 1;
+    int64_t class = it->status / 100;
+    uint32_t *place = in->key_cells + (int64_t)key * CLASSES + class;
+    if (!*place) {
+        key_cell new = {key, class, 0, 0, 0, 0, INT64_MAX, INT64_MIN};
+        in->by_key[in->key_cell_count++] = new;
+        *place = (uint32_t)in->key_cell_count;
+    }
+    key_cell *of_key = in->by_key + *place - 1;
+    of_key->requests++;
+    of_key->bytes += it->size;
+    if (it->bucket >= 0) {
+        of_key->timed++;
+        of_key->us += it->us;
+        of_key->us_min = it->us < of_key->us_min ? it->us : of_key->us_min;
+        of_key->us_max = it->us > of_key->us_max ? it->us : of_key->us_max;
+        in->key_codes[in->timed] = (uint64_t)key << BUCKET_BITS | (uint64_t)it->bucket;
+        if (in->minute_codes)
+            in->minute_codes[in->timed] = (uint64_t)minute << BUCKET_BITS | (uint64_t)it->bucket;
+        in->timed++;
+    }
+    if (line < in->key_first[key])
+        in->key_first[key] = line;
+    place = in->minute_cells + (int64_t)minute * CLASSES + class;
+    if (!*place) {
+        minute_cell new = {in->minutes[minute], class, 0, 0};
+        in->by_minute[in->minute_cell_count++] = new;
+        *place = (uint32_t)in->minute_cell_count;
+    }
+    in->by_minute[*place - 1].requests++;
+    in->by_minute[*place - 1].bytes += it->size;
+    if (line < in->minute_first[minute])
+        in->minute_first[minute] = line;
+    in->statuses[it->status]++;
+    in->first = it->time < in->first ? it->time : in->first;
+    in->last = it->time > in->last ? it->time : in->last;
+    if (it->user)
+        in->user_codes[in->user_count++] = (uint64_t)minute << 20 | find_user(it);
+    in->counted++;
+}
+
+/* The time that was read last, and its text. */
+typedef struct {
+    int64_t time;
+    const uint8_t *text;
+    uint32_t size;
+} moment;
+
+/* Read everything of a request but its key. Returns 0 if that is not certain. */
+static int read_request(const requests *in, request *it, moment *last) {
+    const column *times = in->columns[TIME];
+    if ((in->fit && !in->fit[it->row]) || is_missing(times, it->row))
+        return 0;
+    const view *text = times->views + it->row;
+    const uint8_t *bytes = bytes_of(text, times->buffers);
+    if (!last->text || last->size != text->size || !same(last->text, bytes, text->size)) {
+        last->text = 0;
+        if (!read_time(bytes, bytes + text->size, in->form, in->form + in->form_size, &last->time) ||
+            last->time < in->earliest || last->time > in->latest)
+            return 0;
+        last->text = bytes;
+        last->size = text->size;
+    }
+    it->time = last->time;
+    return number_of(in->columns[STATUS], it->row, 100, 999, &it->status) &&
+           number_of(in->columns[SIZE], it->row, 0, MOST, &it->size) && read_duration(in, it->row, it) &&
+           is_shaped(in, it->row);
+}
+
+/* Find the keys of some requests and count them. Memory is prefetched a step ahead of its use, for all together. */
+static void count_some(requests *in, request *some, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        const table *names = some[i].is_key ? in->keys : in->targets;
+        __builtin_prefetch(names->texts + names->slots[some[i].hash & names->mask].number);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const table *names = some[i].is_key ? in->keys : in->targets;
+        uint32_t number = names->slots[some[i].hash & names->mask].number;
+        const view *known = names->texts + number;
+        if (known->size > INLINE && number)
+            __builtin_prefetch(names->segments[known->buffer] + known->from);
+        if (!some[i].is_key && number)
+            __builtin_prefetch(in->target_keys + number - 1);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        uint8_t state = find_key(in, some + i, in->text + i * ROOM);
+        in->states[some[i].row] = state;
+        if (state == COUNTED) {
+            some[i].minute = find_minute(in, some[i].time);
+            __builtin_prefetch(in->key_cells + (int64_t)(some[i].key - 1) * CLASSES + some[i].status / 100);
+            look_for_user(in, some + i);
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t cell = in->states[some[i].row] == COUNTED
+                            ? in->key_cells[(int64_t)(some[i].key - 1) * CLASSES + some[i].status / 100]
+                            : 0;
+        if (cell)
+            __builtin_prefetch(in->by_key + cell - 1);
+    }
+    for (int64_t i = 0; i < count; i++)
+        if (in->states[some[i].row] == COUNTED)
+            add(in, some + i);
+}
+
+/* Count the requests that wait. Those that wait afterwards need more room in `targets` or `keys`, or the decision about
+   a target that has a number. */
+void count_requests(requests *in) {
+    moment last = {0, 0, 0};
+    request some[TOGETHER];
+    int64_t count = 0;
+    for (int64_t row = 0; row < in->rows; row++) {
+        request *it = some + count;
+        it->row = row;
+        if (in->states[row] == WAITING) {
+            in->states[row] = LEFT;
+            if (read_request(in, it, &last) && read_name(in, it, in->text + count * ROOM)) {
+                const table *names = it->is_key ? in->keys : in->targets;
+                __builtin_prefetch(names->slots + (it->hash & names->mask));
+                count++;
+            }
+        }
+        if (count == TOGETHER || row + 1 == in->rows) {
+            count_some(in, some, count);
+            count = 0;
+        }
+    }
+}

@@ -1,0 +1,241 @@
+"""The interface to `count.c`: requests of a chunk → the tables of a report, in one call.
+
+The memory that it works in is a `Workspace`, of which each thread has one; it is used again for every chunk.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from logstats.kernels import library as kernels
+from logstats.kernels.columns import Texts, address
+from logstats.kernels.interning import Dictionary
+from logstats.kernels.library import Numbers
+from logstats.kernels.tallies import Codes
+
+ROLES: Final = ("time", "request", "method", "target", "status", "size", "user", "client")
+LONGEST_NS: Final = (1 << 40) * 1000  # a longer duration is not certain here
+BUCKET_BITS: Final = 11
+USER_BITS: Final = 20  # of register and rank
+_LEFT, _COUNTED, _WAITING = 0, 1, 2
+_CLASSES: Final = 10
+_CELL_BITS: Final = 6
+_ROOM: Final = 256 * 32
+_USERS: Final = 1 << 16
+_USER: Final = 32  # bytes
+_STATUSES: Final = 1000
+_TARGETS: Final = 100_000  # methods and paths that Python decided about, …
+_BYTES: Final = 20 << 20  # … and their bytes, beyond which they are forgotten
+_LONG: Final = 1 << 20  # bytes of long texts that have room at once
+_ROUNDS: Final = 64
+
+KEY_CELL: Final = np.dtype(
+    [(n, np.int64) for n in ("key", "status_class", "requests", "bytes", "timed", "us", "us_min", "us_max")]
+)
+MINUTE_CELL: Final = np.dtype([(name, np.int64) for name in ("minute", "status_class", "requests", "bytes")])
+
+
+class _Requests(ctypes.Structure):
+    """The `requests` of count.c."""
+
+    _fields_ = [
+        ("columns", ctypes.c_void_p * len(ROLES)),
+        *((name, ctypes.c_void_p) for name in ("fit", "lines")),
+        ("rows", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("durations", "powers")),
+        ("duration_count", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("shaped", "tables", "kinds")),
+        ("shaped_count", ctypes.c_int64),
+        ("form", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("form_size", "earliest", "latest")),
+        *((name, ctypes.c_void_p) for name in ("bounds", "cells", "targets", "decisions", "buffers", "target_keys")),
+        *((name, ctypes.c_int64) for name in ("decided", "templates")),
+        ("users", ctypes.c_void_p),
+        ("seed", ctypes.c_uint64),
+        *((name, ctypes.c_void_p) for name in ("keys", "key_first", "key_cells", "text", "minutes", "minute_first")),
+        *((name, ctypes.c_void_p) for name in ("minute_cells", "slots")),
+        ("slot_mask", ctypes.c_uint64),
+        *((name, ctypes.c_void_p) for name in ("states", "by_key", "by_minute", "key_codes", "minute_codes")),
+        *((name, ctypes.c_void_p) for name in ("user_codes", "statuses")),
+        *((name, ctypes.c_int64) for name in ("counted", "key_cell_count", "minute_cell_count", "minute_count")),
+        *((name, ctypes.c_int64) for name in ("timed", "user_count", "first", "last")),
+    ]
+
+
+class Buckets:
+    """The greatest duration of each bucket in whole nanoseconds, in order, up to at least `LONGEST_NS`."""
+
+    def __init__(self, bounds: NDArray[np.int64]) -> None:
+        assert bounds[-1] >= LONGEST_NS and len(bounds) < 1 << BUCKET_BITS
+        self.bounds = bounds
+        # The least duration with each exponent and first bits of a Float64, and its bucket.
+        octaves = range(LONGEST_NS.bit_length() + 1)
+        steps = np.arange(1 << _CELL_BITS) / (1 << _CELL_BITS) + 1
+        least = np.concatenate([np.ceil(2.0**octave * steps) for octave in octaves])
+        self.cells = np.searchsorted(bounds, least.astype(np.int64)).astype(np.uint16)
+
+
+class Duration:
+    """A column of durations: the unit of its numbers is ten to the power of `power` nanoseconds."""
+
+    def __init__(self, texts: pl.Series, power: int) -> None:
+        self.texts, self.power = texts, power
+
+
+class Shaped:
+    """A column whose texts must have a form: see `library.shaped`."""
+
+    def __init__(self, texts: pl.Series, table: bytes, kind: int) -> None:
+        self.texts, self.table, self.kind = texts, table, kind
+
+
+class Question:
+    """What to count: `columns` by role, the number of the `lines` of their rows, which rows may be counted (`fit`, None
+    for all), and what is said in count.c. `decide` gives the keys of its `targets`, about which C is not certain;
+    `over_time` asks for durations by minute."""
+
+    def __init__(
+        self,
+        columns: Mapping[str, pl.Series],
+        lines: Numbers,
+        durations: Sequence[Duration],
+        shaped: Sequence[Shaped],
+        fit: NDArray[np.bool_] | None,
+        form: str,
+        span: tuple[int, int],
+        decide: Callable[[pl.Series], pl.Series],
+        *,
+        templates: bool,
+        over_time: bool,
+    ) -> None:
+        self.columns, self.lines, self.durations, self.shaped, self.fit = columns, lines, durations, shaped, fit
+        self.form, self.span, self.decide = form, span, decide
+        self.templates, self.over_time = templates, over_time
+
+
+class Found:
+    """What was counted: how many requests, which rows are `left`; the cells, and codes as count.c says."""
+
+    def __init__(self, question: Question, it: _Requests, work: Workspace) -> None:
+        self.counted = int(it.counted)
+        self.left = work.states[: len(question.lines)] != _COUNTED
+        self.span = int(it.first), int(it.last)
+        self.keys = work.keys.texts()
+        self.key_first = work.key_first[: len(self.keys)].copy()
+        self.by_key = work.by_key[: it.key_cell_count].copy()
+        self.minutes = work.minutes[: it.minute_count].copy()
+        self.minute_first = work.minute_first[: it.minute_count].copy()
+        self.by_minute = work.by_minute[: it.minute_cell_count].copy()
+        self.statuses = work.statuses.copy()
+        self.key_codes: Codes = work.key_codes[: it.timed]
+        self.minute_codes: Codes = work.minute_codes[: it.timed if question.over_time else 0]
+        self.user_codes: Codes = work.user_codes[: it.user_count]
+
+
+class Workspace:
+    """The memory of one thread, for questions with the same buckets that decide in the same way."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._seed = int.from_bytes(os.urandom(8), "little")
+        self._users = np.zeros(_USERS * _USER, np.uint8)
+        self._text = np.empty(_ROOM, np.uint8)
+        self.statuses = np.zeros(_STATUSES, np.int64)
+        self.keys = Dictionary()
+        self._rows = 0
+        self._forget()
+        self._make_room(1 << 10)
+
+    def _forget(self) -> None:
+        self._targets = Dictionary()
+        self._decisions = pl.Series([], dtype=pl.String)
+
+    def _make_room(self, rows: int) -> None:
+        """Have room for so many rows."""
+        if rows <= self._rows:
+            return
+        self._rows = rows = max(rows, 2 * self._rows)
+        self.states = np.empty(rows, np.uint8)
+        self.by_key, self.by_minute = np.empty(rows, KEY_CELL), np.empty(rows, MINUTE_CELL)
+        self.key_first, self.key_cells = np.empty(rows + 1, np.uint32), np.empty((rows + 1) * _CLASSES, np.uint32)
+        self.minutes, self.minute_first = np.empty(rows, np.int64), np.empty(rows, np.uint32)
+        self.minute_cells = np.empty(rows * _CLASSES, np.uint32)
+        self.slots = np.zeros(1 << (2 * rows).bit_length(), np.uint32)
+        self.key_codes, self.minute_codes, self.user_codes = (np.empty(rows, np.uint64) for _ in range(3))
+
+    def count(self, question: Question) -> Found:
+        """Count what is certain. The codes that are found are valid until the next call."""
+        rows = len(question.lines)
+        self._make_room(rows)
+        self.keys = Dictionary(len(self.keys) * 5 // 4, _LONG)
+        self.states[:rows] = _WAITING
+        self.statuses[:] = 0
+        self.slots[:] = 0
+        if self._targets.nbytes > _BYTES or len(self._targets) > _TARGETS:
+            self._forget()
+        it, kept = self._prepared(question)
+        target_keys = np.zeros(0, np.uint32)
+        for _ in range(_ROUNDS):
+            decisions = Texts(self._decisions)
+            it.decisions, it.buffers = decisions.places
+            it.decided = decided = len(self._decisions)
+            target_keys = np.concatenate([target_keys, np.zeros(decided - len(target_keys), np.uint32)])
+            it.target_keys = address(target_keys)
+            it.targets, it.keys = ctypes.addressof(self._targets.table), ctypes.addressof(self.keys.table)
+            kernels.call("count_requests", it)
+            if not (self.states[:rows] == _WAITING).any():
+                break
+            if len(self._targets) > decided:
+                new = question.decide(self._targets.texts(decided))
+                self._decisions = pl.concat([self._decisions, new]).rechunk()
+            for dictionary in (self._targets, self.keys):
+                dictionary.grow_if_short(_LONG)
+        del kept
+        return Found(question, it, self)
+
+    def _prepared(self, question: Question) -> tuple[_Requests, list[Any]]:
+        """The argument, and what it points to."""
+        it, kept = _Requests(), list[Any]()
+
+        def texts(of: pl.Series) -> int:
+            kept.append(Texts(of))
+            assert kept[-1].rows == len(question.lines)
+            return int(kept[-1].pointer)
+
+        def pointer(array: NDArray[Any]) -> int:
+            kept.append(array)
+            return address(array)
+
+        def pointers(numbers: Sequence[int]) -> int:
+            return pointer(np.array(numbers or [0], np.uint64))
+
+        for place, role in enumerate(ROLES):
+            it.columns[place] = texts(question.columns[role]) if role in question.columns else None
+        it.fit = None if question.fit is None else pointer(np.ascontiguousarray(question.fit))
+        it.lines, it.rows = pointer(np.ascontiguousarray(question.lines)), len(question.lines)
+        it.durations = pointers([texts(one.texts) for one in question.durations])
+        it.powers, it.duration_count = pointers([one.power for one in question.durations]), len(question.durations)
+        it.shaped = pointers([texts(one.texts) for one in question.shaped])
+        it.tables = pointers([pointer(np.frombuffer(one.table, np.uint8)) for one in question.shaped])
+        it.kinds, it.shaped_count = pointers([one.kind for one in question.shaped]), len(question.shaped)
+        form = np.frombuffer(question.form.encode(), np.uint8)
+        it.form, it.form_size = pointer(form), len(form)
+        it.earliest, it.latest = question.span
+        it.bounds, it.cells = address(self._buckets.bounds), address(self._buckets.cells)
+        it.templates = question.templates
+        it.users, it.seed, it.text = address(self._users), self._seed, address(self._text)
+        for name in ("key_first", "key_cells", "minutes", "minute_first", "minute_cells", "slots", "states"):
+            setattr(it, name, address(getattr(self, name)))
+        for name in ("by_key", "by_minute", "key_codes", "user_codes", "statuses"):
+            setattr(it, name, address(getattr(self, name)))
+        it.minute_codes = address(self.minute_codes) if question.over_time else None
+        it.slot_mask = len(self.slots) - 1
+        it.first, it.last = 2**63 - 1, -(2**63)
+        return it, kept

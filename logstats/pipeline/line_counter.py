@@ -1,0 +1,269 @@
+"""Counts the requests of a chunk without making rows of them, where a report asks for nothing else.
+
+The texts of the fields go to `kernels.counting`, which makes the tables of the report of them in one call. What is
+asked for decides, once: a report that needs more than these tables (a filter, a further ranking, exact users) or a
+format whose fields take more than reading their texts (an address with a port, a time in two columns) has rows made of
+all its lines. So has every line of which a value is not certain; its figures are added to those of the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from logstats.dataclass import dataclass
+from logstats.endpoints import Endpoints
+from logstats.formats.fields import times
+from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
+from logstats.formats.fields.requests import Requests
+from logstats.formats.fields.shapes import Shape
+from logstats.formats.fields.units import default_unit
+from logstats.formats.reader import Reader
+from logstats.kernels import library as kernels
+from logstats.kernels.columns import as_numbers
+from logstats.kernels.counting import (
+    BUCKET_BITS,
+    LONGEST_NS,
+    USER_BITS,
+    Buckets,
+    Duration,
+    Found,
+    Question,
+    Shaped,
+    Workspace,
+)
+from logstats.kernels.tallies import Codes, Counts, highest, tally
+from logstats.sketches import loghist
+from logstats.summaries.numbered import Numbered
+from logstats.summaries.ranking import ZERO
+from logstats.summaries.spec import ReportSpec
+from logstats.summaries.statistics import Summaries
+from logstats.summaries.times import TIMES
+
+if TYPE_CHECKING:
+    from logstats.pipeline.job import Job, Result
+
+_POWERS: Final = {"ns": 0, "us": 3, "ms": 6, "s": 9}
+_COLUMNS: Final = {
+    "timestamp": "time",
+    "request": "request",
+    "method": "method",
+    "target": "target",
+    "path": "target",
+    "status": "status",
+    "bytes": "size",
+    "user_id": "user",
+    "client_ip": "client",
+}  # role of a field → of a column
+_TOO_MUCH: Final = frozenset({"date", "time", "zone", "fields", "upstream_duration", "cache"})
+_USERS: Final = {"auto": ("user", "client"), "user_id": ("user",), "client_ip": ("client",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many requests were counted, and what of."""
+
+    lines: int
+    summaries: Summaries
+
+
+class LineCounter:
+    """Counts for one job. Threads may share it."""
+
+    def __init__(self, spec: ReportSpec, reading: ReadOptions, *, built_in: bool) -> None:
+        """`built_in` says that only the built-in templates make endpoints of paths."""
+        self._spec, self._reading, self._built_in = spec, reading, built_in
+        self._first_bucket, bounds = loghist.bounds(LONGEST_NS)
+        self._buckets = Buckets(bounds)
+        self._plans: dict[int, tuple[Reader, Plan | None]] = {}  # by the identity of the reader, which is kept
+        self._own = threading.local()
+
+    @classmethod
+    def of(cls, job: Job[Result]) -> LineCounter | None:
+        """The counter of a job; None if it asks for more."""
+        spec, reading = job.report, job.reading
+        if not kernels.AVAILABLE or spec is None or job.timed or job.computed or job.anonymizer is not None:
+            return None
+        plain = not (spec.by or spec.selections or spec.exact_users or spec.agents or spec.slowest or spec.not_found)
+        if not plain or spec.user_key not in _USERS or job.filters.expression() is not None:
+            return None
+        endpoints = reading.endpoints
+        if not isinstance(endpoints, Endpoints) or not endpoints.of_paths or reading.trust_forwarded:
+            return None
+        return cls(spec, reading, built_in=endpoints.built_in)
+
+    def __call__(self, reader: Reader, fields: pl.DataFrame) -> tuple[Counted | None, pl.DataFrame]:
+        """Count the lines of these fields that are certain; the fields of the others."""
+        plan = self.plan(reader)
+        if plan is None or not fields.height:
+            return None, fields
+        form = times.certain_form(fields[plan.columns["time"]], self._reading.zone, plan.form)
+        if form is None:
+            return None, fields
+        looks = fields.select(pl.all_horizontal(plan.looks)).to_series() if plan.looks else None
+        question = Question(
+            {role: fields[name] for role, name in plan.columns.items()},
+            fields["line"].to_numpy(),
+            [Duration(fields[name], power) for name, power in plan.durations.items()],
+            [Shaped(fields[name], shape.table, shape.kind) for name, shape in plan.shapes.items()],
+            None if looks is None or looks.all() else looks.to_numpy(),
+            form,
+            times.within_calendar(),
+            plan.decide,
+            templates=self._built_in,
+            over_time=self._spec.over_time,
+        )
+        found = self._workspace(plan).count(question)
+        if not found.counted:
+            return None, fields
+        left = fields.clear() if not found.left.any() else fields[as_numbers(np.flatnonzero(found.left))]
+        return Counted(found.counted, self._summaries(found)), left
+
+    def plan(self, reader: Reader) -> Plan | None:
+        """How the lines of a reader are counted; None if they have to become rows."""
+        if id(reader) not in self._plans:
+            self._plans[id(reader)] = reader, _plan(reader, self._spec, self._reading)
+        return self._plans[id(reader)][1]
+
+    def _workspace(self, plan: Plan) -> Workspace:
+        """The memory of this thread for the lines of one reader."""
+        own: dict[str, Workspace] = self._own.__dict__
+        name = str(id(plan))
+        if name not in own:
+            own[name] = Workspace(self._buckets)
+        return own[name]
+
+    def _summaries(self, found: Found) -> Summaries:
+        statuses = np.flatnonzero(found.statuses)
+        status = as_numbers(statuses.astype(np.uint16), statuses > 0).alias("status")
+        made: dict[str, pl.DataFrame | Numbered] = {
+            "times": pl.DataFrame([pl.Series("earliest", found.span[:1]), pl.Series("latest", found.span[1:])]).cast(
+                pl.Schema(TIMES.schema)
+            ),
+            "traffic": _traffic(found),
+            "statuses": pl.DataFrame([status, as_numbers(found.statuses[statuses]).alias("requests")]),
+            "endpoints": self._endpoints(found),
+            "users": _users(found),
+        }
+        if self._spec.over_time:
+            made["latency"] = self._latency(found)
+        return made
+
+    def _endpoints(self, found: Found) -> Numbered:
+        cells = found.by_key
+        timed = cells["timed"] > 0
+        names = ("key", "status_class", "requests", "bytes", "timed", "us")
+        columns = [as_numbers(cells[name]).alias(name) for name in names]
+        columns += [as_numbers(cells[name], timed).alias(name) for name in ("us_min", "us_max")]
+        wide = {"status_class": pl.UInt8, "bytes": pl.Int128, "us": pl.Int128}
+        numbers, buckets, counts = self._histogram(found.key_codes)
+        counted = pl.DataFrame(columns).cast(wide)  # type: ignore[arg-type]
+        return Numbered(found.keys, found.key_first, counted, numbers, buckets, counts)
+
+    def _latency(self, found: Found) -> pl.DataFrame:
+        numbers, buckets, counts = self._histogram(found.minute_codes)
+        return pl.DataFrame(
+            [
+                as_numbers(found.minutes[numbers]).alias("minute"),
+                as_numbers(buckets.astype(np.int32), buckets != ZERO).alias("bucket"),
+                as_numbers(counts).alias("count"),
+                as_numbers(found.minute_first[numbers]).alias("first"),
+            ]
+        )
+
+    def _histogram(self, codes: Codes) -> tuple[Counts, Counts, Counts]:
+        """(number, bucket, count) of codes."""
+        distinct, counts = tally(codes)
+        whole = distinct.astype(np.int64)
+        places = whole & ((1 << BUCKET_BITS) - 1)
+        return whole >> BUCKET_BITS, np.where(places > 0, self._first_bucket + places - 1, ZERO), counts
+
+
+def _traffic(found: Found) -> pl.DataFrame:
+    cells = found.by_minute
+    # The first line of a minute, not of each class in it: it says in which order minutes came.
+    by_minute = np.argsort(found.minutes)
+    places = by_minute[np.searchsorted(found.minutes, cells["minute"], sorter=by_minute)]
+    columns = {name: as_numbers(cells[name]).alias(name) for name in ("minute", "status_class", "requests", "bytes")}
+    table = pl.DataFrame([*columns.values(), as_numbers(found.minute_first[places]).alias("first")])
+    return table.cast({"status_class": pl.UInt8, "bytes": pl.Int128})
+
+
+def _users(found: Found) -> pl.DataFrame:
+    """(minute, register, rank), by minute."""
+    codes = highest(found.user_codes).astype(np.int64)
+    return pl.DataFrame(
+        [
+            as_numbers(found.minutes[codes >> USER_BITS]).alias("minute"),
+            as_numbers((codes >> 6 & (1 << USER_BITS - 6) - 1).astype(np.uint16)).alias("register"),
+            as_numbers((codes & 63).astype(np.uint8)).alias("rank"),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the lines of a reader are counted: the columns by role, durations with the powers of their units, forms, and
+    expressions that are true of a line that looks as it should."""
+
+    columns: Mapping[str, str]
+    durations: Mapping[str, int]
+    shapes: Mapping[str, Shape]
+    looks: tuple[pl.Expr, ...]
+    form: str
+    requests: Requests
+
+    def decide(self, targets: pl.Series) -> pl.Series:
+        """`METHOD path`, or 0 and a whole request line → `METHOD endpoint`, or ` endpoint` without a method."""
+        parts = targets.str.splitn(" ", 2).struct.unnest()
+        method, path = parts.get_columns()
+        role = {"method": "method", "target": "target"}
+        made = self.requests.split(pl.DataFrame([method.alias("method"), path.alias("target")]), role)
+        whole = targets.str.starts_with("\0")
+        if whole.any():
+            lines = targets.str.strip_prefix("\0").replace("", None).alias("request")
+            of_lines = self.requests.split(lines.to_frame(), {"request": "request"})
+            made = [one.zip_with(~whole, other) for one, other in zip(made, of_lines, strict=True)]
+        found = {column.name: column for column in made}
+        return found["_method"].fill_null("") + " " + found["_endpoint"]
+
+
+def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None:
+    """The plan for a reader; None if its lines have to become rows."""
+    format, names = reader.format, reader.tokenise.names
+    if format.requires or format.pairs or format.wraps:
+        return None
+    columns: dict[str, str] = {}
+    durations: dict[str, int] = {}
+    for name in names:
+        field = format.fields.get(name)
+        if field is None:
+            continue
+        role = _COLUMNS.get(field.role)
+        if field.role in _TOO_MUCH or (role in columns):
+            return None
+        if (role or field.role == "duration") and (field.extract or field.absent or field.decode or field.port):
+            return None
+        if field.role == "duration":
+            if field.sum:
+                return None
+            durations[name] = _POWERS[default_unit(field)]
+        elif role is not None:
+            columns[role] = name
+    if any(field.of in names for field in format.fields.values()):
+        return None
+    whole, parts = "request" in columns, "target" in columns and "method" in columns
+    if "time" not in columns or whole == parts or ("target" in columns) != ("method" in columns):
+        return None
+    form = format.fields[columns["time"]].form
+    asked = _USERS[spec.user_key]
+    columns = {role: name for role, name in columns.items() if role not in ("user", "client") or role in asked}
+    marks = [pl.col(FINGERPRINT).is_not_null()] if FINGERPRINT in names else []
+    marks += [pl.col(FOREIGN).is_null()] if FOREIGN in names else []
+    shapes = {name: shape for name, shape in reader.field_reader.shapes.items() if name in names}
+    looks = (*reader.looks.values(), *marks)
+    return Plan(columns, durations, shapes, looks, form, reader.field_reader.requests)
