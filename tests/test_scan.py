@@ -193,7 +193,7 @@ def test_every_output_says_the_same(tmp_path: Path) -> None:
         (client["client"], sign["sign"]) for client in made["listed"] for sign in client["signs"]
     ]
     assert made["probes"]["secrets"]["requests"] == sum(int(row["of"]) for row in rows if row["sign"] == "secrets")
-    for output in ("table", "markdown"):
+    for output in ("table", "markdown", "html"):
         shown = invoke("scan", str(SAMPLE), "-o", output).stdout.decode()
         assert all(client["client"] in shown for client in made["listed"])
     make(tmp_path / "archive", [SAMPLE])
@@ -201,3 +201,17 @@ def test_every_output_says_the_same(tmp_path: Path) -> None:
     assert of_archive == {**made, "notes": of_archive["notes"]}
     assert invoke("scan").returncode == 0
     assert invoke("scan", stdin=b"x\ny\n").returncode == 5
+
+
+def test_names_of_clients_are_text(tmp_path: Path) -> None:
+    """A user's name is whatever a log says; it heads what is said of its client."""
+    evil = "<img/src=x/onerror=alert(1)>[a](javascript:alert(1))"
+    lines = (line(n, "192.0.2.1", "/.env", 404).replace(" - - ", f" - {evil} ") for n in range(9))
+    (tmp_path / "a.log").write_text("\n".join(lines) + "\n")
+    for command in (("scan", "--user-key", "user_id"), ("sessions", "--of", evil)):
+        for output in ("markdown", "html", "table"):
+            ran = invoke(*command, str(tmp_path / "a.log"), "-q", "-o", output)
+            shown = ran.stdout.decode()
+            assert ran.returncode == 0 and "onerror" in shown, ran.stderr
+            assert ("<img" in shown) == (output == "table"), command
+            assert ("](javascript" in shown) == (output != "markdown"), command

@@ -147,7 +147,8 @@ def test_every_output_and_an_archive_say_the_same(tmp_path: Path) -> None:
     out = tmp_path / "s.parquet"
     assert invoke("sessions", str(SAMPLE), "-o", "parquet", "--out", str(out)).returncode == 0
     assert pl.read_parquet(out).height == len(rows)
-    assert f"{len(rows)} sessions".encode() in invoke("sessions", str(SAMPLE), "-o", "markdown").stdout
+    for output in ("markdown", "html"):
+        assert f"{len(rows)} sessions".encode() in invoke("sessions", str(SAMPLE), "-o", output).stdout
     assert logstats.sessions(SAMPLE).sessions == len(rows)
 
 

@@ -20,6 +20,7 @@ from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 
 if TYPE_CHECKING:
+    from logstats.reports.clock import Clock
     from logstats.reports.document import Section
 
 
@@ -144,14 +145,20 @@ def screen(*, to_file: bool) -> Screen:
     )
 
 
-def rendered(document: Sequence[Section], made: dict[str, Any], output: str, *, to_file: bool) -> bytes:
-    """A document as `table` or `markdown`, or what it is about as `json`, ASCII only."""
+def rendered(
+    document: Sequence[Section], made: dict[str, Any], output: str, *, to_file: bool, clock: Clock | None = None
+) -> bytes:
+    """A document as `table`, `markdown` or, with a clock, `html`; or what it is about as `json`, ASCII only."""
     if output == "json":
         return (json.dumps(made, allow_nan=False) + "\n").encode()
     from logstats.reports.document import to_markdown, to_terminal
 
     if output == "markdown":
         return to_markdown(document).encode()
+    if output == "html" and clock is not None:
+        from logstats.reports.html.document import to_html
+
+        return to_html(document[0].title, document, clock, None).encode("utf-8", "backslashreplace")
     shown_on = screen(to_file=to_file)
     text = to_terminal(document, width=shown_on.width, colour=shown_on.colour, unicode=shown_on.unicode)
     return text.encode(shown_on.encoding, "backslashreplace")

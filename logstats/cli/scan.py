@@ -8,7 +8,7 @@ from logstats.cli import options as shared
 from logstats.cli.messages import Messages
 from logstats.cli.output import deliver, destination, reachable, rendered
 
-OUTPUTS = ("table", "json", "markdown", "csv")
+OUTPUTS = ("table", "json", "csv", "markdown", "html")
 
 
 @shared.command(shared.READING, shared.FILTERS)
@@ -59,8 +59,9 @@ def scan(
             messages.only_whole(counts, out)
             write(made.rows())
     else:
-        document = sections(made, Clock(chosen.zone()), top)
-        shown = rendered(document, made.to_dict(), output, to_file=out is not None)
+        clock = Clock(chosen.zone())
+        document = sections(made, clock, top)
+        shown = rendered(document, made.to_dict(), output, to_file=out is not None, clock=clock)
         deliver(shown, out, shared.moment(chosen), pager=output == "table")
     messages.account(counts, said=output != "csv")
     return int(messages.exit_code)

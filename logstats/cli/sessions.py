@@ -11,7 +11,7 @@ from logstats.cli.messages import Messages
 from logstats.cli.output import deliver, destination, reachable, rendered
 from logstats.errors import UsageError
 
-OUTPUTS = ("table", "json", "markdown", "jsonl", "csv", "parquet")
+OUTPUTS = ("table", "json", "markdown", "html", "jsonl", "csv", "parquet")
 
 
 @shared.command(shared.READING, shared.FILTERS)
@@ -70,7 +70,7 @@ def sessions(
                 else:
                     summary = api.sessions(sources or [], chosen, **how)
                     document, made = text.of_summary(summary, clock, top), summary.to_dict()
-                shown = rendered(document, made, output, to_file=out is not None)
+                shown = rendered(document, made, output, to_file=out is not None, clock=clock)
                 deliver(shown, out, shared.moment(chosen), pager=output == "table")
         finally:
             messages.done()

@@ -1,7 +1,7 @@
 """Documents of headings, lines and tables, for a terminal or as Markdown. Objectives and comparisons are shown with
 them.
 
-Texts in lines and cells may come from a log or an untrusted file, and are escaped. Titles, notes and heads are not.
+Texts in titles, lines and cells may come from a log or an untrusted file, and are escaped. Notes and heads do not.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def to_markdown(sections: Sequence[Section], level: int = 1) -> str:
     """Markdown. The first title is a heading of this `level`, the others of the next one; lines are a list."""
     lines = []
     for number, section in enumerate(sections):
-        lines += [f"{'#' * (level + bool(number))} {section.title}", ""]
+        lines += [f"{'#' * (level + bool(number))} {escaped(section.title)}", ""]
         if section.note:
             lines += [section.note, ""]
         lines += [f"- {escaped(line.text)}" for line in section.lines]
