@@ -1,10 +1,11 @@
-"""Dataclasses that cost little to declare: each method is compiled when it is first called.
+"""Dataclasses that cost little to declare: fields and methods are made when they are first needed.
 
-The standard library writes Python source for the methods of each dataclass, and compiles it when the class is declared,
-which takes as long as importing a whole module (CPython 3.11: 0.3 ms). Most classes are never instantiated by the
-command that runs, and hardly any is compared or printed. So `dataclass` takes the fields, as the standard library does,
-and leaves the methods to it for when they are needed. They are then the same functions. `dataclasses.fields`, `replace`
-and `asdict` work as usual; `inspect.signature` shows the fields only after the first instance.
+The standard library looks at each field of a dataclass when the class is declared, writes Python source for its
+methods, and compiles it, which takes as long as importing a whole module (CPython 3.11: 0.3 ms). Most classes are never
+instantiated by the command that runs, and hardly any is compared or printed. So `dataclass` notes the names of the
+fields, and leaves the rest to the standard library for when it is needed. The fields and methods are then the same.
+`dataclasses.fields`, `replace` and `asdict` work as usual; `inspect.signature` shows the fields only after the first
+instance, and what the standard library refuses, such as a list as a default, is refused only then.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ else:
         def declare(cls: type) -> type:
             own = vars(cls)
             hashed = own.get("__hash__") is not None
-            cls = _fields_only(slots=slots, kw_only=kw_only)(cls)
+            if _is_plain(cls):
+                cls = _noted(cls, slots=slots, kw_only=kw_only)
+            else:
+                cls = _fields_only(slots=slots, kw_only=kw_only)(cls)
             for name in ("__init__", "__repr__", *(["__eq__"] if eq else [])):
                 if name not in own:
                     setattr(cls, name, _compiled_when_called(cls, name))
@@ -50,6 +54,61 @@ else:
 
 def _fields_only(**options: bool) -> Callable[[type], type]:
     return dataclasses.dataclass(init=False, repr=False, eq=False, **options)
+
+
+def _is_plain(cls: type) -> bool:
+    """Whether each annotation of a class is a field of it, and there are no others."""
+    if any(hasattr(base, "__dataclass_fields__") for base in cls.__bases__):
+        return False
+    kinds = vars(cls).get("__annotations__", {}).values()
+    return all(isinstance(kind, str) and not any(word in kind for word in _NO_FIELDS) for kind in kinds)
+
+
+_NO_FIELDS = ("ClassVar", "InitVar", "KW_ONLY")
+
+
+def _noted(cls: type, *, slots: bool, kw_only: bool) -> type:
+    """The class, whose fields are made when something first asks for them."""
+    contents = dict(vars(cls))
+    annotations = contents.get("__annotations__", {})
+    given = {name: contents[name] for name in annotations if name in contents}
+    if slots:
+        inherited = {slot for base in cls.__mro__[1:-1] for slot in vars(base).get("__slots__", ())}
+        kept = {name: value for name, value in contents.items() if name not in given}
+        kept.pop("__dict__", None)
+        kept.pop("__weakref__", None)
+        kept["__slots__"] = tuple(name for name in annotations if name not in inherited)
+        made = type(cls)(cls.__name__, cls.__bases__, kept)
+        made.__qualname__ = cls.__qualname__
+        cls = made
+    else:
+        for name, default in given.items():
+            if isinstance(default, dataclasses.Field):
+                if default.default is dataclasses.MISSING:
+                    delattr(cls, name)
+                else:
+                    setattr(cls, name, default.default)
+    for name in ("__dataclass_fields__", "__dataclass_params__", "__match_args__"):
+        if name not in contents:
+            setattr(cls, name, _MadeWhenRead(cls, name, given, kw_only))
+    return cls
+
+
+class _MadeWhenRead:
+    """What the standard library finds out about the fields of a class, found out when it is first read."""
+
+    def __init__(self, cls: type, name: str, given: dict[str, object], kw_only: bool) -> None:
+        self._cls, self._name, self._given, self._kw_only = cls, name, given, kw_only
+
+    def __get__(self, _instance: object, _owner: type) -> Any:
+        cls = self._cls
+        contents = {name: vars(cls)[name] for name in ("__annotations__", "__module__") if name in vars(cls)}
+        bare = type(cls.__name__, (), {**contents, "__doc__": "fields", **self._given})
+        made = vars(_fields_only(kw_only=self._kw_only)(bare))
+        for name in ("__dataclass_fields__", "__dataclass_params__", "__match_args__"):
+            if isinstance(vars(cls).get(name), _MadeWhenRead):
+                setattr(cls, name, made[name])
+        return made[self._name]
 
 
 def _compiled_when_called(cls: type, name: str) -> Callable[..., Any]:
