@@ -141,8 +141,9 @@ def test_instances_are_pickled_and_raised() -> None:
 def test_declaring_makes_nothing() -> None:
     """Neither fields nor methods; the standard library compiles by `exec`."""
     code = (
+        "from __future__ import annotations\n"
         "import builtins, dataclasses, logstats.dataclass\n"
-        "def exec(*_): raise AssertionError\n"
+        "def exec(*_, **__): raise AssertionError\n"
         "dataclasses.exec = dataclasses.dataclass = exec\n"
         "@logstats.dataclass.dataclass(frozen=True, slots=True)\n"
         "class A:\n"
