@@ -1,17 +1,14 @@
-"""Where a report is drawn: a console, its width, and the characters that it can show."""
+"""Where a report is drawn: a page, its width, and the characters that it can show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from rich.console import Console
-from rich.style import Style
-from rich.text import Text
-
 from logstats.dataclass import dataclass
 from logstats.reports.document import draw_table
 from logstats.reports.printable import printable
+from logstats.reports.styled import Page, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +29,15 @@ ASCII: Final = Glyphs("_.-=+*#@", {"1xx": "1", "2xx": "=", "3xx": "3", "4xx": "4
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A console of a width, in columns."""
+    """A page, and the characters for it."""
 
-    console: Console
-    width: int
+    page: Page
     glyphs: Glyphs
+
+    @property
+    def width(self) -> int:
+        """In columns."""
+        return self.page.width
 
     def shown(self, text: str) -> str:
         """A text from a log, with escapes for what the terminal would obey or cannot show."""
@@ -45,16 +46,16 @@ class Canvas:
 
     def print(self, text: Text) -> None:
         """Print one line, shortened to the width."""
-        self.console.print(text, no_wrap=True, overflow="ellipsis" if self.glyphs is UNICODE else "crop")
+        self.page.print(text, "ellipsis" if self.glyphs is UNICODE else "crop", wrap=False)
 
     def heading(self, title: str, note: str = "") -> None:
         """Print an empty line and a title, with a note beside it if there is room."""
-        self.console.print()
+        self.page.print()
         line = Text(title, "bold")
         if note and len(title) + 2 + len(note) <= self.width:
-            line.append(f"  {note}", Style(dim=True))
+            line.append(f"  {note}", "dim")
         self.print(line)
 
     def table(self, heads: Sequence[str], rows: list[list[Text]], *, keep: Sequence[str], lines: int = 1) -> None:
         """Print a table (see `document.draw_table`)."""
-        draw_table(self.console, heads, rows, self.width, keep=keep, lines=lines)
+        draw_table(self.page, heads, rows, keep=keep, lines=lines)

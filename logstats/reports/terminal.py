@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from rich.padding import Padding
-from rich.text import Text
-
 from logstats.reports.canvas import ASCII, UNICODE, Canvas
-from logstats.reports.document import plain_console, to_terminal
+from logstats.reports.document import to_terminal
 from logstats.reports.model import Report
 from logstats.reports.printable import shortened
 from logstats.reports.reasons import describe_reason
+from logstats.reports.styled import Page, Text
 from logstats.reports.terminal_tables import Tables
 from logstats.reports.text_charts import Columns, apportion, sparkline
 from logstats.reports.units import compact, count, counted, describe_invalid, duration, length, rate, share, size
@@ -44,11 +41,10 @@ def render(
     `sort` is what the endpoints are ranked by; the first table says so.
     """
     width = max(40, width)
-    out = io.StringIO()
-    console = plain_console(out, width, colour=colour)
-    canvas = Canvas(console, width, UNICODE if unicode else ASCII)
+    page = Page(width, colour=colour)
+    canvas = Canvas(page, UNICODE if unicode else ASCII)
     _Screen(canvas, report, Tables(canvas, report, top, sort)).draw()
-    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    text = page.text()
     for one in compared:
         sections = [replace(one.sections[0], title=one.title), *one.sections[1:]]
         text += "\n" + to_terminal(sections, width=width, colour=colour, unicode=unicode)
@@ -151,7 +147,7 @@ class _Screen:
             legend.append(self._canvas.glyphs.blocks.get(name, "?"), _CLASS_STYLES.get(name, ""))
             legend.append(f" {name} {count(number)}")
             legend.append(f" {share(number, total)}", "dim")
-        self._canvas.console.print(legend, overflow="fold")
+        self._canvas.page.print(legend)
         codes = sorted(report.status.items(), key=lambda pair: -pair[1])
         text = Text()
         for code, number in codes[:12]:
@@ -180,7 +176,7 @@ class _Screen:
                 )
             text.append(f"{name} ", "dim")
             text.append(duration(value), "bold" if name == "p99" else "")
-        self._canvas.console.print(text)
+        self._canvas.page.print(text)
 
     def _time(self) -> None:
         report = self._report
@@ -217,7 +213,7 @@ class _Screen:
         self._canvas.heading("Events", "application lines that are not requests")
         levels = sorted(self._report.levels.items(), key=lambda pair: (-pair[1], pair[0]))
         text = "   ".join(f"{self._canvas.shown(level)} {count(number)}" for level, number in levels[:20])
-        self._canvas.console.print(Text(text), overflow="fold")
+        self._canvas.page.print(Text(text))
 
     def _rejected(self) -> None:
         report = self._report
@@ -236,9 +232,9 @@ class _Screen:
                 text = self._canvas.shown(sample.text)
                 if len(text) > room:
                     text = text[: room - 1] + ("…" if self._canvas.glyphs is UNICODE else "~")
-                self._canvas.print(Text(place, "dim").append(Text(text)))
+                self._canvas.print(Text(place, "dim").append(text))
         if report.rejected * 5 > report.lines:
-            self._canvas.console.print(Text(_MORE_FORMATS_HINT, "yellow"))
+            self._canvas.page.print(Text(_MORE_FORMATS_HINT, "yellow"))
 
     def _thresholds(self) -> None:
         if not self._report.thresholds:
@@ -247,8 +243,8 @@ class _Screen:
         for threshold in self._report.thresholds:
             style = "green" if threshold.failed is False else "red"
             line = Text(f"{threshold.verdict:<8}", style).append(self._canvas.shown(threshold.condition), "bold")
-            self._canvas.console.print(line, overflow="fold")
-            self._canvas.console.print(Padding(Text(self._canvas.shown(threshold.words), "dim"), (0, 0, 0, 8)))
+            self._canvas.page.print(line)
+            self._canvas.page.print(Text(self._canvas.shown(threshold.words), "dim"), indent=8)
 
     def _notes(self) -> None:
         problems = [s for s in self._report.sources if s.problem]
@@ -256,6 +252,6 @@ class _Screen:
             return
         self._canvas.heading("Notes")
         for note in self._report.notes:
-            self._canvas.console.print(Text(self._canvas.shown(note)), overflow="fold")
+            self._canvas.page.print(Text(self._canvas.shown(note)))
         for source in problems:
-            self._canvas.console.print(Text(self._canvas.shown(source.problem or ""), "red"), overflow="fold")
+            self._canvas.page.print(Text(self._canvas.shown(source.problem or ""), "red"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from rich.text import Text
-
 from logstats import schema
 from logstats.reports import units
 from logstats.reports.canvas import Canvas
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, Table
 from logstats.reports.printable import shortened
+from logstats.reports.styled import Text
 from logstats.reports.units import count, duration, figure, share, size
 
 _TITLES: Final = {"avg": "Slowest endpoints", "total": "Endpoints by total time"}
