@@ -172,6 +172,24 @@ def test_partial_lines_are_joined(tmp_path: Path, chunks_of: Callable[[int], Non
     assert (counts.lines, counts.requests, counts.rejected, counts.ignored) == (len(lines), 40, 0, len(lines) - 40)
 
 
+@pytest.mark.parametrize("chunk", [1_000, 3_000, 5_000, 7_000])
+def test_a_line_in_parts_whose_format_begins_far_down_is_whole_wherever_a_chunk_ends(
+    tmp_path: Path, chunks_of: Callable[[int], None], chunk: int
+) -> None:
+    """A program's own lines first, more than are looked at to find a format; then CRI, each second line in parts."""
+    line = '192.0.2.7 - - [17/Jan/2025:10:30:00 +0000] "GET /{n} HTTP/1.1" 200 5 "-" "curl/8.5.0"'
+    before = [f"starting, step {n} of many" for n in range(150)]
+    parts = []
+    for n in range(200):
+        text = line.format(n=n)
+        for mark, part in [("P", text[:40]), ("F", text[40:])] if n % 2 else [("F", text)]:
+            parts.append(f"2025-01-17T10:30:00.123456789Z stdout {mark} {part}")
+    (tmp_path / "a.log").write_text("".join(f"{text}\n" for text in [*before, *parts]))
+    chunks_of(chunk)
+    found = [path for rows in logstats.read(tmp_path / "a.log") for path in rows["path"].to_list()]
+    assert found == [f"/{n}" for n in range(200)]
+
+
 @pytest.mark.parametrize("cut", [30, -12, None])  # in the middle, where a shorter agent would end, and at the very end
 def test_a_line_of_which_the_end_never_comes_is_rejected(tmp_path: Path, cut: int | None) -> None:
     lines = [

@@ -159,7 +159,7 @@ class ChunkReader:
                     before = 0
                     read = iter(by_line or partial(file.read, _PIPE), b"")  # in the middle of a plain file
                 else:
-                    read = pieces(file.read, _PIPE if file.pipe else HEAD, by_line)
+                    read = pieces(file.read, _PIPE if file.pipe else min(HEAD, self._target), by_line)
                 for piece in read:
                     if first:
                         _refuse_binary(piece, self.source.name)

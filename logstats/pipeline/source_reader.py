@@ -56,7 +56,7 @@ class SourceReader(Generic[Result]):
             if not sure:
                 self._held = chunk
                 return None
-        if not last and self._reader is not None and self._reader.partial and partial_lines.unfinished(chunk.data):
+        if not last and self._in_parts() and partial_lines.unfinished(chunk.data):
             self._held = chunk
             return None
         if self._further is None:
@@ -76,6 +76,11 @@ class SourceReader(Generic[Result]):
         further = self._further.ready() if self._further is not None else None
         counter = self._formats.counter
         return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after, counter)
+
+    def _in_parts(self) -> bool:
+        """Whether lines may be logged in parts. A format in which they are may be found only in a later chunk, so only
+        formats that the user named are asked."""
+        return self._job.format is None or (self._reader is not None and self._reader.partial)
 
     def _before(self, chunk: Chunk) -> bytes:
         """The last lines before a chunk."""
@@ -116,7 +121,7 @@ class SourceReader(Generic[Result]):
         """The task for lines still held back at the end of the source; an incomplete line is left unread."""
         if self._held is None:
             return None
-        if self._reader is not None and not self._final:
+        if self._reader is not None and self._reader.partial and not self._final:
             self.state.unfinished = self._held.end - self._held.offset
             return None
         return self.task(self._held, last=True)
