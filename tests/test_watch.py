@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from following import copy_and_truncate
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from program import invoke
+from rounds import examples
 
 import logstats
 from logstats import api
@@ -110,6 +115,76 @@ def test_every_figure_after_rotations_and_rejects(tmp_path: Path, log: Callable[
         report["sources"] = [{**source, "name": ""} for source in report["sources"]]
         report["rejects"]["samples"] = [{**sample, "source": ""} for sample in report["rejects"]["samples"]]
     same(made, expected)
+
+
+LINES = st.tuples(
+    st.just("write"),
+    st.lists(st.tuples(st.integers(-4000, 4000), st.sampled_from([200, 404, 500]), st.integers(0, 9)), max_size=5),
+)
+DOINGS = LINES | st.tuples(st.sampled_from(["bad", "look", "rename", "copytruncate"]), st.just([]))
+
+
+@settings(max_examples=examples(8), deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), DOINGS), max_size=20))
+def test_every_figure_of_any_session(doings: list[tuple[int, tuple[str, list[tuple[int, int, int]]]]]) -> None:
+    """Lines of several sources in any order, an hour late or early, lines that cannot be read, over rotations: the
+    report of the session is that over the same lines in files that nobody rotates."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, now = Path(name), 0.0
+        paths, wholes = [folder / f"{n}.log" for n in "abc"], [folder / f"{n}.whole" for n in "abc"]
+        for path in (*paths, *wholes):
+            path.touch()
+        session = api.watch(
+            paths,
+            None,
+            Watching(from_start=True, rows=100),
+            over_time=True,
+            clock=lambda: now,
+            wall=lambda: NOON.timestamp() + now,
+            format="combined_time",
+        )
+
+        def step() -> None:
+            while session.step():
+                pass
+
+        def write(place: int, text: str) -> None:
+            for path in (paths[place], wholes[place]):
+                with path.open("a") as file:
+                    file.write(text)
+
+        for number, (place, (doing, lines)) in enumerate(doings):
+            now += 7
+            if doing != "write":
+                step()
+            for second, status, user in lines:
+                at = f"{NOON + timedelta(seconds=now + second):%d/%b/%Y:%H:%M:%S} +0000"
+                request = f'"GET /{user % 4}/x HTTP/1.1" {status} {number}'
+                write(place, f'10.0.0.{user} - - [{at}] {request} "-" "curl" 0.{abs(second) % 1000:03}\n')
+            if doing == "bad":
+                write(place, "no request\n")
+            if doing == "rename":
+                paths[place].rename(folder / f"{place}.{number}")
+                paths[place].touch()
+            if doing == "copytruncate":
+                write(place, f"seen {number}\n")
+                step()  # what was never seen leaves no trace
+                write(place, f"not seen yet {number}\n")
+                copy_and_truncate(paths[place], folder / f"{paths[place].name}.{number}")
+                step()
+        for _ in range(2):  # lines of which none is a request wait a while for others
+            step()
+            now += 10
+        step()
+        snapshot = session.snapshot()
+        made = session.report(percentiles=("50", "99")).to_dict()
+        report = logstats.report(wholes, format="combined_time", over_time=True, percentiles=("50", "99")).to_dict()
+        assert (snapshot.requests, snapshot.rejected) == (report["requests"], report["rejected"])
+        for one in (made, report):  # the same lines have other names and numbers, and come in another order
+            # A log that nothing was written to is no source of a session.
+            one["sources"] = sorted((read["lines"], read["bytes"]) for read in one["sources"] if read["bytes"])
+            one["rejects"]["samples"] = len(one["rejects"]["samples"])
+        same(made, report)
 
 
 def test_a_window_is_a_report_over_its_minutes(log: Callable[..., Log]) -> None:

@@ -103,17 +103,39 @@ class FollowedFile:
             return self._read_pipe(most, now)
         pieces: list[bytes] = []
         size = 0
-        while size < most and (piece := os.pread(self.descriptor, min(PIECE, most - size), self.mark.offset)):
-            if not self.mark.is_in(self.descriptor):
-                break
-            self.mark = self.mark.moved(piece)
-            pieces.append(piece)
-            size += len(piece)
+        try:
+            while size < most and (piece := os.pread(self.descriptor, min(PIECE, most - size), self.mark.offset)):
+                if not self.mark.is_in(self.descriptor):
+                    break
+                self.mark = self.mark.moved(piece)
+                pieces.append(piece)
+                size += len(piece)
+        except OSError:
+            if not pieces:
+                raise
         if pieces:
             self.changed = now
         elif not self.mark.is_in(self.descriptor):
             raise Replaced
         return pieces
+
+    def reopen(self) -> bool:
+        """Open it anew under its name, to go on where it was; whether that could be done.
+
+        A handle of NFS may be of no use any more though the file is there. Raises OSError.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        same = False
+        try:
+            status = os.fstat(descriptor)
+            same = (status.st_dev, status.st_ino) == self.key and self.mark.is_in(descriptor)
+        finally:
+            if not same:
+                os.close(descriptor)
+        if same:
+            os.close(self.descriptor)
+            self.descriptor = descriptor
+        return same
 
     def _read_pipe(self, most: int, now: float) -> list[bytes]:
         try:

@@ -123,6 +123,7 @@ class Follower:
         self._present: set[Key] = set()  # files that the names led to when they were last looked at
         self._settling: dict[Key, tuple[int, int]] = {}  # compressed files that may still be written
         self._said: set[str] = set()
+        self._failing: set[Key] = set()  # open files that could not be read when they were last looked at
         self._number = 0
         self._last: float | None = None
 
@@ -164,11 +165,33 @@ class Follower:
             yield from self._truncated(one, now)
             with contextlib.suppress(Replaced):  # the next look sees it
                 yield from one.content.feed(file.read(self._most, now=now))
-        except OSError as error:  # a file on NFS that was deleted elsewhere, a disk that fails
-            self._say(f"{content.name}: cannot be read any more: {error.strerror or error}")
-            yield from content.end()
-            del self._open[file.key]
-            file.close()
+            self._failing.discard(file.key)
+        except OSError as error:
+            yield from self._unreadable(one, error)
+        else:
+            self._failing.discard(file.key)
+
+    def _unreadable(self, one: _Open, error: OSError) -> Iterator[Arrived]:
+        """A disk that fails, a server of NFS that is away: it is tried again. On NFS, a file that was deleted elsewhere
+        cannot be read to its end."""
+        content, file = one.content, one.file
+        words = f"{content.name}: cannot be read%s: {error.strerror or error}"
+        there = True
+        with contextlib.suppress(OSError):
+            try:
+                there = file.reopen()
+            except FileNotFoundError:
+                there = False
+        if there:
+            if file.key not in self._failing:
+                self._say(f"{words % ''}; it is tried again")
+                self._failing.add(file.key)
+            return
+        self._say(f"{words % ' any more'}; lines that were written to it last may be lost")
+        yield from content.end()
+        self._failing.discard(file.key)
+        del self._open[file.key]
+        file.close()
 
     def _truncated(self, one: _Open, now: float) -> Iterator[Arrived]:
         """The rest of the content that the file had, if there is a copy of it; then the file begins again."""
@@ -243,6 +266,7 @@ class Follower:
                 if path not in self._said:
                     self._say(f"{shown(path)}: cannot be read: {error.strerror or error}; it is tried again")
                     self._said.add(path)
+        self.stuck += len(self._failing)
         self._known.forget_others(self._present)
 
     def _take(self, path: str, key: Key, status: os.stat_result, now: float) -> _Open | None:

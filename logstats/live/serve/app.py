@@ -40,6 +40,8 @@ from logstats.reports.model import Report
 from logstats.reports.openmetrics import LABEL, Apart, family, to_openmetrics
 from logstats.reports.printable import printable, shortened
 
+LIVE_REST: Final = 1  # times as long as an answer took, it is good enough: live figures change once an interval,
+ARCHIVED_REST: Final = 5  # and an archive may take seconds for them
 DEAD: Final = 20.0  # seconds, after which a client that takes nothing is let go
 PING: Final = 10  # seconds between two signs of life, which are events, because a page is not told of comments
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -194,7 +196,8 @@ class Site:
         pool: Executor,
     ) -> Response:
         try:
-            made = await self._renderings.get(key, version, make, pool)
+            rest = ARCHIVED_REST if pool is self._archived else LIVE_REST
+            made = await self._renderings.get(key, version, make, pool, rest)
         except LogstatsError as error:
             return _refusal(error, next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500))
         return _response(request, made, media)

@@ -1,7 +1,7 @@
 """The newest answer to each question: made once for all who ask, and not more often than it pays.
 
-What is asked again before anything has changed is there already. An answer that takes long to make is made again only
-after several times as long, so that asking costs a bounded part of a processor. A bounded number of answers is kept.
+What is asked again before anything has changed is there already. The longer it took to make an answer, the longer it
+is not made again, so that asking costs a bounded part of a processor. A bounded number of answers is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from logstats.errors import LogstatsError
 
 HELD: Final = 64  # answers that are kept,
 WAITING: Final = 32  # questions that may wait for one
-RATIO: Final = 3  # times as long as an answer took, it is good enough
 _TO_PACK: Final = 1_000  # bytes, from which on an answer is worth compressing
 
 
@@ -46,9 +45,10 @@ class Renderings:
         self._making: dict[Hashable, asyncio.Future[Rendering]] = {}
 
     async def get(
-        self, key: Hashable, version: Callable[[], Hashable], make: Callable[[], bytes], pool: Executor
+        self, key: Hashable, version: Callable[[], Hashable], make: Callable[[], bytes], pool: Executor, rest: float
     ) -> Rendering:
-        """The answer to a question. `version` changes when it would be another; both functions run in the pool.
+        """The answer to a question. `version` changes when it would be another; both functions run in the pool. The
+        answer is good enough for `rest` times as long as it took to make.
 
         Raises Busy, and what the functions raise.
         """
@@ -60,7 +60,7 @@ class Renderings:
             if len(self._making) >= WAITING:
                 raise Busy("too much is asked at once", "ask again in some seconds")
             loop = asyncio.get_running_loop()
-            making = self._making[key] = loop.run_in_executor(pool, _made, held, version, make)
+            making = self._making[key] = loop.run_in_executor(pool, _made, held, version, make, rest)
             making.add_done_callback(lambda done: self._take(key, done))
         return await asyncio.shield(making)
 
@@ -73,7 +73,7 @@ class Renderings:
             del self._held[old]
 
 
-def _made(held: Rendering | None, version: Callable[[], Hashable], make: Callable[[], bytes]) -> Rendering:
+def _made(held: Rendering | None, version: Callable[[], Hashable], make: Callable[[], bytes], rest: float) -> Rendering:
     begin = time.monotonic()
     found = version()
     if held is not None and held.version == found:
@@ -82,4 +82,4 @@ def _made(held: Rendering | None, version: Callable[[], Hashable], make: Callabl
     packed = gzip.compress(body, 1, mtime=0) if len(body) > _TO_PACK else None
     now = time.monotonic()
     etag = f'"{hashlib.blake2b(body, digest_size=9).hexdigest()}"'
-    return Rendering(body, packed, etag, found, now + RATIO * (now - begin))
+    return Rendering(body, packed, etag, found, now + rest * (now - begin))
