@@ -168,13 +168,18 @@ def _breakdown_row(row: RankedKey, by: str) -> BreakdownRow:
 
 def _minutes(by_class: pl.DataFrame) -> list[Minute]:
     """(minute, status_class, requests, bytes), in order, as one value per minute."""
-    minutes = by_class.group_by("minute", maintain_order=True).agg(
-        pl.col("requests").sum().alias("all"), pl.col("bytes").sum(), pl.col("status_class", "requests")
+    digit, requests = pl.col("status_class"), pl.col("requests")
+    names = sorted(f"{number}xx" for number in by_class["status_class"].unique().to_list() if number)
+    counted = by_class.group_by("minute", maintain_order=True).agg(
+        requests.sum().alias("all"),
+        pl.col("bytes").sum(),
+        *(requests.filter(digit == int(name[:-2])).sum().alias(name) for name in names),
     )
-    return [
-        Minute(moment(minute), requests, (by := _classes(zip(classes, counts, strict=True))).get("5xx", 0), size, by)
-        for minute, requests, size, classes, counts in minutes.iter_rows()
-    ]
+    minutes = []
+    for minute, number, size, *counts in counted.iter_rows():
+        by = {name: count for name, count in zip(names, counts, strict=True) if count}
+        minutes.append(Minute(moment(minute), number, by.get("5xx", 0), size, by))
+    return minutes
 
 
 def classes(by_status: Mapping[int, int]) -> dict[str, int]:

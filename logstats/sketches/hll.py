@@ -43,6 +43,7 @@ _QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take
 _ENTRY: Final = 160  # bytes that Python needs to hold a minute's bytes
 _BATCH: Final = 1024  # minutes read out at once
 _FEW: Final = 64  # … as rows of registers
+_CACHED: Final = 1 << 16  # rows counted at once
 
 Registers = NDArray[np.uint8]
 
@@ -170,10 +171,18 @@ def _ranks_of_rows(sketches: list[bytes]) -> NDArray[np.int64]:
 def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
     """(minute, register, rank), each register of a minute once, by minute → (minute Int64, users Int64), in order."""
     minutes = table["minute"].rle().struct.unnest()
-    # Minute and rank are one number, so that a single pass counts the registers of each minute with each rank.
-    places = np.repeat(np.arange(minutes.height, dtype=np.int64) << 6, minutes["len"].to_numpy())
-    places |= table["rank"].to_numpy()
-    counts = np.bincount(places, minlength=minutes.height << 6).reshape(-1, 64)
+    rows, ranks = minutes["len"].to_numpy(), table["rank"].to_numpy()
+    ends = np.cumsum(rows, dtype=np.int64)
+    counts = np.zeros((len(ends), 64), np.int64)
+    first = start = 0
+    while first < len(ends):  # some minutes at a time, whose places fit into the processor's cache
+        last = max(first + 1, int(np.searchsorted(ends, start + _CACHED, side="right")))
+        end = int(ends[last - 1])
+        # Minute and rank are one number, so that a single pass counts the registers of each minute with each rank.
+        places = np.repeat(np.arange(last - first, dtype=np.int64) << 6, rows[first:last])
+        places |= ranks[start:end]
+        counts[first:last] = np.bincount(places, minlength=(last - first) << 6).reshape(-1, 64)
+        first, start = last, end
     counts[:, 0] = REGISTERS - counts[:, 1:].sum(axis=1)
     return pl.DataFrame([minutes["value"].alias("minute"), as_numbers(estimate_many(counts)).alias("users")])
 

@@ -6,7 +6,8 @@ cannot answer (a filter, a breakdown, another user key, an aggregate of its own)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -37,7 +38,7 @@ from logstats.summaries.statistics import Statistics, aggregates, needs
 from logstats.summaries.users import SketchedUsers
 
 HELD: Final = 10  # times as many keys of a ranking as asked for are held, until the end
-AT_ONCE: Final = 8_000_000  # rows of rollups that are held in memory
+AT_ONCE: Final = 4_000_000  # rows of rollups that are read at once; as many are in memory beside them
 FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "users", "latency"}
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
@@ -128,8 +129,10 @@ def collect(
     total = counts.requests + counts.events
     counts.requests = counts.events = counts.filtered = 0
     if where.rollups is not None:
-        for parts in _batches(snapshot, *where.rollups):
-            _add_rollups(archive, parts, where.rollups, statistics, counts)
+        over_time = statistics.spec.over_time
+        read_tables = (tables.TRAFFIC, tables.ENDPOINTS, tables.USERS, *((tables.LATENCY,) if over_time else ()))
+        for rollup in _read_ahead(archive, _batches(snapshot, *where.rollups), read_tables):
+            _add_rollups(rollup, where.rollups, statistics, counts)
     interrupt = interrupt or Interrupt()
     work = ReportWork(statistics.spec)
     if apart is None:
@@ -188,14 +191,42 @@ def _batches(snapshot: Snapshot, since: datetime | None, until: datetime | None)
         yield held
 
 
-def _add_rollups(
-    archive: Archive, parts: dict[str, list[DataFile]], span: Span, statistics: Statistics, counts: Counts
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Rollup:
+    """The rows of a rollup. They are `apart` if each day is in one file, so that no key repeats."""
+
+    rows: pl.DataFrame
+    apart: bool
+
+
+def _read_ahead(
+    archive: Archive, batches: Iterable[dict[str, list[DataFile]]], names: Sequence[str]
+) -> Iterator[dict[str, _Rollup]]:
+    """The rollups of each batch of files, by table. The next batch is read while the caller adds up this one."""
+
+    def load(parts: dict[str, list[DataFile]]) -> dict[str, _Rollup]:
+        loaded = {}
+        for name in names:
+            files = parts.get(name, [])
+            rows = read(archive, files, list(tables.columns(name)), name)
+            loaded[name] = _Rollup(rows, len({file.partition for file in files}) == len(files))
+        return loaded
+
+    with ThreadPoolExecutor(1, "logstats-rollups") as thread:
+        reading: Future[dict[str, _Rollup]] | None = None
+        for parts in batches:
+            before, reading = reading, thread.submit(load, parts)
+            if before is not None:
+                yield before.result()
+        if reading is not None:
+            yield reading.result()
+
+
+def _add_rollups(rollup: dict[str, _Rollup], span: Span, statistics: Statistics, counts: Counts) -> None:
     def scan(table: str) -> pl.LazyFrame:
         """The rows of a rollup in the span, with their time also as `minute`, in minutes since 1970."""
-        files = parts.get(table, [])
         time = pl.col(tables.time_column(table))
-        lazy = read(archive, files, list(tables.columns(table)), table).lazy()
+        lazy = rollup[table].rows.lazy()
         since, until = span
         if since is not None:
             lazy = lazy.filter(time >= since)
@@ -210,7 +241,7 @@ def _add_rollups(
         if statistics.spec.over_time:
             found["latency"] = _latency(scan(tables.LATENCY)).collect()
         users = scan(tables.USERS)
-        if len({file.partition for file in parts.get(tables.USERS, [])}) < len(parts.get(tables.USERS, [])):
+        if not rollup[tables.USERS].apart:
             users = users.group_by("minute", "register").agg(pl.col("rank").max()).sort("minute")
         registers = users.select("minute", "register", "rank").collect()
     except (OSError, pl.exceptions.PolarsError) as error:
