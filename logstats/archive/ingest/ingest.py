@@ -59,7 +59,6 @@ COMMIT_ROWS: Final = 10_000_000  # of one commit: after a crash, at most these a
 RETRIES: Final = 3  # of a file that is truncated and filled again while it is read
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
 CHUNK: Final = 5 << 20
-_WORKERS: Final = max(1, WORKERS - 1)  # the main thread sorts and writes meanwhile, which takes as long as reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,7 +468,7 @@ def _job(options: IngestOptions, work: Callable[[pl.DataFrame, str, int], Result
         keep_rejected=True,
         timed=True,
         chunk=CHUNK,
-        workers=_WORKERS,
+        workers=WORKERS,
         anonymizer=options.anonymizer,
         columns=options.columns,
     )

@@ -38,6 +38,8 @@ SPARSE: Final = 4_096  # hours with fewer rows share a file …
 _LIGHT: Final = 1 << 20  # … if they have fewer bytes, too, …
 SHARING: Final = 4  # … and a day has at least so many of them in one commit
 _RUN_ROWS: Final = 4_096  # bytes of a piece of a run; one piece of each run is in memory
+_STRETCH: Final = 128  # rows of an hour in a row, on average, from which on they are not copied to sort them
+_WORTH: Final = 0.8  # of the rows may be left by a merge, for another one before the end to pay
 _HOUR_US: Final = 3_600_000_000
 _EPOCH: Final = datetime(1970, 1, 1)
 
@@ -51,6 +53,7 @@ class Partitions:
         self.table = table
         self._workspace, self._budget = workspace, budget
         self._merges = table in tables.ROLLUPS
+        self._repeats = True  # whether keys came so often that merging before the end pays
         self._waiting: list[pa.Table] = []
         self._bytes = 0
         self._open: OrderedDict[paths.Partition, Writer] = OrderedDict()
@@ -97,8 +100,10 @@ class Partitions:
         """Take out the buffered rows, ordered by partition and, within one, as they were added."""
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         rows = pa.concat_tables(waiting) if waiting else tables.arrow_schema(self.table).empty_table()
-        if self._merges and rows.num_rows:
-            rows = to_arrow(united([_frame(rows)], rollups.shape(self.table)), self.table)
+        if self._merges and self._repeats and rows.num_rows:
+            merged = to_arrow(united([_frame(rows)], rollups.shape(self.table)), self.table)
+            self._repeats = merged.num_rows < _WORTH * rows.num_rows
+            rows = merged
         return _by_hour(rows, self._hours(rows))
 
     def _make_room(self) -> None:
@@ -205,9 +210,15 @@ def _frame(rows: pa.Table) -> pl.DataFrame:
 
 
 def _by_hour(rows: pa.Table, hours: Hours) -> pa.Table:
+    """The rows ordered by hour and, within one, as they are. Nothing is copied if they are nearly in order."""
     if bool(np.all(hours[1:] >= hours[:-1])):
         return rows
-    return rows.combine_chunks().take(np.argsort(hours, kind="stable"))
+    starts = np.concatenate([[0], np.flatnonzero(hours[1:] != hours[:-1]) + 1])
+    if len(starts) * _STRETCH > len(hours):
+        return rows.combine_chunks().take(np.argsort(hours, kind="stable"))
+    sizes = np.diff(starts, append=len(hours))
+    order = np.argsort(hours[starts], kind="stable").tolist()
+    return pa.concat_tables([rows.slice(int(starts[place]), int(sizes[place])) for place in order])
 
 
 def _each_hour(pieces: Iterable[pa.Table], hours_of: Any) -> Iterator[tuple[int, pa.Table]]:

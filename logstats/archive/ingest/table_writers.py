@@ -17,7 +17,7 @@ from logstats.archive.log import tables
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.writer import Workspace
 
-_BUDGETS: Final = {tables.LOGS: 16 << 20, tables.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
+_BUDGETS: Final = {tables.LOGS: 40 << 20, tables.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
 _BUDGET: Final = 2 << 20
 _AHEAD: Final = 1  # additions that wait for a thread
 
