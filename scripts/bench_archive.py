@@ -4,8 +4,8 @@
     python scripts/bench_archive.py                     2 million lines, 3 runs each, all sections
     python scripts/bench_archive.py --only add --lines 200000
     python scripts/bench_archive.py --only flat --big 20000000
-    python scripts/bench_archive.py --day               100 million lines of 24 hours from 8 sources, and the next day
-    python scripts/bench_archive.py --day --lines 200000
+    python scripts/bench_archive.py --day               100 million lines of 24 hours from 8 sources, and a smaller day
+    python scripts/bench_archive.py --day --lines 200000 --tier
 
 Medians of whole processes, as the kernel accounts for them (wait4), start-up included.
 """
@@ -162,7 +162,8 @@ def main() -> None:
     sections = ("add", "sizes", "flat", "ask")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, help="(default: 2 million, with --day 100 million)")
-    parser.add_argument("--day", action="store_true", help="only this: a day at the scale of the design (hours)")
+    parser.add_argument("--day", action="store_true", help="only this: a day at the scale of the design")
+    parser.add_argument("--tier", action="store_true", help="with --day: the large day moves, too")
     parser.add_argument("--big", type=int, default=20_000_000)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--day-lines", type=int, default=1_000_000)
@@ -173,7 +174,7 @@ def main() -> None:
     asked = args.only or sections
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     if args.day:
-        run_day(fresh(args.folder / "archive-of-a-day"), args.folder, args.lines or 100_000_000)
+        run_day(fresh(args.folder / "archive-of-a-day"), args.folder, args.lines or 100_000_000, tier=args.tier)
         return
     args.lines = args.lines or 2_000_000
     if "add" in asked:

@@ -1,17 +1,25 @@
-"""A day at the scale of the design, for `bench_archive.py --day`: 24 hours of 8 sources, and then the next day.
+"""A day at the scale of the design, for `bench_archive.py --day`: 24 hours of 8 sources; and the day before, which ages.
 
-Each source writes its own log, which is made, added and deleted, one after another: the disk needs room for one of them
-(100 million lines: 2.5 GB), and for the archive. Only `archive add` is timed, not the making of the log.
+Eight servers behind one balancer: each has the same clients and pages at the same times, and its own latencies. So one
+log is made, by two processes, and the others are made of it by NumPy. Each is added and deleted, one after another: the
+disk needs room for two of them (100 million lines: 5 GB), and for the archive. Only `archive add` is timed.
+
+The day before has a tenth of the lines. It moves to warm, and is asked for again; with `--tier`, the large day moves to
+warm, and then both to cold. Of 100 million lines on two idle cores, making takes 2 minutes and adding 5 to 7; each move
+of the large day 5.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from bench import PYTHON, ROOT, Case, Figures, once
 
 from logstats.archive.archive import Archive
@@ -19,7 +27,11 @@ from logstats.archive.log import tables
 
 LOGSTATS: Final = (PYTHON, "-m", "logstats")
 SOURCES: Final = 8
-FIRST: Final = date(2025, 1, 17)
+DAY: Final = date(2025, 1, 17)
+BEFORE: Final = DAY - timedelta(days=1)
+PART: Final = 10  # times as many lines as the day before has
+_BLOCK: Final = 64 << 20  # bytes that are varied at once
+_NEWLINE, _ZERO, _NINE = b"\n09"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +53,60 @@ def query_of(day: date) -> str:
     )
 
 
+def make(log: Path, lines: int, day: date) -> None:
+    """The log of the first server: each half of the day by a process of its own."""
+    halves = (lines // 2, lines - lines // 2)
+    parts = [log.with_suffix(f".{number}") for number in range(2)]
+    makers = []
+    for number, (part, count) in enumerate(zip(parts, halves, strict=True)):
+        start = f"{day.isoformat()}T{12 * number:02}:00"
+        asked = ("--lines", str(count), "--seed", str(number + 1), "--start", start, "--hours", "12")
+        maker = (PYTHON, str(ROOT / "scripts" / "make_logs.py"), "--format", "combined_time", "--stdout", *asked)
+        with part.open("wb") as file:
+            makers.append(subprocess.Popen(maker, stdout=file))
+    codes = [maker.wait() for maker in makers]
+    if any(codes):
+        raise SystemExit("make_logs.py failed")
+    with parts[0].open("ab") as file, parts[1].open("rb") as rest:
+        shutil.copyfileobj(rest, file, _BLOCK)
+    parts[1].unlink()
+    parts[0].rename(log)
+
+
+def vary(log: Path, other: Path, number: int) -> None:
+    """The same log with the latencies of another server: the last two digits of each line are others."""
+    with log.open("rb") as file, other.open("wb") as out:
+        rest = b""
+        while block := file.read(_BLOCK):
+            whole, newline, rest = (rest + block).rpartition(b"\n")
+            data = np.frombuffer(bytearray(whole + newline), np.uint8)
+            ends = np.flatnonzero(data == _NEWLINE)
+            for place in (ends[ends > 0] - 1, ends[ends > 1] - 2):
+                found = data[place]
+                digit = (found >= _ZERO) & (found <= _NINE)
+                data[place[digit]] = (found[digit] - _ZERO + number) % 10 + _ZERO
+            out.write(data.data)
+        out.write(rest)
+
+
 def add_day(root: Path, folder: Path, lines: int, day: date) -> Added:
     """Add a day of so many lines, an equal part of each source."""
     wall = cpu = memory = 0.0
     octets = 0
     each = lines // SOURCES
+    first = folder / "web0.log"
+    make(first, each, day)
     for number in range(SOURCES):
         log = folder / f"web{number}.log"
-        maker = (PYTHON, str(ROOT / "scripts" / "make_logs.py"), "--format", "combined_time", "--stdout")
-        with log.open("wb") as file:
-            asked = ("--lines", str(each), "--seed", str(number + 1), "--start", day.isoformat())
-            subprocess.run([*maker, *asked], stdout=file, check=True)
+        if number:
+            vary(first, log, number)
         octets += log.stat().st_size
-        taken = once(
-            Case(
-                "archive add",
-                (*LOGSTATS, "archive", "add", str(log), "--archive", str(root), "--source-name", f"web{number}", "-q"),
-            )
-        )
-        log.unlink()
+        asked = ("archive", "add", str(log), "--archive", str(root), "--source-name", log.stem, "-q")
+        taken = once(Case("archive add", (*LOGSTATS, *asked)))
+        if number:
+            log.unlink()
         wall, cpu, memory = wall + taken.wall, cpu + taken.cpu, max(memory, taken.memory)
+    first.unlink()
     return Added(wall, cpu, memory, each * SOURCES, octets)
 
 
@@ -88,28 +134,38 @@ def show(what: str, figures: Figures) -> None:
     print(f"  {what:32}{figures}")
 
 
-def run(root: Path, folder: Path, lines: int) -> None:
+def show_answers(root: Path, day: date) -> None:
+    """Print the time and memory of a day's report, and of the query of the README."""
+    for name, figures in ask(root, day).items():
+        show(f"{name} of {day}", figures)
+
+
+def run(root: Path, folder: Path, lines: int, *, tier: bool = False) -> None:
     """Measure two days in a new archive, and print."""
     folder.mkdir(parents=True, exist_ok=True)
-    second = FIRST + timedelta(days=1)
     octets = 0
-    for day in (FIRST, second):
-        added = add_day(root, folder, lines, day)
+    for day, count in ((DAY, lines), (BEFORE, lines // PART)):
+        begun = time.perf_counter()
+        added = add_day(root, folder, count, day)
         octets += added.octets
-        print(f"\n{day}: {added.lines:,} lines of {SOURCES} sources, {added.octets / 1e6:,.0f} MB")
+        making = time.perf_counter() - begun - added.wall
+        size = f"{added.octets / 1e6:,.0f} MB"
+        print(f"\n{day}: {added.lines:,} lines of {SOURCES} sources, {size}, made in {making:,.0f} s")
         print(
             f"  archive add: {added.wall:,.1f} s ({added.cpu:,.1f} s of CPU), {added.lines / added.wall:,.0f} lines/s, "
-            f"{added.octets / added.wall / 1e6:,.0f} MB/s, peak {added.memory:,.0f} MB"
+            f"{added.octets / added.wall / 1e6:,.0f} MB/s, peak {added.memory:,.0f} MB",
+            flush=True,
         )
         show_stored(root, octets)
-        for name, figures in ask(root, day).items():
-            show(f"{name} of {day}", figures)
-    for days, tier in ((31, "warm"), (91, "cold")):
-        now = (FIRST + timedelta(days=days)).isoformat() + "T01:00"
+        show_answers(root, day)
+    moves = [(BEFORE, 31, f"{BEFORE} moves to warm")]
+    if tier:
+        moves += [(DAY, 31, f"{DAY} moves to warm"), (DAY, 91, "both days move to cold")]
+    for day, age, what in moves:
+        now = (day + timedelta(days=age)).isoformat() + "T01:00"
+        print(f"\n{what}")
         command = (*LOGSTATS, "archive", "tier", "--archive", str(root), "--now", now, "--grace", "0h", "-q")
-        print(f"\n{FIRST} moves to {tier}")
         show("archive tier", once(Case("archive tier", command)))
         show_stored(root, octets)
-        for day in (FIRST, second):
-            for name, figures in ask(root, day).items():
-                show(f"{name} of {day}", figures)
+        for one in (BEFORE, DAY):
+            show_answers(root, one)

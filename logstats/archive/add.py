@@ -1,4 +1,14 @@
-"""`archive add`: delete orphans, ingest the sources, then compact the many small files that this left."""
+"""`archive add`: delete orphans, ingest the sources, then compact the many small files that this left.
+
+Of several workers, each is a writer of its own and commits for itself; commits are made one after another all the same,
+because each takes the next number, and whoever comes second reads what the first has written. The alternative is one
+process that commits files which workers have written. It would be a second way to write: the files of a worker that
+dies would be another's to delete, while writers that share an archive, on one machine or on many, are needed anyway,
+and say exactly what became of a worker's sources. One large file is not split among workers. What the archive records
+of it is a chain: the digests of its blocks, the number of the line, the format, the time of lines that have none follow
+from what comes before, so each stretch would have to wait for those before it, with its rows held or written twice.
+One process reads a file with all cores already, and writes meanwhile.
+"""
 
 from __future__ import annotations
 
