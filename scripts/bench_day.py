@@ -1,4 +1,4 @@
-"""A day at the scale of the design, for `bench_archive.py --day`: 24 hours of 8 sources; and the day before, which ages.
+"""A day at the scale of the design, for `bench_archive.py --day`: 24 hours of 8 sources; and the day before, that ages.
 
 Eight servers behind one balancer: each has the same clients and pages at the same times, and its own latencies. So one
 log is made, by two processes, and the others are made of it by NumPy. Each is added and deleted, one after another: the
