@@ -147,6 +147,27 @@ def test_secrets_are_masked() -> None:
             "Chrome/131.0.0.0 (203.0.113.77; +http://203.0.113.77/)",
             "Chrome/131.0.0.0 (***; +http://***/)",
         ),
+        ("host", "alice:s3cr3t@shop.example:8080", "***@shop.example:8080"),
+        ("app_name", "alice@shop.example", "***@shop.example"),
+        ("referer", "https://alice:s3cr3t@shop.example/a", "https://***@shop.example/a"),
+        (
+            "message",
+            "login of user=alice, password: s3cr3t, took: 5 ms",
+            "login of user=***, password: ***, took: 5 ms",
+        ),
+        ("message", "GET /a?q=1&token=s3cr3t failed", "GET /a?q=1&token=*** failed"),
+        ("message", "sent Bearer s3cr3t", "sent Bearer ***"),
+        ("message", "see https://alice:s3cr3t@shop.example/", "see https://***@shop.example/"),
+        ("extra", '{"url": "/q?n=1&token=s3cr3t", "n": 1}', '{"url": "/q?n=1&token=***", "n": 1}'),
+        ("extra", r'{"url": "?token=s3\u00e9cr3t&n=1"}', '{"url": "?token=***&n=1"}'),
+        ("extra", '{"Cookie": "a=s3cr3t"}', '{"Cookie": "***"}'),
+        ("extra", r'{"body": "{\"pwd\": \"s3cr3t\", \"n\": 1}"}', r'{"body": "{\"pwd\": \"***\", \"n\": 1}"}'),
+        (
+            "extra",
+            '{"user": {"id": 7, "of": ["alice", null, true]}, "n": [1, {"ok": 2}]}',
+            '{"user": {"id": "***", "of": ["***", null, true]}, "n": [1, {"ok": 2}]}',
+        ),
+        ("message", 'no JSON: {"user": {"id": alice', "***"),
     ],
 )
 def test_what_hides_in_an_encoding_is_masked_and_nothing_else(column: str, text: str, masked: str) -> None:

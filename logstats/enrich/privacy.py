@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 import re
 import secrets
 import string
@@ -34,7 +35,7 @@ MASK: Final = "***"
 SECRETS: Final = (
     *("token", "password", "passwd", "pwd", "secret", "apikey", "api_key", "api-key", "access_key", "auth", "session"),
     *("sid", "jwt", "signature", "sig", "otp", "pin", "code", "credential", "email", "e-mail", "mail", "phone", "tel"),
-    *("ssn", "iban", "card", "cvv", "cvc", "name", "user", "login", "address", "birth", "dob"),
+    *("ssn", "iban", "card", "cvv", "cvc", "name", "user", "login", "address", "birth", "dob", "cookie"),
 )
 _AT: Final = "(?:@|%(?:25)*40)"  # as it is, or percent-encoded once or more often
 _COLON: Final = "(?::|%(?:25)*3a)"
@@ -52,6 +53,9 @@ _UNRESERVED: Final = string.ascii_letters + string.digits + "-._~"
 _PLAIN: Final = {f"%{ord(one):{how}}": one for one in _UNRESERVED for how in ("02x", "02X")}
 _URLS: Final = ("path", "endpoint", "query", "referer")
 _TEXTS: Final = ("path", "endpoint", "query", "referer", "user_agent", "message", "extra")
+_HOSTS: Final = ("host", "app_name", "upstream")
+_USERINFO: Final = r"//[^/@\s\"?#]*@"  # https://alice:secret@example.com
+_CREDENTIALS: Final = r"(?i)\b(bearer|basic|digest)\s+[^\s\"\\,]+"
 _CACHED: Final = 200_000  # addresses and users whose pseudonyms are remembered
 
 
@@ -92,6 +96,12 @@ class Anonymizer:
         # In a value that is the target of another request: next=%2Freset%3Ftoken%3D…
         self._nested = rf"(?i)((?:=|%(?:25)*(?:3f|26|3b))[^=&;#%]*(?:{names})[^=&;#%]*%(?:25)*3d)[^&;#]*"
         self._member = rf'(?i)("[^"\\]*(?:{names})[^"\\]*"\s*:\s*)(?:"(?:[^"\\]|\\.)*"|[0-9.+eE-]+)'
+        self._escaped = rf'(?i)(\\"[^"\\]*(?:{names})[^"\\]*\\"\s*:\s*)(?:\\"[^"\\]*\\"|[0-9.+eE-]+)'  # JSON in JSON
+        self._deep = rf'(?i)"[^"\\]*(?:{names})[^"\\]*"\s*:\s*[\[{{]'
+        self._named = re.compile(names, re.IGNORECASE)
+        self._said = (
+            rf"(?i)([\w.-]*(?:{names})[\w.-]*)(\s*=\s*|:\s*)(?:[^\s&;#\"'\\,)}}\]]|\\[^\"])+"  # in prose: password=…
+        )
 
     @property
     def name(self) -> str:
@@ -124,7 +134,8 @@ class Anonymizer:
         if "user_id" in columns:
             made.append(self._replaced(frame["user_id"], days, "user"))
         texts = [pl.col(name) for name in _TEXTS if name in columns]
-        return frame.with_columns(made).with_columns(self._masked(text) for text in texts)
+        hosts = [pl.col(name).str.replace(r"^(?s:.*)@", f"{MASK}@") for name in _HOSTS if name in columns]
+        return frame.with_columns(made).with_columns(*hosts, *(self._masked(text) for text in texts))
 
     def _masked(self, text: pl.Expr) -> pl.Expr:
         name = text.meta.output_name()
@@ -140,13 +151,35 @@ class Anonymizer:
             parameter = self._parameter if name == "query" else self._parameter_of_path
             text = text.str.replace_all(parameter, "${1}${2}=" + MASK).str.replace_all(self._nested, "${1}" + MASK)
         if name in ("message", "extra"):
+            deep = text.str.contains(self._deep)
+            text = pl.when(deep).then(pl.when(deep).then(text).map_batches(self._structured, pl.String)).otherwise(text)
             text = text.str.replace_all(self._member, '${1}"' + MASK + '"')
-        text = text.str.replace_all(_EMAIL, MASK)
+            text = text.str.replace_all(self._escaped, rf"${{1}}\"{MASK}\"")
+            text = text.str.replace_all(_CREDENTIALS, "${1} " + MASK).str.replace_all(self._said, "${1}${2}" + MASK)
+        text = text.str.replace_all(_USERINFO, f"//{MASK}@").str.replace_all(_EMAIL, MASK)
         if name == "user_agent":
             text = text.str.replace_all(_IPV4_IN_AGENT, "${1}" + MASK)
         else:
             text = text.str.replace_all(_IPV4, MASK)
         return text.str.replace_all(_IPV6, MASK)
+
+    def _structured(self, texts: pl.Series) -> pl.Series:
+        """JSON in which a name of a secret stands for an object or a list: all that is in it is masked."""
+
+        def masked(value: object, *, secret: bool) -> object:
+            if isinstance(value, dict):
+                return {key: masked(one, secret=secret or bool(self._named.search(key))) for key, one in value.items()}
+            if isinstance(value, list):
+                return [masked(one, secret=secret) for one in value]
+            return MASK if secret and value is not None and not isinstance(value, bool) else value
+
+        found = []
+        for text in texts:
+            try:
+                found.append(None if text is None else json.dumps(masked(json.loads(text), secret=False)))
+            except (ValueError, RecursionError):
+                found.append(MASK)
+        return pl.Series(texts.name, found, pl.String)
 
     def _replaced(self, texts: pl.Series, days: pl.Series | None, how: str) -> pl.Series:
         """Each distinct text of a day by what stands for it."""
