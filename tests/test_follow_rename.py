@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from following import Log
@@ -40,6 +41,28 @@ def test_who_goes_on_writing_to_the_old_file_is_read(tmp_path: Path) -> None:
         log.write(2)
         seen += log.look()
     assert seen == log.all()
+
+
+def test_several_rotations_between_two_looks(tmp_path: Path) -> None:
+    """What never lay under the name when it was looked at is found by what rotation adds to it."""
+    log = Log(tmp_path / "access.log")
+    log.write(2, tmp_path / "access.log.1")  # of long ago
+    os.utime(tmp_path / "access.log.1", (1, 1))
+    log.written, old = 0, log.path.with_name("access.log-old")
+    log.write(3)
+    seen = log.look()
+    old.write_bytes(log.path.read_bytes())  # a copy that somebody made, in a name that no rotation gives, …
+    (tmp_path / "access.log.0").write_bytes(log.path.read_bytes())  # … and in one that it could give
+    (tmp_path / "access.log.json").write_text("another log\n")
+    for name in ("2", "3", "4"):
+        log.write(2)
+        log.rotate(tmp_path / f"access.log.{name}")
+    log.write(1)
+    seen += log.look()
+    assert seen == log.all()
+    assert not log.look() + log.look()
+    log.write(1, tmp_path / "access.log.4")  # a server that was not told yet
+    assert seen + log.look() == log.all()
 
 
 def test_many_rotations_between_looks_keep_a_bounded_number_open(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 `discover` finds the sources that arguments name (`stores`: objects; `object_store` is a bucket, `credentials` say who
 asks it), `source` is one, `compression` unpacks it, `chunks` reads it.
 `endless` are those that never end: `follower` reads files that go on growing (`followed_file` is one, `known_files` and
-`copies` know it again), `standard_input` and `syslog` what arrives. `tracker` holds files that others read.
+`copies` know it again, `rotated` finds what came and went between two looks), `standard_input` and `syslog` what
+arrives. `tracker` holds files that others read.
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.
 """
 

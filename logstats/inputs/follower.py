@@ -36,6 +36,7 @@ from logstats.inputs.copies import find_copy
 from logstats.inputs.discover import age, is_leftover, shown
 from logstats.inputs.followed_file import NOTHING, PIECE, FollowedFile, Key, Replaced
 from logstats.inputs.known_files import Known, KnownFiles
+from logstats.inputs.rotated import rotated_between
 from logstats.inputs.source import Start
 
 MOST: Final = 8 << 20  # bytes of one file in one look
@@ -122,6 +123,7 @@ class Follower:
         self._known = KnownFiles()
         self._present: set[Key] = set()  # files that the names led to when they were last looked at
         self._settling: dict[Key, tuple[int, int]] = {}  # compressed files that may still be written
+        self._between: dict[Key, str] = {}  # files that were rotated away before they were seen: what they were then
         self._said: set[str] = set()
         self._failing: set[Key] = set()  # open files that could not be read when they were last looked at
         self._number = 0
@@ -248,7 +250,13 @@ class Follower:
                 if self._last is None:
                     self._say(f"{shown(argument)}: is not there yet; it is waited for")
             for path, status in paths:
-                found.setdefault((status.st_dev, status.st_ino), (path, status))
+                key = (status.st_dev, status.st_ino)
+                if path == argument and key not in self._open and key not in found:
+                    before = [one.file for one in self._open.values() if one.file.path == path]
+                    for between, at in rotated_between(before, key, self._open):
+                        found.setdefault(between, at)
+                        self._between.setdefault(between, shown(path))
+                found.setdefault(key, (path, status))
         self._present = set(found)
         for key, (path, status) in found.items():
             if key in self._open:
@@ -284,7 +292,7 @@ class Follower:
         return opened
 
     def _position(self, path: str, file: FollowedFile, status: os.stat_result) -> _Open | None:
-        name = shown(path)
+        name = self._between.pop(file.key, None) or shown(path)
         if not file.regular:
             return _Open(self._content(name), file)
         if compression(os.pread(file.descriptor, 6, 0)) is not None:
