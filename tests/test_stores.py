@@ -16,6 +16,7 @@ import buckets
 import pytest
 from buckets import BUCKET, KEYS, make_bucket, store, use
 from program import invoke
+from test_inputs import zstd
 
 import logstats
 from logstats.errors import SourceError
@@ -33,6 +34,7 @@ def fill(address: str) -> None:
     obstore.put(made, "web/a.log", SAMPLE)
     obstore.put(made, "web/2025/b.log.gz", gzip.compress(SAMPLE))
     obstore.put(made, "web/2025/c.log", SAMPLE)
+    obstore.put(made, "packed/a.log.zst", zstd(SAMPLE))
     obstore.put(made, "large.log", SAMPLE * 40)
 
 
@@ -74,6 +76,7 @@ def test_keys_prefixes_and_globs(server: str) -> None:
         (["web/"], {"web/a.log", "web/2025/b.log.gz", "web/2025/c.log"}),
         (["web"], {"web/a.log", "web/2025/b.log.gz", "web/2025/c.log"}),
         (["web/*.log"], {"web/a.log"}),
+        (["packed/"], {"packed/a.log.zst"}),
         (["web/**/*.log"], {"web/a.log", "web/2025/c.log"}),
         (["*/2025/?.log*"], {"web/2025/b.log.gz", "web/2025/c.log"}),
         (["web/2025/[!b].log"], {"web/2025/c.log"}),
