@@ -5,6 +5,7 @@ are deleted, and without a traceback. Only the first of them raises, so that cle
 """
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -88,6 +89,9 @@ def main() -> None:
         for each in _SIGNALS:
             if signal.getsignal(each) != signal.SIG_IGN:  # nohup, or a job in the background
                 signal.signal(each, stop)
+        gc.set_threshold(
+            50_000
+        )  # importing makes many objects and no garbage: looking for it takes a tenth of the start
         from logstats.cli.main import run
 
         if waiting:

@@ -114,7 +114,6 @@ def main(
 def run() -> None:
     """Run the program. Whatever a user can cause ends in words and an exit code, never in a traceback."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's linear algebra is not used; it would start threads
-    gc.set_threshold(50_000)  # importing makes many objects and no garbage: looking for it takes a tenth of the start
     # Standard streams that are closed: open their descriptors, so that no other file gets them. What is
     # written to standard output then fails, and `inputs` says that there is no standard input.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):

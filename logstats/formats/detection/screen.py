@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from logstats.formats.engines.delimited import literals_of
-from logstats.formats.engines.regex import literals
+from logstats.formats.engines.regex import literals, prefix
 from logstats.formats.model import Format
 
 _SIGNS: Final = {"json": "{", "keyvalue": "=", "ltsv": ":"}  # without which a line has no key
@@ -30,11 +30,13 @@ class Lines:
 
 
 class Screen(NamedTuple):
-    """The texts that are in each line which a format reads: a beginning, all of `needs`, and all of one of `marks`."""
+    """The texts that are in each line which a format reads: a beginning, all of `needs`, and all of one of `marks`; and
+    an expression that each begins with."""
 
     begin: str
     needs: tuple[str, ...]
     marks: tuple[tuple[str, ...], ...]
+    prefix: str = ""
 
     def passes(self, lines: Lines) -> bool:
         """Whether the format may read one of these lines. False is certain."""
@@ -43,6 +45,8 @@ class Screen(NamedTuple):
             if need not in text:
                 return False
         if self.begin and not text.startswith(self.begin) and f"\n{self.begin}" not in text:
+            return False
+        if self.prefix and not re.search(f"^{self.prefix}", text, re.MULTILINE):  # which few formats have of their own
             return False
         return not self.marks or lines.spelled or any(all(part in text for part in mark) for mark in self.marks)
 
@@ -54,7 +58,7 @@ def screen_of(form: Format, *, named: bool) -> Screen:
         begin, *rest = literals_of(form.pattern)
         return Screen(begin, tuple(filter(None, rest)), marks)
     if form.engine == "regex":
-        return Screen("", literals(form.pattern), marks)
+        return Screen("", literals(form.pattern), marks, prefix(form.pattern))
     return Screen("", (_SIGNS[form.engine],) if form.engine in _SIGNS else (), marks)
 
 

@@ -141,6 +141,55 @@ def literals(pattern: str) -> tuple[str, ...]:
     return tuple(filter(None, runs))
 
 
+@cache
+def prefix(pattern: str) -> str:
+    """The beginning of an expression up to the first choice or repetition in it, itself an expression that each line
+    that matches begins with; empty if there is none."""
+    tokens = _TOKEN.findall(pattern)
+    groups: list[int] = []  # the places of groups that are open
+    optional: set[int] = set()  # the places of groups that may be absent, or are one of several
+    for place, token in enumerate(tokens):
+        if token[0] == "(":
+            groups.append(place)
+        elif token == "|":
+            if not groups:
+                return ""
+            optional.add(groups[-1])
+        elif token == ")" and groups:
+            begin = groups.pop()
+            if _may_be_absent(tokens[place + 1 : place + 2]):
+                optional.add(begin)
+    taken = ""
+    for place, token in enumerate(tokens):
+        if token == "^" and place == 0:
+            continue
+        following = tokens[place + 1 : place + 2]
+        repeated = bool(following) and following[0][0] in "+{"
+        if token == "(?:" or token.startswith("(?P<"):
+            if place in optional:
+                break
+        elif token == ")":
+            if repeated:
+                break
+        elif token[0] != "{" or len(token) == 1:  # otherwise the number of what was taken just now
+            escape = token[0] == "\\" and token[1:].isalnum()
+            if escape or token in _SPECIAL or token[0] in "({" or _may_be_absent(following):
+                break
+            number = following[0] if repeated and following[0][1:-1].isdigit() else ""
+            taken += token + number
+            if repeated and not number:
+                break
+    return taken
+
+
+_SPECIAL: Final = ("^", "$", ".", "|", "?", "*", "+")
+
+
+def _may_be_absent(following: list[str]) -> bool:
+    """Whether what stands before this token may be absent."""
+    return bool(following) and (following[0] in ("?", "*") or following[0].startswith(("{0", "{,")))
+
+
 def _beginnings(pattern: str) -> Iterator[str]:
     """The beginnings of the pattern, up to the end of each outermost group, longest first."""
     depth, in_class, place = 0, False, 0
