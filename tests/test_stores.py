@@ -311,3 +311,9 @@ def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "obstore", None)
     ran = invoke("report", "s3://bucket/a.log")
     assert ran.returncode == 2 and b"pip install 'logstats[cloud]'" in ran.stderr
+
+
+def test_another_store_is_named_on_the_command_line(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use("http://127.0.0.1:9", monkeypatch)
+    names, found = report("web/a.log", f"--endpoint-url={localbucket}")
+    assert names == ["web/a.log"] and found["requests"] > 0

@@ -27,10 +27,10 @@ from rounds import examples
 
 import logstats
 from logstats.errors import LogstatsError, SourceError
-from logstats.inputs import discover
+from logstats.inputs import Source, discover
 from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Silence, run
-from logstats.scale import processes
+from logstats.scale import processes, results
 from logstats.scale.calls import Here
 from logstats.scale.run import run_shards
 from logstats.scale.shards import shards
@@ -218,6 +218,37 @@ def test_commands_with_processes_are_as_without(logs: list[str], tmp_path: Path)
             made.append((ran.returncode, out, ran.stderr, rejects.read_bytes() if rejects.exists() else b""))
         assert made[0] == made[1]
         assert made[0][0] == 1  # gone.log, cut.gz
+
+
+def test_a_diff_of_shards_is_that_of_the_logs(logs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(processes, "Processes", lambda workers: started.append(workers) or Here())
+    runs = [invoke("diff", logs[1], logs[0], "-o", "json", "--workers", workers) for workers in ("1", "2")]
+    assert started == [2, 2] and [run.returncode for run in runs] == [0, 0]
+    assert len({run.stdout for run in runs}) == len({run.stderr for run in runs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "megabytes", "asked", "expected"),
+    [
+        (16, 1535, 0, 2),
+        (16, 1 << 20, 0, 8),
+        (16, 1000, 0, None),
+        (2, 1 << 20, 0, None),
+        (2, 1, 3, 3),
+        (16, 1 << 20, 1, None),
+    ],
+)
+def test_as_many_processes_as_pay(
+    there: int, megabytes: int, asked: int, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half the cores, and no more than one for each 512 MiB."""
+    monkeypatch.setattr("logstats.scale.results.cores", lambda: there)
+    log = Source("log", None, megabytes << 20, 0.0)
+    made = results._executor([log], Options(workers=asked))
+    assert (made.workers if made is not None else None) == expected
+    if made is not None:
+        made.close()
 
 
 @dataclass(frozen=True, slots=True)
