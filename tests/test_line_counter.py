@@ -117,7 +117,9 @@ REQUESTS = st.one_of(
 NUMBERS = st.sampled_from(["200", "404", "000", "0", "99", "1000", "-", "503", "2e2", "2.0", "é"])
 SIZES = st.sampled_from(["0", "512", "-", str(2**40), str(2**40 + 1), str(2**63), "1.5", "1e3"])
 DURATIONS = st.one_of(
-    st.sampled_from(["0", "0.000", "-", "1e-3", "1099511.627776", "1099511.627777", "9e18", "0.0000001"]),
+    st.sampled_from(
+        ["0", "0.000", "-", "1e-3", "0.125s", "12.5ms", "1099511.627776", "1099511.627777", "9e18", "0.0000001"]
+    ),
     st.integers(0, 10**10).map(lambda us: f"{us // 10**6}.{us % 10**6:06d}"),
 )
 USERS = st.sampled_from(["-", "alice", "john smith", "a  b", "a -b", " a", "ü", "x" * 27, "x" * 28, "x" * 300])

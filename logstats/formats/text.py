@@ -59,11 +59,14 @@ class Text:
             data = data[len(_BOM) :]
         if not data.endswith(b"\n"):
             data += b"\n"
-        if b"\r" in data:
+        ends, returns, others = kernels.marked_line_ends(data)
+        whole = data
+        if returns and b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        if not data.isascii():
+        if others and not data.isascii():
             data = _valid_utf8(data)
-        return cls(data, context)
+        text = cls(data, context)
+        return text._with(ends=ends) if data is whole else text
 
     @classmethod
     def from_lines(cls, lines: pl.Series, context: Context = NO_CONTEXT, envelope: pl.DataFrame | None = None) -> Text:

@@ -42,9 +42,11 @@ typedef struct {
     const uint8_t *fit;
     const uint32_t *lines;
     int64_t rows;
-    /* Durations, of which a row has at most one; and as in `duration_of`, the unit of each. */
+    /* Durations, of which a row has at most one; as in `duration_of`, the unit of each; and which looks it may have, NULL
+       for any: a table of 16 times the digits before a point plus those behind it, and of no value in its first place. */
     const column *const *durations;
     const int64_t *powers;
+    const uint8_t *const *looks;
     int64_t duration_count;
     /* Columns whose texts must have a form: as in `fits`, its table and its kind. */
     const column *const *shaped;
@@ -119,6 +121,20 @@ static int64_t bucket_of(const requests *in, int64_t ns, int64_t *us) {
     return at + 1;
 }
 
+/* How a number looks: 16 times its digits before a point plus those behind it; 0 if it is not one of up to 15 digits. */
+static int look_of(const column *in, int64_t row) {
+    const view *text = in->views + row;
+    const uint8_t *bytes = bytes_of(text, in->buffers);
+    int digits[2] = {0, 0}, behind = 0;
+    for (uint32_t i = 0; i < text->size; i++) {
+        if ((uint8_t)(bytes[i] - '0') < 10)
+            digits[behind]++;
+        else if (bytes[i] != '.' || behind++)
+            return 0;
+    }
+    return digits[0] < 16 && digits[1] < 16 ? 16 * digits[0] + digits[1] : 0;
+}
+
 /* Read the duration. Returns 0 if it is not certain. */
 static int read_duration(const requests *in, int64_t row, request *to) {
     int64_t ns = 0;
@@ -128,6 +144,9 @@ static int read_duration(const requests *in, int64_t row, request *to) {
         int64_t value;
         uint8_t state = duration_of(in->durations[i], row, in->powers[i], MOST * 1000, &value);
         if (state == UNCERTAIN || (state == VALUE && to->bucket >= 0))
+            return 0;
+        int look = in->looks[i] && state == VALUE ? look_of(in->durations[i], row) : 0;
+        if (in->looks[i] && ((state == VALUE && !look) || !in->looks[i][look]))
             return 0;
         if (state == VALUE) {
             ns = value;

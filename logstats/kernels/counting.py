@@ -49,7 +49,7 @@ class _Requests(ctypes.Structure):
         ("columns", ctypes.c_void_p * len(ROLES)),
         *((name, ctypes.c_void_p) for name in ("fit", "lines")),
         ("rows", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("durations", "powers")),
+        *((name, ctypes.c_void_p) for name in ("durations", "powers", "looks")),
         ("duration_count", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("shaped", "tables", "kinds")),
         ("shaped_count", ctypes.c_int64),
@@ -83,10 +83,12 @@ class Buckets:
 
 
 class Duration:
-    """A column of durations: the unit of its numbers is ten to the power of `power` nanoseconds."""
+    """A column of durations: the unit of its numbers is ten to the power of `power` nanoseconds. `looks` are those that
+    a certain one may have, as count.c has them; None for any."""
 
-    def __init__(self, texts: pl.Series, power: int) -> None:
-        self.texts, self.power = texts, power
+    def __init__(self, texts: pl.Series, power: int, looks: bytes | None) -> None:
+        assert looks is None or len(looks) == 256
+        self.texts, self.power, self.looks = texts, power, looks
 
 
 class Shaped:
@@ -222,6 +224,8 @@ class Workspace:
         it.lines, it.rows = pointer(np.ascontiguousarray(question.lines)), len(question.lines)
         it.durations = pointers([texts(one.texts) for one in question.durations])
         it.powers, it.duration_count = pointers([one.power for one in question.durations]), len(question.durations)
+        looks = [0 if one.looks is None else pointer(np.frombuffer(one.looks, np.uint8)) for one in question.durations]
+        it.looks = pointers(looks)
         it.shaped = pointers([texts(one.texts) for one in question.shaped])
         it.tables = pointers([pointer(np.frombuffer(one.table, np.uint8)) for one in question.shaped])
         it.kinds, it.shaped_count = pointers([one.kind for one in question.shaped]), len(question.shaped)

@@ -37,6 +37,7 @@ Places = NDArray[np.int64]
 Numbers = NDArray[np.uint32]
 
 _BLOCK: Final = 1 << 20
+_SHORT: Final = 32  # bytes of a line; if there are more lines than that makes, their ends are looked for again
 _UNCERTAIN: Final = 0  # states in `numbers.c`: another reader must read the text,
 _VALUE: Final = 1  # and: the value is certain
 
@@ -45,16 +46,16 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 2  # as in kernels.h: the version of the signatures
+ABI: Final = 3  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
-    *("abi", "count_lines", "cut", "intern", "group", "group_texts", "limit"),
+    *("abi", "count_lines", "line_ends", "cut", "intern", "group", "group_texts", "limit"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
     *("sort", "tally", "highest", "merge_tallies"),
 )
 _FILLING: Final = (
-    *("line_ends", "texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
+    *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
     "count_requests",
 )
 
@@ -118,12 +119,21 @@ def count_lines(data: bytes | memoryview) -> int:
 
 def line_ends(data: bytes | memoryview) -> Places:
     """The offsets of the newlines."""
+    return marked_line_ends(data)[0]
+
+
+def marked_line_ends(data: bytes | memoryview) -> tuple[Places, bool, bool]:
+    """(the offsets of the newlines, whether there may be a carriage return, whether a byte may not be ASCII)."""
     array = np.frombuffer(data, np.uint8)
     if not AVAILABLE:
-        return np.flatnonzero(array == ord("\n"))
-    ends = np.empty(count_lines(data), np.int64)
-    call("line_ends", array, len(array), ends)
-    return ends
+        return np.flatnonzero(array == ord("\n")), True, True
+    marks, room = np.zeros(1, np.uint8), len(array) // _SHORT + 1
+    while True:
+        ends = np.empty(room, np.int64)
+        found = call("line_ends", array, len(array), ends, room, marks)
+        if found <= room:
+            return ends[:found], bool(marks[0] & 1), bool(marks[0] & 2)
+        room = found
 
 
 def texts(data: bytes | memoryview, starts: Places, ends: Places) -> pl.Series:

@@ -59,15 +59,27 @@ int64_t count_lines(const uint8_t *bytes, int64_t size) {
     return count;
 }
 
-/* The offset of each newline. `ends` has room for as many as `count_lines` found. */
-void line_ends(const uint8_t *bytes, int64_t size, int64_t *ends) {
-    int64_t at = 0;
-    for (; at + 16 <= size; at += 16)
-        for (uint32_t hits = bits((sixteen)(load(bytes + at) == all('\n'))); hits; hits &= hits - 1)
-            *ends++ = at + __builtin_ctz(hits);
-    for (; at < size; at++)
-        if (bytes[at] == '\n')
-            *ends++ = at;
+/* Find the offset of each newline, of which the first `room` are written to `ends`. Returns how many there are; `marks`
+   gets 1 if there is a carriage return, plus 2 if a byte is not ASCII. */
+int64_t line_ends(const uint8_t *bytes, int64_t size, int64_t *ends, int64_t room, uint8_t *marks) {
+    int64_t at = 0, count = 0;
+    sixteen returns = all(0), others = all(0);
+    for (; at + 16 <= size; at += 16) {
+        sixteen here = load(bytes + at);
+        returns |= (sixteen)(here == all('\r'));
+        others |= here;
+        for (uint32_t hits = bits((sixteen)(here == all('\n'))); hits; hits &= hits - 1, count++)
+            if (count < room)
+                ends[count] = at + __builtin_ctz(hits);
+    }
+    int found = (bits(returns) != 0) | (bits((sixteen)(others >= all(0x80))) != 0) << 1;
+    for (; at < size; at++) {
+        found |= (bytes[at] == '\r') | (bytes[at] >= 0x80) << 1;
+        if (bytes[at] == '\n' && count++ < room)
+            ends[count - 1] = at;
+    }
+    *marks = (uint8_t)found;
+    return count;
 }
 
 /* Views of the texts between each start and end. */

@@ -8,12 +8,14 @@ all its lines. So has every line of which a value is not certain; its figures ar
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints
@@ -60,6 +62,8 @@ _COLUMNS: Final = {
     "client_ip": "client",
 }  # role of a field → of a column
 _TOO_MUCH: Final = frozenset({"date", "time", "zone", "fields", "upstream_duration", "cache"})
+_ANY_DIGIT: Final = re.compile(r"\[0-9\]|\{[0-9,]+\}")  # in a regular expression
+_DIGITS: Final = re.compile(r"[0-9]|\\[dbB]")
 _USERS: Final = {"auto": ("user", "client"), "user_id": ("user",), "client_ip": ("client",)}
 
 
@@ -108,7 +112,7 @@ class LineCounter:
         question = Question(
             {role: fields[name] for role, name in plan.columns.items()},
             fields["line"].to_numpy(),
-            [Duration(fields[name], power) for name, power in plan.durations.items()],
+            [Duration(fields[name], power, plan.looks_of.get(name)) for name, power in plan.durations.items()],
             [Shaped(fields[name], shape.table, shape.kind) for name, shape in plan.shapes.items()],
             None if looks is None or looks.all() else looks.to_numpy(),
             form,
@@ -140,10 +144,9 @@ class LineCounter:
     def _summaries(self, found: Found) -> Summaries:
         statuses = np.flatnonzero(found.statuses)
         status = as_numbers(statuses.astype(np.uint16), statuses > 0).alias("status")
+        span = zip(TIMES.schema.items(), found.span, strict=True)
         made: dict[str, pl.DataFrame | Numbered] = {
-            "times": pl.DataFrame([pl.Series("earliest", found.span[:1]), pl.Series("latest", found.span[1:])]).cast(
-                pl.Schema(TIMES.schema)
-            ),
+            "times": pl.DataFrame([pl.Series(name, [time], pl.Int64).cast(kind) for (name, kind), time in span]),
             "traffic": _traffic(found),
             "statuses": pl.DataFrame([status, as_numbers(found.statuses[statuses]).alias("requests")]),
             "endpoints": self._endpoints(found),
@@ -157,12 +160,10 @@ class LineCounter:
         cells = found.by_key
         timed = cells["timed"] > 0
         names = ("key", "status_class", "requests", "bytes", "timed", "us")
-        columns = [as_numbers(cells[name]).alias(name) for name in names]
+        columns = [_column(cells, name) for name in names]
         columns += [as_numbers(cells[name], timed).alias(name) for name in ("us_min", "us_max")]
-        wide = {"status_class": pl.UInt8, "bytes": pl.Int128, "us": pl.Int128}
         numbers, buckets, counts = self._histogram(found.key_codes)
-        counted = pl.DataFrame(columns).cast(wide)  # type: ignore[arg-type]
-        return Numbered(found.keys, found.key_first, counted, numbers, buckets, counts)
+        return Numbered(found.keys, found.key_first, pl.DataFrame(columns), numbers, buckets, counts)
 
     def _latency(self, found: Found) -> pl.DataFrame:
         numbers, buckets, counts = self._histogram(found.minute_codes)
@@ -183,14 +184,20 @@ class LineCounter:
         return whole >> BUCKET_BITS, np.where(places > 0, self._first_bucket + places - 1, ZERO), counts
 
 
+def _column(cells: NDArray[Any], name: str) -> pl.Series:
+    """A column of cells, in the type that the tables of summaries have."""
+    kinds = {"status_class": pl.UInt8, "bytes": pl.Int128, "us": pl.Int128}
+    column = as_numbers(cells[name]).alias(name)
+    return column.cast(kinds[name]) if name in kinds else column
+
+
 def _traffic(found: Found) -> pl.DataFrame:
     cells = found.by_minute
     # The first line of a minute, not of each class in it: it says in which order minutes came.
     by_minute = np.argsort(found.minutes)
     places = by_minute[np.searchsorted(found.minutes, cells["minute"], sorter=by_minute)]
-    columns = {name: as_numbers(cells[name]).alias(name) for name in ("minute", "status_class", "requests", "bytes")}
-    table = pl.DataFrame([*columns.values(), as_numbers(found.minute_first[places]).alias("first")])
-    return table.cast({"status_class": pl.UInt8, "bytes": pl.Int128})
+    columns = [_column(cells, name) for name in ("minute", "status_class", "requests", "bytes")]
+    return pl.DataFrame([*columns, as_numbers(found.minute_first[places]).alias("first")])
 
 
 def _users(found: Found) -> pl.DataFrame:
@@ -212,6 +219,7 @@ class Plan:
 
     columns: Mapping[str, str]
     durations: Mapping[str, int]
+    looks_of: Mapping[str, bytes]
     shapes: Mapping[str, Shape]
     looks: tuple[pl.Expr, ...]
     form: str
@@ -265,5 +273,18 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
     marks = [pl.col(FINGERPRINT).is_not_null()] if FINGERPRINT in names else []
     marks += [pl.col(FOREIGN).is_null()] if FOREIGN in names else []
     shapes = {name: shape for name, shape in reader.field_reader.shapes.items() if name in names}
-    looks = (*reader.looks.values(), *marks)
-    return Plan(columns, durations, shapes, looks, form, reader.field_reader.requests)
+    looks_of = {name: table for name in durations if (table := _looks_of(reader, name)) is not None}
+    looks = [look for name, look in reader.looks.items() if name not in looks_of]
+    return Plan(columns, durations, looks_of, shapes, (*looks, *marks), form, reader.field_reader.requests)
+
+
+def _looks_of(reader: Reader, name: str) -> bytes | None:
+    """Which numbers look as a duration should: a table as count.c has it; None if more than the number of its digits
+    decides, or nothing."""
+    look = reader.looks.get(name)
+    if look is None or _DIGITS.search(_ANY_DIGIT.sub("", reader.format.fields[name].looks or "")):
+        return None
+    numbers = ["0" * before + ("." if behind else "") + "0" * behind for before in range(16) for behind in range(16)]
+    texts = pl.Series(name, [*numbers, "-", None], pl.String)
+    fits: list[bool] = texts.to_frame().select(look).to_series().to_list()
+    return bytes([fits[0] and fits[-1] and fits[-2], *fits[1:256]])
