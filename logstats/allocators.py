@@ -1,7 +1,8 @@
 """Allocator settings that keep freed memory for the next chunk.
 
 Every chunk allocates and frees the same few dozen arrays, in any of the threads. The next chunk should reuse that
-memory, instead of a heap for each thread or new pages from the system each time.
+memory, instead of a heap for each thread or new pages from the system each time. The bytes of the chunk itself go back
+to the system: nothing else is as large, so the heap would only keep the gaps that they leave.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import os
 import sys
 from typing import Any, Final
 
-# mallopt(3): one heap for all threads, also for arrays of megabytes, which keeps so much free memory at its end.
+# mallopt(3): one heap for all threads, also for arrays of some megabytes, which keeps so much free memory at its end.
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
-_LARGEST: Final = 32 << 20  # glibc's maximum
+_LARGEST: Final = 8 << 20  # bytes; less than `pipeline.job.CHUNK`
 _KEPT: Final = 32 << 20
 # The same for Polars, whose allocator is jemalloc; it reads this when it is loaded.
 _JEMALLOC: Final = "narenas:1,tcache_max:4096,background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0"

@@ -169,8 +169,10 @@ class ChunkReader:
                         skipped = min(before, len(piece))
                         before -= skipped
                         piece = piece[skipped:]
-                    if piece and not self._put(piece):
+                    given, piece = piece, b""
+                    if given and not self._put(given):
                         return
+                    del given
         except SourceError as error:
             self.error = error
         except Damaged as damage:
@@ -192,17 +194,18 @@ class ChunkReader:
                 self._changed.notify_all()
 
     def _put(self, piece: bytes) -> bool:
+        """Hand over a piece, and wait until there is room for the next one, which is not read before. Returns False if
+        no more is wanted."""
         with self._changed:
-            while self._size >= self._target and not self._closed:
-                self._changed.wait()
-            if self._closed:
-                return False
             self._pieces.append(piece)
             self._size += len(piece)
             if self._eager:
                 self._newlines += b"\n" in piece
             self._changed.notify_all()
-            return True
+            del piece
+            while self._size >= self._target and not self._closed:
+                self._changed.wait()
+            return not self._closed
 
 
 def opened(source: Source) -> OpenFile | OpenObject:

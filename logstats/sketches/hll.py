@@ -152,7 +152,7 @@ def _unpack(packed: bytes) -> Registers:
 
 
 def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
-    np.maximum.at(registers, rows >> 6, (rows & 63).astype(np.uint8))
+    kernels.raise_registers(rows, registers)
 
 
 def _ranks_of_rows(sketches: list[bytes]) -> NDArray[np.int64]:
@@ -217,14 +217,18 @@ class MinuteSketches:
 
         Rows with a minute of null are only counted in the whole.
         """
-        np.maximum.at(self.total_registers, table["register"].to_numpy(), table["rank"].to_numpy())
-        row = pl.col("register").cast(pl.UInt32) * 64 + pl.col("rank")
-        minutes = table.drop_nulls("minute").select("minute", row=row).group_by("minute").agg("row").sort("minute")
-        if not minutes.height:
-            return
-        ends = minutes["row"].list.len().cum_sum().to_list()
-        rows = minutes["row"].explode().to_numpy()
-        for minute, start, end in zip(minutes["minute"].to_list(), [0, *ends], ends, strict=False):
+        rows = table["register"].to_numpy().astype(np.uint32) << 6 | table["rank"].to_numpy()
+        kernels.raise_registers(rows, self.total_registers)
+        whole = table["minute"]
+        if whole.null_count():
+            rows, whole = rows[whole.is_not_null().to_numpy()], whole.drop_nulls()
+        minutes = whole.to_numpy()
+        if (minutes[1:] < minutes[:-1]).any():
+            order = np.argsort(minutes, kind="stable")
+            rows, minutes = rows[order], minutes[order]
+        starts = np.flatnonzero(np.diff(minutes, prepend=minutes[:1] - 1))
+        ends = np.append(starts[1:], len(minutes))
+        for minute, start, end in zip(minutes[starts].tolist(), starts.tolist(), ends.tolist(), strict=False):
             self._add(minute, rows[start:end])
 
     def _add(self, minute: int, rows: NDArray[np.uint32]) -> None:
