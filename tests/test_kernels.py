@@ -415,8 +415,36 @@ def test_endpoints_are_those_of_the_definition(made: list[tuple[bool, list[str]]
     assert found.to_list() == [template(p) if sure else None for p, sure in zip(paths, certain, strict=False)] + [None]
 
 
+NAMES = st.text("azfTZ09._-%4é", max_size=12) | st.from_regex(
+    r"[a-z]{1,3}[._-][a-zA-Z0-9]{6,9}\.[a-z]{2,3}", fullmatch=True
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(NAMES, min_size=1, max_size=12))
+@example(
+    [
+        "app.738.js",
+        "T1",
+        "1.js",
+        "a.1234567.js",
+        "z.1234567.js",
+        "z.12345678a.js",
+        "z.aB3defgh.js",
+        "2025-01T1",
+        "z%40a1.de",
+    ]
+)
+def test_names_with_digits_are_names(names: list[str]) -> None:
+    found, certain = kernels.templates(pl.Series(names))
+    assert [a for a, sure in zip(found, certain, strict=True) if sure] == [
+        template(name) for name, sure in zip(names, certain, strict=True) if sure
+    ]
+
+
 def test_usual_paths_are_certain() -> None:
     paths = ["/api/users/123", "/", "/a/550e8400-e29b-41d4-a716-446655440000/b", "/static/7f3a9c1e", "/x.css"]
+    paths += ["/static/app.738.js", "/v2/report-2024.pdf", "/jquery-3.6.0.min.js"]
     assert kernels.templates(pl.Series(paths))[1].all()
 
 

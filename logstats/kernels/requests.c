@@ -105,17 +105,42 @@ static const char *placeholder(const uint8_t *at, int64_t size) {
     return 0;
 }
 
+/* Whether a segment with digits is certainly a name, as `app.738.js` and `v2` are: its first piece, up to a dot, a dash or
+   an underscore, has a letter that no number, date, address or hash has, and no piece with a digit is as long as the hash
+   of a content. */
+static int is_name(const uint8_t *at, int64_t size) {
+    int letter = 0, digit = 0, first = 1;
+    int64_t length = 0;
+    for (int64_t i = 0; i <= size; i++) {
+        uint8_t c = i < size ? at[i] : '.';
+        if (c >= 0x80)
+            return 0;
+        if (c == '.' || c == '-' || c == '_') {
+            if ((digit && length >= 8) || !letter)
+                return 0;
+            first = digit = 0;
+            length = 0;
+        } else {
+            length++;
+            digit |= is_digit(c);
+            letter |= first && is_letter(c) && (c | 32) > 'f' && c != 'T' && c != 'Z';
+        }
+    }
+    return size <= LONGEST;
+}
+
 /* Whether another segment may nevertheless identify one of many things. */
 static int is_odd(const uint8_t *at, int64_t size) {
-    int64_t run = 0, hex = 0;
+    int64_t run = 0, hex = 0, digits = 0;
     for (int64_t i = 0; i < size; i++) {
         uint8_t c = at[i];
         run = is_letter(c) || is_digit(c) || c == '_' || c == '-' ? run + 1 : 0;
         hex = is_letter(c) && (c | 32) <= 'f' ? hex + 1 : 0;
-        if (is_digit(c) || c == '@' || run >= 20 || hex >= 16 || (c == '%' && i + 2 < size && at[i + 1] == '4' && at[i + 2] == '0'))
+        digits += is_digit(c);
+        if (c == '@' || run >= 20 || hex >= 16 || (c == '%' && i + 2 < size && at[i + 1] == '4' && at[i + 2] == '0'))
             return 1;
     }
-    return 0;
+    return digits && !is_name(at, size);
 }
 
 /* Write the template of a path, at most three times its bytes plus three, to `to`. Returns the size; -1 if it is not
