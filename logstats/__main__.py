@@ -89,9 +89,8 @@ def main() -> None:
         for each in _SIGNALS:
             if signal.getsignal(each) != signal.SIG_IGN:  # nohup, or a job in the background
                 signal.signal(each, stop)
-        gc.set_threshold(
-            50_000
-        )  # importing makes many objects and no garbage: looking for it takes a tenth of the start
+        # Importing makes many objects and no garbage: looking for it takes a tenth of the start.
+        gc.set_threshold(50_000)
         from logstats.cli.main import run
 
         if waiting:
