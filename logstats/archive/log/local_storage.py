@@ -31,7 +31,8 @@ class LocalStorage(Storage):
         self.root = Path(root).absolute()
         self.name = str(self.root)
         self.local = self
-        self._plain: set[str] = set()  # folders that were checked
+        self._above = self.root.as_posix().rstrip("/")
+        self._plain: set[str] = set()  # folders that were checked, with `/` as separator
 
     def prepare(self) -> None:
         """Make the folder, if there is none."""
@@ -49,30 +50,38 @@ class LocalStorage(Storage):
 
         Raises ForeignPath if it is not a plain file in plain folders. A file that does not exist has a place, too.
         """
-        place = self.plain(path)
-        if not place.exists() and path.endswith(".parquet"):
-            moved = self.plain(replaced(path))
-            if moved.exists():
-                return str(moved)
-        return str(place)
+        place, there = self._look(path)
+        if not there and path.endswith(".parquet"):
+            moved, there = self._look(replaced(path))
+            if there:
+                return moved
+        return place
 
     scanned = at
 
     def plain(self, path: str) -> Path:
         """The place of a path. Raises ForeignPath if it, or a folder above it, is a link or of another odd kind."""
+        return Path(self._look(path)[0])
+
+    def _look(self, path: str) -> tuple[str, bool]:
+        """(the place of a path, as `plain` gives it; whether it exists). An archive has thousands of files, so folders
+        are checked once, and no `Path` is made."""
         base, inner = split(path)
         if base.endswith(f"/{REPLACED}"):
             base, inner = base.removesuffix(f"/{REPLACED}"), f"{REPLACED}/{inner}"
-        place = Path(base) if base else self.root
-        *folders, name = inner.split("/")
-        for folder in folders:
-            place = place / folder
-            if str(place) not in self._plain:
-                if not _is(place, stat.S_ISDIR):
-                    return self.root / path  # it does not exist
-                self._plain.add(str(place))
-        _is(place / name, lambda mode: stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-        return self.root / path
+        above = Path(base).as_posix() if base else self._above
+        whole = path if base else f"{above}/{path}"
+        whole = whole if os.sep == "/" else whole.replace("/", os.sep)
+        folder, _, name = f"{above}/{inner}".rpartition("/")
+        if folder not in self._plain and folder != above:
+            place = above
+            for one in inner.split("/")[:-1]:
+                place = f"{place}/{one}"
+                if place not in self._plain:
+                    if not _is(place, stat.S_ISDIR):
+                        return whole, False
+                    self._plain.add(place)
+        return whole, _is(f"{folder}/{name}", lambda mode: stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
     def read(self, path: str, limit: int = LONGEST) -> bytes | None:
         """The content of a small file, or its first `limit` bytes; None if it does not exist. Raises ForeignPath,
@@ -88,7 +97,7 @@ class LocalStorage(Storage):
     def size(self, path: str) -> int | None:
         """The size of a file in bytes; None if it does not exist. Raises ForeignPath."""
         try:
-            return Path(self.at(path)).stat().st_size
+            return os.lstat(self.at(path)).st_size
         except FileNotFoundError:
             return None
 
@@ -116,7 +125,7 @@ class LocalStorage(Storage):
     def signature(self, path: str) -> tuple[int, ...]:
         """Inode, size and times of a file."""
         try:
-            status = Path(self.at(path)).stat()
+            status = os.lstat(self.at(path))
         except OSError:
             return ()
         return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -265,7 +274,7 @@ class LocalStorage(Storage):
                 folder.rmdir()
             except OSError:
                 break
-            self._plain.discard(str(folder))
+            self._plain.discard(folder.as_posix())
             if folder.name == Path(REPLACED).name and folder.parent.name == WORK:
                 break
 
@@ -283,10 +292,10 @@ class LocalStorage(Storage):
             sync(folder)
 
 
-def _is(place: Path, right: Callable[[int], bool]) -> bool:
+def _is(place: str | Path, right: Callable[[int], bool]) -> bool:
     """Whether the place exists. Raises ForeignPath if it is a link, or of another kind than is `right`."""
     try:
-        mode = place.lstat().st_mode
+        mode = os.lstat(place).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError) as error:
