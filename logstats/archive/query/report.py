@@ -29,7 +29,7 @@ from logstats.filters import Filters
 from logstats.formats.text import Text
 from logstats.formats.wrappers.stack import shown
 from logstats.options import Options
-from logstats.pipeline import LEFT_OUT, SAMPLE_TEXT, SAMPLES, Counts, Interrupt, SourceState
+from logstats.pipeline import LEFT_OUT, SAMPLE_TEXT, SAMPLES, WORKERS, Counts, Interrupt, SourceState
 from logstats.scale.calls import Executor
 from logstats.scale.work import ReportWork
 from logstats.summaries import endpoints, ranking, traffic
@@ -139,7 +139,7 @@ def collect(
         frames = (
             frame for span, files in spans for frame in frames_of(archive, files, span, passing.reads, passing.computed)
         )
-        found = shards.summarised(work, frames, passing)
+        found = shards.summarised(work, frames, passing, WORKERS)
     else:
         task = shards.RowsTask(work, options, tuple(sorted(columns)))
         found = shards.results(archive, task, spans, apart, lambda: interrupt.asked)

@@ -6,7 +6,9 @@ is the same, byte for byte, by however many workers.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -46,13 +48,26 @@ class Rows:
     notes: tuple[str, ...] = ()
 
 
-def summarised(work: ReportWork, frames: Iterable[pl.DataFrame], passing: Passing) -> Iterator[Rows]:
-    """What becomes of some frames, one by one."""
-    for frame in frames:
+def summarised(work: ReportWork, frames: Iterable[pl.DataFrame], passing: Passing, threads: int = 0) -> Iterator[Rows]:
+    """What becomes of some frames, one by one. With `threads`, so many frames at a time are read or worked on."""
+
+    def make(frame: pl.DataFrame) -> Rows:
         held = passing(frame)
         summaries = work.work(held.with_row_index("line"), "", 0)
         events = int((held["kind"] == "event").sum())
-        yield Rows([summaries], held.height - events, events, frame.height - held.height)
+        return Rows([summaries], held.height - events, events, frame.height - held.height)
+
+    if not threads:
+        yield from map(make, frames)
+        return
+    with ThreadPoolExecutor(threads, "logstats-rows") as pool:
+        working: deque[Future[Rows]] = deque()
+        for frame in frames:
+            working.append(pool.submit(make, frame))
+            while len(working) >= threads or (working and working[0].done()):
+                yield working.popleft().result()
+        while working:
+            yield working.popleft().result()
 
 
 def read(archive: Archive, task: RowsTask, files: Sequence[DataFile], span: Span) -> Rows:
