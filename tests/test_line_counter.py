@@ -82,7 +82,9 @@ def test_every_format(name: str) -> None:
         check(name, [damaged(name, draw, 60), damaged(name, draw, 20)])
 
 
-@pytest.mark.parametrize("name", ["common", "combined_time", "vhost_combined_us", "app", "nginx_main"])
+@pytest.mark.parametrize(
+    "name", ["common", "combined_time", "vhost_combined_us", "app", "nginx_main", "json", "kv", "ltsv"]
+)
 def test_of_these_most_lines_are_counted(name: str) -> None:
     """So that the other tests compare something."""
     sample = next(one.line for one in builtin()[name].samples if "status" in one.expect)

@@ -162,7 +162,9 @@ def test_without_any_compiler_it_installs_and_says_that_it_is_slow(tmp_path: Pat
 
 
 @pytest.mark.skipif(not FROM_CC, reason="needs a C compiler")
-@pytest.mark.parametrize("change", [("#define ABI 1", "#define ABI 2"), ("int64_t abi(void)", "int64_t other(void)")])
+@pytest.mark.parametrize(
+    "change", [(f"#define ABI {library.ABI}", "#define ABI 99"), ("int64_t abi(void)", "int64_t other(void)")]
+)
 def test_kernels_that_are_called_otherwise_are_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str]
 ) -> None:

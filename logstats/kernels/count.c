@@ -68,6 +68,7 @@ typedef struct {
     const uint8_t *const *buffers;
     uint32_t *target_keys;
     int64_t decided, templates;
+    int64_t events; /* whether a line without a request may be something else */
     /* Users that were hashed before, 2^KNOWN_BITS, initially zero; and a random number. */
     user *users;
     uint64_t seed;
@@ -210,7 +211,7 @@ static int read_name(const requests *in, request *it, uint8_t *to) {
         bytes = length ? bytes_of(text, whole->buffers) : to;
         if (split_request(bytes, length, &method, &tail) && path_of(bytes + method + 1, tail - method - 1, &path)) {
             size = name_parts(in, bytes, method, bytes + method + 1, path, &it->is_key, to);
-        } else if (length < ROOM) {
+        } else if (length < ROOM && (length || !in->events)) {
             to[0] = 0;
             __builtin_memcpy(to + 1, bytes, length);
             size = 1 + length;

@@ -56,7 +56,7 @@ class _Requests(ctypes.Structure):
         ("form", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ("form_size", "earliest", "latest")),
         *((name, ctypes.c_void_p) for name in ("bounds", "cells", "targets", "decisions", "buffers", "target_keys")),
-        *((name, ctypes.c_int64) for name in ("decided", "templates")),
+        *((name, ctypes.c_int64) for name in ("decided", "templates", "events")),
         ("users", ctypes.c_void_p),
         ("seed", ctypes.c_uint64),
         *((name, ctypes.c_void_p) for name in ("keys", "key_first", "key_cells", "text", "minutes", "minute_first")),
@@ -115,11 +115,12 @@ class Question:
         decide: Callable[[pl.Series], pl.Series],
         *,
         templates: bool,
+        events: bool,
         over_time: bool,
     ) -> None:
         self.columns, self.lines, self.durations, self.shaped, self.fit = columns, lines, durations, shaped, fit
         self.form, self.span, self.decide = form, span, decide
-        self.templates, self.over_time = templates, over_time
+        self.templates, self.events, self.over_time = templates, events, over_time
 
 
 class Found:
@@ -233,7 +234,7 @@ class Workspace:
         it.form, it.form_size = pointer(form), len(form)
         it.earliest, it.latest = question.span
         it.bounds, it.cells = address(self._buckets.bounds), address(self._buckets.cells)
-        it.templates = question.templates
+        it.templates, it.events = question.templates, question.events
         it.users, it.seed, it.text = address(self._users), self._seed, address(self._text)
         for name in ("key_first", "key_cells", "minutes", "minute_first", "minute_cells", "slots", "states"):
             setattr(it, name, address(getattr(self, name)))

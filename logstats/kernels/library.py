@@ -41,12 +41,12 @@ _SHORT: Final = 32  # bytes of a line; if there are more lines than that makes, 
 _UNCERTAIN: Final = 0  # states in `numbers.c`: another reader must read the text,
 _VALUE: Final = 1  # and: the value is certain
 
-WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
+WORD, ADDRESS, WORDS, IPV4 = 0, 1, 2, 3  # kinds of texts in `numbers.c`
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 3  # as in kernels.h: the version of the signatures
+ABI: Final = 4  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (

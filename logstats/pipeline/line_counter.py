@@ -22,7 +22,6 @@ from logstats.endpoints import Endpoints
 from logstats.formats.fields import times
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
 from logstats.formats.fields.requests import Requests
-from logstats.formats.fields.shapes import Shape
 from logstats.formats.fields.units import default_unit
 from logstats.formats.reader import Reader
 from logstats.kernels import library as kernels
@@ -103,22 +102,24 @@ class LineCounter:
     def __call__(self, reader: Reader, fields: pl.DataFrame) -> tuple[Counted | None, pl.DataFrame]:
         """Count the lines of these fields that are certain; the fields of the others."""
         plan = self.plan(reader)
-        if plan is None or not fields.height:
+        columns = _present(plan, fields) if plan is not None and fields.height else None
+        if plan is None or columns is None:
             return None, fields
         form = times.certain_form(fields[plan.columns["time"]], self._reading.zone, plan.form)
         if form is None:
             return None, fields
         looks = fields.select(pl.all_horizontal(plan.looks)).to_series() if plan.looks else None
         question = Question(
-            {role: fields[name] for role, name in plan.columns.items()},
+            {role: fields[name] for role, name in columns.items()},
             fields["line"].to_numpy(),
             [Duration(fields[name], power, plan.looks_of.get(name)) for name, power in plan.durations.items()],
-            [Shaped(fields[name], shape.table, shape.kind) for name, shape in plan.shapes.items()],
+            [Shaped(fields[name], *shape) for name, shape in plan.shapes.items()],
             None if looks is None or looks.all() else looks.to_numpy(),
             form,
             times.within_calendar(),
             plan.decide,
             templates=self._built_in,
+            events=reader.events,
             over_time=self._spec.over_time,
         )
         found = self._workspace(plan).count(question)
@@ -220,7 +221,7 @@ class Plan:
     columns: Mapping[str, str]
     durations: Mapping[str, int]
     looks_of: Mapping[str, bytes]
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, tuple[bytes, int]]
     looks: tuple[pl.Expr, ...]
     form: str
     requests: Requests
@@ -254,7 +255,9 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
         role = _COLUMNS.get(field.role)
         if field.role in _TOO_MUCH or (role in columns):
             return None
-        if (role or field.role == "duration") and (field.extract or field.absent or field.decode or field.port):
+        if (role or field.role == "duration") and (field.extract or field.absent or field.decode):
+            return None
+        if field.port and role != "client":
             return None
         if field.role == "duration":
             if field.sum:
@@ -264,18 +267,30 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
             columns[role] = name
     if any(field.of in names for field in format.fields.values()):
         return None
-    whole, parts = "request" in columns, "target" in columns and "method" in columns
-    if "time" not in columns or whole == parts or ("target" in columns) != ("method" in columns):
+    if "time" not in columns or not ("request" in columns or columns.keys() >= {"method", "target"}):
         return None
     form = format.fields[columns["time"]].form
     asked = _USERS[spec.user_key]
     columns = {role: name for role, name in columns.items() if role not in ("user", "client") or role in asked}
     marks = [pl.col(FINGERPRINT).is_not_null()] if FINGERPRINT in names else []
     marks += [pl.col(FOREIGN).is_null()] if FOREIGN in names else []
-    shapes = {name: shape for name, shape in reader.field_reader.shapes.items() if name in names}
+    shapes = {n: (shape.table, shape.kind) for n, shape in reader.field_reader.shapes.items() if n in names}
+    # An address may have a port, which is taken off elsewhere.
+    shapes |= {name: (bytes(256), kernels.IPV4) for name in names if name in format.fields and format.fields[name].port}
     looks_of = {name: table for name in durations if (table := _looks_of(reader, name)) is not None}
     looks = [look for name, look in reader.looks.items() if name not in looks_of]
     return Plan(columns, durations, looks_of, shapes, (*looks, *marks), form, reader.field_reader.requests)
+
+
+def _present(plan: Plan, fields: pl.DataFrame) -> Mapping[str, str] | None:
+    """The columns of some lines by role, the requests whole or in parts; None if it is not the same in all of them."""
+    rows = fields.height
+    parts = {role: name for role, name in plan.columns.items() if role in ("request", "method", "target")}
+    empty = {role for role, name in parts.items() if len(parts) != 2 and fields[name].null_count() == rows}
+    left = parts.keys() - empty
+    if left not in ({"request"}, {"method", "target"}):
+        return None
+    return {role: name for role, name in plan.columns.items() if role not in empty}
 
 
 def _looks_of(reader: Reader, name: str) -> bytes | None:
