@@ -41,7 +41,7 @@ _SHORT: Final = 32  # bytes of a line; if there are more lines than that makes, 
 _UNCERTAIN: Final = 0  # states in `numbers.c`: another reader must read the text,
 _VALUE: Final = 1  # and: the value is certain
 
-WORD, ADDRESS, WORDS, IPV4 = 0, 1, 2, 3  # kinds of texts in `numbers.c`
+WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])

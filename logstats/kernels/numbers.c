@@ -120,7 +120,7 @@ int64_t present(const column *in, uint8_t *states) {
 }
 
 /* The form of texts: they consist of bytes of a class, and addresses have to meet more conditions. */
-enum { WORD, ADDRESS, WORDS, IPV4 };
+enum { WORD, ADDRESS, WORDS };
 
 /* The bytes of a text of up to sixteen, and zeros after them. */
 static sixteen short_text(const view *text, const uint8_t *bytes) {
@@ -154,12 +154,11 @@ static int is_ipv4(const view *text, const uint8_t *bytes) {
 
 /* Whether a text consists of bytes of a class (those with bit 1 in `table`). If the kind is addresses, it must also be
    an IPv4 address, or a name (some byte has bit 2: a letter), or an IPv6 address (all bytes have bit 4, with at least two
-   colons). If the kind is words, there may be single spaces between them, none of which stands before a dash. If it is
-   IPv4, it must be such an address. */
+   colons). If the kind is words, there may be single spaces between them, none of which stands before a dash. */
 SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, int64_t kind) {
     uint8_t any = 0, every = 7;
     int colons = 0;
-    if ((kind == ADDRESS || kind == IPV4) && is_ipv4(text, bytes))
+    if (kind == ADDRESS && is_ipv4(text, bytes))
         return 1;
     for (uint32_t at = 0; at < text->size; at++) {
         if (kind == WORDS && bytes[at] == ' ' && at + 1 < text->size && bytes[at + 1] != '-' && bytes[at + 1] != ' ')
@@ -168,8 +167,6 @@ SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, in
         every &= table[bytes[at]];
         colons += bytes[at] == ':';
     }
-    if (kind == IPV4)
-        return 0;
     if (kind == ADDRESS)
         return text->size && ((every & 1 && any & 2) || (every & 4 && colons > 1));
     return every & 1;

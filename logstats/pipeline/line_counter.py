@@ -22,6 +22,7 @@ from logstats.endpoints import Endpoints
 from logstats.formats.fields import times
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
 from logstats.formats.fields.requests import Requests
+from logstats.formats.fields.shapes import CLIENT
 from logstats.formats.fields.units import default_unit
 from logstats.formats.reader import Reader
 from logstats.kernels import library as kernels
@@ -60,7 +61,8 @@ _COLUMNS: Final = {
     "user_id": "user",
     "client_ip": "client",
 }  # role of a field → of a column
-_TOO_MUCH: Final = frozenset({"date", "time", "zone", "fields", "upstream_duration", "cache"})
+_TOO_MUCH: Final = frozenset({"date", "time", "zone", "fields"})
+_ABSENT: Final = frozenset({"upstream_duration", "cache"})  # make tables of their own of lines that have them
 _ANY_DIGIT: Final = re.compile(r"\[0-9\]|\{[0-9,]+\}")  # in a regular expression
 _DIGITS: Final = re.compile(r"[0-9]|\\[dbB]")
 _USERS: Final = {"auto": ("user", "client"), "user_id": ("user",), "client_ip": ("client",)}
@@ -215,14 +217,15 @@ def _users(found: Found) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the lines of a reader are counted: the columns by role, durations with the powers of their units, forms, and
-    expressions that are true of a line that looks as it should."""
+    """How the lines of a reader are counted: the columns by role, durations with the powers of their units and their
+    looks, forms, expressions that are true of a line that looks as it should, and columns that lines must not have."""
 
     columns: Mapping[str, str]
     durations: Mapping[str, int]
     looks_of: Mapping[str, bytes]
     shapes: Mapping[str, tuple[bytes, int]]
     looks: tuple[pl.Expr, ...]
+    absent: tuple[str, ...]
     form: str
     requests: Requests
 
@@ -248,11 +251,14 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
         return None
     columns: dict[str, str] = {}
     durations: dict[str, int] = {}
+    absent: list[str] = []
     for name in names:
         field = format.fields.get(name)
         if field is None:
             continue
         role = _COLUMNS.get(field.role)
+        if field.role in _ABSENT:
+            absent.append(name)
         if field.role in _TOO_MUCH or (role in columns):
             return None
         if (role or field.role == "duration") and (field.extract or field.absent or field.decode):
@@ -275,16 +281,21 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
     marks = [pl.col(FINGERPRINT).is_not_null()] if FINGERPRINT in names else []
     marks += [pl.col(FOREIGN).is_null()] if FOREIGN in names else []
     shapes = {n: (shape.table, shape.kind) for n, shape in reader.field_reader.shapes.items() if n in names}
-    # An address may have a port, which is taken off elsewhere.
-    shapes |= {name: (bytes(256), kernels.IPV4) for name in names if name in format.fields and format.fields[name].port}
+    # An address may have a port, which is taken off elsewhere. None that has this shape for certain has one.
+    ported = [name for name in names if name in format.fields and format.fields[name].port]
+    shapes |= dict.fromkeys(ported, (CLIENT.table, CLIENT.kind))
     looks_of = {name: table for name in durations if (table := _looks_of(reader, name)) is not None}
     looks = [look for name, look in reader.looks.items() if name not in looks_of]
-    return Plan(columns, durations, looks_of, shapes, (*looks, *marks), form, reader.field_reader.requests)
+    return Plan(
+        columns, durations, looks_of, shapes, (*looks, *marks), tuple(absent), form, reader.field_reader.requests
+    )
 
 
 def _present(plan: Plan, fields: pl.DataFrame) -> Mapping[str, str] | None:
     """The columns of some lines by role, the requests whole or in parts; None if it is not the same in all of them."""
     rows = fields.height
+    if any(fields[name].null_count() < rows for name in plan.absent):
+        return None
     parts = {role: name for role, name in plan.columns.items() if role in ("request", "method", "target")}
     empty = {role for role, name in parts.items() if len(parts) != 2 and fields[name].null_count() == rows}
     left = parts.keys() - empty
