@@ -232,27 +232,35 @@ def start(folder: Path, runs: int) -> None:
 
 
 def stages(folder: Path, lines: int) -> None:
-    """Where the time goes: each stage by itself, over the first 64 MB."""
+    """Where the time goes: each stage by itself, over the first 96 MB; and who holds the interpreter meanwhile."""
+    sys.path.insert(0, str(ROOT))
     for name in ("combined_time", "wide"):
-        _stages(name, logs(folder, name, lines))
+        log = logs(folder, name, lines)
+        _stages(name, log)
+        share, samples = _interpreted(log)
+        print(f"  workers run Python in {share:.0%} of {samples:,} samples")
 
 
 def _stages(name: str, log: Path) -> None:
-    sys.path.insert(0, str(ROOT))
+    from dataclasses import replace
+
     from logstats import Options
     from logstats.formats import registry
     from logstats.formats.reader import reader
     from logstats.formats.text import Text
-    from logstats.pipeline import Counts
+    from logstats.options import job_of
+    from logstats.pipeline import CHUNK, Counts
+    from logstats.pipeline.line_counter import LineCounter
     from logstats.reports.build import build
     from logstats.summaries.spec import ReportSpec
-    from logstats.summaries.statistics import Statistics, needs, summarise
+    from logstats.summaries.statistics import Statistics, joined, needs, summarise
 
     wanted = ReportSpec()
-    ready = reader(registry.named("combined_time"), Options().reading(needs(wanted)))
+    job = replace(job_of(Options(), needs(wanted), lambda *_: None, keep_rejected=False), report=wanted)
+    ready, counter = reader(registry.named("combined_time"), job.reading), LineCounter.of(job)
     statistics = Statistics(wanted)
     with log.open("rb") as file:
-        chunks = [file.read(8 << 20) + file.readline() for _ in range(8)]
+        chunks = [file.read(CHUNK) + file.readline() for _ in range(8)]
     spent: dict[str, float] = {}
 
     began, count = time.process_time(), 0
@@ -269,10 +277,14 @@ def _stages(name: str, log: Path) -> None:
         lap("bytes to text")
         tokens = ready.tokens(text)
         lap("text to fields")
-        batch = ready.convert(tokens, text)
-        lap("fields to rows")
-        part = summarise(batch.rows, wanted)
-        lap("rows to summaries")
+        counted, fields = (None, tokens.fields) if counter is None else counter(ready, tokens.fields)
+        lap("fields to tables, in C")
+        part = {} if counted is None else counted.summaries
+        if fields.height:
+            batch = ready.convert(replace(tokens, fields=fields), text)
+            lap("other fields to rows")
+            part = joined(part, summarise(batch.rows, wanted))
+            lap("rows to tables")
         statistics.add(part)
         lap("merging")
     statistics.merge()
@@ -284,6 +296,31 @@ def _stages(name: str, log: Path) -> None:
     print(f"\nWhere the time goes: {count:,} lines, {name} (CPU, all threads)")
     for stage, seconds in spent.items():
         print(f"  {stage:32}{seconds / count * 1e9:8.0f} ns/line")
+
+
+def _interpreted(log: Path) -> tuple[float, int]:
+    """(the share of a worker's samples in which it runs Python, or what Python calls and is no kernel; how many)."""
+    import threading
+
+    import logstats
+
+    taken: list[bool] = []
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(0.002):
+            names = {thread.ident: thread.name for thread in threading.enumerate()}
+            for ident, frame in sys._current_frames().items():
+                file, function = frame.f_code.co_filename, frame.f_code.co_name
+                if names.get(ident, "").startswith("logstats_") and not file.endswith(("threading.py", "thread.py")):
+                    taken.append(not (file.endswith("library.py") and function == "call"))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    logstats.report(log)
+    ended.set()
+    sampler.join()
+    return sum(taken) / max(len(taken), 1), len(taken)
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
 
     scripts/fuzz.py [--seconds 60] [--seed 0] [NAME]...
 
-For each round: the fast path and the reference path say the same of every line; every line is a row, rejected or left
-out; a wrapper keeps every line; the prefilter rules out no line that its format reads; detection ends, and trying all
-formats would say the same; a report of such a file ends. What breaks a promise is printed with its seed.
+For each round: the fast path and the reference path say the same of every line; a report of lines that are counted
+without rows is that of their rows; every line is a row, rejected or left out; a wrapper keeps every line; the prefilter
+rules out no line that its format reads; detection ends, and trying all formats would say the same; a report of such a
+file ends. What breaks a promise is printed with its seed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from logstats.formats.wrappers.wrapper import Wrapper  # noqa: E402
 
 def one_round(name: str, seed: int, folder: Path) -> None:
     """One file of one format. Raises AssertionError, or whatever breaks."""
+    from test_line_counter import check as check_counted
     from test_paths_agree import check_prefilter, damaged, fast, slow
 
     draw = random.Random(f"{name} {seed}")
@@ -43,6 +45,7 @@ def one_round(name: str, seed: int, folder: Path) -> None:
         rows, rejected, ignored, _ = found = fast(name, lines)
         assert slow(name, lines) == found, "the two paths differ"
         assert len(rows) + len(rejected) + ignored == len(lines), "a line is missing"
+        check_counted(name, [lines[: len(lines) // 2], lines[len(lines) // 2 :]])
     detector = Detector(builtin().values())
     few, thorough = detector.detect(lines), detector.detect(lines, thorough=True)
     assert (few and (few.name, few.sure)) == (thorough and (thorough.name, thorough.sure))
