@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+# CPython 3.11 says so, and drops what a handler of signals raised, if the signal came where a frame begins.
+_LOST = "error return without exception set"
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -59,10 +61,12 @@ def _end(done: SystemExit) -> None:
 
 def main() -> None:
     """Load the command line and run it."""
+    came: list[int] = []
     stopped: list[int] = []
     waiting: list[int] = []  # a signal that came while a module was loading
 
     def stop(number: int, frame: FrameType | None) -> None:
+        came[:] = [number]
         if _is_loading(frame) and hasattr(signal, "setitimer"):  # a library might panic, or make something else of it
             waiting[:] = [number]
             _soon(lambda _, later: stop(number, later))
@@ -101,6 +105,8 @@ def main() -> None:
             _heed_none()  # the program has finished; only Python has to end
     except BaseException as error:
         # Python and DuckDB turn an exception raised by a signal into other errors, so the signal is remembered here.
+        if not stopped and isinstance(error, SystemError) and str(error) == _LOST:
+            stopped[:] = came or [signal.SIGINT]
         if not stopped and not isinstance(error, KeyboardInterrupt):
             if isinstance(error, SystemExit) and sys.getprofile() is None and sys.gettrace() is None:
                 _end(error)

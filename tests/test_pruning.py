@@ -130,7 +130,7 @@ def test_duckdb_reads_the_same_filter(archive: Archive, text: str) -> None:
     assert bits is not None
     for value in (text, trace(0, len(text)), trace(0, 33) + text):
         probe = "SELECT bloom_filter_excludes FROM parquet_bloom_probe($file, 'trace_id', $value)"
-        excluded = duckdb.execute(probe, {"file": file, "value": value}).fetchone()
+        excluded = duckdb.execute(probe, {"file": file, "value": value}).fetchall()[0]
         assert excluded == (not bloom.may_hold(bits, bloom.hash_of(value.encode())),)
 
 

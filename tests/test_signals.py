@@ -182,3 +182,24 @@ def test_a_signal_while_signals_begin_to_be_ignored_is_not_spoken_of() -> None:
     assert done.returncode == 0
     assert "before" in done.stderr and "after" in done.stderr
     assert "Signal" not in done.stderr
+
+
+LOST = """
+import os, signal, sys, types
+import logstats.__main__ as program
+
+def run():
+    raise SystemError({0!r})
+
+sys.modules["logstats.cli.main"] = types.SimpleNamespace(run=run)
+program.main()
+"""
+
+
+def test_a_signal_that_python_loses_is_one() -> None:
+    """Seen once in some hundreds of signals: CPython 3.11, ceval.c, at its label `error`."""
+    lost = "error return without exception set"
+    done = subprocess.run([sys.executable, "-c", LOST.format(lost)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+    other = subprocess.run([sys.executable, "-c", LOST.format("other")], capture_output=True, text=True, timeout=60)
+    assert other.returncode == 1 and "SystemError: other" in other.stderr

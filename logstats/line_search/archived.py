@@ -37,7 +37,7 @@ def find(
     (since, until), keep = filters.span(), filters.expression()
     kinds = tables.columns(tables.LOGS)
     wanted = Wanted(since, until, filters.equal())
-    needs = sorted(computed.reads(filters.needs))
+    needs = sorted(_columns(filters, computed))
 
     def passes(rows: pl.DataFrame) -> pl.Series:
         which = pl.lit(value=True) if keep is None else keep
@@ -75,13 +75,18 @@ def find(
 def not_kept(snapshot: Snapshot, pattern: Pattern | None, filters: Filters, computed: Columns) -> dict[str, list[str]]:
     """The texts, if there is a pattern, and the columns of filters that were not kept, by the tier that dropped them:
     these find nothing."""
-    asked = computed.reads(filters.needs) | set(COLUMNS).intersection(filters.needs)
+    asked = _columns(filters, computed)
     looked_at = dict.fromkeys((*(_TEXTS if pattern else ()), *sorted(asked)))
     dropped: dict[str, list[str]] = {}
     for file in snapshot.select(tables.LOGS, since=filters.since, until=filters.until):
         if file.columns is not None:
             dropped.setdefault(file.tier, file.dropped(looked_at))
     return {tier: names for tier, names in dropped.items() if names}
+
+
+def _columns(filters: Filters, computed: Columns) -> set[str]:
+    """The columns of an archive that filters read."""
+    return {*computed.reads(filters.needs), *set(COLUMNS).intersection(filters.needs)}
 
 
 def _texts(pattern: Pattern) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from logstats.kernels.counting import (
 )
 from logstats.kernels.tallies import Codes, Counts, highest, tally
 from logstats.sketches import loghist
+from logstats.summaries import statistics
 from logstats.summaries.numbered import Numbered
 from logstats.summaries.ranking import ZERO
 from logstats.summaries.spec import ReportSpec
@@ -65,6 +66,8 @@ _TOO_MUCH: Final = frozenset({"date", "time", "zone", "fields"})
 _ABSENT: Final = frozenset({"upstream_duration", "cache"})  # make tables of their own of lines that have them
 _ANY_DIGIT: Final = re.compile(r"\[0-9\]|\{[0-9,]+\}")  # in a regular expression
 _DIGITS: Final = re.compile(r"[0-9]|\\[dbB]")
+_COUNTED: Final = frozenset({"times", "traffic", "statuses", "endpoints", "users", "latency"})  # aggregates of requests
+_OF_ABSENT: Final = frozenset({"upstream", "cache_statuses"})  # and those of lines that have what is in `_ABSENT`
 _USERS: Final = {"auto": ("user", "client"), "user_id": ("user",), "client_ip": ("client",)}
 
 
@@ -93,8 +96,13 @@ class LineCounter:
         spec, reading = job.report, job.reading
         if not kernels.AVAILABLE or spec is None or job.timed or job.computed or job.anonymizer is not None:
             return None
-        plain = not (spec.by or spec.selections or spec.exact_users or spec.agents or spec.slowest or spec.not_found)
-        if not plain or spec.user_key not in _USERS or job.filters.expression() is not None:
+        asked = {aggregate.name for aggregate in statistics.aggregates(spec) if aggregate.rows != "events"}
+        if (
+            not asked <= _COUNTED | _OF_ABSENT
+            or spec.exact_users
+            or spec.user_key not in _USERS
+            or job.filters.expression() is not None
+        ):
             return None
         endpoints = reading.endpoints
         if not isinstance(endpoints, Endpoints) or not endpoints.of_paths or reading.trust_forwarded:
