@@ -190,6 +190,8 @@ def test_columns_without_a_name_are_said(tmp_path: Path) -> None:
         ("request_time:0.{n:03d} upstream_response_time:0.007 to:10.0.0.1:80", 1.0, 7.0),
         ('| rt="0.{n:03d}" urt="0.007, 0.005"', 1.0, 12.0),
         ("D={n}000 {n}ms", None, None),  # which of them it is, nobody says
+        ("cs=HIT latency={n}ms", 1.0, None),
+        ("latency=12.{n:03d}", None, None),  # of which unit, nobody says
         ("uct=0.{n:03d}", None, None),  # neither the request's time nor the upstream's
     ],
 )

@@ -43,13 +43,15 @@ _LAST_ADDRESSES: Final = rf'^.*?"?((?:{_ADDRESS}(?:, *{_ADDRESS})*)?)"?$'
 _BEFORE, _BEHIND = r'(?:^|[\s|,;(\["])', r'(?:[\s",;|)\]]|$)'
 _SPELLED: Final = r"[0-9]+(?:\.[0-9]+)? ?(?:ns|us|µs|ms|s)"  # a number with its unit
 _FRACTION: Final = r"[0-9]+\.[0-9]{3,9}"  # seconds, as nginx writes them
-_OF_REQUEST: Final = r"(?:rt|req(?:uest)?_?time|resp(?:onse)?_?time|duration|latency|elapsed|took)[=:] ?\"?"
+_OF_NGINX: Final = r"(?:rt|req(?:uest)?_?time)[=:] ?\"?"  # labels of $request_time, which is in seconds
+_OF_REQUEST: Final = r"(?:resp(?:onse)?_?time|duration|latency|elapsed|took)[=:] ?\"?"  # not without a unit
 _OF_UPSTREAM: Final = r"(?:urt|ut|upstream_(?:response_)?time)[=:] ?\"?"
 # What unknown columns say for themselves: a label such as `rt=` with seconds, or a number with its unit.
 _SAID: Final = {
     LABELLED: Field(
-        "duration", unit="s", of=_MORE, extract=rf"{_BEFORE}{_OF_REQUEST}({_SPELLED}|{_FRACTION}){_BEHIND}"
+        "duration", unit="s", of=_MORE, extract=rf"{_BEFORE}{_OF_NGINX}({_SPELLED}|{_FRACTION}){_BEHIND}"
     ),
+    "_named": Field("duration", unit="s", of=_MORE, extract=rf"{_BEFORE}{_OF_REQUEST}({_SPELLED}){_BEHIND}"),
     "_spelled": Field("duration", unit="s", of=_MORE, extract=rf'^[\s|(<"\[]*({_SPELLED})[>)"\]]*$'),
     "_upstream": Field(
         "upstream_duration", unit="s", of=_MORE, listed=True,
