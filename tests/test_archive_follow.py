@@ -249,3 +249,69 @@ def test_kill_and_sigterm(tmp_path: Path) -> None:
     assert b"Traceback" not in said
     assert numbers(archive) == list(range(log.written)), "what came before SIGTERM is committed"
     assert json.loads(health.read_bytes())["state"] == "ok"
+
+
+def restarted(one: Following, name: str = "access.log") -> Following:
+    """The next daemon, which knows what the archive knows."""
+    again = object.__new__(Following)
+    again.archive, again.log, again.said, again.clock = one.archive, one.log, [], Clock()
+    named = [str(one.log.path.with_name(name))]
+    again.daemon = api.add_following(named, one.archive, say=again.said.append)
+    again.daemon.clock, again.daemon._next_tier = again.clock, float("inf")
+    again.tracker = Tracker(named, say=again.said.append, clock=again.clock)
+    return again
+
+
+@pytest.mark.parametrize("pattern", ["access.log", "*.log"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("access.log.1", "access.log.2"), ("access.log-20250118", "access.log-20250117.gz"), ("access-20250118.log", "x")],
+)
+def test_what_was_rotated_while_no_daemon_ran(tmp_path: Path, pattern: str, first: str, second: str) -> None:
+    """The rest of the file that was followed, and one that came and went: under the names that rotation gave them."""
+    other = tmp_path / "access.log.9"
+    other.write_text('10.0.0.1 - - [17/Jan/2024:12:00:00 +0000] "GET /9 HTTP/1.1" 200 5 "-" "of long ago"\n')
+    os.utime(other, (1, 1))
+    one = Following(tmp_path, pattern)
+    one.log.write(5)
+    assert one.commit()
+    one.log.write(3)  # which the daemon that was killed did not see any more
+    if second.endswith(".gz"):
+        (tmp_path / second).write_bytes(gzip.compress(one.log.path.read_bytes()))
+        one.log.path.unlink()
+    elif second != "x":  # else there is one rotation only
+        one.log.path.rename(tmp_path / second)
+    one.log.write(4)
+    one.log.path.rename(tmp_path / first)
+    again = restarted(one, pattern)
+    assert again.commit(), "it is not there yet"
+    assert again.is_whole
+    under_the_glob = pattern == "*.log" and first.endswith(".log")
+    assert ("was rotated while nothing followed it" in " ".join(again.said)) is not under_the_glob
+
+
+def test_what_may_be_missing_is_said(tmp_path: Path) -> None:
+    one = Following(tmp_path)
+    one.log.write(5)
+    assert one.commit()
+    one.log.path.unlink()
+    one.log.write(2)
+    again = restarted(one)
+    assert again.commit()
+    assert "may be missing" in again.said[0]
+    assert len(again.said) == 1
+    last = restarted(one)
+    assert last.commit()
+    assert not last.said, "it is known by now"
+
+
+def test_two_rotations_between_two_looks(tmp_path: Path) -> None:
+    one = Following(tmp_path, "*.log")
+    one.log.write(5)
+    assert one.commit()
+    for number in (2, 1):
+        one.log.write(3)
+        one.log.path.rename(tmp_path / f"access.log.{number}")
+    one.log.write(1)
+    assert one.commit()
+    assert one.is_whole

@@ -25,6 +25,7 @@ from logstats.archive.add import add
 from logstats.archive.archive import Archive
 from logstats.archive.ingest.ingest import IngestOptions
 from logstats.archive.ingest.progress import Added
+from logstats.archive.ingest.rotated_away import rotated_away
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.orphans import sweep
 from logstats.archive.spool import Spool, Stream, left
@@ -34,6 +35,7 @@ from logstats.archive.tiers.policy import Step, of, plan
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 from logstats.inputs import Arriving, Due, Source, Tracker
+from logstats.inputs.discover import shown
 from logstats.pipeline import Interrupt, Listener, Stop
 
 POLL: Final = 1.0  # seconds between two looks at the names
@@ -142,11 +144,28 @@ class Daemon:
             found.append(Stream(None, spool, self.say))
         self.streams[:0] = found  # first, because a pipe may begin with the same lines again
 
+    def _find_rotated(self, tracker: Tracker) -> None:
+        """Add what was rotated away before this daemon began, too, or say what may be missing."""
+        snapshot, label = Archive.open(self.archive).snapshot(), self.options.source_name
+        for away in rotated_away(snapshot, label, self.arguments, tracker.paths, tracker.present):
+            name = shown(away.name)
+            for one in away.files:
+                tracker.hold(one, name)
+            if away.files:
+                files = ", ".join(shown(one.path) for one in away.files)
+                self.say(f"{name}: was rotated while nothing followed it; what is new is read from {files}")
+            if away.lost:
+                self.say(
+                    f"{name}: what was added of it last is not there any more, nor beside it under a name that "
+                    "rotation gives; lines that were written to that later may be missing"
+                )
+
     def attempt(self, tracker: Tracker, *, last: bool = False) -> bool:
         """Commit what has come; whether that could be done."""
         began = self.clock()
         try:
             if not self._started:
+                self._find_rotated(tracker)
                 self.starting(began)
                 self._started = True
             self._commit(tracker, Interrupt() if last else self.stop)

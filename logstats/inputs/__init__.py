@@ -3,7 +3,7 @@
 `discover` finds the sources that arguments name (`stores`: objects; `object_store` is a bucket, `credentials` say who
 asks it), `source` is one, `compression` unpacks it, `chunks` reads it.
 `endless` are those that never end: `follower` reads files that go on growing (`followed_file` is one, `known_files` and
-`copies` know it again, `rotated` finds what came and went between two looks), `standard_input` and `syslog` what
+`copies` know it again, `rotated` finds what rotation has made of it), `standard_input` and `syslog` what
 arrives. `tracker` holds files that others read.
 May use: kernels, errors. Begin with `source.Source`, then `chunks.ChunkReader`.
 """
@@ -46,6 +46,7 @@ __all__ = [
     "follow",
     "object_store",
     "opened",
+    "rotated",
     "stores",
     "streams",
 ]

@@ -249,11 +249,12 @@ class Follower:
                 self.stuck += 1
                 if self._last is None:
                     self._say(f"{shown(argument)}: is not there yet; it is waited for")
+            there = {(status.st_dev, status.st_ino) for _, status in paths}
             for path, status in paths:
                 key = (status.st_dev, status.st_ino)
-                if path == argument and key not in self._open and key not in found:
+                if key not in self._open and key not in found:
                     before = [one.file for one in self._open.values() if one.file.path == path]
-                    for between, at in rotated_between(before, key, self._open):
+                    for between, at in rotated_between(before, key, there | self._open.keys()):
                         found.setdefault(between, at)
                         self._between.setdefault(between, shown(path))
                 found.setdefault(key, (path, status))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 
 from logstats.dataclass import dataclass
@@ -18,6 +18,7 @@ from logstats.inputs.copies import find_copy
 from logstats.inputs.discover import shown
 from logstats.inputs.followed_file import FollowedFile, Key, Mark
 from logstats.inputs.follower import QUIET, files_under
+from logstats.inputs.rotated import Beside, rotated_between
 from logstats.inputs.source import Source
 
 Seen = tuple[int, int]  # size and time of modification
@@ -52,6 +53,7 @@ class Tracker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.truncated = 0  # how often a file was truncated
+        self.paths: list[str] = []  # what lay under the names when they were last looked at
         self._arguments, self._say, self._clock = list(arguments), say, clock
         self._files: dict[Key, _Tracked] = {}
         self._present: set[Key] = set()
@@ -65,34 +67,53 @@ class Tracker:
         for one in self._files.values():
             with contextlib.suppress(OSError):
                 self._check(one, now)
-        self._present = set()
+        present: dict[Key, str] = {}
         for argument in self._arguments:
             found = files_under(argument)
             if not found:
                 self._once(argument, f"{shown(argument)}: is not there yet; it is waited for")
+            there = {(status.st_dev, status.st_ino) for _, status in found}
             for path, status in found:
                 key = (status.st_dev, status.st_ino)
-                self._present.add(key)
+                present[key] = path
                 if key in self._files:
                     self._files[key].file.path = path
                     continue
-                try:
-                    file = FollowedFile(path, now=now)
-                except OSError as error:
-                    self._once(path, f"{shown(path)}: cannot be read: {error.strerror or error}; it is tried again")
-                    continue
-                if file.key != key or not file.regular:  # it was replaced meanwhile, or is a pipe
-                    file.close()
-                    continue
-                file.start_at(status.st_size)
-                self._files[key] = _Tracked(shown(path), file, (status.st_size, status.st_mtime_ns))
-                self._said.discard(path)
+                before = [one.file for one in self._files.values() if one.file.path == path]
+                for between, (old, at) in rotated_between(before, key, there | self._files.keys()):
+                    self._open(old, between, at, shown(path), now)
+                self._open(path, key, status, shown(path), now)
+        self._present = set(present)
+        self.paths = [*present.values()]
+
+    def hold(self, one: Beside, name: str) -> None:
+        """Add a file that none of the names leads to, under one of them: it was rotated away."""
+        if one.key not in self._files:
+            self._open(one.path, one.key, one.status, name, self._clock())
+
+    def _open(self, path: str, key: Key, status: os.stat_result, name: str, now: float) -> None:
+        try:
+            file = FollowedFile(path, now=now)
+        except OSError as error:
+            self._once(path, f"{shown(path)}: cannot be read: {error.strerror or error}; it is tried again")
+            return
+        if file.key != key or not file.regular:  # it was replaced meanwhile, or is a pipe
+            file.close()
+            return
+        file.start_at(status.st_size)
+        self._files[key] = _Tracked(name, file, (status.st_size, status.st_mtime_ns))
+        self._said.discard(path)
+
+    @property
+    def present(self) -> Set[Key]:
+        """The files that the names lead to, or did when they were opened."""
+        return self._present | self._files.keys()
 
     def due(self) -> list[Due]:
-        """What has changed since it was last added: copies first, then the files, those that came first first."""
+        """What has changed since it was last added: copies first, then files, oldest first."""
         now = self._clock()
         found = list(self._copies.values())
-        for key, one in self._files.items():
+        for key, one in sorted(self._files.items(), key=lambda item: item[1].seen[1]):
             leaving = key not in self._present and now - one.file.changed >= QUIET
             if one.added != one.seen or leaving:
                 path = Path(f"/dev/fd/{one.file.descriptor}")  # its name may lead to another file by now

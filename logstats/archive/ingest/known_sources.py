@@ -22,8 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, Self
 
+from logstats.archive.ingest.replay import readable
 from logstats.archive.log.commit import ArchiveError, End, Source
 from logstats.dataclass import dataclass
+from logstats.errors import SourceError
+from logstats.inputs import Source as Input
+from logstats.inputs import opened
 from logstats.inputs.compression import compression
 
 NOTHING: Final = End(0, 0, "")
@@ -279,6 +283,19 @@ def by_place(path: Path, place: Place, records: Records, *, final: bool) -> Know
             if size == place.size and (not final if compressed else _is_older_copy(file, source, size)):
                 return Known(source, source.end, whole=True)
     return None
+
+
+def by_path(path: Path, records: Records) -> Known:
+    """Recognise a file by its inode, or else by its content. Of a file that cannot be read, nothing is known."""
+    place = Place.locate(path)
+    known = by_place(path, place, records, final=False) if place is not None else None
+    if known is not None:
+        return known
+    try:
+        with contextlib.closing(opened(Input(str(path), path))) as file:
+            return by_content(readable(file.read), records, place.key if place else "")
+    except (OSError, SourceError):
+        return Known()
 
 
 def _resumed(file: IO[bytes], source: Source) -> BlockDigest | None:

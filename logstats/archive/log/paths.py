@@ -182,6 +182,11 @@ def writer_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
 
 
+def time_of(id: str) -> float:
+    """When the writer of a name began, or of a name that begins with its: in seconds since 1970."""
+    return int(id[:11], 16) / 1000
+
+
 def age(path: str) -> tuple[str, int]:
     """A key that sorts data files in the order in which they were made."""
     writer, _, number = path.rsplit("/", 1)[-1].removesuffix(".parquet").partition("-")
