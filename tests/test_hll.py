@@ -331,3 +331,16 @@ def test_reading_out_changes_nothing(read: Callable[[MinuteSketches], object]) -
     before = state(held)
     read(held)
     assert state(held) == before
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(tables, max_size=4))
+def test_minutes_that_are_read_out_at_once(parts: list[list[Row]]) -> None:
+    """In any order, and with registers that come several times, as in rollups of several commits."""
+    rows = [row for part in parts for row in part if row[0] is not None]
+    reference = Reference(rows)
+    kinds = {"minute": pl.Int64, "register": pl.UInt16, "rank": pl.UInt8}
+    users, registers = hll.users_by_minute(pl.DataFrame(rows, schema=kinds, orient="row"))
+    assert np.array_equal(registers, dense(reference.total))
+    assert users["minute"].to_list() == sorted(reference.minutes)
+    assert users["users"].to_list() == [card(dense(reference.minutes[minute])) for minute in users["minute"]]

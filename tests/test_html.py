@@ -19,9 +19,10 @@ from hostile import ATTACKS, hostile_log
 from program import invoke
 
 import logstats
+from logstats.reports.by_minute import Minute
 from logstats.reports.html.page import LIMIT, to_html
 from logstats.reports.html.series import script_json
-from logstats.reports.model import Minute, Report
+from logstats.reports.model import Report
 from logstats.reports.printable import printable, shortened
 
 SAMPLE = Path(__file__).parent.parent / "sample_logs" / "combined_time.log"

@@ -11,11 +11,11 @@ import polars as pl
 
 from logstats import schema
 from logstats.pipeline import Counts
+from logstats.reports.by_minute import Minutes, UsersByMinute
 from logstats.reports.model import (
     BreakdownRow,
     EndpointRow,
     Latency,
-    Minute,
     Rejects,
     RejectSample,
     Report,
@@ -94,9 +94,9 @@ def build(
             users.total(),
             users.standard_error,
             users.exact,
-            [(moment(minute), number) for minute, number in users.per_minute().iter_rows()],
+            UsersByMinute(users.per_minute()),
         ),
-        minutes=_minutes(minutes.drop_nulls("minute")),
+        minutes=Minutes(minutes.drop_nulls("minute")),
         rejects=Rejects(dict(sorted(counts.reasons.items())), [RejectSample(*sample) for sample in counts.samples]),
         notes=notes,
         interrupted=counts.interrupted,
@@ -164,22 +164,6 @@ def _breakdown_row(row: RankedKey, by: str) -> BreakdownRow:
         values = json.loads(value)
         value = ", ".join("–" if text is None else text for text in values.values())
     return BreakdownRow(value, row.requests, row.errors, row.bytes, row.latency, values)
-
-
-def _minutes(by_class: pl.DataFrame) -> list[Minute]:
-    """(minute, status_class, requests, bytes), in order, as one value per minute."""
-    digit, requests = pl.col("status_class"), pl.col("requests")
-    names = sorted(f"{number}xx" for number in by_class["status_class"].unique().to_list() if number)
-    counted = by_class.group_by("minute", maintain_order=True).agg(
-        requests.sum().alias("all"),
-        pl.col("bytes").sum(),
-        *(requests.filter(digit == int(name[:-2])).sum().alias(name) for name in names),
-    )
-    minutes = []
-    for minute, number, size, *counts in counted.iter_rows():
-        by = {name: count for name, count in zip(names, counts, strict=True) if count}
-        minutes.append(Minute(moment(minute), number, by.get("5xx", 0), size, by))
-    return minutes
 
 
 def classes(by_status: Mapping[int, int]) -> dict[str, int]:

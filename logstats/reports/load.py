@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from logstats.errors import UsageError
 from logstats.inputs.compression import Damaged, pieces
+from logstats.reports.by_minute import Minute
 from logstats.reports.model import (
     SCHEMA_VERSION,
     BreakdownRow,
     EndpointRow,
     Interval,
     Latency,
-    Minute,
     OverTime,
     Rejects,
     RejectSample,

@@ -43,7 +43,6 @@ _QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take
 _ENTRY: Final = 160  # bytes that Python needs to hold a minute's bytes
 _BATCH: Final = 1024  # minutes read out at once
 _FEW: Final = 64  # … as rows of registers
-_CACHED: Final = 1 << 16  # rows counted at once
 
 Registers = NDArray[np.uint8]
 
@@ -155,36 +154,32 @@ def _raise(registers: Registers, rows: NDArray[np.uint32]) -> None:
     kernels.raise_registers(rows, registers)
 
 
-def _ranks_of_rows(sketches: list[bytes]) -> NDArray[np.int64]:
-    """The number of registers with each rank, for sketches that consist of rows: (sketches, 64)."""
-    sizes = np.array([len(rows) // 4 for rows in sketches])
-    rows = np.frombuffer(b"".join(sketches), np.uint32)
+def _ranks_of_rows(rows: NDArray[np.uint32], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The number of registers with each rank, for sketches that consist of rows, up to `ends` each: (sketches, 64)."""
     if kernels.AVAILABLE:
-        return kernels.ranks(rows, sizes.cumsum(), REGISTERS)
-    ordered = np.sort(rows.astype(np.int64) | np.repeat(np.arange(len(sizes), dtype=np.int64), sizes) << 20)
+        return kernels.ranks(rows, ends, REGISTERS)
+    sketch = np.repeat(np.arange(len(ends), dtype=np.int64), np.diff(ends, prepend=0))
+    ordered = np.sort(rows.astype(np.int64) | sketch << 20)
     highest = ordered[np.diff(ordered >> 6, append=-1) != 0]
-    ranks = np.bincount(highest >> 20 << 6 | highest & 63, minlength=len(sizes) << 6).reshape(-1, 64)
+    ranks = np.bincount(highest >> 20 << 6 | highest & 63, minlength=len(ends) << 6).reshape(-1, 64)
     ranks[:, 0] = REGISTERS - ranks[:, 1:].sum(axis=1)
     return ranks
 
 
-def users_by_minute(table: pl.DataFrame) -> pl.DataFrame:
-    """(minute, register, rank), each register of a minute once, by minute → (minute Int64, users Int64), in order."""
-    minutes = table["minute"].rle().struct.unnest()
-    rows, ranks = minutes["len"].to_numpy(), table["rank"].to_numpy()
-    ends = np.cumsum(rows, dtype=np.int64)
-    counts = np.zeros((len(ends), 64), np.int64)
-    first = start = 0
-    while first < len(ends):  # some minutes at a time, whose places fit into the processor's cache
-        last = max(first + 1, int(np.searchsorted(ends, start + _CACHED, side="right")))
-        end = int(ends[last - 1])
-        # Minute and rank are one number, so that a single pass counts the registers of each minute with each rank.
-        places = np.repeat(np.arange(last - first, dtype=np.int64) << 6, rows[first:last])
-        places |= ranks[start:end]
-        counts[first:last] = np.bincount(places, minlength=(last - first) << 6).reshape(-1, 64)
-        first, start = last, end
-    counts[:, 0] = REGISTERS - counts[:, 1:].sum(axis=1)
-    return pl.DataFrame([minutes["value"].alias("minute"), as_numbers(estimate_many(counts)).alias("users")])
+def users_by_minute(table: pl.DataFrame) -> tuple[pl.DataFrame, Registers]:
+    """(minute, register, rank), in any order → ((minute, users Int64) of each distinct minute, in order; the registers
+    of all of them together)."""
+    minutes = table["minute"].to_physical().to_numpy()
+    last = np.flatnonzero(np.append(minutes[1:] != minutes[:-1], minutes[:1] == minutes[:1]))
+    if (np.diff(minutes[last]) < 0).any():  # such as those of a day that was added in several commits
+        return users_by_minute(table.sort("minute"))
+    rows = table["register"].to_numpy().astype(np.uint32)
+    rows <<= 6
+    rows |= table["rank"].to_numpy()
+    registers: Registers = np.zeros(REGISTERS, np.uint8)
+    kernels.raise_registers(rows, registers)
+    users = as_numbers(estimate_many(_ranks_of_rows(rows, last + 1))).alias("users")
+    return pl.DataFrame([table["minute"][as_numbers(last)].alias("minute"), users]), registers
 
 
 class MinuteSketches:
@@ -325,6 +320,10 @@ class MinuteSketches:
             else:
                 self._add(minute, _rows_of(_unpack(held) if isinstance(held, bytes) else held))
 
+    def raise_total(self, registers: Registers) -> None:
+        """Add registers to the whole, in which all minutes count."""
+        np.maximum(self.total_registers, registers, out=self.total_registers)
+
     def total(self) -> int:
         """Distinct values of everything."""
         return estimate(self.total_registers)
@@ -365,7 +364,8 @@ class MinuteSketches:
             else:
                 ranks[place] = np.bincount(_unpack(held) if isinstance(held, bytes) else held, minlength=64)
         if few:
-            ranks[[*few]] = _ranks_of_rows([*few.values()])
+            ends = np.cumsum([len(rows) // 4 for rows in few.values()], dtype=np.int64)
+            ranks[[*few]] = _ranks_of_rows(np.frombuffer(b"".join(few.values()), np.uint32), ends)
         return ranks
 
     def to_rows(self) -> Iterator[pl.DataFrame]:

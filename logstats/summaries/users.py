@@ -102,15 +102,14 @@ class SketchedUsers(Users):
         """Users of the minutes before one count in the total only."""
         self._sketches.forget(before)
 
-    def add_whole(self, table: pl.DataFrame) -> None:
-        """Add some minutes that are complete, ordered by minute, each register once. They are estimated at once, and
-        their registers are not kept.
+    def add_whole(self, counted: pl.DataFrame, registers: hll.Registers) -> None:
+        """Add some minutes that are complete: their (minute, users), in order, and the registers of all of them
+        together (`hll.users_by_minute`).
 
-        A month of rollups takes a tenth of the time of `add`. `per_step` and `condense` need the registers.
+        The registers of each minute are not kept; `per_step` and `condense` would need them.
         """
-        if table.height:
-            self._sketches.add(table.select("register", "rank", minute=pl.lit(None, pl.Int64)))
-            self._whole.append(hll.users_by_minute(table))
+        self._sketches.raise_total(registers)
+        self._whole.append(counted)
 
     def total(self) -> int:
         """Users of everything."""

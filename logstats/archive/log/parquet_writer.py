@@ -22,7 +22,7 @@ _HEAVY: Final = 8 << 20  # bytes from which on rows are written at once
 # about a byte for each distinct value of a row group (5 % of the rows of generated logs), and 50 ns for each row.
 _LOOKED_FOR: Final = ("path", "user_id", "client_ip", "trace_id")
 _FALSE_POSITIVES: Final = 0.1
-_RUNS: Final = ("timestamp", "line", "minute", "register")  # stored as deltas, which are small
+_RUNS: Final = ("timestamp", "line", "register")  # stored as deltas, which are small
 
 
 class Writer:

@@ -6,7 +6,8 @@ cannot answer (a filter, a breakdown, another user key, an aggregate of its own)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,14 +33,16 @@ from logstats.options import Options
 from logstats.pipeline import LEFT_OUT, SAMPLE_TEXT, SAMPLES, WORKERS, Counts, Interrupt, SourceState
 from logstats.scale.calls import Executor
 from logstats.scale.work import ReportWork
+from logstats.sketches import hll
 from logstats.summaries import endpoints, ranking, traffic
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics, aggregates, needs
+from logstats.summaries.statistics import Statistics, Summaries, aggregates, needs
 from logstats.summaries.users import SketchedUsers
 
 HELD: Final = 10  # times as many keys of a ranking as asked for are held, until the end
-AT_ONCE: Final = 4_000_000  # rows of rollups that are read at once; as many are in memory beside them
+AT_ONCE: Final = 1_500_000  # rows of rollups that each thread reads at once
 FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "users", "latency"}
+_NOT_TOLD_APART: Final = frozenset({"host", "app_name"})  # of a rollup's keys, by what is made of it here
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "us_min", "us_max", "us", "first")
@@ -129,10 +132,13 @@ def collect(
     total = counts.requests + counts.events
     counts.requests = counts.events = counts.filtered = 0
     if where.rollups is not None:
-        over_time = statistics.spec.over_time
-        read_tables = (tables.TRAFFIC, tables.ENDPOINTS, tables.USERS, *((tables.LATENCY,) if over_time else ()))
-        for rollup in _read_ahead(archive, _batches(snapshot, *where.rollups), read_tables):
-            _add_rollups(rollup, where.rollups, statistics, counts)
+        batches = _batches(snapshot, *where.rollups)
+        for part in _summed(archive, batches, where.rollups, statistics.spec.over_time):
+            statistics.add(part.tables)
+            if part.users is not None:
+                statistics.get("users", SketchedUsers).add_whole(*part.users)
+            counts.requests += part.requests
+            counts.events += part.events
     interrupt = interrupt or Interrupt()
     work = ReportWork(statistics.spec)
     if apart is None:
@@ -192,67 +198,66 @@ def _batches(snapshot: Snapshot, since: datetime | None, until: datetime | None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Rollup:
-    """The rows of a rollup. They are `apart` if each day is in one file, so that no key repeats."""
+class _Summed:
+    """What the rollups of some days come to: the tables that summaries of rows would be; users of each minute, and the
+    registers of all, if minutes are not to be told apart any more; requests and events."""
 
-    rows: pl.DataFrame
-    apart: bool
-
-
-def _read_ahead(
-    archive: Archive, batches: Iterable[dict[str, list[DataFile]]], names: Sequence[str]
-) -> Iterator[dict[str, _Rollup]]:
-    """The rollups of each batch of files, by table. The next batch is read while the caller adds up this one."""
-
-    def load(parts: dict[str, list[DataFile]]) -> dict[str, _Rollup]:
-        loaded = {}
-        for name in names:
-            files = parts.get(name, [])
-            rows = read(archive, files, list(tables.columns(name)), name)
-            loaded[name] = _Rollup(rows, len({file.partition for file in files}) == len(files))
-        return loaded
-
-    with ThreadPoolExecutor(1, "logstats-rollups") as thread:
-        reading: Future[dict[str, _Rollup]] | None = None
-        for parts in batches:
-            before, reading = reading, thread.submit(load, parts)
-            if before is not None:
-                yield before.result()
-        if reading is not None:
-            yield reading.result()
+    tables: Summaries
+    users: tuple[pl.DataFrame, hll.Registers] | None
+    requests: int
+    events: int
 
 
-def _add_rollups(rollup: dict[str, _Rollup], span: Span, statistics: Statistics, counts: Counts) -> None:
+def _summed(
+    archive: Archive, batches: Iterable[dict[str, list[DataFile]]], span: Span, over_time: bool
+) -> Iterator[_Summed]:
+    """What each batch of files comes to, in order; some are read and added up at the same time, by threads."""
+    with ThreadPoolExecutor(WORKERS, "logstats-rollups") as pool:
+        working: deque[Future[_Summed]] = deque()
+        for files in batches:
+            working.append(pool.submit(_sum, archive, files, span, over_time))
+            while len(working) > WORKERS or (working and working[0].done()):
+                yield working.popleft().result()
+        while working:
+            yield working.popleft().result()
+
+
+def _sum(archive: Archive, files: dict[str, list[DataFile]], span: Span, over_time: bool) -> _Summed:
     def scan(table: str) -> pl.LazyFrame:
-        """The rows of a rollup in the span, with their time also as `minute`, in minutes since 1970."""
+        """The rows of a rollup in the span."""
         time = pl.col(tables.time_column(table))
-        lazy = rollup[table].rows.lazy()
+        columns = [name for name in tables.columns(table) if name not in _NOT_TOLD_APART]
+        lazy = read(archive, files.get(table, []), columns, table).lazy()
         since, until = span
         if since is not None:
             lazy = lazy.filter(time >= since)
         if until is not None:
             lazy = lazy.filter(time < until)
-        return lazy.with_columns(minute=_minute(time))
+        return lazy
+
+    def with_minute(table: str) -> pl.LazyFrame:
+        """These rows with their time also as `minute`, in minutes since 1970."""
+        return scan(table).with_columns(minute=_minute(pl.col(tables.time_column(table))))
 
     try:
-        by_time = _traffic(scan(tables.TRAFFIC))
+        by_time = _traffic(with_minute(tables.TRAFFIC))
         found = dict(zip(by_time, pl.collect_all(by_time.values()), strict=True))
-        found["endpoints"] = _endpoints(scan(tables.ENDPOINTS)).collect()
-        if statistics.spec.over_time:
-            found["latency"] = _latency(scan(tables.LATENCY)).collect()
-        users = scan(tables.USERS)
-        if not rollup[tables.USERS].apart:
-            users = users.group_by("minute", "register").agg(pl.col("rank").max()).sort("minute")
-        registers = users.select("minute", "register", "rank").collect()
+        found["endpoints"] = _endpoints(with_minute(tables.ENDPOINTS)).collect()
+        if over_time:
+            found["latency"] = _latency(with_minute(tables.LATENCY)).collect()
+            found["users"] = with_minute(tables.USERS).select("minute", "register", "rank").collect()
+            users = None
+        else:
+            users = _users(scan(tables.USERS).collect())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise unreadable(error) from None
-    counts.requests += int(found["statuses"]["requests"].sum())
-    counts.events += int(found["levels"]["events"].sum())
-    if statistics.spec.over_time:
-        found["users"] = registers
-    else:
-        statistics.get("users", SketchedUsers).add_whole(registers)
-    statistics.add(found)
+    return _Summed(found, users, int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum()))
+
+
+def _users(rollup: pl.DataFrame) -> tuple[pl.DataFrame, hll.Registers]:
+    """→ ((minute, users), the registers of all of them)."""
+    counted, registers = hll.users_by_minute(rollup)
+    return counted.with_columns(_minute(pl.col("minute"))), registers
 
 
 def _minute(time: pl.Expr) -> pl.Expr:

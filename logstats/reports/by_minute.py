@@ -1,0 +1,134 @@
+"""What a report has of each minute, stored as columns.
+
+A month has 43,200 minutes, and most outputs show none of them one by one: their rows are made on access, and their JSON
+is written from the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Final, TypeVar, overload
+
+import polars as pl
+
+from logstats.dataclass import dataclass
+from logstats.summaries.traffic import EPOCH, MINUTE_US, moment
+
+Row = TypeVar("Row")
+
+_FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(minutes=1)
+_LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One minute with requests in it."""
+
+    minute: datetime
+    requests: int
+    errors: int
+    bytes: int
+    status_classes: dict[str, int]
+
+
+class ByMinute(Sequence[Row]):
+    """Rows of minutes, in order. It never changes, and equals a list of the same rows."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self._table = table
+
+    def _made(self) -> Iterator[Row]:
+        raise NotImplementedError
+
+    def _object(self) -> pl.Expr:
+        """A row as a JSON object."""
+        raise NotImplementedError
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return list(self._made())
+
+    @property
+    def json(self) -> str:
+        """As `json.dumps` writes a list of the rows as the JSON report has them."""
+        return f"[{', '.join(self._table.select(self._object()).to_series().to_list())}]"
+
+    def __len__(self) -> int:
+        return self._table.height
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        return self._rows[place]
+
+    def __eq__(self, other: object) -> bool:
+        return self._rows == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __repr__(self) -> str:
+        return repr(self._rows)
+
+    def __deepcopy__(self, _: Any) -> ByMinute[Row]:
+        return self
+
+
+class Minutes(ByMinute[Minute]):
+    """Requests by minute and class of status, of (minute, status_class, requests, bytes), in order."""
+
+    def __init__(self, by_class: pl.DataFrame) -> None:
+        digit, requests = pl.col("status_class"), pl.col("requests")
+        digits = sorted(number for number in by_class["status_class"].unique().to_list() if number)
+        self._names = [f"{number}xx" for number in digits]
+        super().__init__(
+            by_class.group_by("minute", maintain_order=True).agg(
+                requests.sum(),
+                requests.filter(digit == 5).sum().alias("errors"),
+                pl.col("bytes").sum(),
+                *(requests.filter(digit == number).sum().alias(f"{number}xx") for number in digits),
+            )
+        )
+
+    def _made(self) -> Iterator[Minute]:
+        for minute, number, errors, size, *counts in self._table.iter_rows():
+            by = {name: count for name, count in zip(self._names, counts, strict=True) if count}
+            yield Minute(moment(minute), number, errors, size, by)
+
+    def _object(self) -> pl.Expr:
+        some: list[pl.Expr] = [pl.when(pl.col(n) != 0).then(pl.format(f'"{n}": {{}}', n)) for n in self._names]
+        classes = pl.concat_str(some or [pl.lit("")], separator=", ", ignore_nulls=True)
+        form = '{"minute": "{}", "requests": {}, "errors": {}, "bytes": {}, "status_classes": {{}}}'
+        return _formatted(form, _iso(), pl.col("requests"), pl.col("errors"), pl.col("bytes"), classes)
+
+
+class UsersByMinute(ByMinute[tuple[datetime, int]]):
+    """Users by minute, of (minute, users), in order."""
+
+    def _made(self) -> Iterator[tuple[datetime, int]]:
+        return ((moment(minute), users) for minute, users in self._table.iter_rows())
+
+    def _object(self) -> pl.Expr:
+        return _formatted('{"minute": "{}", "users": {}}', _iso(), pl.col("users"))
+
+
+def _formatted(form: str, *values: pl.Expr) -> pl.Expr:
+    """A text with values in the place of each `{}`, whose other braces stand for themselves."""
+    parts: list[pl.Expr] = []
+    for text, value in zip(form.split("{}"), [*values, pl.lit("")], strict=True):
+        parts += [pl.lit(text), value.cast(pl.String)]
+    return pl.concat_str(parts)
+
+
+def _iso() -> pl.Expr:
+    """`minute` as `model.iso` writes it."""
+    minute = pl.col("minute")
+    within = (minute.clip(_FIRST, _LAST) * MINUTE_US).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    last = datetime.max.isoformat() + "Z"
+    return pl.when(minute > _LAST).then(pl.lit(last)).otherwise(within)
