@@ -134,7 +134,7 @@ def peers(folder: Path, lines: int, runs: int) -> None:
     goaccess: tuple[str, ...] = ("goaccess", str(log), "--log-format", '%h %^[%d:%t %^] "%r" %s %b "%R" "%u" %T')
     goaccess += ("--date-format", "%d/%b/%Y", "--time-format", "%H:%M:%S", "-o", str(folder / "goaccess.json"))
     loop = (
-        "import sys, tests.reference as r; r.reference(open(sys.argv[1], errors='backslashreplace').readlines(), 10**6)"
+        "import sys, tests.reference as r; r.reference(open(sys.argv[1], errors='backslashreplace').readlines(), 10**9)"
     )
     duckdb = (PYTHON, str(ROOT / "scripts" / "bench_duckdb.py"))
     cases = [

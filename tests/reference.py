@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from math import ceil
@@ -34,8 +35,8 @@ def percentile(ordered: list[int], text: str) -> int:
     return ordered[max(1, ceil(Fraction(text) * len(ordered) / 100)) - 1]
 
 
-def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
-    """Common and combined lines, with a last field in units of so many microseconds if it is given."""
+def reference(lines: list[str], unit_ns: int | None = None) -> dict[str, Any]:
+    """Common and combined lines, with a last field in units of so many nanoseconds if it is given."""
     status: Counter[str] = Counter()
     minutes: Counter[datetime] = Counter()
     users: dict[datetime, set[str]] = defaultdict(set)
@@ -43,7 +44,7 @@ def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
     durations, everybody, times = [], set(), []
     rejected = requests = size = invalid = 0
     for line in lines:
-        match = (TIMED if unit_us else COMBINED).match(line)
+        match = (TIMED if unit_ns else COMBINED).match(line)
         if not match or not re.match(r"^(\d{3}|-)$", match[6]) or not re.match(r"^(\d+|-)$", match[7]):
             rejected += 1
             continue
@@ -69,17 +70,18 @@ def reference(lines: list[str], unit_us: int | None = None) -> dict[str, Any]:
         key = (asked[1], path) if asked and path is not None else (None, "(malformed)")
         # What is no number where the duration stands costs the duration, not the request.
         number = re.match(r"^\d+(\.\d+)?$", took or "")
-        invalid += bool(unit_us and took not in (None, "-") and not number)
-        micros = round(float(number[0]) * unit_us) if unit_us and number else None
-        endpoints[key].append(-1 if micros is None else micros)
-        if micros is not None:
-            durations.append(micros)
+        invalid += bool(unit_ns and took not in (None, "-") and not number)
+        spent = Decimal(number[0]) * unit_ns if unit_ns and number else None
+        ns = None if spent is None else int(spent.to_integral_value(ROUND_HALF_UP))
+        endpoints[key].append(-1 if ns is None else ns)
+        if ns is not None:
+            durations.append(ns)
     return {
         "lines": len(lines), "requests": requests, "rejected": rejected, "bytes": size, "status": dict(status),
         "first": min(times, default=None), "last": max(times, default=None), "minutes": dict(minutes),
         "users": {minute: len(names) for minute, names in users.items()}, "unique": len(everybody), "invalid": invalid,
         "durations": sorted(durations), "endpoints": {k: len(v) for k, v in endpoints.items()},
-        "endpoint_durations": {k: sorted(us for us in v if us >= 0) for k, v in endpoints.items()},
+        "endpoint_durations": {k: sorted(ns for ns in v if ns >= 0) for k, v in endpoints.items()},
     }  # fmt: skip
 
 

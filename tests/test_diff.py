@@ -184,7 +184,7 @@ def test_a_saved_report_is_the_report(log: Path) -> None:
         report = logstats.report([log, ROOT / "sample_logs" / "kv.log"], **options)
         again = from_dict(json.loads(report.to_json()), "x")
         assert again.to_dict() == report.to_dict()
-        assert again.latency and report.latency and again.latency.sum_us == report.latency.sum_us
+        assert again.latency and report.latency and again.latency.sum_ns == report.latency.sum_ns
 
 
 def test_what_is_no_report(tmp_path: Path, log: Path) -> None:

@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What each room may import of the package, from DESIGN.md: cli → api → reports, archive, objectives → pipeline →
 # inputs, formats, summaries → sketches, schema, errors. Files at the top level are rooms of one file.
 BOTTOM = {"critical", "home", "sizes", "sketches", "schema", "errors", "cache", "kernels", "allocators", "dataclass"}
-BOTTOM |= {"logstats", "query_strings"}
+BOTTOM |= {"logstats", "query_strings", "durations"}
 SIDE = BOTTOM | {"expressions", "inputs", "formats", "enrich", "summaries", "filters", "endpoints"}
 ABOVE = SIDE | {"pipeline", "options"}
 TOP = ABOVE | {"reports", "archive", "objectives", "line_search", "clients", "rate_limits", "scale"}
@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "allocators": set(),
         "kernels": set(),
         "cache": {"kernels"},
+        "durations": {"kernels"},
         "sketches": {"cache", "critical", "kernels"},
         "endpoints": BOTTOM,
         "expressions": BOTTOM,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logstats.durations import milliseconds
 from logstats.formats.fields import numbers
 from logstats.kernels import library as kernels
 
@@ -112,10 +113,10 @@ def test_a_duration_is_rounded_once(number: Decimal, unit: str) -> None:
 @given(st.lists(st.none() | st.integers(0, 2**52), max_size=8))
 def test_milliseconds_are_the_nearest_to_what_was_logged(nanoseconds: list[int | None]) -> None:
     """6781 µs are 6.781 ms, 12.3456 s are 12345.6 ms: as Python's decimals have it."""
-    found = numbers.milliseconds(pl.Series("ms", nanoseconds, dtype=pl.Int64))
+    found = milliseconds(pl.Series("ms", nanoseconds, dtype=pl.Int64))
     assert found.to_list() == [None if n is None else float(Decimal(n).scaleb(-6)) for n in nanoseconds]
 
 
 def test_milliseconds_of_seconds() -> None:
-    found = numbers.milliseconds(numbers.durations(pl.Series(["12.3456", None, "0.3456", "0.006781"]), "s"))
+    found = milliseconds(numbers.durations(pl.Series(["12.3456", None, "0.3456", "0.006781"]), "s"))
     assert found.to_list() == [12345.6, None, 345.6, 6.781]

@@ -91,7 +91,7 @@ def test_each_aggregate_condenses_to_one_keyed_table(spec: ReportSpec) -> None:
         for name, table in tables.items():
             pieces.setdefault(name, []).append(table)
     assert list(pieces) == [aggregate.name for aggregate in aggregates(spec)]
-    figures = {"requests", "bytes", "timed", "us", "us_min", "us_max", "count", "events", "rank", "first"}
+    figures = {"requests", "bytes", "timed", "ns", "ns_min", "ns_max", "count", "events", "rank", "first"}
     for name, some in pieces.items():
         table = pl.concat(some)  # they have one schema
         keys = [column for column in table.columns if column not in figures]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from logstats import schema
+from logstats import durations, schema
 from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
@@ -73,7 +73,7 @@ def verify(
             done += file.bytes
         if progress is not None:
             progress(100 * done / max(total, 1))
-    yield from _rollups(archive, snapshot, whole, deleted_days(commits), executor, deep=deep)
+    yield from _rollups(archive, snapshot, whole, commits, executor, deep=deep)
     yield from _others(archive, whole_log=not torn)
 
 
@@ -170,12 +170,13 @@ def _rollups(
     archive: Archive,
     snapshot: Snapshot,
     whole: dict[str, DataFile],
-    gone: set[paths.Partition],
+    commits: list[Commit],
     executor: Executor | None,
     *,
     deep: bool,
 ) -> Iterator[Finding]:
-    """Compare, day by day, the rollups with one another and with the rows, except for days whose rows are `gone`."""
+    """Compare, day by day, the rollups with one another and with the rows, except for days whose rows are gone."""
+    gone, rounded = deleted_days(commits), _rounded_days(commits)
     files = sorted(
         (file for file in snapshot.files.values() if file.table != tables.REJECTS), key=lambda file: file.partition[:3]
     )
@@ -184,18 +185,20 @@ def _rollups(
         held = list(some)
         path = paths.folder(tables.TRAFFIC, "rollups", day).replace(f"/{tables.TRAFFIC}", "")
         damaged = any(file.path not in whole for file in held)
-        days.append((path, (path, None if damaged else held, day in gone, deep)))
+        days.append((path, (path, None if damaged else held, day in gone, day in rounded, deep)))
     for found in each(archive, _day, days, executor):
         yield from found
 
 
-def _day(archive: Archive, path: str, files: list[DataFile] | None, gone: bool, deep: bool) -> list[Finding]:
+def _day(
+    archive: Archive, path: str, files: list[DataFile] | None, gone: bool, rounded: bool, deep: bool
+) -> list[Finding]:
     """What is found about a day, with the `path` of its rollups; `files` is None if some are damaged."""
-    return list(_compared(archive, path, files, gone=gone, deep=deep))
+    return list(_compared(archive, path, files, gone=gone, rounded=rounded, deep=deep))
 
 
 def _compared(
-    archive: Archive, path: str, files: list[DataFile] | None, *, gone: bool, deep: bool
+    archive: Archive, path: str, files: list[DataFile] | None, *, gone: bool, rounded: bool, deep: bool
 ) -> Iterator[Finding]:
     if files is None:
         yield Finding(path, "this day's rollups cannot be compared with its rows, as files are damaged", note=True)
@@ -219,7 +222,7 @@ def _compared(
         if rows < counted:
             yield Finding(path, f"{counted - rows:,} rows were deleted, so nothing shows their rollups", note=True)
         else:
-            yield from _recomputed(archive, by_table[tables.LOGS], stored, path)
+            yield from _recomputed(archive, by_table[tables.LOGS], stored, path, rounded=rounded)
 
 
 def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:
@@ -228,9 +231,10 @@ def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataF
 
 
 def _recomputed(
-    archive: Archive, files: list[DataFile], stored: dict[str, pl.DataFrame], path: str
+    archive: Archive, files: list[DataFile], stored: dict[str, pl.DataFrame], path: str, *, rounded: bool
 ) -> Iterator[Finding]:
-    """Compare the stored rollups of a day with rollups computed again from its rows."""
+    """Compare the stored rollups of a day with rollups computed again from its rows. `rounded` says that an earlier
+    version wrote some of them, which rounded each duration to a microsecond."""
     lacking = {column for file in files if file.columns is not None for column in NEEDED - set(file.columns)}
     if lacking:
         columns = ", ".join(sorted(lacking))
@@ -246,7 +250,9 @@ def _recomputed(
     for table, some in parts.items():
         if _folded(stored[table]):
             continue
-        if not all(map(pl.DataFrame.equals, _told(rollups.merged(some, table)), _told(stored[table]))):
+        made = rollups.merged(some, table)
+        alike = _nearly if rounded and table == tables.ENDPOINTS else pl.DataFrame.equals
+        if not all(map(alike, _told(made), _told(stored[table]))):
             yield Finding(path.replace("rollups/", f"rollups/{table}/"), "it is not what the rows of this day give")
 
 
@@ -259,10 +265,30 @@ def _told(rollup: pl.DataFrame) -> list[pl.DataFrame]:
     return [rollup.drop("first", "last"), times]
 
 
+def _nearly(made: pl.DataFrame, stored: pl.DataFrame) -> bool:
+    """Whether two rollups are the same but for figures of durations, half a microsecond for each duration."""
+    figures = durations.from_stored(durations.MICROS)
+    rest = pl.exclude(*durations.MICROS.values(), *durations.RESTS.values())
+    if not made.select(rest).equals(stored.select(rest)):
+        return False
+    one, other = (table.select(pl.col("timed"), **figures) for table in (made, stored))
+    most = {name: durations.HALF_US * (one["timed"] if name == "ns" else 1) for name in figures}
+    return all(((one[name] - other[name]).abs() <= most[name]).all() for name in figures) and all(
+        one[name].is_null().equals(other[name].is_null()) for name in figures
+    )
+
+
 def _folded(table: pl.DataFrame) -> bool:
     """Whether keys were folded into `(other)` because of a cap. The rows alone do not tell which ones were."""
     texts = [name for name, kind in table.schema.items() if kind == pl.String]
     return bool(texts) and bool(table.select((pl.col(texts) == schema.OTHER).any()).row(0).count(True))
+
+
+def _rounded_days(commits: Iterable[Commit]) -> set[paths.Partition]:
+    """The days of which an earlier version added durations, rounded to microseconds. (What is made of these files
+    afterwards, together with exact ones, does not show it.)"""
+    files = (file for commit in commits for file in commit.added if file.table == tables.ENDPOINTS)
+    return {file.partition for file in files if file.schema is not None}
 
 
 NEEDED: Final = frozenset(

@@ -11,7 +11,7 @@ enum { TIME, REQUEST, METHOD, TARGET, STATUS, SIZE, USER, CLIENT, ROLES }; /* wh
 enum { LEFT, COUNTED, WAITING };                                           /* states of a row */
 
 #define CLASSES 10            /* of statuses; 0 is a request without one */
-#define MOST 0x10000000000    /* greatest size, and duration in microseconds, so that no sum overflows */
+#define MOST 0x10000000000    /* greatest size, so that no sum overflows */
 #define ROOM 256              /* bytes of a key, at most, for which there is room */
 #define TOGETHER 32           /* requests whose memory is prefetched together */
 #define BUCKET_BITS 11        /* of a place among the buckets */
@@ -27,7 +27,7 @@ typedef struct {
 
 /* The requests of one key and class of status. */
 typedef struct {
-    int64_t key, status_class, requests, bytes, timed, us, us_min, us_max;
+    int64_t key, status_class, requests, bytes, timed, ns, ns_min, ns_max;
 } key_cell;
 
 /* The requests of one minute and class of status. */
@@ -43,11 +43,12 @@ typedef struct {
     const uint32_t *lines;
     int64_t rows;
     /* Durations, of which a row has at most one; as in `duration_of`, the unit of each; and which looks it may have, NULL
-       for any: a table of 16 times the digits before a point plus those behind it, and of no value in its first place. */
+       for any: a table of 16 times the digits before a point plus those behind it, and of no value in its first place. The
+       longest one has so many nanoseconds that those of all rows together fit into 64 bits. */
     const column *const *durations;
     const int64_t *powers;
     const uint8_t *const *looks;
-    int64_t duration_count;
+    int64_t duration_count, longest;
     /* Columns whose texts must have a form: as in `fits`, its table and its kind. */
     const column *const *shaped;
     const uint8_t *const *tables;
@@ -96,7 +97,7 @@ typedef struct {
 
 /* What is known of one request. */
 typedef struct {
-    int64_t row, time, status, size, us, bucket; /* the bucket is negative without a duration */
+    int64_t row, time, status, size, ns, bucket; /* the bucket is negative without a duration */
     const column *user;                          /* NULL if it has none */
     user *users;                                 /* where it would be remembered */
     view name;                                   /* as in `targets`, or METHOD endpoint if it `is_key`; in `text` */
@@ -105,13 +106,8 @@ typedef struct {
     int is_key;
 } request;
 
-/* The bucket of a duration, and its microseconds as Python rounds them: those of the nearest Float64 of milliseconds,
-   halves to even. */
-static int64_t bucket_of(const requests *in, int64_t ns, int64_t *us) {
-    const double whole = 4503599627370496.0; /* 2^52: adding it rounds to a whole number */
-    volatile double exact = (double)ns / 1e6 * 1000.0; /* volatile, so that no compiler joins it with the sum */
-    volatile double rounded = exact + whole;
-    *us = (int64_t)(rounded - whole);
+/* The bucket of a duration. */
+static int64_t bucket_of(const requests *in, int64_t ns) {
     if (!ns)
         return 0;
     double value = (double)ns;
@@ -138,24 +134,23 @@ static int look_of(const column *in, int64_t row) {
 
 /* Read the duration. Returns 0 if it is not certain. */
 static int read_duration(const requests *in, int64_t row, request *to) {
-    int64_t ns = 0;
     to->bucket = -1;
-    to->us = 0;
+    to->ns = 0;
     for (int64_t i = 0; i < in->duration_count; i++) {
         int64_t value;
-        uint8_t state = duration_of(in->durations[i], row, in->powers[i], MOST * 1000, &value);
+        uint8_t state = duration_of(in->durations[i], row, in->powers[i], in->longest, &value);
         if (state == UNCERTAIN || (state == VALUE && to->bucket >= 0))
             return 0;
         int look = in->looks[i] && state == VALUE ? look_of(in->durations[i], row) : 0;
         if (in->looks[i] && ((state == VALUE && !look) || !in->looks[i][look]))
             return 0;
         if (state == VALUE) {
-            ns = value;
+            to->ns = value;
             to->bucket = 0;
         }
     }
     if (to->bucket == 0)
-        to->bucket = bucket_of(in, ns, &to->us);
+        to->bucket = bucket_of(in, to->ns);
     return 1;
 }
 
@@ -320,9 +315,9 @@ static void add(requests *in, const request *it) {
     of_key->bytes += it->size;
     if (it->bucket >= 0) {
         of_key->timed++;
-        of_key->us += it->us;
-        of_key->us_min = it->us < of_key->us_min ? it->us : of_key->us_min;
-        of_key->us_max = it->us > of_key->us_max ? it->us : of_key->us_max;
+        of_key->ns += it->ns;
+        of_key->ns_min = it->ns < of_key->ns_min ? it->ns : of_key->ns_min;
+        of_key->ns_max = it->ns > of_key->ns_max ? it->ns : of_key->ns_max;
         in->key_codes[in->timed] = (uint64_t)key << BUCKET_BITS | (uint64_t)it->bucket;
         if (in->minute_codes)
             in->minute_codes[in->timed] = (uint64_t)minute << BUCKET_BITS | (uint64_t)it->bucket;

@@ -21,7 +21,8 @@ from logstats.kernels.library import Numbers
 from logstats.kernels.tallies import Codes
 
 ROLES: Final = ("time", "request", "method", "target", "status", "size", "user", "client")
-LONGEST_NS: Final = (1 << 40) * 1000  # a longer duration is not certain here
+LONGEST_NS: Final = 1 << 50  # 13 days: a longer duration is not certain here
+_SUM: Final = 2**63 - 1  # of durations at most
 BUCKET_BITS: Final = 11
 USER_BITS: Final = 20  # of register and rank
 _LEFT, _COUNTED, _WAITING = 0, 1, 2
@@ -37,7 +38,7 @@ _LONG: Final = 1 << 20  # bytes of long texts that have room at once
 _ROUNDS: Final = 64
 
 KEY_CELL: Final = np.dtype(
-    [(n, np.int64) for n in ("key", "status_class", "requests", "bytes", "timed", "us", "us_min", "us_max")]
+    [(n, np.int64) for n in ("key", "status_class", "requests", "bytes", "timed", "ns", "ns_min", "ns_max")]
 )
 MINUTE_CELL: Final = np.dtype([(name, np.int64) for name in ("minute", "status_class", "requests", "bytes")])
 
@@ -50,7 +51,7 @@ class _Requests(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("fit", "lines")),
         ("rows", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("durations", "powers", "looks")),
-        ("duration_count", ctypes.c_int64),
+        *((name, ctypes.c_int64) for name in ("duration_count", "longest")),
         *((name, ctypes.c_void_p) for name in ("shaped", "tables", "kinds")),
         ("shaped_count", ctypes.c_int64),
         ("form", ctypes.c_void_p),
@@ -225,6 +226,7 @@ class Workspace:
         it.lines, it.rows = pointer(np.ascontiguousarray(question.lines)), len(question.lines)
         it.durations = pointers([texts(one.texts) for one in question.durations])
         it.powers, it.duration_count = pointers([one.power for one in question.durations]), len(question.durations)
+        it.longest = min(LONGEST_NS, _SUM // max(it.rows, 1))
         looks = [0 if one.looks is None else pointer(np.frombuffer(one.looks, np.uint8)) for one in question.durations]
         it.looks = pointers(looks)
         it.shaped = pointers([texts(one.texts) for one in question.shaped])

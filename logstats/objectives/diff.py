@@ -50,7 +50,7 @@ KINDS: Final = {
     "more_of_status": "status",
     "less_of_status": "status",
 }
-_ZERO: Final = math.floor(math.log(0.0005) / math.log(loghist.GAMMA))  # stands for 0 ms: half a microsecond
+_ZERO: Final = math.floor(math.log(5e-7) / math.log(loghist.GAMMA))  # stands for 0 ms: half a nanosecond
 _WORDS: Final = {  # of what was not there before, is not there after, is more, is less
     "traffic": ("new_endpoint", "vanished_endpoint", "more_traffic", "less_traffic"),
     "status": ("new_status", "vanished_status", "more_of_status", "less_of_status"),

@@ -20,6 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from logstats.dataclass import dataclass
+from logstats.durations import MS
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
 from logstats.objectives import rows
@@ -222,12 +223,12 @@ class _Measured:
         self.outside = int(table["requests"].sum()) - self.whole["requests"]
 
     def over(self, minutes: int) -> dict[str, int]:
-        """Sums over the last minutes; `us_max` is their maximum."""
+        """Sums over the last minutes; `ns_max` is their maximum."""
         recent = self._minutes
         if self.last is not None:
             recent = recent.filter(pl.col("minute") > self.last - minutes)
-        summed = pl.col("requests", "good", "bad", "least", "most", "timed", "us").sum()
-        sums = recent.select(summed, pl.col("us_max").max())
+        summed = pl.col("requests", "good", "bad", "least", "most", "timed", "ns").sum()
+        sums = recent.select(summed, pl.col("ns_max").max())
         return {name: int(value or 0) for name, value in sums.row(0, named=True).items()}
 
 
@@ -337,9 +338,9 @@ def _plain(objective: Objective, measured: _Measured, covered: int) -> Result:
     elif condition.metric == "rps" and covered:
         value = Fraction(whole["requests"], 60 * covered)
     elif condition.metric == "avg" and whole["timed"]:
-        value = Fraction(whole["us"], 1000 * whole["timed"])
+        value = Fraction(whole["ns"], MS * whole["timed"])
     elif condition.metric == "max" and whole["timed"]:
-        value = Fraction(whole["us_max"], 1000)
+        value = Fraction(whole["ns_max"], MS)
     unit = {"requests": "", "rps": "/s"}.get(condition.metric, "ms")
     return Result(
         name=objective.name,

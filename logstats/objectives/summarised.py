@@ -148,7 +148,7 @@ def _edges(bucket: int) -> tuple[float | None, float | None, float | None]:
 
 def _figures(frame: pl.DataFrame, number: int) -> pl.DataFrame:
     """INDICATORS of the durations themselves."""
-    summed = frame.group_by("minute").agg(pl.col("requests", "timed", "us").sum(), pl.col("us_max").max())
+    summed = frame.group_by("minute").agg(pl.col("requests", "timed", "ns").sum(), pl.col("ns_max").max())
     nothing = {name: pl.lit(0).alias(name) for name in ("good", "bad", "least", "most")}
     made = summed.with_columns(pl.lit(number).alias("objective"), *nothing.values())
     return made.select(pl.col(name).cast(kind) for name, kind in INDICATORS.schema.items())

@@ -12,6 +12,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 from logstats.dataclass import dataclass
+from logstats.durations import MS
 from logstats.objectives.conditions import DURATIONS, PERCENTILE, Condition
 from logstats.objectives.rows import selection
 from logstats.reports.build import by_selection
@@ -145,12 +146,12 @@ def _latency(condition: Condition, figures: Figures) -> _Value | str:
     if latency is None:
         return f"none of {count(figures.requests)} requests has a duration" if figures.requests else _none(condition)
     if condition.metric == "avg":
-        return _exactly(Fraction(latency.sum_us, 1000 * latency.count))
+        return _exactly(Fraction(latency.sum_ns, MS * latency.count))
     if condition.metric == PERCENTILE:
         p = loghist.parse_percentile(condition.percentile or "")
         estimate = loghist.within(latency.buckets, p, latency.min, latency.max)
-        return _Value(*(_micros(value) if estimate[1] == estimate[2] else Fraction(value) for value in estimate))
-    return _exactly(_micros(latency.max))
+        return _Value(*(_nanos(value) if estimate[1] == estimate[2] else Fraction(value) for value in estimate))
+    return _exactly(_nanos(latency.max))
 
 
 def _none(condition: Condition) -> str:
@@ -161,9 +162,9 @@ def _exactly(value: int | Fraction) -> _Value:
     return _Value(Fraction(value), Fraction(value), Fraction(value))
 
 
-def _micros(milliseconds: float) -> Fraction:
-    """A duration as whole microseconds, which durations are."""
-    return Fraction(round(milliseconds * 1000), 1000)
+def _nanos(milliseconds: float) -> Fraction:
+    """A duration, which has whole nanoseconds: 0.1 is one tenth, and not the binary number nearest to that."""
+    return Fraction(round(Fraction(milliseconds) * MS), MS)
 
 
 def _words(condition: Condition, found: _Value, figures: Figures, *, certain: bool) -> str:

@@ -170,9 +170,9 @@ class LineCounter:
     def _endpoints(self, found: Found) -> Numbered:
         cells = found.by_key
         timed = cells["timed"] > 0
-        names = ("key", "status_class", "requests", "bytes", "timed", "us")
+        names = ("key", "status_class", "requests", "bytes", "timed", "ns")
         columns = [_column(cells, name) for name in names]
-        columns += [as_numbers(cells[name], timed).alias(name) for name in ("us_min", "us_max")]
+        columns += [as_numbers(cells[name], timed).alias(name) for name in ("ns_min", "ns_max")]
         numbers, buckets, counts = self._histogram(found.key_codes)
         return Numbered(found.keys, found.key_first, pl.DataFrame(columns), numbers, buckets, counts)
 
@@ -197,7 +197,7 @@ class LineCounter:
 
 def _column(cells: NDArray[Any], name: str) -> pl.Series:
     """A column of cells, in the type that the tables of summaries have."""
-    kinds = {"status_class": pl.UInt8, "bytes": pl.Int128, "us": pl.Int128}
+    kinds = {"status_class": pl.UInt8, "bytes": pl.Int128, "ns": pl.Int128}
     column = as_numbers(cells[name]).alias(name)
     return column.cast(kinds[name]) if name in kinds else column
 

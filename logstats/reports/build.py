@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from logstats import schema
+from logstats.durations import MS, average
 from logstats.pipeline import Counts
 from logstats.reports.by_minute import Minutes, UsersByMinute
 from logstats.reports.model import (
@@ -117,7 +118,7 @@ def ranked(
     """The endpoints, the first `top` by `sort`; and the ranking that they come from."""
     endpoints = statistics.get("endpoints", Ranking)
     held = rank(endpoints, percentiles, sort, top)
-    total_us = int(endpoints.counts_by_id()["us"].sum())
+    total = int(endpoints.counts_by_id()["ns"].sum())
     rows = [
         EndpointRow(
             row.texts[0],
@@ -127,7 +128,7 @@ def ranked(
             row.bytes,
             row.status_classes,
             row.latency,
-            row.latency.sum_us / total_us if row.latency and total_us else None,
+            row.latency.sum_ns / total if row.latency and total else None,
         )
         for row in held.rows
     ]
@@ -181,24 +182,25 @@ def _classes(pairs: Any) -> dict[str, int]:
 
 def overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Latency | None:
     """The latency of everything in a ranking; `invalid` durations were left out."""
-    counts = ranking.counts_by_id().select(pl.col("timed", "us").sum(), pl.col("us_min").min(), pl.col("us_max").max())
+    counts = ranking.counts_by_id().select(pl.col("timed", "ns").sum(), pl.col("ns_min").min(), pl.col("ns_max").max())
     row = counts.row(0, named=True)
     if not row["timed"]:
         # A format without durations has no latency; one whose durations are all invalid says so.
         return None
     histogram = ranking.histogram_by_id().group_by("bucket").agg(pl.col("count").sum()).sort("bucket", nulls_last=False)
-    stats = pl.DataFrame({"count": [row["timed"]], "min_ms": [row["us_min"] / 1000], "max_ms": [row["us_max"] / 1000]})
+    least, most = row["ns_min"] / MS, row["ns_max"] / MS
+    stats = pl.DataFrame({"count": [row["timed"]], "min_ms": [least], "max_ms": [most]})
     values = loghist.percentiles(histogram, [], stats, list(percentiles)).row(0)
     return Latency(
         count=row["timed"],
-        avg=row["us"] / row["timed"] / 1000,
-        min=row["us_min"] / 1000,
-        max=row["us_max"] / 1000,
+        avg=average(row["ns"], row["timed"]),
+        min=least,
+        max=most,
         percentiles=dict(zip(percentiles, values, strict=True)),
         relative_error=loghist.ALPHA,
         invalid=invalid,
         buckets=list(histogram.iter_rows()),
-        sum_us=int(row["us"]),
+        sum_ns=int(row["ns"]),
     )
 
 

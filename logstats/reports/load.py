@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+from logstats.durations import MS
 from logstats.errors import UsageError
 from logstats.inputs.compression import Damaged, pieces
 from logstats.reports.by_minute import Minute
@@ -163,7 +165,7 @@ def _counts(found: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _latency(found: Mapping[str, Any] | None) -> Latency | None:
-    """The sum of durations is not saved, but follows from the average, because durations are whole microseconds."""
+    """The sum of durations is not saved, but follows from the average, because durations are whole nanoseconds."""
     if found is None:
         return None
     buckets = _buckets(found["buckets"])
@@ -178,7 +180,7 @@ def _latency(found: Mapping[str, Any] | None) -> Latency | None:
         relative_error=float(found.get("relative_error", 0.01)),
         invalid=int(found.get("invalid", 0)),
         buckets=buckets,
-        sum_us=round(float(found["avg"]) * 1000 * int(found["count"])),
+        sum_ns=round(Fraction(float(found["avg"])) * MS * int(found["count"])),
     )
 
 

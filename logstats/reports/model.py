@@ -43,7 +43,7 @@ class Latency:
     relative_error: float
     invalid: int
     buckets: Sequence[Bucket]
-    sum_us: int
+    sum_ns: int
 
     def figures(self) -> dict[str, Any]:
         """The JSON form, but for what the overall latency alone says, and the buckets."""

@@ -39,7 +39,7 @@ class _Sums:
     classes: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
     timed: int = 0
-    micros: int = 0
+    ns: int = 0
     buckets: Counter[int | None] = field(default_factory=Counter)
 
     def add(self, row: EndpointRow) -> None:
@@ -50,7 +50,7 @@ class _Sums:
         self.bytes += row.bytes
         if row.latency:
             self.timed += row.latency.count
-            self.micros += row.latency.sum_us
+            self.ns += row.latency.sum_ns
             self.buckets.update(dict(row.latency.buckets))
 
 
@@ -184,7 +184,7 @@ def _endpoints(report: Report, apart: Apart) -> Iterator[Iterator[str]]:
 
 
 def _whole(latency: Latency) -> _Sums:
-    return _Sums(timed=latency.count, micros=latency.sum_us, buckets=Counter(dict(latency.buckets)))
+    return _Sums(timed=latency.count, ns=latency.sum_ns, buckets=Counter(dict(latency.buckets)))
 
 
 def _histogram(labels: Labels, sums: _Sums) -> list[Sample]:
@@ -197,7 +197,7 @@ def _histogram(labels: Labels, sums: _Sums) -> list[Sample]:
         *counts,
         ("_bucket", {**labels, "le": "+Inf"}, sums.timed),
         ("_count", labels, sums.timed),
-        ("_sum", labels, sums.micros / 1_000_000),
+        ("_sum", labels, sums.ns / 1_000_000_000),
     ]
 
 

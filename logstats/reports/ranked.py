@@ -12,6 +12,7 @@ import polars as pl
 
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.durations import MS, average, milliseconds
 from logstats.reports.buckets import Histograms
 from logstats.reports.model import Latency
 from logstats.sketches import loghist
@@ -64,20 +65,19 @@ def _measures(totals: pl.DataFrame, histogram: pl.DataFrame, sort: str) -> Itera
         return totals[sort].cast(pl.Float64)
     timed = totals["timed"].to_list()
     if sort == "max":
-        return [most / 1000 if count else -1.0 for most, count in zip(totals["us_max"].to_list(), timed, strict=True)]
+        return [most / MS if count else -1.0 for most, count in zip(totals["ns_max"].to_list(), timed, strict=True)]
     if sort in ("avg", "total"):
         # Sums may exceed the exact range of Float64; Python's integers divide correctly.
-        sums = zip(totals["us"].to_list(), timed, strict=True)
-        return [(us / count / 1000 if sort == "avg" else float(us)) if count else -1.0 for us, count in sums]
+        sums = zip(totals["ns"].to_list(), timed, strict=True)
+        return [(average(ns, count) if sort == "avg" else float(ns)) if count else -1.0 for ns, count in sums]
     found = loghist.percentiles(histogram, ["id"], _stats(totals, "id"), [sort[1:]])
     measured = totals.select("id").join(found, on="id", how="left", maintain_order="left")
     return measured[sort[1:]].fill_null(-1.0)
 
 
 def _stats(totals: pl.DataFrame, key: str) -> pl.DataFrame:
-    return totals.filter(pl.col("timed") > 0).select(
-        key, count="timed", min_ms=pl.col("us_min") / 1000, max_ms=pl.col("us_max") / 1000
-    )
+    timed = totals.filter(pl.col("timed") > 0)
+    return timed.select(key, count="timed", min_ms=milliseconds(timed["ns_min"]), max_ms=milliseconds(timed["ns_max"]))
 
 
 def _rows(
@@ -95,23 +95,23 @@ def _rows(
     counted = ranking.counts_by_id().filter(pl.col("status_class") > 0).sort("status_class")
     for id_, status_class, requests in counted.select("id", "status_class", "requests").iter_rows():
         by_class.setdefault(id_, {})[f"{status_class}xx"] = requests
-    figures = ("id", "requests", "errors", "bytes", "timed", "us", "us_min", "us_max")
+    figures = ("id", "requests", "errors", "bytes", "timed", "ns", "ns_min", "ns_max")
     columns = zip(*(kept[name].to_list() for name in figures), strict=True)
     names = kept.select(*texts[:-1], pl.when("folded").then(pl.lit(schema.OTHER)).otherwise(texts[-1]).alias(texts[-1]))
     estimates = measured.iter_rows() if percentiles else repeat(())
     for key, (named, values, row) in enumerate(zip(names.iter_rows(), estimates, columns, strict=False)):
-        id_, requests, errors, size, timed, us, least, most = row
+        id_, requests, errors, size, timed, ns, least, most = row
         latency = None
         if timed:
             latency = Latency(
                 count=timed,
-                avg=us / timed / 1000,
-                min=least / 1000,
-                max=most / 1000,
+                avg=average(ns, timed),
+                min=least / MS,
+                max=most / MS,
                 percentiles=dict(zip(percentiles, values, strict=True)),
                 relative_error=loghist.ALPHA,
                 invalid=0,
                 buckets=histograms.of(key),
-                sum_us=us,
+                sum_ns=ns,
             )
         yield RankedKey(named, requests, errors, size, by_class.get(id_, {}), latency)

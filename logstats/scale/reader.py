@@ -127,7 +127,7 @@ class Summary:
         if set(found.others) != set(self._layout.others):
             theirs, ours = ("/".join(names) or "none" for names in (found.others, self._layout.others))
             raise self.refuse(f"made by a logstats with other aggregates: {theirs}, where this one has {ours}")
-        if not self._parquet.schema_arrow.equals(self._layout.arrow_schema):
+        if not self._layout.knows(self._parquet.schema_arrow):
             raise self.refuse("its columns are not those of a summary")
         return found
 
@@ -136,7 +136,7 @@ class Summary:
         import pyarrow as pa
 
         for number, (table, of, _) in enumerate(self.about.pieces):
-            columns = self._layout.columns_of(table)
+            columns = [name for name in self._layout.columns_of(table) if name in self._parquet.schema_arrow.names]
             try:
                 read = self._parquet.read_row_group(number, columns=columns)
                 frame = pl.DataFrame(pl.from_arrow(read))

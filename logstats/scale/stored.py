@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from logstats import schema
+from logstats import durations, schema
 from logstats.scale import tables
 from logstats.scale.tables import Piece
 from logstats.sketches import hll
@@ -52,6 +52,7 @@ COLUMNS: Final[Mapping[str, pl.DataType]] = {
     "us": _BIG,
     "us_min": pl.Int64(),
     "us_max": pl.Int64(),
+    **dict.fromkeys(durations.RESTS.values(), pl.Int64()),
     "earliest": MOMENT,
     "latest": MOMENT,
     "reason": pl.String(),
@@ -60,14 +61,15 @@ COLUMNS: Final[Mapping[str, pl.DataType]] = {
 
 class Layout:
     """The Parquet schema of the summaries of a spec: the columns above, and those of other aggregates of the registry,
-    which have the name of their aggregate in front."""
+    which have the name of their aggregate in front. Files of earlier versions have no parts of durations below a
+    microsecond (`logstats.durations`)."""
 
     def __init__(self, spec: ReportSpec) -> None:
         self._exact_users = spec.exact_users
         self.others = {one.name: _schema_of(one) for one in tables.others(spec)}
         self.columns: dict[str, pl.DataType] = dict(COLUMNS)
         for name, columns in self.others.items():
-            self.columns |= {_prefixed(name, column): _stored_type(kind) for column, kind in columns.items()}
+            self.columns |= {_prefixed(name, column): kind for column, kind in durations.stored(columns).items()}
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:
@@ -79,20 +81,39 @@ class Layout:
             (field.name, pa.string() if pa.types.is_large_string(field.type) else field.type) for field in plain
         )
 
+    @cached_property
+    def later(self) -> frozenset[str]:
+        """The columns that files of earlier versions lack."""
+        rests = durations.RESTS.values()
+        return frozenset([*rests, *(_prefixed(name, rest) for name in self.others for rest in rests)])
+
+    def knows(self, schema: pa.Schema) -> bool:
+        """Whether a file with this schema is a summary of this version or an earlier one."""
+        import pyarrow as pa
+
+        earlier = pa.schema([field for field in self.arrow_schema if field.name not in self.later])
+        return bool(schema.equals(self.arrow_schema) or schema.equals(earlier))
+
     def columns_of(self, table: str) -> list[str]:
         """The columns that a table has in a file, but for those that say which table it is."""
-        return list(self._places(table).values())
+        return [self._place(table, name) for name in durations.stored(self._kinds(table))]
 
-    def _places(self, table: str) -> dict[str, str]:
-        """The columns of a piece (but `first`), and what they are called in a file."""
+    def _kinds(self, table: str) -> dict[str, pl.DataType]:
+        """The columns of a piece (but `first`) and their types."""
         if table in self.others:
-            return {"minute": "minute"} | {name: _prefixed(table, name) for name in self.others[table]}
+            return {"minute": pl.Int64()} | self.others[table]
         shape = tables.shape(table, exact_users=self._exact_users)
-        return {name: name for name in shape.schema if name != "first"}
+        return {name: kind for name, kind in shape.schema.items() if name != "first"}
+
+    def _place(self, table: str, name: str) -> str:
+        """What a column of a table is called in a file."""
+        return _prefixed(table, name) if table in self.others and name != "minute" else name
 
     def to_stored(self, piece: Piece) -> pl.DataFrame:
         """A piece with all columns of the file."""
-        made = {place: pl.col(name) for name, place in self._places(piece.table).items()}
+        kinds = self._kinds(piece.table)
+        figures = durations.to_stored(kinds)
+        made = {self._place(piece.table, name): figures.get(name, pl.col(name)) for name in durations.stored(kinds)}
         made["table"] = pl.lit(piece.table)
         if piece.of is not None:
             made["column" if piece.table == tables.BREAKDOWN else "selection"] = pl.lit(piece.of)
@@ -110,19 +131,17 @@ class Layout:
 
     def from_stored(self, table: str, of: str | None, frame: pl.DataFrame) -> Piece:
         """The piece again. Raises ValueError for figures that no log has."""
-        places = self._places(table)
-        taken = {name: pl.col(place) for name, place in places.items()}
+        kinds, prefix = self._kinds(table), _prefixed(table, "") if table in self.others else ""
+        lacking = [name for name in self.columns_of(table) if name not in frame.columns]
+        frame = frame.with_columns(pl.lit(None, self.columns[name]).alias(name) for name in lacking)
+        _check_durations(table, frame, prefix)
+        taken = {name: pl.col(self._place(table, name)) for name in kinds} | durations.from_stored(kinds, prefix)
         taken["minute"] = pl.col("minute").to_physical().floordiv(MINUTE_US)
         if table in tables.RANKED:
             none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
             taken["bucket"] = pl.col("bucket").fill_null(none)
         _check(table, frame.select(**taken))
-        kinds: Mapping[str, pl.DataType]
-        if table in self.others:
-            kinds = {"minute": pl.Int64(), **self.others[table]}
-        else:
-            kinds = tables.shape(table, exact_users=self._exact_users).schema
-        made = frame.select(taken[name].cast(kinds[name]).alias(name) for name in places)
+        made = frame.select(taken[name].cast(kind).alias(name) for name, kind in kinds.items())
         if table != tables.USERS:
             made = made.with_columns(first=pl.int_range(pl.len(), dtype=pl.Int64))
         return Piece(table, of, made)
@@ -145,8 +164,13 @@ def _prefixed(aggregate: str, column: str) -> str:
     return f"{aggregate}_{column}".replace(" ", "_")
 
 
-def _stored_type(kind: pl.DataType) -> pl.DataType:
-    return _BIG if kind == pl.Int128 else kind
+def _check_durations(table: str, frame: pl.DataFrame, prefix: str) -> None:
+    """Raise ValueError for parts of durations that none has."""
+    for name, (least, most) in durations.LIMITS.items():
+        if prefix + name in frame.columns:
+            part = frame[prefix + name]
+            if not part.is_between(least, most).all():
+                raise ValueError(f"table {table} has a value of {name} that no log gives")
 
 
 def _check(table: str, frame: pl.DataFrame) -> None:
@@ -158,17 +182,16 @@ def _check(table: str, frame: pl.DataFrame) -> None:
     for name in ("requests", "events", "count"):
         if name in frame.columns:
             tests[name] = number(name) > 0
-    for name in ("bytes", "us", "us_min", "us_max"):
+    for name in ("bytes", "ns", "ns_min", "ns_max"):
         if name in frame.columns:
-            tests[name] = number(name) >= 0 if name in ("bytes", "us") else (number(name) >= 0).fill_null(value=True)
+            tests[name] = number(name) >= 0 if name in ("bytes", "ns") else (number(name) >= 0).fill_null(value=True)
     if table in tables.RANKED:
         tests["timed"] = number("timed").is_between(0, number("requests"))
-        # Durations are kept in whole microseconds, as minimum, maximum and sum.
-        timed, low, high = number("timed"), number("us_min"), number("us_max")
-        between = (number("us") >= low.cast(_BIG)) & (number("us") <= (high.cast(pl.Int128) * timed).cast(_BIG))
-        tests["us_max"] = (
+        timed, low, high = number("timed"), number("ns_min"), number("ns_max")
+        between = number("ns").is_between(low.cast(pl.Int128), high.cast(pl.Int128) * timed)
+        tests["ns_max"] = (
             pl.when(timed == 0)
-            .then(low.is_null() & (number("us") == 0))
+            .then(low.is_null() & (number("ns") == 0))
             .otherwise((low >= 0) & (low <= high) & between)
         )
         tests["bucket"] = (

@@ -7,7 +7,7 @@ their keys first came among the lines, because caps keep what comes first; `firs
 | --- | --- | --- |
 | `traffic` | minute, status, method, host, app_name | requests, bytes, earliest, latest |
 | `levels` | minute, level | events, earliest, latest |
-| `endpoints` | minute, method, endpoint, status_class, bucket | requests, bytes, timed, us, us_min, us_max |
+| `endpoints` | minute, method, endpoint, status_class, bucket | requests, bytes, timed, ns, ns_min, ns_max |
 | `breakdown` of a column | minute, value, status_class, bucket | the same |
 | `selections` | minute, selection, status_class, bucket | the same |
 | `latency` | minute, bucket | count, of requests with a duration |
@@ -91,9 +91,9 @@ def shape(table: str, *, exact_users: bool) -> Shape:
     named = dict.fromkeys(keys(table), text)
     return Shape(
         {**minute, **named, "status_class": pl.UInt8(), "bucket": pl.Int32()},
-        {"requests": pl.Int64(), "bytes": pl.Int128(), "timed": pl.Int64(), "us": pl.Int128()},
-        {"us_min": pl.Int64(), **first},
-        {"us_max": pl.Int64()},
+        {"requests": pl.Int64(), "bytes": pl.Int128(), "timed": pl.Int64(), "ns": pl.Int128()},
+        {"ns_min": pl.Int64(), **first},
+        {"ns_max": pl.Int64()},
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from logstats.dataclass import dataclass
+from logstats.durations import nanoseconds
 from logstats.summaries.tables import Accumulator, Shape
 from logstats.summaries.traffic import minute
 
@@ -16,10 +17,10 @@ INDICATORS: Final = Shape(
     {"objective": pl.Int32(), "minute": pl.Int64()},
     {
         **dict.fromkeys(("requests", "good", "bad", "least", "most", "timed"), pl.Int64()),
-        "us": pl.Int128(),
+        "ns": pl.Int128(),
     },
     {},
-    {"us_max": pl.Int64()},
+    {"ns_max": pl.Int64()},
 )
 
 
@@ -46,21 +47,21 @@ def summarise(rows: pl.DataFrame, indicators: Mapping[int, Indicator]) -> pl.Dat
     Every request is known to be good or not, so `least` and `most`, the bounds of the number of good ones, equal
     `good`.
     """
-    micros = (pl.col("duration_ms") * 1000).round().cast(pl.Int64)
+    durations = nanoseconds(pl.col("duration_ms"))
     lazy = rows.lazy()
     parts = []
     for number, indicator in indicators.items():
         selected = lazy if indicator.matches is None else lazy.filter(indicator.matches)
         parts.append(
-            selected.select(minute(), _good(indicator), micros.alias("us"))
+            selected.select(minute(), _good(indicator), durations.alias("ns"))
             .group_by("minute")
             .agg(
                 pl.len().cast(pl.Int64).alias("requests"),
                 pl.col("good").sum().cast(pl.Int64),
                 (~pl.col("good")).sum().cast(pl.Int64).alias("bad"),
-                pl.col("us").count().cast(pl.Int64).alias("timed"),
-                pl.col("us").cast(pl.Int128).sum(),
-                pl.col("us").max().alias("us_max"),
+                pl.col("ns").count().cast(pl.Int64).alias("timed"),
+                pl.col("ns").cast(pl.Int128).sum(),
+                pl.col("ns").max().alias("ns_max"),
             )
             .select(pl.lit(number, pl.Int32).alias("objective"), pl.all(), least="good", most="good")
         )
@@ -90,7 +91,7 @@ def summarise_counted(counted: pl.DataFrame, indicators: Mapping[int, Indicator]
                 number_of.filter(pl.all_horizontal(ends)).sum().alias("least"),
                 number_of.filter(pl.any_horizontal(ends)).sum().alias("most"),
             )
-            .select(pl.lit(number, pl.Int32).alias("objective"), pl.all(), timed=0, us=0, us_max=None)
+            .select(pl.lit(number, pl.Int32).alias("objective"), pl.all(), timed=0, ns=0, ns_max=None)
             .cast(pl.Schema(INDICATORS.schema))
             .select(list(INDICATORS.schema))
         )

@@ -16,7 +16,7 @@ class Numbered:
 
     `names` are the keys by number, the texts of their columns with a space in between
     (nothing before it for a first one that is null); `first` is a line of each.
-    `counts` is (key, status_class, requests, bytes, timed, us, us_min, us_max), where `key` is a number. The histogram
+    `counts` is (key, status_class, requests, bytes, timed, ns, ns_min, ns_max), where `key` is a number. The histogram
     has, in parts of the same length, the numbers of `keys`, their `buckets`, and `durations`, how many there are.
     `others` is the table of other requests of the chunk, as `ranking.summarise` makes it.
     """

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from logstats.durations import nanoseconds
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.interning import Dictionary
 from logstats.sketches import loghist
@@ -28,13 +29,13 @@ ZERO: Final = NO_DURATION + 1  # … and of those of exactly 0 ms, which is null
 
 COUNTS: Final = Shape(
     {"id": pl.Int32(), "status_class": pl.UInt8()},
-    {"requests": pl.Int64(), "bytes": pl.Int128(), "timed": pl.Int64(), "us": pl.Int128()},
-    {"us_min": pl.Int64()},
-    {"us_max": pl.Int64()},
+    {"requests": pl.Int64(), "bytes": pl.Int128(), "timed": pl.Int64(), "ns": pl.Int128()},
+    {"ns_min": pl.Int64()},
+    {"ns_max": pl.Int64()},
 )
 
 _NAMED: Final = 100_000  # names of keys beyond a cap that are remembered
-_FIGURES: Final = ("requests", "bytes", "timed", "us_min", "us_max", "us")
+_FIGURES: Final = ("requests", "bytes", "timed", "ns_min", "ns_max", "ns")
 
 
 def needs(keys: Sequence[str]) -> frozenset[str]:
@@ -47,15 +48,15 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     columns = rows.select(
         status_class(),
         loghist.bucket(pl.col("duration_ms")).fill_null(ZERO).alias("bucket"),
-        (pl.col("duration_ms") * 1000).round().cast(pl.Int64).alias("us"),
+        nanoseconds(pl.col("duration_ms")).alias("ns"),
         pl.col("bytes").fill_null(0),
     )
-    us, buckets = columns["us"], columns["bucket"]
-    if us.null_count():
-        buckets = buckets.set(us.is_null(), NO_DURATION)
-        us = us.fill_null(0)
+    ns, buckets = columns["ns"], columns["bucket"]
+    if ns.null_count():
+        buckets = buckets.set(ns.is_null(), NO_DURATION)
+        ns = ns.fill_null(0)
     groups = Groups([*(rows[key] for key in keys), columns["status_class"], buckets])
-    micros = us.to_numpy()
+    durations = ns.to_numpy()
     *values, statuses, bucket = groups.keys
     timed = bucket != NO_DURATION
     return pl.DataFrame(
@@ -66,9 +67,9 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
             as_numbers(groups.counts).alias("requests"),
             groups.sums(columns["bytes"].to_numpy()).alias("bytes"),
             as_numbers(groups.counts * timed.to_numpy()).alias("timed"),
-            as_numbers(groups.minima(micros)).alias("us_min").set(~timed, None),
-            as_numbers(groups.maxima(micros)).alias("us_max").set(~timed, None),
-            groups.sums(micros).alias("us"),
+            as_numbers(groups.minima(durations)).alias("ns_min").set(~timed, None),
+            as_numbers(groups.maxima(durations)).alias("ns_max").set(~timed, None),
+            groups.sums(durations).alias("ns"),
             as_numbers(groups.minima(rows["line"].to_numpy())).alias("first"),
         ]
     )
@@ -139,11 +140,11 @@ class Ranking(State):
             held.add(table.with_columns(id=pl.lit(Keys.OTHER, pl.Int32)) if named else table)
 
     def condense(self) -> Iterator[pl.DataFrame]:
-        """(key…, status_class, bucket, requests, bytes, timed, us_min, us_max, us, first): first the counts, whose
+        """(key…, status_class, bucket, requests, bytes, timed, ns_min, ns_max, ns, first): first the counts, whose
         bucket is `NO_DURATION`, then the histogram, whose class of status is null."""
         columns = [*self.keys.columns, "status_class", "bucket", *_FIGURES, "first"]
         counts = self._counts.table().with_columns(bucket=pl.lit(NO_DURATION, pl.Int32))
-        nothing = {"status_class": None, "requests": 0, "bytes": 0, "us_min": None, "us_max": None, "us": 0}
+        nothing = {"status_class": None, "requests": 0, "bytes": 0, "ns_min": None, "ns_max": None, "ns": 0}
         absent = [pl.lit(value, COUNTS.schema[name]).alias(name) for name, value in nothing.items()]
         for table in (counts, self._histogram.table().rename({"count": "timed"}).with_columns(absent)):
             yield self.keys.restore(table).select(columns)
@@ -167,7 +168,7 @@ class Ranking(State):
         return int(folded), self.keys.cap
 
     def counts_by_id(self) -> pl.DataFrame:
-        """(id, status_class, requests, bytes, timed, us, us_min, us_max); `keys` names the ids."""
+        """(id, status_class, requests, bytes, timed, ns, ns_min, ns_max); `keys` names the ids."""
         return self._counts.table()
 
     def histogram_by_id(self) -> pl.DataFrame:
@@ -176,16 +177,16 @@ class Ranking(State):
         return self._histogram.table().with_columns(zero.alias("bucket"))
 
     def totals(self) -> pl.DataFrame:
-        """(id, key…, folded, requests, errors, bytes, timed, us, us_min, us_max), a row per key and in no order."""
+        """(id, key…, folded, requests, errors, bytes, timed, ns, ns_min, ns_max), a row per key and in no order."""
         by_id = (
             self._counts.table()
             .group_by("id")
             .agg(
                 pl.col("requests").sum(),
                 pl.col("requests").filter(pl.col("status_class") == 5).sum().alias("errors"),
-                pl.col("bytes", "timed", "us").sum(),
-                pl.col("us_min").min(),
-                pl.col("us_max").max(),
+                pl.col("bytes", "timed", "ns").sum(),
+                pl.col("ns_min").min(),
+                pl.col("ns_max").max(),
             )
         )
         return self.keys.name(by_id)

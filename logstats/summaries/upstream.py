@@ -1,7 +1,7 @@
 """The time that requests spent in the upstream, against the time in front of it, where a log has both.
 
-`part` is one of `PARTS`. A table (part, bucket Int32, count Int64, us Int128), whose buckets are those of
-`sketches.loghist`; `us` is the sum in whole microseconds.
+`part` is one of `PARTS`. A table (part, bucket Int32, count Int64, ns Int128), whose buckets are those of
+`sketches.loghist`; `ns` is the sum in nanoseconds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from logstats.durations import MS, nanoseconds
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
 from logstats.summaries import latency
@@ -23,7 +24,7 @@ from logstats.summaries.traffic import minute
 
 NAME: Final = "upstream"
 PARTS: Final = ("in the upstream", "in front of it")
-SHAPE: Final = Shape({"part": pl.String(), "bucket": pl.Int32()}, {"count": pl.Int64(), "us": pl.Int128()}, {}, {})
+SHAPE: Final = Shape({"part": pl.String(), "bucket": pl.Int32()}, {"count": pl.Int64(), "ns": pl.Int128()}, {}, {})
 _COLUMNS: Final[dict[str, pl.DataType]] = {"minute": pl.Int64(), **SHAPE.schema}
 _NEEDS: Final = frozenset({"upstream_ms", "duration_ms", "timestamp"})
 _PERCENTILES: Final = ("50", "95", "99")
@@ -38,7 +39,7 @@ def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
 
 
 def _summarise(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
-    """Requests of one chunk → (key…, count, us)."""
+    """Requests of one chunk → (key…, count, ns)."""
     if rows["upstream_ms"].null_count() == rows.height:
         return pl.DataFrame(schema={name: kind for name, kind in _COLUMNS.items() if name in (*keys, *SHAPE.sums)})
     chosen = rows.select("upstream_ms", "duration_ms", *([minute()] if "minute" in keys else []))
@@ -52,15 +53,15 @@ def _summarise(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _counted(spans: pl.DataFrame, part: str) -> pl.DataFrame:
-    """Durations `ms`, and perhaps the `minute` of each → (minute, part, bucket, count, us)."""
-    spans = spans.with_columns(bucket=loghist.bucket(pl.col("ms")), us=(pl.col("ms") * 1000).round().cast(pl.Int64))
+    """Durations `ms`, and perhaps the `minute` of each → (minute, part, bucket, count, ns)."""
+    spans = spans.with_columns(bucket=loghist.bucket(pl.col("ms")), ns=nanoseconds(pl.col("ms")))
     names = [name for name in ("minute", "bucket") if name in spans.columns]
     groups = Groups([spans[name] for name in names])
     keys = [key.alias(name) for name, key in zip(names, groups.keys, strict=True)]
     found = pl.DataFrame(
-        [*keys, as_numbers(groups.counts).alias("count"), groups.sums(spans["us"].to_numpy()).alias("us")]
+        [*keys, as_numbers(groups.counts).alias("count"), groups.sums(spans["ns"].to_numpy()).alias("ns")]
     )
-    return found.select(*names[:-1], pl.lit(part).alias("part"), "bucket", "count", "us")
+    return found.select(*names[:-1], pl.lit(part).alias("part"), "bucket", "count", "ns")
 
 
 class Upstream(MergedTable):
@@ -75,7 +76,7 @@ class Upstream(MergedTable):
         held = self._held.table()
         if held.is_empty():
             return pl.DataFrame(schema={"upstream": pl.String()})
-        sums = held.group_by("part").agg(pl.col("count").sum().alias("requests"), pl.col("us").sum())
+        sums = held.group_by("part").agg(pl.col("count").sum().alias("requests"), pl.col("ns").sum())
         found = latency.percentiles(held.select("part", "bucket", "count"), ["part"], _PERCENTILES)
         order = pl.col("part").replace_strict({part: n for n, part in enumerate(PARTS)}, return_dtype=pl.Int8)
         return (
@@ -84,8 +85,8 @@ class Upstream(MergedTable):
             .select(
                 pl.col("part").alias("upstream"),
                 "requests",
-                (pl.col("us") / pl.max_horizontal(pl.col("us").sum(), 1)).alias("share"),
-                (pl.col("us") / pl.col("requests") / 1000).alias("avg_ms"),
+                (pl.col("ns") / pl.max_horizontal(pl.col("ns").sum(), 1)).alias("share"),
+                (pl.col("ns") / (pl.col("requests") * MS)).alias("avg_ms"),
                 *(pl.col(p).alias(f"p{p}_ms") for p in _PERCENTILES),
             )
         )

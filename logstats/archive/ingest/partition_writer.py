@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from logstats import allocators
 from logstats.archive.ingest import rollups
-from logstats.archive.ingest.keyed import united
 from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.parquet_writer import Writer
@@ -101,7 +100,7 @@ class Partitions:
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         rows = pa.concat_tables(waiting) if waiting else tables.arrow_schema(self.table).empty_table()
         if self._merges and self._repeats and rows.num_rows:
-            merged = to_arrow(united([_frame(rows)], rollups.shape(self.table)), self.table)
+            merged = to_arrow(rollups.united([_frame(rows)], self.table), self.table)
             self._repeats = merged.num_rows < _WORTH * rows.num_rows
             rows = merged
         return _by_hour(rows, self._hours(rows))

@@ -1,8 +1,8 @@
 """Rollups: the summaries that are kept when the rows are deleted, computed from the rows by the functions that a report
 uses.
 
-The rollup of a chunk, of a commit's file and of a report's range all have one `shape(table)`. So rollups of chunks,
-files or days are merged by `shape(table).merge(frames)`.
+The rollups of a chunk, of a commit's file and of a report's range all have the columns of `tables.columns`. They are
+merged by `united`, or by `merged`, which caps the number of keys as well.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from logstats import schema
-from logstats.archive.ingest.keyed import united
+from logstats import durations, schema
+from logstats.archive.ingest import keyed
 from logstats.archive.log import tables
 from logstats.kernels.columns import as_numbers
 from logstats.summaries import endpoints, latency, ranking, traffic, users
@@ -33,16 +33,16 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     tables.USERS: ("minute", "register"),
     tables.LINES: ("minute", "source", "format"),
 }
-_MINIMA: Final = ("us_min", "first")
-_MAXIMA: Final = ("us_max", "last", "rank")
+_MINIMA: Final = ("ns_min", "first")
+_MAXIMA: Final = ("ns_max", "last", "rank")
 _HOUR_US: Final = 3_600_000_000
 UTC: Final = pl.Datetime("us", "UTC")
 
 
 @cache
-def shape(table: str) -> Shape:
-    """The keys and figures of a rollup; its columns are those of `tables.columns`."""
-    columns = tables.columns(table)
+def _shape(table: str) -> Shape:
+    """The keys and figures that are merged of a rollup."""
+    columns = durations.held(tables.columns(table))
     keys = {name: columns[name] for name in _KEYS[table] if name in columns}
     figures = {name: kind for name, kind in columns.items() if name not in keys}
     return Shape(
@@ -121,7 +121,9 @@ def _moment(number: str | pl.Expr, unit_us: int) -> pl.Expr:
 
 
 def _as_stored(table: pl.DataFrame, name: str) -> pl.DataFrame:
-    return table.select(pl.col(column).cast(kind) for column, kind in tables.columns(name).items())
+    figures = durations.to_stored(table.columns)
+    kinds = tables.columns(name)
+    return table.select(figures.get(column, pl.col(column)).cast(kind).alias(column) for column, kind in kinds.items())
 
 
 def merged(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
@@ -130,13 +132,24 @@ def merged(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
     The keys with the most requests are kept, since clients can invent methods, hosts and paths more easily than
     traffic.
     """
-    whole = united(frames, shape(table))
+    whole = _united(frames, table)
     if table == tables.TRAFFIC:
         for column in ("level", "method", "host", "app_name"):
             whole = _capped(whole, table, [column], HELD_VALUES, pl.col("requests") + pl.col("events"))
     if table == tables.ENDPOINTS:
         whole = _capped(whole, table, ["method", "endpoint"], HELD_ENDPOINTS, pl.col("requests"))
-    return whole
+    return _as_stored(whole, table)
+
+
+def united(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
+    """Merge several tables into one, in the order of its keys, with all of these."""
+    return _as_stored(_united(frames, table), table)
+
+
+def _united(frames: list[pl.DataFrame], table: str) -> pl.DataFrame:
+    shape = _shape(table)
+    figures = durations.from_stored(shape.schema)
+    return keyed.united([frame.with_columns(**figures) for frame in frames], shape)
 
 
 def _capped(whole: pl.DataFrame, table: str, columns: list[str], cap: int, weight: pl.Expr) -> pl.DataFrame:
@@ -151,4 +164,4 @@ def _capped(whole: pl.DataFrame, table: str, columns: list[str], cap: int, weigh
     *emptied, last = columns
     nothing = pl.lit(None, pl.String)
     over = over.with_columns(*(nothing.alias(name) for name in emptied), pl.lit(schema.OTHER).alias(last))
-    return united([held, over], shape(table))
+    return keyed.united([held, over], _shape(table))

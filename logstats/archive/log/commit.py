@@ -7,7 +7,7 @@ from dataclasses import asdict, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from logstats import __version__, schema
+from logstats import __version__
 from logstats.archive.log import paths, tables
 from logstats.archive.log.paths import Partition
 from logstats.dataclass import dataclass
@@ -50,8 +50,8 @@ class DataFile:
     """One Parquet file. `path` is relative to the archive, or absolute in a tier folder outside it.
 
     `first` and `last` are the minimum and maximum of the table's time column (`tables.time_column`). `columns` are the
-    columns that the policy keeps in the cold tier; None means all columns of the table. `schema` is the number of
-    columns that the request schema had when the file was written; in it, later ones are null.
+    columns that the policy keeps in the cold tier; None means all columns of the table. `schema` is how many of
+    `tables.growing` there were when the file was written, None if all that there are; in it, later ones are null.
     """
 
     path: str
@@ -63,19 +63,23 @@ class DataFile:
     first: datetime
     last: datetime
     columns: tuple[str, ...] | None = None
-    schema: int = len(schema.COLUMNS)
+    schema: int | None = None
 
     @property
     def held(self) -> tuple[str, ...]:
         """The columns in the file, in order."""
         if self.columns is not None:
             return self.columns
-        later = schema.COLUMNS[self.schema :] if self.table == tables.LOGS else ()
-        return tuple(name for name in tables.columns(self.table) if name not in later)
+        return tuple(name for name in tables.columns(self.table) if name not in self._later)
+
+    @property
+    def _later(self) -> tuple[str, ...]:
+        """The columns that the table did not have when the file was written."""
+        return () if self.schema is None else tables.growing(self.table)[self.schema :]
 
     def dropped(self, names: Iterable[str]) -> list[str]:
         """Which of these columns the policy did not keep."""
-        kept = () if self.columns is None else (*self.columns, *schema.COLUMNS[self.schema :])
+        kept = () if self.columns is None else (*self.columns, *self._later)
         return [] if self.columns is None else [name for name in names if name not in kept]
 
     @property
@@ -88,8 +92,9 @@ class DataFile:
         value = {name: getattr(self, name) for name in self.__slots__ if name not in ("columns", "schema")}
         if self.columns is not None:
             value["columns"] = self.columns
-        if self.table == tables.LOGS and self.schema > schema.FIRST:
-            value["schema"] = self.schema
+        known = len(tables.growing(self.table)) if self.schema is None else self.schema
+        if known > tables.began(self.table):
+            value["schema"] = known
         return {**value, **_times(first=self.first, last=self.last)}
 
     @classmethod
@@ -99,14 +104,15 @@ class DataFile:
         path = places.checked(value["path"], value["table"], value["tier"])
         if columns is not None and not set(columns) <= set(tables.columns(value["table"])):
             raise ValueError(f"{path} has columns that nobody knows")
-        known = value.get("schema", schema.FIRST)
-        if not isinstance(known, int) or not schema.FIRST <= known <= len(schema.COLUMNS):
+        first, most = tables.began(value["table"]), len(tables.growing(value["table"]))
+        known = value.get("schema", first)
+        if not isinstance(known, int) or not first <= known <= most:
             raise ValueError(f"{path} has columns that nobody knows")
         for number in (value["rows"], value["bytes"]):
             if not isinstance(number, int) or number < 0:
                 raise ValueError(f"{path} has {number!r} rows or bytes")
         times = {"first": _time(value["first"]), "last": _time(value["last"])}
-        return cls(**{**value, **times, "path": path, "columns": columns, "schema": known})
+        return cls(**{**value, **times, "path": path, "columns": columns, "schema": known if known < most else None})
 
 
 @dataclass(frozen=True, slots=True)

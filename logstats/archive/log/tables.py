@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from logstats import schema
+from logstats import durations, schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,19 +28,22 @@ ROW_GROUP: Final = 122_880  # rows: DuckDB's own size; it reads each group in a 
 def columns(table: str) -> dict[str, pl.DataType]:
     """Column name to Polars type of a table, in order, without the partition's columns.
 
-    `logs` the request schema, then `source` (its name when the line was added) and `line` (from 1): where a row came
-    from. Both compress to next to nothing. `traffic` (minute, kind, status, level, method, host, app_name) → requests,
-    events, bytes, first, last (the first and last time in the minute, whatever the other keys) `latency` (minute,
-    bucket) → count, of requests with a duration; bucket null is exactly 0 `endpoints` (hour, method, endpoint,
-    status_class, bucket) → requests, timed, bytes, us, us_min, us_max. Requests without a duration have timed 0, and
-    bucket null as well; status_class 0 is no status. `users` (minute, register) → rank: HyperLogLog registers of the
-    users (user_id, else client_ip) `lines` (minute, source, format) → lines, bytes, rejected, ignored: all lines by the
-    minute of their time, or of the lines around them (`ingest.line_times`) `rejects` added (when), source, line,
-    reason, raw (the line's bytes, without its newline), timestamp (the time that the line shows, or that of the lines
-    around it)
+    - `logs`: the request schema, then `source` (its name when the line was added) and `line` (from 1), which say where
+      a row came from, and compress to next to nothing.
+    - `traffic`: (minute, kind, status, level, method, host, app_name) → requests, events, bytes, first, last (the first
+      and last time in the minute, whatever the other keys).
+    - `latency`: (minute, bucket) → count, of requests with a duration; bucket null is exactly 0.
+    - `endpoints`: (hour, method, endpoint, status_class, bucket) → requests, timed, bytes, and of the durations us,
+      us_min, us_max, rest_ns, rest_ns_min, rest_ns_max. Requests without a duration have timed 0, and bucket null as
+      well; status_class 0 is no status. The sum is us * 1000 + rest_ns nanoseconds, minimum and maximum likewise: `us`
+      is the nearest whole number of microseconds (see `logstats.durations`).
+    - `users`: (minute, register) → rank: HyperLogLog registers of the users (user_id, else client_ip).
+    - `lines`: (minute, source, format) → lines, bytes, rejected, ignored: all lines by the minute of their time, or of
+      the lines around them (`ingest.line_times`).
+    - `rejects`: added (when), source, line, reason, raw (the line's bytes, without its newline), timestamp (the time
+      that the line shows, or that of the lines around it).
 
-    us, us_min, us_max are whole microseconds. Method, host, app_name and endpoint may be `(other)`: what lay beyond
-    the caps of one commit.
+    Method, host, app_name and endpoint may be `(other)`: what lay beyond the caps of one commit.
     """
     import polars as pl
 
@@ -71,6 +74,8 @@ def columns(table: str) -> dict[str, pl.DataType]:
             "us": big,
             "us_min": whole,
             "us_max": whole,
+            # Added later: files of earlier versions lack them.
+            **dict.fromkeys(durations.RESTS.values(), whole),
         },
         USERS: {"minute": moment, "register": pl.UInt16(), "rank": pl.UInt8()},
         LINES: {
@@ -91,6 +96,17 @@ def columns(table: str) -> dict[str, pl.DataType]:
     return tables[table]
 
 
+def began(table: str) -> int:
+    """How many of `growing` there were in the first version."""
+    return {LOGS: schema.FIRST, ENDPOINTS: len(growing(table)) - len(durations.RESTS)}.get(table, len(growing(table)))
+
+
+@cache
+def growing(table: str) -> tuple[str, ...]:
+    """The columns of a table that new ones are appended to: of `logs`, those of the request schema."""
+    return schema.COLUMNS if table == LOGS else tuple(columns(table))
+
+
 @cache
 def arrow_schema(table: str) -> pa.Schema:
     """The Arrow schema of a table's Parquet files in the hot tier, of rollups and of rejects."""
@@ -105,7 +121,7 @@ def arrow_schema(table: str) -> pa.Schema:
 def field_id(table: str, column: str) -> int:
     """The Parquet field id of a column. It is the same in every file and never changes.
 
-    New columns of the request schema are appended at its end. The other columns of `logs` count from 1001.
+    New columns are appended, those of the request schema at its end. The other columns of `logs` count from 1001.
     """
     if table != LOGS or column in schema.COLUMNS:
         return list(columns(table)).index(column) + 1

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from logstats import __version__
+from logstats import __version__, durations
 from logstats.archive.log import tables
 from logstats.sketches import hll, loghist
 
@@ -123,6 +123,9 @@ def _view(table: str, named: Callable[[str], str] | None, snapshot: Snapshot, *,
     if table == tables.USERS:
         registers = "list(register::UINTEGER * 64 + rank) AS registers"
         union = f"  SELECT minute, {registers}, year, month, day FROM (\n{union}\n  ) GROUP BY ALL"
+    if table == tables.ENDPOINTS:  # files of earlier versions lack the rests, which are 0 there
+        rests = ", ".join(f"coalesce({rest}, 0) AS {rest}" for rest in durations.RESTS.values())
+        union = f"  SELECT * REPLACE ({rests}) FROM (\n{union}\n  )"
     return f"CREATE OR REPLACE VIEW {table} AS\n{union};\n"
 
 

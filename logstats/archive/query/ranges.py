@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from logstats import durations
 from logstats.archive.log import tables
 from logstats.archive.log.integrity import DamagedFile
 from logstats.sketches import hll, loghist
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from logstats.archive.log.commit import DataFile
 
 _BUCKETS: Final = (loghist.bucket_of(math.ulp(0.0)) - 1, loghist.bucket_of(sys.float_info.max) + 1)
-_WITHIN: Final = {"register": (0, hll.REGISTERS - 1), "rank": (1, hll.MAX_RANK), "bucket": _BUCKETS}
+_WITHIN: Final = {"register": (0, hll.REGISTERS - 1), "rank": (1, hll.MAX_RANK), "bucket": _BUCKETS, **durations.LIMITS}
 _COUNTS: Final = frozenset(
-    {"requests", "events", "count", "timed", "us", "us_min", "us_max"}
-    | {"line", "lines", "rejected", "ignored", "invalid_durations"}
+    {"requests", "events", "count", "timed", "line", "lines", "rejected", "ignored", "invalid_durations"}
 )
 
 

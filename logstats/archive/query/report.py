@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from logstats import durations
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
 from logstats.archive.log import paths, tables
@@ -45,7 +46,7 @@ FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "u
 _NOT_TOLD_APART: Final = frozenset({"host", "app_name"})  # of a rollup's keys, by what is made of it here
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
-_RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "us_min", "us_max", "us", "first")
+_RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "ns_min", "ns_max", "ns", "first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,13 +283,15 @@ def _traffic(rollup: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
 def _endpoints(rollup: pl.LazyFrame) -> pl.LazyFrame:
     """→ the table that `ranking.summarise` makes of rows, for all hours together."""
     none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
+    figures = durations.from_stored(_RANKED)
     return (
         rollup.group_by("method", "endpoint", "status_class", "bucket")
         .agg(
             pl.col("requests", "timed").sum(),
-            pl.col("bytes", "us").cast(pl.Int128).sum(),
-            pl.col("us_min").min(),
-            pl.col("us_max").max(),
+            pl.col("bytes").cast(pl.Int128).sum(),
+            figures["ns"].sum().alias("ns"),
+            figures["ns_min"].min().alias("ns_min"),
+            figures["ns_max"].max().alias("ns_max"),
             pl.col("minute").min().alias("first"),
         )
         .with_columns(pl.col("bucket").fill_null(none), first=pl.col("first").rank("dense"))

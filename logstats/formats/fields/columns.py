@@ -14,6 +14,7 @@ import polars as pl
 from logstats import schema
 from logstats.cache import BoundedCache
 from logstats.dataclass import dataclass
+from logstats.durations import milliseconds
 from logstats.formats.engines.scan import Tokens
 from logstats.formats.fields import numbers, times
 from logstats.formats.fields.addresses import first_addresses, without_ports
@@ -153,7 +154,7 @@ class FieldReader:
         flags = {f"_{reason}": flag for reason, flag in plan.bad.items()}
         rows = frame.select(**plan.columns, **flags)
         spans = [name for name in ("duration_ms", "upstream_ms") if name in rows.columns]
-        rows = rows.with_columns(numbers.milliseconds(rows[name]) for name in spans if rows[name].dtype == pl.Int64)
+        rows = rows.with_columns(milliseconds(rows[name]) for name in spans if rows[name].dtype == pl.Int64)
         rejected = tokens.rejected
         if any(rows[flag].any() for flag in flags):
             reason = pl.coalesce(pl.when(pl.col(flag)).then(pl.lit(flag[1:])) for flag in flags)

@@ -63,17 +63,6 @@ def durations(texts: pl.Series, unit: str, *, listed: bool = False) -> pl.Series
     return _read(texts, kernels.durations(texts, power, LONGEST_NS) if kernels.AVAILABLE else None, read)
 
 
-def milliseconds(nanoseconds: pl.Series) -> pl.Series:
-    """Nanoseconds (Int64) → milliseconds (Float64), by one IEEE 754 division, so that each is the nearest to what was
-    logged.
-
-    (Polars multiplies by the inverse of a constant instead, which gives 12345.599999999999 for 12345.6.)
-    """
-    held = nanoseconds.is_not_null().to_numpy() if nanoseconds.null_count() else None
-    values = nanoseconds.fill_null(0).to_numpy() if nanoseconds.null_count() else nanoseconds.to_numpy()
-    return as_numbers(values / UNITS["ms"], held).alias(nanoseconds.name)
-
-
 def sizes(texts: pl.Series) -> pl.Series:
     """Sizes in bytes (Int64)."""
     return _read(texts, kernels.integers(texts, 0, _SURE) if kernels.AVAILABLE else None, size)

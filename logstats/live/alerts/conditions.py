@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from logstats.durations import MS, average, nanoseconds
 from logstats.errors import ExpressionError
 from logstats.expressions.predicates import Times
 from logstats.live.alerts.line_minutes import READ
@@ -31,9 +32,9 @@ LONGEST: Final = 7 * 1440  # minutes that a condition may be asked to hold
 _KEYS: Final = {"selection": pl.Int32(), "minute": pl.Int64()}
 _FIGURES: Final = Shape(
     dict(_KEYS),
-    {"requests": pl.Int64(), "errors": pl.Int64(), "timed": pl.Int64(), "us": pl.Int128()},
-    {"us_min": pl.Int64()},
-    {"us_max": pl.Int64()},
+    {"requests": pl.Int64(), "errors": pl.Int64(), "timed": pl.Int64(), "ns": pl.Int128()},
+    {"ns_min": pl.Int64()},
+    {"ns_max": pl.Int64()},
 )
 _HISTOGRAM: Final = Shape({**_KEYS, "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
 _READ: Final = Shape({"minute": READ["minute"]}, {name: READ[name] for name in ("lines", "rejected")}, {}, {})
@@ -90,7 +91,7 @@ class Conditions:
             minute_of().alias("minute"),
             (pl.col("status") // 100 == 5).fill_null(value=False).alias("_error"),
             loghist.bucket(pl.col("duration_ms")).fill_null(ZERO).cast(pl.Int32).alias("_bucket"),
-            (pl.col("duration_ms") * 1000).round().cast(pl.Int64).alias("_us"),
+            nanoseconds(pl.col("duration_ms")).alias("_ns"),
         )
         counted, histograms = [], []
         for number, (name, chosen) in enumerate(self._selections.items()):
@@ -100,16 +101,16 @@ class Conditions:
                 .agg(
                     pl.len().alias("requests"),
                     pl.col("_error").sum().alias("errors"),
-                    pl.col("_us").count().alias("timed"),
-                    pl.col("_us").cast(pl.Int128).sum().alias("us"),
-                    pl.col("_us").min().alias("us_min"),
-                    pl.col("_us").max().alias("us_max"),
+                    pl.col("_ns").count().alias("timed"),
+                    pl.col("_ns").cast(pl.Int128).sum().alias("ns"),
+                    pl.col("_ns").min().alias("ns_min"),
+                    pl.col("_ns").max().alias("ns_max"),
                 )
                 .with_columns(selection=number)
             )
             if name in self._estimated:
                 histograms.append(
-                    selected.filter(pl.col("_us").is_not_null())
+                    selected.filter(pl.col("_ns").is_not_null())
                     .group_by("minute", pl.col("_bucket").alias("bucket"))
                     .agg(pl.len().alias("count"))
                     .with_columns(selection=number)
@@ -194,12 +195,12 @@ def _latency(row: dict[str, Any], buckets: Sequence[tuple[int | None, int]]) -> 
         return None
     return Latency(
         count=row["timed"],
-        avg=row["us"] / row["timed"] / 1000,
-        min=row["us_min"] / 1000,
-        max=row["us_max"] / 1000,
+        avg=average(row["ns"], row["timed"]),
+        min=row["ns_min"] / MS,
+        max=row["ns_max"] / MS,
         percentiles={},
         relative_error=loghist.ALPHA,
         invalid=0,
         buckets=buckets,
-        sum_us=int(row["us"]),
+        sum_ns=int(row["ns"]),
     )
