@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import Any, Final
 
 # mallopt(3): one heap for all threads, also for arrays of some megabytes, which keeps so much free memory at its end.
@@ -52,6 +53,7 @@ def trim() -> None:
         malloc_trim(0)
 
 
+@cache
 def _glibc(name: str) -> Any:
     """A function of the C library that only glibc has; None elsewhere."""
     if sys.platform != "linux":

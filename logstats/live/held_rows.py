@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Final
 
 import polars as pl
@@ -67,6 +67,10 @@ class HeldRows:
     def reach(self) -> int | None:
         """The first minute of which all rows are held; None if none was dropped."""
         return None if self._dropped is None else self._dropped + 1
+
+    def copy(self) -> HeldRows:
+        """The same rows, for a thread that asks while others come."""
+        return replace(self, _frames=self._frames.copy(), _small=self._small.copy())
 
     def between(self, since: int, until: int) -> pl.DataFrame:
         """The rows of `since` ≤ minute < `until`, with `line` as a number that grows."""

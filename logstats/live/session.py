@@ -25,18 +25,18 @@ from logstats.live.held_rows import HeldRows
 from logstats.live.rejected_lines import RejectedLines
 from logstats.live.snapshot import PERCENTILES, RATES, Rejected, Snapshot
 from logstats.live.stream import Stream
+from logstats.live.stretch import Stretch
 from logstats.live.watching import Watching
 from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
 from logstats.reports.build import build, classes, overall, ranked
 from logstats.reports.model import Latency, Report, SourceInfo
 from logstats.reports.units import counted
-from logstats.summaries.levels import Levels
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, Summaries, needs, summarise
 from logstats.summaries.statuses import Statuses
-from logstats.summaries.traffic import EPOCH, Traffic
+from logstats.summaries.traffic import EPOCH
 
 HOUR: Final = 60  # minutes that are held, for the history
 CHANGES: Final = 10_000  # of alerts, that wait to be taken
@@ -345,25 +345,20 @@ class Session:
             return None
         return reach if dropped is None else max(reach, dropped)
 
-    def between(self, since: int, until: int) -> tuple[Statistics, Counts]:
-        """The figures of `since` ≤ minute < `until`, and the counts of its lines."""
-        held = self._windows.over(since, until, self._clock())
-        counts = self._rejected.between(since, until)
-        counts.requests = int(held.get("traffic", Traffic).by_class()["requests"].sum())
-        counts.events = sum(held.get("levels", Levels).counts().values())
-        counts.lines = counts.requests + counts.events + counts.rejected
-        return held, counts
+    def stretch(self, since: int, until: int) -> Stretch:
+        """What is held of `since` ≤ minute < `until`, to be merged by whoever wants to."""
+        return self._windows.stretch(since, until, self._clock())
 
     def rejected_between(self, since: int, until: int) -> Counts:
         """The lines of `since` ≤ minute < `until` that could not be read."""
         return self._rejected.between(since, until)
 
-    def rows_between(self, since: int, until: int) -> pl.DataFrame:
-        """The rows of `since` ≤ minute < `until` that are kept whole."""
-        return self._held_rows.between(since, until)
+    def held_rows(self) -> HeldRows:
+        """The rows that are kept whole, as they are now."""
+        return self._held_rows.copy()
 
-    def so_far(self, *, percentiles: Sequence[str], top: int | None = None) -> Report:
-        """The report over all lines until now."""
+    def so_far(self, *, percentiles: Sequence[str], top: int | None = None, over_time: bool = True) -> Report:
+        """The report over all lines until now; without `over_time`, it says nothing of intervals."""
         self._all.merge()
         made = build(
             self._all,
@@ -373,6 +368,7 @@ class Session:
             top=top,
             filters=self._filters.describe(),
             generated_at=datetime.fromtimestamp(self._wall(), UTC),
+            over_time=over_time,
         )
         return replace(made, notes=[*made.notes, *self.counts.notes, *self._notes, *self._said()])
 

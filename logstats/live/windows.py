@@ -18,18 +18,14 @@ from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.log_clock import SECOND
+from logstats.live.stretch import FEW, Cache, ClosedMinute, Names, Stretch, numbered
 from logstats.live.totals import Totals
 from logstats.summaries.spec import ReportSpec
-from logstats.summaries.statistics import Statistics, needs, summarise
+from logstats.summaries.statistics import Statistics, Summaries, needs, summarise
 
 _RATES: Final = 15 * 60 + 60  # seconds whose requests are counted one by one
-_CACHED: Final = 8
-_MANY: Final = 20_000  # rows of a minute that are summarised at once,
-_FEW: Final = 2_000  # and of one that is over
-_BLOCKS: Final = (60, 10)  # minutes that are also held merged, once a longer stretch was asked for
-_MOST_BLOCKS: Final = 100
+_MANY: Final = 20_000  # rows of a minute that are summarised at once; `FEW` are, once it is over
 _NEVER: Final = -(2**62)
-Names = tuple[str, ...] | None  # of aggregates; None is all
 
 
 @dataclass(slots=True)
@@ -50,12 +46,13 @@ class Windows:
     _rows: dict[int, list[pl.DataFrame]] = field(default_factory=dict)  # and the rows of others
     _heights: dict[int, int] = field(default_factory=dict)  # how many those are
     _needed: frozenset[str] = field(init=False)
-    _versions: dict[int, int] = field(default_factory=dict)  # how often a minute has changed
+    _versions: dict[int, int] = field(default_factory=dict)  # of each minute, the number of its last change
+    _changes: int = 0
+    _shared: set[int] = field(default_factory=set)  # minutes that others may be reading
     _seconds: dict[int, int] = field(default_factory=dict)  # requests of each
-    _merged: dict[tuple[int, int, Names], Statistics] = field(default_factory=dict)  # of closed minutes
+    _cache: Cache = field(default_factory=Cache)
     _totals: dict[int, tuple[int, Totals]] = field(default_factory=dict)  # of minutes, with their versions,
     _closed_totals: tuple[tuple[int, ...], Totals] | None = None  # and of closed minutes together
-    _blocks: dict[tuple[int, int, Names], Statistics] = field(default_factory=dict)  # by first minute and length
 
     def __post_init__(self) -> None:
         self._needed = needs(self.spec) | {"kind", "level"}
@@ -94,13 +91,8 @@ class Windows:
             self._heights[minute] = self._heights.get(minute, 0) + some.height
             if self._heights[minute] >= _MANY:
                 self._summarise(minute)
-            self._versions[minute] = self._versions.get(minute, 0) + 1
-            for key in [*self._merged]:
-                if key[0] <= minute < key[1]:  # a source that is behind the others
-                    del self._merged[key]
-            for key in [*self._blocks]:
-                if key[0] <= minute < key[0] + key[1]:
-                    del self._blocks[key]
+            self._changes += 1
+            self._versions[minute] = self._changes
         self._drop(first, latest)
         return on_time
 
@@ -115,9 +107,10 @@ class Windows:
         # comes again.
         for minute in [m for m in self._versions if m < first or m > latest // MINUTE]:
             del self._versions[minute]
+            self._shared.discard(minute)
             for held in (self._minutes, self._rows, self._heights, self._totals):
                 held.pop(minute, None)
-        for minute in [m for m, rows in self._heights.items() if rows > _FEW and m < latest // MINUTE - 1]:
+        for minute in [m for m, rows in self._heights.items() if rows > FEW and m < latest // MINUTE - 1]:
             self._summarise(minute)
         now = latest // SECOND
         if len(self._seconds) > 2 * _RATES or max(self._seconds, default=now) > now:
@@ -140,79 +133,52 @@ class Windows:
 
     def _summarise(self, minute: int) -> None:
         """Hold the summaries of a minute, not its rows."""
-        rows = _numbered(self._rows.pop(minute))
+        rows = numbered(self._rows.pop(minute))
         del self._heights[minute]
-        self._minutes.setdefault(minute, Statistics(self.spec)).add(summarise(rows, self.spec))
+        held = self._minutes.get(minute)
+        if held is None or minute in self._shared:  # what another thread may be reading is left as it is
+            made = Statistics(self.spec)
+            for table in held.condense() if held is not None else ():
+                made.add(table)
+            self._minutes[minute] = held = made
+            self._shared.discard(minute)
+        held.add(summarise(rows, self.spec))
 
     def version(self, minute: int) -> int:
         """A number that changes when a minute does."""
         return self._versions.get(minute, 0)
+
+    def stretch(self, since: int, until: int, now: float, only: Names = None) -> Stretch:
+        """The minutes `since` ≤ minute < `until`, as far as they are held now, to be merged by whoever wants to."""
+        since, until = (
+            max(since, min(self._versions, default=since)),
+            min(until, max(self._versions, default=since) + 1),
+        )
+        closed = min(until, max(since, self.clocks.closed(now) or since))
+        if closed - since <= 1:
+            closed = since
+        minutes = {minute: self._closed(minute) for minute in range(since, closed) if minute in self._versions}
+        later: list[Summaries | pl.DataFrame] = []
+        for minute in range(closed, until):
+            if (held := self._minutes.get(minute)) is not None:
+                later += held.condense(only)
+            later += self._rows.get(minute, [])
+        return Stretch(self.spec, only, since, closed, minutes, later, self._cache)
+
+    def _closed(self, minute: int) -> ClosedMinute:
+        held = self._minutes.get(minute)
+        if held is not None and minute not in self._shared:
+            for _ in held.condense():  # what reading it would still have to merge is merged, once
+                pass
+            self._shared.add(minute)
+        return ClosedMinute(self._versions[minute], held, tuple(self._rows.get(minute, ())))
 
     def over(self, since: int, until: int, now: float, only: Names = None) -> Statistics:
         """The minutes `since` ≤ minute < `until` together, as far as they are held.
 
         With `only`, no more than these aggregates, which do not tell those minutes apart: much less is merged.
         """
-        since, until = (
-            max(since, min(self._versions, default=since)),
-            min(until, max(self._versions, default=since) + 1),
-        )
-        closed = min(until, max(since, self.clocks.closed(now) or since))
-        merged = Statistics(self.spec, only)
-        if closed - since > 1:
-            key = (since, closed, only)
-            if key not in self._merged:
-                self._merged[key] = self._merge_closed(since, closed, only)
-                for old in [*self._merged][:-_CACHED]:
-                    del self._merged[old]
-            for table in self._merged[key].condense():
-                merged.add(table)
-        else:
-            closed = since
-        return self._merge(merged, range(closed, until), only)
-
-    def _merge_closed(self, since: int, until: int, only: Names) -> Statistics:
-        """Closed minutes together: hours and tens of minutes are merged once, and then used again."""
-        merged, end = Statistics(self.spec, only), until
-        summarised = sum(since <= minute < until for minute in self._minutes)
-        rows = sum(height for minute, height in self._heights.items() if since <= minute < until)
-        if summarised + rows // _FEW < _BLOCKS[0] // 2:
-            self._merge(merged, range(since, until), only)
-            since = until
-        while since < until:
-            length = next((n for n in _BLOCKS if since % n == 0 and since + n <= until and until - since > n), 1)
-            if length == 1:
-                self._merge(merged, range(since, since + 1), only)
-            else:
-                key = (since, length, only)
-                block = self._blocks.pop(key, None) or self._merge_closed(since, since + length, only)
-                self._blocks[key] = block
-                for old in [*self._blocks][:-_MOST_BLOCKS]:
-                    del self._blocks[old]
-                for table in block.condense():
-                    merged.add(table)
-            since += length
-        merged.merge()
-        if only is not None:
-            merged.forget(end)
-        return merged
-
-    def _merge(self, merged: Statistics, minutes: range, only: Names) -> Statistics:
-        rows: list[pl.DataFrame] = []
-        for minute in minutes:
-            if (held := self._minutes.get(minute)) is not None:
-                self._add_rows(merged, rows, only)
-                for table in held.condense(only):
-                    merged.add(table)
-            rows += self._rows.get(minute, [])
-        self._add_rows(merged, rows, only)
-        merged.merge()
-        return merged
-
-    def _add_rows(self, merged: Statistics, rows: list[pl.DataFrame], only: Names) -> None:
-        if rows:
-            merged.add(summarise(_numbered(rows), self.spec, only))
-            rows.clear()
+        return self.stretch(since, until, now, only).merged()
 
     def totals(self, minute: int) -> Totals | None:
         """The totals of a minute; None if nothing is held of it."""
@@ -248,11 +214,6 @@ class Windows:
             return 0
         last = latest // SECOND
         return sum(self._seconds.get(second, 0) for second in range(last - seconds + 1, last + 1))
-
-
-def _numbered(rows: list[pl.DataFrame]) -> pl.DataFrame:
-    """Rows of some chunks, with `line` as a number that grows."""
-    return pl.concat(rows, how="diagonal").with_row_index("line")
 
 
 def _by_minute(

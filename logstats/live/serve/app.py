@@ -11,6 +11,7 @@ Nothing here blocks the event loop: answers are made in the desk's pools, once f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -169,7 +170,7 @@ class Site:
             request,
             (kind, view.query()),
             lambda: desk.version(view),
-            lambda: self._render(kind, view, self._about(desk.report(view, None if kind == "json" else page.ROWS))),
+            lambda: self._made(kind, view),
             media,
             self._archived if await asyncio.to_thread(desk.is_archived, view) else self._live,
         )
@@ -201,6 +202,12 @@ class Site:
         except LogstatsError as error:
             return _refusal(error, next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500))
         return _response(request, made, media)
+
+    def _made(self, kind: str, view: View) -> bytes:
+        made = self._render(kind, view, self._about(self.desk.report(view, None if kind == "json" else page.ROWS)))
+        with contextlib.suppress(RuntimeError):  # it is being closed
+            self._live.submit(self.desk.prepare, view)
+        return made
 
     def _about(self, report: Report) -> Report:
         return replace(report, title=self.title) if self.title else report

@@ -13,22 +13,28 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
 
+from logstats import schema
 from logstats.filters import Filters
+from logstats.kernels.interning import Dictionary
 from logstats.live.alerts.alerts import Change, State
+from logstats.live.held_rows import HeldRows
 from logstats.live.serve.archived import ArchiveReports
 from logstats.live.serve.view import ALL, View, minute_of
 from logstats.live.session import Session
 from logstats.live.snapshot import Snapshot
+from logstats.live.stretch import Stretch
 from logstats.pipeline import Counts
 from logstats.reports.build import breakdown, build
 from logstats.reports.clock import Clock
 from logstats.reports.model import Report
 from logstats.summaries import breakdowns
+from logstats.summaries.levels import Levels
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, summarise
-from logstats.summaries.traffic import moment
+from logstats.summaries.traffic import Traffic, moment
 
 PERCENTILES: Final = ("50", "90", "95", "99", "99.9")
 BY: Final = ("client_ip", "host")
@@ -174,42 +180,57 @@ class Desk:
             return self.archive.totals()
         assert self.session is not None
         with self._lock:
-            return self.session.so_far(percentiles=("50",))
+            return self.session.so_far(percentiles=("50",), over_time=False)
 
     def _live(self, view: View, top: int | None) -> Report:
         session = self.session
         assert session is not None
         everything: Report | None = None
-        held, counts = None, Counts()
+        stretch: Stretch | None = None
+        counts = Counts()
         with self._lock:
             current, reach = session.minute(), session.reach()
             if current is None:  # no line with a time has come yet
                 current = minute_of(datetime.now(UTC))
             since, until = (reach or current, current + 2) if view.range == ALL else view.minutes(current)
             reach = since if reach is None else reach
-            rows = session.rows_between(since, until)
+            held_rows: HeldRows = session.held_rows()
             rows_reach = session.rows_reach()
             if view.range == ALL and not view.only:
                 everything = session.so_far(percentiles=PERCENTILES)
-            elif not view.only:
-                held, counts = session.between(since, until)
             else:
                 counts = session.rejected_between(since, until)
+                stretch = None if view.only else session.stretch(since, until)
             invalid, outside = bool(session.counts.invalid), session.outside
+        rows = held_rows.between(since, until)
         notes = self._notes(view, since, reach, rows_reach, rows, outside, invalid=invalid)
         if everything is not None:
             return self._with_breakdowns(everything, rows, top, notes)
         ends = [None if view.range == ALL else moment(minute) for minute in (since, until)]
         filters = view.filters(ends[0], ends[1], self._filters)
-        if held is None:
+        if stretch is None:
             some = self._narrowed(view, rows, counts)
             held = Statistics(self._spec)
             held.add(summarise(some, self._spec))
             held.merge()
         else:
-            some = rows
+            some, held = rows, stretch.merged()
+            counts.requests = int(held.get("traffic", Traffic).by_class()["requests"].sum())
+            counts.events = sum(held.get("levels", Levels).counts().values())
+            counts.lines = counts.requests + counts.events + counts.rejected
         made = build(held, counts, percentiles=PERCENTILES, filters=filters.describe())
         return self._with_breakdowns(made, some, top, notes)
+
+    def prepare(self, view: View) -> None:
+        """Merge what the same view will need when the next minute begins, which takes longest then."""
+        session = self.session
+        if session is None or view.only or view.range in ("", ALL) or self.is_archived(view):
+            return
+        with self._lock:
+            current = session.minute()
+            stretch = None if current is None else session.stretch(*view.minutes(current + 1))
+        if stretch is not None:
+            stretch.prepare()
 
     def _narrowed(self, view: View, rows: pl.DataFrame, counts: Counts) -> pl.DataFrame:
         """Those of the rows that the view is about, which are counted."""
@@ -224,10 +245,13 @@ class Desk:
         """A report with the rankings of clients and hosts in these rows, and with further notes."""
         asked = replace(self._spec, by=BY)
         held = Statistics(asked, {breakdowns.name(by) for by in BY})
+        totals: dict[str, int] = {}
         for by, one in zip(BY, breakdowns.aggregates(asked), strict=True):
             # Whoever is not named is in no ranking: most logs name no host.
             is_named = pl.col(by).is_not_null() & (pl.col("kind") == "request")
             named = rows.select(one.needs | {"line", "kind"}).filter(is_named)
+            if top is not None:
+                named, totals[by] = _of_the_first(named, by, top)
             held.add({one.name: one.summarise(named)})
         held.merge()
         sort = "avg" if top is None else "requests"
@@ -235,7 +259,7 @@ class Desk:
         return replace(
             made,
             breakdowns={by: rows for by, (rows, _, _) in ranked.items()},
-            breakdowns_total={by: total for by, (_, total, _) in ranked.items()},
+            breakdowns_total={by: total for by, (_, total, _) in ranked.items()} | totals,
             notes=[*made.notes, *notes, *(note for _, _, notes in ranked.values() for note in notes)],
             zone=self._zone,
         )
@@ -272,3 +296,17 @@ class Desk:
             if invalid:
                 notes.append("values without meaning are not known by time, and not counted")
         return notes
+
+
+def _of_the_first(rows: pl.DataFrame, by: str, top: int) -> tuple[pl.DataFrame, int]:
+    """The rows of the `top` values of a column that have the most, of equals the first by name; and how many values
+    there are. Of a million clients, only those are ranked that are shown."""
+    known = Dictionary(rows.height)
+    numbers = known.numbers(rows.select(schema.as_key(by).cast(pl.String)).to_series())
+    counts = np.bincount(numbers, minlength=len(known) + 1)[1:]
+    least = np.partition(counts, -top)[-top] if len(counts) > top else 1
+    most = np.flatnonzero(counts >= least) + 1
+    named = pl.DataFrame({"number": most, "rows": counts[most - 1], "name": known.column(most.astype(np.uint32))})
+    first = np.zeros(len(known) + 1, bool)
+    first[named.top_k(top, by=["rows", "name"], reverse=[False, True])["number"].to_numpy()] = True
+    return rows.filter(pl.Series(first[numbers])), len(known)

@@ -1,0 +1,119 @@
+"""Stretches of time on the served page: figures are those of a report, and asking for one keeps no line waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rounds import examples
+
+import logstats
+from logstats import api
+from logstats.live import stretch, windows
+from logstats.live.serve import desk as desks
+from logstats.live.serve.view import View
+from logstats.live.session import Session
+from logstats.live.watching import Watching
+from logstats.pipeline import Counts
+from logstats.reports.build import build
+
+NOON = datetime(2025, 1, 17, 12, tzinfo=UTC)
+MINUTE = int(NOON.timestamp()) // 60
+FIGURES = ("requests", "status", "latency_ms", "endpoints", "unique_users", "minutes")
+
+
+def write(path: Path, *seconds: int) -> None:
+    with path.open("a") as file:
+        for second in seconds:
+            at = NOON + timedelta(seconds=second)
+            request = f'"GET /{second % 5} HTTP/1.1" {500 if second % 11 == 0 else 200} 10 "-" "curl"'
+            client = f"10.0.{second % 7}.{second % 3}"
+            file.write(f"{client} - - [{at:%d/%b/%Y:%H:%M:%S} +0000] {request} {second % 13 / 1000:.3f}\n")
+
+
+def test_stretches_are_reports_while_minutes_close_and_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for minute by minute, prepared or not, also after lines of a source that was silent came to closed ones."""
+    for module in (windows, stretch):
+        monkeypatch.setattr(module, "FEW", 3)  # most minutes are held as summaries
+    logs, now = [tmp_path / "a.log", tmp_path / "b.log"], [0.0]
+    watching = Watching(from_start=True, history=2 * 3600)
+    session: Session = api.watch(
+        logs, None, watching, clock=lambda: now[0], wall=lambda: NOON.timestamp() + now[0], over_time=True
+    )
+
+    def step(at: int) -> None:
+        now[0] = at
+        while session.step():
+            pass
+
+    def figures(held: stretch.Statistics) -> dict[str, object]:
+        made = build(held, Counts()).to_dict() | {"requests": 0}
+        return {name: made[name] for name in FIGURES}
+
+    def expected(since: int, until: int) -> dict[str, object]:
+        ends = [NOON + timedelta(minutes=minute) for minute in (since, until)]
+        made = logstats.report([log for log in logs if log.exists()], since=ends[0], until=ends[1], over_time=True)
+        return {name: made.to_dict()[name] for name in FIGURES} | {"requests": 0}
+
+    write(logs[0], *range(0, 60 * 75, 9))
+    step(60 * 75)
+    for minute in range(75, 79):
+        for second in (5, 45):  # before and after the minute before it is closed
+            write(logs[0], 60 * minute + second)
+            step(60 * minute + second)
+            taken = session.stretch(MINUTE + minute - 59, MINUTE + minute + 1)
+            assert figures(taken.merged()) == expected(minute - 59, minute + 1)
+        if minute != 77:
+            session.stretch(MINUTE + minute - 58, MINUTE + minute + 2).prepare()
+    before, was = session.stretch(MINUTE, MINUTE + 80), expected(0, 80)
+    write(logs[1], *range(30 * 60, 32 * 60, 7))
+    step(60 * 79)
+    assert figures(session.stretch(MINUTE, MINUTE + 80).merged()) == expected(0, 80) != was
+    assert figures(before.merged()) == was, "what was taken does not change any more"
+    session.close()
+
+
+def test_nothing_is_merged_while_lines_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "a.log"
+    write(log, *range(600))
+    site = api.site([log], None, Watching(from_start=True, history=3600, rows=1000, top=10))
+    desk = site.desk
+    while desk.step():
+        pass
+    free: list[str] = []
+
+    def noted(name: str, work: Callable[..., object]) -> Callable[..., object]:
+        def noting(*arguments: object, **more: object) -> object:
+            assert not desk._lock.locked(), name
+            free.append(name)
+            return work(*arguments, **more)
+
+        return noting
+
+    monkeypatch.setattr(stretch.Stretch, "merged", noted("merged", stretch.Stretch.merged))
+    monkeypatch.setattr(desks, "build", noted("build", desks.build))
+    monkeypatch.setattr(desks.HeldRows, "between", noted("rows", desks.HeldRows.between))
+    view = View(since=NOON, until=NOON + timedelta(minutes=9))
+    assert desk.report(view).requests == 540
+    desk.prepare(View(range="1h"))
+    assert free == ["rows", "merged", "build"]
+    site.close()
+
+
+VALUES = st.lists(st.one_of(st.none(), st.sampled_from("abcdeäœ"), st.text(max_size=3)), max_size=40)
+
+
+@given(VALUES, st.integers(1, 5))
+@settings(max_examples=examples(20), deadline=None)
+def test_the_first_are_those_of_all(values: list[str | None], top: int) -> None:
+    rows = pl.DataFrame({"client_ip": pl.Series(values, dtype=pl.String)}).drop_nulls()
+    some, total = desks._of_the_first(rows, "client_ip", top)
+    counts = {value: rows["client_ip"].to_list().count(value) for value in rows["client_ip"]}
+    first = sorted(counts, key=lambda value: (-counts[value], value.encode()))[:top]
+    assert total == len(counts)
+    assert some["client_ip"].to_list() == [value for value in rows["client_ip"] if value in first]
