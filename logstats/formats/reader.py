@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -10,13 +10,14 @@ import polars as pl
 
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.regex import TAIL
-from logstats.formats.engines.scan import DOUBTFUL, Tokeniser, Tokens
+from logstats.formats.engines.scan import DOUBTFUL, REJECTED, Tokeniser, Tokens
 from logstats.formats.fields import units
 from logstats.formats.fields.beginnings import completed
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
 from logstats.formats.fields.shapes import by_keys, shapes_of, with_ident
 from logstats.formats.model import Field, Format
 from logstats.formats.text import Text
+from logstats.kernels.library import Places
 
 UNLIKE: Final = "other_format"
 _OPTIONAL: Final = frozenset(
@@ -25,9 +26,11 @@ _OPTIONAL: Final = frozenset(
 
 
 class Counter(Protocol):
-    """Makes something of lines straight from their fields: (what it made, the fields of the lines that are left)."""
+    """Makes something of lines straight from their fields: (what it made, the fields of the lines that are left); or of
+    the lines themselves: (what it made, the places of those that are left), None if it cannot."""
 
     def __call__(self, reader: Reader, fields: pl.DataFrame) -> tuple[Any, pl.DataFrame]: ...
+    def of_text(self, reader: Reader, text: Text) -> tuple[Any, Places] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +54,33 @@ class Reader:
 
     def __call__(self, text: Text, counter: Counter | None = None) -> Batch:
         """Read every line that can be read. Those that a `counter` takes have no rows."""
-        tokens, counted, batch = self._counted(self.tokens(text), text, counter)
-        return batch or replace(self.convert(tokens, text), counted=counted)
+        return self._with_counted(self.convert, text, counter)
 
-    def _counted(self, tokens: Tokens, text: Text, counter: Counter | None) -> tuple[Tokens, Any, Batch | None]:
-        """(the fields that a counter leaves, what it made, the batch if it leaves none)."""
-        if counter is None:
-            return tokens, None, None
-        counted, fields = counter(self, tokens.fields)
-        if counted is None or fields.height:
-            return replace(tokens, fields=fields), counted, None
-        nothing = pl.DataFrame(schema={"line": pl.UInt32})
-        return tokens, counted, Batch(nothing, tokens.rejected, tokens.ignored, len(text), {}, counted)
+    def fitting(self, text: Text, tokens: Tokens | None = None, counter: Counter | None = None) -> Batch:
+        """Read lines that may be of another format: only those that look as they do in this format, and that have a
+        time if it has one. Others that could be read are rejected as `DOUBTFUL`."""
+        if tokens is not None:
+            return self._fitting(tokens, text)
+        return self._with_counted(self._fitting, text, counter)
+
+    def _with_counted(self, read: Callable[[Tokens, Text], Batch], text: Text, counter: Counter | None) -> Batch:
+        """The batch of the lines that a counter leaves, with what it made of the others."""
+        of_text = None if counter is None else counter.of_text(self, text)
+        if of_text is not None:
+            counted, left = of_text
+            if not len(left):
+                nothing = pl.DataFrame(schema={"line": pl.UInt32})
+                return Batch(nothing, pl.DataFrame(schema=REJECTED), 0, len(text), {}, counted)
+            inner = text.gather(left)
+            batch = read(self.tokens(inner), inner).among(left, len(text))
+        else:
+            tokens = self.tokens(text)
+            counted, fields = (None, tokens.fields) if counter is None else counter(self, tokens.fields)
+            if counted is not None and not fields.height:
+                nothing = pl.DataFrame(schema={"line": pl.UInt32})
+                return Batch(nothing, tokens.rejected, tokens.ignored, len(text), {}, counted)
+            batch = read(replace(tokens, fields=fields), text)
+        return replace(batch, counted=counted)
 
     def tokens(self, text: Text) -> Tokens:
         """The first step: lines → the texts of their fields."""
@@ -73,13 +91,8 @@ class Reader:
         fields = completed(tokens.fields.sort("line"), before, self.format.fields)
         return replace(tokens, fields=fields)
 
-    def fitting(self, text: Text, tokens: Tokens | None = None, counter: Counter | None = None) -> Batch:
-        """Read lines that may be of another format: only those that look as they do in this format, and that have a
-        time if it has one. Others that could be read are rejected as `DOUBTFUL`."""
-        tokens, counted, whole = self._counted(tokens or self.tokens(text), text, counter)
-        if whole is not None:
-            return whole
-        batch = replace(self.convert(tokens, text), counted=counted)
+    def _fitting(self, tokens: Tokens, text: Text) -> Batch:
+        batch = self.convert(tokens, text)
         odd = []
         if not self.events:  # a text stands where a number is expected: the columns are others
             odd += [*batch.invalid.values(), *self._untimed(tokens, batch)]

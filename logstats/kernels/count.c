@@ -1,4 +1,5 @@
-/* Counts requests: from the texts of their fields to the tables of a report, without a row of anything in between.
+/* Counts requests: from lines, or from the texts of their fields, to the tables of a report, without a row of anything in
+   between.
 
    A request is counted if each of its values is certain, in the sense of the functions that read columns of them. Any
    other is left to its caller, and nothing of it is counted. All memory is the caller's, who has checked that it is as
@@ -17,6 +18,9 @@ enum { LEFT, COUNTED, WAITING };                                           /* st
 #define BUCKET_BITS 11        /* of a place among the buckets */
 #define KNOWN_BITS 16         /* of a place among the known users */
 #define LONGEST_USER 27       /* bytes of a user that is remembered */
+#define REQUEST_BITS 14       /* of a place among the known request lines */
+#define LONGEST_REQUEST 59    /* bytes of a request line that is remembered */
+#define BLOCK 256             /* lines that are cut at once: their fields are still near when they are counted */
 #define CELL_BITS 6           /* the first bits of a duration, by which its bucket is found */
 
 /* A user that was hashed before. */
@@ -24,6 +28,12 @@ typedef struct {
     uint32_t found; /* register << 6 | rank, or 0 */
     uint8_t size, text[LONGEST_USER];
 } user;
+
+/* A request line that was named before. */
+typedef struct {
+    uint32_t name; /* its number among the names, or 0 */
+    uint8_t size, text[LONGEST_REQUEST];
+} request_line;
 
 /* The requests of one key and class of status. */
 typedef struct {
@@ -61,23 +71,27 @@ typedef struct {
        with these first bits may be in. */
     const int64_t *bounds;
     const uint16_t *cells;
-    /* What C is not certain about, by number: `METHOD path`, or 0 and a whole request line; the keys of the first `decided` of them, `METHOD endpoint`, as
-       texts of some buffers; their numbers among `keys`, 0 if that is not known. `templates` says whether `template_of`
-       may decide about paths. */
+    /* What C is not certain about, by number: `METHOD path`, or 0 and a whole request line; the names of the first
+       `decided` of them, as texts of some buffers; their numbers among `names`, 0 if that is not known. `templates` says
+       whether `template_of` may decide about paths. */
     table *targets;
     const view *decisions;
     const uint8_t *const *buffers;
-    uint32_t *target_keys;
+    uint32_t *target_names;
     int64_t decided, templates;
     int64_t events; /* whether a line without a request may be something else */
-    /* Users that were hashed before, 2^KNOWN_BITS, initially zero; and a random number. */
+    /* Users that were hashed before, 2^KNOWN_BITS, and request lines that were named, 2^REQUEST_BITS, all initially zero;
+       and a random number. */
     user *users;
+    request_line *request_lines;
     uint64_t seed;
-    /* Keys, `METHOD endpoint` (or ` endpoint` without a method), by number; for each (up to as many as rows, and one): the line of its first request, and
-       CLASSES numbers of its cells, plus one. `text` has
-       TOGETHER * ROOM bytes. */
-    table *keys;
-    uint32_t *key_first, *key_cells;
+    /* Names, `METHOD endpoint` (or ` endpoint` without a method), by number; and for each, up to their limit, the number
+       of its key plus one, initially zero. */
+    table *names;
+    uint32_t *name_keys;
+    /* Keys, which are the names that occur in this call. For each, up to as many as rows: its name, the line of its first
+       request, and CLASSES numbers of its cells, plus one. `text` has TOGETHER * ROOM bytes. */
+    uint32_t *key_names, *key_first, *key_cells;
     uint8_t *text;
     /* Minutes since 1970, at most one for each row: the same. `slots` are zeros, a power of two of at least twice the
        number of rows. */
@@ -92,18 +106,19 @@ typedef struct {
     minute_cell *by_minute;
     uint64_t *key_codes, *minute_codes, *user_codes;
     int64_t *statuses;
-    int64_t counted, key_cell_count, minute_cell_count, minute_count, timed, user_count, first, last;
+    int64_t counted, key_count, key_cell_count, minute_cell_count, minute_count, timed, user_count, first, last;
 } requests;
 
 /* What is known of one request. */
 typedef struct {
     int64_t row, time, status, size, ns, bucket; /* the bucket is negative without a duration */
     const column *user;                          /* NULL if it has none */
-    user *users;                                 /* where it would be remembered */
-    view name;                                   /* as in `targets`, or METHOD endpoint if it `is_key`; in `text` */
+    user *users;                                 /* where it would be remembered, */
+    request_line *lines;                         /* and its request line; NULL if that is not to be */
+    view text;                                   /* as in `targets`, or its name if it `is_name`; in `text` */
     uint64_t hash;
-    uint32_t key, minute;
-    int is_key;
+    uint32_t name, key, minute; /* the name is 0 if it is not known yet */
+    int is_name;
 } request;
 
 /* The bucket of a duration. */
@@ -179,7 +194,7 @@ static int is_method(const uint8_t *text, uint32_t size) {
 /* Name a request whose method and path are known by its endpoint, or by the path if that is to be decided. Returns the
    size of the name; 0 if there is no room for it. */
 static uint32_t name_parts(const requests *in, const uint8_t *method, uint32_t method_size, const uint8_t *path,
-                           uint32_t path_size, int *is_key, uint8_t *to) {
+                           uint32_t path_size, int *is_name, uint8_t *to) {
     uint32_t begin = method_size + 1;
     if (begin + 3 * (path_size + 1) > ROOM) /* a template is at most three times as long as its path, plus three bytes */
         return 0;
@@ -187,8 +202,8 @@ static uint32_t name_parts(const requests *in, const uint8_t *method, uint32_t m
         to[i] = method[i];
     to[method_size] = ' ';
     int64_t size = in->templates ? template_of(path, path_size, to + begin) : -1;
-    *is_key = size >= 0;
-    if (*is_key)
+    *is_name = size >= 0;
+    if (*is_name)
         return begin + (uint32_t)size;
     __builtin_memcpy(to + begin, path, path_size);
     return begin + path_size;
@@ -199,13 +214,13 @@ static int read_name(const requests *in, request *it, uint8_t *to) {
     const column *whole = in->columns[REQUEST], *of = in->columns[TARGET], *by = in->columns[METHOD];
     const uint8_t *bytes;
     uint32_t size = 0, method, tail, path;
-    it->is_key = 0;
+    it->is_name = 0;
     if (whole) {
         const view *text = whole->views + it->row;
         uint32_t length = is_missing(whole, it->row) ? 0 : text->size;
         bytes = length ? bytes_of(text, whole->buffers) : to;
         if (split_request(bytes, length, &method, &tail) && path_of(bytes + method + 1, tail - method - 1, &path)) {
-            size = name_parts(in, bytes, method, bytes + method + 1, path, &it->is_key, to);
+            size = name_parts(in, bytes, method, bytes + method + 1, path, &it->is_name, to);
         } else if (length < ROOM && (length || !in->events)) {
             to[0] = 0;
             __builtin_memcpy(to + 1, bytes, length);
@@ -215,40 +230,80 @@ static int read_name(const requests *in, request *it, uint8_t *to) {
         bytes = bytes_of(of->views + it->row, of->buffers);
         const uint8_t *verb = bytes_of(by->views + it->row, by->buffers);
         if (is_method(verb, by->views[it->row].size) && path_of(bytes, of->views[it->row].size, &path))
-            size = name_parts(in, verb, by->views[it->row].size, bytes, path, &it->is_key, to);
+            size = name_parts(in, verb, by->views[it->row].size, bytes, path, &it->is_name, to);
     }
-    it->name = view_of(to, 0, 0, size);
-    const table *names = it->is_key ? in->keys : in->targets;
-    it->hash = hash_of_view(&it->name, (const uint8_t *const *)&to, names->seed);
+    it->text = view_of(to, 0, 0, size);
+    const table *known = it->is_name ? in->names : in->targets;
+    it->hash = hash_of_view(&it->text, (const uint8_t *const *)&to, known->seed);
+    __builtin_prefetch(known->slots + (it->hash & known->mask));
     return size > 0;
 }
 
-/* Find the number of a name among the keys, as `named` in these buffers. Returns 0 if there is no room. */
-static uint32_t key_of(requests *in, const view *name, const uint8_t *const *buffers, uint64_t hash) {
-    uint32_t known = (uint32_t)in->keys->count, key = number_in(in->keys, name, buffers, hash);
-    if (key > known) {
-        in->key_first[key - 1] = UINT32_MAX;
-        for (int i = 0; i < CLASSES; i++)
-            in->key_cells[(int64_t)(key - 1) * CLASSES + i] = 0;
-    }
-    return key;
+/* Find the place of a request line among those that were named before. */
+static void look_for_line(const requests *in, request *it) {
+    const column *whole = in->columns[REQUEST];
+    it->name = 0;
+    it->lines = 0;
+    if (!whole || is_missing(whole, it->row) || whole->views[it->row].size > LONGEST_REQUEST)
+        return;
+    uint64_t hash = hash_of_view(whole->views + it->row, whole->buffers, in->seed);
+    it->lines = in->request_lines + (hash & ((1 << REQUEST_BITS) - 2)); /* two lines have one place */
+    __builtin_prefetch(it->lines);
+    __builtin_prefetch(it->lines + 1);
 }
 
-/* Find the key of a request. Returns the state of its row. */
-static uint8_t find_key(requests *in, request *it, const uint8_t *text) {
-    if (it->is_key) {
-        it->key = key_of(in, &it->name, &text, it->hash);
-        return it->key ? COUNTED : WAITING;
+/* Find the name of a request line that was named before. */
+static void find_line(const requests *in, request *it) {
+    if (!it->lines)
+        return;
+    const view *text = in->columns[REQUEST]->views + it->row;
+    const uint8_t *bytes = bytes_of(text, in->columns[REQUEST]->buffers);
+    for (int i = 0; i < 2; i++)
+        if (it->lines[i].name && it->lines[i].size == text->size && same(it->lines[i].text, bytes, text->size))
+            it->name = it->lines[i].name;
+}
+
+/* Remember the name of a request line. */
+static void keep_line(const requests *in, const request *it) {
+    if (!it->lines || !it->name)
+        return;
+    const view *text = in->columns[REQUEST]->views + it->row;
+    const uint8_t *bytes = bytes_of(text, in->columns[REQUEST]->buffers);
+    request_line *to = it->lines + (it->lines[0].name && (!it->lines[1].name || it->row & 1));
+    to->name = it->name;
+    to->size = (uint8_t)text->size;
+    __builtin_memcpy(to->text, bytes, text->size);
+}
+
+/* Find the name of a request of which the text is known; 0 if that is to be decided, or if there is no room. */
+static void find_name(requests *in, request *it, const uint8_t *text) {
+    if (it->is_name) {
+        it->name = number_in(in->names, &it->text, &text, it->hash);
+    } else {
+        uint32_t number = number_in(in->targets, &it->text, &text, it->hash);
+        if (!number || number > in->decided)
+            return;
+        uint32_t *name = in->target_names + number - 1;
+        const view *decided = in->decisions + number - 1;
+        if (!*name)
+            *name = number_in(in->names, decided, in->buffers, hash_of_view(decided, in->buffers, in->names->seed));
+        it->name = *name;
     }
-    uint32_t number = number_in(in->targets, &it->name, &text, it->hash);
-    if (!number || number > in->decided)
-        return WAITING;
-    if (!in->target_keys[number - 1]) {
-        const view *name = in->decisions + number - 1;
-        in->target_keys[number - 1] = key_of(in, name, in->buffers, hash_of_view(name, in->buffers, in->keys->seed));
+    keep_line(in, it);
+}
+
+/* The key of a name, which may be a new one. */
+static uint32_t key_of(requests *in, uint32_t name) {
+    uint32_t *key = in->name_keys + name - 1;
+    if (!*key) {
+        uint32_t new = (uint32_t)in->key_count++;
+        in->key_names[new] = name;
+        in->key_first[new] = UINT32_MAX;
+        for (int i = 0; i < CLASSES; i++)
+            in->key_cells[(int64_t)new * CLASSES + i] = 0;
+        *key = new + 1;
     }
-    it->key = in->target_keys[number - 1];
-    return it->key ? COUNTED : WAITING;
+    return *key - 1;
 }
 
 /* The number of the minute of a request, which may be a new one. */
@@ -302,7 +357,7 @@ static uint32_t find_user(const request *it) {
 
 /* Count a request of which everything is known. */
 static void add(requests *in, const request *it) {
-    uint32_t line = in->lines[it->row], minute = it->minute, key = it->key - 1;
+    uint32_t line = in->lines[it->row], minute = it->minute, key = it->key;
     int64_t class = it->status / 100;
     uint32_t *place = in->key_cells + (int64_t)key * CLASSES + class;
     if (!*place) {
@@ -373,41 +428,53 @@ static int read_request(const requests *in, request *it, moment *last) {
 
 /* Find the keys of some requests and count them. Memory is prefetched a step ahead of its use, for all together. */
 static void count_some(requests *in, request *some, int64_t count) {
+    int64_t unnamed = 0;
+    uint8_t of[TOGETHER]; /* the requests without a name */
     for (int64_t i = 0; i < count; i++) {
-        const table *names = some[i].is_key ? in->keys : in->targets;
-        __builtin_prefetch(names->texts + names->slots[some[i].hash & names->mask].number);
+        find_line(in, some + i);
+        if (some[i].name)
+            __builtin_prefetch(in->name_keys + some[i].name - 1);
+        else if (read_name(in, some + i, in->text + i * ROOM))
+            of[unnamed++] = (uint8_t)i;
+    }
+    for (int64_t i = 0; i < unnamed; i++) {
+        const table *known = some[of[i]].is_name ? in->names : in->targets;
+        __builtin_prefetch(known->texts + known->slots[some[of[i]].hash & known->mask].number);
+    }
+    for (int64_t i = 0; i < unnamed; i++) {
+        const request *it = some + of[i];
+        const table *known = it->is_name ? in->names : in->targets;
+        uint32_t number = known->slots[it->hash & known->mask].number;
+        const view *text = known->texts + number;
+        if (text->size > INLINE && number)
+            __builtin_prefetch(known->segments[text->buffer] + text->from);
+        if (!it->is_name && number)
+            __builtin_prefetch(in->target_names + number - 1);
+    }
+    for (int64_t i = 0; i < unnamed; i++) {
+        in->states[some[of[i]].row] = WAITING;
+        find_name(in, some + of[i], in->text + of[i] * ROOM);
     }
     for (int64_t i = 0; i < count; i++) {
-        const table *names = some[i].is_key ? in->keys : in->targets;
-        uint32_t number = names->slots[some[i].hash & names->mask].number;
-        const view *known = names->texts + number;
-        if (known->size > INLINE && number)
-            __builtin_prefetch(names->segments[known->buffer] + known->from);
-        if (!some[i].is_key && number)
-            __builtin_prefetch(in->target_keys + number - 1);
+        if (!some[i].name)
+            continue;
+        in->states[some[i].row] = COUNTED;
+        some[i].key = key_of(in, some[i].name);
+        some[i].minute = find_minute(in, some[i].time);
+        __builtin_prefetch(in->key_cells + (int64_t)some[i].key * CLASSES + some[i].status / 100);
+        look_for_user(in, some + i);
     }
     for (int64_t i = 0; i < count; i++) {
-        uint8_t state = find_key(in, some + i, in->text + i * ROOM);
-        in->states[some[i].row] = state;
-        if (state == COUNTED) {
-            some[i].minute = find_minute(in, some[i].time);
-            __builtin_prefetch(in->key_cells + (int64_t)(some[i].key - 1) * CLASSES + some[i].status / 100);
-            look_for_user(in, some + i);
-        }
-    }
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t cell = in->states[some[i].row] == COUNTED
-                            ? in->key_cells[(int64_t)(some[i].key - 1) * CLASSES + some[i].status / 100]
-                            : 0;
+        uint32_t cell = some[i].name ? in->key_cells[(int64_t)some[i].key * CLASSES + some[i].status / 100] : 0;
         if (cell)
             __builtin_prefetch(in->by_key + cell - 1);
     }
     for (int64_t i = 0; i < count; i++)
-        if (in->states[some[i].row] == COUNTED)
+        if (some[i].name)
             add(in, some + i);
 }
 
-/* Count the requests that wait. Those that wait afterwards need more room in `targets` or `keys`, or the decision about
+/* Count the requests that wait. Those that wait afterwards need more room in `targets` or `names`, or the decision about
    a target that has a number. */
 void count_requests(requests *in) {
     moment last = {0, 0, 0};
@@ -418,9 +485,8 @@ void count_requests(requests *in) {
         it->row = row;
         if (in->states[row] == WAITING) {
             in->states[row] = LEFT;
-            if (read_request(in, it, &last) && read_name(in, it, in->text + count * ROOM)) {
-                const table *names = it->is_key ? in->keys : in->targets;
-                __builtin_prefetch(names->slots + (it->hash & names->mask));
+            if (read_request(in, it, &last)) {
+                look_for_line(in, it);
                 count++;
             }
         }
@@ -429,4 +495,52 @@ void count_requests(requests *in) {
             count = 0;
         }
     }
+}
+
+/* Lines, and a program that cuts them, as in `cut`, into columns that have room for BLOCK texts. */
+typedef struct {
+    const uint8_t *bytes;
+    int64_t size;
+    const int64_t *starts, *ends;
+    int64_t lines;
+    const step *steps;
+    int64_t step_count;
+    const uint8_t *literals;
+    view *const *views;
+} text_lines;
+
+/* Count the requests of the lines that wait: the same, where `states` are those of lines, and the columns are those of
+   the program. If few of the lines can be counted, the others are left. */
+void count_text(requests *in, const text_lines *of) {
+    uint8_t *states = in->states, of_rows[BLOCK];
+    uint32_t numbers[BLOCK], rows[BLOCK], lines[BLOCK];
+    int64_t starts[BLOCK], ends[BLOCK], seen = 0, left = 0;
+    in->states = of_rows;
+    in->lines = lines;
+    for (int64_t line = 0; line < of->lines;) {
+        int64_t count = 0;
+        for (; line < of->lines && count < BLOCK; line++) {
+            if (states[line] != WAITING)
+                continue;
+            states[line] = LEFT;
+            starts[count] = of->starts[line];
+            ends[count] = of->ends[line];
+            numbers[count++] = (uint32_t)line;
+        }
+        if (seen >= 8 * BLOCK && left > seen / 2)
+            continue;
+        in->rows = cut(of->bytes, of->size, starts, ends, count, of->steps, of->step_count, of->literals, of->views, rows);
+        for (int64_t row = 0; row < in->rows; row++) {
+            lines[row] = numbers[rows[row]];
+            of_rows[row] = WAITING;
+        }
+        count_requests(in);
+        seen += count;
+        left += count - in->rows;
+        for (int64_t row = 0; row < in->rows; row++) {
+            states[lines[row]] = of_rows[row];
+            left += of_rows[row] == LEFT;
+        }
+    }
+    in->states = states;
 }

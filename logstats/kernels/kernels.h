@@ -103,6 +103,18 @@ static inline view view_of(const uint8_t *bytes, uint32_t buffer, uint32_t from,
     return to;
 }
 
+/* A step of a program (`lines.c`). */
+typedef struct {
+    int32_t code;
+    int32_t column;          /* of the variable, or -1 if it is dropped */
+    int32_t literal, size;   /* in the literals */
+    int32_t never, nevers;   /* in the literals, too: bytes that the variable must not contain */
+    int32_t least;           /* the least length of the variable */
+} step;
+
+int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int64_t *ends, int64_t rows, const step *steps,
+            int64_t count, const uint8_t *literals, view *const *columns, uint32_t *lines);
+
 /* What the functions for columns do with one text, for those that do several things with it. Each is described where it
    is defined. They are not visible outside of the library. */
 #define SHARED __attribute__((visibility("hidden")))

@@ -57,6 +57,7 @@ _COUNTING: Final = (
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
     "count_requests",
+    "count_text",
 )
 
 
@@ -139,7 +140,7 @@ def marked_line_ends(data: bytes | memoryview) -> tuple[Places, bool, bool]:
 def texts(data: bytes | memoryview, starts: Places, ends: Places) -> pl.Series:
     """The texts (String) between each start and end, as views of the UTF-8 data, which is below 2 GiB."""
     array, views = np.frombuffer(data, np.uint8), np.empty((len(starts), 2), np.uint64)
-    call("texts", array, len(array), _inside(starts, array), _inside(ends, array), len(starts), views)
+    call("texts", array, len(array), inside(starts, array), inside(ends, array), len(starts), views)
     return as_texts(views, [data])
 
 
@@ -156,8 +157,8 @@ def cut(
         "cut",
         array,
         len(array),
-        _inside(starts, array),
-        _inside(ends, array),
+        inside(starts, array),
+        inside(ends, array),
         len(starts),
         steps,
         len(steps),
@@ -274,8 +275,9 @@ def templates(paths: pl.Series) -> tuple[pl.Series, Mask]:
     return as_texts(views, [room[:used].copy()], certain), certain
 
 
-def _inside(places: Places, data: NDArray[np.uint8]) -> Places:
-    """The offsets as the functions take them, checked to be within the data, which C does not check."""
+def inside(places: Places, data: NDArray[np.uint8]) -> Places:
+    """The offsets as the functions take them, which do not check that they are within the data. Raises IndexError if they
+    are not."""
     places = np.ascontiguousarray(places, np.int64)
     if len(places) and not (places.min() >= 0 and places.max() <= len(data)):
         raise IndexError("places outside of the data")

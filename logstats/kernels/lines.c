@@ -110,14 +110,6 @@ enum {
     PLAIN,   /* the line must certainly be neither blank nor a directive */
 };
 
-typedef struct {
-    int32_t code;
-    int32_t column;          /* of the variable, or -1 if it is dropped */
-    int32_t literal, size;   /* in the literals */
-    int32_t never, nevers;   /* in the literals, too: bytes that the variable must not contain */
-    int32_t least;           /* the least length of the variable */
-} step;
-
 static int holds(data in, int64_t at, int64_t end, const uint8_t *bytes, int32_t count) {
     for (int32_t i = 0; i < count; i++)
         if (find_byte(in, at, end, bytes[i]) < end)
@@ -183,8 +175,8 @@ static int64_t end_of_number(const uint8_t *bytes, int64_t at, int64_t end, int3
 
 /* Split lines by a program. For the lines that match, in order, views of the variables are written to `columns`, each
    an array with room for all lines, and the numbers of the lines to `lines`. Returns how many lines match. */
-int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int64_t *ends, int64_t rows,
-            const step *steps, int64_t count, const uint8_t *literals, view *const *columns, uint32_t *lines) {
+int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int64_t *ends, int64_t rows, const step *steps,
+            int64_t count, const uint8_t *literals, view *const *columns, uint32_t *lines) {
     data in = {bytes, size};
     int64_t found = 0;
     for (int64_t row = 0; row < rows; row++) {

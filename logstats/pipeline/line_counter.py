@@ -1,9 +1,10 @@
 """Counts the requests of a chunk without making rows of them, where a report asks for nothing else.
 
-The texts of the fields go to `kernels.counting`, which makes the tables of the report of them in one call. What is
-asked for decides, once: a report that needs more than these tables (a filter, a further ranking, exact users) or a
-format whose fields take more than reading their texts (an address with a port, a time in two columns) has rows made of
-all its lines. So has every line of which a value is not certain; its figures are added to those of the others.
+The lines, or the texts of their fields where one program does not cut all of them, go to `kernels.counting`, which
+makes the tables of the report of them in one call. What is asked for decides, once: a report that needs more than these
+tables (a filter, a further ranking, exact users) or a format whose fields take more than reading their texts (an
+address with a port, a time in two columns) has rows made of all its lines. So has every line of which a value is not
+certain; its figures are added to those of the others.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ from logstats.formats.fields.requests import Requests
 from logstats.formats.fields.shapes import CLIENT
 from logstats.formats.fields.units import default_unit
 from logstats.formats.reader import Reader
+from logstats.formats.text import Text
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.counting import (
@@ -33,11 +35,15 @@ from logstats.kernels.counting import (
     USER_BITS,
     Buckets,
     Duration,
+    Fields,
     Found,
+    Lines,
     Question,
     Shaped,
+    Source,
     Workspace,
 )
+from logstats.kernels.library import Places
 from logstats.kernels.tallies import Codes, Counts, highest, tally
 from logstats.sketches import loghist
 from logstats.summaries import statistics
@@ -67,6 +73,7 @@ _ABSENT: Final = frozenset({"upstream_duration", "cache"})  # make tables of the
 _ANY_DIGIT: Final = re.compile(r"\[0-9\]|\{[0-9,]+\}")  # in a regular expression
 _DIGITS: Final = re.compile(r"[0-9]|\\[dbB]")
 _COUNTED: Final = frozenset({"times", "traffic", "statuses", "endpoints", "users", "latency"})  # aggregates of requests
+_SAMPLE: Final = 100  # lines whose times tell how times are spelled
 _OF_ABSENT: Final = frozenset({"upstream", "cache_statuses"})  # and those of lines that have what is in `_ABSENT`
 _USERS: Final = {"auto": ("user", "client"), "user_id": ("user",), "client_ip": ("client",)}
 
@@ -119,24 +126,64 @@ class LineCounter:
         if form is None:
             return None, fields
         looks = fields.select(pl.all_horizontal(plan.looks)).to_series() if plan.looks else None
+        fit = None if looks is None or looks.all() else looks.to_numpy()
+        counted, left = self._count(reader, plan, columns, form, Fields(fields), fit)
+        if counted is None:
+            return None, fields
+        return counted, fields[as_numbers(left)] if len(left) else fields.clear()
+
+    def of_text(self, reader: Reader, text: Text) -> tuple[Counted, Places] | None:
+        """Count the lines that are certain, if one program cuts the lines of this reader; the places of the others."""
+        plan, program = self.plan(reader), reader.tokenise.program
+        if plan is None or program is None or plan.looks or not len(text) or reader.format.pairs:
+            return None
+        known = self._forms.get(id(plan))
+        sample = None
+        if known is None:
+            sample = program(text.slice(0, min(len(text), _SAMPLE)))
+            columns = _present(plan, sample) if sample.height else None
+            form = times.certain_form(sample[plan.columns["time"]], self._reading.zone, plan.form) if columns else None
+            if columns is None or form is None:
+                return None
+            known = self._forms[id(plan)] = columns, form
+        lines = Lines(text.data, text.starts, text.ends, program.steps, program.literals, program.names)
+        counted, left = self._count(reader, plan, *known, lines)
+        if counted is None:
+            del self._forms[id(plan)]  # times may be spelled otherwise here
+            return None if sample is not None else self.of_text(reader, text)
+        return counted, left
+
+    @property
+    def _forms(self) -> dict[int, tuple[Mapping[str, str], str]]:
+        """By the identity of plans: the columns by role, and how times were spelled last in this thread."""
+        return cast(dict[int, tuple[Mapping[str, str], str]], self._own.__dict__.setdefault("forms", {}))
+
+    def _count(
+        self,
+        reader: Reader,
+        plan: Plan,
+        columns: Mapping[str, str],
+        form: str,
+        source: Source,
+        fit: NDArray[np.bool_] | None = None,
+    ) -> tuple[Counted | None, Places]:
+        """(what was counted, None if that is nothing; the rows that are left)."""
         question = Question(
-            {role: fields[name] for role, name in columns.items()},
-            fields["line"].to_numpy(),
-            [Duration(fields[name], power, plan.looks_of.get(name)) for name, power in plan.durations.items()],
-            [Shaped(fields[name], *shape) for name, shape in plan.shapes.items()],
-            None if looks is None or looks.all() else looks.to_numpy(),
+            columns,
+            [Duration(name, power, plan.looks_of.get(name)) for name, power in plan.durations.items()],
+            [Shaped(name, *shape) for name, shape in plan.shapes.items()],
             form,
             times.within_calendar(),
             plan.decide,
             templates=self._built_in,
             events=reader.events,
             over_time=self._spec.over_time,
+            fit=fit,
         )
-        found = self._workspace(plan).count(question)
+        found = self._workspace(plan).count(question, source)
         if not found.counted:
-            return None, fields
-        left = fields.clear() if not found.left.any() else fields[as_numbers(np.flatnonzero(found.left))]
-        return Counted(found.counted, self._summaries(found)), left
+            return None, np.arange(0)
+        return Counted(found.counted, self._summaries(found)), np.flatnonzero(found.left)
 
     def plan(self, reader: Reader) -> Plan | None:
         """How the lines of a reader are counted; None if they have to become rows."""

@@ -201,10 +201,10 @@ class Delimited:
 
     def fast(self, text: Text) -> pl.DataFrame:
         """The fast path: the lines that it can read with certainty (`line`), and their variables."""
-        return self._program(text)
+        return self.program(text)
 
     @cached_property
-    def _program(self) -> Program:
+    def program(self) -> Program:
         """The program of the pattern. It splits the line at its quotes first: if there are as many as in the pattern,
         and none is escaped, each is at its place."""
         sections = self._sections

@@ -43,6 +43,8 @@ _INDEX = re.compile(r"^(.*)\[(\d+)\]$")
 class JsonLines:
     """The engine for one table of keys."""
 
+    program: Final = None  # it takes more than one
+
     def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
         self._fields, self._wanted = fields, [name for name in fields if name in names]
         self._numeric = {n for n in self._wanted if fields[n].role in ("status", "bytes", "duration", "timestamp")}

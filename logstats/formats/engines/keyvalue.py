@@ -81,6 +81,8 @@ GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' "'), "ltsv": Gramm
 class Pairs:
     """Reads the wanted variables from texts of key=value pairs; also the engine for lines that consist of pairs."""
 
+    program: Final = None  # it takes more than one
+
     def __init__(
         self,
         fields: Mapping[str, Field],

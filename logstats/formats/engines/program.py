@@ -57,22 +57,22 @@ class Program:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.names: Final = list(dict.fromkeys(step.name for step in steps if step.name is not None))
-        self._literals = b""
+        self.literals = b""
         rows = []
         for step in steps:
             column = -1 if step.name is None else self.names.index(step.name)
             rows.append((step.code, column, *self._kept(step.literal), *self._kept(step.never), step.least))
-        self._steps = np.array(rows, kernels.STEP)
+        self.steps: Final = np.array(rows, kernels.STEP)
 
     def _kept(self, literal: bytes) -> tuple[int, int]:
-        place = len(self._literals)
-        self._literals += literal
+        place = len(self.literals)
+        self.literals += literal
         return place, len(literal)
 
     def __call__(self, text: Text) -> pl.DataFrame:
         """The lines that match (`line`, UInt32), with their variables (String)."""
         if not kernels.AVAILABLE:
             return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
-        lines, columns = kernels.cut(text.data, text.starts, text.ends, self._steps, self._literals, len(self.names))
+        lines, columns = kernels.cut(text.data, text.starts, text.ends, self.steps, self.literals, len(self.names))
         named = zip(self.names, columns, strict=True)
         return pl.DataFrame([as_numbers(lines).alias("line"), *(column.alias(name) for name, column in named)])

@@ -26,6 +26,8 @@ TAIL = "fields"
 class Regexes:
     """The engine for one regular expression, anchored at both ends."""
 
+    program: Final = None  # it takes more than one
+
     def __init__(
         self, pattern: str, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False
     ) -> None:

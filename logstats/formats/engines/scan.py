@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,9 @@ from logstats.dataclass import dataclass
 from logstats.formats.text import Text
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
+
+if TYPE_CHECKING:
+    from logstats.formats.engines.program import Program
 
 REJECTED = {"line": pl.UInt32, "reason": pl.String}
 DOUBTFUL = "doubtful"  # the reason of a line that the format can read, but which may well be of another format
@@ -42,6 +45,11 @@ class Tokeniser(Protocol):
     """An engine, prepared for one format and the variables that are wanted."""
 
     names: list[str]
+
+    @property
+    def program(self) -> Program | None:
+        """The program that is its fast path for all lines, if there is one."""
+        ...
 
     def __call__(self, text: Text) -> Tokens: ...
     def scan(self, line: str) -> Mapping[str, str | None]: ...

@@ -66,6 +66,8 @@ class Columns:
 class W3C:
     """The engine for one mapping of column names."""
 
+    program: Final = None  # it takes more than one
+
     def __init__(self, default: str, fields: Mapping[str, Field], names: Collection[str]) -> None:
         self.names = [name for name in fields if name in names]
         self._default = default

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
+import numpy as np
 import polars as pl
 
 from logstats import schema
@@ -24,6 +25,7 @@ from logstats.formats.fields.requests import TARGET_COLUMNS, PathTemplates, Requ
 from logstats.formats.fields.shapes import Shape, first_usable
 from logstats.formats.model import UNITS, Field
 from logstats.kernels import library as kernels
+from logstats.kernels.columns import as_numbers
 
 FINGERPRINT: Final = "_fingerprint"  # a variable that lines of the format have,
 FOREIGN: Final = "_foreign"  # and one that they do not have
@@ -73,6 +75,18 @@ class Batch:
     lines: int
     invalid: Mapping[str, pl.Series]
     counted: Any = None
+
+    def among(self, places: kernels.Places, lines: int) -> Batch:
+        """The batch of so many lines, of which those of this one are at these places."""
+        at = as_numbers(places.astype(np.uint32))
+        return Batch(
+            self.rows.with_columns(at.gather(self.rows["line"]).alias("line")),
+            self.rejected.with_columns(at.gather(self.rejected["line"]).alias("line")),
+            self.ignored,
+            lines,
+            {name: at.gather(odd) for name, odd in self.invalid.items()},
+            self.counted,
+        )
 
 
 def needed_variables(

@@ -30,7 +30,6 @@ from logstats.formats.reader import Counter, Reader, reader
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
 from logstats.kernels import library as kernels
-from logstats.kernels.columns import as_numbers
 
 MORE: Final = "+"
 SECONDS: Final = "seconds"  # behind it: a duration in seconds, with a fraction,
@@ -224,14 +223,7 @@ class StackReader:
         read = self.lenient[0].rest if rest else ready.fitting
         # The parts of a line are joined before any of them is left out.
         inner = unwrapped(text, wrappers).gather(lines) if self.partial else unwrapped(text.gather(lines), wrappers)
-        found = read(inner)
-        places = as_numbers(lines.astype(np.uint32))
-        return replace(
-            found,
-            rows=found.rows.with_columns(places.gather(found.rows["line"]).alias("line")),
-            rejected=found.rejected.with_columns(places.gather(found.rejected["line"]).alias("line")),
-            invalid={name: places.gather(odd) for name, odd in found.invalid.items()},
-        )
+        return read(inner).among(lines, len(text))
 
     def stop(self, line: str, reason: str) -> tuple[str, int]:
         """(a rejected line without its wrappers, the position at which the first stack cannot read on)."""
