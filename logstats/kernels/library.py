@@ -276,8 +276,7 @@ def templates(paths: pl.Series) -> tuple[pl.Series, Mask]:
 
 
 def inside(places: Places, data: NDArray[np.uint8]) -> Places:
-    """The offsets as the functions take them, which do not check that they are within the data. Raises IndexError if they
-    are not."""
+    """The offsets as the functions take them. Raises IndexError for one outside of the data, which C does not check."""
     places = np.ascontiguousarray(places, np.int64)
     if len(places) and not (places.min() >= 0 and places.max() <= len(data)):
         raise IndexError("places outside of the data")

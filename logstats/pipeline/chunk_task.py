@@ -200,10 +200,13 @@ class ChunkTask(Generic[Result]):
     ) -> tuple[list[tuple[int, str, str]], dict[str, int], list[tuple[int, str, bytes]]]:
         if not rejected.height:
             return [], {}, []
-        reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
-        first = rejected.sort("line").group_by("reason", maintain_order=True).head(SAMPLES).sort("line")
+        lines, of_lines = rejected["line"], rejected["reason"]
+        reasons: dict[str, int] = dict(sorted(of_lines.value_counts().iter_rows()))
+        first = [
+            (line, why) for why in reasons for line in lines.filter(of_lines == why).sort().head(SAMPLES).to_list()
+        ]
         samples = []
-        for line, reason in first.select("line", "reason").iter_rows():
+        for line, reason in sorted(first):
             (shown,) = text.pick([line]) if self.job.anonymizer is None else (LEFT_OUT,)
             if len(shown) > SAMPLE_TEXT:
                 shown = shown[:SAMPLE_TEXT] + "…"
@@ -211,9 +214,11 @@ class ChunkTask(Generic[Result]):
         whole: list[tuple[int, str, bytes]] = []
         if self.job.keep_rejected:
             raw = raw_lines(text, self.chunk.data)
-            lines = rejected.sort("line").select("line", "reason").iter_rows()
             of = raw.line if self.job.anonymizer is None else lambda _: LEFT_OUT.encode()
-            whole = [(self.chunk.first_line + line, reason, of(line)) for line, reason in lines]
+            whole = [
+                (self.chunk.first_line + line, reason, of(line))
+                for line, reason in rejected.sort("line").select("line", "reason").iter_rows()
+            ]
         return samples, reasons, whole
 
 

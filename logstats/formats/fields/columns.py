@@ -79,14 +79,13 @@ class Batch:
     def among(self, places: kernels.Places, lines: int) -> Batch:
         """The batch of so many lines, of which those of this one are at these places."""
         at = as_numbers(places.astype(np.uint32))
-        return Batch(
-            self.rows.with_columns(at.gather(self.rows["line"]).alias("line")),
-            self.rejected.with_columns(at.gather(self.rejected["line"]).alias("line")),
-            self.ignored,
-            lines,
-            {name: at.gather(odd) for name, odd in self.invalid.items()},
-            self.counted,
-        )
+
+        def moved(frame: pl.DataFrame) -> pl.DataFrame:
+            lines = at.gather(frame["line"]).alias("line")
+            return pl.DataFrame([lines if column.name == "line" else column for column in frame])
+
+        invalid = {name: at.gather(odd) for name, odd in self.invalid.items()}
+        return Batch(moved(self.rows), moved(self.rejected), self.ignored, lines, invalid, self.counted)
 
 
 def needed_variables(

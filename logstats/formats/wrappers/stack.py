@@ -30,6 +30,7 @@ from logstats.formats.reader import Counter, Reader, reader
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
 from logstats.kernels import library as kernels
+from logstats.kernels.columns import as_numbers
 
 MORE: Final = "+"
 SECONDS: Final = "seconds"  # behind it: a duration in seconds, with a fraction,
@@ -269,7 +270,7 @@ def with_further(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Ba
             continue
         found = ready.of_lines(text, offered)
         batch = _with_rows(batch, found)
-        doubts = found.rejected.filter(reason=DOUBTFUL)["line"]
+        doubts = _doubtful(found)
         if doubts.len():
             is_doubtful = pl.col("line").is_in(doubts.implode())
             reason = pl.when(is_doubtful).then(pl.lit(DOUBTFUL)).otherwise("reason")
@@ -284,23 +285,32 @@ def with_further(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Ba
 
 def with_rest(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Batch:
     """The batch, with each doubtful line read by the first stack that can read it; those that none can are rejected."""
-    reasons: list[pl.DataFrame] = []
+    found_lines: list[pl.Series] = []
+    found_reasons: list[pl.Series] = []
     for ready in [one for all_of_source in readers for one in all_of_source.apart]:
-        doubtful = batch.rejected.filter(reason=DOUBTFUL)
-        if not doubtful.height:
+        doubtful = np.sort(_doubtful(batch).to_numpy())
+        if not len(doubtful):
             return batch
-        offered = np.sort(doubtful["line"].to_numpy())
-        if ready.directed:
-            offered = np.union1d(offered, _directives(text))
+        offered = np.union1d(doubtful, _directives(text)) if ready.directed else doubtful
         found = ready.of_lines(text, offered, rest=True)
         batch = _with_rows(batch, found)
-        reasons.append(found.rejected.join(doubtful, on="line", how="semi"))
-    if not reasons:
+        found_lines.append(found.rejected["line"])
+        found_reasons.append(found.rejected["reason"])
+    if not found_lines:
         return batch
-    found_reasons = pl.concat(reasons).unique("line", keep="first").select("line", found="reason")
-    rejected = batch.rejected.join(found_reasons, on="line", how="left", maintain_order="left")
-    doubted = pl.when(pl.col("reason") == DOUBTFUL).then("found")
-    return replace(batch, rejected=rejected.select("line", reason=pl.coalesce(doubted, "reason")))
+    # Each line that is doubtful still has the first reason that was found.
+    lines, firsts = np.unique(pl.concat(found_lines).to_numpy(), return_index=True)
+    places = (batch.rejected["reason"] == DOUBTFUL).arg_true()
+    doubtful = batch.rejected["line"].gather(places).to_numpy()
+    known = np.isin(doubtful, lines)
+    reasons = pl.concat(found_reasons).gather(as_numbers(firsts[np.searchsorted(lines, doubtful[known])]))
+    named = batch.rejected["reason"].scatter(places.to_numpy()[known], reasons)
+    return replace(batch, rejected=pl.DataFrame([batch.rejected["line"], named]))
+
+
+def _doubtful(batch: Batch) -> pl.Series:
+    """The rejected lines that may be of another format."""
+    return batch.rejected["line"].filter(batch.rejected["reason"] == DOUBTFUL)
 
 
 def _directives(text: Text) -> kernels.Places:
