@@ -298,13 +298,13 @@ def with_rest(text: Text, batch: Batch, readers: Sequence[StackReader]) -> Batch
         found_reasons.append(found.rejected["reason"])
     if not found_lines:
         return batch
-    # Each line that is doubtful still has the first reason that was found.
-    lines, firsts = np.unique(pl.concat(found_lines).to_numpy(), return_index=True)
-    places = (batch.rejected["reason"] == DOUBTFUL).arg_true()
-    doubtful = batch.rejected["line"].gather(places).to_numpy()
-    known = np.isin(doubtful, lines)
-    reasons = pl.concat(found_reasons).gather(as_numbers(firsts[np.searchsorted(lines, doubtful[known])]))
-    named = batch.rejected["reason"].scatter(places.to_numpy()[known], reasons)
+    lines = pl.concat(found_lines).to_numpy()
+    found_at = np.full(len(text), -1)
+    found_at[lines[::-1]] = np.arange(len(lines))[::-1]  # the first of each line
+    places = (batch.rejected["reason"] == DOUBTFUL).arg_true().to_numpy()
+    found_at = found_at[batch.rejected["line"].to_numpy()[places]]
+    reasons = pl.concat(found_reasons).gather(as_numbers(found_at[found_at >= 0]))
+    named = batch.rejected["reason"].scatter(as_numbers(places[found_at >= 0]), reasons)
     return replace(batch, rejected=pl.DataFrame([batch.rejected["line"], named]))
 
 
