@@ -3,16 +3,19 @@
 The standard library looks at each field of a dataclass when the class is declared, writes Python source for its
 methods, and compiles it, which takes as long as importing a whole module (CPython 3.11: 0.3 ms). Most classes are never
 instantiated by the command that runs, and hardly any is compared or printed. So `dataclass` notes the names of the
-fields, and leaves the rest to the standard library for when it is needed. The fields and methods are then the same.
+fields, and makes the rest when it is needed: `__init__` from its fields, comparing and hashing without any source of
+its own, and all else by the standard library. The fields and methods are the same as those that it makes.
 `dataclasses.fields`, `replace` and `asdict` work as usual; `inspect.signature` shows the fields only after the first
-instance, and what the standard library refuses, such as a list as a default, is refused only then.
+instance, and what the standard library refuses, such as a list as a default, is refused only then. There is no
+`InitVar`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 __all__ = ["dataclass"]
 
@@ -100,6 +103,13 @@ class _MadeWhenRead:
     def __init__(self, cls: type, name: str, given: dict[str, object], kw_only: bool) -> None:
         self._cls, self._name, self._given, self._kw_only = cls, name, given, kw_only
 
+    def parameters(self) -> Iterator[tuple[str, object, bool]]:
+        """As `_parameters` has them."""
+        for name in vars(self._cls).get("__annotations__", {}):
+            given = self._given.get(name, dataclasses.MISSING)
+            own = given.kw_only if isinstance(given, dataclasses.Field) else dataclasses.MISSING
+            yield name, given, self._kw_only if own is dataclasses.MISSING else bool(own)
+
     def __get__(self, _instance: object, _owner: type) -> Any:
         cls = self._cls
         contents = {name: vars(cls)[name] for name in ("__annotations__", "__module__") if name in vars(cls)}
@@ -112,10 +122,11 @@ class _MadeWhenRead:
 
 
 def _compiled_when_called(cls: type, name: str) -> Callable[..., Any]:
-    """A method that has the standard library make it, takes its place, and calls it."""
+    """A method that is made when it is first called; what is made takes its place."""
 
     def method(self: object, *given: Any, **named: Any) -> Any:
-        made = _compile(cls, name)
+        made = _MAKERS[name](cls)
+        made.__name__, made.__qualname__ = name, f"{cls.__qualname__}.{name}"
         setattr(cls, name, made)
         return made(self, *given, **named)
 
@@ -123,23 +134,90 @@ def _compiled_when_called(cls: type, name: str) -> Callable[..., Any]:
     return method
 
 
-def _compile(cls: type, name: str) -> Callable[..., Any]:
+def _init(cls: type) -> Callable[..., Any]:
+    """The `__init__` of a class: one parameter for each field, in order, and one assignment."""
+    frozen = vars(cls).get("__setattr__") is _refuse_assignment
+    known: dict[str, Any] = {"_made": _MADE, "_set": object.__setattr__}
+    parameters, keywords, lines = ["self"], list[str](), list[str]()
+    for name, given, kw_only in _parameters(cls):
+        value, declared = name, name
+        if isinstance(given, dataclasses.Field):
+            if given.default_factory is not dataclasses.MISSING:
+                known[f"_new_{name}"], known[f"_default_{name}"] = given.default_factory, _MADE
+                value = f"_new_{name}() if {name} is _made else {name}" if given.init else f"_new_{name}()"
+                declared = f"{name}=_default_{name}"
+            elif given.default is not dataclasses.MISSING:
+                known[f"_default_{name}"], declared = given.default, f"{name}=_default_{name}"
+                value = name if given.init else f"_default_{name}"
+            if not given.init:
+                declared = ""
+                if value == name:
+                    continue  # `__post_init__` assigns it
+        elif given is not dataclasses.MISSING:
+            if type(given).__hash__ is None:
+                raise ValueError(f"mutable default {type(given)} for field {name} is not allowed: use default_factory")
+            known[f"_default_{name}"], declared = given, f"{name}=_default_{name}"
+        if declared:
+            (keywords if kw_only else parameters).append(declared)
+        lines.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    signature = ", ".join([*parameters, *(["*", *keywords] if keywords else [])])
+    exec(f"def __init__({signature}):\n " + "\n ".join(lines or ["pass"]), known)
+    return known["__init__"]  # type: ignore[no-any-return]
+
+
+_MADE: Final = object()  # the default of a parameter whose value is made by a function
+
+
+def _parameters(cls: type) -> Iterator[tuple[str, object, bool]]:
+    """The name of each field of a class, what it is given in the class (a default, a `Field`, or `MISSING`), and
+    whether only a keyword gives it a value."""
+    noted = vars(cls).get("__dataclass_fields__")
+    if isinstance(noted, _MadeWhenRead):
+        yield from noted.parameters()
+        return
+    for field in dataclasses.fields(cls):
+        yield field.name, field, bool(field.kw_only)
+
+
+def _values(cls: type, use: Callable[[dataclasses.Field[Any]], bool | None]) -> Callable[[Any], tuple[Any, ...]]:
+    """What returns the values of some fields of an instance."""
+    names = [field.name for field in dataclasses.fields(cls) if use(field)]
+    if len(names) < 2:
+        return lambda self: tuple(getattr(self, name) for name in names)
+    return attrgetter(*names)
+
+
+def _eq(cls: type) -> Callable[..., Any]:
+    values = _values(cls, lambda field: field.compare)
+
+    def equal(self: object, other: object) -> Any:
+        return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    return equal
+
+
+def _hash(cls: type) -> Callable[..., Any]:
+    values = _values(cls, lambda field: field.compare if field.hash is None else field.hash)
+    return lambda self: hash(values(self))
+
+
+def _repr(cls: type) -> Callable[..., Any]:
     """The method that the standard library makes for a class of these fields."""
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    namespace: dict[str, Any] = {
+    namespace = {
         "__annotations__": {name: field.type for name, field in fields.items()},
         "__module__": cls.__module__,
-        "__doc__": name,  # without one, the standard library spells out the signature
+        "__doc__": "fields",  # without one, the standard library spells out the signature
         **fields,
     }
-    if hasattr(cls, "__post_init__"):
-        namespace["__post_init__"] = None  # the method looks it up in the instance
-    frozen = {"frozen": True} if vars(cls).get("__setattr__") is _refuse_assignment else {}
-    part = {"__init__": "init", "__repr__": "repr"}.get(name, "eq")  # with which a frozen class gets a hash
-    options = {"init": False, "repr": False, "eq": False, "match_args": False, **frozen, part: True}
-    made = vars(dataclasses.dataclass(**options)(type(cls.__name__, (), namespace)))[name]
-    made.__qualname__ = f"{cls.__qualname__}.{name}"
-    return made  # type: ignore[no-any-return]
+    bare = type(cls.__name__, (), namespace)
+    made: Callable[..., Any] = vars(dataclasses.dataclass(init=False, eq=False, match_args=False)(bare))["__repr__"]
+    return made
+
+
+_MAKERS: Final = {"__init__": _init, "__eq__": _eq, "__hash__": _hash, "__repr__": _repr}
 
 
 def _refuse_assignment(self: object, name: str, value: object) -> None:
