@@ -143,6 +143,8 @@ class Options:
             return (FormatStack(compile_log_format(self.log_format, allow_unknown=self.allow_unknown)),)
         if self.allow_unknown:
             raise UsageError("--allow-unknown is about variables of --log-format", "give that, too")
+        if not (self.format or self.formats_dir):
+            return None
         known = registry.formats(Path(self.formats_dir) if self.formats_dir else None)
         return tuple(stack.parse(self.format, known)) if self.format else None
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Write what is made from the program: the parts of README.md between `<!-- NAME -->` and `<!-- /NAME -->`, and the
-index of the built-in formats, logstats/formats/builtin.json.
+index of the built-in formats, logstats/formats/builtin.jsonl.
 
 `--check` writes nothing, and exits with 1 if something is not as it would be written, or if nothing was found.
 """
@@ -54,7 +54,7 @@ def index() -> str:
     return registry.index()
 
 
-FILES: dict[Path, Callable[[], str]] = {ROOT / "logstats" / "formats" / "builtin.json": index, README: readme}
+FILES: dict[Path, Callable[[], str]] = {ROOT / "logstats" / "formats" / "builtin.jsonl": index, README: readme}
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from logstats.formats.detection.detect import Detector
 from logstats.formats.engines.delimited import Delimited, parse_pattern, scan
 from logstats.formats.engines.json import JsonLines
 from logstats.formats.engines.keyvalue import Pairs
-from logstats.formats.engines.regex import literals
+from logstats.formats.engines.regex import literals, prefix
 from logstats.formats.engines.scan import Reject, Tokens, scan_lines
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.log_format.compile import compile_log_format
@@ -55,8 +55,11 @@ def test_the_index_has_what_the_files_say() -> None:
     for name, form in builtin().items():
         content = (folder / f"{name}.toml").read_bytes()
         of_index, of_file = index.indexed(name, content), load(name, content.decode(), name)
-        assert of_index == of_file and of_index.samples == of_file.samples, name
+        assert of_index == of_file == of_index and of_index.samples == of_file.samples, name
+        assert of_index.roles == of_file.roles
         assert replace(form, foreign=of_file.foreign) == of_file
+        if form.engine == "regex":
+            assert index.screens()[form.pattern] == (literals(form.pattern), prefix(form.pattern)), name
     assert index.vocabulary() == vocabulary.parsed()
 
 

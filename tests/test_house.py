@@ -79,7 +79,7 @@ MAY_IMPORT = {
         "registry": {"model", "index", "vocabulary", "engines"},
         "reader": {"model", "text", "engines", "fields"},
         "wrappers": {"model", "text", "engines", "fields", "log_format", "registry", "reader"},
-        "detection": {"model", "text", "engines", "fields", "reader", "wrappers"},
+        "detection": {"model", "text", "index", "engines", "fields", "reader", "wrappers"},
     },
     "archive": {
         "log": set(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Final
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, overload
 
 from logstats import schema
 from logstats.dataclass import dataclass
@@ -97,6 +100,63 @@ class Sample:
     rejected: str | None = None
 
 
+def with_tuples(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON says of an object, with tuples for its lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+
+
+class StoredFields(Mapping[str, Field]):
+    """The fields of a format that are still JSON (an object of objects), and are read when one is first asked for.
+    Which `roles` they have is known before: detection asks all formats, and needs the fields of a few."""
+
+    def __init__(self, stored: bytes, roles: frozenset[str]) -> None:
+        self._stored, self.roles = stored, roles
+
+    @cached_property
+    def _fields(self) -> dict[str, Field]:
+        return {name: Field(**with_tuples(given)) for name, given in json.loads(self._stored).items()}
+
+    def __getitem__(self, name: str) -> Field:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+class StoredSamples(Sequence[Sample]):
+    """The samples of a format that are still JSON (a list of objects), and are read when one is first asked for."""
+
+    def __init__(self, stored: bytes) -> None:
+        self._stored = stored
+
+    @cached_property
+    def _samples(self) -> list[Sample]:
+        return [_sample(**given) for given in json.loads(self._stored)]
+
+    @overload
+    def __getitem__(self, place: int) -> Sample: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, place: int | slice) -> Sample | Sequence[Sample]:
+        return self._samples[place]
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and [*self] == [*other]
+
+    __hash__ = None  # type: ignore[assignment]  # as a mapping of fields has none
+
+
+def _sample(line: str, expect: dict[str, Any], **more: Any) -> Sample:
+    time = {"timestamp": datetime.fromisoformat(expect["timestamp"])} if "timestamp" in expect else {}
+    return Sample(line, {**expect, **time}, **more)
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format of lines.
@@ -128,7 +188,7 @@ class Format:
     engine: str
     pattern: str
     fields: Mapping[str, Field]
-    samples: tuple[Sample, ...] = field(default=(), repr=False)
+    samples: Sequence[Sample] = field(default=(), repr=False)
     priority: int = 0
     aliases: tuple[str, ...] = ()
     fingerprint: tuple[str, ...] = ()
@@ -141,9 +201,10 @@ class Format:
     @property
     def wraps(self) -> bool:
         """Whether this is a wrapper: its lines hold the lines of another format."""
-        return any(field.role == "payload" for field in self.fields.values())
+        return "payload" in self.roles
 
     @property
     def roles(self) -> frozenset[str]:
         """The roles that a line of this format can fill."""
-        return frozenset(f.role for f in self.fields.values())
+        fields = self.fields
+        return fields.roles if isinstance(fields, StoredFields) else frozenset(f.role for f in fields.values())

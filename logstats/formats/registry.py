@@ -68,8 +68,11 @@ def builtin() -> Mapping[str, Format]:
 
 def index() -> str:
     """The text of the index of the built-in formats, from their files."""
+    from logstats.formats.engines.regex import literals, prefix
+
     files = _files(resources.files("logstats.formats") / "builtin")
-    return written(((_decoded(name, content, place), content) for name, content, place in files), parsed_vocabulary())
+    formats = ((_decoded(name, content, place), content) for name, content, place in files)
+    return written(formats, parsed_vocabulary(), lambda pattern: (literals(pattern), prefix(pattern)))
 
 
 def builtin_names() -> list[str]:

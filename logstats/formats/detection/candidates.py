@@ -193,8 +193,8 @@ class Contender:
             return None
         texts = self.tokens(names).fields
         name = next((name for name in names if (texts[name] != "-").any()), names[0])
-        rows = self._rows.join(texts.select("line", pl.col(name).alias("_")), on="line")
-        return unnamed(rows.drop_in_place("_"), rows, self._sample.lines)
+        by_line = dict(zip(texts["line"].to_list(), texts[name].to_list(), strict=True))
+        return unnamed([by_line[line] for line in self._rows["line"].to_list()], self._rows, self._sample.lines)
 
     @cached_property
     def _rows(self) -> pl.DataFrame:

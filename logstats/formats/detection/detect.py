@@ -34,7 +34,6 @@ from logstats.formats.wrappers.stack import (
     FormatStack,
     name_of,
     unwrapped,
-    with_more,
 )
 from logstats.formats.wrappers.wrapper import Wrapper
 
@@ -197,23 +196,24 @@ class Detector:
 
     @cached_property
     def _with_more(self) -> list[Prefilter]:
-        formats = [prefilter.format for prefilter in self._formats]
+        formats = [prefilter.original for prefilter in self._formats]
         extended = [f for f in formats if f.engine == "delimited" and not f.pattern.endswith("_more")]
         untimed = [f for f in extended if f.pattern.endswith(AGENT) and "duration" not in f.roles | {*f.fields}]
-        found = [with_more(f, more) for more in (SECONDS, DURATION) for f in untimed if f.name not in self._timed]
-        return [Prefilter(f, named=self._exact) for f in (*found, *map(with_more, extended))]
+        found = [(f, more) for more in (SECONDS, DURATION) for f in untimed if f.name not in self._timed]
+        found += [(f, "") for f in extended]
+        return [Prefilter(f, named=self._exact, more=more) for f, more in found]
 
     @cached_property
     def _timed(self) -> set[str]:
         """The formats that have a duration behind them under a name of its own, `combined_time` for `combined`."""
-        names = {prefilter.format.name for prefilter in self._formats}
+        names = {prefilter.original.name for prefilter in self._formats}
         return {name for name in names if f"{name}_time" in names}
 
     def _contenders(self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter]) -> Iterator[Contender]:
         """The formats that may read one of these lines, with or without wrappers."""
         filled = sorted({*lines} & {*sample.filled})
         probes = [filled[place] for place in spread(len(filled), _PROBES)]
-        looked_at = Lines(sample.lines[place] for place in probes)
+        looked_at = Lines((sample.lines[place] for place in probes), directed=sample.directed)
         for prefilter in formats:
             if prefilter.screen.passes(looked_at):
                 contender = sample.contender(prefilter)

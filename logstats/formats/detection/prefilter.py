@@ -16,8 +16,9 @@ from logstats.formats.fields import numbers
 from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
 from logstats.formats.fields.requests import PathTemplates
 from logstats.formats.fields.shapes import with_ident
-from logstats.formats.model import Format
+from logstats.formats.model import Field, Format
 from logstats.formats.reader import Reader, may_be_absent, may_be_events, reader, with_marks
+from logstats.formats.wrappers.stack import with_more
 from logstats.formats.wrappers.wrapper import Wrapper
 
 EVENT: Final = 0.25  # of the value of a request: a wrapper around access lines can look like an application's line
@@ -61,19 +62,30 @@ NOTHING: Final = Estimate(0.0, {})
 class Prefilter:
     """Estimates lines for one format, by its reference path. Everything is prepared when it is first used."""
 
-    def __init__(self, form: Format, *, named: bool = False) -> None:
-        """If the user `named` the format, its fingerprint is not required."""
-        self.original, self._named = form, named
+    def __init__(self, form: Format, *, named: bool = False, more: str | None = None) -> None:
+        """If the user `named` the format, its fingerprint is not required. With `more`, it is the format followed by
+        such columns (`with_more`)."""
+        self._form, self._named, self._more = form, named, more
+
+    @cached_property
+    def original(self) -> Format:
+        """The format as it was given, or extended."""
+        return self._form if self._more is None else with_more(self._form, self._more)
 
     @cached_property
     def screen(self) -> Screen:
         """What any line that the format reads has in it."""
-        return screen_of(self.original, named=self._named)
+        screen = screen_of(self._form, named=self._named)
+        return screen if self._more is None else screen.with_more()
 
     @cached_property
     def format(self) -> Format:
         """The format, with fields for what shows whether a line is of it."""
         return with_ident(self.original if self._named else with_marks(self.original))
+
+    @cached_property
+    def _fields(self) -> dict[str, Field]:
+        return {**self.format.fields}
 
     @cached_property
     def _strict(self) -> bool:
@@ -89,7 +101,7 @@ class Prefilter:
             text = texts.get(name)
             if text and text != "-" and text not in absent and number(text) is None:
                 return NOTHING
-        fields = self.format.fields
+        fields = self._fields
         if (FINGERPRINT in fields and texts.get(FINGERPRINT) is None) or texts.get(FOREIGN) is not None:
             return NOTHING
         roles = {fields[name].role for name, text in texts.items() if text and text != "-" and name in fields}
@@ -106,7 +118,7 @@ class Prefilter:
 
     @cached_property
     def _scan(self) -> Scan:
-        return engine(self.format, list(self.format.fields), strict=self._strict).scan
+        return engine(self.format, list(self._fields), strict=self._strict).scan
 
     @cached_property
     def _numbers(self) -> list[tuple[str, Callable[[str], int | None], tuple[str, ...]]]:

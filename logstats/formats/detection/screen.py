@@ -1,18 +1,21 @@
 """A look at some lines at once, which rules most formats out before anything of them is made ready.
 
-Whatever a format reads holds certain texts: what stands in its pattern between the variables, the brace of a JSON
-object, one of the keys of its fingerprint. If none of the lines has them, the format reads none of the lines. The
-opposite does not follow: `prefilter` looks at single lines.
+Whatever a format reads holds certain texts: what stands in its pattern between the variables, in this order, the brace
+of a JSON object, one of the keys of its fingerprint. If none of the lines has them, the format reads none of the lines.
+The opposite does not follow: `prefilter` looks at the values in single lines.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
+from logstats.formats import index
 from logstats.formats.engines.delimited import literals_of
 from logstats.formats.engines.regex import literals, prefix
+from logstats.formats.engines.w3c import FIELDS
 from logstats.formats.model import Format
 
 _SIGNS: Final = {"json": "{", "keyvalue": "=", "ltsv": ":"}  # without which a line has no key
@@ -22,21 +25,26 @@ _SPELLED: Final = re.compile(r"\\[ux/]")  # a key of JSON may be written otherwi
 
 
 class Lines:
-    """Some lines, as screens look at them."""
+    """Some lines, as screens look at them. They may be `directed`: there is a directive that names their columns."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.text = "\n".join(lines)
+    def __init__(self, lines: Iterable[str], *, directed: bool = True) -> None:
+        self.each = [*lines]
+        self.text = "\n".join(self.each)
         self.spelled = _SPELLED.search(self.text) is not None
+        self.directed = directed
+        self.columns = max((line.count(" ") + line.count("\t") + 1 for line in self.each), default=0)  # at most
 
 
 class Screen(NamedTuple):
-    """The texts that are in each line which a format reads: a beginning, all of `needs`, and all of one of `marks`; and
-    an expression that each begins with."""
+    """What is in each line which a format reads: a beginning, an end, the texts `needs` in this order, all of one of
+    `marks`, and an expression that it begins with. Without a directive it has so many `columns` (None: any number)."""
 
     begin: str
     needs: tuple[str, ...]
     marks: tuple[tuple[str, ...], ...]
     prefix: str = ""
+    end: str = ""
+    columns: int | None = None
 
     def passes(self, lines: Lines) -> bool:
         """Whether the format may read one of these lines. False is certain."""
@@ -44,11 +52,29 @@ class Screen(NamedTuple):
         for need in self.needs:
             if need not in text:
                 return False
-        if self.begin and not text.startswith(self.begin) and f"\n{self.begin}" not in text:
+        if self.columns is not None and not lines.directed and not 0 < self.columns <= lines.columns:
             return False
-        if self.prefix and not re.search(f"^{self.prefix}", text, re.MULTILINE):  # which few formats have of their own
+        if self.marks and not lines.spelled and not any(all(part in text for part in mark) for mark in self.marks):
             return False
-        return not self.marks or lines.spelled or any(all(part in text for part in mark) for mark in self.marks)
+        if (self.needs or self.begin or self.end) and not any(map(self._fits, lines.each)):
+            return False
+        # Few formats have such an expression of their own.
+        return not self.prefix or re.search(f"^{self.prefix}", text, re.MULTILINE) is not None
+
+    def with_more(self) -> Screen:
+        """The screen of a format followed by a space and further columns."""
+        return self._replace(needs=(*self.needs, " "), end="")
+
+    def _fits(self, line: str) -> bool:
+        """Whether a line has the beginning, the end, and between them the texts in their order."""
+        if not (line.startswith(self.begin) and line.endswith(self.end)):
+            return False
+        place = len(self.begin)
+        for need in self.needs:
+            place = line.find(need, place) + len(need)
+            if place < len(need):
+                return False
+        return True
 
 
 def screen_of(form: Format, *, named: bool) -> Screen:
@@ -56,12 +82,17 @@ def screen_of(form: Format, *, named: bool) -> Screen:
     marks = () if named else tuple(map(_parts, form.fingerprint))
     if form.engine == "delimited":
         begin, *rest = literals_of(form.pattern)
-        return Screen(begin, tuple(filter(None, rest)), marks)
+        return Screen(begin, tuple(filter(None, rest)), marks, end=rest[-1] if rest else "")
     if form.engine == "regex":
-        return Screen("", literals(form.pattern), marks, prefix(form.pattern))
+        known = index.screens().get(form.pattern)
+        texts, begin = known or (literals(form.pattern), prefix(form.pattern))
+        return Screen("", texts, marks, begin)
+    if form.engine == "w3c":
+        return Screen("", (), marks, columns=len(form.pattern.removeprefix(FIELDS).split()))
     return Screen("", (_SIGNS[form.engine],) if form.engine in _SIGNS else (), marks)
 
 
+@cache
 def _parts(key: str) -> tuple[str, ...]:
     """The texts that a line with this key has: `a.b[0]` may be an object in an object, or a key with a dot in it."""
     return tuple(_whole(key))

@@ -20,7 +20,8 @@ from logstats.dataclass import dataclass
 
 FEW: Final = 8  # numbers below which their order, their range and how they go with other columns say nothing
 CONSTANT: Final = 5  # lines that differ in something else: a number that does not differ measures nothing
-NUMBER: Final = r"^(?:[0-9]+(?:\.[0-9]+)?|-)$"
+_IS_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|-")
+_DIGITS: Final = tuple("0123456789")
 
 _WEB_PORTS: Final = (80, 443, 8080, 8443)
 _PORTS: Final = frozenset(
@@ -62,41 +63,45 @@ class Unnamed:
         return f"{said} kept out{but}; --log-format '…' names every column"
 
 
-def unnamed(texts: pl.Series, rows: pl.DataFrame, lines: Sequence[str]) -> Unnamed:
-    """Look at a column without a name (String); `rows` and `lines` as in `why_no_duration`."""
-    some = texts.filter(texts != "-").unique(maintain_order=True).head(_SHOWN)
-    numbers = texts.str.contains(NUMBER).all()
-    if not numbers:
-        return Unnamed(tuple(some), "")
-    return Unnamed(tuple(some), why_no_duration(texts, rows, lines), _streams(texts, rows))
+def unnamed(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str]) -> Unnamed:
+    """Look at a column without a name; `texts`, `rows` and `lines` as in `why_no_duration`."""
+    some = tuple(dict.fromkeys(text for text in texts if text is not None and text != "-"))[:_SHOWN]
+    if not all(text is None or _IS_NUMBER.fullmatch(text) for text in texts):
+        return Unnamed(some, "")
+    return Unnamed(some, why_no_duration(texts, rows, lines), _streams(texts, rows))
 
 
-def why_no_duration(texts: pl.Series, rows: pl.DataFrame, lines: Sequence[str]) -> str:
+def why_no_duration(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str]) -> str:
     """What the numbers look like if they are no durations, such as `ports`; nothing if they may be durations.
 
-    `texts` (String) are the numbers, `rows` what else the lines hold (`status`, `bytes`, `client_ip`, the parts of the
-    request; UInt32 `line`, a place in `lines`). Lines that are the same count once.
+    `texts` are the numbers, `rows` what else the lines hold (`status`, `bytes`, `client_ip`, the parts of the request;
+    UInt32 `line`, a place in `lines`). Lines that are the same count once.
     """
-    table = rows.with_columns(texts.alias("_text"), pl.Series("_whole", [lines[n] for n in rows["line"]], pl.String))
-    table = table.unique("_whole", keep="first").sort("line").filter(pl.col("_text").str.contains(r"^[0-9]"))
-    if table.is_empty():
+    first: dict[str, tuple[int, int]] = {}  # of a whole line: its number, and its place in `rows`
+    for place, number in enumerate(rows["line"].to_list()):
+        first.setdefault(lines[number], (number, place))
+    places = [place for _, place in sorted(first.values()) if (texts[place] or "-")[:1] in _DIGITS]
+    written = [texts[place] or "" for place in places]
+    if not written:
         return ""
-    written = table["_text"]
-    values: Numbers = written.cast(pl.Float64).to_numpy()
-    decimals = written.str.split(".").list.get(1, null_on_oob=True).str.len_bytes().fill_null(0)
-    if decimals.max():
+    values: Numbers = np.array([float(text) for text in written])
+    decimals = [len(text.partition(".")[2]) for text in written]
+    if any(decimals):
         return _odd_fractions(values, decimals)
-    if written.str.contains(r"^0[0-9]").any():
+    if any(text[0] == "0" and text[1:2] in _DIGITS for text in written if len(text) > 1):
         return "numbers with leading zeros"
+    table = rows[places]
     for question in (_ports, _constant, _statuses, _responses, _requests, _counter, _groups, _implausible):
         if found := question(values, table):
             return found
     return ""
 
 
-def _streams(texts: pl.Series, rows: pl.DataFrame) -> bool:
+def _streams(texts: Sequence[str | None], rows: pl.DataFrame) -> bool:
     """Whether as much is sent in each second, whoever listens and for how long: 16 kbit/s to 1 Mbit/s of one path."""
-    whole = texts.cast(pl.Int64, strict=False)
+    if sum(text is not None and text.isdecimal() for text in texts) < _LISTENERS:
+        return False
+    whole = pl.Series(texts, dtype=pl.String).cast(pl.Int64, strict=False)
     table = rows.select("method", "path", "bytes").with_columns(whole.alias("_seconds")).drop_nulls()
     table = table.filter(pl.col("method") == "GET")
     table = table.filter((pl.col("_seconds") >= 2) & (pl.col("bytes") > 0))
@@ -111,8 +116,8 @@ def _streams(texts: pl.Series, rows: pl.DataFrame) -> bool:
     return bool(steady >= 0.8 * table.height and plausible >= 0.9 * table.height)
 
 
-def _odd_fractions(values: Numbers, decimals: pl.Series) -> str:
-    places: Sequence[int] = decimals.to_numpy()[values > 0].tolist()
+def _odd_fractions(values: Numbers, decimals: Sequence[int]) -> str:
+    places = [number for value, number in zip(values, decimals, strict=True) if value > 0]
     if not places:
         return ""
     if (values > _LONGEST).mean() > 0.5:

@@ -32,7 +32,7 @@ class Regexes:
         self, pattern: str, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False
     ) -> None:
         self._pattern = pattern
-        self._pairs = Pairs(fields, names, extra=extra)
+        self._pairs = Pairs(fields if f"(?P<{TAIL}>" in pattern else {}, names, extra=extra)
         self._names = [name for name in fields if name in names or name == TAIL]
         self.names = list(dict.fromkeys([*(n for n in self._names if n != TAIL), *self._pairs.names]))
 
