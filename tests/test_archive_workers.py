@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import archives
+import numbered
 import polars as pl
 import pytest
 from program import invoke
@@ -26,7 +27,13 @@ from logstats.archive.apart import together
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
 from logstats.archive.ingest import rollups
-from logstats.archive.log import tables
+from logstats.archive.ingest.known_sources import BlockDigest, may_share
+from logstats.archive.log import faults, tables
+from logstats.archive.log.commit import ArchiveError, Conflict, Counts, End
+from logstats.archive.log.commit import Source as Recorded
+from logstats.archive.log.orphans import sweep
+from logstats.archive.log.writer import Workspace
+from logstats.archive.staging import Staging, adopt
 from logstats.inputs import Source, discover
 from logstats.options import Options
 from logstats.pipeline import Interrupt, Silence
@@ -203,7 +210,7 @@ def test_a_backfill_by_workers_is_that_of_one(tmp_path: Path, here: None) -> Non
     assert made[0]["findings"] == [] and len(made[0][tables.LOGS]) > 3000
     assert said[0] == said[1]
 
-    # The same by a worker that is killed when it has committed, and with a file that is there twice.
+    # The same by a worker that is killed when it has written everything, and with a file that is there twice.
     copy = tmp_path / "copy.log"
     copy.write_bytes(logs[1].read_bytes())
     marker = tmp_path / "marker"
@@ -214,6 +221,7 @@ def test_a_backfill_by_workers_is_that_of_one(tmp_path: Path, here: None) -> Non
         add_apart(archive, found, partial(dying, str(marker)), archives.MOVED, Silence(), Interrupt(), executor)
     killed = content(archive)
     assert not marker.exists() and killed["findings"] == []
+    assert numbered.left_over(archive.root) == [] and not list((archive.root / "work").glob("*.lock"))
     for table in (tables.TRAFFIC, tables.ENDPOINTS, tables.LATENCY, tables.USERS):
         assert killed[table] == made[0][table]
     assert len(killed[tables.LOGS]) == len(made[0][tables.LOGS])
@@ -226,6 +234,81 @@ def dying(marker: str, archive: Archive, files: list[Source]) -> Any:
         Path(marker).unlink()
         os.kill(os.getpid(), signal.SIGKILL)
     return added
+
+
+def test_only_one_process_commits(tmp_path: Path) -> None:
+    """A worker hands back the commits that it would make, and the archive is as it was until another makes them; one
+    that fails leaves no file."""
+    archive = init(tmp_path / "archive")
+    log = tmp_path / "new.log"
+    log.write_bytes(numbered.log(0, 50))
+    found, _ = discover([str(log)])
+    held = numbered.files(archive.root)
+    with Workspace(archive) as workspace:
+        at_work = Staging.of(str(archive.root), workspace.lend())
+        staged = at_work.staged(add_some(Options(), None, False, False, at_work, found))
+        (commit,) = staged.commits
+        assert numbered.files(archive.root) == held
+        assert all((archive.root / file.path).exists() for file in commit.added)
+        failing = Staging.of(str(archive.root), workspace.id)
+        with faults.injected(_failing("write.renamed")), pytest.raises(ZeroDivisionError):
+            add_some(Options(), None, False, False, failing, found)
+        sweep(archive, archives.MOVED)
+        adopt(archive, pickle.loads(pickle.dumps(staged)), workspace, numbers := [])
+        assert numbers == [archive.snapshot().number]
+        with pytest.raises(Conflict):  # the same lines, read without knowing of these
+            adopt(archive, staged, workspace, [])
+    assert numbered.numbers(archive.root)[7] == 1
+    assert numbered.left_over(archive.root) == []
+    with pytest.raises(ArchiveError, match="does not find the folder"):
+        add_some(Options(), None, False, False, Staging.of(str(archive.root), "gone"), found)
+
+
+def _failing(step: str) -> Callable[[str], None]:
+    def hook(reached: str) -> None:
+        if reached == step:
+            raise ZeroDivisionError
+
+    return hook
+
+
+def test_the_workspace_of_a_killed_process_stays_while_its_worker_writes(tmp_path: Path) -> None:
+    """The worker shares the lock: a sweep deletes what both have begun when the worker has ended, too."""
+    archive = init(tmp_path / "archive")
+    owner = Workspace(archive).__enter__()
+    with Workspace(Staging.of(str(archive.root), owner.lend())) as worker:
+        path = archive.root / worker.new_path(tables.LOGS, "hot", (2025, 1, 17, 3))
+        assert owner._lock is not None
+        owner._lock.close()  # as the kernel does with the lock of a process that is killed
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+        assert sweep(archive, archives.MOVED).left_over == 0
+        assert path.exists()
+    assert path.exists()
+    assert sweep(archive, archives.MOVED).left_over == 1
+    assert numbered.left_over(archive.root) == [] and not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may"),
+    [
+        (b"#Fields: a b\n" * 30 + b"one\n" * 300, b"#Fields: a b\n" * 30 + b"two\n" * 300, False),
+        (b"#Fields: a b\n" * 30 + b"one\n", b"#Fields: a b\n" * 30 + b"two\n" * 300, True),  # ends in the same block
+        (b"one\n" * 300, b"one\n" * 300, True),
+        (b"one\n" * 300, b"one\n" * 900, True),
+        (b"one\n", b"two\n", False),
+        (b"one\n", b"one\ntwo\n" * 900, True),
+    ],
+)
+def test_logs_that_only_begin_alike_do_not_wait_for_each_other(one: bytes, other: bytes, may: bool) -> None:
+    """As CloudFront's do, whose first lines are directives. A log that the other may continue is compared again."""
+    sources = []
+    for content in (one, other):
+        digest = BlockDigest()
+        digest.update(content)
+        end = End(len(content), content.count(b"\n"), digest.tail)
+        sources.append(Recorded("", "", None, None, tuple(digest.blocks), (end,), Counts(), tuple(digest.heads)))
+    assert may_share(*sources) == may_share(*reversed(sources)) == may
 
 
 def test_what_workers_cannot_add_is_refused(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def add(
     What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
     among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
     unless `final`. A source that cannot be read has its problem in the outcome; the others are still added. Several
-    `workers`, or those of a `cluster` if the archive is on a store, add some of the files each.
+    `workers`, or those of a `cluster`, read some of the files each; this process commits what they have written.
 
     Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
     """
@@ -56,7 +56,6 @@ def add(
     options = options_from(options, more)
     how = _ingest(options, source_name, duplicates=allow_duplicates, final=final)
     opened = Archive.open(archive)
-    opened.check_writers(options.cluster)
     listener = listener or Silence()
     found, problems = discover(options.sources(sources))
     for problem in problems:
@@ -66,7 +65,8 @@ def add(
             added = add_to(opened, found, how, listener, interrupt)
         else:
             work = partial(add_some, at_this_moment(options), source_name, allow_duplicates, final)
-            added = add_apart(opened, found, work, how.now(), listener, interrupt or Interrupt(), executor)
+            stop = interrupt or Interrupt()
+            added = add_apart(opened, found, work, how.now(), listener, stop, executor, duplicates=allow_duplicates)
     added.failed(problems)
     if opened.unpublished is not None:
         listener.note(str(archive), f"{opened.unpublished.what} ({opened.unpublished.hint})")
@@ -83,8 +83,6 @@ def add_some(
     recorder = Recorder()
     how = _ingest(options, source_name, duplicates=duplicates, final=final)
     added = ingest(archive, sources, how, recorder, Interrupt())
-    if archive.unpublished is not None:
-        recorder.note(archive.name, f"{archive.unpublished.what} ({archive.unpublished.hint})")
     return added, recorder.events
 
 

@@ -1,26 +1,24 @@
 """`archive add`: delete orphans, ingest the sources, then compact the many small files that this left.
 
-Of several workers, each is a writer of its own and commits for itself; commits are made one after another all the same,
-because each takes the next number, and whoever comes second reads what the first has written. The alternative is one
-process that commits files which workers have written. It would be a second way to write: the files of a worker that
-dies would be another's to delete, while writers that share an archive, on one machine or on many, are needed anyway,
-and say exactly what became of a worker's sources. One large file is not split among workers. What the archive records
-of it is a chain: the digests of its blocks, the number of the line, the format, the time of lines that have none follow
-from what comes before, so each stretch would have to wait for those before it, with its rows held or written twice.
-One process reads a file with all cores already, and writes meanwhile.
+Several workers read files and write Parquet; one process commits what they have written, in the order of the files. One
+large file is not split among workers. What the archive records of it is a chain: the digests of its blocks, the number
+of the line, the format, the time of lines that have none follow from what comes before, so each stretch would have to
+wait for those before it, with its rows held or written twice. One process reads a file with all cores already, and
+writes meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from logstats.archive.apart import each, together
+from logstats.archive.apart import each_committed, together
 from logstats.archive.archive import Archive
 from logstats.archive.ingest.ingest import Ingest, IngestOptions
 from logstats.archive.ingest.progress import Added
+from logstats.archive.log.commit import Commit
 from logstats.archive.log.orphans import sweep
 from logstats.archive.log.writer import Workspace
 from logstats.archive.tiers.compact import compact
@@ -66,9 +64,12 @@ def add_apart(
     listener: Listener,
     interrupt: Interrupt,
     executor: Executor,
+    *,
+    duplicates: bool = False,
 ) -> Added:
-    """Add sources as `add` does, by workers that add some files each, as writers of their own. `work` adds some, and
-    gives what the listener is to be told. Raises UsageError for a source that only this process can read."""
+    """Add sources as `add` does, by workers that read some files each and write their rows; this process commits them.
+    `work` is what a worker does: it adds some, and gives what the listener is to be told. `duplicates` are not looked
+    for. Raises UsageError for a source that only this process can read."""
     pipe = next((source for source in sources if source.size is None), None)
     if pipe is not None:
         raise UsageError(f"{pipe.name} is no file that a worker could read", "add it without --workers")
@@ -80,13 +81,24 @@ def add_apart(
     ]
     whole = Added()
     done = 0
-    for added, events in each(archive, work, pieces, executor, lambda: interrupt.asked):
+    for made in each_committed(archive, work, pieces, executor, lambda: interrupt.asked, known=not duplicates):
+        added, events = made.result
         for method, *arguments in events:
             getattr(listener, method)(*arguments)
+        _count(added, made.before)
         whole.outcomes += added.outcomes
-        whole.commits += added.commits
+        whole.commits += made.commits
         done += 1
     whole.interrupted = done < len(pieces)
     if not whole.interrupted:
         compact(archive, now)
     return whole
+
+
+def _count(added: Added, before: Iterable[Commit]) -> None:
+    """Count what earlier commits of this run have added of the same sources, which their last reading found known."""
+    for advance in (advance for commit in before for advance in commit.sources):
+        for outcome in added.outcomes:
+            if outcome.name == advance.name:
+                outcome.counts += advance.counts
+                outcome.known -= advance.counts.lines

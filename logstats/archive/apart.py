@@ -1,26 +1,33 @@
 """Work on an archive, piece by piece: in this process, or by workers that open the archive themselves.
 
-The results come in the order of the pieces, whoever made them.
+The results come in the order of the pieces, whoever made them. Of work that changes the archive, workers write the data
+files, and this process makes the commits (`each_committed`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from logstats import __version__
 from logstats.archive.archive import Archive
+from logstats.archive.log.commit import Commit, Conflict
+from logstats.archive.log.writer import Workspace
+from logstats.archive.staging import Staged, Staging, adopt
+from logstats.dataclass import dataclass
 from logstats.scale.calls import ROUNDS, Call, Executor, in_order
 from logstats.scale.work import check_version
 
 Thing = TypeVar("Thing")
+Pieces = Iterable[tuple[str, tuple[Any, ...]]]
 LARGEST: Final = 64 << 20  # bytes of the files of a piece, unless one file is larger
 
 
 def each(
     archive: Archive,
     function: Callable[..., Any],
-    pieces: Iterable[tuple[str, tuple[Any, ...]]],
+    pieces: Pieces,
     executor: Executor | None,
     until: Callable[[], bool] = lambda: False,
 ) -> Iterator[Any]:
@@ -31,15 +38,83 @@ def each(
                 return
             yield function(archive, *arguments)
         return
-    place = archive.name if archive.storage.shared else str(archive.root.absolute())
+    place = _place(archive)
     calls = (Call(name, _opened, (__version__, place, function, *arguments)) for name, arguments in pieces)
     yield from in_order(calls, executor, until)
+
+
+def _place(archive: Archive) -> str:
+    return archive.name if archive.storage.shared else str(archive.root.absolute())
 
 
 def _opened(version: str, place: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What a worker does with a piece."""
     check_version(version)
     return function(Archive.open(place), *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The result of a piece that a worker did, and the numbers of its commits. `before` are commits of an earlier
+    attempt, of which a part no longer applied."""
+
+    result: Any
+    commits: list[int]
+    before: list[Commit]
+
+
+def each_committed(
+    archive: Archive,
+    function: Callable[..., Any],
+    pieces: Pieces,
+    executor: Executor,
+    until: Callable[[], bool] = lambda: False,
+    *,
+    known: bool = True,
+) -> Iterator[Made]:
+    """`function(archive, *arguments)` for each piece, by workers, whose commits are made here in the order of the
+    pieces. What no longer applies, because of commits that came first, is done again. `known` is that of `adopt`."""
+    place = _place(archive)
+    waiting: deque[tuple[Workspace, Call]] = deque()
+
+    def calls() -> Iterator[Call]:
+        for name, arguments in pieces:
+            workspace = Workspace(archive).__enter__()
+            call = Call(name, _staged, (__version__, place, workspace.lend(), function, *arguments))
+            waiting.append((workspace, call))
+            yield call
+
+    try:
+        for staged in in_order(calls(), executor, until):
+            workspace, call = waiting[0]
+            numbers: list[int] = []
+            before: list[Commit] = []
+            while staged is not None:
+                begun = len(numbers)
+                try:
+                    adopt(archive, staged, workspace, numbers, known=known)
+                    break
+                except Conflict:
+                    before += staged.commits[: len(numbers) - begun]
+                    workspace.discard()
+                    staged = executor.result(executor.submit(call), until)
+            if staged is None:
+                return
+            waiting.popleft()
+            workspace.__exit__(None)
+            yield Made(staged.result, numbers, before)
+    finally:
+        if waiting:
+            executor.close()  # workers write no more
+            for workspace, _ in waiting:
+                workspace.__exit__(None)
+
+
+def _staged(version: str, place: str, owner: str, function: Callable[..., Any], *arguments: Any) -> Staged:
+    """What a worker does with a piece."""
+    check_version(version)
+    archive = Staging.of(place, owner)
+    return archive.staged(function(archive, *arguments))
 
 
 def together(

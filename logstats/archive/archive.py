@@ -8,7 +8,7 @@ from logstats.archive.log import paths
 from logstats.archive.log.log import CommitLog
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.publish import catalog, iceberg
-from logstats.errors import LogstatsError, UsageError
+from logstats.errors import LogstatsError
 
 
 class Archive(CommitLog):
@@ -26,15 +26,6 @@ class Archive(CommitLog):
         self.storage.replace(paths.CATALOG, catalog.script(snapshot).encode(), within)
         if self.publishes_iceberg():
             iceberg.publish(self, snapshot, within)
-
-    def check_writers(self, cluster: str | None) -> None:
-        """Raise UsageError if workers of a cluster, which may be on any machine, cannot write to this archive: in a
-        folder, locks and renames of one machine keep its writers apart."""
-        if cluster and not self.storage.shared:
-            raise UsageError(
-                f"--cluster {cluster}: the writers of an archive in a folder are on one machine",
-                "give --workers N; an archive on a store takes writers from anywhere (logstats help stores)",
-            )
 
     def publishes_iceberg(self) -> bool:
         """Whether lifecycle.toml says `publish = ["iceberg"]`. (What is wrong in it is said by `tiers.policy`.)"""

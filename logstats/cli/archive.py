@@ -336,7 +336,6 @@ def tier(
         for step in plan(opened.snapshot(), rules, moment):
             print(step.describe())
         return int(ExitCode.DONE)
-    opened.check_writers(cluster)
     with started(processes, cluster) as executor:
         move.apply(opened, rules, moment, _Moved(messages), executor)
     fewer = compact(opened, clock)

@@ -8,4 +8,4 @@ same chunks, and `keyed` merges rollups. May use: archive.log, archive.archive, 
 `ingest.Ingest`.
 """
 
-__all__ = ["ingest", "partition_writer", "progress", "rollups", "rotated_away"]
+__all__ = ["ingest", "known_sources", "partition_writer", "progress", "rollups", "rotated_away"]

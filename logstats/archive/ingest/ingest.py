@@ -27,6 +27,7 @@ from logstats.archive.ingest.known_sources import (
     block_start,
     by_content,
     by_place,
+    clashes,
     digest_after,
     is_refilled,
     last_lines,
@@ -434,14 +435,11 @@ class Ingest:
         """Raise Conflict if another run has read further in one of these sources, or in one that may be the same."""
         if snapshot.number == self._base.number or self._options.duplicates:
             return
-        for theirs in snapshot.sources.values():
-            before = self._base.sources.get(theirs.id)
-            if theirs.label != self._options.source_name or (before is not None and before.ends == theirs.ends):
-                continue
-            for ours in self._progress:
-                first = ours.digest.blocks[:1]
-                if ours.id == theirs.id or not first or not theirs.blocks or first[0] == theirs.blocks[0]:
-                    raise Conflict
+        known = self._base.sources
+        theirs = {id for id, now in snapshot.sources.items() if id not in known or known[id].ends != now.ends}
+        advances = [progress.advance(self._options.source_name) for progress in self._progress]
+        if clashes(advances, theirs, snapshot.sources):
+            raise Conflict
 
 
 def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime, times: NDArray[np.int64]) -> pa.Table:

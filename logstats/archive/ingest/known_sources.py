@@ -17,13 +17,13 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, Self
 
 from logstats.archive.ingest.replay import readable
-from logstats.archive.log.commit import ArchiveError, End, Source
+from logstats.archive.log.commit import Advance, ArchiveError, End, Source
 from logstats.dataclass import dataclass
 from logstats.errors import SourceError
 from logstats.inputs import Source as Input
@@ -247,6 +247,36 @@ def _with_similar(best: Known, shared: tuple[Source, int] | None, *, cut: bool) 
     if shared is None or shared[0].end.bytes <= best.end.bytes:
         return best
     return replace(best, similar=shared[0], alike=max(shared[1], best.end.bytes), cut=cut)
+
+
+def clashes(advances: Iterable[Advance], theirs: Collection[str], sources: Mapping[str, Source]) -> bool:
+    """Whether sources were read without knowing that others, of the ids `theirs`, were read meanwhile, of which they
+    may hold the same lines. `sources` are those of the archive now."""
+    held = dict(sources)
+    for advance in advances if theirs else ():
+        if advance.id in theirs or (advance.parent and advance.parent in theirs):
+            return True
+        ours = held[advance.id] = advance.applied(held)
+        if any(may_share(ours, sources[id]) for id in theirs if sources[id].label == ours.label):
+            return True
+    return False
+
+
+def may_share(one: Source, other: Source) -> bool:
+    """Whether one of two sources may have been read up to a point up to which the other has the same bytes."""
+    if len(one.ends) == len(other.ends) == 1 and one.heads and other.heads and one.heads[0] != other.heads[0]:
+        return False  # each was read beyond its first line, and that differs
+    least = min(one.ends[0].bytes, other.ends[0].bytes)
+    for number, (ours, theirs) in enumerate(zip(one.blocks, other.blocks, strict=False)):
+        if ours != theirs:
+            return least < _end_of(number)
+    return True
+
+
+def _end_of(number: int) -> int:
+    """The end of a block: 256 for the first (0), 512, …"""
+    doublings = (LARGEST_BLOCK // FIRST_BLOCK).bit_length() - 1
+    return FIRST_BLOCK << number if number <= doublings else LARGEST_BLOCK * (number - doublings + 1)
 
 
 def _next_end(source: Source, offset: int) -> int:

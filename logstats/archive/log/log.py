@@ -53,6 +53,7 @@ class CommitLog:
         self._since: int | None = None  # a commit before the data files were written that the next commit adds
         self._latest = 0  # the last commit that was read
         self.unpublished: LogstatsError | None = None  # why files derived from the last commit could not be written
+        self.owner = ""  # the id of the workspace of another process, which commits what is written here
 
     @property
     def root(self) -> Path:
@@ -302,10 +303,15 @@ class CommitLog:
             raise CorruptCommit(snapshot.number + 1, "it was there, and is gone", _LOST)
         return snapshot.after(self._following(snapshot.number + 1, last))
 
-    def begin(self) -> None:
-        """Called before data files are made that a commit is to add: they can be forsaken from now on."""
+    def begin(self, since: int | None = None) -> None:
+        """Call this before data files are made that a commit is to add: they can be forsaken from now on, or were after
+        the commit `since`."""
         if self._since is None:
-            self._since = self._latest
+            self._since = self._latest if since is None else since
+
+    def between(self, since: int, last: int) -> Iterator[Commit]:
+        """The commits after `since`, up to `last`. Raises Damaged."""
+        return self._following(since + 1, last)
 
     def forsake(self, files: Iterable[str], within: str) -> list[str]:
         """Record in a commit that these data files, unless a commit names them, will never be part of the archive.

@@ -2,6 +2,9 @@
 
 `sweep` deletes a file that no commit names once its writer is dead. So it never deletes a file that a live writer is
 about to commit, and need not search the archive for the files of dead ones.
+
+A writer may lend its folder to a worker, another process that writes files for it: these are entered in the same
+journal, and the worker shares the lock while it is at work. So the writer's end is not taken for the end of both.
 """
 
 from __future__ import annotations
@@ -22,14 +25,25 @@ from logstats.archive.log.storage import cannot_write
 from logstats.errors import LogstatsError
 
 _JOURNAL: Final = "journal"
+_FILES: Final = 10_000_000  # more than one attempt of a worker makes: each attempt numbers its files from a multiple on
 
 
 class Workspace:
-    """Makes data files for one commit at a time. A context manager, which deletes files that were not committed."""
+    """Makes data files for one commit at a time. A context manager, which deletes files that were not committed.
+
+    In a worker (`archive.owner` is the id of the workspace that was lent to it), files stay when it ends well: they are
+    the owner's. On a machine where that folder is not, which only an archive on a store allows, it has one of its own.
+    """
 
     def __init__(self, archive: CommitLog) -> None:
         self.archive = archive
         self.id = self.folder = ""
+        self._works_for = archive.owner
+        self._joined = self._lent = False
+        self._kept: set[str] = set()  # files made by workers that were committed
+        self._names = (
+            ""  # how the names of files begin, if not with the id: by them, files sort in the order of commits
+        )
         self._begun: list[str] = []
         self._made = 0
         self._naming = threading.Lock()
@@ -39,23 +53,76 @@ class Workspace:
     def __enter__(self) -> Self:
         self.archive.prepare()
         try:
-            self._lock = self._locked()
-            self.path.mkdir()
-            self._journal = (self.path / _JOURNAL).open("a", encoding="utf-8")
+            self._lock = (self._works_for and self._shared()) or self._locked()
+            if not self._joined:
+                self.path.mkdir()
+            folder = self.path.parent if self._joined else self.path
+            self._journal = (folder / _JOURNAL).open("a", encoding="utf-8")
         except OSError as error:
             raise cannot_write(error, self.path) from None
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.discard()
+    def __exit__(self, kind: object, *_: object) -> None:
         assert self._lock is not None
         assert self._journal is not None
+        if self._works_for and kind is None:
+            self._begun.clear()
+        if not self._lent or self._alone():
+            self.discard()
         self._journal.close()
-        if not self._begun:  # else a sweep deletes what could not be deleted now
+        if not self._begun and not self._joined:  # else a sweep, or the owner, deletes what could not be deleted now
             with contextlib.suppress(OSError):
                 shutil.rmtree(self.path)
                 lock_of(self.path).unlink()
         self._lock.close()
+
+    def lend(self) -> str:
+        """The id by which a worker finds this workspace. From then on its journal says what was begun."""
+        self._lent = True
+        return self.id
+
+    def _alone(self) -> bool:
+        """Whether no worker is at work here any more. If one is, its files are left to a sweep."""
+        assert self._lock is not None
+        try:
+            _lock(self._lock)
+        except BlockingIOError:
+            self._begun = self._lent_files()
+            return False
+        return True
+
+    def _lent_files(self) -> list[str]:
+        return [path for path in journal(self.archive, self.path) if path not in self._kept]
+
+    def _shared(self) -> IO[bytes] | None:
+        """Share the lock of the workspace that this one works for; None if it is not on this machine."""
+        owner = f"{paths.WORK}/{self._works_for}"
+        place = lock_of(self.archive.root / owner)
+        try:
+            file = os.fdopen(os.open(place, os.O_RDWR | os.O_NOFOLLOW), "r+b", buffering=0)
+            _lock(file, shared=True)
+            if place.stat().st_ino != os.fstat(file.fileno()).st_ino:
+                raise FileNotFoundError
+        except (BlockingIOError, FileNotFoundError):
+            if self.archive.storage.shared:
+                return None
+            raise ArchiveError(
+                f"{self.archive.name}: a worker does not find the folder {owner} of the process that commits",
+                "that process has ended, or the worker is on a machine that has another archive there",
+            ) from None
+        self._joined = True
+        self.id = paths.writer_id()
+        attempt = 0
+        while True:
+            self.folder = f"{owner}/{attempt}"
+            try:
+                self.path.mkdir()
+            except FileExistsError:  # of a worker that was killed, or that is not at work for this owner any more
+                attempt += 1
+            else:
+                break
+        self._names, self._made = self._works_for, attempt * _FILES
+        return file
 
     def _locked(self) -> IO[bytes]:
         """Choose a name and take its lock. The lock is created first, so that a writer that dies at any time can be
@@ -68,7 +135,7 @@ class Workspace:
             place = lock_of(self.path)
             file = place.open("xb")
             try:
-                _lock(file)
+                _lock(file, shared=True)
                 if place.stat().st_ino == os.fstat(file.fileno()).st_ino:
                     return file
             except (BlockingIOError, FileNotFoundError):
@@ -89,7 +156,7 @@ class Workspace:
         assert self._journal is not None
         folder = paths.folder(table, tier, partition)
         with self._naming:
-            name = f"{self.id}-{self._made}.parquet"
+            name = f"{self._names or self.id}-{self._made}.parquet"
             self._made += 1
             path = self.archive.places.checked("/".join([*([base] if base else []), folder, name]), table, tier)
             try:
@@ -109,15 +176,18 @@ class Workspace:
         self.archive.begin()
         self.archive.storage.keep([file.path for file in files], (lambda: check(temporary)) if check else None)
 
-    def committed(self) -> None:
-        """Record that the files made so far are part of the archive."""
+    def committed(self, lent: Iterable[DataFile] = ()) -> None:
+        """Record that the files made so far are part of the archive; of those that workers made, these."""
         self._begun.clear()
+        self._kept.update(file.path for file in lent)
 
     def discard(self) -> None:
         """Delete the files that were not committed. (After a commit that went through, there are none.)
 
         If it is unknown whether a commit will appear that names them, they stay until a sweep.
         """
+        if self._lent:
+            self._begun = self._lent_files()
         begun = list(self._begun)
         if begun:
             if not self.archive.storage.settled:
@@ -190,8 +260,8 @@ def writers(archive: CommitLog) -> Iterator[tuple[bool, list[str]]]:
         yield not dead, found
 
 
-def _lock(file: IO[bytes]) -> None:
-    """Take the lock. Raises OSError if another process holds it."""
+def _lock(file: IO[bytes], *, shared: bool = False) -> None:
+    """Take the lock: alone, or `shared` by those who write. Raises BlockingIOError if others hold it otherwise."""
     import fcntl
 
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import duckdb
 
-from logstats.archive.apart import each
+from logstats.archive.apart import each_committed
 from logstats.archive.archive import Archive
 from logstats.archive.log import faults, paths, tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, DataFile
@@ -63,10 +63,14 @@ def apply(
     """Apply the steps that are due. A day that cannot be moved is reported to the listener; the others are still moved.
 
     A day to which lines are added meanwhile is planned again; lines that come too late are left for the next run.
-    Workers of an `executor` move a day each, as writers of their own; the listener is told in the order of the days.
+    Workers of an `executor` write a day each, which this process commits; the listener is told in the order of the
+    days.
     """
     days = [(step.describe(), (step.day, policy, now)) for step in plan(archive.snapshot(), policy, now)]
-    for moved in each(archive, _move, days, executor):
+    done: Iterator[Moved] = (_move(archive, *arguments) for _, arguments in days)
+    if executor is not None:
+        done = (made.result for made in each_committed(archive, _move, days, executor))
+    for moved in done:
         if moved.step is None:
             continue
         if moved.error is not None:
