@@ -41,9 +41,7 @@ class Workspace:
         self._works_for = archive.owner
         self._joined = self._lent = False
         self._kept: set[str] = set()  # files made by workers that were committed
-        self._names = (
-            ""  # how the names of files begin, if not with the id: by them, files sort in the order of commits
-        )
+        self._names = ""  # what names of files begin with, if not the id: they sort in the order of commits
         self._begun: list[str] = []
         self._made = 0
         self._naming = threading.Lock()
