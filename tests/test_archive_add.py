@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numbered
+import pyarrow as pa
 import pytest
 from archives import grown
 from hypothesis import HealthCheck, given, settings
@@ -36,6 +37,7 @@ from logstats.archive.ingest.known_sources import (
     block_end,
     block_start,
 )
+from logstats.archive.ingest.partition_writer import Partitions
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log import faults, tables
 from logstats.archive.log.commit import ArchiveError
@@ -496,6 +498,36 @@ def test_times_spread_over_thousands_of_hours(
                 by_hour[file["path"].rsplit("/", 1)[0]] = parquet.read(["line"])["line"].to_pylist()
     assert sparse or all(lines == sorted(lines) for lines in by_hour.values())  # as they arrived
     assert numbered.left_over(root) == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_hours_of_rollups_are_written_when_they_are_whole(
+    tmp_path: Path, root: Path, add: Add, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """A log in order of time needs no run. What is late nevertheless goes to a second file, and counts as it should."""
+    monkeypatch.setattr("logstats.archive.ingest.table_writers._BUDGETS", {})
+    monkeypatch.setattr("logstats.archive.ingest.table_writers._BUDGET", 32_000)
+    spilled: list[str] = []
+    spill = Partitions._spill
+
+    def counted(self: Partitions, rows: pa.Table) -> None:
+        spilled.append(self.table)
+        spill(self, rows)
+
+    monkeypatch.setattr(Partitions, "_spill", counted)
+    parts = [*range(12), *([3, 1] if late else [])]  # by the hour
+    for number, hour in enumerate(parts):
+        part = b"".join(line(100 * number + n, second=3_600 * hour + 30 * n) for n in range(100))
+        (tmp_path / f"{number:02}.log").write_bytes(part)
+    add(*sorted(tmp_path.glob("*.log")))
+    made = [file["table"] for file in numbered.commits(root)[1]["added"]]
+    assert late or tables.TRAFFIC not in spilled
+    assert made.count(tables.TRAFFIC) == (2 if late else 1)
+    assert [file["table"] for file in numbered.files(root).values()].count(tables.TRAFFIC) == 1  # after compaction
+    rollups, rows = (api.report(archive=root, over_time=True, rows=rows).to_dict() for rows in (False, True))
+    for one in (rollups, rows):
+        del one["notes"], one["generated_at"]
+    assert rollups == rows
 
 
 def test_years_at_both_ends_of_time(tmp_path: Path, root: Path, add: Add) -> None:

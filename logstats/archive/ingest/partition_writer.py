@@ -6,6 +6,10 @@ by side, one partition at a time (an external sort). Lines in order of time need
 thousands of hours needs a run for each full buffer, and still gives one file for each hour, or for each day if its
 hours have few rows: what a file costs, to write, to sync and to open, does not depend on how little it holds.
 
+An hour of a rollup has to be whole to be written. As long as rows come in order of time, hours are whole once a later
+one is well begun. Rows that come for such an hour afterwards go to a second file of its day, as those of a later commit
+would.
+
 All tables here are Arrow tables: a Polars frame made from a chunk would keep the whole chunk in memory.
 """
 
@@ -37,6 +41,7 @@ SPARSE: Final = 4_096  # hours with fewer rows share a file …
 _LIGHT: Final = 1 << 20  # … if they have fewer bytes, too, …
 SHARING: Final = 4  # … and a day has at least so many of them in one commit
 _RUN_ROWS: Final = 4_096  # bytes of a piece of a run; one piece of each run is in memory
+_LATE: Final = 1  # hours by which rows may be late in a log that is in order of time
 _STRETCH: Final = 128  # rows of an hour in a row, on average, from which on they are not copied to sort them
 _WORTH: Final = 0.8  # of the rows may be left by a merge, for another one before the end to pay
 _HOUR_US: Final = 3_600_000_000
@@ -53,6 +58,10 @@ class Partitions:
         self._workspace, self._budget = workspace, budget
         self._merges = table in tables.ROLLUPS
         self._repeats = True  # whether keys came so often that merging before the end pays
+        self._additions = 0
+        self._in_order = True  # whether no row of a rollup was late so far, …
+        self._newest: int | None = None  # … the latest of their hours, …
+        self._whole: int | None = None  # … and the last one that is written
         self._waiting: list[pa.Table] = []
         self._bytes = 0
         self._open: OrderedDict[paths.Partition, Writer] = OrderedDict()
@@ -63,6 +72,8 @@ class Partitions:
         """Add rows, which have the schema of the table."""
         if not rows.num_rows:
             return
+        if self._merges:
+            self._note_order(self._hours(rows))
         self._waiting.append(rows)
         self._bytes += rows.nbytes
         if self._bytes > self._budget:
@@ -70,13 +81,15 @@ class Partitions:
 
     def finish(self) -> list[DataFile]:
         """Write everything; the files keep their temporary names until the workspace keeps them."""
+        if self._whole is not None and not self._in_order:  # what was late goes to files of its own
+            self._close_all()
         runs = [_pieces(path) for path in self._runs]
         self._finished(self._gathered(_side_by_side([*runs, iter([self._sorted()])], self._hours)))
-        for partition in list(self._open):
-            self._close(partition)
+        self._close_all()
         for run in self._runs:
             run.unlink()
         self._runs.clear()
+        self._forget_order()
         done, self._done = self._done, []
         return done
 
@@ -88,6 +101,17 @@ class Partitions:
             run.unlink(missing_ok=True)
         self._waiting, self._bytes, self._done, self._runs = [], 0, [], []
         self._open.clear()
+        self._forget_order()
+
+    def _note_order(self, hours: Hours) -> None:
+        self._additions += 1
+        if self._newest is not None and int(hours.min()) < self._newest - _LATE:
+            self._in_order = False
+        latest = int(hours.max())
+        self._newest = latest if self._newest is None else max(latest, self._newest)
+
+    def _forget_order(self) -> None:
+        self._additions, self._in_order, self._newest, self._whole = 0, True, None, None
 
     def _hours(self, rows: pa.Table) -> Hours:
         """The hour of each row, since 1970."""
@@ -116,11 +140,23 @@ class Partitions:
                 else:
                     small.append(part)
             rows = pa.concat_tables(small).combine_chunks() if small else rows.slice(0, 0)
+        elif self._additions > 1 and self._in_order and not self._runs:
+            rows = self._without_whole(rows)
         size = rows.nbytes
         if size > self._budget // 2:
             self._spill(rows)
         elif rows.num_rows:
             self._waiting, self._bytes = [rows], size
+
+    def _without_whole(self, rows: pa.Table) -> pa.Table:
+        """Write the hours of a rollup that are whole, and return the rows of the others."""
+        assert self._newest is not None
+        hours = self._hours(rows)
+        whole = int(np.searchsorted(hours, self._newest - _LATE))
+        if whole:
+            self._finished(self._gathered(iter([rows.slice(0, whole)])))
+            self._whole = int(hours[whole - 1])
+        return rows.slice(whole)
 
     def _spill(self, rows: pa.Table) -> None:
         path = self._workspace.path / f"{self.table}-{len(self._runs)}.run"
@@ -191,6 +227,10 @@ class Partitions:
             self._open[partition] = writer
         self._open.move_to_end(partition)
         writer.write(rows)
+
+    def _close_all(self) -> None:
+        for partition in list(self._open):
+            self._close(partition)
 
     def _close(self, partition: paths.Partition) -> None:
         self._done.append(self._open.pop(partition).close())

@@ -17,8 +17,13 @@ from logstats.archive.log import tables
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.writer import Workspace
 
-_BUDGETS: Final = {tables.LOGS: 40 << 20, tables.REJECTS: 8 << 20}  # bytes in memory; of each rollup:
-_BUDGET: Final = 2 << 20
+_BUDGETS: Final = {  # bytes in memory: of rollups, three hours of a log in which few keys repeat
+    tables.LOGS: 40 << 20,
+    tables.REJECTS: 8 << 20,
+    tables.ENDPOINTS: 32 << 20,
+    tables.USERS: 4 << 20,
+}
+_BUDGET: Final = 2 << 20  # … of every other
 _AHEAD: Final = 1  # additions that wait for a thread
 
 
