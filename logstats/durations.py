@@ -1,6 +1,6 @@
 """Durations: milliseconds in rows and reports; whole nanoseconds in sums, minima and maxima, which are so exact.
 
-A row has Float64 milliseconds, each the nearest to what the log says: up to 2^53 ns (104 days) exact to the nanosecond,
+A row has Float64 milliseconds, each the nearest to what the log says: up to 2^33 ms (99 days) exact to the nanosecond,
 beyond that to the microsecond. A table has figures of durations: `ns` (a sum), `ns_min` and `ns_max`.
 
 A file has two columns for each figure: `us`, `us_min` or `us_max`, the microseconds nearest to it, and `rest_ns`,

@@ -145,6 +145,17 @@ def test_hostile_fields(lines: list[str]) -> None:
     assert check("combined_time", [[good, *lines], [good]]) >= 2
 
 
+def test_sums_that_need_more_than_64_bits() -> None:
+    """The longer the durations of a chunk, the fewer of them are certain: what is counted never overflows."""
+    fast, long = (
+        LINE.format("10.0.0.1", "-", "17/Jan/2025:10:30:00 +0000", "GET /a HTTP/1.1", 200, 1, took)
+        for took in ("0.000024323", "1125899")
+    )
+    assert 1_125_899 * 10**9 < LONGEST_NS < 2**63 < 1_125_899 * 10**9 * 10_000
+    assert check("combined_time", [[fast, long] * 5_000]) == 5_000
+    assert check("combined_time", [[fast, long] * 5]) == 10
+
+
 def test_many_keys_and_minutes_in_many_chunks() -> None:
     """More keys than are held, more minutes than one, paths that C decides and others, in an order that matters."""
     draw = random.Random(4)
