@@ -16,7 +16,8 @@ from reference import percentile
 
 import logstats
 from logstats.reports.buckets import Histograms
-from logstats.reports.ranked import rank
+from logstats.reports.model import EndpointRow
+from logstats.reports.ranked import REFUSED, TIMED, RankedKey, largest, rank
 from logstats.sketches import loghist
 from logstats.summaries import endpoints, ranking
 from logstats.summaries.names import SORTS
@@ -89,13 +90,14 @@ def expected(rows: list[Request], sort: str, cap: int) -> list[dict[str, Any]]:
 @settings(max_examples=60, deadline=None)
 @given(rows=requests, sort=st.sampled_from(SORTS), cap=st.integers(1, 20), top=st.none() | st.integers(1, 9))
 def test_is_what_a_sorted_list_says(rows: list[Request], sort: str, cap: int, top: int | None) -> None:
-    found = rank(held(rows, cap), ("50", "95", "99.9"), sort, top)
+    found = rank(held(rows, cap), ("50", "95", "99.9"), sort, top, into=lambda key: key)
     exact = expected(rows, sort, cap)
     assert found.total == sum(row["texts"] != (None, "(other)") for row in exact)
     assert found.folded == sum(row["requests"] for row in exact if row["texts"] == (None, "(other)"))
     if sort.startswith("p"):  # an estimate: what it is is tested below, where it stands here
-        measures = [row.latency.percentiles[sort[1:]] if row.latency else -1.0 for row in rank(
-            held(rows, cap), (sort[1:],), sort, None).rows if row.texts != (None, "(other)")]  # fmt: skip
+        every = rank(held(rows, cap), (sort[1:],), sort, None, into=lambda key: key).rows
+        named = [row for row in every if row.texts != (None, "(other)")]
+        measures = [row.latency.percentiles[sort[1:]] if row.latency else -1.0 for row in named]
         assert measures == sorted(measures, reverse=True)
         by_texts = {row["texts"]: row for row in exact}
         exact = [by_texts[row.texts] for row in found.rows]
@@ -120,6 +122,24 @@ def check_latency(latency: Any, spans: list[int]) -> None:
     assert list(latency.percentiles) == ["50", "95", "99.9"]
     for text, value in latency.percentiles.items():
         assert value == pytest.approx(percentile(spans, text) / 1e6, rel=0.010001)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=requests, sort=st.sampled_from(SORTS), cap=st.integers(1, 20), most=st.integers(1, 9))
+def test_the_largest_are_those_of_the_rows(rows: list[Request], sort: str, cap: int, most: int) -> None:
+    """The columns of a ranking say which rows a table shows; a list of its rows does, too."""
+    found = rank(held(rows, cap), ("50",), sort, into=endpoint_row).rows
+    listed = list(found)
+    assert found == listed
+    for figure in ("requests", "errors", REFUSED, TIMED):
+        assert largest(found, figure, most) == largest(listed, figure, most), figure
+
+
+def endpoint_row(key: RankedKey) -> EndpointRow:
+    method, endpoint = key.texts
+    return EndpointRow(
+        method, endpoint or "", key.requests, key.errors, key.bytes, key.status_classes, key.latency, None
+    )
 
 
 def test_buckets_are_a_list_of_pairs() -> None:

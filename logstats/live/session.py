@@ -265,7 +265,7 @@ class Session:
         held = windows.over(current - self.watching.minutes + 1, current + 1, now, _WINDOW)
         hour = windows.totals_over(current - HOUR + 1, current + 1, now)
         statuses = held.get("statuses", Statuses).result()
-        endpoints, ranking = ranked(held, PERCENTILES, self.sort, top)
+        ranking = ranked(held, PERCENTILES, self.sort, top)
         by_status = {int(status): number for status, number in statuses.drop_nulls().iter_rows()}
         found = {
             "window_requests": int(statuses["requests"].sum()),
@@ -277,9 +277,9 @@ class Session:
             "last_hour": _latency(hour.ranking),
             "users_minute": this.users.total() if this else 0,
             "users_hour": hour.users.total(),
-            "endpoints": endpoints,
-            "busiest": ranked(held, PERCENTILES, "requests", top)[0] if screen else [],
-            "failing": [row for row in ranked(held, PERCENTILES, "errors", top)[0] if row.errors] if screen else [],
+            "endpoints": list(ranking.rows),
+            "busiest": list(ranked(held, PERCENTILES, "requests", top).rows) if screen else [],
+            "failing": [row for row in ranked(held, PERCENTILES, "errors", top).rows if row.errors] if screen else [],
             "endpoints_total": ranking.total,
         }
         self._figured = key, found

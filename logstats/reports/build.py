@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,9 +60,11 @@ def build(
     statuses = list(statistics.get("statuses", Statuses).result().drop_nulls().iter_rows())
     first, last = statistics.get("times", Times).span()
     latency = overall(endpoints_held, percentiles, counts.invalid.get("duration", 0))
-    endpoints, held = ranked(statistics, percentiles, sort, top)
+    held = ranked(statistics, percentiles, sort, top)
     breakdowns = {
-        column: rank(statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top)
+        column: rank(
+            statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top, into=_breakdown_row(column)
+        )
         for column in statistics.spec.by
     }
     notes = _folded(statistics, held, breakdowns)
@@ -88,10 +90,10 @@ def build(
         status_classes=classes(dict(statuses)),
         levels=statistics.get("levels", Levels).counts(),
         latency=latency,
-        endpoints=endpoints,
+        endpoints=held.rows,
         endpoints_total=held.total,
         endpoints_folded=held.folded,
-        breakdowns={by: [_breakdown_row(row, by) for row in rows.rows] for by, rows in breakdowns.items()},
+        breakdowns={by: rows.rows for by, rows in breakdowns.items()},
         breakdowns_total={by: rows.total for by, rows in breakdowns.items()},
         unique_users=UniqueUsers(
             users.total(),
@@ -114,35 +116,26 @@ def build(
     )
 
 
-def ranked(
-    statistics: Statistics, percentiles: Sequence[str], sort: str, top: int | None
-) -> tuple[list[EndpointRow], Ranked]:
-    """The endpoints, the first `top` by `sort`; and the ranking that they come from."""
+def ranked(statistics: Statistics, percentiles: Sequence[str], sort: str, top: int | None) -> Ranked[EndpointRow]:
+    """The endpoints, the first `top` by `sort`."""
     endpoints = statistics.get("endpoints", Ranking)
-    held = rank(endpoints, percentiles, sort, top)
     total = int(endpoints.counts_by_id()["ns"].sum())
-    rows = [
-        EndpointRow(
-            row.texts[0],
-            row.texts[1] or "",
-            row.requests,
-            row.errors,
-            row.bytes,
-            row.status_classes,
-            row.latency,
-            row.latency.sum_ns / total if row.latency and total else None,
-        )
-        for row in held.rows
-    ]
-    return rows, held
+
+    def row(key: RankedKey) -> EndpointRow:
+        share = key.latency.sum_ns / total if key.latency and total else None
+        method, endpoint = key.texts
+        figures = key.requests, key.errors, key.bytes, key.status_classes, key.latency
+        return EndpointRow(method, endpoint or "", *figures, share)
+
+    return rank(endpoints, percentiles, sort, top, into=row)
 
 
 def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
     """The figures of selections with requests, by name."""
     if not statistics.spec.selections:
         return {}
-    rows = rank(statistics.get(SELECTIONS, Ranking), ("50",), "requests").rows
-    return {row.value: row for row in (_breakdown_row(row, SELECTIONS) for row in rows)}
+    selections = statistics.get(SELECTIONS, Ranking)
+    return {row.value: row for row in rank(selections, ("50",), "requests", into=_breakdown_row(SELECTIONS)).rows}
 
 
 def _table(title: str, statistics: Statistics, name: str) -> Table:
@@ -156,17 +149,23 @@ def breakdown(
     statistics: Statistics, by: str, percentiles: Sequence[str], sort: str, top: int | None
 ) -> tuple[list[BreakdownRow], int, list[str]]:
     """The ranking by a column, the first `top` by `sort`; how many values there are; and what is to be said of it."""
-    held = rank(statistics.get(breakdowns_of(by), Ranking), percentiles, sort, top)
+    ranking = statistics.get(breakdowns_of(by), Ranking)
+    held = rank(ranking, percentiles, sort, top, into=_breakdown_row(by))
     note = _folded_note(by, held, statistics.spec.max_endpoints)
-    return [_breakdown_row(row, by) for row in held.rows], held.total, note
+    return list(held.rows), held.total, note
 
 
-def _breakdown_row(row: RankedKey, by: str) -> BreakdownRow:
-    value, values = row.texts[0] or "", None
-    if "," in by and value != schema.OTHER:
-        values = json.loads(value)
-        value = ", ".join("–" if text is None else text for text in values.values())
-    return BreakdownRow(value, row.requests, row.errors, row.bytes, row.latency, values)
+def _breakdown_row(by: str) -> Callable[[RankedKey], BreakdownRow]:
+    """What makes rows of a ranking by these columns."""
+
+    def row(key: RankedKey) -> BreakdownRow:
+        value, values = key.texts[0] or "", None
+        if "," in by and value != schema.OTHER:
+            values = json.loads(value)
+            value = ", ".join("–" if text is None else text for text in values.values())
+        return BreakdownRow(value, key.requests, key.errors, key.bytes, key.latency, values)
+
+    return row
 
 
 def classes(by_status: Mapping[int, int]) -> dict[str, int]:
@@ -206,13 +205,13 @@ def overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Laten
     )
 
 
-def _folded_note(column: str, held: Ranked, cap: int) -> list[str]:
+def _folded_note(column: str, held: Ranked[Any], cap: int) -> list[str]:
     """What is to be said of values of a column that were folded because of a cap."""
     words = f"requests of {column} values beyond the first {cap:,} are counted as {schema.OTHER}"
     return [f"{held.folded:,} {words}"] if held.folded else []
 
 
-def _folded(statistics: Statistics, endpoints: Ranked, breakdowns: dict[str, Ranked]) -> list[str]:
+def _folded(statistics: Statistics, endpoints: Ranked[Any], breakdowns: Mapping[str, Ranked[Any]]) -> list[str]:
     """Notes about what was folded because of caps."""
     notes = []
     cap = statistics.spec.max_endpoints

@@ -256,10 +256,10 @@ class Report:
     status_classes: dict[str, int]
     levels: dict[str, int]
     latency: Latency | None
-    endpoints: list[EndpointRow]
+    endpoints: Sequence[EndpointRow]
     endpoints_total: int
     endpoints_folded: int
-    breakdowns: dict[str, list[BreakdownRow]]
+    breakdowns: Mapping[str, Sequence[BreakdownRow]]
     unique_users: UniqueUsers
     minutes: Sequence[Minute]
     rejects: Rejects

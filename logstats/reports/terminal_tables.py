@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from logstats import schema
 from logstats.reports import units
 from logstats.reports.canvas import Canvas
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, Table
 from logstats.reports.printable import shortened
+from logstats.reports.ranked import REFUSED, TIMED, largest
 from logstats.reports.styled import Text
 from logstats.reports.units import count, duration, figure, share, size
 
@@ -31,32 +32,28 @@ class Tables:
     def endpoints(self) -> None:
         """The slowest, the busiest and the failing endpoints."""
         report = self._report
-        rows = [row for row in report.endpoints if row.endpoint]
-        if not rows:
+        busiest, number = largest(report.endpoints, "requests", self._top)
+        if not busiest:
             return
-        busiest = sorted(rows, key=lambda row: (-row.requests, row.name))
-        failing = sorted((row for row in rows if row.errors), key=lambda row: (-row.errors, row.name))
+        timed, number_timed = largest(report.endpoints, TIMED, self._top)
+        failing, number_failing = largest(report.endpoints, "errors", self._top)
+        refused, number_refused = largest(report.endpoints, REFUSED, self._top)
         title = _TITLES.get(self._sort, f"Endpoints by {self._sort}")
-        refused = sorted(
-            (row for row in rows if row.status_classes.get("4xx")),
-            key=lambda row: (-row.status_classes["4xx"], row.name),
-        )
-        timed = [row for row in rows if row.latency and row.endpoint != schema.MALFORMED]
         if timed and self._sort not in ("requests", "errors"):
             heads = ["endpoint", "requests", "avg", "p50", "p95", "p99", "max", "time"]
-            self._endpoint_table(title, timed, heads)
+            self._endpoint_table(title, timed, number_timed, heads)
         middle = ["avg", "p95"] if timed else []
-        self._endpoint_table(
-            "Busiest endpoints", busiest, ["endpoint", "requests", "share", "errors", *middle, "bytes"]
-        )
+        heads = ["endpoint", "requests", "share", "errors", *middle, "bytes"]
+        self._endpoint_table("Busiest endpoints", busiest, number, heads)
         if failing:
-            self._endpoint_table("Errors (5xx)", failing, ["endpoint", "5xx", "errors", "4xx", "requests", *middle])
+            heads = ["endpoint", "5xx", "errors", "4xx", "requests", *middle]
+            self._endpoint_table("Errors (5xx)", failing, number_failing, heads)
         if refused:
-            self._endpoint_table("Client errors (4xx)", refused, ["endpoint", "4xx", "refused", "5xx", "requests"])
+            heads = ["endpoint", "4xx", "refused", "5xx", "requests"]
+            self._endpoint_table("Client errors (4xx)", refused, number_refused, heads)
 
-    def _endpoint_table(self, title: str, rows: list[EndpointRow], heads: list[str]) -> None:
-        more = len(rows) - self._top
-        self._canvas.heading(title, f"{self._top} of {count(len(rows))}" if more > 0 else "")
+    def _endpoint_table(self, title: str, rows: list[EndpointRow], number: int, heads: list[str]) -> None:
+        self._canvas.heading(title, f"{self._top} of {count(number)}" if number > self._top else "")
         if self._canvas.width >= 120:
             wide = [
                 "requests",
@@ -76,7 +73,7 @@ class Tables:
             timed = any(row.latency for row in rows)
             latency = ("avg", "p50", "p95", "p99", "max", "time")
             heads = [*heads, *(head for head in wide if head not in heads and (timed or head not in latency))]
-        cells = [self._endpoint_cells(row, heads) for row in rows[: self._top]]
+        cells = [self._endpoint_cells(row, heads) for row in rows]
         ranked = (self._sort, *_KEEP) if title == _TITLES.get(self._sort, f"Endpoints by {self._sort}") else _KEEP
         self._canvas.table(heads, cells, keep=list(dict.fromkeys((*heads[1:2], *ranked, "refused"))))
 
@@ -105,7 +102,7 @@ class Tables:
                 cells.append(Text(_latency_figure(row.latency, head, dash)))
         return cells
 
-    def breakdown(self, by: str, rows: list[BreakdownRow]) -> None:
+    def breakdown(self, by: str, rows: Sequence[BreakdownRow]) -> None:
         """The ranking of a `--by`."""
         if not rows:
             return
