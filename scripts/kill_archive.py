@@ -5,6 +5,7 @@
 A log grows by steps that end anywhere, is rotated and compressed as a server does it, while adds and tiers of
 it are killed with SIGKILL. In the end they run once more in peace, and every line must be in the archive once, no file
 left over, and `archive verify` content. The archive is read by tests/numbered.py, which knows nothing of the program.
+A line says every 25 kills how far it is.
 
 With `--store` the archive lies on an object store (LocalBucket, whose objects are files) and has writers on two
 machines. A proxy lets requests fail, repeats and delays them, and loses answers.
@@ -17,6 +18,8 @@ import gzip
 import json
 import os
 import random
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +27,7 @@ import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,19 +35,36 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import numbered  # noqa: E402
 
-# Imports first, so that no kill is spent on them; then the parent says go.
-_CHILD = """
+# Imports everything once; what it forks is the program as it is when it has begun. So no kill is spent on imports.
+_FORKING = """
 import json, os, sys
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from logstats.cli.main import run
-from logstats import api
-import logstats.archive.tiers.move, logstats.archive.ingest.ingest
+import logstats.api.adding, logstats.archive.add, logstats.archive.publish.catalog, logstats.cli.archive
+import logstats.archive.tiers.move, obstore
 from logstats.inputs import object_store
 object_store.FIRST_WAIT = 0.01
-print("ready", flush=True)
-asked = json.loads(sys.stdin.readline())
-sys.argv[1:] = asked["arguments"]
-os.environ.update(asked["environment"])
-run()
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        sys.argv[1:] = asked["arguments"]
+        os.environ.update(asked["environment"])
+        said = os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        code = 1
+        try:
+            run()
+        except SystemExit as ended:
+            code = ended.code or 0
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 POLICY = '[warm]\nafter = "1d"\nfile_size = "1MB"\n[cold]\nafter = "2d"\nlevel = 5\n'
 DAY = 86_400
@@ -103,19 +124,27 @@ class Server:
         self.written = self.lines
 
 
-def start() -> subprocess.Popen[bytes]:
-    """A process of the program that loads what it needs, and waits to be told what to do."""
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen([sys.executable, "-c", _CHILD], **pipes)  # type: ignore[call-overload, no-any-return]
+class Program:
+    """The program, which runs as often as it is asked to, in a process of its own each time."""
 
+    def __init__(self, folder: Path) -> None:
+        self._said = folder / "said.txt"
+        self._forking = subprocess.Popen([sys.executable, "-c", _FORKING], stdin=PIPE, stdout=PIPE, bufsize=0)
 
-def go(child: subprocess.Popen[bytes], arguments: list[str], environment: dict[str, str]) -> None:
-    """Let it do that, once it has loaded everything."""
-    assert child.stdout is not None and child.stdin is not None
-    while child.stdout.readline() not in (b"ready\n", b""):
-        pass
-    child.stdin.write(json.dumps({"arguments": arguments, "environment": environment}).encode() + b"\n")
-    child.stdin.flush()
+    def run(self, arguments: list[str], environment: dict[str, str], seconds: float) -> tuple[int, str]:
+        """(the exit code, what it said) of a run that is killed after so many seconds: then the code is negative."""
+        asked = {"arguments": arguments, "environment": environment, "said": str(self._said)}
+        assert self._forking.stdin is not None and self._forking.stdout is not None
+        self._forking.stdin.write(json.dumps(asked).encode() + b"\n")
+        child = int(self._forking.stdout.readline())
+        if not select.select([self._forking.stdout], [], [], seconds)[0]:
+            os.kill(child, signal.SIGKILL)
+        return int(self._forking.stdout.readline()), self._said.read_text(errors="replace")
+
+    def close(self) -> None:
+        """End it."""
+        self._forking.kill()
+        self._forking.wait()
 
 
 def main() -> int:
@@ -166,9 +195,8 @@ def kill(
     machines = [{"XDG_CACHE_HOME": str(folder / f"machine-{number}")} for number in range(2 if network else 1)]
     (root / "lifecycle.toml").write_text(POLICY)
     server = Server(logs, lines, kills, chance)
-    took = dict.fromkeys(
-        ("add", "tier"), 2.0 if network or workers > 1 else 0.3
-    )  # seconds that one takes, as far as is known
+    first = 2.0 if network or workers > 1 else 0.3
+    took = {"add": first, "tier": first}  # seconds that one takes, as far as is known
     killed: Counter[str] = Counter()
     done: Counter[str] = Counter()
 
@@ -190,7 +218,7 @@ def kill(
             "-q",
         ]
 
-    coming = start()
+    program, begun_at = Program(folder), time.monotonic()
     while sum(killed.values()) < kills:
         server.grow()
         if chance.random() < 0.15:
@@ -198,31 +226,33 @@ def kill(
         what = "tier" if chance.random() < 0.35 else "add"
         if network:
             network.fate = lambda method, path: chance.choices(KINDS, (60, 1, 1, 1, 1, 1))[0]
-        child, coming = coming, start()  # the next one loads while this one works
-        go(child, arguments(what), chance.choice(machines))
         begun = time.monotonic()
-        try:
-            _, said = child.communicate(timeout=chance.uniform(0, 1.1 * took[what]))
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.communicate()
+        code, said = program.run(arguments(what), chance.choice(machines), chance.uniform(0, 1.1 * took[what]))
+        if code == -signal.SIGKILL:
             killed[what] += 1
-            took[what] = max(took[what], 1.05 * (time.monotonic() - begun))
+            took[what] = max(took[what], time.monotonic() - begun)
+            if killed.total() % 25 == 0:
+                passed = time.monotonic() - begun_at
+                durations = ", ".join(f"{name} takes about {seconds:.1f} s" for name, seconds in took.items())
+                print(
+                    f"{killed.total()} kills, {done.total()} runs that ended, {passed:.0f} s; {durations}", flush=True
+                )
         else:
-            assert child.returncode == 0 or (network and b"does not answer" in said), said.decode()
+            assert code == 0 or (network and "does not answer" in said), said
             done[what] += 1
-            took[what] = 0.8 * took[what] + 0.2 * (time.monotonic() - begun)
+            took[what] = 0.7 * took[what] + 0.3 * (time.monotonic() - begun)
         if network and chance.random() < 0.3:
             network.deliver()
-    coming.kill()
-    coming.wait()
     server.finish()
     if network:
         network.fate = lambda method, path: "pass"
         network.deliver()
     for what in ("add", "tier", "add", "tier"):
         for machine in machines:
-            subprocess.run([sys.executable, "-m", "logstats", *arguments(what)], check=True, env=os.environ | machine)
+            code, said = program.run(arguments(what), machine, 600)
+            assert code == 0, said
+    program.close()
+    print(f"all runs once more, in peace: {time.monotonic() - begun_at:.0f} s", flush=True)
     if network:
         _forget(archive)
     held = numbered.numbers(root)

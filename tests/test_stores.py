@@ -315,5 +315,21 @@ def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_store_is_named_on_the_command_line(localbucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use("http://127.0.0.1:9", monkeypatch)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     names, found = report("web/a.log", f"--endpoint-url={localbucket}")
     assert names == ["web/a.log"] and found["requests"] > 0
+
+
+def test_an_address_of_what_nothing_asks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local log, and an archive in a folder, unless a tier of it lies there."""
+    monkeypatch.delenv("LOGSTATS_ARCHIVE", raising=False)
+    log, address = tmp_path / "a.log", "--endpoint-url=http://127.0.0.1:9"
+    log.write_bytes(b"")
+    archive = tmp_path / "archive"
+    for asked in (("report", str(log)), ("parse", str(log)), ("archive", "add", str(log), "--archive", str(archive))):
+        ran = invoke(*asked, address)
+        assert ran.returncode == 2 and b"--endpoint-url says where s3:// is, and nothing here is there" in ran.stderr
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "")
+    assert invoke("archive", "init", str(archive)).returncode == 0
+    (archive / "lifecycle.toml").write_text('[warm]\nafter = "1d"\npath = "s3://bucket/warm"\n')
+    assert invoke("report", "--archive", str(archive), address).returncode == 0

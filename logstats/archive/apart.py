@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from logstats import __version__
 from logstats.archive.archive import Archive
@@ -16,6 +16,7 @@ from logstats.archive.log.commit import Commit, Conflict
 from logstats.archive.log.writer import Workspace
 from logstats.archive.staging import Staged, Staging, adopt
 from logstats.dataclass import dataclass
+from logstats.inputs import object_store
 from logstats.scale.calls import ROUNDS, Call, Executor, in_order
 from logstats.scale.work import check_version
 
@@ -38,19 +39,35 @@ def each(
                 return
             yield function(archive, *arguments)
         return
-    place = _place(archive)
-    calls = (Call(name, _opened, (__version__, place, function, *arguments)) for name, arguments in pieces)
+    place = _Place.of(archive)
+    calls = (Call(name, _opened, (place, function, *arguments)) for name, arguments in pieces)
     yield from in_order(calls, executor, until)
 
 
-def _place(archive: Archive) -> str:
-    return archive.name if archive.storage.shared else str(archive.root.absolute())
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a worker finds the archive: its place, the address of the store if it is not AWS, and the version of
+    logstats that works on it."""
+
+    archive: str
+    address: str | None
+    version: str = __version__
+
+    @classmethod
+    def of(cls, archive: Archive) -> Self:
+        place = archive.name if archive.storage.shared else str(archive.root.absolute())
+        return cls(place, object_store.endpoint())
+
+    def found(self) -> str:
+        """The place, in a worker. Raises LogstatsError in one of another version."""
+        check_version(self.version)
+        object_store.use(self.address)
+        return self.archive
 
 
-def _opened(version: str, place: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def _opened(place: _Place, function: Callable[..., Any], *arguments: Any) -> Any:
     """What a worker does with a piece."""
-    check_version(version)
-    return function(Archive.open(place), *arguments)
+    return function(Archive.open(place.found()), *arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +91,13 @@ def each_committed(
 ) -> Iterator[Made]:
     """`function(archive, *arguments)` for each piece, by workers, whose commits are made here in the order of the
     pieces. What no longer applies, because of commits that came first, is done again. `known` is that of `adopt`."""
-    place = _place(archive)
+    place = _Place.of(archive)
     waiting: deque[tuple[Workspace, Call]] = deque()
 
     def calls() -> Iterator[Call]:
         for name, arguments in pieces:
             workspace = Workspace(archive).__enter__()
-            call = Call(name, _staged, (__version__, place, workspace.lend(), function, *arguments))
+            call = Call(name, _staged, (place, workspace.lend(), function, *arguments))
             waiting.append((workspace, call))
             yield call
 
@@ -110,10 +127,9 @@ def each_committed(
                 workspace.__exit__(None)
 
 
-def _staged(version: str, place: str, owner: str, function: Callable[..., Any], *arguments: Any) -> Staged:
+def _staged(place: _Place, owner: str, function: Callable[..., Any], *arguments: Any) -> Staged:
     """What a worker does with a piece."""
-    check_version(version)
-    archive = Staging.of(place, owner)
+    archive = Staging.of(place.found(), owner)
     return archive.staged(function(archive, *arguments))
 
 

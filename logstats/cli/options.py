@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -414,6 +414,7 @@ def command(*groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
             context = values[context_name] if context_name else values.pop("context")
             from_file = _settle(context, options, builtin, values)
             _check_company(options, builtin, values, from_file)
+            _check_endpoint(values, from_file)
             for name, option in options.items():
                 option.check(values[name])
             allocators.configure()
@@ -477,6 +478,20 @@ def _check_company(
             values[name] = builtin[name]
 
 
+def _check_endpoint(values: Mapping[str, Any], from_file: Sequence[str]) -> None:
+    """Raise UsageError for `--endpoint-url` if nothing that is named lies at s3://."""
+    if not values.get("endpoint_url") or "endpoint_url" in from_file:
+        return
+    named = [value for value in values.values() if isinstance(value, str)]
+    named += [one for value in values.values() if isinstance(value, list) for one in value]
+    archive = values.get("archive") or os.environ.get("LOGSTATS_ARCHIVE") or ""
+    named.append(archive)
+    with suppress(OSError, ValueError):  # a tier may lie there
+        named.append((Path(archive) / "lifecycle.toml").read_text(encoding="utf-8"))
+    if not any("s3://" in one for one in named):
+        raise UsageError("--endpoint-url says where s3:// is, and nothing here is there", "name a source or an archive")
+
+
 def words(values: Sequence[str] | None) -> tuple[str, ...]:
     """`--status 5xx,404 --status 301` → ("5xx", "404", "301")."""
     return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
@@ -484,14 +499,14 @@ def words(values: Sequence[str] | None) -> tuple[str, ...]:
 
 def reading_options(shared_options: Mapping[str, Any]) -> Options:
     """The library's options, from the shared options of a command."""
+    from logstats.inputs import object_store
     from logstats.options import Options
 
     listed = ("status", "method", "exclude_status", "exclude_method", "query")
     globs = ("path", "host", "exclude_path", "exclude_host", "where")  # may hold a comma
     renamed = {"route": "routes", "routes": "openapi"}
     values = {renamed.get(name, name): value for name, value in shared_options.items() if name != "no_templates"}
-    if address := values.pop("endpoint_url", None):
-        os.environ["AWS_ENDPOINT_URL"] = address  # where the store's own tools look, and processes that are started
+    object_store.use(values.pop("endpoint_url", None))
     values |= {name: words(shared_options[name]) for name in listed if name in shared_options}
     values |= {name: shared_options[name] or () for name in globs if name in shared_options}
     values["routes"] = shared_options["route"] or ()

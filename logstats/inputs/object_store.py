@@ -52,6 +52,14 @@ def endpoint() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
+def use(address: str | None) -> None:
+    """From now on `endpoint` is this address, here and in processes that are started: that of the command line, or in a
+    worker that of the process that gave out the work."""
+    if address:
+        os.environ["AWS_ENDPOINT_URL"] = address
+        os.environ.pop("AWS_ENDPOINT_URL_S3", None)  # which would come first
+
+
 def split(url: str) -> tuple[str, str, str]:
     """(scheme, bucket, key) of a URL for which `is_url` holds."""
     match = _URL.fullmatch(url)
