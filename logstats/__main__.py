@@ -93,8 +93,9 @@ def main() -> None:
         for each in _SIGNALS:
             if signal.getsignal(each) != signal.SIG_IGN:  # nohup, or a job in the background
                 signal.signal(each, stop)
-        # Importing makes many objects and no garbage: looking for it takes a tenth of the start.
-        gc.set_threshold(50_000)
+        # Importing makes many objects and no garbage: looking for it takes a tenth of the start. A small report ends
+        # before there are as many.
+        gc.set_threshold(100_000)
         from logstats.cli.main import run
 
         if waiting:

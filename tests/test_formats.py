@@ -21,7 +21,7 @@ from logstats.formats.detection.detect import Detector
 from logstats.formats.engines.delimited import Delimited, parse_pattern, scan
 from logstats.formats.engines.json import JsonLines
 from logstats.formats.engines.keyvalue import Pairs
-from logstats.formats.engines.regex import literals, prefix
+from logstats.formats.engines.regex import codes, fits, literals, opening
 from logstats.formats.engines.scan import Reject, Tokens, scan_lines
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.log_format.compile import compile_log_format
@@ -59,7 +59,7 @@ def test_the_index_has_what_the_files_say() -> None:
         assert of_index.roles == of_file.roles
         assert replace(form, foreign=of_file.foreign) == of_file
         if form.engine == "regex":
-            assert index.screens()[form.pattern] == (literals(form.pattern), prefix(form.pattern)), name
+            assert index.screens()[form.pattern] == (literals(form.pattern), opening(form.pattern)), name
     assert index.vocabulary() == vocabulary.parsed()
 
 
@@ -85,6 +85,27 @@ def test_literals_of_a_pattern(pattern: str, expect: tuple[str, ...]) -> None:
     assert literals(pattern) == expect
 
 
+@pytest.mark.parametrize(
+    ("pattern", "fit", "unfit"),
+    [
+        (
+            r"^\[?(?P<time>[0-9]{4}-[0-9]{2}(?:T[0-9]+)?)\]? (?P<level>INFO|WARN).*$",
+            ["[2025-01] INFO x", "2025-01T1 WARN"],
+            ["192.0.2.1 - - x", "2025-1", ""],
+        ),
+        (r"\x1b\[[0-9]+m.*", ["\x1b[31mred", "\x1b[3m"], ["31mred", "\x1b"]),
+        (r"^(?:ab){2}c", ["ababc"], ["abc", "abab"]),
+        (r"^a{2,3}b", ["aab", "aaab"], ["ab", "aa"]),
+        (r"^(?:a|b+)c", ["ac", "bc", "bbc"], ["cc", "a"]),
+        (r"^(?:ab)?c|x", ["abc", "c", "x"], ["b", ""]),
+        (r"^[^ a]é*\\?", ["bé", "b\\"], ["a", " é"]),
+    ],
+)
+def test_the_opening_of_a_pattern(pattern: str, fit: list[str], unfit: list[str]) -> None:
+    assert [fits(opening(pattern), codes(line)) for line in [*fit, *unfit]] == [True] * len(fit) + [False] * len(unfit)
+    assert opening(r"(?i)a") == opening("(?=a)b") == opening(".*") == opening("a?") == ()
+
+
 @settings(max_examples=200)
 @given(
     st.recursive(
@@ -100,8 +121,9 @@ def test_literals_of_a_pattern(pattern: str, expect: tuple[str, ...]) -> None:
     ),
     st.data(),
 )
-def test_each_line_that_matches_has_the_literals(pattern: str, data: st.DataObject) -> None:
+def test_each_line_that_matches_has_the_literals_and_the_opening(pattern: str, data: st.DataObject) -> None:
     line = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert fits(opening(pattern), codes(line)), (pattern, line)
     place = 0
     for text in literals(pattern):
         assert text in line[place:], (pattern, line)

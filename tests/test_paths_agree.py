@@ -17,7 +17,6 @@ from logstats.endpoints import Endpoints
 from logstats.formats.detection import screen
 from logstats.formats.detection.prefilter import EVENT, Prefilter
 from logstats.formats.engines.json_template import JsonTemplate
-from logstats.formats.engines.regex import prefix
 from logstats.formats.engines.scan import scan_lines
 from logstats.formats.fields.columns import Batch, ReadOptions
 from logstats.formats.reader import reader
@@ -220,24 +219,6 @@ def test_a_template_is_not_made_of_everything() -> None:
     found = JsonTemplate.from_line('{"a":"x","b":{"c":[1,"y"]}}')
     assert found is not None
     assert [leaf.path for leaf in found.leaves] == [("a",), ("b", "c", 0), ("b", "c", 1)]
-
-
-@pytest.mark.parametrize(
-    ("expression", "expected"),
-    [
-        (r"^(?P<a>[0-9]{4}-[0-9]{2}) x", r"[0-9]{4}-[0-9]{2} x"),
-        (r"^\[[A-Z]+\] b", r"\[[A-Z]"),
-        (r"^(?:ab){2}c", "ab"),
-        (r"^a{3}b+c", "a{3}b"),
-        (r"^a{2,3}b", "a"),
-        *(
-            (none, "")
-            for none in ("a|b", r"^(?:a|b)c", r"^(?:ab)?c", r"^\[?x", r"^a{0,3}b", r"^a*b", r"\d x", "(?i)get")
-        ),
-    ],
-)
-def test_what_every_line_begins_with(expression: str, expected: str) -> None:
-    assert prefix(expression) == expected
 
 
 HOSTILE = """

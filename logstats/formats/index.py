@@ -66,11 +66,11 @@ def vocabulary() -> dict[str, Any] | None:
 
 
 @cache
-def screens() -> dict[str, tuple[tuple[str, ...], str]]:
-    """The texts that each line has in it which a built-in regular expression matches, and the beginning of the
-    expression (`engines.regex.literals` and `prefix`), by the expression."""
+def screens() -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
+    """What each line has in it which a built-in regular expression matches, and what it begins with
+    (`engines.regex.literals` and `opening`), by the expression."""
     stored = json.loads(lines[2]) if (lines := _lines()) else {}
-    return {pattern: (tuple(texts), begin) for pattern, (texts, begin) in stored.items()}
+    return {pattern: (tuple(texts), tuple(begins)) for pattern, (texts, begins) in stored.items()}
 
 
 def indexed(name: str, content: bytes) -> Format | None:
@@ -82,7 +82,7 @@ def indexed(name: str, content: bytes) -> Format | None:
 def written(
     formats: Iterable[tuple[Format, bytes]],
     words: Mapping[str, Any],
-    look_for: Callable[[str], tuple[tuple[str, ...], str]],
+    look_for: Callable[[str], tuple[tuple[str, ...], tuple[int, ...]]],
 ) -> str:
     """The text of the index of formats, each with the content of its file, and of the parsed `keys.toml`; `look_for`
     makes what `screens` has of a regular expression."""

@@ -68,11 +68,11 @@ def builtin() -> Mapping[str, Format]:
 
 def index() -> str:
     """The text of the index of the built-in formats, from their files."""
-    from logstats.formats.engines.regex import literals, prefix
+    from logstats.formats.engines.regex import literals, opening
 
     files = _files(resources.files("logstats.formats") / "builtin")
     formats = ((_decoded(name, content, place), content) for name, content, place in files)
-    return written(formats, parsed_vocabulary(), lambda pattern: (literals(pattern), prefix(pattern)))
+    return written(formats, parsed_vocabulary(), lambda pattern: (literals(pattern), opening(pattern)))
 
 
 def builtin_names() -> list[str]:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from logstats.formats import index
 from logstats.formats.engines.delimited import literals_of
-from logstats.formats.engines.regex import literals, prefix
+from logstats.formats.engines.regex import codes, fits, literals, opening
 from logstats.formats.engines.w3c import FIELDS
 from logstats.formats.model import Format
 
@@ -28,53 +28,55 @@ class Lines:
     """Some lines, as screens look at them. They may be `directed`: there is a directive that names their columns."""
 
     def __init__(self, lines: Iterable[str], *, directed: bool = True) -> None:
-        self.each = [*lines]
-        self.text = "\n".join(self.each)
+        each = [*dict.fromkeys(lines)]
+        self.text = "\n".join(each)
         self.spelled = _SPELLED.search(self.text) is not None
         self.directed = directed
-        self.columns = max((line.count(" ") + line.count("\t") + 1 for line in self.each), default=0)  # at most
+        self.columns = max((line.count(" ") + line.count("\t") + 1 for line in each), default=0)  # at most
+        self.each = [(line, codes(line)) for line in each]
 
 
 class Screen(NamedTuple):
     """What is in each line which a format reads: a beginning, an end, the texts `needs` in this order, all of one of
-    `marks`, and an expression that it begins with. Without a directive it has so many `columns` (None: any number)."""
+    `marks`, and an `opening` (`engines.regex.opening`). Without a directive it has so many `columns` (None: any
+    number)."""
 
     begin: str
     needs: tuple[str, ...]
     marks: tuple[tuple[str, ...], ...]
-    prefix: str = ""
+    opening: tuple[int, ...] = ()
     end: str = ""
     columns: int | None = None
 
     def passes(self, lines: Lines) -> bool:
         """Whether the format may read one of these lines. False is certain."""
-        text = lines.text
-        for need in self.needs:
+        text, needs = lines.text, self.needs
+        for need in needs:
             if need not in text:
                 return False
         if self.columns is not None and not lines.directed and not 0 < self.columns <= lines.columns:
             return False
         if self.marks and not lines.spelled and not any(all(part in text for part in mark) for mark in self.marks):
             return False
-        if (self.needs or self.begin or self.end) and not any(map(self._fits, lines.each)):
-            return False
-        # Few formats have such an expression of their own.
-        return not self.prefix or re.search(f"^{self.prefix}", text, re.MULTILINE) is not None
+        if len(needs) < 2 and not (self.begin or self.end or self.opening):
+            return True
+        begin, end, opening = self.begin, self.end, self.opening
+        for line, begins in lines.each:
+            if not (line.startswith(begin) and line.endswith(end) and (not opening or fits(opening, begins))):
+                continue
+            place = len(begin)
+            for need in needs:
+                place = line.find(need, place)
+                if place < 0:
+                    break
+                place += len(need)
+            else:
+                return True
+        return False
 
     def with_more(self) -> Screen:
         """The screen of a format followed by a space and further columns."""
         return self._replace(needs=(*self.needs, " "), end="")
-
-    def _fits(self, line: str) -> bool:
-        """Whether a line has the beginning, the end, and between them the texts in their order."""
-        if not (line.startswith(self.begin) and line.endswith(self.end)):
-            return False
-        place = len(self.begin)
-        for need in self.needs:
-            place = line.find(need, place) + len(need)
-            if place < len(need):
-                return False
-        return True
 
 
 def screen_of(form: Format, *, named: bool) -> Screen:
@@ -85,8 +87,8 @@ def screen_of(form: Format, *, named: bool) -> Screen:
         return Screen(begin, tuple(filter(None, rest)), marks, end=rest[-1] if rest else "")
     if form.engine == "regex":
         known = index.screens().get(form.pattern)
-        texts, begin = known or (literals(form.pattern), prefix(form.pattern))
-        return Screen("", texts, marks, begin)
+        texts, begins = known or (literals(form.pattern), opening(form.pattern))
+        return Screen("", texts, marks, begins)
     if form.engine == "w3c":
         return Screen("", (), marks, columns=len(form.pattern.removeprefix(FIELDS).split()))
     return Screen("", (_SIGNS[form.engine],) if form.engine in _SIGNS else (), marks)

@@ -7,7 +7,7 @@ Python's, which can tell where a line stops matching.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Final
 
@@ -117,7 +117,9 @@ def _in_order(texts: Iterable[str], line: str) -> bool:
 
 
 # One token of a regular expression: a class, an escape, a beginning of a group, a repetition, any other character.
-_TOKEN: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|\((?:\?(?:P<\w+>|:))?|\{[0-9,]*\}|.", re.DOTALL)
+_TOKEN: Final = re.compile(
+    r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\(?:x..|u....|.)|\((?:\?(?:P<\w+>|:))?|\{[0-9,]*\}|.", re.DOTALL
+)
 
 
 @cache
@@ -143,53 +145,95 @@ def literals(pattern: str) -> tuple[str, ...]:
     return tuple(filter(None, runs))
 
 
+OPENING: Final = 12  # characters of a line at most
+_OTHERS: Final = 1 << 128  # the bit of all characters that are not ASCII
+_ANY: Final = (_OTHERS << 1) - 1
+
+
 @cache
-def prefix(pattern: str) -> str:
-    """The beginning of an expression up to the first choice or repetition in it, itself an expression that each line
-    that matches begins with; empty if there is none."""
+def opening(pattern: str) -> tuple[int, ...]:
+    """What each line that matches the pattern begins with: for each of its first characters, those that may stand
+    there, as a set of bits (bit 128 is any character that is not ASCII). It ends where any may stand, or where a line
+    may end."""
     tokens = _TOKEN.findall(pattern)
-    groups: list[int] = []  # the places of groups that are open
-    optional: set[int] = set()  # the places of groups that may be absent, or are one of several
-    for place, token in enumerate(tokens):
-        if token[0] == "(":
-            groups.append(place)
-        elif token == "|":
-            if not groups:
-                return ""
-            optional.add(groups[-1])
-        elif token == ")" and groups:
-            begin = groups.pop()
-            if _may_be_absent(tokens[place + 1 : place + 2]):
-                optional.add(begin)
-    taken = ""
-    for place, token in enumerate(tokens):
-        if token == "^" and place == 0:
-            continue
-        following = tokens[place + 1 : place + 2]
-        repeated = bool(following) and following[0][0] in "+{"
-        if token == "(?:" or token.startswith("(?P<"):
-            if place in optional:
-                break
-        elif token == ")":
-            if repeated:
-                break
-        elif token[0] != "{" or len(token) == 1:  # otherwise the number of what was taken just now
-            escape = token[0] == "\\" and token[1:].isalnum()
-            if escape or token in _SPECIAL or token[0] in "({" or _may_be_absent(following):
-                break
-            number = following[0] if repeated and following[0][1:-1].isdigit() else ""
-            taken += token + number
-            if repeated and not number:
-                break
-    return taken
+    if ("(", "?") in zip(tokens, tokens[1:], strict=False):  # flags, or looking around
+        return ()
+    masks = [0] * OPENING
+    ends = _choice(tokens, {0}, masks)
+    known = min([OPENING, *ends, *(place for place, mask in enumerate(masks) if mask == _ANY)])
+    return tuple(masks[:known])
 
 
-_SPECIAL: Final = ("^", "$", ".", "|", "?", "*", "+")
+def codes(line: str) -> list[int]:
+    """The first characters of a line, as `opening` numbers them."""
+    return [min(ord(character), 128) for character in line[:OPENING]]
 
 
-def _may_be_absent(following: list[str]) -> bool:
-    """Whether what stands before this token may be absent."""
-    return bool(following) and (following[0] in ("?", "*") or following[0].startswith(("{0", "{,")))
+def fits(opening: Sequence[int], begins: Sequence[int]) -> bool:
+    """Whether a line with these first characters (`codes`) has an opening."""
+    for mask, code in zip(opening, begins, strict=False):
+        if not mask >> code & 1:
+            return False
+    return len(begins) >= len(opening)
+
+
+def _choice(tokens: list[str], starts: set[int], masks: list[int]) -> set[int]:
+    """Take tokens up to the parenthesis that closes them, and add to `masks` what they match. `starts` are the places
+    in a line at which that may begin; those at which it may end are returned, as far as `masks` goes."""
+    ends: set[int] = set()
+    places = starts
+    while tokens and tokens[0] != ")":
+        token = tokens.pop(0)
+        if token == "|":
+            ends |= places
+            places = starts
+        elif token not in ("^", "$"):
+            body = _body(tokens) if token[0] == "(" else []
+            least, most = _times(tokens)
+            reached, now = set[int](), places
+            for number in range(min(most, len(masks)) + 1):
+                reached |= now if number >= least else set()
+                now = _choice([*body], now, masks) if body else _one(token, now, masks)
+            places = reached
+    return ends | places
+
+
+def _body(tokens: list[str]) -> list[str]:
+    """Take the tokens of a group, with the parenthesis that closes it."""
+    body, depth = list[str](), 1
+    while depth:
+        body.append(tokens.pop(0))
+        depth += (body[-1][0] == "(") - (body[-1] == ")")
+    return body
+
+
+def _times(tokens: list[str]) -> tuple[int, int]:
+    """Take a repetition: how often at least, and at most."""
+    if not tokens or not (tokens[0] in ("?", "*", "+") or (tokens[0][0] == "{" and len(tokens[0]) > 1)):
+        return 1, 1
+    token = tokens.pop(0)
+    if tokens and tokens[0] in ("?", "+"):  # it takes as few, or as many, as it can
+        tokens.pop(0)
+    if token[0] != "{":
+        return int(token == "+"), 1 if token == "?" else OPENING
+    least, comma, most = token[1:-1].partition(",")
+    return int(least or 0), int(most) if most else OPENING if comma else int(least)
+
+
+def _one(token: str, starts: set[int], masks: list[int]) -> set[int]:
+    """As `_choice`, for a token of one character."""
+    inside = [place for place in starts if place < len(masks)]
+    if inside:
+        mask = _mask(token)
+        for place in inside:
+            masks[place] |= mask
+    return {place + 1 for place in inside}
+
+
+@cache
+def _mask(token: str) -> int:
+    one = re.compile(token if len(token) > 1 or token == "." else re.escape(token))
+    return _OTHERS | sum(1 << code for code in range(128) if one.fullmatch(chr(code)))
 
 
 def _beginnings(pattern: str) -> Iterator[str]:
