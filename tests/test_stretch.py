@@ -75,6 +75,11 @@ def test_stretches_are_reports_while_minutes_close_and_change(tmp_path: Path, mo
     step(60 * 79)
     assert figures(session.stretch(MINUTE, MINUTE + 80).merged()) == expected(0, 80) != was
     assert figures(before.merged()) == was, "what was taken does not change any more"
+    cache = session._windows._cache
+    assert len(cache.blocks) > 5
+    write(logs[0], 60 * 300)
+    step(60 * 300)
+    assert not len(cache.blocks) + len(cache.stretches), "of minutes that are dropped, nothing is kept"
     session.close()
 
 

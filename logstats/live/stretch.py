@@ -61,6 +61,15 @@ class Merged:
             for old in [*self._held][: -self._most]:
                 del self._held[old]
 
+    def forget(self, before: int) -> None:
+        """Let go of what begins before a minute."""
+        with self._lock:
+            for key in [key for key in self._held if key[0] < before]:
+                del self._held[key]
+
+    def __len__(self) -> int:
+        return len(self._held)
+
 
 @dataclass(slots=True)
 class Cache:
@@ -68,6 +77,11 @@ class Cache:
 
     stretches: Merged = field(default_factory=lambda: Merged(_CACHED))
     blocks: Merged = field(default_factory=lambda: Merged(_MOST))
+
+    def forget(self, before: int) -> None:
+        """Let go of what begins before a minute."""
+        self.stretches.forget(before)
+        self.blocks.forget(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,10 @@ class Windows:
     def _drop(self, first: int, latest: int) -> None:
         # What a clock logged that was ahead, until it was set back, would be joined with what is logged when its time
         # comes again.
-        for minute in [m for m in self._versions if m < first or m > latest // MINUTE]:
+        gone = [m for m in self._versions if m < first or m > latest // MINUTE]
+        if gone:
+            self._cache.forget(first)
+        for minute in gone:
             del self._versions[minute]
             self._shared.discard(minute)
             for held in (self._minutes, self._rows, self._heights, self._totals):
