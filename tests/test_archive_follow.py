@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -19,6 +20,7 @@ from following import Clock, copy_and_truncate
 from program import invoke
 
 from logstats import api
+from logstats.archive import follow
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
 from logstats.archive.follow import Daemon, Notify
@@ -159,6 +161,42 @@ def test_an_archive_that_is_gone_for_a_while(tmp_path: Path) -> None:
     assert "written again, after 9 attempts" in one.said[1]
     assert one.is_whole
     assert json.loads(health.read_bytes())["state"] == "ok"
+
+
+def test_what_was_committed_counts_though_tidying_up_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full after the commit; systemd is told when it is not any more."""
+    one, told = Following(tmp_path), list[dict[str, object]]()
+    monkeypatch.setattr(Notify, "__call__", lambda _, **words: told.append(words))
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.parquet")
+
+    one.log.write(5)
+    with monkeypatch.context() as patched:
+        patched.setattr(follow, "compact", fails)
+        assert not one.commit()
+    assert (one.daemon.lines, one.is_whole) == (5, True)
+    one.log.write(2)
+    assert one.commit()
+    assert (one.daemon.lines, one.is_whole) == (7, True)
+    assert [words["status"] for words in told] == ["failing: x.parquet: No space left on device", "following"]
+
+
+def test_a_file_that_may_not_be_read_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Following(tmp_path)
+    one.log.write(3)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "Permission denied"))
+        )
+        one.look()
+        one.look()
+    assert one.commit()
+    assert one.is_whole
+    assert [text.rsplit(": ", 1)[1] for text in one.said] == [
+        "Permission denied; it is tried again",
+        "can be read again",
+    ]
 
 
 def test_days_that_are_due_move(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from logstats.archive.add import add
+from logstats.archive.add import ingest
 from logstats.archive.archive import Archive
 from logstats.archive.ingest.ingest import IngestOptions
 from logstats.archive.ingest.progress import Added
@@ -177,14 +177,17 @@ class Daemon:
             return False
         if self.failures:
             self.say(f"the archive is written again, after {self.failures:,} attempts that failed: {self._problem}")
+            self.notify(status="following")
         self.failures, self._problem, self._failing_since = 0, "", ""
         self.settled(began)
         self._write_health(tracker)
         return True
 
     def _commit(self, tracker: Tracker, interrupt: Interrupt) -> None:
-        opened = Archive.open(self.archive)
+        opened, lines = Archive.open(self.archive), self.lines
         found = tracker.due()
+        if found or self.streams:
+            sweep(opened, self.options.now())
         for final in (False, True):
             some = [due for due in found if due.final is final]
             if some:
@@ -196,10 +199,12 @@ class Daemon:
             if stream.done:
                 stream.close()
                 self.streams.remove(stream)
+        if self.lines > lines and not interrupt.asked:
+            compact(opened, self.options.now())
 
     def _add_stream(self, opened: Archive, stream: Stream, source: Source, final: bool, interrupt: Interrupt) -> None:
         options = replace(self.options, final=final, source_name=stream.spool.source_name)
-        added = add(opened, [source], options, self.listener, interrupt)
+        added = ingest(opened, [source], options, self.listener, interrupt)
         if not added.interrupted:
             stream.added(source, added.outcomes[0])
         self._added(added)
@@ -207,7 +212,7 @@ class Daemon:
     def _add(
         self, opened: Archive, tracker: Tracker, some: Sequence[Due], options: IngestOptions, interrupt: Interrupt
     ) -> None:
-        added = add(opened, [due.source for due in some], options, self.listener, interrupt)
+        added = ingest(opened, [due.source for due in some], options, self.listener, interrupt)
         if not added.interrupted:
             done = zip(some, added.outcomes, strict=True)
             tracker.added(due for due, outcome in done if outcome.problem is None or due.final)

@@ -267,7 +267,9 @@ class Follower:
                 if (opened := self._take(path, key, status, now)) is not None:
                     self._open[key] = opened
                     yield opened
-                self._said.discard(path)
+                if path in self._said:
+                    self._say(f"{shown(path)}: can be read again")
+                    self._said.discard(path)
             except FileNotFoundError:  # it went between two system calls
                 continue
             except OSError as error:

@@ -58,7 +58,8 @@ class Tracker:
         self._files: dict[Key, _Tracked] = {}
         self._present: set[Key] = set()
         self._copies: dict[Key, Due] = {}
-        self._said: set[str] = set()
+        self._said: set[str] = set()  # arguments that lead to nothing, …
+        self._unreadable: set[str] = set()  # … and files that cannot be read, of which that was said
 
     def look(self) -> None:
         """See what lies under the names by now. Call this often: a truncation between two looks is noticed, but what
@@ -71,7 +72,9 @@ class Tracker:
         for argument in self._arguments:
             found = files_under(argument)
             if not found:
-                self._once(argument, f"{shown(argument)}: is not there yet; it is waited for")
+                if argument not in self._said:
+                    self._say(f"{shown(argument)}: is not there yet; it is waited for")
+                self._said.add(argument)
             there = {(status.st_dev, status.st_ino) for _, status in found}
             for path, status in found:
                 key = (status.st_dev, status.st_ino)
@@ -95,14 +98,18 @@ class Tracker:
         try:
             file = FollowedFile(path, now=now)
         except OSError as error:
-            self._once(path, f"{shown(path)}: cannot be read: {error.strerror or error}; it is tried again")
+            if path not in self._unreadable:
+                self._say(f"{shown(path)}: cannot be read: {error.strerror or error}; it is tried again")
+            self._unreadable.add(path)
             return
         if file.key != key or not file.regular:  # it was replaced meanwhile, or is a pipe
             file.close()
             return
         file.start_at(status.st_size)
         self._files[key] = _Tracked(name, file, (status.st_size, status.st_mtime_ns))
-        self._said.discard(path)
+        if path in self._unreadable:
+            self._say(f"{shown(path)}: can be read again")
+            self._unreadable.discard(path)
 
     @property
     def present(self) -> Set[Key]:
@@ -160,8 +167,3 @@ class Tracker:
             source = Source(one.name, Path(copy.path), status.st_size, status.st_mtime)
             self._copies[copy.key] = Due(source, copy.key, (status.st_size, status.st_mtime_ns))
             self._say(f"{what}what was not added yet is read from the copy {shown(copy.path)}")
-
-    def _once(self, key: str, text: str) -> None:
-        if key not in self._said:
-            self._said.add(key)
-            self._say(text)

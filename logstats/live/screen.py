@@ -146,9 +146,9 @@ class Screen:
     def _rankings(self, snapshot: Snapshot, view: View, _recent: pl.DataFrame, width: int, room: int) -> Iterator[Text]:
         window = f"last {snapshot.window_minutes} min" if snapshot.window_minutes > 1 else "this minute"
         rows = view.shown(snapshot.endpoints)
-        title = f"endpoints by {snapshot.sort}, {window}: {count(snapshot.endpoints_total)}"
+        title = f"by {snapshot.sort}, {window}: {count(snapshot.endpoints_total)}"
         if width < WIDE:
-            yield from _ranking(title, rows, width, room, view.chosen)
+            yield from _ranking(f"endpoints {title}", rows, width, room, view.chosen)
             return
         part = (width - 6) // 3
         tables = [
