@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from logstats.kernels.columns import as_numbers
-
 if TYPE_CHECKING:
     import polars as pl
 
@@ -45,6 +43,8 @@ def milliseconds(ns: pl.Series) -> pl.Series:
 
     (Polars multiplies by the inverse of a constant instead, which gives 12345.599999999999 for 12345.6.)
     """
+    from logstats.kernels.columns import as_numbers
+
     held = ns.is_not_null().to_numpy() if ns.null_count() else None
     values = ns.fill_null(0).to_numpy() if ns.null_count() else ns.to_numpy()
     return as_numbers(values / MS, held).alias(ns.name)

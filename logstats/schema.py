@@ -109,16 +109,32 @@ def owned(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.Series(text.name, text.to_arrow(compat_level=oldest)) for text in texts)
 
 
-def dtypes() -> dict[str, pl.DataType]:
-    """Column name to Polars type, in the order of the schema."""
+# Columns that are not texts, by the name of their Polars type.
+_KINDS: Final = {
+    "timestamp": "Datetime",
+    "status": "UInt16",
+    "duration_ms": "Float64",
+    "bytes": "Int64",
+    "upstream_ms": "Float64",
+    "request_bytes": "Int64",
+}
+
+
+def kinds() -> dict[str, str]:
+    """Column name to the name of its Polars type, in the order of the schema."""
+    return {name: _KINDS.get(name, "String") for name in COLUMNS}
+
+
+def dtype(kind: str) -> pl.DataType:
+    """A Polars type by its name. Times are in microseconds and UTC, decimals are whole numbers of 38 digits."""
     import polars as pl
 
-    special: dict[str, pl.DataType] = {
-        "timestamp": pl.Datetime("us", "UTC"),
-        "status": pl.UInt16(),
-        "duration_ms": pl.Float64(),
-        "bytes": pl.Int64(),
-        "upstream_ms": pl.Float64(),
-        "request_bytes": pl.Int64(),
-    }
-    return {name: special.get(name, pl.String()) for name in COLUMNS}
+    if kind == "Datetime":
+        return pl.Datetime("us", "UTC")
+    made: pl.DataType = pl.Decimal(38, 0) if kind == "Decimal" else getattr(pl, kind)()
+    return made
+
+
+def dtypes() -> dict[str, pl.DataType]:
+    """Column name to Polars type, in the order of the schema."""
+    return {name: dtype(kind) for name, kind in kinds().items()}

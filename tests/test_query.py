@@ -351,6 +351,36 @@ def test_values_that_polars_has_no_type_for(ask: Ask, tiered: Archive) -> None:
     assert made["l"] == [1, None]
 
 
+def test_rows_are_what_frames_hold(tiered: Archive) -> None:
+    """And whole numbers of 128 bits, for which Polars has no type, are whole."""
+    sql = (
+        "SELECT minute, sum(requests) AS n, avg(bytes) AS b, any_value(method) AS m, count(*) > 1 AS many FROM traffic"
+        " GROUP BY ALL ORDER BY ALL LIMIT 100"
+    )
+    with open_session(tiered.storage, tiered.snapshot()) as session:
+        columns, pieces = session.rows(sql, "text")
+        assert columns == [("minute", False), ("n", True), ("b", True), ("m", False), ("many", False)]
+        rows = [row for piece in pieces for row in piece]
+        assert rows == [row for frame in session.run(sql, "text") for row in frame.rows()] and len(rows) == 100
+        objects = [row for piece in session.rows(sql, "json")[1] for row in piece]
+        assert objects == [row for frame in session.run(sql, "json") for row in frame.rows()]
+        assert [*session.rows(f"SELECT {2**127 - 1} AS h", "text")[1]] == [[], [(2**127 - 1,)]]
+
+
+def test_a_table_or_jsonl_loads_neither_polars_nor_numpy(tiered: Archive) -> None:
+    """Their import takes longer than most queries."""
+    code = (
+        "import sys; from logstats.cli.main import app\n"
+        "try: app(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "assert not {'polars', 'numpy', 'pyarrow'} & set(sys.modules)"
+    )
+    asked = ("query", "SELECT count(*) AS n FROM logs", "--archive", str(tiered.root), "-o", "jsonl")
+    done = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["n"] > 0
+
+
 def test_the_same_name_twice(tiered: Archive) -> None:
     done = invoke("query", "SELECT 1 AS a, 2 AS a", "--archive", str(tiered.root), "-o", "jsonl")
     assert list(json.loads(done.stdout).values()) == [1, 2]

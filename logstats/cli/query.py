@@ -70,13 +70,14 @@ def query(
                 with destination(out, datetime.now(UTC)) as file:
                     file.write(asked.explain(sql).encode())
                 return int(messages.exit_code)
-            frames = asked.run(sql, results.FORMS[output], progress=messages.percent)
             with destination(out, datetime.now(UTC)) as file:
-                if output == "table":
+                if output == "jsonl":
+                    results.jsonl(file, asked.rows(sql, "json", progress=messages.percent)[1])
+                elif output == "table":
                     terminal = out is None and sys.stdout.isatty()
                     encoding = (sys.stdout.encoding or "utf-8") if out is None else "utf-8"
                     text, rows = results.table(
-                        frames,
+                        *asked.rows(sql, "text", progress=messages.percent),
                         width=shutil.get_terminal_size((80, 24)).columns if terminal else None,
                         unicode=encoding.lower().startswith("utf"),
                     )
@@ -88,7 +89,7 @@ def query(
                         )
                 else:
                     with results.WRITERS[output](file) as write:
-                        for frame in frames:
+                        for frame in asked.run(sql, results.FORMS[output], progress=messages.percent):
                             write(frame)
         finally:
             messages.done()

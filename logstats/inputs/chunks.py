@@ -18,7 +18,6 @@ from logstats.errors import SourceError
 from logstats.inputs.compression import Damaged, compression, pieces
 from logstats.inputs.source import Digest, Opened, Source, Start
 from logstats.inputs.stores import OpenObject
-from logstats.kernels import library as kernels
 
 TARGET: Final = 8 << 20
 MAX_LINE: Final = 4 << 20  # bytes; servers accept a hundredth of it, and reading takes a dozen times it
@@ -292,6 +291,8 @@ class Lines:
         if self._skipped:
             for part in ended:
                 digest = self._digested(part)
+            from logstats.kernels import library as kernels  # NumPy, which those who only name sources do without
+
             first, whole = b"".join(self._rest), b"".join(ended)
             ending = whole.index(b"\n")
             cut = {0: len(first) + self._skipped + ending + 1}
@@ -344,6 +345,8 @@ class Lines:
 def _parts(whole: bytes) -> Iterator[tuple[int, int, int]]:
     """Where to cut whole lines into chunks of so many at the most, and how many each has: what a line costs does not
     depend on its length."""
+    from logstats.kernels import library as kernels
+
     start, lines = 0, kernels.count_lines(whole)
     if lines > LINES:
         for stop in (kernels.line_ends(whole)[LINES - 1 :: LINES] + 1).tolist():

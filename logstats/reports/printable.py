@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Final
 
 # Control characters, format characters (among them the ones that reverse the direction of text), surrogates,
 # line and paragraph separators.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
+
+# Characters that JSON does not escape, but terminals obey: DEL, C1 controls, those that change the direction of text.
+_ORDERS: Final = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def printable(text: str) -> str:
@@ -23,6 +28,13 @@ def _escape(character: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def harmless(json: str) -> str:
+    """JSON in which characters that a terminal would obey are written as `\\uNNNN`."""
+    if json.isascii() and "\x7f" not in json:
+        return json
+    return _ORDERS.sub(lambda match: f"\\u{ord(match[0]):04x}", json)
 
 
 def shortened(text: str, width: int) -> str:

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
-import polars as pl
+from logstats.reports.printable import harmless, printable, shortened
 
-from logstats.reports import rows
-from logstats.reports.printable import printable, shortened
+if TYPE_CHECKING:
+    import polars as pl
 
 MAX_ROWS: Final = 1_000  # of a table for people
 _NARROWEST: Final = 12  # characters to which columns of text are shortened before rows become blocks
 
-Write = Callable[[pl.DataFrame], None]
+Write = Callable[["pl.DataFrame"], None]
 
 
-def table(frames: Iterable[pl.DataFrame], *, width: int | None, unicode: bool = True) -> tuple[str, int]:
-    """(a table as text, the number of its rows, which is at most `MAX_ROWS` + 1).
+def table(
+    columns: Sequence[tuple[str, bool]],
+    pieces: Iterable[Sequence[Sequence[object]]],
+    *,
+    width: int | None,
+    unicode: bool = True,
+) -> tuple[str, int]:
+    """(a table as text, the number of its rows, which is at most `MAX_ROWS` + 1), of rows that come in pieces.
 
-    Without a `width` a line is as long as it has to be. With one, texts are shortened in their middle; if that is not
-    enough, each row becomes a block of lines, one for each column.
+    `columns` says of each whether it is of numbers. Without a `width` a line is as long as it has to be. With one,
+    texts are shortened in their middle; if that is not enough, each row becomes a block of lines, one for each column.
     """
-    held: pl.DataFrame | None = None
-    for frame in frames:
-        held = frame if held is None else held.vstack(frame)
-        if held.height > MAX_ROWS:
-            held = held.head(MAX_ROWS + 1)
+    held: list[Sequence[object]] = []
+    for piece in pieces:
+        held += piece[: MAX_ROWS + 1 - len(held)]
+        if len(held) > MAX_ROWS:
             break
-    assert held is not None
-    shown = held.head(MAX_ROWS)
-    cells = [[_cell(value) for value in column.to_list()] for column in shown.get_columns()]
-    right = [kind.is_numeric() for kind in shown.dtypes]
-    names = [printable(name) for name in shown.columns]
+    cells = [[_cell(row[place]) for row in held[:MAX_ROWS]] for place in range(len(columns))]
+    right = [number for _, number in columns]
+    names = [printable(name) for name, _ in columns]
     widths = [max([len(name), *map(len, column)]) for name, column in zip(names, cells, strict=True)]
     if width is not None:
         widths = _fitted(widths, right, width)
         if sum(widths) + 2 * (len(widths) - 1) > width:
-            return _blocks(names, cells, width, unicode=unicode), held.height
+            return _blocks(names, cells, width, unicode=unicode), len(held)
     lines = [_line(names, widths, right), "  ".join(("─" if unicode else "-") * w for w in widths)]
     lines += [_line(list(row), widths, right) for row in zip(*cells, strict=True)]
-    return "\n".join(line.rstrip() for line in lines) + "\n", held.height
+    return "\n".join(line.rstrip() for line in lines) + "\n", len(held)
 
 
 def _cell(value: object) -> str:
@@ -90,21 +93,18 @@ def _blocks(names: list[str], cells: list[list[str]], width: int, *, unicode: bo
     return "\n".join(lines) + "\n"
 
 
-@contextmanager
-def jsonl(file: BinaryIO) -> Iterator[Write]:
-    """Lines that are JSON objects already."""
-
-    def write(frame: pl.DataFrame) -> None:
-        if frame.height:
-            file.write(rows.harmless("\n".join(frame.to_series().to_list()) + "\n").encode())
+def jsonl(file: BinaryIO, pieces: Iterable[Sequence[Sequence[str]]]) -> None:
+    """Write lines that are JSON objects already, one in each row."""
+    for piece in pieces:
+        if piece:
+            file.write(harmless("\n".join(row[0] for row in piece) + "\n").encode())
             file.flush()
-
-    yield write
 
 
 @contextmanager
 def parquet(file: BinaryIO) -> Iterator[Write]:
     """Parquet with the columns of the first frame, zstd."""
+    import polars as pl
     import pyarrow.parquet as pq
 
     writer: pq.ParquetWriter | None = None
@@ -127,18 +127,14 @@ def parquet(file: BinaryIO) -> Iterator[Write]:
 @contextmanager
 def csv(file: BinaryIO) -> Iterator[Write]:
     """CSV, of numbers and texts; the names of columns are as harmless as what is in them."""
+    from logstats.reports import rows
+
     with rows.csv(file) as write:
         yield lambda frame: write(frame.rename(printable))
 
 
 WRITERS: Final[dict[str, Callable[[BinaryIO], AbstractContextManager[Write]]]] = {
     "csv": csv,
-    "jsonl": jsonl,
     "parquet": parquet,
 }
-FORMS: Final[dict[str, Literal["values", "text", "json"]]] = {
-    "table": "text",
-    "csv": "text",
-    "jsonl": "json",
-    "parquet": "values",
-}
+FORMS: Final[dict[str, Literal["values", "text"]]] = {"csv": "text", "parquet": "values"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, Final
@@ -10,11 +9,10 @@ from typing import BinaryIO, Final
 import polars as pl
 
 from logstats import schema
+from logstats.reports.printable import harmless
 
 Write = Callable[[pl.DataFrame], None]
 
-# Characters that JSON does not escape, but terminals obey: DEL, C1 controls, those that change the direction of text.
-_ORDERS: Final = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _CONTROL: Final = {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 _FORMULA: Final = r"^[=+\-@\t\r]"
 
@@ -29,13 +27,6 @@ def _as_text(time: pl.Expr) -> pl.Expr:
     whole = time.dt.microsecond() == 0
     plain, exact = time.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), time.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
     return pl.when(whole).then(plain).otherwise(exact)
-
-
-def harmless(json: str) -> str:
-    """JSON in which characters that a terminal would obey are written as `\\uNNNN`."""
-    if json.isascii() and "\x7f" not in json:
-        return json
-    return _ORDERS.sub(lambda match: f"\\u{ord(match[0]):04x}", json)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Sketches: pure maths, without input or output.
 
-`loghist` is the latency histogram (after DDSketch), `hll` HyperLogLog. May use: cache, kernels. Begin with `loghist`.
+`loghist` is the latency histogram (after DDSketch), `hll` HyperLogLog, `constants` are those of both.
+May use: cache, kernels. Begin with `loghist`.
 """
 
-__all__ = ["hll", "loghist"]
+__all__ = ["constants", "hll", "loghist"]

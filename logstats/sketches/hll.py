@@ -31,12 +31,12 @@ from logstats.cache import BoundedCache
 from logstats.critical import uninterrupted
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
+from logstats.sketches import constants
 
-PRECISION: Final = 14
-REGISTERS: Final = 1 << PRECISION
+PRECISION: Final = constants.PRECISION
+REGISTERS: Final = constants.REGISTERS
 STANDARD_ERROR: Final = 1.04 / 128
 MAX_RANK: Final = 64 - PRECISION + 1
-ALPHA_M2: Final = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS**2  # raw estimate: this / sum of 2^-rank
 
 _EMPTY: Final = b"\0\0"  # a packed minute without values
 _QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take less
@@ -84,12 +84,9 @@ _known: Final = BoundedCache(_hash)
 
 
 @cache
-def bias_tables() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """The package's tables for this precision: raw estimates, their biases, and the linear counting threshold."""
-    from hyperloglog.const import biasData, rawEstimateData, tresholdData
-
-    row = PRECISION - 4
-    return np.asarray(rawEstimateData[row]), np.asarray(biasData[row]), float(tresholdData[row])
+def _bias_tables() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    raws, biases, threshold = constants.bias_tables()
+    return np.asarray(raws), np.asarray(biases), threshold
 
 
 def estimate(registers: Registers) -> int:
@@ -106,8 +103,8 @@ def estimate_many(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     zeros = ranks[:, 0]
     with np.errstate(divide="ignore"):
         linear = REGISTERS * np.log(REGISTERS / zeros)
-    estimates = ALPHA_M2 / (ranks @ np.power(2.0, -np.arange(ranks.shape[1])))
-    raws, biases, threshold = bias_tables()
+    estimates = constants.ALPHA_M2 / (ranks @ np.power(2.0, -np.arange(ranks.shape[1])))
+    raws, biases, threshold = _bias_tables()
     use_linear = (zeros > 0) & (linear <= threshold)
     biased = np.flatnonzero(~use_linear & (estimates <= 5 * REGISTERS))
     nearest = np.argsort((estimates[biased, np.newaxis] - raws) ** 2, axis=1)[:, :6]

@@ -20,9 +20,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats.kernels.columns import as_numbers
+from logstats.sketches import constants
 
-ALPHA: Final = 0.01
-GAMMA: Final = (1 + ALPHA) / (1 - ALPHA)
+ALPHA: Final = constants.ALPHA
+GAMMA: Final = constants.GAMMA
 DECIMALS: Final = 30  # digits of a percentile; a billion of them would fill the memory
 
 _LOG_GAMMA: Final = math.log(GAMMA)

@@ -70,7 +70,7 @@ class DataFile:
         """The columns in the file, in order."""
         if self.columns is not None:
             return self.columns
-        return tuple(name for name in tables.columns(self.table) if name not in self._later)
+        return tuple(name for name in tables.kinds(self.table) if name not in self._later)
 
     @property
     def _later(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class DataFile:
         """The inverse of `to_json`. Raises ValueError for values that no archive contains."""
         columns = tuple(value["columns"]) if "columns" in value else None
         path = places.checked(value["path"], value["table"], value["tier"])
-        if columns is not None and not set(columns) <= set(tables.columns(value["table"])):
+        if columns is not None and not set(columns) <= set(tables.kinds(value["table"])):
             raise ValueError(f"{path} has columns that nobody knows")
         first, most = tables.began(value["table"]), len(tables.growing(value["table"]))
         known = value.get("schema", first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -45,15 +46,19 @@ def columns(table: str) -> dict[str, pl.DataType]:
 
     Method, host, app_name and endpoint may be `(other)`: what lay beyond the caps of one commit.
     """
-    import polars as pl
+    return {name: schema.dtype(kind) for name, kind in kinds(table).items()}
 
-    moment, text, whole, big = pl.Datetime("us", "UTC"), pl.String(), pl.Int64(), pl.Decimal(38, 0)
-    tables: dict[str, dict[str, pl.DataType]] = {
-        LOGS: {**schema.dtypes(), "source": text, "line": whole},
+
+@cache
+def kinds(table: str) -> Mapping[str, str]:
+    """Column name to the name of its Polars type, as in `columns`."""
+    moment, text, whole, big = "Datetime", "String", "Int64", "Decimal"
+    tables: dict[str, dict[str, str]] = {
+        LOGS: {**schema.kinds(), "source": text, "line": whole},
         TRAFFIC: {
             "minute": moment,
             "kind": text,
-            "status": pl.UInt16(),
+            "status": "UInt16",
             **dict.fromkeys(("level", "method", "host", "app_name"), text),
             "requests": whole,
             "events": whole,
@@ -61,13 +66,13 @@ def columns(table: str) -> dict[str, pl.DataType]:
             "first": moment,
             "last": moment,
         },
-        LATENCY: {"minute": moment, "bucket": pl.Int32(), "count": whole},
+        LATENCY: {"minute": moment, "bucket": "Int32", "count": whole},
         ENDPOINTS: {
             "hour": moment,
             "method": text,
             "endpoint": text,
-            "status_class": pl.UInt8(),
-            "bucket": pl.Int32(),
+            "status_class": "UInt8",
+            "bucket": "Int32",
             "requests": whole,
             "timed": whole,
             "bytes": big,
@@ -77,7 +82,7 @@ def columns(table: str) -> dict[str, pl.DataType]:
             # Added later: files of earlier versions lack them.
             **dict.fromkeys(durations.RESTS.values(), whole),
         },
-        USERS: {"minute": moment, "register": pl.UInt16(), "rank": pl.UInt8()},
+        USERS: {"minute": moment, "register": "UInt16", "rank": "UInt8"},
         LINES: {
             "minute": moment,
             "source": text,
@@ -89,7 +94,7 @@ def columns(table: str) -> dict[str, pl.DataType]:
             "source": text,
             "line": whole,
             "reason": text,
-            "raw": pl.Binary(),
+            "raw": "Binary",
             "timestamp": moment,
         },
     }
@@ -104,7 +109,7 @@ def began(table: str) -> int:
 @cache
 def growing(table: str) -> tuple[str, ...]:
     """The columns of a table that new ones are appended to: of `logs`, those of the request schema."""
-    return schema.COLUMNS if table == LOGS else tuple(columns(table))
+    return schema.COLUMNS if table == LOGS else tuple(kinds(table))
 
 
 @cache
@@ -124,7 +129,7 @@ def field_id(table: str, column: str) -> int:
     New columns are appended, those of the request schema at its end. The other columns of `logs` count from 1001.
     """
     if table != LOGS or column in schema.COLUMNS:
-        return list(columns(table)).index(column) + 1
+        return list(kinds(table)).index(column) + 1
     return 1001 + ("source", "line").index(column)
 
 

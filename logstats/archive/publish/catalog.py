@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from logstats import __version__, durations
 from logstats.archive.log import tables
-from logstats.sketches import hll, loghist
+from logstats.sketches import constants
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from logstats.archive.log.snapshot import Snapshot
 
 _PARTITIONS: Final = ("year", "month", "day", "hour")
-_TYPES: Final = {
+_TYPES: Final = {  # by the names of Polars types
     "String": "VARCHAR",
     "Binary": "BLOB",
     "Float64": "DOUBLE",
@@ -37,19 +35,19 @@ _TYPES: Final = {
 
 def macros() -> str:
     """The macros of `macros.sql`, which documents each, with the constants of the sketches inserted."""
-    raws, biases, threshold = hll.bias_tables()
+    raws, biases, threshold = constants.bias_tables()
     text = resources.files("logstats.archive.publish").joinpath("macros.sql").read_text("utf-8")
-    constants = {
+    values = {
         "estimates": "[" + ", ".join(map(_double, raws)) + "]",
         "biases": "[" + ", ".join(map(_double, biases)) + "]",
         "threshold": _double(threshold),
-        "alpha_m2": _double(hll.ALPHA_M2),
-        "log_gamma": _double(math.log(loghist.GAMMA)),
-        "inverse_log_gamma": _double(1 / math.log(loghist.GAMMA)),
-        "log_middle": _double(math.log(2 / (loghist.GAMMA + 1))),
+        "alpha_m2": _double(constants.ALPHA_M2),
+        "log_gamma": _double(math.log(constants.GAMMA)),
+        "inverse_log_gamma": _double(1 / math.log(constants.GAMMA)),
+        "log_middle": _double(math.log(2 / (constants.GAMMA + 1))),
         "log_largest": _double(math.log(sys.float_info.max)),
     }
-    for name, value in constants.items():
+    for name, value in values.items():
         text = text.replace("{" + name + "}", value)
     return text
 
@@ -133,7 +131,7 @@ def _none(table: str) -> str:
     """A SELECT without rows, which gives a view its columns, their order and their types."""
     logs = table == tables.LOGS
     columns = {"tier": "VARCHAR"} if logs else {}
-    columns |= {column: _type(kind) for column, kind in tables.columns(table).items()}
+    columns |= {column: _TYPES[kind] for column, kind in tables.kinds(table).items()}
     columns |= dict.fromkeys(_PARTITIONS[: 4 if logs else 3], "BIGINT")
     nulls = ", ".join(f"NULL::{kind} AS {name(column)}" for column, kind in columns.items())
     return f"  SELECT {nulls} WHERE false"
@@ -141,10 +139,10 @@ def _none(table: str) -> str:
 
 def _scan(table: str, tier: str, depth: int, columns: Sequence[str], found: Sequence[str]) -> str:
     """One `read_parquet` of files with these columns (if none are given, DuckDB finds them)."""
-    types = tables.columns(table)
+    types = {column: _TYPES[kind] for column, kind in tables.kinds(table).items()}
     fields = [
         f"{tables.field_id(table, column)}: "
-        f"{{name: {quoted(column)}, type: {quoted(_type(types[column]))}, default_value: NULL}}"
+        f"{{name: {quoted(column)}, type: {quoted(types[column])}, default_value: NULL}}"
         for column in columns
     ]
     given = ", schema = MAP {\n    " + ",\n    ".join(fields) + "\n  }" if fields else ""
@@ -158,7 +156,3 @@ def _scan(table: str, tier: str, depth: int, columns: Sequence[str], found: Sequ
     if logs and depth == 3:
         after = " REPLACE (hour(timestamp) AS hour)" if tier == tables.HOT else ", hour(timestamp) AS hour"
     return f"  SELECT {before}*{after} FROM read_parquet([\n    {listed}\n  ], {options})"
-
-
-def _type(kind: pl.DataType) -> str:
-    return _TYPES[str(kind.base_type())]

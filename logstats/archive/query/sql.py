@@ -20,11 +20,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import duckdb
-import polars as pl
-import pyarrow as pa
 
 from logstats.archive.log.commit import ArchiveError
 from logstats.archive.publish import catalog
@@ -34,10 +32,14 @@ from logstats.critical import uninterrupted
 from logstats.errors import LogstatsError, QueryError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from logstats.archive.log.snapshot import Snapshot
     from logstats.archive.log.storage import Storage
 
 Form = Literal["values", "text", "json"]
+Row = tuple[Any, ...]
+Piece = TypeVar("Piece")
 
 _BATCH: Final = 1 << 16  # rows
 _TICK: Final = 0.1  # seconds between reports of progress
@@ -150,16 +152,37 @@ class Session:
         when the time is over.
         """
         self._only_parquet(sql)
-        text = _projected(self.columns(sql), form)
-        given = rows = 0  # frames and rows
+        yield from self._pieces(_projected(self.columns(sql), form), sql, _frames, progress)
+
+    def rows(
+        self, sql: str, form: Literal["text", "json"], *, progress: Callable[[float], None] | None = None
+    ) -> tuple[list[tuple[str, bool]], Iterator[list[Row]]]:
+        """(the columns, each with whether it is of numbers; the rows, as lists of tuples). As `run` does, but without
+        Polars, whose import takes longer than most queries."""
+        self._only_parquet(sql)
+        columns = self.columns(sql)
+        numbers = [(name, _is_number(kind) and kind != "BOOLEAN") for name, kind in columns]
+        return numbers, self._pieces(_projected(columns, form), sql, _tuples, progress)
+
+    def _pieces(
+        self,
+        text: str,
+        sql: str,
+        fetch: Callable[[duckdb.DuckDBPyConnection, str, str], Iterator[Piece]],
+        progress: Callable[[float], None] | None,
+    ) -> Iterator[Piece]:
+        """Run the query, again if files are moved before the first row was given."""
+        given = rows = 0  # pieces and rows
         for left in reversed(range(_TRIES)):
             try:
-                for number, frame in enumerate(self._frames(text, sql, progress)):
+                for number, piece in enumerate(self._fetched(text, sql, fetch, progress)):
                     if number >= given:
-                        yield frame
-                        given, rows = given + 1, rows + frame.height
+                        yield piece
+                        given, rows = given + 1, rows + len(piece)  # type: ignore[arg-type]
                 return
-            except (duckdb.Error, pa.ArrowException) as error:
+            except Exception as error:
+                if not isinstance(error, duckdb.Error) and not type(error).__module__.startswith("pyarrow"):
+                    raise
                 if not left or not self._moved(error):
                     raise self._error(error, sql) from None
                 if rows:
@@ -169,28 +192,31 @@ class Session:
                     ) from None
                 self._open()
 
-    def _frames(self, text: str, sql: str, progress: Callable[[float], None] | None) -> Iterator[pl.DataFrame]:
+    def _fetched(
+        self,
+        text: str,
+        sql: str,
+        fetch: Callable[[duckdb.DuckDBPyConnection, str, str], Iterator[Piece]],
+        progress: Callable[[float], None] | None,
+    ) -> Iterator[Piece]:
         """Run the query in a thread of its own, so that this one can report progress and be interrupted."""
-        frames: queue.Queue[pl.DataFrame | BaseException | None] = queue.Queue(maxsize=4)
+        pieces: queue.Queue[Piece | BaseException | None] = queue.Queue(maxsize=4)
         stop = threading.Event()
 
-        def put(item: pl.DataFrame | BaseException | None) -> None:
+        def put(item: Piece | BaseException | None) -> None:
             while not stop.is_set():
                 with suppress(queue.Full):
-                    frames.put(item, timeout=_TICK)
+                    pieces.put(item, timeout=_TICK)
                     return
 
         def work() -> None:
             try:
-                reader = self._connection.sql(text, params={"sql": sql}).to_arrow_reader(_BATCH)
-                empty = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
-                put(empty)
-                for batch in reader:
+                for number, piece in enumerate(fetch(self._connection, text, sql)):
                     if stop.is_set():
                         return
-                    frame = empty.vstack(pl.DataFrame(pl.from_arrow(batch)))
-                    self._opened.check()
-                    put(frame)
+                    if number:  # the first has no rows
+                        self._opened.check()
+                    put(piece)
                 self._opened.check(last=True)
                 put(None)
             except BaseException as error:
@@ -201,7 +227,7 @@ class Session:
         try:
             while True:
                 try:
-                    item = frames.get(timeout=_TICK)
+                    item = pieces.get(timeout=_TICK)
                 except queue.Empty:
                     if self._late.is_set():
                         raise self._too_late() from None
@@ -221,6 +247,25 @@ class Session:
                 with suppress(duckdb.Error):  # the connection is closed: a signal has ended the reader
                     self._connection.interrupt()
                 worker.join(_TICK)
+
+
+def _frames(connection: duckdb.DuckDBPyConnection, text: str, sql: str) -> Iterator[pl.DataFrame]:
+    """The result of a query as frames, first an empty one."""
+    import polars as pl
+
+    reader = connection.sql(text, params={"sql": sql}).to_arrow_reader(_BATCH)
+    empty = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
+    yield empty
+    for batch in reader:
+        yield empty.vstack(pl.DataFrame(pl.from_arrow(batch)))
+
+
+def _tuples(connection: duckdb.DuckDBPyConnection, text: str, sql: str) -> Iterator[list[Row]]:
+    """The result of a query as lists of tuples, first an empty one."""
+    yield []
+    found = connection.execute(text, {"sql": sql})
+    while rows := found.fetchmany(_BATCH):
+        yield rows
 
 
 def present(files: Storage, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
@@ -294,7 +339,7 @@ def _projected(columns: Sequence[tuple[str, str]], form: Form) -> str:
 def _column(column: str, kind: str, form: Form) -> str:
     column = catalog.name(column)
     base = kind.partition("(")[0].lower()
-    nested = kind.endswith("]") or base in ("struct", "map", "union", "variant")
+    nested = _is_nested(kind)
     if form == "values":
         return f"{column}::VARCHAR" if _STRANGE.search(kind) else column
     if not nested and base in ("timestamp", "timestamp with time zone"):
@@ -303,7 +348,16 @@ def _column(column: str, kind: str, form: Form) -> str:
         return f"CASE WHEN isfinite({column}) THEN {iso} ELSE {column}::VARCHAR END"
     if form == "json":
         return f"CASE WHEN isfinite({column}) THEN {column} END" if base in ("float", "double") else column
-    return column if _NUMBERS.fullmatch(base) and not nested else f"{column}::VARCHAR"
+    return column if _is_number(kind) else f"{column}::VARCHAR"
+
+
+def _is_nested(kind: str) -> bool:
+    return kind.endswith("]") or kind.partition("(")[0].lower() in ("struct", "map", "union", "variant")
+
+
+def _is_number(kind: str) -> bool:
+    """Whether a type of DuckDB is one of numbers, or BOOLEAN."""
+    return not _is_nested(kind) and _NUMBERS.fullmatch(kind.partition("(")[0].lower()) is not None
 
 
 def _query_error(error: Exception, sql: str) -> LogstatsError:
