@@ -30,6 +30,7 @@ from logstats.archive.log.writer import Workspace
 from logstats.archive.verify import verify
 from logstats.formats.fields.numbers import LONGEST_NS
 from logstats.kernels import library as kernels
+from logstats.reports import units
 from logstats.scale import stored, writer
 
 CADDY = 24_323  # nanoseconds, as in https://github.com/caddyserver/caddy logs: "duration":0.000024323
@@ -135,6 +136,15 @@ def test_every_output_has_the_exact_figures(
     metrics = invoke("report", str(log), *reading, "-q", "-o", "openmetrics").stdout.decode()
     sums = re.findall(r"request_duration_seconds_sum(?:\{[^}]*\})? (\S+)", metrics)
     assert {float(text) for text in sums} == {float(Fraction(sum(spans), 10**9))}
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(0, "0"), (1, "1ns"), (999, "999ns"), (1000, "1.00µs"), (CADDY, "24.3µs"), (99_949, "99.9µs"), (99_951, "0.10ms"),
+     (250_000, "0.25ms"), (1_000_000, "1.00ms"), (6_781_000, "6.78ms")],
+)  # fmt: skip
+def test_people_read_three_figures(ns: int, text: str) -> None:
+    assert units.duration(ns / 1e6) == text
 
 
 def test_objectives_and_thresholds_hold_to_the_nanosecond(tmp_path: Path) -> None:

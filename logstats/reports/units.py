@@ -34,13 +34,15 @@ def describe_invalid(invalid: Mapping[str, int]) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """Three figures with a unit: 0.25ms, 12.5ms, 1.25s, 2m05s, 3h12m."""
+    """Three figures with a unit: 24.3µs, 0.25ms, 12.5ms, 1.25s, 2m05s, 3h12m."""
     if milliseconds < 0.0000005:
         return "0"
     if milliseconds < 0.0009995:
         return f"{milliseconds * 1_000_000:.0f}ns"
+    if milliseconds < 0.09995:
+        return f"{three_figures(milliseconds * 1000)}µs"
     if milliseconds < 1:
-        return f"{milliseconds:.2f}ms" if milliseconds >= 0.01 else f"{milliseconds * 1000:.0f}µs"
+        return f"{milliseconds:.2f}ms"
     if milliseconds < 999.5:
         return f"{three_figures(milliseconds)}ms"
     seconds = milliseconds / 1000

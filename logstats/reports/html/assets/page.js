@@ -5,8 +5,10 @@ const number = new Intl.NumberFormat("en-US");
 
 function duration(ms) {
   const three = (v) => (v < 9.995 ? v.toFixed(2) : v < 99.95 ? v.toFixed(1) : v.toFixed(0));
-  if (ms === 0) return "0";
-  if (ms < 1) return ms >= 0.01 ? `${+ms.toFixed(2)}ms` : `${+(ms * 1000).toPrecision(3)}µs`;
+  if (ms < 5e-7) return "0";
+  if (ms < 0.0009995) return `${(ms * 1e6).toFixed(0)}ns`;
+  if (ms < 0.09995) return `${three(ms * 1000)}µs`;
+  if (ms < 1) return `${ms.toFixed(2)}ms`;
   if (ms < 999.5) return `${three(ms)}ms`;
   if (ms < 59950) return `${three(ms / 1000)}s`;
   if (ms < 3570000) return `${Math.floor(ms / 60000)}m${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}s`;
