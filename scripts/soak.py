@@ -436,11 +436,11 @@ async def _scrape(port: int, metrics: At) -> None:
 
 
 def archive(folder: Path, given: argparse.Namespace) -> int:
-    """The daemon, which follows globs: files that were rotated while it was away have other names."""
+    """The daemon, which finds what was rotated while it was away under other names."""
     place = str(folder / "archive")
     logstats = [sys.executable, "-m", "logstats"]
     subprocess.run([*logstats, "archive", "init", place, "-q"], check=True)
-    command = [*logstats, "archive", "add", "--follow", *(f"{log}*" for log in logs_of(folder)), "--archive", place]
+    command = [*logstats, "archive", "add", "--follow", *logs_of(folder), "--archive", place]
     command += ["--every", f"{given.interval}s", "-q"]
     with writing(folder, given, marks=False) as writer:
         begun = time.monotonic()
