@@ -171,4 +171,4 @@ def test_json_is_what_json_dumps_writes(tmp_path: Any, top: int | None) -> None:
     assert report.endpoints
     assert report.over_time is not None
     assert report.to_json() == json.dumps(report.to_dict(), allow_nan=False)
-    assert asdict(report)["endpoints"][0]["latency"]["buckets"]
+    assert asdict(report.endpoints[0])["latency"]["buckets"]
