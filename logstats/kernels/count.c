@@ -16,7 +16,7 @@ enum { LEFT, COUNTED, WAITING };                                           /* st
 #define ROOM 256              /* bytes of a key, at most, for which there is room */
 #define TOGETHER 32           /* requests whose memory is prefetched together */
 #define BUCKET_BITS 11        /* of a place among the buckets */
-#define KNOWN_BITS 16         /* of a place among the known users */
+#define KNOWN_BITS 18         /* of a place among the known users */
 #define LONGEST_USER 27       /* bytes of a user that is remembered */
 #define REQUEST_BITS 14       /* of a place among the known request lines */
 #define LONGEST_REQUEST 59    /* bytes of a request line that is remembered */
