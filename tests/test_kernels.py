@@ -279,10 +279,11 @@ def test_registers_are_counted_by_their_highest_rank(sketches: list[list[tuple[i
         for register, rank in rows:
             held[register] = max(held[register], rank)
         expected.append([held.count(rank) for rank in range(64)])
-    packed = [np.array([register << 6 | rank for register, rank in rows], np.uint32).tobytes() for rows in sketches]
+    packed = np.array([register << 6 | rank for rows in sketches for register, rank in rows], np.uint32)
+    ends = np.cumsum([len(rows) for rows in sketches])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "AVAILABLE", compiled)
-        assert hll._ranks_of_rows(packed).tolist() == expected
+        assert hll._ranks_of_rows(packed, ends).tolist() == expected
 
 
 @settings(deadline=None)

@@ -312,7 +312,7 @@ class Workspace:
         it.fit = None if question.fit is None else pointer(np.ascontiguousarray(question.fit))
         it.durations = pointers([source.column(one.name) for one in question.durations])
         it.powers, it.duration_count = pointers([one.power for one in question.durations]), len(question.durations)
-        it.longest = min(LONGEST_NS, _SUM // max(it.rows, 1))
+        it.longest = min(LONGEST_NS, _SUM // max(source.rows, 1))
         looks = [0 if one.looks is None else pointer(np.frombuffer(one.looks, np.uint8)) for one in question.durations]
         it.looks = pointers(looks)
         it.shaped = pointers([source.column(one.name) for one in question.shaped])
