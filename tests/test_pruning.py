@@ -19,7 +19,7 @@ from program import invoke
 
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
-from logstats.archive.query import bloom
+from logstats.archive.query import bloom, rows
 
 HOURS = 3
 ROWS = 200  # of each hour
@@ -137,3 +137,17 @@ def test_duckdb_reads_the_same_filter(archive: Archive, text: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"\x15", b"\x15\x80\x80\x80\x80\x80\x80", b"\x15\x40" + b"\0" * 31, b"PAR1" * 9])
 def test_what_is_no_filter_leaves_nothing_out(data: bytes) -> None:
     assert bloom.bits_of(data) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 5, rows.BATCH // 2, rows.BATCH, 3 * rows.BATCH + 1]), st.booleans())))
+def test_neighbouring_row_groups_are_read_together(groups: list[tuple[int, bool]]) -> None:
+    sizes = [size for size, _ in groups]
+    asked = [number for number, (_, is_asked) in enumerate(groups) if is_asked]
+    found = list(rows._stretches(asked, sizes))
+    assert all(0 < count <= rows.BATCH for _, count in found)
+    assert all(start + count <= following for (start, count), (following, _) in zip(found, found[1:], strict=False))
+    covered = [(start, start + count) for start, count in found]
+    for number, (size, is_asked) in enumerate(groups):
+        first, end = sum(sizes[:number]), sum(sizes[: number + 1])
+        held = sum(max(0, min(end, b) - max(first, a)) for a, b in covered)
+        assert held == (size if is_asked else 0)

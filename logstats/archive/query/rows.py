@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Final
 
@@ -187,15 +187,34 @@ def batches(
 
     (place,) = archive.integrity.paths([file])
     try:
-        with pq.ParquetFile(place, filesystem=archive.storage.filesystem, page_checksum_verification=True) as parquet:
+        with pq.ParquetFile(place, filesystem=archive.storage.filesystem) as parquet:
             groups = [number for number, _ in Wanted(since, until).groups(parquet, place, file)]
-            held = [name for name in columns if name in file.held]
-            for batch in parquet.iter_batches(BATCH, row_groups=groups, columns=held):
-                frame = pl.DataFrame(pl.from_arrow(batch))
-                check_ranges(frame, file)
-                yield _with_later(frame, columns, file.table)
-    except (OSError, pa.ArrowException) as error:
+            sizes = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
+        held = [name for name in columns if name in file.held]
+        whole = pl.scan_parquet(place, hive_partitioning=False).select(held)
+        for start, rows in _stretches(groups, sizes):
+            frame = whole.slice(start, rows).collect()
+            check_ranges(frame, file)
+            yield _with_later(frame, columns, file.table)
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise unreadable(error, file.path) from None
+
+
+def _stretches(groups: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(the first row, the number of rows) of neighbouring row groups, at most `BATCH` rows at a time."""
+    starts = [0, *accumulate(sizes)]
+    first = end = 0
+    for number in groups:
+        if starts[number] > end or (end > first and starts[number + 1] - first > BATCH):
+            if end > first:
+                yield first, end - first
+            first = starts[number]
+        end = starts[number + 1]
+        while end - first > BATCH:
+            yield first, BATCH
+            first += BATCH
+    if end > first:
+        yield first, end - first
 
 
 def _with_later(rows: pl.DataFrame, columns: Sequence[str], table: str) -> pl.DataFrame:
