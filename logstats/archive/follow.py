@@ -155,9 +155,11 @@ class Daemon:
                 files = ", ".join(shown(one.path) for one in away.files)
                 self.say(f"{name}: was rotated while nothing followed it; what is new is read from {files}")
             if away.lost:
+                perhaps = ", ".join(shown(one.path) for one in away.perhaps)
                 self.say(
-                    f"{name}: what was added of it last is not there any more, nor beside it under a name that "
-                    "rotation gives; lines that were written to that later may be missing"
+                    f"{name}: the archive has lines of a file of this name, which is neither there nor beside it under "
+                    "a name that rotation gives; if it was followed here, lines that came to it later may be missing"
+                    + (f", unless they are in {perhaps}: add these with `archive add`" if perhaps else "")
                 )
 
     def attempt(self, tracker: Tracker, *, last: bool = False) -> bool:

@@ -1,8 +1,9 @@
 """What was rotated away while no daemon followed: its old names are not those that are followed.
 
-The archive tells which files these are. One that it has a part of, under a followed name, is one of them, whatever it
-is called by now. One that it has nothing of is, if it has the name of a rotated file and was written to after the
-newest of those that the archive knows had begun.
+The archive tells by content which files these are: one that it has a part of goes on where that ends, whatever it is
+called by now, and one that it has nothing of, but that has the name of a rotated file and was written to later than one
+that it knows, came and went in between. If it knows none, they may be of another machine that adds to it under the same
+name: then nothing is added that was not asked for, and it is said what may be missing.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from logstats.inputs.rotated import Beside, Files, Key, beside, regular_files
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """What is to be added of a name: files beside it, oldest first. If not even a part of what was added last is
-    anywhere, it is `lost`."""
+    """What is to be added of a name: files beside it, oldest first. It is `lost` if none is known, nor what is under
+    the name; `perhaps` are files that may be what was lost."""
 
     name: str
     files: Sequence[Beside]
     lost: bool
+    perhaps: Sequence[Beside] = ()
 
 
 def rotated_away(
@@ -71,8 +73,6 @@ def _away(
     present: Collection[Key],
     files_of: Callable[[str], Files],
 ) -> Away:
-    newest = max(own, key=lambda source: source.id)
-    begun = paths.time_of(newest.id)
     places = {place for source in own for place in source.places}
     others: list[Beside] = []
     with contextlib.suppress(OSError):
@@ -80,17 +80,23 @@ def _away(
             if one.key not in present and (one.rotated or f"{one.key[0]}:{one.key[1]}" in places):
                 others.append(one)
     found: list[Beside] = []
-    seen = {_id(by_path(Path(path), records))}
+    unknown: list[Beside] = []  # which are newer than what follows
+    is_known = _is_known(by_path(Path(path), records))
     for one in sorted(others, key=lambda one: -one.status.st_mtime_ns):
         known = by_path(Path(one.path), records)
-        seen.add(_id(known))
-        if known.whole and known.source is not None:
+        if not _is_known(known):
+            unknown.append(one)
+            continue
+        is_known = True
+        found += unknown
+        unknown.clear()
+        if known.whole:
             break  # what is older was whole before this one began
-        if known.source is not None or known.similar is not None or one.status.st_mtime >= begun:
-            found.append(one)
-    return Away(path, found[::-1], newest.id not in seen)
+        found.append(one)
+    begun = paths.time_of(max(source.id for source in own))
+    perhaps = [one for one in unknown if one.status.st_mtime >= begun] if not is_known else []
+    return Away(path, found[::-1], not is_known, perhaps[::-1])
 
 
-def _id(known: Known) -> str | None:
-    source = known.source or known.similar
-    return source.id if source is not None else None
+def _is_known(known: Known) -> bool:
+    return known.source is not None or known.similar is not None
