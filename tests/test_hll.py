@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from logstats.sketches import hll
+from logstats.sketches import constants, hll
 from logstats.sketches.hll import MinuteSketches
 
 SCHEMA = {"minute": pl.Int64, "register": pl.UInt16, "rank": pl.UInt8}
@@ -52,6 +52,10 @@ HARD = [
     "é" * 16,  # 16 characters, but 32 bytes
     "用" * 22_000,  # below 65,536 characters, but not bytes
 ]
+
+
+def test_the_constants_are_those_of_the_package() -> None:
+    assert hyperloglog.const.tresholdData[constants.PRECISION - 4] == constants.LINEAR
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,7 +99,7 @@ def test_threads_may_hash_at_once() -> None:
 HYGIENE = """
 import sys
 import polars as pl
-from logstats.sketches import hll
+from logstats.sketches import constants, hll
 hll.hash_strings(pl.Series([str(n) for n in range(20_000)]))
 assert "duckdb" not in sys.modules
 """

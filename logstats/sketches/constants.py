@@ -15,11 +15,12 @@ GAMMA: Final = (1 + ALPHA) / (1 - ALPHA)
 PRECISION: Final = 14
 REGISTERS: Final = 1 << PRECISION
 ALPHA_M2: Final = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS**2  # raw estimate: this / sum of 2^-rank
+LINEAR: Final = 11_500.0  # the package's threshold: up to here, linear counting estimates better
 
 
 @cache
-def bias_tables() -> tuple[list[float], list[float], float]:
-    """Raw estimates, the bias of each, and the threshold of linear counting, from the `hyperloglog` package.
+def bias_tables() -> tuple[list[float], list[float]]:
+    """Raw estimates, and the bias of each, from the `hyperloglog` package.
 
     Only its file of constants is loaded: the package itself imports NumPy.
     """
@@ -33,4 +34,4 @@ def bias_tables() -> tuple[list[float], list[float], float]:
     constants = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(constants)
     row = PRECISION - 4
-    return list(constants.rawEstimateData[row]), list(constants.biasData[row]), float(constants.tresholdData[row])
+    return list(constants.rawEstimateData[row]), list(constants.biasData[row])

@@ -84,9 +84,9 @@ _known: Final = BoundedCache(_hash)
 
 
 @cache
-def _bias_tables() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    raws, biases, threshold = constants.bias_tables()
-    return np.asarray(raws), np.asarray(biases), threshold
+def _bias_tables() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    raws, biases = constants.bias_tables()
+    return np.asarray(raws), np.asarray(biases)
 
 
 def estimate(registers: Registers) -> int:
@@ -104,11 +104,12 @@ def estimate_many(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     with np.errstate(divide="ignore"):
         linear = REGISTERS * np.log(REGISTERS / zeros)
     estimates = constants.ALPHA_M2 / (ranks @ np.power(2.0, -np.arange(ranks.shape[1])))
-    raws, biases, threshold = _bias_tables()
-    use_linear = (zeros > 0) & (linear <= threshold)
+    use_linear = (zeros > 0) & (linear <= constants.LINEAR)
     biased = np.flatnonzero(~use_linear & (estimates <= 5 * REGISTERS))
-    nearest = np.argsort((estimates[biased, np.newaxis] - raws) ** 2, axis=1)[:, :6]
-    estimates[biased] -= biases[nearest].sum(axis=1) / 6
+    if biased.size:
+        raws, biases = _bias_tables()
+        nearest = np.argsort((estimates[biased, np.newaxis] - raws) ** 2, axis=1)[:, :6]
+        estimates[biased] -= biases[nearest].sum(axis=1) / 6
     return np.rint(np.where(use_linear, linear, np.minimum(estimates, 2.0**62))).astype(np.int64)
 
 

@@ -35,12 +35,12 @@ _TYPES: Final = {  # by the names of Polars types
 
 def macros() -> str:
     """The macros of `macros.sql`, which documents each, with the constants of the sketches inserted."""
-    raws, biases, threshold = constants.bias_tables()
+    raws, biases = constants.bias_tables()
     text = resources.files("logstats.archive.publish").joinpath("macros.sql").read_text("utf-8")
     values = {
         "estimates": "[" + ", ".join(map(_double, raws)) + "]",
         "biases": "[" + ", ".join(map(_double, biases)) + "]",
-        "threshold": _double(threshold),
+        "threshold": _double(constants.LINEAR),
         "alpha_m2": _double(constants.ALPHA_M2),
         "log_gamma": _double(math.log(constants.GAMMA)),
         "inverse_log_gamma": _double(1 / math.log(constants.GAMMA)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from logstats.formats.engines.delimited import Delimited, parse_pattern
-from logstats.formats.engines.json import JsonLines
 from logstats.formats.engines.keyvalue import GRAMMARS, Pairs
 from logstats.formats.engines.regex import Regexes
 from logstats.formats.engines.scan import Tokeniser
@@ -20,6 +19,8 @@ def engine(format: Format, names: list[str], *, extra: bool = False, strict: boo
     if format.engine == "regex":
         return Regexes(format.pattern, format.fields, names, extra=extra)
     if format.engine == "json":
+        from logstats.formats.engines.json import JsonLines  # most sources need none of its four modules
+
         return JsonLines(format.fields, names, extra=extra)
     if format.engine == "w3c":
         return W3C(format.pattern, format.fields, names)

@@ -66,8 +66,11 @@ def first_usable(texts: pl.Series) -> pl.DataFrame:
 
 
 def _table(word: str, letters: str = "", hexadecimal: str = "") -> bytes:
-    kinds = ((1, word), (2, letters), (4, hexadecimal))
-    return bytes(sum(bit for bit, some in kinds if chr(byte) in some) for byte in range(256))
+    table = bytearray(256)
+    for bit, some in ((1, word), (2, letters), (4, hexadecimal)):
+        for byte in some.encode():
+            table[byte] |= bit
+    return bytes(table)
 
 
 _DIGITS: Final = "0123456789"
