@@ -267,3 +267,10 @@ def test_a_hostile_log_is_shown_as_text(tmp_path: Path) -> None:
             html = github_html(done.stdout.decode())
             assert "<script>" not in html and "<strong>" not in html
             assert r"/\x1b[31m\x7c&lt;script&gt;alert(1)&lt;/script&gt;" in html and "**bold**" in html
+
+
+def test_no_time_at_all_is_less_than_a_nanosecond() -> None:
+    """It comes first, and nothing else is counted with it."""
+    held = [(loghist.bucket_of(ns / 1e6), count) for count, ns in enumerate((1, 300, 490, 1000), 1)]
+    made = diff.paired([(None, 5), *held], [(None, 7)])
+    assert (made.before.tolist(), made.after.tolist()) == ([5, 1, 2, 3, 4], [7, 0, 0, 0, 0])
