@@ -70,7 +70,8 @@ class DataFile:
         """The columns in the file, in order."""
         if self.columns is not None:
             return self.columns
-        return tuple(name for name in tables.kinds(self.table) if name not in self._later)
+        later = self._later
+        return tuple(name for name in tables.kinds(self.table) if name not in later)
 
     @property
     def _later(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import duckdb
@@ -310,10 +311,11 @@ def connect(
         connection.execute("SET TimeZone = 'UTC'")
         if _bytes(connection) > MEMORY:  # DuckDB's default respects the limits of containers
             connection.execute(f"SET memory_limit = '{MEMORY}B'")
-        paths = ", ".join(catalog.quoted(path) for path in catalog.data_files(files.scanned, snapshot))
+        named = cache(files.scanned)  # which looks at each part of a path
+        paths = ", ".join(catalog.quoted(path) for path in catalog.data_files(named, snapshot))
         files.mount(connection, check)
         connection.execute(catalog.macros())
-        for view in catalog.views(files.scanned, snapshot):
+        for view in catalog.views(named, snapshot):
             connection.execute(view)
         connection.execute(opened.LOGGED)
         connection.execute(f"SET allowed_paths = [{paths}]")
