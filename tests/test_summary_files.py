@@ -306,6 +306,32 @@ def test_users_are_those_of_the_hyperloglog_package(tmp_path: Path) -> None:
     assert round(sketch.card()) == logstats.merge(made).unique_users.total
 
 
+def test_rows_of_an_endpoint_in_a_minute_stand_together_and_come_in_the_same_order(tmp_path: Path) -> None:
+    """Times go back and forth, so minutes interleave: of every range of minutes, the order of endpoints is that of the
+    lines, because caps keep what comes first."""
+    chance = random.Random(1)
+    lines = [(chance.randrange(4), chance.randrange(9), chance.choice([200, 404, 500])) for _ in range(300)]
+    log = tmp_path / "a.log"
+    log.write_text("".join(
+        f'10.0.0.1 - - [17/Jan/2025:10:0{minute}:30 +0000] "GET /e{name} HTTP/1.1" {status} 5\n'
+        for minute, name, status in lines
+    ), encoding="utf-8")  # fmt: skip
+    assert (
+        invoke("report", str(log), "-q", "-o", "summary", "--out", str(tmp_path / "s"), "--no-templates").returncode
+        == 0
+    )
+    stored = pl.read_parquet(tmp_path / "s").filter(pl.col("table") == "endpoints")
+    found = stored.select(pl.col("minute").dt.minute(), pl.col("endpoint").str.slice(2).cast(pl.Int64)).rows()
+    together = [key for before, key in zip([None, *found], found, strict=False) if key != before]
+    assert len(together) == len(set(together)) == len({line[:2] for line in lines})
+    for since in range(4):
+        for until in range(since + 1, 5):
+            order = [
+                dict.fromkeys(name for minute, name, *_ in rows if since <= minute < until) for rows in (lines, found)
+            ]
+            assert list(order[0]) == list(order[1])
+
+
 def test_duckdb_reads_it(tmp_path: Path) -> None:
     made = summary_of(tmp_path, "a", SAMPLE)
     found = duckdb.sql(

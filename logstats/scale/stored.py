@@ -1,7 +1,8 @@
 """How pieces lie in a summary file: one Parquet schema for all tables, with nulls where a table has no such column.
 
 `table` says which table a row is of, `column` which column a breakdown ranks, `selection` whose figures or users they
-are (null: of all requests). Times are UTC. Rows of a table stand in the order in which they first came.
+are (null: of all requests). Times are UTC. Rows of a table stand in the order in which they first came; those of one
+endpoint, or value, in one minute stand together, by class and bucket, which is much smaller.
 """
 
 from __future__ import annotations
@@ -122,6 +123,9 @@ class Layout:
             # In memory, what took no time and what has no duration are apart; here `timed` says how many took none.
             bucket = pl.col("bucket")
             made["bucket"] = pl.when(~bucket.is_in([ranking.ZERO, ranking.NO_DURATION])).then(bucket)
+            return self.whole(_grouped(piece), made)
+        if piece.table == tables.LATENCY:
+            return self.whole(piece.frame.sort("minute", "bucket"), made)
         return self.whole(piece.frame, made)
 
     def whole(self, frame: pl.DataFrame, known: Mapping[str, pl.Expr]) -> pl.DataFrame:
@@ -145,6 +149,16 @@ class Layout:
         if table != tables.USERS:
             made = made.with_columns(first=pl.int_range(pl.len(), dtype=pl.Int64))
         return Piece(table, of, made)
+
+
+def _grouped(piece: Piece) -> pl.DataFrame:
+    """The rows of a ranked piece, those of one key and minute together. In any range of whole minutes, keys first come
+    in the same order as before."""
+    columns = ["minute", *tables.keys(piece.table)]
+    numbered = piece.frame.with_row_index("__row")
+    first = numbered.group_by(columns).agg(pl.col("__row").min().alias("__first"))
+    placed = numbered.join(first, on=columns, how="left", nulls_equal=True, maintain_order="left")
+    return placed.sort("__first", "status_class", "bucket").drop("__row", "__first")
 
 
 def _schema_of(aggregate: Aggregate) -> dict[str, pl.DataType]:
