@@ -42,6 +42,7 @@ from logstats.reports.openmetrics import LABEL, Apart, family, to_openmetrics
 from logstats.reports.printable import printable, shortened
 
 LIVE_REST: Final = 1  # times as long as an answer took, it is good enough: live figures change once an interval,
+METRICS_REST: Final = 5  # counters with each look at the sources,
 ARCHIVED_REST: Final = 5  # and an archive may take seconds for them
 DEAD: Final = 20.0  # seconds, after which a client that takes nothing is let go
 PING: Final = 10  # seconds between two signs of life, which are events, because a page is not told of comments
@@ -166,13 +167,15 @@ class Site:
             return _refusal(error, 400)
         media = "application/json" if kind == "json" else "text/html; charset=utf-8"
         desk = self.desk
+        archived = await asyncio.to_thread(desk.is_archived, view)
         return await self._answer(
             request,
             (kind, view.query()),
             lambda: desk.version(view),
             lambda: self._made(kind, view),
             media,
-            self._archived if await asyncio.to_thread(desk.is_archived, view) else self._live,
+            self._archived if archived else self._live,
+            ARCHIVED_REST if archived else LIVE_REST,
         )
 
     async def _metrics(self, request: Request) -> Response:
@@ -185,6 +188,7 @@ class Site:
             lambda: self._openmetrics(desk.totals()),
             OPENMETRICS,
             self._archived if archived else self._live,
+            METRICS_REST,
         )
 
     async def _answer(
@@ -195,9 +199,9 @@ class Site:
         make: Callable[[], bytes],
         media: str,
         pool: Executor,
+        rest: float,
     ) -> Response:
         try:
-            rest = ARCHIVED_REST if pool is self._archived else LIVE_REST
             made = await self._renderings.get(key, version, make, pool, rest)
         except LogstatsError as error:
             return _refusal(error, next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500))
