@@ -219,6 +219,18 @@ def test_a_window_is_a_report_over_its_minutes(log: Callable[..., Log]) -> None:
     assert snapshot["requests_per_second"]["5m"] == len(range(0, 600, 7)[-43:]) / 300
 
 
+def test_a_filter_finds_endpoints_that_are_not_among_the_first(log: Callable[..., Log]) -> None:
+    watched = log(Watching(top=2))
+    for number, name in enumerate(("a", "b", "c", "Rare", "rarer")):
+        watched.write(*range(9 - number), path=f"/{name}", ms=100 - number)
+    watched.step(10)
+    assert [row.endpoint for row in watched.session.snapshot().endpoints] == ["/a", "/b"]
+    watched.session.contains = "rare"
+    found = watched.session.snapshot()
+    assert [row.endpoint for row in found.endpoints] == [row.endpoint for row in found.busiest] == ["/Rare", "/rarer"]
+    assert found.endpoints_total == 5
+
+
 def test_late_lines_and_the_future(log: Callable[..., Log]) -> None:
     watched = log()
     watched.write(100)

@@ -246,9 +246,9 @@ def _full_screen(session: Session, told: _Told, alerting: Alerting, interrupt: I
         while not (interrupt.asked or alerting.failed):
             due = pace.due()
             more = _step(session, told, alerting)
-            if sorted_anew := session.sort != view.sort:
-                session.sort = view.sort
-            if sorted_anew or snapshot is None or (due and not view.paused):
+            if asked_anew := (session.sort, session.contains) != (view.sort, view.filter):
+                session.sort, session.contains = view.sort, view.filter
+            if asked_anew or snapshot is None or (due and not view.paused):
                 snapshot = session.snapshot()
             now = os.get_terminal_size(sys.stdout.fileno())  # COLUMNS does not change when the terminal does
             console.size = ConsoleDimensions(now.columns, now.lines)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 import polars as pl
@@ -30,7 +31,7 @@ from logstats.live.watching import Watching
 from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
 from logstats.reports.build import build, classes, overall, ranked
-from logstats.reports.model import Latency, Report, SourceInfo
+from logstats.reports.model import EndpointRow, Latency, Report, SourceInfo
 from logstats.reports.units import counted
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
@@ -73,6 +74,7 @@ class Session:
     ) -> None:
         self.alerts = alerts or Alerts()
         self.watching, self.sort = watching, watching.sort
+        self.contains = ""  # what the names of the endpoints of a snapshot have in them, in any case of letters
         self.counts: Counts = job.counts
         self.newest_rejected: Rejected | None = None
         self._spec, self._clock, self._wall = spec, clock, wall
@@ -91,7 +93,7 @@ class Session:
         self._shown: deque[Change] = deque(maxlen=CHANGES)  # the same, since the last snapshot
         self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
         self._last: tuple[float, int, int] | None = None  # the snapshot before: when, lines and requests by then
-        self._figured: tuple[tuple[int, int, str, bool], dict[str, Any]] | None = None  # what `_of_windows` gave last
+        self._figured: tuple[tuple[object, ...], dict[str, Any]] | None = None  # what `_of_windows` gave last
         self._kept_from = -1  # the first minute that is told apart
         self._first: int | None = None
 
@@ -257,15 +259,15 @@ class Session:
 
     def _of_windows(self, current: int, now: float, *, screen: bool) -> dict[str, Any]:
         """The fields of a snapshot that only lines, and the next minute, change."""
-        key = (self.counts.lines, current, self.sort, screen)
+        key = (self.counts.lines, current, self.sort, self.contains, screen)
         if self._figured is not None and self._figured[0] == key:
             return self._figured[1]
-        windows, top = self._windows, self.watching.top
+        windows = self._windows
         before, this = windows.totals(current - 1), windows.totals(current)
         held = windows.over(current - self.watching.minutes + 1, current + 1, now, _WINDOW)
         hour = windows.totals_over(current - HOUR + 1, current + 1, now)
         statuses = held.get("statuses", Statuses).result()
-        ranking = ranked(held, PERCENTILES, self.sort, top)
+        endpoints, total = self._endpoints(held, self.sort)
         by_status = {int(status): number for status, number in statuses.drop_nulls().iter_rows()}
         found = {
             "window_requests": int(statuses["requests"].sum()),
@@ -277,13 +279,19 @@ class Session:
             "last_hour": _latency(hour.ranking),
             "users_minute": this.users.total() if this else 0,
             "users_hour": hour.users.total(),
-            "endpoints": list(ranking.rows),
-            "busiest": list(ranked(held, PERCENTILES, "requests", top).rows) if screen else [],
-            "failing": [row for row in ranked(held, PERCENTILES, "errors", top).rows if row.errors] if screen else [],
-            "endpoints_total": ranking.total,
+            "endpoints": endpoints,
+            "busiest": self._endpoints(held, "requests")[0] if screen else [],
+            "failing": [row for row in self._endpoints(held, "errors")[0] if row.errors] if screen else [],
+            "endpoints_total": total,
         }
         self._figured = key, found
         return found
+
+    def _endpoints(self, held: Statistics, sort: str) -> tuple[list[EndpointRow], int]:
+        """The first endpoints by an order, of those that are asked for; and how many there are in all."""
+        wanted, top = self.contains.lower(), self.watching.top
+        ranking = ranked(held, PERCENTILES, sort, None if wanted else top)
+        return [*islice((row for row in ranking.rows if wanted in row.name.lower()), top)], ranking.total
 
     def _figures(self, minute: int) -> tuple[int, int, float | None]:
         """Requests, 5xx and p95 of a minute."""
