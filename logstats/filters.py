@@ -1,4 +1,7 @@
-"""Which rows count: time range, status, method, path, host, `--where`. One expression over the request schema."""
+"""Which rows count: time range, status, method, path, host, `--where`. One expression over the request schema.
+
+What understands expressions of `--where` is loaded only if there is one.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
-from logstats.expressions import predicates
-from logstats.expressions.compiled import expression
 from logstats.expressions.patterns import glob_matches
-from logstats.expressions.predicates import Predicate
+
+if TYPE_CHECKING:
+    from logstats.expressions.predicates import Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class Filters:
     def needs(self) -> frozenset[str]:
         """The columns that the filters read, computed ones too."""
         columns = {"timestamp"} if self.since or self.until else set()
-        columns |= {name for _, predicate in self.where for name in predicates.needs(predicate)}
+        if self.where:
+            from logstats.expressions.predicates import needs
+
+            columns |= {name for _, predicate in self.where for name in needs(predicate)}
         for name in ("status", "method", "path", "host"):
             if getattr(self, name) or getattr(self, f"exclude_{name}"):
                 columns.add(name)
@@ -65,21 +71,32 @@ class Filters:
                 tests.append(test(name, wanted))
             if unwanted:
                 tests.append(~test(name, unwanted).fill_null(value=False))
-        tests += [expression(predicate) for _, predicate in self.where]
+        if self.where:
+            from logstats.expressions.compiled import expression
+
+            tests += [expression(predicate) for _, predicate in self.where]
         if self.bots:
             tests.append(pl.col("bot").is_not_null() if self.bots == "only" else pl.col("bot").is_null())
         return pl.all_horizontal(*tests).fill_null(value=False) if tests else None
 
     def span(self) -> tuple[datetime | None, datetime | None]:
         """The span, since ≤ t < until, of every row that can count, `where` considered."""
-        spans = [(self.since, self.until), *(predicates.span(predicate) for _, predicate in self.where)]
+        spans = [(self.since, self.until)]
+        if self.where:
+            from logstats.expressions.predicates import span
+
+            spans += [span(predicate) for _, predicate in self.where]
         since = max((begin for begin, _ in spans if begin is not None), default=None)
         until = min((end for _, end in spans if end is not None), default=None)
         return since, until
 
     def equal(self) -> dict[str, frozenset[str]]:
         """Columns of texts, each with the texts of which it has one in every row that can count."""
-        tests = [predicates.equal(predicate) for _, predicate in self.where]
+        tests: list[dict[str, frozenset[str]]] = []
+        if self.where:
+            from logstats.expressions.predicates import equal
+
+            tests += [equal(predicate) for _, predicate in self.where]
         for name in ("path", "host"):
             texts = getattr(self, name)
             if texts and not any(set(text) & set("*?") for text in texts):

@@ -18,7 +18,6 @@ from logstats.endpoints import Endpoints, load_openapi
 from logstats.enrich import places
 from logstats.enrich.computed import Columns, covers
 from logstats.errors import UsageError
-from logstats.expressions import predicates
 from logstats.expressions.times import parse_time
 from logstats.filters import BOTS, Filters
 from logstats.formats import registry
@@ -99,10 +98,11 @@ class Options:
         }
         times = self.times(now)
         texts = [self.where] if isinstance(self.where, str) else self.where
-        where = tuple((text, predicates.parse(text, times)) for text in texts)
-        filters = Filters(
-            self._moment(self.since, now), self._moment(self.until, now), **known, where=where, bots=self.bots
-        )
+        if texts:
+            from logstats.expressions.predicates import parse  # most commands are given no expression
+
+            known["where"] = tuple((text, parse(text, times)) for text in texts)
+        filters = Filters(self._moment(self.since, now), self._moment(self.until, now), **known, bots=self.bots)
         filters.expression()
         if filters.since and filters.until and filters.since >= filters.until:
             raise UsageError("--since is not before --until", "nothing can be in between")
