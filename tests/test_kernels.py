@@ -161,7 +161,8 @@ def test_json_numbers_are_those_that_everybody_writes_so(texts: list[str]) -> No
         (Code.TIME, lambda t: re.fullmatch(BARE, t, re.ASCII) and not re.search(r"[0-9]{16}\.", t)),
     ):
         program = Program([Step(Code.ANY), Step(Code.LITERAL, b"["), Step(code, name="n"), Step(Code.LITERAL, b"]")])
-        assert program(text_of(lines))["n"].to_list() == [text for text in texts if taken(text)]
+        expected = ["" if text == "null" else text for text in texts if taken(text)]
+        assert program(text_of(lines))["n"].to_list() == expected
 
 
 @pytest.fixture(scope="module")

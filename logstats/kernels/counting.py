@@ -92,9 +92,10 @@ class _TextLines(ctypes.Structure):
 
 
 class Source(Protocol):
-    """The texts of fields, of so many rows."""
+    """The texts of fields with these names, of so many rows."""
 
     rows: int
+    names: Sequence[str]
 
     def column(self, name: str) -> int:
         """The address of a `column` of kernels.h. The source keeps it."""
@@ -110,6 +111,7 @@ class Fields:
 
     def __init__(self, fields: pl.DataFrame) -> None:
         self.rows = fields.height
+        self.names: Sequence[str] = fields.columns
         self._fields, self._columns = fields, dict[str, Texts]()
         self._lines = np.ascontiguousarray(fields["line"].to_numpy())
 
@@ -139,7 +141,8 @@ class Lines:
         literals: bytes,
         names: Sequence[str],
     ) -> None:
-        array, self.rows = np.frombuffer(data, np.uint8), len(starts)
+        array = np.frombuffer(data, np.uint8)
+        self.rows, self.names = len(starts), names
         starts, ends = kernels.inside(starts, array), kernels.inside(ends, array)
         words, views = np.frombuffer(literals or b"\0", np.uint8), np.empty((len(names) or 1, _BLOCK, 2), np.uint64)
         buffers, columns = np.array([address(array)], np.uintp), np.array([address(one) for one in views], np.uintp)

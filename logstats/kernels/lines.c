@@ -104,7 +104,7 @@ enum {
     UPTO,    /* a variable up to this byte, or to the end of the section */
     REST,    /* a variable up to the end of the section */
     TEXT,    /* a variable that is the inside of a JSON text without escapes */
-    NUMBER,  /* a variable that is a plain JSON number, or true, false, null */
+    NUMBER,  /* a variable that is a plain JSON number, or true, false, or null, which becomes the empty text */
     SPELLED, /* the same, for numbers that any JSON writer spells in this way */
     TIME,    /* the same, for numbers that are never spelled with an exponent */
     PLAIN,   /* the line must certainly be neither blank nor a directive */
@@ -238,8 +238,10 @@ int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int
                 good = after - place >= s->least;
             if (good && s->nevers)
                 good = !holds(in, place, after, literals + s->never, s->nevers);
-            if (good && s->column >= 0)
-                see(columns[s->column] + found, in, place, after);
+            if (good && s->column >= 0) {
+                int null = s->code >= NUMBER && s->code <= TIME && bytes[place] == 'n';
+                see(columns[s->column] + found, in, place, null ? place : after);
+            }
             place = s->code == UNTIL ? after + s->size : after;
         }
         lines[found] = (uint32_t)row;

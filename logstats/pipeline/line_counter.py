@@ -54,6 +54,7 @@ from logstats.summaries.statistics import Summaries
 from logstats.summaries.times import TIMES
 
 if TYPE_CHECKING:
+    from logstats.formats.engines.program import Program
     from logstats.pipeline.job import Job, Result
 
 _POWERS: Final = {"ns": 0, "us": 3, "ms": 6, "s": 9}
@@ -125,7 +126,8 @@ class LineCounter:
         form = times.certain_form(fields[plan.columns["time"]], self._reading.zone, plan.form)
         if form is None:
             return None, fields
-        looks = fields.select(pl.all_horizontal(plan.looks)).to_series() if plan.looks else None
+        asked = (*plan.looks.values(), *plan.marks)
+        looks = fields.select(pl.all_horizontal(asked)).to_series() if asked else None
         fit = None if looks is None or looks.all() else looks.to_numpy()
         counted, left = self._count(reader, plan, columns, form, Fields(fields), fit)
         if counted is None:
@@ -133,30 +135,43 @@ class LineCounter:
         return counted, fields[as_numbers(left)] if len(left) else fields.clear()
 
     def of_text(self, reader: Reader, text: Text) -> tuple[Counted, Places] | None:
-        """Count the lines that are certain, if one program cuts the lines of this reader; the places of the others."""
-        plan, program = self.plan(reader), reader.tokenise.program
-        if plan is None or program is None or plan.looks or not len(text) or reader.format.pairs:
+        """Count the lines that are certain, if one program cuts most lines of this reader; the places of the others."""
+        plan = self.plan(reader)
+        if plan is None or reader.format.pairs or not len(text):
             return None
-        known = self._forms.get(id(plan))
-        sample = None
+        program = reader.tokenise.program(text)
+        if program is None:
+            return None
+        forms = self._forms
+        known = forms.get(id(program)) or self._form(reader, plan, program, text)
         if known is None:
-            sample = program(text.slice(0, min(len(text), _SAMPLE)))
-            columns = _present(plan, sample) if sample.height else None
-            form = times.certain_form(sample[plan.columns["time"]], self._reading.zone, plan.form) if columns else None
-            if columns is None or form is None:
-                return None
-            known = self._forms[id(plan)] = columns, form
+            return None
+        forms[id(program)] = known
         lines = Lines(text.data, text.starts, text.ends, program.steps, program.literals, program.names)
-        counted, left = self._count(reader, plan, *known, lines)
+        counted, left = self._count(reader, plan, known.columns, known.form, lines)
         if counted is None:
-            del self._forms[id(plan)]  # times may be spelled otherwise here
-            return None if sample is not None else self.of_text(reader, text)
+            del forms[id(program)]  # times may be spelled otherwise here
+            return None
         return counted, left
 
+    def _form(self, reader: Reader, plan: Plan, program: Program, text: Text) -> _Form | None:
+        """How a program reads lines; None if they cannot be counted."""
+        if any(name in program.names for name in (*plan.absent, *plan.looks)):
+            return None
+        sample = reader.tokens(text.slice(0, min(len(text), _SAMPLE))).fields
+        columns = _present(plan, sample) if sample.height else None
+        if columns is None or set(columns.values()) != set(plan.columns.values()) & set(program.names):
+            return None
+        asked = (*plan.looks.values(), *plan.marks)  # of columns that are the same in all lines of the program
+        if asked and not sample.select(pl.all_horizontal(asked).all()).item():
+            return None
+        form = times.certain_form(sample[plan.columns["time"]], self._reading.zone, plan.form)
+        return None if form is None else _Form(program, columns, form)
+
     @property
-    def _forms(self) -> dict[int, tuple[Mapping[str, str], str]]:
-        """By the identity of plans: the columns by role, and how times were spelled last in this thread."""
-        return cast(dict[int, tuple[Mapping[str, str], str]], self._own.__dict__.setdefault("forms", {}))
+    def _forms(self) -> dict[int, _Form]:
+        """By the identity of programs, which are kept: how they read lines in this thread."""
+        return cast(dict[int, _Form], self._own.__dict__.setdefault("forms", {}))
 
     def _count(
         self,
@@ -170,8 +185,8 @@ class LineCounter:
         """(what was counted, None if that is nothing; the rows that are left)."""
         question = Question(
             columns,
-            [Duration(name, power, plan.looks_of.get(name)) for name, power in plan.durations.items()],
-            [Shaped(name, *shape) for name, shape in plan.shapes.items()],
+            [Duration(n, power, plan.looks_of.get(n)) for n, power in plan.durations.items() if n in source.names],
+            [Shaped(name, *shape) for name, shape in plan.shapes.items() if name in source.names],
             form,
             times.within_calendar(),
             plan.decide,
@@ -271,15 +286,26 @@ def _users(found: Found) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class _Form:
+    """How a program reads lines: the columns by role, and how their times are spelled."""
+
+    program: Program
+    columns: Mapping[str, str]
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How the lines of a reader are counted: the columns by role, durations with the powers of their units and their
-    looks, forms, expressions that are true of a line that looks as it should, and columns that lines must not have."""
+    looks, forms, expressions that are true of a line that looks as it should, by column, or has the marks that it
+    should, and columns that lines must not have."""
 
     columns: Mapping[str, str]
     durations: Mapping[str, int]
     looks_of: Mapping[str, bytes]
     shapes: Mapping[str, tuple[bytes, int]]
-    looks: tuple[pl.Expr, ...]
+    looks: Mapping[str, pl.Expr]
+    marks: tuple[pl.Expr, ...]
     absent: tuple[str, ...]
     form: str
     requests: Requests
@@ -340,10 +366,9 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
     ported = [name for name in names if name in format.fields and format.fields[name].port]
     shapes |= dict.fromkeys(ported, (CLIENT.table, CLIENT.kind))
     looks_of = {name: table for name in durations if (table := _looks_of(reader, name)) is not None}
-    looks = [look for name, look in reader.looks.items() if name not in looks_of]
-    return Plan(
-        columns, durations, looks_of, shapes, (*looks, *marks), tuple(absent), form, reader.field_reader.requests
-    )
+    looks = {name: look for name, look in reader.looks.items() if name not in looks_of}
+    requests = reader.field_reader.requests
+    return Plan(columns, durations, looks_of, shapes, looks, tuple(marks), tuple(absent), form, requests)
 
 
 def _present(plan: Plan, fields: pl.DataFrame) -> Mapping[str, str] | None:

@@ -201,10 +201,14 @@ class Delimited:
 
     def fast(self, text: Text) -> pl.DataFrame:
         """The fast path: the lines that it can read with certainty (`line`), and their variables."""
-        return self.program(text)
+        return self._program(text)
+
+    def program(self, text: Text) -> Program:
+        """The program of the pattern, for any text."""
+        return self._program
 
     @cached_property
-    def program(self) -> Program:
+    def _program(self) -> Program:
         """The program of the pattern. It splits the line at its quotes first: if there are as many as in the pattern,
         and none is escaped, each is at its place."""
         sections = self._sections

@@ -25,8 +25,9 @@ import polars as pl
 
 from logstats.formats.engines.json_by_nginx import as_json
 from logstats.formats.engines.json_template import JsonTemplate, TemplateReader
+from logstats.formats.engines.program import Program
 from logstats.formats.engines.scan import REJECTED, Reject, Tokens, fast_then_reference, in_order, left_of, scan_lines
-from logstats.formats.engines.template import Template, take_apart
+from logstats.formats.engines.template import take_apart
 from logstats.formats.model import Field
 from logstats.formats.text import Text
 from logstats.kernels.columns import as_numbers
@@ -42,8 +43,6 @@ _INDEX = re.compile(r"^(.*)\[(\d+)\]$")
 
 class JsonLines:
     """The engine for one table of keys."""
-
-    program: Final = None  # it takes more than one
 
     def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
         self._fields, self._wanted = fields, [name for name in fields if name in names]
@@ -120,14 +119,20 @@ class JsonLines:
             rest.ignored,
         )
 
-    def _learn(self, line: str) -> Template | None:
+    def program(self, text: Text) -> Program | None:
+        """The program of the template of the first line."""
+        template = None if self._extra or not len(text) else self._learn(text.pick([0])[0])
+        return template.program if template is not None else None
+
+    def _learn(self, line: str) -> TemplateReader | None:
         template = JsonTemplate.from_line(line)
         if template is None or any(leaf.path[:-1] in self._lists for leaf in template.leaves):
             return None
         return self._reader(template)
 
     def _made_ready(self, template: JsonTemplate) -> TemplateReader:
-        return TemplateReader(template, self._keys, self._objects, self._numeric, self._times)
+        marks = {name for name in self._wanted if self._fields[name].role == "ignored"}
+        return TemplateReader(template, self._keys, self._objects, self._numeric, self._times, marks)
 
     def _odd(self, text: Text) -> Tokens:
         """Read lines without a template."""

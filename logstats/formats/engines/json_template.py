@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -98,7 +99,7 @@ class TemplateReader:
     """Reads variables from lines of one template: each from the first of its paths that is present and not null.
 
     At a path of `objects`, a text that begins with a brace is no value. `numeric` variables are read as numbers; those
-    that are `times`, by their spelling.
+    that are `times`, by their spelling. Of `marks`, only their presence matters.
     """
 
     def __init__(
@@ -108,17 +109,21 @@ class TemplateReader:
         objects: Collection[Path],
         numeric: Collection[str],
         times: Collection[str],
+        marks: Collection[str],
     ) -> None:
         places = {leaf.path: number for number, leaf in enumerate(template.leaves)}
         codes = [Code.TEXT if leaf.quoted else Code.NUMBER for leaf in template.leaves]
         shown: set[int] = set()
         self._values: list[pl.Expr] = []
+        named: dict[int, str] = {}
+        plain = True
         for name, paths in keys.items():
-            values = []
+            values, found = [], list[int]()
             for path in paths:
                 if path not in places:
                     continue
                 place = places[path]
+                found.append(place)
                 shown.add(place)
                 value = pl.col(f"v{place}")
                 if not template.leaves[place].quoted:
@@ -126,16 +131,32 @@ class TemplateReader:
                         codes[place] = Code.SPELLED
                     elif name in times and codes[place] is Code.NUMBER:
                         codes[place] = Code.TIME
-                    value = pl.when(value != "null").then(value)
+                    value = pl.when(value != "").then(value)
                 elif path in objects:
                     value = pl.when(~value.str.starts_with("{")).then(value)
                 values.append(value)
+            if name in marks:
+                plain = plain and all(template.leaves[place].quoted for place in found[:1])
+            elif found:
+                # The first text is the value; the first number may be null, and then the next one is.
+                alone = len(found) == 1 or template.leaves[found[0]].quoted
+                plain = plain and alone and template.leaves[found[0]].path not in objects and found[0] not in named
+                named[found[0]] = name
             self._values.append((pl.coalesce(values) if values else pl.lit(None, pl.String)).alias(name))
-        steps = [Step(Code.LITERAL, template.literals[0].encode())]
-        for number, (code, bone) in enumerate(zip(codes, template.literals[1:], strict=True)):
-            steps.append(Step(code, name=f"v{number}" if number in shown else None))
-            steps.append(Step(Code.LITERAL, bone.encode()))
-        self._program = Program(steps)
+        self._codes, self._literals, self._named = codes, template.literals, named if plain else None
+        self._program = self._made({number: f"v{number}" for number in shown})
+
+    def _made(self, names: Mapping[int, str]) -> Program:
+        steps = [Step(Code.LITERAL, self._literals[0].encode())]
+        for number, (code, bone) in enumerate(zip(self._codes, self._literals[1:], strict=True)):
+            steps += [Step(code, name=names.get(number)), Step(Code.LITERAL, bone.encode())]
+        return Program(steps)
+
+    @cached_property
+    def program(self) -> Program | None:
+        """The program that reads the variables but for the marks, if each is one value as it stands in the line, or
+        missing in all; and if the marks are, too, there in all lines or in none."""
+        return None if self._named is None else self._made(self._named)
 
     def columns(self, text: Text) -> pl.DataFrame:
         """The lines that certainly have this template (`line`), with one column for each variable."""

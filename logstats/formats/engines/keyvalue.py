@@ -81,8 +81,6 @@ GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' "'), "ltsv": Gramm
 class Pairs:
     """Reads the wanted variables from texts of key=value pairs; also the engine for lines that consist of pairs."""
 
-    program: Final = None  # it takes more than one
-
     def __init__(
         self,
         fields: Mapping[str, Field],
@@ -127,6 +125,9 @@ class Pairs:
             rest = {p.key: p.value for p in reversed(found) if p.key not in self._known}
             values["_extra"] = json.dumps(rest, ensure_ascii=False) if rest else None
         return values
+
+    def program(self, text: Text) -> None:
+        """There is none: it takes more than one."""
 
     def __call__(self, text: Text) -> Tokens:
         """Both paths, for whole lines."""

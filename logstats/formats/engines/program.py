@@ -34,7 +34,7 @@ class Code(IntEnum):
     UPTO = 8  # a variable up to a byte, or to the end of the section
     REST = 9  # a variable up to the end of the section
     TEXT = 10  # a variable that is the inside of a JSON text without escapes
-    NUMBER = 11  # a variable that is a plain JSON number, or true, false, null
+    NUMBER = 11  # a variable that is a plain JSON number, or true, false, or null, which becomes the empty text
     SPELLED = 12  # the same, for numbers that any JSON writer spells in this way
     TIME = 13  # the same, for numbers that are never spelled with an exponent
     PLAIN = 14  # the line must certainly be neither blank nor a directive

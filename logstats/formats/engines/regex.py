@@ -26,8 +26,6 @@ TAIL = "fields"
 class Regexes:
     """The engine for one regular expression, anchored at both ends."""
 
-    program: Final = None  # it takes more than one
-
     def __init__(
         self, pattern: str, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False
     ) -> None:
@@ -64,6 +62,9 @@ class Regexes:
             if match := re.match(part, line):
                 return match.end()
         return 0
+
+    def program(self, text: Text) -> None:
+        """There is none: it takes more than one."""
 
     def __call__(self, text: Text) -> Tokens:
         groups = text.lines.to_frame("line").select(pl.col("line").str.extract_groups(self._pattern)).to_series()

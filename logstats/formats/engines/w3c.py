@@ -66,8 +66,6 @@ class Columns:
 class W3C:
     """The engine for one mapping of column names."""
 
-    program: Final = None  # it takes more than one
-
     def __init__(self, default: str, fields: Mapping[str, Field], names: Collection[str]) -> None:
         self.names = [name for name in fields if name in names]
         self._default = default
@@ -113,6 +111,9 @@ class W3C:
         except Reject as reject:
             return reject.column
         return max(line.find(value), 0) if value else 0
+
+    def program(self, text: Text) -> None:
+        """There is none: it takes more than one."""
 
     def __call__(self, text: Text) -> Tokens:
         """Both paths."""
