@@ -6,4 +6,4 @@ lines have in common, so that a program can read them. May use: formats.model, f
 `delimited`.
 """
 
-__all__ = ["base", "delimited", "regex", "scan", "w3c"]
+__all__ = ["base", "delimited", "program", "regex", "scan", "w3c"]
