@@ -184,7 +184,7 @@ def test_rooms_import_downwards_and_through_doors() -> None:
     assert not wrong, "\n".join(wrong)
     assert sum(1 for path in MODULES for _ in imports(path)) > 200, "a parser that finds nothing proves nothing"
     assert wrong_turn(("formats", "engines", "scan"), ("formats", "fields", "columns"))
-    assert wrong_turn(("api",), ("formats", "engines", "program"))
+    assert wrong_turn(("api",), ("formats", "engines", "template"))
     assert wrong_turn(("cache",), ("formats", "text"))
 
 
