@@ -18,6 +18,7 @@ from logstats.archive.create import init
 from logstats.enrich.agents import AI, CLASSES, LONGEST, UNLISTED, Agents, load
 from logstats.enrich.computed import Columns
 from logstats.errors import UsageError
+from logstats.expressions.columns import VALUES
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
@@ -105,6 +106,7 @@ def test_all_that_a_list_knows_is_found_and_every_class_has_a_name(agents: Agent
     found = agents.bots(pl.Series([text for _, text in some]))
     assert found["bot"].null_count() == 0
     assert set(found["bot_class"]) <= {*CLASSES.values(), *AI.values(), UNLISTED}
+    assert {*CLASSES.values(), *AI.values(), UNLISTED} == set(VALUES["bot_class"]), "else a filter of it is refused"
     ai = [kind.startswith("ai ") for kind in found["bot_class"]]
     assert not [text for (tags, text), is_ai in zip(some, ai, strict=True) if "ai-crawler" in tags and not is_ai]
 

@@ -18,6 +18,7 @@ from reference import holds
 
 import logstats
 from logstats import api, schema
+from logstats.enrich.computed import Columns
 from logstats.errors import ExpressionError, UsageError
 from logstats.expressions.compiled import expression
 from logstats.expressions.predicates import begins_one, equal, needs, one_sided, parse, span
@@ -178,6 +179,26 @@ def test_a_text_without_quotation_marks_may_be_a_glob() -> None:
     assert kept("path != /api/*") == ["/x"]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ip/24 = 192.0.2.9", ["192.0.2.7"]),
+        ("ip/24 in (192.0.2.0/24, 10.0.0.1)", ["192.0.2.7", "10.0.0.9"]),
+        ("ip/24 = 2001:db8::1", ["2001:db8::7"]),
+        ("ip/24/32 != 2001:db8:1::", ["192.0.2.7", "10.0.0.9", "a.example"]),
+        ('ip/24 = "a.example"', ["a.example"]),
+        ("ip/24 = 192.*", ["192.0.2.7"]),
+        ("weekday = sat and bot_class is null and kind = request", ["10.0.0.9"]),
+    ],
+)
+def test_values_that_are_written_in_several_ways(text: str, found: list[str]) -> None:
+    rows = frame([{"client_ip": ip} for ip in ("192.0.2.7", "10.0.0.9", "2001:db8::7", "a.example")])
+    days = pl.Series("weekday", ["Fri", "Sat", "Sun", "Mon"])
+    rows = rows.with_columns(days, pl.lit("request").alias("kind"), pl.lit(None, pl.String).alias("bot_class"))
+    predicate = parse(text)
+    assert Columns().add(rows, needs(predicate)).filter(expression(predicate))["client_ip"].to_list() == found
+
+
 WRONG = {  # the caret stands under the place
     "": ("^", "expected an expression"),
     "stauts >= 500": ("^", "did you mean status?"),
@@ -204,6 +225,15 @@ WRONG = {  # the caret stands under the place
     "path < b": ("     ^", "is not more or less"),
     "path =": ("      ^", "expected a text"),
     "path = /a /b": ("          ^", "nothing was expected"),
+    "user_id = null": ("          ^", "user_id is null"),
+    "duration > null": ("           ^", "duration_ms is null"),
+    "weekday = Foo": ("          ^", "it is Mon, Tue, Wed"),
+    "kind in (request, row)": ("                  ^", "request or event"),
+    'bot_class = "AI bot"': ("            ^", "bot_class is never AI bot"),
+    "country != Germany": ("           ^", "country = DE"),
+    "ip/24 = 192.0.0.0/16": ("        ^", "client_ip in 192.0.0.0/16"),
+    "ip/24 = x": ("        ^", "no address and no network"),
+    'path like "/api/%"': ("     ^", "~ !~ in contains is"),
     "path is nul": ("        ^", "expected null"),
     "path not = /a": ("         ^", "expected in or contains after not"),
     "(status = 500": ("             ^", "expected )"),

@@ -34,7 +34,17 @@ _KINDS: Final = {
 # Other names of columns.
 ALIASES: Final = {"duration": "duration_ms", "time": "timestamp", "app": "app_name", "ip": "client_ip"}
 # Texts that are compared without regard to case.
-ANY_CASE: Final = frozenset({"method", "level", "weekday", "cache"})
+ANY_CASE: Final = frozenset({"method", "level", "weekday", "cache", "country", "continent", "bot_class"})
+# All values of columns that have only a few: whoever misspells one is told so, where a test of it could only be false.
+VALUES: Final = {
+    "kind": ("request", "event"),
+    "weekday": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+    "bot_verified": ("genuine", "false"),
+    "bot_class": (
+        *("search engine", "ai crawler", "ai search", "ai user", "monitor", "seo", "feed", "scanner", "library"),
+        *("headless", "preview", "advertising", "archive", "academic", "other"),
+    ),
+}
 
 
 def names() -> tuple[str, ...]:
@@ -57,3 +67,15 @@ def suggestion(name: str) -> str:
     """What to do about a name that no column has."""
     near = get_close_matches(name.lower(), names(), n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else f"the columns are {', '.join(schema.names())}"
+
+
+def wrong_value(name: str, text: str) -> tuple[str, str] | None:
+    """What is wrong with a text as the value of a column, and what to do about it; None if it may be one."""
+    if name in VALUES:
+        known = VALUES[name]
+        same = text.lower() if name in ANY_CASE else text
+        if same not in (value.lower() if name in ANY_CASE else value for value in known):
+            return f"{name} is never {text}", f"it is {', '.join(known[:-1])} or {known[-1]}"
+    if name == "country" and not (len(text) == 2 and text.isascii() and text.isalpha()):
+        return "a country is a code of two letters", "country = DE"
+    return None

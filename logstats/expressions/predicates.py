@@ -28,8 +28,8 @@ from typing import Final
 
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
-from logstats.expressions.columns import ANY_CASE, Kind, column, kind, suggestion
-from logstats.expressions.scanner import MILLISECONDS, Scanner
+from logstats.expressions.columns import ANY_CASE, Kind, column, kind, suggestion, wrong_value
+from logstats.expressions.scanner import MILLISECONDS, OPS, Scanner
 from logstats.expressions.times import parse_time
 
 Network = IPv4Network | IPv6Network
@@ -329,6 +329,8 @@ class _Parser:
 
     def _comparison(self, word: str, name: str) -> Predicate:
         scanner = self._scanner
+        if scanner.peek() not in ("=", *OPS):
+            raise scanner.error(f"expected one of = {' '.join(reversed(OPS))} ~ !~ in contains is", "", scanner.skip())
         op = scanner.operator()
         place = scanner.at
         value = self._value(name)
@@ -350,6 +352,8 @@ class _Parser:
 
     def _value(self, name: str) -> Value:
         scanner, what = self._scanner, kind(name)
+        if scanner.peek().lower() == "null":
+            raise scanner.error("nothing is equal to null", f"{name} is null, {name} is not null", scanner.skip())
         if what is Kind.DURATION:
             number = scanner.number()
             return number * scanner.unit(MILLISECONDS, f"a unit, such as {scanner.last}ms or {scanner.last}s")
@@ -370,7 +374,13 @@ class _Parser:
                 raise scanner.error(error.what, error.hint) from None
         if not quoted and set(text) & {"*", "?"}:
             return Glob(text)
-        return self._network(text, quoted=quoted) if what is Kind.ADDRESS else text
+        if what is Kind.ADDRESS:
+            return self._network(text, quoted=quoted)
+        if name.startswith("ip/"):
+            return self._network_of(name, text, quoted=quoted)
+        if wrong := wrong_value(name, text):
+            raise scanner.error(*wrong)
+        return text
 
     def _status(self, text: str) -> Value:
         if not _STATUS.fullmatch(text):
@@ -379,7 +389,7 @@ class _Parser:
             return Fraction(text)
         return Between(int(text[0]) * 100, int(text[0]) * 100 + 99)
 
-    def _network(self, text: str, *, quoted: bool) -> Value:
+    def _network(self, text: str, *, quoted: bool) -> Network | str:
         try:
             return ip_network(text, strict=False)
         except ValueError:
@@ -388,3 +398,17 @@ class _Parser:
             raise self._scanner.error(
                 "this is no address and no network", '192.0.2.7, 192.0.2.0/24, 2001:db8::/32; a name: "host.example"'
             ) from None
+
+    def _network_of(self, name: str, text: str, *, quoted: bool) -> str:
+        """The value of a column such as `ip/24` that an address or network stands for."""
+        found = self._network(text, quoted=quoted)
+        if not isinstance(found, IPv4Network | IPv6Network):
+            return text
+        bits, *of_ipv6 = (int(number) for number in name.split("/")[1:])
+        if found.version == 6:
+            bits = of_ipv6[0] if of_ipv6 else 2 * bits
+        if not 1 <= bits <= found.max_prefixlen:
+            return text  # there is no such column, as whoever computes it says
+        if found.prefixlen not in (bits, found.max_prefixlen):
+            raise self._scanner.error(f"{name} has networks of {bits} bits", f"client_ip in {text}")
+        return str(found if found.prefixlen == bits else found.supernet(new_prefix=bits))
