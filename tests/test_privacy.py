@@ -44,6 +44,21 @@ def log(tmp_path: Path) -> str:
     return str(tmp_path / "a.log")
 
 
+@pytest.mark.parametrize("command", [("sessions",), ("scan",), ("limits", "--limit", "1/1d", "--by", "client_ip")])
+def test_figures_about_clients_say_that_these_are_anonymized(command: tuple[str, ...], log: str) -> None:
+    ran = invoke(*command, log, "--anonymize", "ip", "-o", "json", "-q")
+    notes = json.loads(ran.stdout)["notes"]
+    assert len([note for note in notes if note.startswith("anonymized: addresses are those of networks")]) == 1
+
+
+def test_no_story_under_the_logged_address_is_said_to_be_due_to_anonymizing(log: str) -> None:
+    of = ("sessions", log, "--user-key", "client_ip", "--anonymize", "ip", "-o", "json", "-q", "--of")
+    logged, masked = (json.loads(invoke(*of, address).stdout) for address in ("203.0.113.77", "203.0.113.0"))
+    assert (logged["requests"], masked["requests"]) == (0, 2)
+    assert "by what --anonymize makes of it" in logged["notes"][-1]
+    assert not [note for note in masked["notes"] if "looked for" in note]
+
+
 @pytest.fixture
 def key(tmp_path: Path) -> str:
     (tmp_path / "key").write_bytes(KEY)

@@ -100,6 +100,8 @@ def story(
     rows = rows_passing(sources, options, needs, archive, listener, interrupt, counts)
     made = stories.tell(rows, client, user(user_key), gap)
     made.notes.extend(counts.caveats())
+    if options.anonymize is not None and not made.requests:
+        made.notes.append("a client is looked for by what --anonymize makes of it, not by what was logged")
     try:
         made.add_about(computed, places)
     except UsageError as error:  # the package that knows agents is not there

@@ -141,8 +141,11 @@ def rows_passing(
     interrupt: Interrupt | None,
     counts: Counts | None,
 ) -> Iterator[pl.DataFrame]:
-    """Rows of logs or of an archive that pass the filters, with the columns that are needed."""
+    """Rows of logs or of an archive that pass the filters, with the columns that are needed. What a reader of figures
+    about them should know is added to the notes of `counts`."""
     columns = sorted(needs)
+    if counts is not None and (anonymizer := options.anonymizer()) is not None:
+        counts.notes.append(anonymizer.note)
     if archive is None:
         yield from read(sources, options, columns=columns, listener=listener, interrupt=interrupt, counts=counts)
         return
