@@ -266,3 +266,23 @@ def test_what_cannot_be_followed(tmp_path: Path) -> None:
     make(tmp_path / "archive", [SAMPLE])
     ran = invoke("search", "-f", "x", "--archive", str(tmp_path / "archive"))
     assert (ran.returncode, b"an archive is not followed" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("output", ["text", "jsonl"])
+@pytest.mark.parametrize("archived", [False, True])
+def test_rows_without_persons(output: str, archived: bool, tmp_path: Path) -> None:
+    """What is looked for is looked for in the lines as they are; shown are rows, and of other lines that they are."""
+    log = tmp_path / "a.log"
+    person = '203.0.113.77 - alice [17/Jan/2025:10:00:00 +0000] "GET /a?token=s3cret HTTP/1.1" 200 12 "-" "curl/8.5.0"'
+    log.write_text(f"{person}\n{line(1, '/b')}\nno row of 203.0.113.77\n", encoding="utf-8")
+    if archived:
+        make(tmp_path / "archive", [log])
+    where = ["--archive", str(tmp_path / "archive")] if archived else [str(log)]
+    ran = invoke("search", "-e", "203.0.113.77", *where, "--anonymize", "ip", "-o", output)
+    assert ran.returncode == 0, ran.stderr
+    assert not re.search(rb"203\.0\.113\.77|alice|s3cret", ran.stdout)
+    assert b"203.0.113.0" in ran.stdout
+    assert b"(left out: --anonymize)" in ran.stdout
+    assert len(ran.stdout.splitlines()) == 2
+    assert b"anonymized: addresses are those of networks" in ran.stderr
+    assert invoke("search", "-C", "1", "-e", "/b", str(log), "--anonymize", "ip").returncode == 2

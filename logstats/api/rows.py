@@ -75,7 +75,9 @@ def search(
     for a line that is no row. Of logs `found` is false for the `context` lines before and after.
     Without `shown` there are no frames, and only `findings.count` is made. Standard input alone comes as it arrives.
     With `follow`, sources are as in `watch`, and what they have and what is written to them comes as it arrives, until
-    `interrupt` is asked; `say` is told what happens to sources.
+    `interrupt` is asked; `say` is told what happens to sources. With `anonymize`, all frames have the columns of the
+    schema, without what identifies a person, and `raw` is null, or says of a line that is no row that it is left out;
+    what is looked for is looked for in the lines as they are.
 
     Raises UsageError for a regular expression that is none, and what `read` raises.
     """
@@ -87,27 +89,32 @@ def search(
     wanted = Pattern(pattern) if isinstance(pattern, str) else pattern
     filters = options.filters()
     findings = findings if findings is not None else find.Findings()
+    anonymizer = options.anonymizer()
+    if anonymizer is not None:
+        if context:
+            raise UsageError("lines around a line are whole, and hold what --anonymize takes out", "leave -C out")
+        findings.notes.append(anonymizer.note)
     if archive is not None:
-        refuse_for_archive(sources, options)
+        refuse_for_archive(sources, options, anonymize=True)
         refuse_unasked(options, filters.needs)
         if follow:
             raise UsageError("an archive is not followed", "name the logs")
         from logstats.archive.archive import Archive
 
-        yield from find.in_archive(
+        frames = find.in_archive(
             Archive.open(archive), wanted, filters, findings, shown=shown, computed=options.columns()
         )
+        yield from frames if anonymizer is None else map(find.without_lines, map(anonymizer.rows, frames))
         return
     names = options.sources(sources)
-    columns = schema.COLUMNS if rows else ()
-    if options.anonymize:
-        raise UsageError("whole lines hold what is to be taken out", "logstats parse --anonymize gives rows without it")
+    columns = schema.COLUMNS if rows or anonymizer is not None else ()
     searcher = Searcher(wanted, filters.expression() is not None, columns, context, shown)
     work = LineWork(searcher.look, searcher.reads)
     job = job_of(options, frozenset({"timestamp", *columns}), work, False, counts)
     told, asked = listener or Strict(), interrupt or Interrupt()
     parts = _followed(names, job, told, asked, say) if follow else run_job(names, job, told, asked, None)
-    yield from find.in_logs(parts, searcher, findings, at_once=follow or names in ([], ["-"]))
+    frames = find.in_logs(parts, searcher, findings, at_once=follow or names in ([], ["-"]))
+    yield from frames if anonymizer is None else map(find.without_lines, frames)  # a reader anonymizes its rows
 
 
 def _followed(

@@ -124,7 +124,7 @@ def search(
                     spans=wanted.spans if shown_on.colour and wanted else None,
                 )
                 for frame in found:
-                    lines.write(as_text(frame) if place else frame)
+                    lines.write(as_text(frame) if place or chosen.anonymize else frame)
         finally:
             messages.done()
         if count:

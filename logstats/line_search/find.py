@@ -7,6 +7,7 @@ from dataclasses import field
 
 import polars as pl
 
+from logstats import schema
 from logstats.archive.archive import Archive
 from logstats.archive.query import rows
 from logstats.dataclass import dataclass
@@ -16,7 +17,7 @@ from logstats.line_search import archived
 from logstats.line_search.chunks import Found, Searcher, SourceLines
 from logstats.line_search.pattern import Pattern
 from logstats.ordered import Ordered
-from logstats.pipeline import Counts, Part
+from logstats.pipeline import LEFT_OUT, Counts, Part
 
 
 @dataclass(slots=True)
@@ -59,6 +60,12 @@ def in_logs(
 def _named(lines: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     source = pl.Series(names, dtype=pl.String).gather(lines["place"]).alias("source")
     return lines.with_columns(source).drop("place")
+
+
+def without_lines(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a frame without their lines, which hold persons; a line that is no row is left out."""
+    is_row = pl.any_horizontal(pl.col(schema.COLUMNS).is_not_null())
+    return frame.with_columns(raw=pl.when(~is_row).then(pl.lit(LEFT_OUT.encode())))
 
 
 def in_archive(
