@@ -74,6 +74,7 @@ _ABSENT: Final = frozenset({"upstream_duration", "cache"})  # make tables of the
 _ANY_DIGIT: Final = re.compile(r"\[0-9\]|\{[0-9,]+\}")  # in a regular expression
 _DIGITS: Final = re.compile(r"[0-9]|\\[dbB]")
 _COUNTED: Final = frozenset({"times", "traffic", "statuses", "endpoints", "users", "latency"})  # aggregates of requests
+_FORMS: Final = 64  # programs whose forms are kept
 _SAMPLE: Final = 100  # lines whose times tell how times are spelled
 _OF_ABSENT: Final = frozenset({"upstream", "cache_statuses"})  # and those of lines that have what is in `_ABSENT`
 _USERS: Final = {"auto": ("user", "client"), "user_id": ("user",), "client_ip": ("client",)}
@@ -146,6 +147,8 @@ class LineCounter:
         known = forms.get(id(program)) or self._form(reader, plan, program, text)
         if known is None:
             return None
+        if len(forms) >= _FORMS:  # clients can choose the keys of objects
+            forms.clear()
         forms[id(program)] = known
         lines = Lines(text.data, text.starts, text.ends, program.steps, program.literals, program.names)
         counted, left = self._count(reader, plan, known.columns, known.form, lines)
