@@ -304,7 +304,7 @@ def raise_registers(rows: Numbers, registers: NDArray[np.uint8]) -> None:
     if not AVAILABLE:
         np.maximum.at(registers, rows >> 6, (rows & 63).astype(np.uint8))
         return
-    call("raise", np.ascontiguousarray(rows), len(rows), registers, len(registers) - 1)
+    call("raise", np.require(rows, requirements=["C", "A"]), len(rows), registers, len(registers) - 1)
 
 
 def limit(
