@@ -254,7 +254,7 @@ def session(folder: Path, given: argparse.Namespace) -> int:
         ended = None
         while True:
             due = pace.due()
-            more = watched.step()
+            more = watched.step(wait=not due)
             if due:
                 lines = watched.snapshot().lines
                 shown.append((time.monotonic(), lines))

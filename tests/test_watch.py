@@ -20,6 +20,7 @@ from rounds import examples
 import logstats
 from logstats import api
 from logstats.errors import UsageError
+from logstats.formats.detection.detect import Detector
 from logstats.live.pace import Pace
 from logstats.live.session import Session
 from logstats.live.watching import Watching, seconds
@@ -313,6 +314,83 @@ def test_begin_looks_further_back_where_lines_are_many(
     watched.step(2000)
     assert watched.session.counts.lines == 301
     assert watched.session.newest_rejected is None
+
+
+def test_lines_that_may_wait_are_read_together(tmp_path: Path, log: Callable[..., Log]) -> None:
+    watched = log(Watching(from_start=True))
+    session = watched.session
+
+    def glance(at: float) -> int:
+        watched.now = at
+        assert not session.step(wait=True)
+        return session.counts.lines
+
+    watched.write(0, path="/0")
+    watched.step(0)
+    watched.write(1, path="/1")
+    assert glance(1) == 1
+    watched.path.rename(tmp_path / "old")
+    watched.write(1, path="/2")
+    assert glance(1.5) == 1, "half a second after they came, lines of both files wait"
+    with (tmp_path / "old").open("a") as file:
+        file.write(watched.path.read_text().replace("/2", "/1.5"))
+    assert glance(2.1) == 4, "a second is the most"
+    assert session.recent()["path"].to_list() == ["/0", "/1", "/1.5", "/2"]
+    watched.write(3, path="/3")
+    assert glance(3) == 4
+    watched.step(3)
+    assert session.counts.lines == 5, "what does not wait is read"
+    watched.write(4)
+    assert glance(4) == 5
+    assert watched.report()["requests"] == 6, "nothing waits at the end"
+
+
+def test_much_does_not_wait(log: Callable[..., Log]) -> None:
+    watched = log(Watching(from_start=True))
+    watched.write(*[0.0] * 50_000)
+    watched.session.step(wait=True)
+    assert watched.session.counts.lines == 50_000
+
+
+def test_a_file_made_anew_is_read_as_the_one_before(
+    tmp_path: Path, log: Callable[..., Log], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    detect = Detector.detect
+    monkeypatch.setattr(Detector, "detect", lambda self, *given: asked.append(given) or detect(self, *given))
+    watched = log(Watching(from_start=True))
+    for number in range(5):
+        watched.write(*[float(number)] * 20, ms=5)
+        watched.step(number)
+        watched.path.rename(tmp_path / f"old.{number}")
+    assert len(asked) == 1
+    watched.path.write_text("".join(f'{{"status": 200, "path": "/{n}", "duration_ms": 7}}\n' for n in range(20)))
+    watched.step(5)
+    watched.path.rename(tmp_path / "old.5")
+    at = f"{NOON:%d/%b/%Y:%H:%M:%S} +0000"
+    microseconds = [
+        f'10.0.0.1 - - [{at}] "GET /b HTTP/1.1" 200 10 "-" "curl" {90_000 + n * n * 37 % 5_000}\n' for n in range(20)
+    ]
+    watched.path.write_text("".join(microseconds))
+    watched.step(6)
+    made = watched.report()
+    assert (made["requests"], made["rejected"]) == (140, 0)
+    assert [row["latency_ms"]["max"] for row in made["endpoints"] if row["endpoint"] == "/b"] == [94.477]
+    assert made["latency_ms"]["min"] == 5.0
+
+
+def test_what_is_said_of_a_format_is_said_once(tmp_path: Path, log: Callable[..., Log]) -> None:
+    watched = log(Watching(from_start=True))
+    for number in range(4):
+        watched.path.write_text(
+            '{"status": 200, "path": "/a", "latency": 7}\n{"status": 200, "path": "/b", "latency": 9}\n'
+        )
+        watched.step(3.0 * number)
+        watched.step(3.0 * number + 2.5)
+        watched.path.rename(tmp_path / f"old.{number}")
+    assert watched.report()["requests"] == 8
+    notes = watched.session.counts.notes
+    assert len(notes) == len(set(notes)) > 0
 
 
 def test_lines_without_a_known_format_do_not_wait_for_ever(log: Callable[..., Log]) -> None:

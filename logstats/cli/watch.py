@@ -209,7 +209,7 @@ def _objects(session: Session, told: _Told, alerting: Alerting, interrupt: Inter
     pace.due()  # the first object is about an interval, as the others are
     while not interrupt.asked:
         due = pace.due()
-        more = _step(session, told, alerting)
+        more = _step(session, told, alerting, due=due)
         over = (session.ended and not more) or alerting.failed
         if due or over:
             print(session.snapshot().to_json(), flush=True)
@@ -219,9 +219,10 @@ def _objects(session: Session, told: _Told, alerting: Alerting, interrupt: Inter
             time.sleep(pace.wait())
 
 
-def _step(session: Session, told: _Told, alerting: Alerting) -> bool:
-    """Take what has arrived, and tell what came of it; whether more is there already."""
-    more = session.step()
+def _step(session: Session, told: _Told, alerting: Alerting, *, due: bool) -> bool:
+    """Take what has arrived, all of it if it is `due` to be shown, and tell what came of it; whether more is there
+    already."""
+    more = session.step(wait=not due)
     told.tell(session)
     for change in session.changes():
         alerting.tell(change)
@@ -245,7 +246,7 @@ def _full_screen(session: Session, told: _Told, alerting: Alerting, interrupt: I
     with keyboard() as board, Live(console=console, screen=True, auto_refresh=False) as live:
         while not (interrupt.asked or alerting.failed):
             due = pace.due()
-            more = _step(session, told, alerting)
+            more = _step(session, told, alerting, due=due)
             if asked_anew := (session.sort, session.contains) != (view.sort, view.filter):
                 session.sort, session.contains = view.sort, view.filter
             if asked_anew or snapshot is None or (due and not view.paused):

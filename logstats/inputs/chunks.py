@@ -46,6 +46,12 @@ class Chunk:
     cut: Mapping[int, int] = field(default_factory=dict)
     digest: Digest | None = None
 
+    def joined(self, other: Chunk) -> Chunk:
+        """With what follows it in the source."""
+        cut = {**self.cut, **{self.lines + line: size for line, size in other.cut.items()}}
+        lines, data = self.lines + other.lines, self.data + other.data
+        return Chunk(data, self.first_line, self.offset, other.end, lines, cut, other.digest)
+
 
 class ChunkReader:
     """Iterates over the chunks of a source.

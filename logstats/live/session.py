@@ -130,10 +130,11 @@ class Session:
         """Something that the user should know; it is shown, and in the report."""
         self._notes.append(text)
 
-    def step(self) -> bool:
-        """Take what has arrived; whether more is there already."""
+    def step(self, *, wait: bool = False) -> bool:
+        """Take what has arrived; whether more is there already. If it may `wait`, a few lines are read by a later
+        step."""
         now, wall = self._clock(), round(self._wall() * 1_000_000)
-        for source, part in self._stream.look(now):
+        for source, part in self._stream.look(now, wait=wait):
             self._take(source, part, now, wall)
         while self._clocks.said:
             self.note(self._clocks.said.popleft())

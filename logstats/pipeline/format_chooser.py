@@ -23,6 +23,7 @@ from logstats.pipeline.line_counter import LineCounter
 from logstats.pipeline.listener import Listener
 
 SHAPES: Final = 1_000  # of lines that are remembered
+NAMES: Final = 512  # of sources that come again, of which is remembered what was found
 _KEY: Final = re.compile(r'"([^"\\]{1,60})"\s*:')
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _WORD: Final = re.compile(r"[^\s\"\[\]{}()<>|,;:=#']+")
@@ -30,7 +31,7 @@ _WORD: Final = re.compile(r"[^\s\"\[\]{}()<>|,;:=#']+")
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What was found with certainty in a source of a folder, and the shapes of its lines."""
+    """What was found in a source of a folder, and the shapes of its lines."""
 
     folder: str
     shapes: frozenset[str]
@@ -45,10 +46,16 @@ def _shape(line: str) -> str:
 
 
 class FormatChooser(Generic[Result]):
-    """Chooses the format of each source of a run: the given one, or the detected one."""
+    """Chooses the format of each source of a run: the given one, or the detected one.
 
-    def __init__(self, job: Job[Result], listener: Listener) -> None:
+    With `again`, a source comes again under its name, as a file that was made anew: its lines are those of the same
+    writer, so what was found before holds for lines of the same shapes, even where other values could tell more.
+    """
+
+    def __init__(self, job: Job[Result], listener: Listener, *, again: bool = False) -> None:
         self._job, self._listener = job, listener
+        self._of_name: dict[str, _Before] | None = {} if again else None
+        self._noted: set[str] = set()
         self._readers: dict[tuple[str, ...], StackReader] = {}
         self._further: dict[str, StackReader] = {}
         self._known: Mapping[str, Format] | None = None
@@ -126,23 +133,34 @@ class FormatChooser(Generic[Result]):
 
     def _detect(self, name: str, sample: Sequence[str], context: Context) -> Detected | None:
         """What detection finds; or what it found with certainty in the source before, if that lies in the same folder,
-        has lines of each shape that is here, and its formats fit every line. (Detection takes as long as reading 5 MB
-        of lines.)"""
+        or in the source that had the same name, if that has lines of each shape that is here, and its formats fit every
+        line. (Detection takes as long as reading 5 MB of lines.)"""
         folder, shapes = name.rpartition("/")[0], frozenset([*map(_shape, sample), context.directives])
-        before = self._before
-        if before is not None and before.folder == folder and shapes <= before.shapes:
-            text = Text.from_bytes("\n".join(sample).encode(), context=context)
-            if not self.reader(before.found.stacks).fitting(text).rejected.height:
-                return before.found
+        before, named = self._before, (self._of_name or {}).get(name)
+        for one in (named, before if before is not None and before.folder == folder else None):
+            if one is not None and self._is_like(one, shapes, sample, context):
+                return one.found
         found = self.detector().detect(sample, context)
         if before is not None and (found is None or (folder, found.stacks) != (before.folder, before.found.stacks)):
             before = None
         if found is not None and self._is_beyond_doubt(found):
-            known = before.shapes if before is not None and len(before.shapes) < SHAPES else frozenset()
-            self._before = _Before(folder, shapes | known, found)
+            self._before = _with(before, folder, shapes, found)
         else:  # with bad lines of the same format, what was found before still holds
             self._before = before
+        if self._of_name is not None and found is not None and found.share == 1:
+            same = named is not None and named.found.stacks == found.stacks
+            self._of_name.pop(name, None)
+            self._of_name[name] = _with(named if same else None, folder, shapes, found)
+            for old in [*self._of_name][:-NAMES]:
+                del self._of_name[old]
         return found
+
+    def _is_like(self, before: _Before, shapes: frozenset[str], sample: Sequence[str], context: Context) -> bool:
+        """Whether lines have the shapes of those before, and are read by the same formats."""
+        if not shapes <= before.shapes:
+            return False
+        text = Text.from_bytes("\n".join(sample).encode(), context=context)
+        return not self.reader(before.found.stacks).fitting(text).rejected.height
 
     def _is_beyond_doubt(self, found: Detected) -> bool:
         """Whether other values in lines of the same shape could not have led to another format, or another unit."""
@@ -180,7 +198,16 @@ class FormatChooser(Generic[Result]):
 
     def _note(self, source: str, text: str) -> None:
         self._listener.note(source, text)
-        self._job.counts.notes.append(f"{source}: {text}")
+        words = f"{source}: {text}"
+        if words not in self._noted:
+            self._noted.add(words)
+            self._job.counts.notes.append(words)
+
+
+def _with(before: _Before | None, folder: str, shapes: frozenset[str], found: Detected) -> _Before:
+    """What was found, with the shapes of these lines beside those that are known."""
+    known = before.shapes if before is not None and len(before.shapes) < SHAPES else frozenset()
+    return _Before(folder, shapes | known, found)
 
 
 def _kind(word: re.Match[str]) -> str:

@@ -49,7 +49,7 @@ class SourceReader(Generic[Result]):
     def task(self, chunk: Chunk, *, last: bool = False) -> ChunkTask[Result] | None:
         """The task for a chunk and the lines held back before it; None if more lines are needed first."""
         if self._held is not None and not last:
-            chunk = _join(self._held, chunk)
+            chunk = self._held.joined(chunk)
         self._held = None
         if self._reader is None and self._further is None:
             self._reader, sure = self._formats.find(chunk, self._source.name, self._context, last=last)
@@ -125,12 +125,6 @@ class SourceReader(Generic[Result]):
             self.state.unfinished = self._held.end - self._held.offset
             return None
         return self.task(self._held, last=True)
-
-
-def _join(first: Chunk, second: Chunk) -> Chunk:
-    cut = {**first.cut, **{first.lines + line: size for line, size in second.cut.items()}}
-    lines = first.lines + second.lines
-    return Chunk(first.data + second.data, first.first_line, first.offset, second.end, lines, cut, second.digest)
 
 
 def _lines_before(source: Source, offset: int) -> bytes:

@@ -42,7 +42,6 @@ from logstats.reports.openmetrics import LABEL, Apart, family, to_openmetrics
 from logstats.reports.printable import printable, shortened
 
 LIVE_REST: Final = 1  # times as long as an answer took, it is good enough: live figures change once an interval,
-METRICS_REST: Final = 5  # counters with each look at the sources,
 ARCHIVED_REST: Final = 5  # and an archive may take seconds for them
 DEAD: Final = 20.0  # seconds, after which a client that takes nothing is let go
 PING: Final = 10  # seconds between two signs of life, which are events, because a page is not told of comments
@@ -188,7 +187,7 @@ class Site:
             lambda: self._openmetrics(desk.totals()),
             OPENMETRICS,
             self._archived if archived else self._live,
-            METRICS_REST,
+            ARCHIVED_REST if archived else LIVE_REST,
         )
 
     async def _answer(
