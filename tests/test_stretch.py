@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from rounds import examples
 
 import logstats
-from logstats import api
+from logstats import api, schema
 from logstats.live import stretch, windows
+from logstats.live.piece import Piece, first_of
 from logstats.live.serve import desk as desks
 from logstats.live.serve.view import View
 from logstats.live.session import Session
@@ -113,12 +115,22 @@ def test_nothing_is_merged_while_lines_wait(tmp_path: Path, monkeypatch: pytest.
 VALUES = st.lists(st.one_of(st.none(), st.sampled_from("abcdeäœ"), st.text(max_size=3)), max_size=40)
 
 
-@given(VALUES, st.integers(1, 5))
+@given(VALUES, st.integers(1, 5), st.lists(st.integers(0, 39), max_size=3))
 @settings(max_examples=examples(20), deadline=None)
-def test_the_first_are_those_of_all(values: list[str | None], top: int) -> None:
-    rows = pl.DataFrame({"client_ip": pl.Series(values, dtype=pl.String)}).drop_nulls()
-    some, total = desks._of_the_first(rows, "client_ip", top)
-    counts = {value: rows["client_ip"].to_list().count(value) for value in rows["client_ip"]}
-    first = sorted(counts, key=lambda value: (-counts[value], value.encode()))[:top]
+def test_the_first_are_those_of_all(values: list[str | None], top: int, cuts: list[int]) -> None:
+    kinds = schema.dtypes()
+    missing = {name: pl.lit(None, kinds[name]) for name in ("status", "bytes", "duration_ms")}
+    rows = pl.DataFrame({"client_ip": pl.Series(values, dtype=pl.String)}).with_columns(
+        kind=pl.lit("request"), **missing
+    )
+    places = sorted({0, *(place % (rows.height + 1) for place in cuts), rows.height})
+    pieces = [Piece(rows[start:end]) for start, end in pairwise(places)] or [Piece(rows)]
+    first, total = first_of(pieces, "client_ip", top)
+    counts = {value: values.count(value) for value in values if value is not None}
     assert total == len(counts)
-    assert some["client_ip"].to_list() == [value for value in rows["client_ip"] if value in first]
+    ordered = sorted(counts, key=lambda value: (-counts[value], value.encode()))
+    assert first is None if len(counts) <= top else first is not None and first.to_list() == ordered[:top]
+    for only in (first, None):
+        tables = [piece.ranked("client_ip", only) for piece in pieces for _ in range(2)]
+        found = dict(pl.concat(tables).group_by("value").agg(pl.col("requests").sum()).iter_rows())
+        assert found == {value: 2 * count for value, count in counts.items() if only is None or value in ordered[:top]}

@@ -11,6 +11,7 @@ import polars as pl
 from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.live.clocks import MINUTE
+from logstats.live.piece import Piece
 
 _SMALL: Final = 20_000  # rows, below which what has come is joined with what comes next,
 _FEW: Final = 64  # unless that makes so many pieces
@@ -24,8 +25,8 @@ class HeldRows:
     most: int
     columns: tuple[str, ...]
     height: int = 0
-    _frames: deque[pl.DataFrame] = field(default_factory=deque)
-    _small: list[pl.DataFrame] = field(default_factory=list)
+    _pieces: deque[Piece] = field(default_factory=deque)
+    _small: list[Piece] = field(default_factory=list)
     _dropped: int | None = None  # the last minute of which rows were dropped
 
     def add(self, rows: pl.DataFrame) -> None:
@@ -37,14 +38,15 @@ class HeldRows:
         if rows.height > self.most:
             self._forget(rows.head(rows.height - self.most))
             rows = rows.tail(self.most)
-        self._small.append(schema.owned(rows))
+        self._small.append(Piece(schema.owned(rows)))
         self.height += rows.height
-        if len(self._small) >= _FEW or sum(frame.height for frame in self._small) >= _SMALL:
-            whole = pl.concat(self._small, rechunk=True)
+        if len(self._small) >= _FEW or sum(piece.rows.height for piece in self._small) >= _SMALL:
+            whole = pl.concat([piece.rows for piece in self._small], rechunk=True)
             self._small.clear()
-            self._frames.extend(schema.owned(piece) for piece in whole.iter_slices(max(1, self.most // _PIECES)))
+            slices = whole.iter_slices(max(1, self.most // _PIECES))
+            self._pieces.extend(Piece(schema.owned(rows)) for rows in slices)
         while self.height > self.most:
-            oldest = self._frames.popleft() if self._frames else self._small.pop(0)
+            oldest = (self._pieces.popleft() if self._pieces else self._small.pop(0)).rows
             self._forget(oldest)
             self.height -= oldest.height
 
@@ -53,13 +55,13 @@ class HeldRows:
         return {name: kinds[name] for name in self.columns if name not in rows.columns}
 
     def _forget(self, rows: pl.DataFrame) -> None:
-        last = int(rows["timestamp"].to_physical().max()) // MINUTE  # type: ignore[arg-type]
+        last = _last(rows)
         self._dropped = last if self._dropped is None else max(self._dropped, last)
 
     def drop_before(self, minute: int) -> None:
         """Let go of what is older than a minute."""
-        while self._frames and int(self._frames[0]["timestamp"].to_physical().max()) < minute * MINUTE:  # type: ignore[arg-type]
-            oldest = self._frames.popleft()
+        while self._pieces and _last(self._pieces[0].rows) < minute:
+            oldest = self._pieces.popleft().rows
             self._forget(oldest)
             self.height -= oldest.height
 
@@ -70,17 +72,16 @@ class HeldRows:
 
     def copy(self) -> HeldRows:
         """The same rows, for a thread that asks while others come."""
-        return replace(self, _frames=self._frames.copy(), _small=self._small.copy())
+        return replace(self, _pieces=self._pieces.copy(), _small=self._small.copy())
 
-    def between(self, since: int, until: int) -> pl.DataFrame:
-        """The rows of `since` ≤ minute < `until`, with `line` as a number that grows."""
-        frames = [_within(frame, since * MINUTE, until * MINUTE) for frame in [*self._frames, *self._small]]
+    def between(self, since: int, until: int) -> list[Piece]:
+        """The rows of `since` ≤ minute < `until`, in one piece at least."""
+        ends = since * MINUTE, until * MINUTE
+        pieces = [piece.within(*ends) for piece in (*self._pieces, *self._small)]
         kinds = schema.dtypes()
-        empty = pl.DataFrame(schema={name: kinds[name] for name in self.columns})
-        return pl.concat([empty, *frames]).with_row_index("line")
+        return pieces or [Piece(pl.DataFrame(schema={name: kinds[name] for name in self.columns}))]
 
 
-def _within(rows: pl.DataFrame, since: int, until: int) -> pl.DataFrame:
-    """The rows of `since` ≤ time < `until`, in µs since 1970; they are not copied if those are all."""
-    inside = rows["timestamp"].to_physical().is_between(since, until, closed="left")
-    return rows if inside.all() else rows.filter(inside)
+def _last(rows: pl.DataFrame) -> int:
+    """The last minute of rows."""
+    return int(rows["timestamp"].to_physical().max()) // MINUTE  # type: ignore[arg-type]

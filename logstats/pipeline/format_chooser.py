@@ -132,14 +132,17 @@ class FormatChooser(Generic[Result]):
         return self.reader(found.stacks), True
 
     def _detect(self, name: str, sample: Sequence[str], context: Context) -> Detected | None:
-        """What detection finds; or what it found with certainty in the source before, if that lies in the same folder,
-        or in the source that had the same name, if that has lines of each shape that is here, and its formats fit every
-        line. (Detection takes as long as reading 5 MB of lines.)"""
+        """What detection finds; or what it found before in the source that had the same name, or with certainty in the
+        source before, if that lies in the same folder and its formats fit every line. Either must have had lines of
+        each shape that is here. (Detection takes as long as reading 5 MB of lines.)"""
         folder, shapes = name.rpartition("/")[0], frozenset([*map(_shape, sample), context.directives])
-        before, named = self._before, (self._of_name or {}).get(name)
-        for one in (named, before if before is not None and before.folder == folder else None):
-            if one is not None and self._is_like(one, shapes, sample, context):
-                return one.found
+        named, before = (self._of_name or {}).get(name), self._before
+        if named is not None and shapes <= named.shapes:
+            return named.found
+        if before is not None and before.folder == folder and shapes <= before.shapes:
+            text = Text.from_bytes("\n".join(sample).encode(), context=context)
+            if not self.reader(before.found.stacks).fitting(text).rejected.height:
+                return before.found
         found = self.detector().detect(sample, context)
         if before is not None and (found is None or (folder, found.stacks) != (before.folder, before.found.stacks)):
             before = None
@@ -154,13 +157,6 @@ class FormatChooser(Generic[Result]):
             for old in [*self._of_name][:-NAMES]:
                 del self._of_name[old]
         return found
-
-    def _is_like(self, before: _Before, shapes: frozenset[str], sample: Sequence[str], context: Context) -> bool:
-        """Whether lines have the shapes of those before, and are read by the same formats."""
-        if not shapes <= before.shapes:
-            return False
-        text = Text.from_bytes("\n".join(sample).encode(), context=context)
-        return not self.reader(before.found.stacks).fitting(text).rejected.height
 
     def _is_beyond_doubt(self, found: Detected) -> bool:
         """Whether other values in lines of the same shape could not have led to another format, or another unit."""

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-import numpy as np
 import polars as pl
 
-from logstats import schema
 from logstats.filters import Filters
-from logstats.kernels.interning import Dictionary
 from logstats.live.alerts.alerts import Change, State
 from logstats.live.held_rows import HeldRows
+from logstats.live.piece import Piece, first_of
 from logstats.live.serve.archived import ArchiveReports
 from logstats.live.serve.view import ALL, View, minute_of
 from logstats.live.session import Session
@@ -203,24 +201,25 @@ class Desk:
                 counts = session.rejected_between(since, until)
                 stretch = None if view.only else session.stretch(since, until)
             invalid, outside = bool(session.counts.invalid), session.outside
-        rows = held_rows.between(since, until)
-        notes = self._notes(view, since, reach, rows_reach, rows, outside, invalid=invalid)
+        pieces = held_rows.between(since, until)
+        height = sum(piece.rows.height for piece in pieces)
+        notes = self._notes(view, since, reach, rows_reach, height, outside, invalid=invalid)
         if everything is not None:
-            return self._with_breakdowns(everything, rows, top, notes)
+            return self._with_breakdowns(everything, pieces, top, notes)
         ends = [None if view.range == ALL else moment(minute) for minute in (since, until)]
         filters = view.filters(ends[0], ends[1], self._filters)
         if stretch is None:
-            some = self._narrowed(view, rows, counts)
-            held = Statistics(self._spec)
-            held.add(summarise(some, self._spec))
+            some = self._narrowed(view, pl.concat(piece.rows for piece in pieces), counts)
+            held, pieces = Statistics(self._spec), [Piece(some)]
+            held.add(summarise(some.with_row_index("line"), self._spec))
             held.merge()
         else:
-            some, held = rows, stretch.merged()
+            held = stretch.merged()
             counts.requests = int(held.get("traffic", Traffic).by_class()["requests"].sum())
             counts.events = sum(held.get("levels", Levels).counts().values())
             counts.lines = counts.requests + counts.events + counts.rejected
         made = build(held, counts, percentiles=PERCENTILES, filters=filters.describe())
-        return self._with_breakdowns(made, some, top, notes)
+        return self._with_breakdowns(made, pieces, top, notes)
 
     def prepare(self, view: View) -> None:
         """Merge what the same view will need when the next minute begins, which takes longest then."""
@@ -242,18 +241,18 @@ class Desk:
         counts.lines = rows.height + counts.rejected
         return some
 
-    def _with_breakdowns(self, made: Report, rows: pl.DataFrame, top: int | None, notes: list[str]) -> Report:
+    def _with_breakdowns(self, made: Report, pieces: Sequence[Piece], top: int | None, notes: list[str]) -> Report:
         """A report with the rankings of clients and hosts in these rows, and with further notes."""
         asked = replace(self._spec, by=BY)
         held = Statistics(asked, {breakdowns.name(by) for by in BY})
         totals: dict[str, int] = {}
-        for by, one in zip(BY, breakdowns.aggregates(asked), strict=True):
-            # Whoever is not named is in no ranking: most logs name no host.
-            is_named = pl.col(by).is_not_null() & (pl.col("kind") == "request")
-            named = rows.select(one.needs | {"line", "kind"}).filter(is_named)
+        for by in BY:
+            first = None
             if top is not None:
-                named, totals[by] = _of_the_first(named, by, top)
-            held.add({one.name: one.summarise(named)})
+                first, totals[by] = first_of(pieces, by, top)
+            for piece in pieces:
+                if (table := piece.ranked(by, first)).height:
+                    held.add({breakdowns.name(by): table})
         held.merge()
         sort = "avg" if top is None else "requests"
         ranked = {by: breakdown(held, by, PERCENTILES, sort, top) for by in BY}
@@ -271,7 +270,7 @@ class Desk:
         since: int,
         reach: int,
         rows_reach: int | None,
-        rows: pl.DataFrame,
+        height: int,
         outside: int,
         *,
         invalid: bool,
@@ -284,9 +283,7 @@ class Desk:
         if rows_reach is not None and (since < rows_reach or view.range == ALL):
             what = "these figures are" if view.only else "clients and hosts are those"
             begin = clock.zoned(moment(rows_reach))
-            notes.append(
-                f"{what} of the newest {rows.height:,} rows, which reach back to {begin} (--keep, --keep-rows)"
-            )
+            notes.append(f"{what} of the newest {height:,} rows, which reach back to {begin} (--keep, --keep-rows)")
         if view.range != ALL or view.only:
             if outside:
                 notes.append(
@@ -297,17 +294,3 @@ class Desk:
             if invalid:
                 notes.append("values without meaning are not known by time, and not counted")
         return notes
-
-
-def _of_the_first(rows: pl.DataFrame, by: str, top: int) -> tuple[pl.DataFrame, int]:
-    """The rows of the `top` values of a column that have the most, of equals the first by name; and how many values
-    there are. Of a million clients, only those are ranked that are shown."""
-    known = Dictionary(rows.height)
-    numbers = known.numbers(rows.select(schema.as_key(by).cast(pl.String)).to_series())
-    counts = np.bincount(numbers, minlength=len(known) + 1)[1:]
-    least = np.partition(counts, -top)[-top] if len(counts) > top else 1
-    most = np.flatnonzero(counts >= least) + 1
-    named = pl.DataFrame({"number": most, "rows": counts[most - 1], "name": known.column(most.astype(np.uint32))})
-    first = np.zeros(len(known) + 1, bool)
-    first[named.top_k(top, by=["rows", "name"], reverse=[False, True])["number"].to_numpy()] = True
-    return rows.filter(pl.Series(first[numbers])), len(known)
