@@ -58,7 +58,7 @@ class Text:
         if start_of_source and data.startswith(_BOM):
             data = data[len(_BOM) :]
         if not data.endswith(b"\n"):
-            data += b"\n"
+            data = data + b"\n"
         ends, returns, others = kernels.marked_line_ends(data)
         whole = data
         if returns and b"\r" in data:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logstats.inputs.chunks import HEAD, LINES, SOON, Chunk, ChunkReader, OpenFile, opened
 from logstats.inputs.discover import discover
+from logstats.inputs.memory import Memory
 from logstats.inputs.source import Digest, Source, Start
 from logstats.inputs.stores import ahead
 
@@ -35,6 +36,7 @@ __all__ = [
     "Endless",
     "Follower",
     "Following",
+    "Memory",
     "OpenFile",
     "Source",
     "Start",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 import sys
@@ -16,6 +17,7 @@ from typing import Final, Self
 from logstats.dataclass import dataclass
 from logstats.errors import SourceError
 from logstats.inputs.compression import Damaged, compression, pieces
+from logstats.inputs.memory import LEAST, Memory
 from logstats.inputs.source import Digest, Opened, Source, Start
 from logstats.inputs.stores import OpenObject
 
@@ -59,7 +61,7 @@ class ChunkReader:
     A chunk of a file has about `target` bytes. A chunk of a pipe has the whole lines that have arrived, so no line
     waits for a full chunk, unless the consumer is not `idle`. After the last chunk `error` says why a source ended
     before its end, if it did. Once `stop` says so, the lines that have arrived are the last chunk, and half a line is
-    left.
+    left. Readers that follow each other may share the `memory` of their chunks.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class ChunkReader:
         max_line: int = MAX_LINE,
         stop: Callable[[], bool] = lambda: False,
         idle: Callable[[], bool] = lambda: True,
+        memory: Memory | None = None,
     ) -> None:
         self.source = source
+        self._memory = memory or Memory()
         self._stop, self._idle = stop, idle
         self.total_bytes = source.size
         self.read_bytes = 0  # compressed bytes, for progress
@@ -85,7 +89,7 @@ class ChunkReader:
         self._ended = self._closed = False
         self._changed = threading.Condition()
         self._start = source.start or Start()
-        self._lines = Lines(max_line, self._start)
+        self._lines = Lines(max_line, self._start, self._memory)
         self._pump: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -112,6 +116,7 @@ class ChunkReader:
                 stopped = self._stop()
                 taken, ended = self._take(everything=stopped), self._ended
             yield from self._lines.feed(taken)
+            taken.clear()  # their memory is free
             if stopped:
                 return
             if ended and not self._pieces:
@@ -158,7 +163,7 @@ class ChunkReader:
                 first = not before
                 by_line = None
                 if isinstance(file, OpenFile | OpenObject) and not file.pipe:
-                    by_line = partial(file.read_lines, self._target)
+                    by_line = partial(file.read_lines, self._target, self._memory)
                 inside = before or self.source.record is not None
                 if inside and isinstance(file, OpenFile | OpenObject) and file.seek(before):
                     before = 0
@@ -224,6 +229,7 @@ class OpenFile:
     def __init__(self, source: Source) -> None:
         self._own = source.path is not None
         self._fd = os.open(source.path, os.O_RDONLY) if source.path is not None else sys.stdin.fileno()
+        self._file = io.FileIO(self._fd, closefd=False)
         self.read_bytes = 0
         self._left = sys.maxsize if source.stop is None else source.stop
         self._base, self._plain = source.base, source.record is not None
@@ -241,11 +247,20 @@ class OpenFile:
         self._left -= len(data)
         return data
 
-    def read_lines(self, size: int) -> bytes:
+    def read_lines(self, size: int, memory: Memory) -> bytes:
         """At least `size` bytes, or all that are left; to the end of a line if one is near, which saves a copy."""
         place = os.lseek(self._fd, 0, os.SEEK_CUR)
-        end = os.pread(self._fd, SOON, place + size).find(b"\n") + 1
-        return self.read(size + end)
+        size += os.pread(self._fd, SOON, place + size).find(b"\n") + 1
+        there = min(size, self._left, os.fstat(self._fd).st_size - place)
+        if there < LEAST:
+            return self.read(size)
+        data = memory.take(there)
+        with memoryview(data) as view:
+            read = self._file.readinto(view)
+        del data[read:]
+        self.read_bytes += read
+        self._left -= read
+        return data
 
     def at(self, offset: int, size: int) -> bytes:
         """Some bytes of a file."""
@@ -268,8 +283,8 @@ class OpenFile:
 class Lines:
     """Cuts bytes into chunks that end with a line, and keeps the count."""
 
-    def __init__(self, max_line: int, start: Start) -> None:
-        self._max_line = max_line
+    def __init__(self, max_line: int, start: Start, memory: Memory | None = None) -> None:
+        self._max_line, self._memory = max_line, memory or Memory()
         self._rest: list[bytes] = []
         self._rest_size = 0
         self._skipped = 0  # bytes dropped of the line that `_rest` begins
@@ -306,11 +321,12 @@ class Lines:
             line = first + whole[ending:]
             yield self._chunk(line, kernels.count_lines(line), cut, digest)
         else:
-            whole, digested = b"".join([*self._rest, *ended]), self._rest_size
+            whole, digested = self._memory.joined([*self._rest, *ended]), self._rest_size
             self._rest, self._rest_size = [], 0
             for start, stop, lines in _parts(whole):
                 digest = self._digested(memoryview(whole)[max(start, digested) : stop])
-                yield self._chunk(whole[start:stop], lines, {}, digest)
+                part = whole if stop - start == len(whole) else whole[start:stop]
+                yield self._chunk(part, lines, {}, digest)
         for piece in (pieces[last][end:], *pieces[last + 1 :]):
             self._keep(piece)
 

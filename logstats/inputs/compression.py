@@ -35,6 +35,7 @@ def pieces(read: Read, size: int = PIECE, read_plain: Callable[[], bytes] | None
         yield head
         while piece := read_plain() if read_plain else read(size):
             yield piece
+            piece = b""  # its memory is free while the next one is read
     else:
         yield from _decompress(kind, head, read, size)
 

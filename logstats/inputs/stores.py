@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from logstats.errors import SourceError
 from logstats.inputs import object_store
 from logstats.inputs.compression import compression
+from logstats.inputs.memory import Memory
 from logstats.inputs.object_store import NoSuchObject, endpoint, split
 from logstats.inputs.source import Source, Start
 
@@ -126,7 +127,7 @@ class OpenObject:
         self._place = self.read_bytes = len(data)
         return data
 
-    def read_lines(self, size: int) -> bytes:
+    def read_lines(self, size: int, _memory: Memory) -> bytes:
         """At least `size` bytes, or all that are left; to the end of a line if one is near."""
         self._fill(size + SOON)
         return self.read(max(size, self._buffer.find(b"\n", size, size + SOON) + 1))

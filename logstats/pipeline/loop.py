@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from logstats.inputs import ChunkReader, Source, ahead
+from logstats.inputs import ChunkReader, Memory, Source, ahead
 from logstats.pipeline.chunk_task import ChunkTask, Part
 from logstats.pipeline.counts import Counts
 from logstats.pipeline.format_chooser import FormatChooser
@@ -96,14 +96,14 @@ def _tasks(
 
     None is yielded when a part is done before the next chunk of a slow source has arrived.
     """
-    formats = FormatChooser(job, listener)
+    formats, memory = FormatChooser(job, listener), Memory()
     for source in ahead(sources):
         if interrupt.asked:
             return
         reader = SourceReader(job, source, formats, listener)
         readers.append(reader)
         target = job.chunk if source.size is not None else min(job.chunk, PIPED)
-        with ChunkReader(source, target=target, stop=lambda: interrupt.asked, idle=idle) as chunks:
+        with ChunkReader(source, target=target, stop=lambda: interrupt.asked, idle=idle, memory=memory) as chunks:
             iterator = iter(chunks)
             while True:
                 while not chunks.wait(part_is_done):
