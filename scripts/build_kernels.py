@@ -22,6 +22,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER: Final = "logstats/kernels"
 FLAGS: Final = ("-O3", "-std=c11", "-fPIC", "-shared")
+TOGETHER: Final = "-flto"  # small functions of one file are compiled into those of another; not every linker can
 # Nothing of a C library is used but what every process has anyway: no headers of one need to be there.
 WITHOUT_LIBRARY: Final = ("-ffreestanding", "-nostdlib")
 CLI: Final = ("typer>=0.20,<0.29", "rich>=14")  # the manual page says what options there are
@@ -91,7 +92,9 @@ class KernelsHook(BuildHookInterface[Any]):
                 library.unlink(missing_ok=True)
                 command = [*zig(temporary), "-target", TARGETS[target], "-s"] if target else compiler(temporary)
                 flags = [*FLAGS, *(WITHOUT_LIBRARY if linux else ())]
-                subprocess.run([*command, *flags, "-o", str(library), *sources], check=True)
+                command += [*flags, "-o", str(library), *sources]
+                if subprocess.run([*command, TOGETHER], capture_output=True, check=False).returncode:
+                    subprocess.run(command, check=True)
             except (OSError, subprocess.CalledProcessError) as error:
                 if target:
                     raise
