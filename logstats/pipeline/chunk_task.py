@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.formats.detection.unread import Unread, picked
-from logstats.formats.engines.scan import BLANK
+from logstats.formats.engines.scan import BLANK, REJECTED
 from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import StackReader, with_further, with_rest
 from logstats.inputs import Chunk, Digest
+from logstats.kernels.columns import as_numbers
 from logstats.pipeline.counts import LEFT_OUT, SAMPLES
 from logstats.pipeline.job import Job, Lines, LineWork, Result, raw_lines
+from logstats.pipeline.left import FEW, Known, Left, Numbers, left
 from logstats.pipeline.line_counter import Counted, LineCounter
 from logstats.summaries.statistics import Summaries, joined
 
@@ -63,11 +65,14 @@ class Part(Generic[Result]):
     span: tuple[datetime, datetime] | None = None  # first and last time of its rows, if only a range of time counts
     tail: bytes = b""  # the last bytes of the chunk
     unread: tuple[ChunkTask[Result], Unread] | None = None  # rejected lines, for `SourceReader.settled`
+    left: Left | None = None  # lines of which nothing is in this part yet
+    waits: bool = False  # for those of other chunks
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkTask(Generic[Result]):
-    """Reads one chunk in a worker thread."""
+    """Reads one chunk in a worker thread. If few of its lines are not counted, they may wait (`waits`); those of chunks
+    before, as a chunk, have `numbers`."""
 
     job: Job[Result]
     reader: StackReader | None
@@ -78,13 +83,22 @@ class ChunkTask(Generic[Result]):
     context: Context
     directives: str  # in force after the chunk
     counter: LineCounter | None = None
+    waits: bool = False
+    numbers: Numbers | None = None
 
     def __call__(self) -> Part[Result]:
         text = Text.from_bytes(self.chunk.data, start_of_source=self.chunk.offset == 0, context=self.context)
         if isinstance(self.job.work, LineWork) and not self.job.work.reads(self.chunk.data):
             return self._not_parsed(text, self.job.work)
         # A line that was cut to its beginning is known by its row.
-        counter = None if self.chunk.cut else self.counter
+        counter: LineCounter | Known | None = None if self.chunk.cut else self.counter
+        if self.waits and isinstance(counter, LineCounter) and self.reader is not None:
+            found = self.reader.counted(text, counter)
+            if found is not None and len(found[1]) <= FEW and text.data is self.chunk.data:
+                nothing = pl.DataFrame(schema={"line": pl.UInt32})
+                part = self.part(text, Batch(nothing, pl.DataFrame(schema=REJECTED), 0, len(text), {}, found[0]))
+                return replace(part, left=left(text, found[1]) if len(found[1]) else None, waits=True)
+            counter = Known(counter, found)
         if self.further is None:
             return self.part(text, self.reader(text, counter) if self.reader is not None else _nothing_read(text))
         fitting = self.reader.fitting(text, counter) if self.reader is not None else _nothing_read(text)
@@ -150,6 +164,8 @@ class ChunkTask(Generic[Result]):
             rows = self.job.anonymizer.rows(rows)
         if rows.height:
             rows = columns.add(rows, self.job.computed, label, chunk.first_line)
+            if self.numbers is not None:
+                rows = rows.with_columns(line=as_numbers(self.numbers.orders).gather(rows["line"]))
         work, result = self.job.work, None
         if isinstance(work, LineWork):
             result = work.look(Lines(text, chunk.data, rows, self.name, chunk.first_line))
@@ -176,6 +192,10 @@ class ChunkTask(Generic[Result]):
             self._line_bytes() if self.job.timed else None,
             span,
         )
+
+    def number(self, line: int) -> int:
+        """The number of a line of the chunk in its source, from 1."""
+        return self.chunk.first_line + line if self.numbers is None else int(self.numbers.lines[line])
 
     def _span(self, rows: pl.DataFrame) -> tuple[datetime, datetime] | None:
         if not rows.height or self.job.filters.span() == (None, None):
@@ -210,13 +230,13 @@ class ChunkTask(Generic[Result]):
             (shown,) = text.pick([line]) if self.job.anonymizer is None else (LEFT_OUT,)
             if len(shown) > SAMPLE_TEXT:
                 shown = shown[:SAMPLE_TEXT] + "…"
-            samples.append((self.chunk.first_line + line, reason, shown))
+            samples.append((self.number(line), reason, shown))
         whole: list[tuple[int, str, bytes]] = []
         if self.job.keep_rejected:
             raw = raw_lines(text, self.chunk.data)
             of = raw.line if self.job.anonymizer is None else lambda _: LEFT_OUT.encode()
             whole = [
-                (self.chunk.first_line + line, reason, of(line))
+                (self.number(line), reason, of(line))
                 for line, reason in rejected.sort("line").select("line", "reason").iter_rows()
             ]
         return samples, reasons, whole

@@ -41,7 +41,15 @@ def run(
         def idle() -> bool:
             return sum(not part.done() for _, part in waiting) < job.workers
 
+        def emitted(parts: Iterator[Part[Result]]) -> Iterator[tuple[Part[Result], Counts]]:
+            for part in parts:
+                account(part, counts)
+                if rejects is not None and part.rejected_lines:
+                    rejects([line for _, _, line in part.rejected_lines])
+                yield part, counts
+
         readers: list[SourceReader[Result]] = []
+        before: SourceReader[Result] | None = None
         tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle, readers)
         ended = False
         while not ended or waiting:
@@ -53,11 +61,12 @@ def run(
                 ended = True
             while waiting and (ended or len(waiting) > job.workers or part_is_done()):
                 reader, future = waiting.popleft()
-                part = reader.settled(future.result())
-                account(part, counts)
-                if rejects is not None and part.rejected_lines:
-                    rejects([line for _, _, line in part.rejected_lines])
-                yield part, counts
+                if before is not None and before is not reader:
+                    yield from emitted(before.in_order(None))
+                before = reader
+                yield from emitted(reader.in_order(future.result()))
+        if before is not None:
+            yield from emitted(before.in_order(None))
         for reader in readers:
             reader.end()
     counts.interrupted = interrupt.asked
@@ -100,7 +109,7 @@ def _tasks(
     for source in ahead(sources):
         if interrupt.asked:
             return
-        reader = SourceReader(job, source, formats, listener)
+        reader = SourceReader(job, source, formats, listener, waits=True)
         readers.append(reader)
         target = job.chunk if source.size is not None else min(job.chunk, PIPED)
         with ChunkReader(source, target=target, stop=lambda: interrupt.asked, idle=idle, memory=memory) as chunks:

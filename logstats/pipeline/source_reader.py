@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Generic
 
@@ -17,6 +17,7 @@ from logstats.pipeline.chunk_task import ChunkTask, Part
 from logstats.pipeline.counts import SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of
 from logstats.pipeline.job import Job, Result
+from logstats.pipeline.left import Waiting
 from logstats.pipeline.listener import Listener
 
 
@@ -30,8 +31,12 @@ class SourceReader(Generic[Result]):
         formats: FormatChooser[Result],
         listener: Listener,
         number: int | None = None,
+        *,
+        waits: bool = False,
     ) -> None:
-        """`number` is that of a source in the job's counts, if this is a further file of it."""
+        """`number` is that of a source in the job's counts, if this is a further file of it. `waits` says that lines
+        that are left of a chunk may wait for those of the next ones (`left`)."""
+        self._waits, self._waiting = waits, Waiting[Result]()
         self._listener = listener
         self._meant = False  # whether there are rejected lines
         self._further: Further | None = None  # the formats found later in the source
@@ -74,8 +79,8 @@ class SourceReader(Generic[Result]):
             context = replace(context, before=self._before(chunk))
         name, after = self._source.name, self._context.directives
         further = self._further.ready() if self._further is not None else None
-        counter = self._formats.counter
-        return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after, counter)
+        counter, waits = self._formats.counter, self._waits and further is not None
+        return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after, counter, waits)
 
     def _in_parts(self) -> bool:
         """Whether lines may be logged in parts. A format in which they are may be found only in a later chunk, so only
@@ -87,6 +92,29 @@ class SourceReader(Generic[Result]):
         tail = self._tail if self._tail is not None else _lines_before(self._source, chunk.offset)
         self._tail = (tail + chunk.data)[-BEFORE:]
         return tail[tail.find(b"\n") + 1 :] if len(tail) == BEFORE else tail
+
+    def in_order(self, part: Part[Result] | None) -> Iterator[Part[Result]]:
+        """The parts that are settled once this one has come; None is the end. Those that wait are one part."""
+        if part is not None and part.waits:
+            self._waiting.parts.append(part)
+            if not self._waiting.full:
+                return
+            part = None
+        if self._waiting.parts:
+            yield self._together()
+        if part is not None:
+            yield self.settled(part)
+
+    def _together(self) -> Part[Result]:
+        waiting, further = self._waiting, self._further
+        if all(part.left is None for part in waiting.parts):
+            return waiting.together(None)
+        chunk, numbers = waiting.chunk(), waiting.numbers()
+        ready = further.ready() if further is not None else None
+        task = ChunkTask(
+            self._job, self._reader, ready, chunk, self._number, self._source.name, self._context, "", numbers=numbers
+        )
+        return waiting.together(self.settled(task()))
 
     def settled(self, part: Part[Result]) -> Part[Result]:
         """The part, with its rejected lines read by formats found later in the source. Call this in order."""
@@ -101,7 +129,7 @@ class SourceReader(Generic[Result]):
         task, unread = part.unread
         batch = further.settle(unread, part.end.bytes, task.reader)
         for stack, line in zip(further.stacks[known:], further.lines[known:], strict=True):
-            self._listener.format_added(self._source.name, stack.name, task.chunk.first_line + line)
+            self._listener.format_added(self._source.name, stack.name, task.number(line))
         for added in further.added[known:]:
             self._formats.say(self._source.name, [added.stack], added.open_units, filter(None, [added.kept_out]))
         self._name([*(self._reader.stacks if self._reader else ()), *further.stacks])

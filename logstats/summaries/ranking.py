@@ -85,12 +85,12 @@ class Ranking(State):
         self._names = Dictionary()  # the names of keys in tables that are `Numbered`,
         self._ids = np.zeros(1, np.int64)  # and the id of each by its number there
 
-    def add_numbered(self, tables: Sequence[pl.DataFrame | Numbered]) -> None:
-        """Add the tables of the next chunks, in their order."""
+    def add_numbered(self, tables: Sequence[tuple[int, pl.DataFrame | Numbered]]) -> None:
+        """Add the tables of the next chunks, with the number of each chunk, which says their order."""
         if len(self._names) > self.keys.cap + _NAMED:
             self._names, self._ids = Dictionary(), np.zeros(1, np.int64)
         new, others, numbers = [], [], []
-        for place, table in enumerate(tables):
+        for place, table in tables:
             later = pl.col("first").cast(pl.Int64) + (place << 32)
             rest = table.others if isinstance(table, Numbered) else table
             if rest is not None and rest.height:
@@ -104,7 +104,7 @@ class Ranking(State):
                 named = named.with_columns(as_numbers(of_table)[fresh].alias("number"), later)
                 new.append(named)
         self._learn(pl.concat(new), others)
-        for table, of_table in zip((t for t in tables if isinstance(t, Numbered)), numbers, strict=True):
+        for table, of_table in zip((t for _, t in tables if isinstance(t, Numbered)), numbers, strict=True):
             ids = self._ids[of_table]
             of_counts = as_numbers(ids[table.counts["key"].to_numpy()].astype(np.int32)).alias("id")
             self._counts.add(table.counts.with_columns(of_counts).select(list(COUNTS.schema)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import Final, TypeVar
@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import polars as pl
 
 from logstats import allocators
+from logstats.dataclass import dataclass
 from logstats.summaries.aggregate import Aggregate, State
 from logstats.summaries.names import AGGREGATES
 from logstats.summaries.numbered import Numbered
@@ -19,8 +20,21 @@ from logstats.summaries.spec import ReportSpec
 _CHUNKS_AT_ONCE: Final = 16
 _ROWS_AT_ONCE: Final = 500_000
 
+ORDER_BITS: Final = 32  # `first`, a line within a chunk, becomes a number that grows from chunk to chunk
+
 Summaries = Mapping[str, pl.DataFrame | Numbered]
 """A table for each aggregate, by its name; a table that is missing is empty. That of a ranking may be `Numbered`."""
+Placed = tuple[int, pl.DataFrame | Numbered]  # with the number of its chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The summaries of some chunks in order, and those of lines that were `left` of all of them. There, `first` has the
+    number of the chunk among these above its `ORDER_BITS`."""
+
+    chunks: Sequence[Summaries]
+    left: Summaries
+
 
 Kind = TypeVar("Kind", bound=State)
 
@@ -73,8 +87,8 @@ class Statistics:
         self.spec = spec
         self.states = {one.name: one.state() for one in aggregates(spec) if only is None or one.name in only}
         self.kept_from: int | None = None  # the first minute that is told apart, if some are not any more
-        self._pending: list[Summaries] = []
-        self._rows = 0
+        self._pending: list[tuple[int, Summaries]] = []
+        self._chunks = self._rows = 0
 
     def get(self, name: str, kind: type[Kind]) -> Kind:
         """The state of an aggregate, which is of this kind. Raises KeyError if it was not asked for."""
@@ -82,27 +96,32 @@ class Statistics:
         assert isinstance(state, kind)
         return state
 
-    def add(self, summaries: Summaries) -> None:
-        """Add the summaries of the next chunk, in the order of the lines; or tables that `condense` gave."""
-        self._pending.append(summaries)
-        self._rows += sum(table.height for table in summaries.values())
-        if len(self._pending) >= _CHUNKS_AT_ONCE or self._rows > _ROWS_AT_ONCE:
+    def add(self, summaries: Summaries | Several) -> None:
+        """Add the summaries of the next chunk or chunks, in the order of the lines; or tables that `condense` gave."""
+        if isinstance(summaries, Several):
+            new = [*enumerate(summaries.chunks, self._chunks), (self._chunks, summaries.left)]
+        else:
+            new = [(self._chunks, summaries)]
+        self._pending += new
+        self._chunks = max(number for number, _ in new) + 1
+        self._rows += sum(table.height for _, one in new for table in one.values())
+        if self._chunks >= _CHUNKS_AT_ONCE or self._rows > _ROWS_AT_ONCE:
             self.merge()
 
     def merge(self) -> None:
         """Merge the pending summaries. Call this before reading results."""
-        pending, self._pending, self._rows = self._pending, [], 0
+        pending, self._pending, self._chunks, self._rows = self._pending, [], 0, 0
         if not pending:
             return
         # Otherwise the states would lie between freed memory of chunks, which could never be returned.
         allocators.trim()
         for name, state in self.states.items():
-            tables = [summaries[name] for summaries in pending if name in summaries]
-            if any(isinstance(table, Numbered) for table in tables):
+            tables = [(number, summaries[name]) for number, summaries in pending if name in summaries]
+            if any(isinstance(table, Numbered) for _, table in tables):
                 assert isinstance(state, Ranking)
                 state.add_numbered(tables)
             elif tables:
-                state.add(_concat([table for table in tables if isinstance(table, pl.DataFrame)]))
+                state.add(_concat(tables))
 
     def fold(self, spec: ReportSpec) -> None:
         """Reduce rankings that held more keys than was asked for: those with the most requests stay."""
@@ -128,9 +147,10 @@ class Statistics:
                     yield {name: table}
 
 
-def _concat(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """One table. `first`, a line within a chunk, becomes a number that grows from chunk to chunk."""
-    if "first" not in tables[0].columns:
-        return pl.concat(tables)
+def _concat(tables: Sequence[Placed]) -> pl.DataFrame:
+    """One table."""
+    frames = [(number, table) for number, table in tables if isinstance(table, pl.DataFrame)]
+    if "first" not in frames[0][1].columns:
+        return pl.concat(table for _, table in frames)
     ordered = pl.col("first").cast(pl.Int64)
-    return pl.concat(table.with_columns(first=ordered + (number << 32)) for number, table in enumerate(tables))
+    return pl.concat(table.with_columns(first=ordered + (number << ORDER_BITS)) for number, table in frames)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -211,6 +211,12 @@ class StackReader:
         wrappers, ready = self.readers[0]
         batch = ready.fitting(unwrapped(text, wrappers), counter=counter)
         return with_further(text, batch, self.apart[1:]) if len(self.readers) > 1 else batch
+
+    def counted(self, text: Text, counter: Counter) -> tuple[Any, kernels.Places] | None:
+        """What a counter makes of lines of the first stack, as `fitting` has it count them, and the places of the lines
+        that are left; None if lines have to be seen through wrappers or directives first, or if it counts none."""
+        wrappers, ready = self.readers[0]
+        return None if wrappers or self.directed else counter.of_text(ready, text)
 
     @property
     def apart(self) -> tuple[StackReader, ...]:
