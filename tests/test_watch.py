@@ -249,6 +249,17 @@ def test_late_lines_and_the_future(log: Callable[..., Log]) -> None:
     assert [note.split(" lines ")[0] for note in made["notes"]] == ["1", "1"]
 
 
+def test_rates_of_now_are_those_of_the_last_interval(log: Callable[..., Log]) -> None:
+    """However long nobody has asked for a snapshot."""
+    watched = log(Watching(from_start=True, interval=2.0))
+    for second in range(20):
+        watched.write(*[second] * (30 if second < 10 else 10))
+        watched.step(second)
+    for _ in range(2):
+        snapshot = watched.session.snapshot()
+        assert (snapshot.lines_per_second, snapshot.rates["now"]) == (10.0, 10.0)
+
+
 def test_rates_after_a_clock_was_set_back(log: Callable[..., Log]) -> None:
     """Those of seconds that come again are of what came last."""
     watched = log(Watching(from_start=True))

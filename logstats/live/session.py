@@ -92,7 +92,7 @@ class Session:
         self._changes: deque[Change] = deque(maxlen=CHANGES)  # of alerts, since they were taken
         self._shown: deque[Change] = deque(maxlen=CHANGES)  # the same, since the last snapshot
         self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
-        self._last: tuple[float, int, int] | None = None  # the snapshot before: when, lines and requests by then
+        self._steps = deque([(clock() - watching.interval, 0, 0)])  # of an interval: when, lines and requests by then
         self._figured: tuple[tuple[object, ...], dict[str, Any]] | None = None  # what `_of_windows` gave last
         self._kept_from = -1  # the first minute that is told apart
         self._first: int | None = None
@@ -138,6 +138,9 @@ class Session:
             self._take(source, part, now, wall)
         while self._clocks.said:
             self.note(self._clocks.said.popleft())
+        self._steps.append((now, self.counts.lines, self.counts.requests))
+        while self._steps[1][0] <= now - self.watching.interval:
+            self._steps.popleft()
         self._forget(now)
         behind = self._stream.behind
         self._judge(now, wall, over=self.ended and not behind)
@@ -222,14 +225,12 @@ class Session:
         now, counts, windows = self._clock(), self.counts, self._windows
         latest = windows.latest(now)
         current = (latest or 0) // MINUTE
-        since = self._last or (now - self.watching.interval, 0, 0)
-        passed = max(now - since[0], 1e-3)
+        since, until = self._steps[0], self._steps[-1]
+        passed = max(until[0] - since[0], 1e-3)
         rates = {
-            name: windows.requests_since(length, now) / length if length else (counts.requests - since[2]) / passed
+            name: windows.requests_since(length, now) / length if length else (until[2] - since[2]) / passed
             for name, length in RATES.items()
         }
-        rate = (counts.lines - since[1]) / passed
-        self._last = (now, counts.lines, counts.requests)
         changes = list(self._shown)
         self._shown.clear()
         return Snapshot(
@@ -246,7 +247,7 @@ class Session:
             untimed=windows.untimed,
             truncated=self._stream.truncated,
             lag=self.lag(),
-            lines_per_second=rate,
+            lines_per_second=(until[1] - since[1]) / passed,
             rates=rates,
             history=[self._figures(minute) for minute in range(current - HOUR + 1, current + 1)] if screen else [],
             newest_rejected=self.newest_rejected,

@@ -12,7 +12,7 @@ from logstats.live.alerts.alerts import Change, State
 from logstats.reports.model import EndpointRow, Latency, SourceInfo, iso
 
 PERCENTILES: Final = ("50", "95", "99")
-RATES: Final = {"now": 0, "1m": 60, "5m": 300, "15m": 900}  # seconds; now: since the last snapshot
+RATES: Final = {"now": 0, "1m": 60, "5m": 300, "15m": 900}  # seconds; now: of the last interval
 
 
 @dataclass(frozen=True, slots=True)
