@@ -252,8 +252,10 @@ def test_late_lines_and_the_future(log: Callable[..., Log]) -> None:
 def test_rates_of_now_are_those_of_the_last_interval(log: Callable[..., Log]) -> None:
     """However long nobody has asked for a snapshot."""
     watched = log(Watching(from_start=True, interval=2.0))
-    for second in range(20):
-        watched.write(*[second] * (30 if second < 10 else 10))
+    for second in range(0, 40, 2):
+        watched.write(*[second] * (60 if second < 20 else 20))
+        watched.now = second - 0.5
+        watched.session.step(wait=True)
         watched.step(second)
     for _ in range(2):
         snapshot = watched.session.snapshot()
