@@ -100,6 +100,9 @@ class Option(OptionInfo):
         before, comma, last = incomplete.rpartition(",")
         return [before + comma + word for word in self.words() if word.startswith(last)]
 
+    # Typer reads them for each option; if they were texts, it would compile them each time.
+    complete.__annotations__.update({"incomplete": str, "return": list[str]})
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:

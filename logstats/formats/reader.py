@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Protocol
 
 import polars as pl
 
+from logstats.dataclass import dataclass
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.regex import TAIL
 from logstats.formats.engines.scan import DOUBTFUL, REJECTED, Tokeniser, Tokens

@@ -251,7 +251,7 @@ class Workspace:
         self._make_room(1 << 10)
 
     def _forget(self) -> None:
-        self.names, self._targets = Dictionary(_NAMES, _LONG), Dictionary()
+        self.names, self._targets = Dictionary(_NAMES, _LONG), Dictionary(0, _LONG)
         self._decisions, self._target_names = pl.Series([], dtype=pl.String), np.zeros(0, np.uint32)
         self._request_lines[:] = 0
 

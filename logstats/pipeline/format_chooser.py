@@ -6,10 +6,11 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Generic
 
+from logstats.dataclass import dataclass
 from logstats.formats import registry
 from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
 from logstats.formats.fields import units
