@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,39 +29,42 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import mixtures  # noqa: E402
 
+RUN = 20  # pairs that are read in one run
+
 
 def pairs(names: list[str], some: int | None, seed: int) -> list[tuple[str, str]]:
-    """The pairs of dialects, by name: all, or some of them."""
+    """The pairs of dialects, by name, in an order that tells something soon: all, or some of them."""
     found = [
         (one, two)
         for one, two in combinations(mixtures.names(), 2)
         if not names or {one, two, one.split(" ")[0], two.split(" ")[0]} & {*names}
     ]
-    return found if some is None else random.Random(seed).sample(found, min(some, len(found)))
+    return random.Random(seed).sample(found, len(found) if some is None else min(some, len(found)))
 
 
-def mixed(pair: tuple[str, str]) -> list[dict[str, Any]]:
-    """What becomes of both dialects in each mixture of them."""
-    one, two = map(mixtures.dialect, pair)
+def mixed(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """What becomes of both dialects in each mixture of them, for some pairs, which are read in one run."""
+    dialects = [(mixtures.dialect(one), mixtures.dialect(two)) for one, two in pairs]
+    tried = [(one, two, way, mixture) for one, two in dialects for way, mixture in mixtures.mixed(one, two).items()]
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for way, mixture in mixtures.ways(one, two):
-            outcomes, formats, notes = mixtures.outcome(mixture, Path(folder))
-            for name, outcome in outcomes.items():
-                wrong = [odd for odd in outcome.wrong if not mixtures.why_alike(one, two, odd[1])]
-                found.append(
-                    {
-                        "of": name,
-                        "with": two.name if name == one.name else one.name,
-                        "way": way,
-                        "right": outcome.right,
-                        "rejected": outcome.rejected,
-                        "wrong": wrong,
-                        "alike": len(outcome.wrong) - len(wrong),
-                        "formats": formats,
-                        "notes": notes,
-                    }
-                )
+        all_read = mixtures.read_all([mixture for *_, mixture in tried], Path(folder))
+    for (one, two, way, _), read in zip(tried, all_read, strict=True):
+        for name, outcome in read.outcomes.items():
+            wrong = [odd for odd in outcome.wrong if not mixtures.why_alike(one, two, odd[1])]
+            found.append(
+                {
+                    "of": name,
+                    "with": two.name if name == one.name else one.name,
+                    "way": way,
+                    "right": outcome.right,
+                    "rejected": outcome.rejected,
+                    "wrong": wrong,
+                    "alike": len(outcome.wrong) - len(wrong),
+                    "formats": read.formats,
+                    "notes": read.notes,
+                }
+            )
     return found
 
 
@@ -107,14 +111,20 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--some", type=int, metavar="N", help="only so many pairs")
     parser.add_argument("--seed", type=int, default=0, help="which ones")
-    parser.add_argument("--out", type=Path, help="all outcomes as JSON lines")
+    parser.add_argument("--out", type=Path, help="all outcomes as JSON lines, as they come")
     given = parser.parse_args()
-    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
-        rows = [
-            row for some in pool.map(mixed, pairs(given.names, given.some, given.seed), chunksize=8) for row in some
-        ]
-    if given.out:
-        given.out.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+    tried = pairs(given.names, given.some, given.seed)
+    runs = [tried[place : place + RUN] for place in range(0, len(tried), RUN)]
+    rows = []
+    with (
+        ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool,
+        given.out.open("w") if given.out else nullcontext() as out,
+    ):
+        for found in pool.map(mixed, runs):
+            rows += found
+            if out:  # each as soon as it is known
+                out.write("".join(json.dumps(row, default=str) + "\n" for row in found))
+                out.flush()
     print("\n".join(shown(rows)))
     return int(any(row["wrong"] for row in rows))
 

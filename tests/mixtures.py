@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,10 @@ class Dialect:
     head: tuple[str, ...]
     lines: tuple[str, ...]
     rows: tuple[Row, ...]
+
+
+Line = tuple[str, Dialect | None, int]  # the line, whose it is (a directive is nobody's), and which of its
+Mixture = Iterator[Line]
 
 
 @dataclass
@@ -181,14 +185,14 @@ def _as_meant(one: Row, two: Row) -> bool:
 # ------------------------------------------------------------------ mixtures
 
 
-def one_after_the_other(one: Dialect, two: Dialect) -> Iterator[tuple[str, Dialect | None, int]]:
-    """All lines of one, then all of the other: the line, whose it is (a directive is nobody's), and which of its."""
+def one_after_the_other(one: Dialect, two: Dialect) -> Mixture:
+    """All lines of one, then all of the other."""
     for dialect in (one, two):
         yield from ((line, None, 0) for line in dialect.head)
         yield from ((line, dialect, number) for number, line in enumerate(dialect.lines))
 
 
-def in_turn(one: Dialect, two: Dialect) -> Iterator[tuple[str, Dialect | None, int]]:
+def in_turn(one: Dialect, two: Dialect) -> Mixture:
     """A line of one, a line of the other, and so on; directives first."""
     yield from ((line, None, 0) for dialect in (one, two) for line in dialect.head)
     for number, lines in enumerate(zip(one.lines, two.lines, strict=True)):
@@ -196,26 +200,51 @@ def in_turn(one: Dialect, two: Dialect) -> Iterator[tuple[str, Dialect | None, i
 
 
 class Told(Silence):
-    """Keeps what was said."""
+    """Keeps what was said, by source."""
 
     def __init__(self) -> None:
-        self.notes: list[str] = []
+        self.notes: dict[str, list[str]] = {}
 
     def note(self, source: str, text: str) -> None:
         """Keep it."""
-        self.notes.append(text)
+        self.notes.setdefault(source, []).append(text)
 
 
-def outcome(
-    mixture: Iterator[tuple[str, Dialect | None, int]], folder: Path
-) -> tuple[dict[str, Outcome], list[str], list[str]]:
-    """What became of the lines of each dialect, nothing named; the formats that were found; and what was said."""
-    lines = [*mixture]
-    path = folder / "mixed.log"
-    path.write_bytes("".join(f"{line}\n" for line, _, _ in lines).encode())
+@dataclass(frozen=True)
+class Read:
+    """A mixture that was read, nothing named: what became of the lines of each dialect, the formats that were found,
+    and what was said."""
+
+    outcomes: dict[str, Outcome]
+    formats: list[str]
+    notes: list[str]
+
+
+def read_all(mixtures: Iterable[Mixture], folder: Path) -> list[Read]:
+    """Read mixtures in one run, so that formats are made ready once. Each lies in a folder of its own: what detection
+    found in one file is believed of others beside it."""
+    lines: dict[str, list[Line]] = {}
+    for number, mixture in enumerate(mixtures):
+        path = folder / str(number) / "mixed.log"
+        path.parent.mkdir()
+        lines[str(path)] = [*mixture]
+        path.write_bytes("".join(f"{line}\n" for line, _, _ in lines[str(path)]).encode())
     counts, told = Counts(), Told()
-    frames = logstats.read(path, columns=SHOWN, counts=counts, listener=told, templates=False)
-    rows = {row["line"]: row for frame in frames for row in frame.to_dicts()}
+    rows: dict[str, dict[int, Row]] = {name: {} for name in lines}
+    for frame in logstats.read([*lines], columns=SHOWN, counts=counts, listener=told, templates=False):
+        for row in frame.to_dicts():
+            rows[row["source"]][row["line"]] = row
+    found = []
+    for source in counts.sources:
+        assert source.lines == len(lines[source.name])
+        outcomes = _outcomes(lines[source.name], rows[source.name])
+        found.append(Read(outcomes, source.formats, told.notes.get(source.name, [])))
+    assert len(found) == len(lines)
+    return found
+
+
+def _outcomes(lines: Sequence[Line], rows: Mapping[int, Row]) -> dict[str, Outcome]:
+    """What became of the lines of each dialect; `rows` by the number of the line."""
     found: dict[str, Outcome] = {dialect.name: Outcome() for _, dialect, _ in lines if dialect}
     for number, (line, dialect, which) in enumerate(lines, 1):
         if dialect is None:
@@ -228,12 +257,19 @@ def outcome(
         odd = [name for name in SHOWN if row[name] != want[name]]
         one.wrong += [(line, name, want[name], row[name]) for name in odd[:1]]
         one.right += not odd
-    assert counts.lines == len(lines)
-    return found, counts.sources[0].formats, told.notes
+    return found
 
 
-def ways(one: Dialect, two: Dialect) -> Iterator[tuple[str, Iterator[tuple[str, Dialect | None, int]]]]:
+def mixed(one: Dialect, two: Dialect) -> dict[str, Mixture]:
     """How two dialects are mixed."""
-    yield "one after the other", one_after_the_other(one, two)
-    yield "the other way round", one_after_the_other(two, one)
-    yield "in turn", in_turn(one, two)
+    return {
+        "one after the other": one_after_the_other(one, two),
+        "the other way round": one_after_the_other(two, one),
+        "in turn": in_turn(one, two),
+    }
+
+
+def ways(one: Dialect, two: Dialect, folder: Path) -> Iterator[tuple[str, Read]]:
+    """What becomes of two dialects in each mixture of them."""
+    mixtures = mixed(one, two)
+    yield from zip(mixtures, read_all(mixtures.values(), folder), strict=True)

@@ -6,7 +6,7 @@ Any placement, period and share of the lines is found; neither chunks nor an arc
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -180,11 +180,10 @@ def some_pairs() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("pair", some_pairs(), ids=" beside ".join)
 def test_no_line_is_read_as_another_format_has_it(tmp_path: Path, pair: tuple[str, str]) -> None:
     one, two = map(mixtures.dialect, pair)
-    for way, mixture in mixtures.ways(one, two):
-        outcomes, formats, _ = mixtures.outcome(mixture, tmp_path)
-        for name, outcome in outcomes.items():
+    for way, read in mixtures.ways(one, two, tmp_path):
+        for name, outcome in read.outcomes.items():
             wrong = [odd for odd in outcome.wrong if not mixtures.why_alike(one, two, odd[1])]
-            assert not wrong, (name, way, formats)
+            assert not wrong, (name, way, read.formats)
 
 
 @pytest.mark.parametrize(
@@ -193,9 +192,9 @@ def test_no_line_is_read_as_another_format_has_it(tmp_path: Path, pair: tuple[st
 )
 def test_lines_with_a_time_and_a_level_in_front_are_of_their_own_formats(tmp_path: Path, name: str, other: str) -> None:
     one, two = map(mixtures.dialect, (name, other))
-    for way, mixture in mixtures.ways(one, two):
-        outcomes, formats, _ = mixtures.outcome(mixture, tmp_path)
-        assert [(o.right, o.rejected) for o in outcomes.values()] == [(mixtures.LINES, 0)] * 2, (way, formats)
+    for way, read in mixtures.ways(one, two, tmp_path):
+        right = [(outcome.right, outcome.rejected) for outcome in read.outcomes.values()]
+        assert right == [(mixtures.LINES, 0)] * 2, (way, read.formats)
 
 
 @pytest.mark.parametrize("name", ["rails", "phoenix", "spring_boot", "uvicorn_time"])
@@ -203,7 +202,7 @@ def test_lines_with_a_time_and_a_level_in_front_are_of_their_own_formats(tmp_pat
 def test_a_hundredth_of_the_lines_is_found(tmp_path: Path, name: str, beside: str | None) -> None:
     rare, most = mixtures.dialect(name), beside and mixtures.dialect(beside)
 
-    def lines() -> Iterator[tuple[str, mixtures.Dialect | None, int]]:
+    def lines() -> mixtures.Mixture:
         for place in range(400):
             number, which = divmod(place - 37, 100)
             if number >= 0 and which < 2:  # of a pair of lines both
@@ -213,8 +212,8 @@ def test_a_hundredth_of_the_lines_is_found(tmp_path: Path, name: str, beside: st
             else:
                 yield f"{TEXT} {place}", None, 0
 
-    outcomes, formats, _ = mixtures.outcome(lines(), tmp_path)
-    assert not any(outcome.rejected or outcome.wrong for outcome in outcomes.values()), formats
+    (read,) = mixtures.read_all([lines()], tmp_path)
+    assert not any(outcome.rejected or outcome.wrong for outcome in read.outcomes.values()), read.formats
 
 
 def test_formats_that_write_the_same_text_are_told_apart_by_unit_only() -> None:
@@ -252,6 +251,6 @@ def test_a_format_is_found_wherever_its_lines_stand(
         else (f"{PROSE[place % prose]} {place}", None, 0)
         for place in range(lines)
     )
-    outcomes, formats, _ = mixtures.outcome(mixed, tmp_path_factory.mktemp("mixed"))
-    outcome = outcomes[name]
-    assert (outcome.right, outcome.rejected, outcome.wrong) == (len(number), 0, []), formats
+    (read,) = mixtures.read_all([mixed], tmp_path_factory.mktemp("mixed"))
+    outcome = read.outcomes[name]
+    assert (outcome.right, outcome.rejected, outcome.wrong) == (len(number), 0, []), read.formats
