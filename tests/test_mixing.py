@@ -5,6 +5,7 @@ Any placement, period and share of the lines is found; neither chunks nor an arc
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from itertools import combinations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mixtures
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,10 @@ from hypothesis import strategies as st
 import logstats
 from logstats import api
 from logstats.archive.create import init
+from logstats.formats.detection.unread import picked
+from logstats.formats.fields.columns import Batch
+from logstats.formats.registry import builtin
+from logstats.formats.text import Text
 from logstats.pipeline import Counts
 
 COLUMNS = ("timestamp", "method", "path", "status", "bytes", "client_ip", "user_id", "user_agent", "duration_ms")
@@ -254,3 +260,97 @@ def test_a_format_is_found_wherever_its_lines_stand(
     (read,) = mixtures.read_all([mixed], tmp_path_factory.mktemp("mixed"))
     outcome = read.outcomes[name]
     assert (outcome.right, outcome.rejected, outcome.wrong) == (len(number), 0, []), read.formats
+
+
+# ------------------------------------------------------------------ what makes lines findable at all
+
+
+def test_lines_of_every_format_are_offered_to_detection() -> None:
+    lines = [
+        line
+        for form in builtin().values()
+        if not form.wraps
+        for sample in form.samples
+        if not sample.rejected
+        for line in sample.line.split("\n")
+        if line.strip() and not line.startswith("#")
+    ]
+    assert len(lines) > 150
+    nothing = pl.DataFrame(schema={"line": pl.UInt32})
+    for line in lines:
+        rejected = pl.DataFrame({"line": [0], "reason": ["no_match"]}, schema_overrides={"line": pl.UInt32})
+        unread = Batch(nothing, rejected, 0, 1, {})
+        assert picked(Text.from_bytes(line.encode()), unread) == (line,)
+
+
+# ------------------------------------------------------------------ requests in the texts of events
+
+EVENT = {
+    "logfmt": 'time=2025-01-17T10:29:00Z level=info msg="took a job" queue=mail',
+    "kv": "2025-01-17 10:29:00 INFO took a job queue=mail",
+    "json": '{"time":"2025-01-17T10:29:00Z","level":"info","msg":"took a job"}',
+}
+IN_A_TEXT: dict[str, Callable[[str], str]] = {
+    "logfmt": lambda line: f"time=2025-01-17T10:31:00Z level=info msg={json.dumps(line)}",
+    "kv": lambda line: f"2025-01-17 10:31:00 info: {line}",
+    "json": lambda line: f'{{"time":"2025-01-17T10:31:00Z","level":"info","msg":{json.dumps(line)}}}',
+}
+
+
+@pytest.mark.parametrize("around", [*IN_A_TEXT])
+@pytest.mark.parametrize("period", [1, 2, 100])
+def test_an_access_line_in_the_text_of_an_event_is_a_request(tmp_path: Path, around: str, period: int) -> None:
+    """As a logger writes what an access log's middleware gives it, among the events of the program."""
+    line = COMBINED.replace("/a", "/a?b=c")
+    lines = [IN_A_TEXT[around](line) if n % period == period - 1 else EVENT[around] for n in range(300)]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(lines))
+    rows, counts = read(path)
+    requests = 300 // period
+    assert (counts.requests, counts.events, counts.rejected) == (requests, 300 - requests, 0)
+    row = rows[300]
+    assert (row["client_ip"], row["method"], row["path"], row["status"]) == ("192.0.2.7", "GET", "/a", 200)
+    assert row["timestamp"].isoformat() == "2025-01-17T10:30:00+00:00"  # its own, not that of the logger
+
+
+@pytest.mark.parametrize("around", [*IN_A_TEXT])
+def test_a_text_that_no_format_reads_stays_an_event(tmp_path: Path, around: str) -> None:
+    path = tmp_path / "a.log"
+    text = 'the proxy said "GET /a HTTP/1.1" 200 5 and was gone'
+    path.write_text("\n".join([*[EVENT[around]] * 120, *[IN_A_TEXT[around](text)] * 30]))
+    _, counts = read(path)
+    assert (counts.requests, counts.events, counts.rejected) == (0, 150, 0)
+
+
+@pytest.mark.parametrize("period", [1, 2, 100])
+def test_a_short_request_behind_a_level_is_a_request(tmp_path: Path, period: int) -> None:
+    """A text in the middle of words is none: only method, path, status and a duration with its unit are certain."""
+    lines = [
+        "2025-01-17 10:31:00 info: GET /a 200 12ms" if n % period == period - 1 else EVENT["kv"] for n in range(300)
+    ]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*lines, "2025-01-17 10:31:00 info: asked for GET /a 200 times"]))
+    rows, counts = read(path)
+    assert (counts.requests, counts.events) == (300 // period, 301 - 300 // period)
+    assert (rows[300]["path"], rows[300]["status"], rows[300]["duration_ms"]) == ("/a", 200, 12.0)
+
+
+def test_a_level_in_front_is_no_program(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(f"2025-01-17T10:31:00.000Z info: {COMBINED}\n" * 5)
+    rows = pl.concat(logstats.read(path, columns=["app_name", "path"]))
+    assert rows["app_name"].to_list() == [None] * 5
+    assert rows["path"].to_list() == ["/a"] * 5
+
+
+@pytest.mark.parametrize("around", ["logfmt", "json"])
+def test_keys_of_a_request_say_more_than_the_line_in_its_text(tmp_path: Path, around: str) -> None:
+    more = {"logfmt": " latency=12ms", "json": ',"latency":"12ms"}'}[around]
+    path = tmp_path / "a.log"
+    line = IN_A_TEXT[around](COMBINED)
+    line = line.removesuffix("}") + more
+    line += " method=GET path=/a status=200" if around == "logfmt" else ""
+    line = line[:-1] + ',"method":"GET","path":"/a","status":200}' if around == "json" else line
+    path.write_text(f"{line}\n" * 5)
+    rows, counts = read(path)
+    assert (counts.requests, rows[1]["status"], rows[1]["duration_ms"]) == (5, 200, 12.0)

@@ -122,3 +122,22 @@ def test_time_taken_in_seconds_or_milliseconds(tmp_path: Path) -> None:
 
     assert durations("2025-01-17 10:00:00 GET / 200 15\n2025-01-17 10:00:00 GET / 200 0\n") == [15.0, 0.0]
     assert durations("2025-01-17 10:00:00 GET / 200 0.015\n2025-01-17 10:00:00 GET / 200 1.000\n") == [15.0, 1000.0]
+
+
+@pytest.mark.parametrize("beside", ["before", "behind", "in turn", ""])
+@pytest.mark.parametrize("line", ["192.0.2.9 GET /w 404 UA 0.5", '192.0.2.9  GET   "/w"   404   "a ""b"" c"   0.5'])
+def test_columns_without_a_time_are_requests_without_one(tmp_path: Path, beside: str, line: str) -> None:
+    """`#Date` says when the lines after it began, which is no line's time."""
+    fields = "#Fields: c-ip cs-method cs-uri-stem sc-status cs(User-Agent) time-taken"
+    own, other = [line] * 120, ['192.0.2.7 - - [17/Jan/2025:10:30:00 +0000] "GET /a HTTP/1.1" 200 5'] * 120
+    lines = {
+        "before": [*other, *own],
+        "behind": [*own, *other],
+        "in turn": [one for both in zip(own, other, strict=True) for one in both],
+        "": own,
+    }[beside]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(["#Date: 2025-01-17 10:00:00", fields, *lines]))
+    report = logstats.report(path)
+    assert (report.requests, report.rejected, report.untimed) == (len(lines), 0, 120)
+    assert report.to_dict()["status"] == {"404": 120, **({"200": 120} if beside else {})}

@@ -145,13 +145,13 @@ def test_a_named_format_is_found_inside_wrappers(tmp_path: Path) -> None:
     assert [row["line"] for row in rows] == list(range(1, 41))
 
 
-def cri_parts(lines: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Lines cut in parts of ten characters, those of two streams mixed, and where each begins."""
+def cri_parts(lines: Sequence[str], size: int = 10) -> tuple[list[str], list[int]]:
+    """Lines cut in parts of so many characters, those of two streams mixed, and where each begins."""
     out: list[str] = []
     begins = []
     for number in range(0, len(lines), 2):
         streams = {
-            name: [lines[number + i][at : at + 10] for at in range(0, len(lines[number + i]), 10)]
+            name: [lines[number + i][at : at + size] for at in range(0, len(lines[number + i]), size)]
             for i, name in enumerate(("stdout", "stderr"))
         }
         begins += [len(out) + 1, len(out) + 2]
@@ -188,6 +188,27 @@ def test_a_line_in_parts_whose_format_begins_far_down_is_whole_wherever_a_chunk_
     chunks_of(chunk)
     found = [path for rows in logstats.read(tmp_path / "a.log") for path in rows["path"].to_list()]
     assert found == [f"/{n}" for n in range(200)]
+
+
+@pytest.mark.parametrize("chunk", [1 << 23, 3_000])
+@pytest.mark.parametrize("size", [10, 60])  # characters of a part
+def test_lines_all_of_them_in_parts_are_found_behind_other_lines(
+    tmp_path: Path, chunks_of: Callable[[int], None], chunk: int, size: int
+) -> None:
+    chunks_of(chunk)
+    before = [f"starting, step {n} of many" for n in range(150)]
+    parts, begins = cri_parts(COMBINED, size)
+    rows, counts = read(tmp_path / "a.log", [*before, *parts])
+    assert [(row["path"], row["line"]) for row in rows] == [(f"/{i}", 150 + line) for i, line in enumerate(begins)]
+    assert (counts.requests, counts.rejected, counts.sources[0].formats) == (40, 150, ["cri/combined"])
+
+
+def test_lines_that_docker_cut_are_found_behind_other_lines(tmp_path: Path) -> None:
+    before = [f"starting, step {n} of many" for n in range(150)]
+    parts = docker_parts([line.replace('"-"', f'"{"y" * 40_000}"') for line in COMBINED[:10]])
+    rows, counts = read(tmp_path / "a.log", [*before, *parts])
+    assert [row["path"] for row in rows] == [f"/{i}" for i in range(10)]
+    assert (counts.rejected, counts.ignored, counts.sources[0].formats) == (150, 20, ["docker_json/combined"])
 
 
 @pytest.mark.parametrize("cut", [30, -12, None])  # in the middle, where a shorter agent would end, and at the very end

@@ -21,6 +21,7 @@ from logstats.formats.text import Text
 from logstats.kernels.library import Places
 
 UNLIKE: Final = "other_format"
+_ACCESS_LINE: Final = r'"[A-Z]{3,16} [^ "]+ HTTP/[0-9](?:\.[0-9])?\\?" [1-5][0-9]{2} (?:[0-9]|-)'
 _OPTIONAL: Final = frozenset(
     {"duration", "upstream_duration", "bytes", "request_bytes", "cache", "forwarded_for", "referer", "user_agent"}
 )  # a request may lack them
@@ -59,10 +60,15 @@ class Reader:
 
     def fitting(self, text: Text, tokens: Tokens | None = None, counter: Counter | None = None) -> Batch:
         """Read lines that may be of another format: only those that look as they do in this format, and that have a
-        time if it has one. Others that could be read are rejected as `DOUBTFUL`."""
+        time if it has one. Others that could be read are rejected as `DOUBTFUL`; unless the `tokens` are given, so are
+        events with a server's access line in them, which may be a request inside a wrapper."""
         if tokens is not None:
             return self._fitting(tokens, text)
-        return self._with_counted(self._fitting, text, counter)
+        batch = self._with_counted(self._fitting, text, counter)
+        events = batch.rows.filter(kind="event")["line"] if "kind" in batch.rows.columns else batch.rows["line"].clear()
+        if not events.len():
+            return batch
+        return _without(batch, events.filter(text.lines.gather(events).str.contains(_ACCESS_LINE)), DOUBTFUL)
 
     def _with_counted(self, read: Callable[[Tokens, Text], Batch], text: Text, counter: Counter | None) -> Batch:
         """The batch of the lines that a counter leaves, with what it made of the others."""

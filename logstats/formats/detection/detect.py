@@ -25,6 +25,7 @@ from logstats.formats.engines.scan import ignorable
 from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import Format
+from logstats.formats.reader import may_be_events
 from logstats.formats.text import NO_CONTEXT, Context, Text
 from logstats.formats.wrappers.stack import (
     DURATION,
@@ -303,18 +304,20 @@ def _may_be_certain(stack: FormatStack) -> bool:
 
 
 def _is_event_log(format: Format) -> bool:
-    """Whether the lines of a format are events, of which each has a time, a level and a message."""
-    return format.engine == "regex" and bool(format.requires) and format.roles >= {"timestamp", "level", "message"}
+    """Whether lines of a format may be events, of which each has a time, a level and a message."""
+    return may_be_events(format) and format.roles >= {"timestamp", "level", "message"}
 
 
 def _is_certain(candidate: Candidate) -> bool:
     """Whether a candidate is certain enough to be a further stack."""
-    columns = ["timestamp", "status", "client_ip"]
+    complete = [["timestamp", "status", "client_ip"]]
     if candidate.format.engine == "json":
-        columns = ["timestamp"]
-    elif _is_event_log(candidate.format):
-        columns = ["timestamp", "level", "message"]
-    return not candidate.rows.select(columns).drop_nulls().is_empty()
+        complete = [["timestamp"]]
+    elif candidate.format.engine == "w3c":  # whose columns a directive names, with a time or without
+        complete.append(["method", "path", "status"])
+    elif candidate.requests < candidate.read and _is_event_log(candidate.format):
+        complete = [["timestamp", "level", "message"]]
+    return any(not candidate.rows.select(columns).drop_nulls().is_empty() for columns in complete)
 
 
 def _settled(stacks: Sequence[FormatStack]) -> set[str]:

@@ -16,12 +16,14 @@ from dataclasses import field
 from typing import Final
 
 import numpy as np
+import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.formats.detection.detect import Added, Detector, spread
 from logstats.formats.engines.w3c import DATE, FIELDS, in_force
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
+from logstats.formats.wrappers import partial_lines
 from logstats.formats.wrappers.stack import FormatStack, StackReader, with_further, with_rest
 
 PICKED: Final = 96  # lines of a chunk that detection reads
@@ -34,7 +36,9 @@ LOOKS: Final = 4096  # looks that are kept
 # Nearly every request or structured event contains one of these.
 _LIKELY: Final = (
     r"GET |POST |HEAD |PUT |DELETE |OPTIONS |PATCH |PROPFIND |CONNECT |HTTP/[0-9]|HTTP/\"|\{\"|"
-    r"\" [1-5][0-9]{2} |level=|[\t\" :=](?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH)[\t\",]|status[=:]|"
+    r"\" [1-5][0-9]{2} |level=|[\t\" :=|](?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH)[\t\",|]|status[=:]|"
+    r"[\t|][1-5][0-9]{2}[\t|]| [+-]?[0-9]+(?:/[+-]?[0-9]+){4} |"
+    r"^\[?[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][^ ]+ (?:[^ ]+ )?\[?(?:FTL|FATAL|ERR|WARN|INFO|error|warn|info)(?:OR|ING)?\b|"
     r" - [1-5][0-9]{2} [^ ]+ (?:[0-9]+|-) |(?:Completed|Sent|Chunked) [1-5][0-9]{2} | [0-9]+ --- \[|"
     r"\[(?:[a-z0-9_]+:)?(?:emerg|alert|crit|error|warn|notice)\] "
 )
@@ -54,18 +58,29 @@ class Unread:
 
 
 def picked(text: Text, batch: Batch) -> tuple[str, ...]:
-    """The rejected lines that detection reads, in order; none if no line looks like a request."""
+    """The rejected lines that detection reads, in order; none if no line looks like a request. The parts of a line are
+    picked together."""
     left = text.gather(np.sort(batch.rejected["line"].to_numpy())).lines
-    likely = left.filter(left.str.contains(_LIKELY))
+    parts: list[list[int]] | None = None
+    whole = left
+    if partial_lines.any_parts(left):
+        each = left.to_list()
+        parts = partial_lines.wholes(each)
+        whole = pl.Series([partial_lines.joined([each[place] for place in places]) for places in parts])
+    likely = whole.str.contains(_LIKELY).arg_true()
     if not likely.len():
         return ()
-    lines = likely.gather(spread(likely.len(), LOOKED)).to_list()
+    places = likely.gather(spread(likely.len(), LOOKED))
     of_look: dict[str, list[int]] = {}
-    for place, line in enumerate(lines):
+    for place, line in zip(places.to_list(), whole.gather(places).to_list(), strict=True):
         of_look.setdefault(look(line), []).append(place)
     # One line of each look in turn, then a second of each.
-    rounds = sorted((number, place) for places in of_look.values() for number, place in enumerate(places))
-    return tuple(lines[place] for place in sorted(place for _, place in rounds[:PICKED]))
+    rounds = sorted((number, place) for chosen in of_look.values() for number, place in enumerate(chosen))
+    taken: list[int] = []
+    for _, place in rounds[:PICKED]:
+        if len(taken) < PICKED:
+            taken += [place] if parts is None else parts[place]
+    return tuple(left.gather(sorted(taken)).to_list())
 
 
 def look(line: str) -> str:

@@ -6,8 +6,9 @@
 
 Columns are separated by tabs if a line has one, else by spaces; a value in quotes may hold spaces, and two quotes stand
 for one. Columns beyond those that are named are skipped; a line with fewer is rejected. A line before any `#Fields` is
-read by the format's default, if it has one. If no column has the date, the last `#Date` gives it. `columns_of` and
-`split` are that definition (https://www.w3.org/TR/WD-logfile.html).
+read by the format's default, if it has one. If a column has the time and none the date, the last `#Date` gives it;
+where no column has the time, lines have none (`#Date` says when the first of them was logged). `columns_of` and `split`
+are that definition (https://www.w3.org/TR/WD-logfile.html).
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class W3C:
         self._default = default
         self._keys = {name: [key.lower() for key in fields[name].keys] for name in self.names}
         self._date = next((name for name in self.names if fields[name].role == "date"), None)
+        self._time = next((name for name in self.names if fields[name].role == "time"), None)
 
     def columns_of(self, directives: str) -> Columns:
         """The columns of the lines after these directives."""
@@ -81,7 +83,8 @@ class W3C:
             place = next((named.index(key) for key in keys if key in named), None)
             if place is not None:
                 places[name] = place
-        day = _DAY.search(lines.get("#Date", "")) if self._date and self._date not in places else None
+        dated = self._time in places and self._date is not None and self._date not in places
+        day = _DAY.search(lines.get("#Date", "")) if dated else None
         return Columns(places, len(named), day[0] if day else None)
 
     def scan(self, line: str) -> dict[str, str | None]:

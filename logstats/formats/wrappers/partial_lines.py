@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Final
+
+import polars as pl
 
 from logstats.formats.engines.w3c import DATE, FIELDS, in_force
 from logstats.formats.wrappers.stack import StackReader
 from logstats.formats.wrappers.wrapper import DOCKER_CUTS
 
 LONGEST: Final = 32 << 20  # bytes of a line in parts that are held back at most
+_CRI_PART: Final = r"^[^ ]+ (?:stdout|stderr) P[: ]"
 _LOOK_BACK: Final = 64  # lines from the end that are searched for an unfinished part
 _PART = re.compile(rb"[^ \n]+ (stdout|stderr) ([PF])(?=[: ])")
 _STREAM = re.compile(rb'"stream": ?"(stdout|stderr)"')
@@ -48,6 +52,35 @@ def unfinished(data: bytes) -> bool:
         if place == 0 or len(whole) == 2:
             break
     return False
+
+
+def any_parts(lines: pl.Series) -> bool:
+    """Whether any of the lines may be a part that another one follows."""
+    docker = lines.str.starts_with("{") & (lines.str.len_bytes() >= DOCKER_CUTS)
+    return bool(docker.any()) or bool(lines.str.contains(_CRI_PART).any())
+
+
+def wholes(lines: Sequence[str]) -> list[list[int]]:
+    """The places of lines that belong together: the parts of one line, or one that is whole."""
+    found: list[list[int]] = []
+    begun: dict[bytes, list[int]] = {}  # by stream: the parts so far of a line whose end is not there yet
+    for place, line in enumerate(lines):
+        data = line.encode(errors="backslashreplace")
+        stream, partial = _part(data, 0, len(data))
+        parts = begun.pop(stream, None)
+        if parts is None:
+            parts = []
+            found.append(parts)
+        parts.append(place)
+        if partial:
+            begun[stream] = parts
+    return found
+
+
+def joined(parts: Sequence[str]) -> str:
+    """The first of the parts of a line, with the texts of the others behind it, as far as CRI's mark shows them."""
+    first, *others = parts
+    return "".join([first, *(part.split(" ", 3)[-1] for part in others if not part.startswith("{"))])
 
 
 def _part(data: bytes, start: int, end: int) -> tuple[bytes, bool]:
