@@ -156,6 +156,25 @@ def test_what_is_written_around(definition: str, line: str, expected: dict[str, 
     check(definition, line, expected)
 
 
+@pytest.mark.parametrize(
+    ("line", "method"),
+    [
+        ("GET /a", "GET"),
+        ("get /a", "get"),
+        ("- -", None),
+        (r"\x16\x03\x01 /a", r"\x16\x03\x01"),  # as Apache writes what a client sent instead of a method
+        (f'192.0.2.7 - - [{CLF}] "GET /a HTTP/1.1" 200 5', "bad_method"),
+        ("[x] GET /a", "bad_method"),
+    ],
+)
+def test_a_definition_of_two_words_does_not_take_every_line(line: str, method: str | None) -> None:
+    batch = reader(compile_log_format("%m %U"), READING, named=True)(Text.from_bytes(line.encode()))
+    if method == "bad_method":
+        assert batch.rejected["reason"].to_list() == [method]
+    else:
+        assert batch.rows["method"].to_list() == [method]
+
+
 CLIENTS = [
     ("$remote_addr:$remote_port", "2001:db8::1:52044", "2001:db8::1"),
     ("$remote_addr:$remote_port", "192.0.2.7:52044", "192.0.2.7"),

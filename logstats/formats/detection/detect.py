@@ -315,8 +315,8 @@ def _is_certain(candidate: Candidate) -> bool:
         complete = [["timestamp"]]
     elif candidate.format.engine == "w3c":  # whose columns a directive names, with a time or without
         complete.append(["method", "path", "status"])
-    elif candidate.requests < candidate.read and _is_event_log(candidate.format):
-        complete = [["timestamp", "level", "message"]]
+    elif _is_event_log(candidate.format):
+        complete.append(["timestamp", "level", "message"])
     return any(not candidate.rows.select(columns).drop_nulls().is_empty() for columns in complete)
 
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
-from itertools import chain
+from functools import cached_property, lru_cache
 from typing import Final
 
 import polars as pl
@@ -92,12 +91,20 @@ class Pairs:
         self.find = grammar.find
         self._grammar = grammar
         self.names = [name for name in fields if name in names and fields[name].keys]
-        self._keys = {key: (rank, name) for name in self.names for rank, key in enumerate(fields[name].keys)}
-        self._known = set(chain.from_iterable(field.keys for field in fields.values() if field.role != "ignored"))
+        self._fields, self._named = fields, tuple(self.names)
         self._extra = extra
         self._made_ready = lru_cache(LAYOUTS)(self._new_layout)
         if extra:
             self.names.append("_extra")
+
+    @cached_property
+    def _keys(self) -> dict[str, tuple[int, str]]:
+        """Key → (its rank among the keys of a variable, the variable). Made when a line first has pairs."""
+        return {key: (rank, name) for name in self._named for rank, key in enumerate(self._fields[name].keys)}
+
+    @cached_property
+    def _known(self) -> set[str]:
+        return {key for field in self._fields.values() if field.role != "ignored" for key in field.keys}
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path for a line of pairs. Raises Reject."""

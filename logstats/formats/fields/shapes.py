@@ -95,6 +95,7 @@ HOST: Final = Shape(
     r"^(?:[0-9A-Za-z_.*:%-]*|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
 )
 METHOD: Final = Shape(r"^(?:\[[0-9]+\])?[A-Za-z_-]*$", _table(_LETTERS + "-"))
+SENT_METHOD: Final = Shape(rf"{METHOD.expression}|\\|[^\x20-\x7e]", METHOD.table)
 PROTOCOL: Final = Shape(r"^[0-9A-Za-z_/.-]*$", _table(_DIGITS + _LETTERS + "/.-"))
 KEYED_METHOD: Final = Shape(
     r"^(?:[A-Z][A-Z_-]{0,31}|(?i:get|head|post|put|delete|connect|options|trace|patch)|-)?$",
@@ -121,11 +122,11 @@ def with_ident(format: Format) -> Format:
 
 def shapes_of(format: Format, *, named: bool = False) -> Mapping[str, Shape]:
     """The shapes of a format's variables, for those that have one. In a format that the user `named`, what stands in
-    the place of a method or protocol is what the server was sent, such as a TLS handshake: it tells of no other format.
-    """
+    the place of a method or protocol may be what the server was sent, such as the bytes of a TLS handshake (escaped or
+    not), which tell of no other format; an address or a word in brackets does."""
     if format.wraps:
         return {}
-    of_places = {} if named else _OF_PLACES
+    of_places = {"method": SENT_METHOD} if named else _OF_PLACES
     shapes = {"client_ip": CLIENT, **({"method": KEYED_METHOD} if by_keys(format) else of_places)}
     found = {name: shapes[field.role] for name, field in format.fields.items() if field.role in shapes}
     if format.engine == "delimited":
