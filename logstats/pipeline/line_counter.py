@@ -233,13 +233,7 @@ class LineCounter:
         return made
 
     def _endpoints(self, found: Found) -> Numbered:
-        cells = found.by_key
-        timed = cells["timed"] > 0
-        names = ("key", "status_class", "requests", "bytes", "timed", "ns")
-        columns = [_column(cells, name) for name in names]
-        columns += [as_numbers(cells[name], timed).alias(name) for name in ("ns_min", "ns_max")]
-        numbers, buckets, counts = self._histogram(found.key_codes)
-        return Numbered(found.keys, found.key_first, pl.DataFrame(columns), numbers, buckets, counts)
+        return Numbered(found.keys, found.key_first, found.by_key, *self._histogram(found.key_codes))
 
     def _latency(self, found: Found) -> pl.DataFrame:
         numbers, buckets, counts = self._histogram(found.minute_codes)

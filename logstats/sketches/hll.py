@@ -219,7 +219,9 @@ class MinuteSketches:
         if (minutes[1:] < minutes[:-1]).any():
             order = np.argsort(minutes, kind="stable")
             rows, minutes = rows[order], minutes[order]
-        starts = np.flatnonzero(np.diff(minutes, prepend=minutes[:1] - 1))
+        begins = np.ones(len(minutes), np.bool_)  # a minute
+        np.not_equal(minutes[1:], minutes[:-1], out=begins[1:])
+        starts = np.flatnonzero(begins)
         ends = np.append(starts[1:], len(minutes))
         for minute, start, end in zip(minutes[starts].tolist(), starts.tolist(), ends.tolist(), strict=False):
             self._add(minute, rows[start:end])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -16,14 +18,15 @@ class Numbered:
 
     `names` are the keys by number, the texts of their columns with a space in between
     (nothing before it for a first one that is null); `first` is a line of each.
-    `counts` is (key, status_class, requests, bytes, timed, ns, ns_min, ns_max), where `key` is a number. The histogram
-    has, in parts of the same length, the numbers of `keys`, their `buckets`, and `durations`, how many there are.
-    `others` is the table of other requests of the chunk, as `ranking.summarise` makes it.
+    `counts` is (key, status_class, requests, bytes, timed, ns, ns_min, ns_max), as `kernels.counting.KEY_CELL` has it,
+    where `key` is a number. The histogram has, in parts of the same length, the numbers of `keys`, their `buckets`, and
+    `durations`, how many there are. `others` is the table of other requests of the chunk, as `ranking.summarise` makes
+    it.
     """
 
     names: pl.Series
     first: NDArray[np.uint32]
-    counts: pl.DataFrame
+    counts: NDArray[Any]
     keys: NDArray[np.int64]
     buckets: NDArray[np.int64]
     durations: Counts
@@ -32,4 +35,4 @@ class Numbered:
     @property
     def height(self) -> int:
         """The number of its rows."""
-        return len(self.keys) + self.counts.height + (0 if self.others is None else self.others.height)
+        return len(self.keys) + len(self.counts) + (0 if self.others is None else self.others.height)

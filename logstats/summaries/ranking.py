@@ -17,6 +17,7 @@ from logstats.kernels.columns import as_numbers
 from logstats.kernels.interning import Dictionary
 from logstats.sketches import loghist
 from logstats.summaries.aggregate import State
+from logstats.summaries.cells import Cells
 from logstats.summaries.groups import Groups
 from logstats.summaries.histogram import Histogram, code
 from logstats.summaries.numbered import Numbered
@@ -80,7 +81,8 @@ class Ranking(State):
 
     def __init__(self, keys: Sequence[str], cap: int) -> None:
         self.keys = Keys(keys, cap)
-        self._counts = Accumulator(COUNTS)
+        self._held = Accumulator(COUNTS)
+        self._cells = Cells()  # of tables that are `Numbered`, beside what is held
         self._histogram = Histogram()
         self._names = Dictionary()  # the names of keys in tables that are `Numbered`,
         self._ids = np.zeros(1, np.int64)  # and the id of each by its number there
@@ -104,13 +106,27 @@ class Ranking(State):
                 named = named.with_columns(as_numbers(of_table)[fresh].alias("number"), later)
                 new.append(named)
         self._learn(pl.concat(new), others)
+        codes, durations = [], []
         for table, of_table in zip((t for _, t in tables if isinstance(t, Numbered)), numbers, strict=True):
             ids = self._ids[of_table]
-            of_counts = as_numbers(ids[table.counts["key"].to_numpy()].astype(np.int32)).alias("id")
-            self._counts.add(table.counts.with_columns(of_counts).select(list(COUNTS.schema)))
-            self._histogram.add_codes(code(ids[table.keys], table.buckets), table.durations.copy())
+            if not self._cells.has_room(table.counts):
+                self._put_cells()
+            self._cells.add(ids[table.counts["key"]], table.counts)
+            codes.append(code(ids[table.keys], table.buckets))
+            durations.append(table.durations)
+        self._histogram.add_codes(np.concatenate(codes), np.concatenate(durations))
         if others:
             self.add(pl.concat(others))
+
+    def _put_cells(self) -> None:
+        self._held.add(self._cells.table())
+        self._cells = Cells()
+
+    @property
+    def _counts(self) -> Accumulator:
+        """The counts by key and class of status, all together."""
+        self._put_cells()
+        return self._held
 
     def _learn(self, new: pl.DataFrame, others: Sequence[pl.DataFrame]) -> None:
         """Give ids to the keys of names that are new: (name, first, number). In the order of the lines, keys in other
@@ -129,7 +145,7 @@ class Ranking(State):
         """Add the table of the next chunk, or of another ranking."""
         numbered = self.keys.number(table)
         counted = numbered.drop_nulls("status_class") if numbered["status_class"].null_count() else numbered
-        self._counts.add(counted.select(list(COUNTS.schema)))
+        self._held.add(counted.select(list(COUNTS.schema)))
         timed = numbered.filter(pl.col("bucket") != NO_DURATION)
         self._histogram.add(timed.select("id", "bucket", count="timed"))
 
