@@ -63,8 +63,9 @@ class Cells:
         beyond = int(cells.max(initial=-1)) + 1 - len(self._places)
         if beyond > 0:
             self._places = np.concatenate([self._places, np.full(max(beyond, len(self._places)), -1, np.int64)])
-        new = np.unique(cells[self._places[cells] < 0])
+        new = np.sort(cells[self._places[cells] < 0])
         if len(new):
+            new = new[np.append(True, new[1:] != new[:-1])]  # `np.unique` would load `numpy.ma`
             known = len(self._cells)
             self._places[new] = np.arange(known, known + len(new))
             self._cells = np.concatenate([self._cells, new])
