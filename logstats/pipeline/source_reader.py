@@ -17,8 +17,8 @@ from logstats.pipeline.chunk_task import ChunkTask, Part
 from logstats.pipeline.counts import SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of
 from logstats.pipeline.job import Job, Result
-from logstats.pipeline.left import Waiting
 from logstats.pipeline.listener import Listener
+from logstats.pipeline.waiting import Waiting
 
 
 class SourceReader(Generic[Result]):

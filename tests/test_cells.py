@@ -1,0 +1,57 @@
+"""Cells by key and class of status: as a plain dictionary of sums, minima and maxima has them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logstats.kernels.counting import KEY_CELL
+from logstats.sketches import loghist
+from logstats.summaries.cells import Cells
+from logstats.summaries.numbered import Numbered
+from logstats.summaries.ranking import COUNTS, Ranking
+
+_DURATIONS = st.lists(st.integers(0, 2**50), max_size=3)
+_REQUESTS = st.tuples(st.integers(-1, 12), st.integers(0, 9), st.integers(0, 2**40), _DURATIONS)
+
+
+def _cell(key: int, status_class: int, size: int, durations: list[int]) -> tuple[int, ...]:
+    least, greatest = min(durations, default=2**63 - 1), max(durations, default=-(2**63))
+    return key, status_class, max(len(durations), 1), size, len(durations), sum(durations), least, greatest
+
+
+@given(st.lists(st.lists(_REQUESTS, min_size=1, max_size=20), max_size=6))
+def test_cells_are_what_a_dictionary_has(chunks: list[list[tuple[int, int, int, list[int]]]]) -> None:
+    cells = Cells()
+    expected: dict[tuple[int, int], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, None, None])
+    for chunk in chunks:
+        rows = np.array([_cell(*request) for request in chunk], KEY_CELL)
+        cells.add(rows["key"], rows)
+        for id_, status_class, size, durations in chunk:
+            held = expected[id_, status_class]
+            sums = [max(len(durations), 1), size, len(durations), sum(durations)]
+            held[:4] = [one + more for one, more in zip(held, sums, strict=False)]
+            if durations:
+                held[4] = min(durations) if held[4] is None else min(held[4], *durations)
+                held[5] = max(durations) if held[5] is None else max(held[5], *durations)
+    table = cells.table()
+    assert dict(table.schema) == COUNTS.schema
+    assert {row[:2]: list(row[2:]) for row in table.rows()} == expected
+
+
+def test_sums_beyond_64_bits_are_exact() -> None:
+    ranking = Ranking(["endpoint"], 10)
+    size, chunks = 2**61, 9
+    rows = np.array([(0, 2, 1, size, 1, size, size, size)], KEY_CELL)
+    bucket = np.array([int(pl.select(loghist.bucket(pl.lit(1.0))).item())])
+    one = np.ones(1, np.int64)
+    table = Numbered(pl.Series(["/a"]), np.zeros(1, np.uint32), rows, np.zeros(1, np.int64), bucket, one)
+    ranking.add_numbered([(number, table) for number in range(chunks)])
+    (found,) = ranking.counts_by_id().rows(named=True)
+    assert (found["requests"], found["bytes"], found["ns"]) == (chunks, chunks * size, chunks * size)
+    assert chunks * size > 2**63
