@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from rounds import examples
 from logstats import api, schema
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
-from logstats.archive.log.commit import Commit
+from logstats.archive.log.commit import ArchiveError, Commit
+from logstats.archive.log.parquet_writer import Writer
 from logstats.archive.log.writer import Workspace
 from logstats.archive.query import rows
 from logstats.archive.query.report import Plan, plan
@@ -387,3 +389,20 @@ def test_an_archive_without_counts_of_lines_says_so(tmp_path: Path) -> None:
     assert not any("earlier version" in note for note in whole.notes)
     assert "an earlier version added 1 day without counts of lines" in ranged.notes[0]
     assert ranged.requests == whole.requests
+
+
+def test_among_files_read_together_the_one_that_was_written_wrong_is_named(tmp_path: Path) -> None:
+    """Its times are those of another file."""
+    log = tmp_path / "access.log"
+    log.write_text("".join(line(day, minute) for day in range(1, 6) for minute in range(20)))
+    archive = archives.build(tmp_path / "archive", [log])
+    wrong = archive.snapshot().select(tables.TRAFFIC)[2]
+    held = rows.read(archive, [wrong], list(tables.columns(tables.TRAFFIC)), tables.TRAFFIC)
+    with Workspace(archive) as workspace:
+        writer = Writer(workspace, tables.TRAFFIC, wrong.partition)
+        writer.write(held.with_columns(pl.col("minute") + timedelta(days=1)))
+        added = replace(writer.close(), first=wrong.first, last=wrong.last)
+        workspace.keep([added])
+        archive.commit(lambda _: Commit(what="test", added=(added,), removed=(wrong.path,)), workspace.folder)
+    with pytest.raises(ArchiveError, match=rf"{added.path}: minute is 2025-01-04 10:00.* can be 2025-01-03 10:00"):
+        api.report(archive=archive.root)

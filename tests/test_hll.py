@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from logstats.kernels import library as kernels
 from logstats.sketches import constants, hll
 from logstats.sketches.hll import MinuteSketches
 
@@ -338,13 +339,15 @@ def test_reading_out_changes_nothing(read: Callable[[MinuteSketches], object]) -
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(tables, max_size=4))
-def test_minutes_that_are_read_out_at_once(parts: list[list[Row]]) -> None:
+@given(st.lists(tables, max_size=4), st.booleans())
+def test_minutes_that_are_read_out_at_once(parts: list[list[Row]], compiled: bool) -> None:
     """In any order, and with registers that come several times, as in rollups of several commits."""
     rows = [row for part in parts for row in part if row[0] is not None]
     reference = Reference(rows)
     kinds = {"minute": pl.Int64, "register": pl.UInt16, "rank": pl.UInt8}
-    users, registers = hll.users_by_minute(pl.DataFrame(rows, schema=kinds, orient="row"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "AVAILABLE", compiled and kernels.AVAILABLE)
+        users, registers = hll.users_by_minute(pl.DataFrame(rows, schema=kinds, orient="row"))
     assert np.array_equal(registers, dense(reference.total))
     assert users["minute"].to_list() == sorted(reference.minutes)
     assert users["users"].to_list() == [card(dense(reference.minutes[minute])) for minute in users["minute"]]

@@ -52,10 +52,11 @@ ABI: Final = 5  # as in kernels.h: the version of the signatures
 _COUNTING: Final = (
     *("abi", "count_lines", "line_ends", "cut", "intern", "group", "group_texts", "limit"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
-    *("sort", "tally", "highest", "merge_tallies"),
+    *("sort", "tally", "highest", "merge_tallies", "ends_of"),
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
+    "ranks_of_columns",
     "count_requests",
     "count_text",
 )
@@ -290,6 +291,28 @@ def ranks(rows: Numbers, ends: Places, registers: int) -> NDArray[np.int64]:
     counts[:, 0] = registers
     call("ranks", rows, ends, len(ends), np.zeros(registers, np.uint8), registers - 1, counts)
     return counts
+
+
+def ranks_of_columns(
+    rows: NDArray[np.uint16], of_rows: NDArray[np.uint8], ends: Places, registers: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """As `ranks`, of rows in two columns, the registers and their ranks; `registers` are raised to all of them."""
+    rows, of_rows = np.ascontiguousarray(rows, np.uint16), np.ascontiguousarray(of_rows, np.uint8)
+    if not len(rows) == len(of_rows) == (ends[-1] if len(ends) else 0):
+        raise IndexError("not one rank for each row")
+    counts = np.zeros((len(ends), 64), np.int64)
+    counts[:, 0] = len(registers)
+    held = np.zeros(len(registers), np.uint8)
+    call("ranks_of_columns", rows, of_rows, ends, len(ends), held, len(registers) - 1, counts, registers)
+    return counts
+
+
+def ends_of(keys: NDArray[np.int64]) -> Places | None:
+    """Where each run of equal keys ends; None if they are not in order."""
+    keys = np.ascontiguousarray(keys, np.int64)
+    ends = np.empty(len(keys), np.int64)
+    runs = call("ends_of", keys, len(keys), ends)
+    return None if runs < 0 else ends[:runs].copy()
 
 
 def registers(texts: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -167,17 +167,29 @@ def _ranks_of_rows(rows: NDArray[np.uint32], ends: NDArray[np.int64]) -> NDArray
 def users_by_minute(table: pl.DataFrame) -> tuple[pl.DataFrame, Registers]:
     """(minute, register, rank), in any order → ((minute, users Int64) of each distinct minute, in order; the registers
     of all of them together)."""
+    table = table.rechunk()
     minutes = table["minute"].to_physical().to_numpy()
-    last = np.flatnonzero(np.append(minutes[1:] != minutes[:-1], minutes[:1] == minutes[:1]))
-    if (np.diff(minutes[last]) < 0).any():  # such as those of a day that was added in several commits
+    ends = _ends_of(minutes)
+    if ends is None:  # such as those of a day that was added in several commits
         return users_by_minute(table.sort("minute"))
-    rows = table["register"].to_numpy().astype(np.uint32)
-    rows <<= 6
-    rows |= table["rank"].to_numpy()
     registers: Registers = np.zeros(REGISTERS, np.uint8)
-    kernels.raise_registers(rows, registers)
-    users = as_numbers(estimate_many(_ranks_of_rows(rows, last + 1))).alias("users")
-    return pl.DataFrame([table["minute"][as_numbers(last)].alias("minute"), users]), registers
+    of_row, rank = table["register"].to_numpy(), table["rank"].to_numpy()
+    if kernels.AVAILABLE:
+        ranks = kernels.ranks_of_columns(of_row, rank, ends, registers)
+    else:
+        rows = of_row.astype(np.uint32) << 6 | rank
+        ranks = _ranks_of_rows(rows, ends)
+        _raise(registers, rows)
+    users = as_numbers(estimate_many(ranks)).alias("users")
+    return pl.DataFrame([table["minute"][as_numbers(ends - 1)].alias("minute"), users]), registers
+
+
+def _ends_of(minutes: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Where the rows of each minute end; None if they are not in order."""
+    if kernels.AVAILABLE:
+        return kernels.ends_of(minutes)
+    ends = np.flatnonzero(np.append(minutes[1:] != minutes[:-1], minutes[:1] == minutes[:1])) + 1
+    return None if (np.diff(minutes[ends - 1]) < 0).any() else ends
 
 
 class MinuteSketches:

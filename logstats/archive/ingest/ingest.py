@@ -59,7 +59,7 @@ Result = TypeVar("Result")
 COMMIT_ROWS: Final = 10_000_000  # of one commit: after a crash, at most these are read again
 RETRIES: Final = 3  # of a file that is truncated and filled again while it is read
 COMMIT_SECONDS: Final = 60  # between commits of a pipe, whose lines cannot be read again
-CHUNK: Final = 5 << 20
+CHUNK: Final = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)

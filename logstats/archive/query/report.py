@@ -7,7 +7,7 @@ cannot answer (a filter, a breakdown, another user key, an aggregate of its own)
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ import polars as pl
 from logstats import durations
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
-from logstats.archive.log import paths, tables
+from logstats.archive.log import tables
 from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
@@ -41,7 +41,12 @@ from logstats.summaries.statistics import Statistics, Summaries, aggregates, nee
 from logstats.summaries.users import SketchedUsers
 
 HELD: Final = 10  # times as many keys of a ranking as asked for are held, until the end
-AT_ONCE: Final = 1_500_000  # rows of rollups that each thread reads at once
+_AT_ONCE: Final = {  # rows of a rollup that a thread reads at once, about 20 MB; a day is never divided
+    tables.TRAFFIC: 250_000,
+    tables.ENDPOINTS: 250_000,
+    tables.LATENCY: 1_500_000,
+    tables.USERS: 2_000_000,
+}
 FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "users", "latency"}
 _NOT_TOLD_APART: Final = frozenset({"host", "app_name"})  # of a rollup's keys, by what is made of it here
 _HOUR: Final = timedelta(hours=1)
@@ -133,18 +138,20 @@ def collect(
     total = counts.requests + counts.events
     counts.requests = counts.events = counts.filtered = 0
     if where.rollups is not None:
-        batches = _batches(snapshot, *where.rollups)
-        for part in _summed(archive, batches, where.rollups, statistics.spec.over_time):
-            statistics.add(part.tables)
+        for part in _summed(archive, snapshot, where.rollups, statistics.spec.over_time):
             if part.users is not None:
                 statistics.get("users", SketchedUsers).add_whole(*part.users)
+                continue
+            statistics.add(part.tables)
             counts.requests += part.requests
             counts.events += part.events
     interrupt = interrupt or Interrupt()
     work = ReportWork(statistics.spec)
     if apart is None:
         frames = (
-            frame for span, files in spans for frame in frames_of(archive, files, span, passing.reads, passing.computed)
+            frame
+            for span, files in spans
+            for frame in frames_of(archive, files, span, passing.reads, passing.computed, together=True)
         )
         found = shards.summarised(work, frames, passing, WORKERS)
     else:
@@ -178,81 +185,70 @@ def collect(
     return statistics, counts, note
 
 
-def _batches(snapshot: Snapshot, since: datetime | None, until: datetime | None) -> Iterator[dict[str, list[DataFile]]]:
-    """The files of the rollups, some days at a time, so that a year needs no more memory than a month."""
-    days: dict[paths.Partition, dict[str, list[DataFile]]] = {}
-    for table in tables.ROLLUPS:
+def _batches(snapshot: Snapshot, span: Span, over_time: bool) -> Iterator[tuple[str, list[DataFile]]]:
+    """(a rollup, files of it that are read at once) for all that a report needs: some days at a time, so that a year
+    needs no more memory than a month."""
+    since, until = span
+    for table, most in _AT_ONCE.items():
+        if table == tables.LATENCY and not over_time:
+            continue
+        held: list[DataFile] = []
         for file in snapshot.select(table, since=since, until=until):
-            days.setdefault(file.partition, {}).setdefault(table, []).append(file)
-    held: dict[str, list[DataFile]] = {}
-    size = 0
-    for day in sorted(days):
-        more = sum(file.rows for files in days[day].values() for file in files)
-        if held and size + more > AT_ONCE:
-            yield held
-            held, size = {}, 0
-        for table, files in days[day].items():
-            held.setdefault(table, []).extend(files)
-        size += more
-    if held:
-        yield held
+            if held and file.partition != held[-1].partition and sum(one.rows for one in held) + file.rows > most:
+                yield table, held
+                held = []
+            held.append(file)
+        if held:
+            yield table, held
 
 
 @dataclass(frozen=True, slots=True)
 class _Summed:
-    """What the rollups of some days come to: the tables that summaries of rows would be; users of each minute, and the
-    registers of all, if minutes are not to be told apart any more; requests and events."""
+    """What a rollup of some days comes to: the tables that summaries of rows would be; or users of each minute, and the
+    registers of all, if minutes are not to be told apart any more; requests and events, which `traffic` counts."""
 
     tables: Summaries
-    users: tuple[pl.DataFrame, hll.Registers] | None
-    requests: int
-    events: int
+    users: tuple[pl.DataFrame, hll.Registers] | None = None
+    requests: int = 0
+    events: int = 0
 
 
-def _summed(
-    archive: Archive, batches: Iterable[dict[str, list[DataFile]]], span: Span, over_time: bool
-) -> Iterator[_Summed]:
+def _summed(archive: Archive, snapshot: Snapshot, span: Span, over_time: bool) -> Iterator[_Summed]:
     """What each batch of files comes to, in order; some are read and added up at the same time, by threads."""
     with ThreadPoolExecutor(WORKERS, "logstats-rollups") as pool:
         working: deque[Future[_Summed]] = deque()
-        for files in batches:
-            working.append(pool.submit(_sum, archive, files, span, over_time))
+        for table, files in _batches(snapshot, span, over_time):
+            working.append(pool.submit(_sum, archive, table, files, span, over_time))
             while len(working) > WORKERS or (working and working[0].done()):
                 yield working.popleft().result()
         while working:
             yield working.popleft().result()
 
 
-def _sum(archive: Archive, files: dict[str, list[DataFile]], span: Span, over_time: bool) -> _Summed:
-    def scan(table: str) -> pl.LazyFrame:
-        """The rows of a rollup in the span."""
+def _sum(archive: Archive, table: str, files: list[DataFile], span: Span, over_time: bool) -> _Summed:
+    try:
         time = pl.col(tables.time_column(table))
         columns = [name for name in tables.columns(table) if name not in _NOT_TOLD_APART]
-        lazy = read(archive, files.get(table, []), columns, table).lazy()
+        rows = read(archive, files, columns, table).lazy()
         since, until = span
-        if since is not None:
-            lazy = lazy.filter(time >= since)
-        if until is not None:
-            lazy = lazy.filter(time < until)
-        return lazy
-
-    def with_minute(table: str) -> pl.LazyFrame:
-        """These rows with their time also as `minute`, in minutes since 1970."""
-        return scan(table).with_columns(minute=_minute(pl.col(tables.time_column(table))))
-
-    try:
-        by_time = _traffic(with_minute(tables.TRAFFIC))
-        found = dict(zip(by_time, pl.collect_all(by_time.values()), strict=True))
-        found["endpoints"] = _endpoints(with_minute(tables.ENDPOINTS)).collect()
-        if over_time:
-            found["latency"] = _latency(with_minute(tables.LATENCY)).collect()
-            found["users"] = with_minute(tables.USERS).select("minute", "register", "rank").collect()
-            users = None
-        else:
-            users = _users(scan(tables.USERS).collect())
+        if since is not None and any(file.first < since for file in files):
+            rows = rows.filter(time >= since)
+        if until is not None and any(file.last >= until for file in files):
+            rows = rows.filter(time < until)
+        if table == tables.USERS and not over_time:
+            return _Summed({}, _users(rows.collect()))
+        rows = rows.with_columns(minute=_minute(time))
+        if table == tables.TRAFFIC:
+            by_time = _traffic(rows)
+            found = dict(zip(by_time, pl.collect_all(by_time.values()), strict=True))
+            counts = int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum())
+            return _Summed(found, None, *counts)
+        if table == tables.USERS:
+            return _Summed({"users": rows.select("minute", "register", "rank").collect()})
+        of_table = _endpoints if table == tables.ENDPOINTS else _latency
+        return _Summed({table: of_table(rows).collect()})
     except (OSError, pl.exceptions.PolarsError) as error:
         raise unreadable(error) from None
-    return _Summed(found, users, int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum()))
 
 
 def _users(rollup: pl.DataFrame) -> tuple[pl.DataFrame, hll.Registers]:

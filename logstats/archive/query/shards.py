@@ -73,7 +73,7 @@ def summarised(work: ReportWork, frames: Iterable[pl.DataFrame], passing: Passin
 def read(archive: Archive, task: RowsTask, files: Sequence[DataFile], span: Span) -> Rows:
     """What a worker makes of a shard. Raises LogstatsError."""
     passing = Passing.of(task.options, task.options.filters(), task.columns)
-    frames = frames_of(archive, files, span, passing.reads, passing.computed)
+    frames = frames_of(archive, files, span, passing.reads, passing.computed, together=True)
     found = list(summarised(task.work, frames, passing))
     condensed, said = task.work.condense([one for some in found for one in some.summaries])
     return Rows(
