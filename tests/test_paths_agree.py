@@ -16,6 +16,7 @@ from rounds import examples, seeds
 from logstats.endpoints import Endpoints
 from logstats.formats.detection import screen
 from logstats.formats.detection.prefilter import EVENT, Prefilter
+from logstats.formats.engines.json import JsonLines
 from logstats.formats.engines.json_template import JsonTemplate
 from logstats.formats.engines.scan import scan_lines
 from logstats.formats.fields.columns import Batch, ReadOptions
@@ -178,7 +179,10 @@ TREE = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from(
-    ["status", "request", "method", "user", "level", "ip", "time", "x", "duration_ms", "msg", "path"]
+    [
+        *("status", "request", "method", "user", "level", "ip", "time", "x", "duration_ms", "msg", "path"),
+        *("upstream_response_time", "request_length"),
+    ]
 )
 
 
@@ -219,6 +223,18 @@ def test_a_template_is_not_made_of_everything() -> None:
     found = JsonTemplate.from_line('{"a":"x","b":{"c":[1,"y"]}}')
     assert found is not None
     assert [leaf.path for leaf in found.leaves] == [("a",), ("b", "c", 0), ("b", "c", 1)]
+
+
+def test_lines_with_short_times_are_read_by_their_template() -> None:
+    """Numbers below 1 may be spelled in several ways, but what is read as a number is not a text that must agree."""
+    logged = {"time": 1737072000.5, "method": "GET", "path": "/a", "status": 200, "request_time": 0.25}
+    line = json.dumps(logged | {"upstream_response_time": 0.125, "request_length": 0.5})
+    template = JsonTemplate.from_line(line)
+    form = builtin()["json"]
+    engine = JsonLines(form.fields, list(form.fields))
+    text = Text.from_bytes(f"{line}\n{line.replace('0.125', '0.0')}\n".encode())
+    read = engine._learn(line)
+    assert template is not None and read is not None and read.columns(text).height == 2
 
 
 HOSTILE = """

@@ -41,12 +41,15 @@ _DOT = re.compile(r"(?<!\\)\.")  # separates the keys of nested objects; `\.` is
 _INDEX = re.compile(r"^(.*)\[(\d+)\]$")
 
 
+NUMERIC: Final = ("status", "bytes", "duration", "timestamp", "upstream_duration", "request_bytes")  # roles of numbers
+
+
 class JsonLines:
     """The engine for one table of keys."""
 
     def __init__(self, fields: Mapping[str, Field], names: Collection[str], *, extra: bool = False) -> None:
         self._fields, self._wanted = fields, [name for name in fields if name in names]
-        self._numeric = {n for n in self._wanted if fields[n].role in ("status", "bytes", "duration", "timestamp")}
+        self._numeric = {name for name in self._wanted if fields[name].role in NUMERIC}
         self._times = {name for name in self._wanted if fields[name].role == "timestamp"}
         self._bytes = {name for name in self._wanted if fields[name].decode == "bytes"}
         self.names = [*self._wanted]
