@@ -105,13 +105,20 @@ class ConfigError(UsageError):
 
 
 class ExpressionError(UsageError):
-    """A condition that cannot be read: the problem, then the text, then a caret under the place in it (from 0)."""
+    """A condition that cannot be read: the problem, then the text, then a caret under the place in it (from 0).
+
+    Of a text of more than 500 characters, 60 are shown before the place and 60 from there on.
+    """
 
     def __init__(self, text: str, place: int, problem: str, hint: str = "") -> None:
+        self.place = place
+        if len(text) > 500:
+            begin, end = max(place - 60, 0), place + 60
+            text = "…" * (begin > 0) + text[begin:end] + "…" * (end < len(text))
+            place -= begin - (begin > 0)
         line = "".join(character if character.isprintable() else " " for character in text)
         columns = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line[:place])
         super().__init__(f"{problem}\n  {line}\n  {' ' * columns}^", hint)
-        self.place = place
 
 
 class ObjectiveError(UsageError):

@@ -106,6 +106,15 @@ def test_the_caret_counts_columns_not_characters() -> None:
     assert caret.index("^") == 2 + len("/日本: p95 ") + 2  # two wide characters
 
 
+def test_of_a_long_text_the_part_about_the_place_is_shown() -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse_condition(f"/{'a' * 1000}: p95 ? 1s{'b' * 1000}")
+    _, shown, caret = caught.value.what.split("\n")
+    assert shown[shown.index("?") :] == f"? 1s{'b' * 56}…" and shown.startswith("  …aaa")
+    assert caret.index("^") == shown.index("?") == 2 + 1 + 60
+    assert caught.value.place == 1002 + len(": p95 ") - 1
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_condition_or_an_error_in_it(text: str) -> None:
     for read in (parse_condition, parse, parse_selector):

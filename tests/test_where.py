@@ -188,6 +188,8 @@ def test_a_text_without_quotation_marks_may_be_a_glob() -> None:
         ("ip/24/32 != 2001:db8:1::", ["192.0.2.7", "10.0.0.9", "a.example"]),
         ('ip/24 = "a.example"', ["a.example"]),
         ("ip/24 = 192.*", ["192.0.2.7"]),
+        ("client_ip = ::ffff:192.0.2.7", ["192.0.2.7"]),
+        ("client_ip in (::ffff:a00:0/104, ::/0)", ["10.0.0.9", "2001:db8::7"]),
         ("weekday = sat and bot_class is null and kind = request", ["10.0.0.9"]),
     ],
 )
@@ -231,6 +233,8 @@ WRONG = {  # the caret stands under the place
     "kind in (request, row)": ("                  ^", "request or event"),
     'bot_class = "AI bot"': ("            ^", "bot_class is never AI bot"),
     "country != Germany": ("           ^", "country = DE"),
+    "country in (DE, FR) and hour = 25": ("                               ^", "from 0 to 23"),
+    "asn = AS64496": ("      ^", "asn = 64496"),
     "ip/24 = 192.0.0.0/16": ("        ^", "client_ip in 192.0.0.0/16"),
     "ip/24 = x": ("        ^", "no address and no network"),
     'path like "/api/%"': ("     ^", "~ !~ in contains is"),

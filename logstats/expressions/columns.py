@@ -76,6 +76,10 @@ def wrong_value(name: str, text: str) -> tuple[str, str] | None:
         same = text.lower() if name in ANY_CASE else text
         if same not in (value.lower() if name in ANY_CASE else value for value in known):
             return f"{name} is never {text}", f"it is {', '.join(known[:-1])} or {known[-1]}"
+    if name == "hour" and float(text) > 23:
+        return "an hour is a number from 0 to 23", "hour >= 22"
+    if name == "asn" and not text.isdigit():
+        return "a network of the internet is a number", "asn = 64496"
     if name == "country" and not (len(text) == 2 and text.isascii() and text.isalpha()):
         return "a country is a code of two letters", "country = DE"
     return None

@@ -42,6 +42,7 @@ _BYTES: Final = {
 }
 _STATUS = re.compile(r"[1-9][0-9]{2}|[1-9]xx", re.IGNORECASE)
 _DEEPEST: Final = 50  # brackets in brackets
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")  # addresses of IPv4, written as some of IPv6
 _WORDS: Final = ("and", "or", "not", "in", "contains", "is", "null")
 
 
@@ -363,7 +364,10 @@ class _Parser:
                 number *= _BYTES[scanner.next().lower()]
             return number
         if what is Kind.NUMBER:
-            return scanner.number()
+            number = scanner.number()
+            if wrong := wrong_value(name, scanner.last):
+                raise scanner.error(*wrong)
+            return number
         text, quoted = scanner.string(what.value)
         if what is Kind.STATUS:
             return self._status(text)
@@ -390,8 +394,12 @@ class _Parser:
         return Between(int(text[0]) * 100, int(text[0]) * 100 + 99)
 
     def _network(self, text: str, *, quoted: bool) -> Network | str:
+        """An address or network; one of IPv4 that is written as one of IPv6 (::ffff:192.0.2.1) is one of IPv4."""
         try:
-            return ip_network(text, strict=False)
+            found = ip_network(text, strict=False)
+            if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
+                return IPv4Network((int(found.network_address) % 2**32, found.prefixlen - 96))
+            return found
         except ValueError:
             if quoted:
                 return text  # the name of a host, as a server logs it that looks names up
