@@ -24,7 +24,8 @@ from logstats.kernels import library
 from logstats.rate_limits import replay
 from logstats.rate_limits.algorithms import Limiter
 from logstats.rate_limits.limit import ALGORITHMS, Limit
-from logstats.rate_limits.text import to_dict
+from logstats.rate_limits.text import sections, to_dict
+from logstats.reports.clock import Clock
 
 REFERENCES = {
     "token-bucket": reference.allowed_by_token_bucket,
@@ -151,6 +152,16 @@ def test_tiers_and_several_columns(tmp_path: Path) -> None:
         ("tin", "/b"): 7,
     }
     assert [row["tier"] for row in made["per_key"] if row["refused"] == 5] == ["user_id = gold and path = /a"]
+
+
+def test_the_table_says_which_tier_a_key_is_of(tmp_path: Path) -> None:
+    """A client that is refused in two tiers is two rows; one text is a list of one."""
+    logged = log(tmp_path, *(line(0, "10.0.0.1", "-", path) for path in ("/a", "/b") for _ in range(3)))
+    made = api.limits(logged, limit="1/1s", by="client_ip", tiers="path = /a: 2/1s")
+    table = next(one for one in sections(made, Clock("UTC"), 10) if one.title == "Who is refused")
+    assert table.heads[:4] == ["client_ip", "tier", "requests", "refused"]
+    shown = [[cell.text for cell in row[:4]] for row in table.rows]
+    assert shown == [["10.0.0.1", "", "3", "2"], ["10.0.0.1", "path = /a", "3", "1"]]
 
 
 def test_lines_out_of_order_come_in_their_place_unless_they_are_late(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from logstats.errors import UsageError
@@ -11,8 +13,15 @@ from logstats.options import Options
 from logstats.summaries.names import SORTS, USER_KEYS
 
 
+def several(texts: str | Sequence[str]) -> Sequence[str]:
+    """Texts, of which one may be given alone."""
+    return (texts,) if isinstance(texts, str | Path) else texts
+
+
 def options_from(options: Options | None, more: dict[str, Any]) -> Options:
     """The options, with further fields as keyword arguments. Raises UsageError for an unknown one."""
+    many = {name for name in more if getattr(Options, name, None) == ()}
+    more = {name: several(value) if name in many else value for name, value in more.items()}
     try:
         return replace(options or Options(), **more)
     except TypeError:

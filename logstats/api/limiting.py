@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logstats.api.arguments import options_from
+from logstats.api.arguments import options_from, several
 from logstats.api.rows import rows_passing
 from logstats.errors import UsageError
 from logstats.options import Options
@@ -23,10 +23,10 @@ def limits(
     *,
     archive: str | Path | None = None,
     limit: str,
-    by: Sequence[str] = ("client_ip",),
+    by: str | Sequence[str] = ("client_ip",),
     algorithm: str = "token-bucket",
     burst: int | None = None,
-    tiers: Sequence[str] = (),
+    tiers: str | Sequence[str] = (),
     fit: str | None = None,
     lateness: timedelta | None = None,
     listener: Listener | None = None,
@@ -46,7 +46,7 @@ def limits(
     from logstats.rate_limits.replay import needs, replay
 
     options = options_from(options, more)
-    rules = limiting.rules(limit, tuple(by), algorithm, burst, list(tiers), options.times())
+    rules = limiting.rules(limit, tuple(several(by)), algorithm, burst, list(several(tiers)), options.times())
     asked = None if fit is None else limiting.share(fit)
     if archive is not None and lateness is not None:
         raise UsageError("--lateness is about the lines of logs: the rows of an archive are in order", "leave it out")

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from logstats.api.arguments import check_choices, options_from, refuse_for_archive, refuse_for_summaries
+from logstats.api.arguments import check_choices, options_from, refuse_for_archive, refuse_for_summaries, several
 from logstats.api.reading import results_of, say_if_outside
 from logstats.dataclass import dataclass
 from logstats.errors import ExpressionError, UsageError
@@ -44,7 +44,7 @@ def report(
     *,
     archive: str | Path | None = None,
     rows: bool = False,
-    by: Sequence[str] = (),
+    by: str | Sequence[str] = (),
     user_key: str = "auto",
     exact_users: bool = False,
     max_endpoints: int = 10_000,
@@ -53,7 +53,7 @@ def report(
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
-    fail_if: Sequence[str] = (),
+    fail_if: str | Sequence[str] = (),
     slowest: int = 0,
     not_found: bool = False,
     listener: Listener | None = None,
@@ -89,7 +89,7 @@ def report(
     """
     options = options_from(options, more)
     asked = question(
-        by=[*by, *places_by(options, by)],
+        by=[*several(by), *places_by(options, several(by))],
         user_key=user_key,
         exact_users=exact_users,
         max_endpoints=max_endpoints,
@@ -146,14 +146,14 @@ def merge(
     summaries: str | Path | Sequence[str | Path],
     options: Options | None = None,
     *,
-    by: Sequence[str] = (),
+    by: str | Sequence[str] = (),
     max_endpoints: int = 10_000,
     over_time: bool = False,
     agents: bool = False,
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
-    fail_if: Sequence[str] = (),
+    fail_if: str | Sequence[str] = (),
     slowest: int = 0,
     not_found: bool = False,
     summary: BinaryIO | None = None,
@@ -250,7 +250,7 @@ def question(
     *,
     times: Callable[[str], datetime],
     verify_bots: bool = False,
-    by: Sequence[str] = (),
+    by: str | Sequence[str] = (),
     user_key: str = "auto",
     exact_users: bool = False,
     max_endpoints: int = 10_000,
@@ -259,20 +259,20 @@ def question(
     percentiles: Sequence[str | int | float] = PERCENTILES,
     sort: str = "avg",
     top: int | None = None,
-    fail_if: Sequence[str] = (),
+    fail_if: str | Sequence[str] = (),
     slowest: int = 0,
     not_found: bool = False,
     upstream: bool = True,
 ) -> Question:
     """Check the arguments. Raises UsageError and ExpressionError."""
-    conditions = [_condition(text, times) for text in fail_if]
+    conditions = [_condition(text, times) for text in several(fail_if)]
     texts = tuple(dict.fromkeys(str(p) for p in percentiles))
     for text in texts:
         try:
             loghist.parse_percentile(text)
         except ValueError as error:
             raise UsageError(str(error), "percentiles are numbers above 0 up to 100: 50,95,99.9") from None
-    rankings = tuple(dict.fromkeys(",".join(breakdown(one)) for one in by))
+    rankings = tuple(dict.fromkeys(",".join(breakdown(one)) for one in several(by)))
     check_choices(user_key, sort, max_endpoints)
     if not 0 <= slowest <= MOST_SLOWEST:
         raise UsageError(f"--slowest {slowest}: at most {MOST_SLOWEST:,} requests are held")

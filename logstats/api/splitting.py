@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from logstats import schema
-from logstats.api.arguments import options_from, refuse_for_archive
+from logstats.api.arguments import options_from, refuse_for_archive, several
 from logstats.api.reading import results_of, say_if_outside
 from logstats.api.reporting import ASKED, build_report, format_notes, places_by, question
 from logstats.errors import UsageError
@@ -45,7 +45,8 @@ def split(
     name = column(split_by) or split_by
     if len(breakdown(name)) > 1:
         raise UsageError(f"cannot split by {split_by!r}", "name one column")
-    given["by"] = [*given.get("by", ()), *places_by(options, [*given.get("by", ()), name])]
+    by = several(given.get("by", ()))
+    given["by"] = [*by, *places_by(options, [*by, name])]
     asked = question(**given, verify_bots=bool(options.verify_bots), times=options.times())
     work, held, counts = SplitWork(asked.spec, name), Split(asked.spec), Counts()
     notes = format_notes(options)

@@ -170,9 +170,11 @@ def _fit_words(fit: Fit, made: Outcome) -> str:
 
 def _keys(made: Outcome, clock: Clock, top: int) -> Section:
     refused = made.per_key.filter(pl.col("refused") > 0)
+    tiers = ["", *(tier.text for tier in made.rules.tiers)]
     body = [
         [
             Cell(name_of(row, made)),
+            *([Cell(tiers[row["tier"]])] if made.rules.tiers else []),
             Cell(count(row["requests"])),
             Cell(count(row["refused"]), "red"),
             Cell(share(row["refused"], row["requests"])),
@@ -182,7 +184,8 @@ def _keys(made: Outcome, clock: Clock, top: int) -> Section:
         for row in refused.head(top).iter_rows(named=True)
     ]
     note = f"{len(body)} of {count(made.keys_refused)}" if made.keys_refused > len(body) else ""
-    heads = [", ".join(made.rules.by), "requests", "refused", "share", "longest wait", "first refused"]
+    keys = [", ".join(made.rules.by), *(["tier"] if made.rules.tiers else [])]
+    heads = [*keys, "requests", "refused", "share", "longest wait", "first refused"]
     lines = [] if body else [Cell("nobody")]
     return Section("Who is refused", note, lines, heads, body)
 
