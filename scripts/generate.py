@@ -32,7 +32,14 @@ def example() -> str:
     return f"```console\n$ logstats report sample_logs/combined_time.log --top 5\n{shown}```"
 
 
-PARTS: dict[str, Callable[[], str]] = {"example": example, "topics": topics}
+def column_costs() -> str:
+    """What asking for a column costs."""
+    from logstats.manual import reference
+
+    return reference.column_costs(None)
+
+
+PARTS: dict[str, Callable[[], str]] = {"example": example, "topics": topics, "column-costs": column_costs}
 
 
 def readme() -> str:

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
+from itertools import zip_longest
 from typing import Any, Final
 
 SHARED: Final = 2  # commands that have an option in common from which on it is written once
@@ -166,7 +167,19 @@ def environment(program: Any) -> str:
     return _table(["variable", "what it does"], [[f"`{name}`", words] for name, words in ENVIRONMENT.items()])
 
 
+def column_costs(program: Any) -> str:
+    """What asking for a column costs, as scripts/bench_columns.py has kept it."""
+    kept = json.loads((resources.files("logstats.manual") / "column_costs.json").read_text(encoding="utf-8"))
+    cells = [
+        [f"`{what}`" if what.startswith("--") else what, f"{cost:,}"] for what, cost in kept["nanoseconds"].items()
+    ]
+    half = (len(cells) + 1) // 2
+    rows = [left + right for left, right in zip_longest(cells[:half], cells[half:], fillvalue=["", ""])]
+    return _table(["asked for", "ns", "asked for", "ns"], rows)
+
+
 PARTS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "column-costs": column_costs,
     "formats": formats,
     "wrappers": wrappers,
     "options": options,
