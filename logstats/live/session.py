@@ -92,7 +92,7 @@ class Session:
         self._changes: deque[Change] = deque(maxlen=CHANGES)  # of alerts, since they were taken
         self._shown: deque[Change] = deque(maxlen=CHANGES)  # the same, since the last snapshot
         self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
-        self._steps = deque([(clock() - watching.interval, 0, 0)])  # that left nothing: when, lines and requests by then
+        self._steps = deque([(clock() - watching.interval, 0, 0)])  # left nothing: when; lines, requests by then
         self._figured: tuple[tuple[object, ...], dict[str, Any]] | None = None  # what `_of_windows` gave last
         self._kept_from = -1  # the first minute that is told apart
         self._first: int | None = None
