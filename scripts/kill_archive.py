@@ -5,7 +5,7 @@
 A log grows by steps that end anywhere, is rotated and compressed as a server does it, while adds and tiers of
 it are killed with SIGKILL. In the end they run once more in peace, and every line must be in the archive once, no file
 left over, and `archive verify` content. The archive is read by tests/numbered.py, which knows nothing of the program.
-A line says every 25 kills how far it is.
+A line says every 25 kills how far it is. With `--workers`, files of 128 KB are large already: they are split.
 
 With `--store` the archive lies on an object store (LocalBucket, whose objects are files) and has writers on two
 machines. A proxy lets requests fail, repeats and delays them, and loses answers.
@@ -42,8 +42,11 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from logstats.cli.main import run
 import logstats.api.adding, logstats.archive.add, logstats.archive.publish.catalog, logstats.cli.archive
 import logstats.archive.tiers.move, obstore
+from logstats.archive.ingest import ingest
 from logstats.inputs import object_store
+from logstats.scale import shards
 object_store.FIRST_WAIT = 0.01
+shards.HEAD, shards.SMALLEST, ingest.CHUNK = 4 << 10, 64 << 10, 32 << 10
 for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()

@@ -20,7 +20,7 @@ import pytest
 from program import invoke
 
 import logstats
-from logstats.api.adding import add_some
+from logstats.api.adding import _ingest, add_some
 from logstats.archive import verify
 from logstats.archive.add import add_apart
 from logstats.archive.apart import together
@@ -39,6 +39,8 @@ from logstats.options import Options
 from logstats.pipeline import Interrupt, Silence
 from logstats.scale.calls import Call, Here
 from logstats.scale.processes import Processes
+
+HOW = _ingest(Options(now=archives.MOVED), None)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +220,7 @@ def test_a_backfill_by_workers_is_that_of_one(tmp_path: Path, here: None) -> Non
     archive = init(tmp_path / "killed")
     found, _ = discover([*map(str, logs), str(copy)])
     with closing(Processes(1)) as executor:
-        add_apart(archive, found, partial(dying, str(marker)), archives.MOVED, Silence(), Interrupt(), executor)
+        add_apart(archive, found, partial(dying, str(marker)), HOW, Silence(), Interrupt(), executor)
     killed = content(archive)
     assert not marker.exists() and killed["findings"] == []
     assert numbered.left_over(archive.root) == [] and not list((archive.root / "work").glob("*.lock"))

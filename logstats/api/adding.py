@@ -17,10 +17,11 @@ from logstats.options import Options
 from logstats.pipeline import Interrupt, Listener, Once, Silence
 
 if TYPE_CHECKING:
-    from logstats.archive.archive import Archive
     from logstats.archive.follow import Daemon
     from logstats.archive.ingest.ingest import IngestOptions
     from logstats.archive.ingest.progress import Added
+    from logstats.archive.staging import Staging
+    from logstats.archive.stretches import Before
     from logstats.inputs import Source
     from logstats.live.alerts.alerts import Alerts, Change
     from logstats.objectives.policy import Policy
@@ -43,7 +44,8 @@ def add(
     What the archive has of a source already is known by its content, whatever its name; with a `source_name`, only
     among sources of that name. `allow_duplicates` adds it once more. A last line without its newline waits for it,
     unless `final`. A source that cannot be read has its problem in the outcome; the others are still added. Several
-    `workers`, or those of a `cluster`, read some of the files each; this process commits what they have written.
+    `workers`, or those of a `cluster`, read some of the files each, or a stretch of a large one; this process commits
+    what they have written.
 
     Raises UsageError for options that mean nothing (filters among them), and ArchiveError if there is no archive.
     """
@@ -66,7 +68,7 @@ def add(
         else:
             work = partial(add_some, at_this_moment(options), source_name, allow_duplicates, final)
             stop = interrupt or Interrupt()
-            added = add_apart(opened, found, work, how.now(), listener, stop, executor, duplicates=allow_duplicates)
+            added = add_apart(opened, found, work, how, listener, stop, executor)
     added.failed(problems)
     if opened.unpublished is not None:
         listener.note(str(archive), f"{opened.unpublished.what} ({opened.unpublished.hint})")
@@ -74,12 +76,21 @@ def add(
 
 
 def add_some(
-    options: Options, source_name: str | None, duplicates: bool, final: bool, archive: Archive, sources: list[Source]
+    options: Options,
+    source_name: str | None,
+    duplicates: bool,
+    final: bool,
+    archive: Staging,
+    sources: list[Source],
+    before: Before | None = None,
 ) -> tuple[Added, list[tuple[Any, ...]]]:
-    """What a worker does with some files: (the outcome, what a listener is to be told)."""
+    """What a worker does with some files, or with the stretch of one that comes after what is known of it (`before`):
+    (the outcome, what a listener is to be told)."""
     from logstats.archive.add import ingest
     from logstats.scale.work import Recorder
 
+    if before is not None:
+        before.assume(archive, sources[0])
     recorder = Recorder()
     how = _ingest(options, source_name, duplicates=duplicates, final=final)
     added = ingest(archive, sources, how, recorder, Interrupt())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Self, TypeVar
+from dataclasses import replace
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from logstats import __version__
 from logstats.archive.archive import Archive
@@ -70,11 +71,40 @@ def _opened(place: _Place, function: Callable[..., Any], *arguments: Any) -> Any
     return function(Archive.open(place.found()), *arguments)
 
 
+class Link(Protocol):
+    """A piece that goes on from the one before: its result may not fit, and then one call does all that is left."""
+
+    @property
+    def chain(self) -> Chain: ...
+    def fits(self, staged: Staged) -> bool: ...
+
+
+class Chain(Protocol):
+    """Pieces that go on from each other: what is known since which commit, the numbers of their commits, and whether
+    all that is left is done at once."""
+
+    since: int
+    numbers: list[int]
+    broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Work for a worker: a name for errors, and arguments. Of a link, `rest` are those of the call that does all that
+    is left."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    link: Link | None = None
+    rest: tuple[Any, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """The result of a piece that a worker did, and the numbers of its commits. `before` are commits of an earlier
-    attempt, of which a part no longer applied."""
+    attempt, of which a part no longer applied. The result is None if it was done with a piece before."""
 
+    piece: Piece
     result: Any
     commits: list[int]
     before: list[Commit]
@@ -83,7 +113,7 @@ class Made:
 def each_committed(
     archive: Archive,
     function: Callable[..., Any],
-    pieces: Pieces,
+    pieces: Iterable[Piece],
     executor: Executor,
     until: Callable[[], bool] = lambda: False,
     *,
@@ -92,34 +122,48 @@ def each_committed(
     """`function(archive, *arguments)` for each piece, by workers, whose commits are made here in the order of the
     pieces. What no longer applies, because of commits that came first, is done again. `known` is that of `adopt`."""
     place = _Place.of(archive)
-    waiting: deque[tuple[Workspace, Call]] = deque()
+    waiting: deque[tuple[Workspace, Piece]] = deque()
+
+    def call(workspace: Workspace, name: str, arguments: tuple[Any, ...]) -> Call:
+        return Call(name, _staged, (place, workspace.lend(), function, *arguments))
 
     def calls() -> Iterator[Call]:
-        for name, arguments in pieces:
+        for piece in pieces:
             workspace = Workspace(archive).__enter__()
-            call = Call(name, _staged, (place, workspace.lend(), function, *arguments))
-            waiting.append((workspace, call))
-            yield call
+            waiting.append((workspace, piece))
+            yield call(workspace, piece.name, piece.arguments)
 
     try:
         for staged in in_order(calls(), executor, until):
-            workspace, call = waiting[0]
-            numbers: list[int] = []
-            before: list[Commit] = []
+            workspace, piece = waiting[0]
+            link, arguments = piece.link, piece.arguments
+            made = Made(piece, None, [], [])
+            if link is not None and link.chain.broken:
+                staged, link = None, None
+            elif link is not None:
+                staged = replace(staged, since=min(staged.since, link.chain.since))
             while staged is not None:
-                begun = len(numbers)
+                begun = len(made.commits)
                 try:
-                    adopt(archive, staged, workspace, numbers, known=known)
+                    if link is not None and not link.fits(staged):
+                        raise Conflict
+                    own = link.chain.numbers if link is not None else ()
+                    adopt(archive, staged, workspace, made.commits, known=known, assumed=own)
                     break
                 except Conflict:
-                    before += staged.commits[: len(numbers) - begun]
+                    made.before.extend(staged.commits[: len(made.commits) - begun])
                     workspace.discard()
-                    staged = executor.result(executor.submit(call), until)
-            if staged is None:
-                return
+                    if link is not None:
+                        link.chain.broken = True
+                        link, arguments = None, piece.rest
+                    staged = executor.result(executor.submit(call(workspace, piece.name, arguments)), until)
+                    if staged is None:
+                        return
             waiting.popleft()
             workspace.__exit__(None)
-            yield Made(staged.result, numbers, before)
+            if link is not None:
+                link.chain.numbers += made.commits
+            yield made if staged is None else replace(made, result=staged.result)
     finally:
         if waiting:
             executor.close()  # workers write no more

@@ -51,6 +51,11 @@ class Staging(Archive):
         """What is handed back."""
         return Staged(result, tuple(self._commits), self._first or 0)
 
+    def assume(self, commit: Commit) -> None:
+        """Go on from the archive as it will be when another worker's commit is made, too."""
+        snapshot = self.snapshot()
+        self._snapshot = snapshot.after([replace(commit, number=snapshot.number + 1)])
+
     def snapshot(self, number: int | None = None, *, lenient: bool = False) -> Snapshot:
         """The archive as it is, with the commits that are prepared."""
         if self._snapshot is not None and number is None:
@@ -70,16 +75,25 @@ class Staging(Archive):
         return snapshot
 
 
-def adopt(archive: Archive, staged: Staged, workspace: Workspace, made: list[int], *, known: bool = True) -> None:
+def adopt(
+    archive: Archive,
+    staged: Staged,
+    workspace: Workspace,
+    made: list[int],
+    *,
+    known: bool = True,
+    assumed: Collection[int] = (),
+) -> None:
     """Make the commits that a worker prepared; `made` gets their numbers. If `known`, sources are compared with those
-    that were added since. Raises Conflict if one no longer applies; those before it are made by then."""
+    that were added since, but by the commits that the worker `assumed`. Raises Conflict if one no longer applies; those
+    before it are made by then."""
     for commit in staged.commits:
 
         def checked(snapshot: Snapshot, commit: Commit = commit) -> Commit:
             if any(path not in snapshot.files for path in commit.removed):
                 raise Conflict
             if known and commit.sources and snapshot.number > staged.since:
-                theirs = _advanced(archive, staged.since, snapshot, made)
+                theirs = _advanced(archive, staged.since, snapshot, {*made, *assumed})
                 if clashes(commit.sources, theirs, snapshot.sources):
                     raise Conflict
             return commit

@@ -15,6 +15,7 @@ __all__ = [
     "merge",
     "reader",
     "results",
+    "shards",
     "split",
     "summarise",
     "tables",

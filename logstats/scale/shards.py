@@ -45,7 +45,7 @@ def size_of(sources: Sequence[Source]) -> int:
 def shards(sources: Sequence[Source], job: Job[Any], workers: int, *, largest: int = LARGEST) -> Iterator[Shard]:
     """The shards of some sources, in the order of their lines; none is much larger than `largest`, but a file that
     cannot be cut, which is then `local` so that what is made of it need not be held."""
-    aim = min(max(size_of(sources) // (workers * ROUNDS), min(SMALLEST, largest)), largest)
+    aim = aim_of(size_of(sources), workers, largest)
     held: list[Source] = []
     size = 0
 
@@ -85,12 +85,23 @@ def _packed(source: Source) -> bool:
         return False
 
 
+def aim_of(size: int, workers: int, largest: int = LARGEST) -> int:
+    """About how many bytes a shard has, of so many in all."""
+    return min(max(size // (workers * ROUNDS), min(SMALLEST, largest)), largest)
+
+
+def cut(source: Source, job: Job[Any], aim: int) -> tuple[Start | None, list[int]]:
+    """Where a large file is cut into stretches, and how those after the first begin; no cuts, if it cannot be."""
+    assert source.size is not None
+    start = None if _packed(source) else _certain(source, job)
+    return start, [] if start is None else _cuts(source, source.size, job.chunk, aim)
+
+
 def _stretches(source: Source, job: Job[Any], aim: int, largest: int) -> Iterator[Shard]:
     """The shards of one large file."""
     assert source.size is not None
     size = size_of([source])
-    start = None if _packed(source) else _certain(source, job)
-    cuts = [] if start is None else _cuts(source, source.size, job.chunk, aim)
+    start, cuts = cut(source, job, aim)
     if not cuts or start is None:
         yield Shard((source,), size, local=size > largest)
         return

@@ -50,7 +50,7 @@ from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.wrappers.stack import FormatStack, parse, shown
-from logstats.inputs import OpenFile, Start
+from logstats.inputs import SOON, OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs import opened as open_source
 from logstats.pipeline import UNKNOWN, WORKERS, Interrupt, Job, Listener, Part, Silence, run
@@ -118,7 +118,7 @@ class Ingest:
         self._listener, self._interrupt = listener, interrupt
         self._sources = list(sources)
         self._writers = TableWriters(workspace)
-        self._job = _job(options, _parse_chunk)
+        self._job = job_of(options)
         self._outcomes: dict[int, Outcome] = {}
         self._commits: list[int] = []
         self._progress: list[SourceProgress] = []
@@ -185,6 +185,8 @@ class Ingest:
             self._seen(known.source, outcome, place)
             return
         progress = self._begin(known, outcome, place, source.record)
+        if source.start is not None:  # the lines before are another worker's
+            progress.last_time = self._time_before(source, known, outcome.spelling)
         start = Start(
             known.end.bytes,
             known.end.lines + 1,
@@ -211,7 +213,8 @@ class Ingest:
                 self._check_beginning(number, progress)
                 self._commit()
                 self._begun = [number]
-                progress = self._begin(self._continued(progress), outcome, place, source.record)
+                before, progress = progress, self._begin(self._continued(progress), outcome, place, source.record)
+                progress.last_time = before.last_time
         self._check_beginning(number, progress)
         state = self._job.counts.sources[-1]
         outcome.left = state.unfinished
@@ -356,6 +359,21 @@ class Ingest:
         source = Input(name, None, start=replace(start, opened=InMemory(lines)))
         return [part for part, _ in run([source], _job(self._options, _numbered), Silence())]
 
+    def _time_before(self, source: Input, known: Known, spelling: str | None) -> int | None:
+        """The time of the last row before the end of what is known of a plain file, in µs since 1970."""
+        end = known.end.bytes
+        size = min(end, SOON)
+        if source.path is None or not size or not (form := self._format(spelling) or self._options.format):
+            return None
+        lines = b""
+        with contextlib.suppress(OSError), source.path.open("rb") as file:  # (reading it reports the error)
+            file.seek(end - size)
+            _, _, lines = file.read(size).partition(b"\n")
+        start = Start(format=form if isinstance(form, str) else None, directives=known.end.directives)
+        rows = [part.result for part in self._parts(lines, start, source.name) if part.result is not None]
+        times = [time for part in rows for time in part.sort("line")["timestamp"].to_physical()]
+        return times[-1] if times else None
+
     def _take(self, part: Part[ParsedChunk], progress: SourceProgress) -> None:
         if part.result is not None:
             self._writers.add(part.result.tables)
@@ -453,6 +471,11 @@ def _rejects(lines: Sequence[tuple[int, str, bytes]], source: str, now: datetime
         "timestamp": pa.array(times, pa.int64()).cast(pa.timestamp("us", "UTC")),
     }
     return pa.table(columns, schema=tables.arrow_schema(tables.REJECTS))
+
+
+def job_of(options: IngestOptions) -> Job[ParsedChunk]:
+    """What is made of each chunk."""
+    return _job(options, _parse_chunk)
 
 
 def _job(options: IngestOptions, work: Callable[[pl.DataFrame, str, int], Result]) -> Job[Result]:

@@ -198,6 +198,13 @@ def _last_bytes(file: IO[bytes], size: int) -> str:
     return _digest(hashlib.sha256(file.read(size - start)).digest())
 
 
+def place_at(path: Path, size: int) -> tuple[int, str] | None:
+    """The size and last bytes of a file when it had so many bytes; None if it cannot be read."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return size, _last_bytes(file, size)
+    return None
+
+
 def by_content(content: Iterable[bytes], records: Records, place: str = "") -> Known:
     """Recognise a source by reading it as far as any record with the same beginning reaches.
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import duckdb
 
-from logstats.archive.apart import each_committed
+from logstats.archive.apart import Piece, each_committed
 from logstats.archive.archive import Archive
 from logstats.archive.log import faults, paths, tables
 from logstats.archive.log.commit import ArchiveError, Commit, Conflict, DataFile
@@ -69,7 +69,8 @@ def apply(
     days = [(step.describe(), (step.day, policy, now)) for step in plan(archive.snapshot(), policy, now)]
     done: Iterator[Moved] = (_move(archive, *arguments) for _, arguments in days)
     if executor is not None:
-        done = (made.result for made in each_committed(archive, _move, days, executor))
+        pieces = [Piece(*day) for day in days]
+        done = (made.result for made in each_committed(archive, _move, pieces, executor))
     for moved in done:
         if moved.step is None:
             continue
