@@ -22,7 +22,9 @@ __all__ = [
     "publish",
     "query",
     "repair",
+    "staging",
     "status",
+    "stretches",
     "tiers",
     "verify",
 ]
