@@ -24,7 +24,7 @@ from logstats.archive import follow
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
 from logstats.archive.follow import Daemon, Notify
-from logstats.archive.log import tables
+from logstats.archive.log import faults, tables
 from logstats.inputs import Tracker, follower
 from logstats.pipeline import Stop
 
@@ -161,6 +161,25 @@ def test_an_archive_that_is_gone_for_a_while(tmp_path: Path) -> None:
     assert "written again, after 9 attempts" in one.said[1]
     assert one.is_whole
     assert json.loads(health.read_bytes())["state"] == "ok"
+
+
+def test_an_archive_that_goes_during_a_commit_is_not_made_anew(tmp_path: Path) -> None:
+    """Else it would come back beside what was made in its place."""
+    one = Following(tmp_path)
+    one.log.write(2)
+    assert one.commit()
+    one.log.write(2)
+
+    def leave(step: str) -> None:
+        if step == "write.begin" and one.archive.exists():
+            one.archive.rename(tmp_path / "away")
+
+    with faults.injected(leave):
+        assert not one.commit()
+    assert not one.archive.exists()
+    (tmp_path / "away").rename(one.archive)
+    assert one.commit()
+    assert one.is_whole
 
 
 def test_what_was_committed_counts_though_tidying_up_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

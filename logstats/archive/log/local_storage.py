@@ -25,10 +25,11 @@ _TRIES: Final = 5  # to create a folder that another writer removes meanwhile be
 
 
 class LocalStorage(Storage):
-    """The files below a root folder."""
+    """The files below a root folder. Commits are there, too, unless it is the `workplace` of an archive elsewhere."""
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, *, workplace: bool = False) -> None:
         self.root = Path(root).absolute()
+        self._workplace = workplace
         self.name = str(self.root)
         self.local = self
         self._above = self.root.as_posix().rstrip("/")
@@ -40,6 +41,13 @@ class LocalStorage(Storage):
             (self.root / COMMITS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(error, self.root) from None
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder, but not the archive's own: that may be away (a disk that is not mounted, a folder that was
+        moved), and what was written in its place would be in its way when it comes back. Raises OSError."""
+        if not self._workplace and folder.is_relative_to(self.root):
+            os.stat(self.root / COMMITS)  # noqa: PTH116
+        folder.mkdir(parents=True, exist_ok=True)
 
     def uri(self, path: str) -> str:
         """The absolute path of a file, where it lies now."""
@@ -138,7 +146,7 @@ class LocalStorage(Storage):
         temporary = self._small(path, data, within, step)
         place = self.plain(path)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(place.parent)
             temporary.replace(place)
             self.sync_folder(place.parent)
         except OSError as error:
@@ -180,7 +188,7 @@ class LocalStorage(Storage):
         place = self.plain(path + TEMPORARY)
         try:
             for tries in range(_TRIES):
-                place.parent.mkdir(parents=True, exist_ok=True)
+                self._make_folder(place.parent)
                 faults.reach("write.begin")
                 try:
                     opened = place.open("wb", buffering=1 << 18)
@@ -246,7 +254,7 @@ class LocalStorage(Storage):
         for _ in range(_TRIES):
             if not old.exists():
                 return
-            new.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(new.parent)
             with contextlib.suppress(FileNotFoundError):  # another writer was faster, or removed the empty folder
                 old.rename(new)
         self._prune(old)

@@ -58,7 +58,7 @@ class ObjectStorage(Storage):
         self.name = f"{scheme}://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         self._bucket = object_store.connect(scheme, bucket, address)
-        self.local = LocalStorage(_workplace(f"{address or ''} {self.name}"))
+        self.local = LocalStorage(_workplace(f"{address or ''} {self.name}"), workplace=True)
         self._copies = Copies()
 
     def _key(self, path: str) -> str:
