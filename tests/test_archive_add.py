@@ -42,7 +42,7 @@ from logstats.archive.ingest.progress import Added
 from logstats.archive.log import faults, tables
 from logstats.archive.log.commit import ArchiveError
 from logstats.errors import UsageError
-from logstats.inputs import chunks
+from logstats.inputs import Memory, chunks
 
 Add = Callable[..., Added]
 
@@ -175,8 +175,8 @@ def test_a_file_that_is_truncated_and_filled_again_while_it_is_read(
     read_lines, written = chunks.OpenFile.read_lines, [(0, 400)]
     opened_files: set[chunks.OpenFile] = set()
 
-    def refilled_meanwhile(self: chunks.OpenFile, size: int) -> bytes:
-        data = read_lines(self, size)
+    def refilled_meanwhile(self: chunks.OpenFile, size: int, memory: Memory) -> bytes:
+        data = read_lines(self, size, memory)
         if len(written) <= times and self not in opened_files:
             opened_files.add(self)
             shutil.copy(file, tmp_path / f"access.log.{len(written)}")
