@@ -344,10 +344,10 @@ def test_lines_that_may_wait_are_read_together(tmp_path: Path, log: Callable[...
     assert glance(1) == 1
     watched.path.rename(tmp_path / "old")
     watched.write(1, path="/2")
-    assert glance(1.5) == 1, "half a second after they came, lines of both files wait"
+    assert glance(1.3) == 1, "a third of a second after they came, lines of both files wait"
     with (tmp_path / "old").open("a") as file:
         file.write(watched.path.read_text().replace("/2", "/1.5"))
-    assert glance(2.1) == 4, "a second is the most"
+    assert glance(1.5) == 4, "half a second is the most"
     assert session.recent()["path"].to_list() == ["/0", "/1", "/1.5", "/2"]
     watched.write(3, path="/3")
     assert glance(3) == 4

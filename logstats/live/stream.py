@@ -22,7 +22,7 @@ from logstats.pipeline import ChunkTask, FormatChooser, Job, Listener, Once, Par
 Result = TypeVar("Result")
 HELD: Final = 2.0  # seconds that the first lines of a file wait for others that tell their format
 ENOUGH: Final = 4 << 20  # bytes, of all files together, that do not wait to be read,
-SOON: Final = 1.0  # nor does what came so many seconds ago
+SOON: Final = 0.4  # nor does what came so many seconds ago
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Stream(Generic[Result]):
     def look(self, now: float, *, wait: bool = False) -> Iterator[tuple[str, Part[Result]]]:
         """What has arrived since the last look, in the order of the lines of each source, counted; `now` in seconds.
 
-        If a few lines may `wait`, they are read by another look, a second later at the latest."""
+        If a few lines may `wait`, they are read by another look, half a second later at the latest."""
         tasks = self._tasks(now, wait=wait)
         while some := list(islice(tasks, 2 * self._job.workers)):
             if len(some) == 1:  # what usually comes within a second

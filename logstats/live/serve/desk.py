@@ -71,7 +71,7 @@ class Desk:
         self._ready = Ready(("nothing was read yet",), None)
         self._version: tuple[Hashable, ...] = ()
         self._lines = 0
-        self._shows = 0
+        self._reads = 0
         self.alerts: list[State] = []  # how things stood with each after the last look
         self._caught_up = False
 
@@ -81,12 +81,14 @@ class Desk:
         """Take what has arrived; whether more is there already. `changed` is told which alerts fire or are resolved.
 
         With `show`, all of it is read, and what is asked from now on is answered anew: once an interval, not after each
-        look.
+        look. Counters are answered anew whenever lines were read.
         """
-        more, changes = False, list[Change]()
+        more, read, changes = False, show, list[Change]()
         if self.session is not None:
             with self._lock:
+                before = self.session.counts.lines
                 more = self.session.step(wait=not show)
+                read |= self.session.counts.lines != before
                 self.alerts = self.session.alerts.states()
                 if show:
                     self._lines = self.session.counts.lines
@@ -95,7 +97,7 @@ class Desk:
                 self._caught_up = self._caught_up or not more
                 self._ready = Ready(tuple(self._problems(self.session)), self.session.lag())
         self._stepped = time.monotonic()
-        self._shows += show
+        self._reads += read
         for change in changes:
             changed(change)
         return more
@@ -161,7 +163,7 @@ class Desk:
 
     def totals_version(self) -> Hashable:
         """What changes when `totals`, `ready` or `alive` may have another answer."""
-        return self._shows, self.alive(), self._ready.problems, *(one.state for one in self.alerts)
+        return self._reads, self.alive(), self._ready.problems, *(one.state for one in self.alerts)
 
     def report(self, view: View, top: int | None = None) -> Report:
         """The report of a view; of live figures, with the `top` clients and hosts by requests if that is given.
