@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import logstats
 from logstats import api
 from logstats.archive.create import init as make
-from logstats.formats.engines.w3c import W3C
+from logstats.formats.engines.w3c import W3C, in_force
 from logstats.formats.registry import builtin
 from logstats.formats.text import Context, Text
 from logstats.pipeline import Counts
@@ -141,3 +141,129 @@ def test_columns_without_a_time_are_requests_without_one(tmp_path: Path, beside:
     report = logstats.report(path)
     assert (report.requests, report.rejected, report.untimed) == (len(lines), 0, 120)
     assert report.to_dict()["status"] == {"404": 120, **({"200": 120} if beside else {})}
+
+
+# ------------------------------------------------------------------ who writes the lines
+
+# Headers as these products begin a file, in their order; how they write 125 ms, and what a line of theirs holds.
+COMMON = "date time cs-method cs-uri-stem sc-status time-taken"
+WRITERS = {
+    "IIS": (
+        ["#Software: Microsoft Internet Information Services 10.0", "#Version: 1.0", "#Date: 2025-01-17 10:00:00"],
+        "125",
+        [],
+    ),
+    "Kestrel": (["#Version: 1.0", "#Start-Date: 2025-01-17 10:00:00"], "125.0625", []),
+    "WebLogic": (
+        ["#Version:\t1.0"],
+        "0.125",
+        ["#Software:\tWebLogic", "#Start-Date:\t2025-01-17\t10:00:00"],
+    ),
+    "Tomcat": ([], "0.125", ["#Version: 2.0", "#Software: Apache Tomcat/9.0.98"]),
+    "draft": ([], "0.125", []),
+}
+
+
+def written_by(writer: str, columns: str = COMMON, lines: int = 60) -> list[str]:
+    """A header and some lines."""
+    before, taken, behind = WRITERS[writer]
+    values = {"date": "2025-01-17", "time": "10:30:00", "cs-method": "GET", "cs-uri-stem": f"/{writer}"}
+    values |= {"sc-status": "200", "time-taken": taken, "c-ip": "192.0.2.9"}
+    line = " ".join(values[name] for name in columns.split())
+    return [*before, f"#Fields: {columns}", *behind, *[line] * lines]
+
+
+def durations_by_path(path: Path) -> set[tuple[str, float]]:
+    frames = logstats.read(path, columns=["path", "duration_ms"])
+    return {(row["path"], row["duration_ms"]) for frame in frames for row in frame.to_dicts()}
+
+
+@pytest.mark.parametrize("chunk", [1 << 23, 700])
+@pytest.mark.parametrize("second", [*WRITERS])
+@pytest.mark.parametrize("first", [*WRITERS])
+def test_the_unit_is_that_of_whoever_writes_the_lines(
+    tmp_path: Path, chunks_of: Callable[[int], None], first: str, second: str, chunk: int
+) -> None:
+    """Logs of two products one after the other, twice, as in `cat *.log`."""
+    chunks_of(chunk)
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*written_by(first), *written_by(second)] * 2))
+    counts = Counts()
+    rows = [row for frame in logstats.read(path, counts=counts) for row in frame.to_dicts()]
+    assert (counts.requests, counts.rejected) == (240, 0)
+    assert {(row["path"], row["duration_ms"]) for row in rows} == {
+        (f"/{writer}", 125.0625 if writer == "Kestrel" else 125.0) for writer in (first, second)
+    }
+
+
+@pytest.mark.parametrize("chunk", [1 << 23, 700])
+def test_whole_numbers_in_other_columns_are_not_of_who_writes_seconds(
+    tmp_path: Path, chunks_of: Callable[[int], None], chunk: int
+) -> None:
+    """No directive says who writes; the columns do."""
+    chunks_of(chunk)
+    other = "time sc-status c-ip cs-method cs-uri-stem time-taken"
+    iis = [line for line in written_by("IIS", other) if not line.startswith(("#Software", "#Version"))]
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*written_by("draft"), *iis, *written_by("draft")]))
+    assert durations_by_path(path) == {("/draft", 125.0), ("/IIS", 125.0)}
+    same = [line.replace("0.125", text) for text in ("0.125", "1", "2") for line in written_by("draft", lines=1)]
+    path.write_text("\n".join(same))  # a server that was begun anew, and leaves zeros out
+    assert durations_by_path(path) == {("/draft", 125.0), ("/draft", 1000.0), ("/draft", 2000.0)}
+
+
+def test_an_archive_knows_who_writes_the_lines_that_are_added_later(tmp_path: Path) -> None:
+    path, root = tmp_path / "a.log", make(tmp_path / "archive").root
+    lines = [*written_by("Tomcat"), *written_by("IIS"), *written_by("Kestrel")]
+    for number in (40, 90, 110, 150, 170, len(lines)):
+        path.write_text("".join(f"{line}\n" for line in lines[:number]))
+        added = api.add(path, root)
+        assert added.counts.rejected == 0
+    latency = logstats.report(archive=root).to_dict()["latency_ms"]
+    assert (latency["count"], latency["min"], latency["max"]) == (180, 125.0, 125.0625)
+
+
+DIRECTIVE = st.sampled_from(
+    """#Fields: time c-ip|#Fields: date time|#Fields: c-ip|#Software: IIS|#Software: Tomcat|#Version: 1.0
+#Start-Date: 2025-01-17|#Date: 2025-01-17|#Date: 2025-01-18|#Remark: x|192.0.2.1 10:30:00""".replace("\n", "|").split(
+        "|"
+    )
+)
+
+
+@given(st.lists(DIRECTIVE, max_size=12), st.lists(DIRECTIVE, max_size=12))
+def test_directives_are_in_force_wherever_a_chunk_ends(one: list[str], two: list[str]) -> None:
+    before = in_force("", "\n".join(one))
+    assert in_force(before, "") == before
+    assert in_force(before, "\n".join(two)) == in_force("", "\n".join([*one, *two]))
+
+
+# ------------------------------------------------------------------ lines that are as many words
+
+
+@pytest.mark.parametrize("way", ["behind", "in turn"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '2025-01-17 10:30:01,250 - uvicorn.access - INFO - 192.0.2.7:5 - "POST /u HTTP/1.1" 202',
+        "2025-01-17 10:30:01.250 - jobs.worker - INFO - took a job",
+    ],
+)
+def test_words_that_say_nothing_of_a_request_are_none(tmp_path: Path, way: str, text: str) -> None:
+    own = "2025-01-17 10:30:00 GET /w 404 192.0.2.9 0.5"
+    each = [own, text] * 150 if way == "in turn" else [own] * 150 + [text] * 150
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(["#Fields: date time cs-method cs-uri sc-status c-ip time-taken", *each]))
+    report = logstats.report(path)
+    asked = {"202": 150} if "POST" in text else {}
+    assert report.to_dict()["status"] == {"404": 150, **asked}
+    assert report.requests == 150 * (1 + len(asked))
+
+
+def test_a_request_without_method_and_status_is_one_if_it_has_a_target(tmp_path: Path) -> None:
+    """As http.sys logs what it drops before IIS sees it."""
+    path = tmp_path / "a.log"
+    lines = [f"2025-01-17 10:30:00 192.0.2.9 {rest}" for rest in ("GET /a 400", "- /b -", "- - -", "- b -")]
+    path.write_text("\n".join(["#Fields: date time c-ip cs-method cs-uri sc-status", *lines * 20]))
+    report = logstats.report(path)
+    assert (report.requests, report.rejected) == (60, 20)

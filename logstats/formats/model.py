@@ -49,6 +49,10 @@ ROLES: Final = frozenset(
     }
 )
 
+FINGERPRINT: Final = "_fingerprint"  # a variable that lines of the format have,
+FOREIGN: Final = "_foreign"  # and one that they do not have
+MARKS: Final = frozenset({FINGERPRINT, FOREIGN})
+
 UNITS: Final[Mapping[str, int]] = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}  # in nanoseconds
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")

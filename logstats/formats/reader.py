@@ -14,14 +14,15 @@ from logstats.formats.engines.regex import TAIL
 from logstats.formats.engines.scan import DOUBTFUL, REJECTED, Tokeniser, Tokens
 from logstats.formats.fields import units
 from logstats.formats.fields.beginnings import completed
-from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, Batch, FieldReader, ReadOptions, needed_variables
+from logstats.formats.fields.columns import Batch, FieldReader, ReadOptions, needed_variables
 from logstats.formats.fields.shapes import by_keys, shapes_of, with_ident
-from logstats.formats.model import Field, Format
+from logstats.formats.model import FINGERPRINT, FOREIGN, Field, Format
 from logstats.formats.text import Text
 from logstats.kernels.library import Places
 
 UNLIKE: Final = "other_format"
 _ACCESS_LINE: Final = r'"[A-Z]{3,16} [^ "]+ HTTP/[0-9](?:\.[0-9])?\\?" [1-5][0-9]{2} (?:[0-9]|-)'
+_TARGET: Final = r"^(?:-?$|\*$|[^ ]*/)"  # what may stand where a request's target does
 _OPTIONAL: Final = frozenset(
     {"duration", "upstream_duration", "bytes", "request_bytes", "cache", "forwarded_for", "referer", "user_agent"}
 )  # a request may lack them
@@ -103,6 +104,8 @@ class Reader:
         odd = []
         if not self.events:  # a text stands where a number is expected: the columns are others
             odd += [*batch.invalid.values(), *self._untimed(tokens, batch)]
+        if self.format.engine == "w3c":
+            odd.append(self._unasked(tokens))
         for unlike in self._unlike(tokens, self.looks):
             if self.events:
                 unlike = unlike.filter(~unlike.is_in(batch.rows.filter(kind="event")["line"].implode()))
@@ -117,7 +120,7 @@ class Reader:
         names = {name: self.format.fields[name].role for name in self.looks}
         odd = self._unlike(tokens, {name: look for name, look in self.looks.items() if names[name] not in _OPTIONAL})
         if self.format.engine == "w3c":  # of which any line of as many words has the shape
-            odd += self._untimed(tokens, batch)
+            odd += [*self._untimed(tokens, batch), self._unasked(tokens, unlike=True)]
         if odd:
             batch = _without(batch, pl.concat(odd), UNLIKE)
         spans = {name: look for name, look in self.looks.items() if names[name] == "duration"}
@@ -147,6 +150,17 @@ class Reader:
         untimed = batch.rows.filter(pl.col("timestamp").is_null() & pl.col("line").is_in(stamped["line"].implode()))
         return [untimed["line"]] if untimed.height else []
 
+    def _unasked(self, tokens: Tokens, *, unlike: bool = False) -> pl.Series:
+        """The lines of which no value says that they are requests: the columns of method and status, as far as there
+        are any, say `-`; if `unlike`, only those with something else than a target in its place."""
+        roles = {name: self.format.fields[name].role for name in tokens.fields.columns if name in self.format.fields}
+        asked = [pl.col(name) for name, role in roles.items() if role in ("method", "status")]
+        odd = pl.any_horizontal(one == "-" for one in asked) & ~pl.any_horizontal(one != "-" for one in asked)
+        if unlike:
+            targets = [pl.col(name) for name, role in roles.items() if role in ("target", "path")]
+            odd &= pl.any_horizontal(~one.str.contains(_TARGET) for one in targets)
+        return tokens.fields.filter(odd)["line"]
+
     def convert(self, tokens: Tokens, text: Text) -> Batch:
         """The second step: the texts of the fields → a batch."""
         return self.field_reader.convert(tokens, len(text), text.envelope)
@@ -161,7 +175,8 @@ def reader(
     if reading.units:
         format = replace(format, fields=units.asked(format, reading.units))
     if doubtful:
-        reading = replace(reading, wanted=reading.wanted | {"timestamp"})
+        asked = {"timestamp", "method", "path"} if format.engine == "w3c" else {"timestamp"}
+        reading = replace(reading, wanted=reading.wanted | asked)
     format = with_ident(format if named else with_marks(format))
     shapes = shapes_of(format, named=named)
     events = may_be_events(format)

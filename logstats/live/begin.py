@@ -134,7 +134,7 @@ def _times(rows: pl.DataFrame) -> NDArray[np.int64]:
 def _directives(head: bytes) -> str:
     """The lines at the beginning of a W3C log that say what its columns are."""
     lines = [line.rstrip("\r") for line in head.decode("utf-8", "backslashreplace").split("\n") if line.startswith("#")]
-    return "\n".join(line for line in lines if line.startswith(("#Fields", "#Date")))
+    return "\n".join(lines)
 
 
 def _read(descriptor: int, start: int, end: int) -> bytes:

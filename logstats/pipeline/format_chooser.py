@@ -13,6 +13,7 @@ from typing import Final, Generic
 from logstats.dataclass import dataclass
 from logstats.formats import registry
 from logstats.formats.detection.detect import SAMPLE_LINES, SURE, Detected, Detector, sample_of
+from logstats.formats.engines.w3c import in_force
 from logstats.formats.fields import units
 from logstats.formats.fields.units import OpenUnit
 from logstats.formats.model import KEYED, Format
@@ -251,4 +252,4 @@ def context_of(source: Source) -> Context:
     modified = None
     with contextlib.suppress(ValueError, OverflowError, OSError):
         modified = datetime.fromtimestamp(source.modified, UTC) if source.modified is not None else None
-    return Context(source.start.directives if source.start else "", modified)
+    return Context(in_force("", source.start.directives) if source.start else "", modified)

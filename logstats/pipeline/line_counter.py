@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints
 from logstats.formats.fields import times
-from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
+from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.fields.requests import Requests
 from logstats.formats.fields.shapes import CLIENT
 from logstats.formats.fields.units import default_unit
+from logstats.formats.model import FINGERPRINT, FOREIGN
 from logstats.formats.reader import Reader
 from logstats.formats.text import Text
 from logstats.kernels import library as kernels

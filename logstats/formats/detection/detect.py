@@ -165,7 +165,7 @@ class Detector:
     def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
         """The candidates that read a line of the sample, best first; those with unknown columns only if there are no
         others."""
-        for formats in self._stages:
+        for formats in self._stages(sample):
             contenders = self._contenders(sample, sample.filled, formats)
             found = _tried([*contenders], sample.filled, self._accepts, thorough=thorough)
             if found:
@@ -174,7 +174,7 @@ class Detector:
 
     def _further(self, sample: Sample, left: Sequence[int], known: Sequence[FormatStack]) -> list[Candidate]:
         """The candidates that are certain of some of the remaining lines, best first."""
-        for formats in self._stages:
+        for formats in self._stages(sample):
             contenders = self._contenders(sample, left, formats)
             settled = _settled(known)
             new = [c for c in contenders if c.stack.name not in settled and _may_be_certain(c.stack)]
@@ -188,9 +188,11 @@ class Detector:
         # A user who names a format says what its columns are.
         return candidate.read > 0 if self._exact else candidate.plausible
 
-    @property
-    def _stages(self) -> Iterator[list[Prefilter]]:
-        """The formats; then, for lines that none of them reads, the formats followed by unknown columns."""
+    def _stages(self, sample: Sample) -> Iterator[list[Prefilter]]:
+        """The formats, first those whose columns a directive names, if there is one; then, for lines that none of them
+        reads, the formats followed by unknown columns."""
+        if sample.directed and not self._exact:
+            yield [prefilter for prefilter in self._formats if prefilter.original.engine == "w3c"]
         yield self._formats
         if not self._exact:
             yield self._with_more

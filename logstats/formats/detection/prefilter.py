@@ -13,10 +13,10 @@ from logstats.formats.detection.screen import Screen, screen_of
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Scan
 from logstats.formats.fields import numbers
-from logstats.formats.fields.columns import FINGERPRINT, FOREIGN, ReadOptions
+from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.fields.requests import PathTemplates
 from logstats.formats.fields.shapes import with_ident
-from logstats.formats.model import Field, Format
+from logstats.formats.model import FINGERPRINT, FOREIGN, Field, Format
 from logstats.formats.reader import Reader, may_be_absent, may_be_events, reader, with_marks
 from logstats.formats.wrappers.stack import with_more
 from logstats.formats.wrappers.wrapper import Wrapper

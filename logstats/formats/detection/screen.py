@@ -90,7 +90,7 @@ def screen_of(form: Format, *, named: bool) -> Screen:
         texts, begins = known or (literals(form.pattern), opening(form.pattern))
         return Screen("", texts, marks, begins)
     if form.engine == "w3c":
-        return Screen("", (), marks, columns=len(form.pattern.removeprefix(FIELDS).split()))
+        return Screen("", (), (), columns=len(form.pattern.removeprefix(FIELDS).split()))
     return Screen("", (_SIGNS[form.engine],) if form.engine in _SIGNS else (), marks)
 
 

@@ -20,13 +20,14 @@ import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.formats.detection.detect import Added, Detector, spread
-from logstats.formats.engines.w3c import DATE, FIELDS, in_force
+from logstats.formats.engines.w3c import FIELDS, IS_DIRECTIVE, directives_in, in_force
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers import partial_lines
 from logstats.formats.wrappers.stack import FormatStack, StackReader, with_further, with_rest
 
 PICKED: Final = 96  # lines of a chunk that detection reads
+HEADER: Final = 5  # directives that are kept, each once
 LOOKED: Final = 4096  # lines of a chunk among which they are picked
 RUNS: Final = 64  # runs of detection for a source,
 BYTES: Final = 4 << 20  # and one more for each of so many bytes
@@ -59,8 +60,9 @@ class Unread:
 
 def picked(text: Text, batch: Batch) -> tuple[str, ...]:
     """The rejected lines that detection reads, in order; none if no line looks like a request. The parts of a line are
-    picked together."""
-    left = text.gather(np.sort(batch.rejected["line"].to_numpy())).lines
+    picked together. With them are the directives before each, as far as the chunk has them."""
+    numbers = np.sort(batch.rejected["line"].to_numpy())
+    left = text.gather(numbers).lines
     parts: list[list[int]] | None = None
     whole = left
     if partial_lines.any_parts(left):
@@ -76,11 +78,18 @@ def picked(text: Text, batch: Batch) -> tuple[str, ...]:
         of_look.setdefault(look(line), []).append(place)
     # One line of each look in turn, then a second of each.
     rounds = sorted((number, place) for chosen in of_look.values() for number, place in enumerate(chosen))
+    directed = text.lines.str.contains(IS_DIRECTIVE).arg_true().to_numpy() if batch.ignored else numbers[:0]
+    most = PICKED // 2 if len(directed) else PICKED
     taken: list[int] = []
-    for _, place in rounds[:PICKED]:
-        if len(taken) < PICKED:
+    for _, place in rounds[:most]:
+        if len(taken) < most:
             taken += [place] if parts is None else parts[place]
-    return tuple(left.gather(sorted(taken)).to_list())
+    if not len(directed):
+        return tuple(left.gather(sorted(taken)).to_list())
+    chosen = numbers[sorted(taken)]
+    behind = np.searchsorted(directed, chosen)
+    headers = {int(n) for end in behind for n in directed[max(end - HEADER, 0) : end]}
+    return tuple(text.gather(np.union1d(sorted(headers)[-most:], chosen).astype(np.int64)).lines.to_list())
 
 
 def look(line: str) -> str:
@@ -143,9 +152,9 @@ class Further:
 
     def passed(self, tail: bytes) -> None:
         """Note the end of lines that were read: it may hold directives."""
-        if (place := tail.rfind(FIELDS.encode())) >= 0:
-            line = tail[place:].split(b"\n", 1)[0].decode(errors="backslashreplace")
-            self._directives = in_force(self._directives, line.rstrip("\r"))
+        if places := directives_in(tail):
+            lines = [tail[place:].split(b"\n", 1)[0].decode(errors="backslashreplace") for place in places]
+            self._directives = in_force(self._directives, "\n".join(lines))
 
     def settle(self, unread: Unread, seen: int, reader: StackReader | None) -> Batch:
         """Read the lines that were left, `seen` bytes after the beginning of the source, which `reader` reads."""
@@ -154,18 +163,18 @@ class Further:
         context = text.context
         if batch.ignored and FIELDS.encode() in bytes(text.data):  # a directive is an ignored line
             lines = text.lines
-            directives = lines.filter(lines.str.contains(f"^(?:{FIELDS}|{DATE})")).to_list()
+            directives = lines.filter(lines.str.contains(IS_DIRECTIVE)).to_list()
         if self._directives and not context.directives:
             context = Context(self._directives, context.modified)
             text = text.within(context)
         batch = with_further(text, batch, self.readers[unread.further :])
-        looks = frozenset(look(line) for line in unread.picked)
+        looks = frozenset(look(line) for line in unread.picked if not line.startswith("#"))
         if batch.rejected.height and looks and len(self.stacks) < MOST:
             if looks - self._known and len(self._seen) < LOOKS:
                 self._known |= looks
                 self._seen.append((seen, looks))
             if self._looks.fail(looks, seen):
-                batch = self._detected(text, batch, [*directives[-2:], *unread.picked], context)
+                batch = self._detected(text, batch, [*unread.picked], context)
         if directives:
             self._directives = in_force(self._directives, "\n".join(directives))
         if batch is unread.fitting:

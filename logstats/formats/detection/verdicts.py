@@ -16,8 +16,7 @@ from logstats.formats.detection.detect import ODD, Detected, sample_of
 from logstats.formats.detection.prefilter import Prefilter
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import DOUBTFUL, Reject
-from logstats.formats.fields.columns import FINGERPRINT, FOREIGN
-from logstats.formats.model import Format
+from logstats.formats.model import FINGERPRINT, FOREIGN, Format
 from logstats.formats.reader import UNLIKE, may_be_absent
 from logstats.formats.text import NO_CONTEXT, Context, Text
 

@@ -9,12 +9,17 @@ for one. Columns beyond those that are named are skipped; a line with fewer is r
 read by the format's default, if it has one. If a column has the time and none the date, the last `#Date` gives it;
 where no column has the time, lines have none (`#Date` says when the first of them was logged). `columns_of` and `split`
 are that definition (https://www.w3.org/TR/WD-logfile.html).
+
+Directives also tell who writes the lines after them: the fingerprint of a format and its foreign keys are beginnings of
+its `#Software`, or of a `#Start-Date` without one (Kestrel's, whose `time-taken` is in milliseconds). Where none does,
+and other columns were in force before, numbers without a fraction are not seconds (`_whole`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Final
 
@@ -23,23 +28,50 @@ import polars as pl
 from logstats.dataclass import dataclass
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference, scan_lines
-from logstats.formats.model import Field
+from logstats.formats.model import FOREIGN, Field
 from logstats.formats.text import Text
 
 FIELDS: Final = "#Fields:"
 DATE: Final = "#Date:"
+SOFTWARE: Final = "#Software:"
+_START: Final = "#Start-Date:"
+_VERSION: Final = "#Version:"
+DIRECTIVES: Final = (FIELDS, DATE, SOFTWARE, _START, _VERSION)  # those that are kept
+IS_DIRECTIVE: Final = f"^(?:{'|'.join(DIRECTIVES)})"
+_IN_BYTES = re.compile("|".join(DIRECTIVES).encode())
 _VALUE = re.compile(r'"((?:[^"]|"")*)"(?![^ ])|([^ ]+)')
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def in_force(directives: str, lines: str) -> str:
-    """The directives in force after these lines: the last `#Fields` and `#Date`."""
-    found = dict.fromkeys((DATE, FIELDS), "")
+    """The directives in force after these lines, in their order: the last `#Date` and `#Fields`, before it a `#Fields`
+    of other columns that was in force until then, and what the same header says of the product that wrote it.
+
+    Headers need no lines between them (a reader may see directives only). Where the last directive was a `#Fields`, a
+    new one begins with another `#Fields` or with `#Software`, which IIS writes first; else with whatever is repeated.
+    """
+    day, other = "", ""
+    header: dict[str, str] = {}
     for line in [*directives.split("\n"), *lines.split("\n")]:
-        for name in found:
-            if line.startswith(name):
-                found[name] = line.rstrip("\r")
-    return "\n".join(line for line in found.values() if line)
+        name = next((name for name in DIRECTIVES if line.startswith(name)), "")
+        line = line.rstrip("\r")
+        ended = next(reversed(header), "") == FIELDS
+        if name == DATE:
+            day = line
+        elif name == FIELDS:
+            last = header.pop(FIELDS, line)
+            other = last if last.split() != line.split() else other
+            header = {FIELDS: line} if ended else {**header, FIELDS: line}
+        elif name:
+            if name in header or (name == SOFTWARE and ended):
+                header = {FIELDS: header[FIELDS]} if FIELDS in header else {}
+            header[name] = line
+    return "\n".join(line for line in (other, *header.values(), day) if line)
+
+
+def directives_in(data: bytes) -> list[int]:
+    """The places of directives in some bytes, also of those within wrappers."""
+    return [match.start() for match in _IN_BYTES.finditer(data)] if b"#" in data else []
 
 
 def split(line: str) -> list[str]:
@@ -47,6 +79,11 @@ def split(line: str) -> list[str]:
     if "\t" in line:
         return [_unquoted(value) for value in line.split("\t")]
     return [match[2] if match[1] is None else match[1].replace('""', '"') for match in _VALUE.finditer(line)]
+
+
+def _whole(durations: pl.Series) -> bool:
+    """Whether these are numbers without a fraction, and not all 0: who writes seconds writes fractions of them."""
+    return not durations.str.contains(".", literal=True).any() and bool(durations.str.contains("^[0-9]*[1-9]").any())
 
 
 def _unquoted(value: str) -> str:
@@ -57,11 +94,13 @@ def _unquoted(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that the directives name: variable → index; their number; the day, if no column has it."""
+    """The columns that the directives name: variable → index; their number; what the directives `said` of all lines
+    (the day, if no column has it; marks of who wrote them); and whether other columns were in force before."""
 
     places: Mapping[str, int]
     count: int
-    day: str | None
+    said: Mapping[str, str]
+    changed: bool
 
 
 class W3C:
@@ -73,10 +112,13 @@ class W3C:
         self._keys = {name: [key.lower() for key in fields[name].keys] for name in self.names}
         self._date = next((name for name in self.names if fields[name].role == "date"), None)
         self._time = next((name for name in self.names if fields[name].role == "time"), None)
+        durations = (name for name in self.names if fields[name].role == "duration" and fields[name].usual)
+        self._seconds = next(durations, None) if FOREIGN in self.names else None
 
     def columns_of(self, directives: str) -> Columns:
         """The columns of the lines after these directives."""
-        lines = dict(line.split(":", 1) for line in directives.split("\n") if ":" in line)
+        each = [line.split(":", 1) for line in directives.split("\n") if ":" in line]
+        lines = dict(each)
         named = (lines.get("#Fields") or self._default.removeprefix(FIELDS)).lower().split()
         places = {}
         for name, keys in self._keys.items():
@@ -85,7 +127,13 @@ class W3C:
                 places[name] = place
         dated = self._time in places and self._date is not None and self._date not in places
         day = _DAY.search(lines.get("#Date", "")) if dated else None
-        return Columns(places, len(named), day[0] if day else None)
+        said = {self._date: day[0]} if day and self._date else {}
+        writer = next((f"{name} {lines[name[:-1]]}" for name in (SOFTWARE, _START) if name[:-1] in lines), "")
+        writer = " ".join(writer.lower().split())
+        said |= {
+            n: writer for n, keys in self._keys.items() if any(key[0] == "#" and writer.startswith(key) for key in keys)
+        }
+        return Columns(places, len(named), said, sum(name == "#Fields" for name, _ in each) > 1)
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path for one line without directives in force. Raises Reject."""
@@ -103,9 +151,7 @@ class W3C:
         if len(values) < columns.count:
             raise Reject("missing_field", len(line))
         fields: dict[str, str | None] = {name: values[place] for name, place in columns.places.items()}
-        if columns.day and self._date:
-            fields[self._date] = columns.day
-        return fields
+        return {**fields, **columns.said}
 
     def stop(self, line: str, name: str = "") -> int:
         """The position of the value of this name in a line; or the end of the line, if it has fewer columns."""
@@ -120,7 +166,7 @@ class W3C:
 
     def __call__(self, text: Text) -> Tokens:
         """Both paths."""
-        changes = text.lines.str.contains(f"^(?:{FIELDS}|{DATE})").arg_true().to_list()
+        changes = text.lines.str.contains(IS_DIRECTIVE).arg_true().to_list()
         directives = text.context.directives
         runs = [(0, self.columns_of(directives))]
         for place in changes:
@@ -147,6 +193,8 @@ class W3C:
     def _run(self, text: Text, start: int, columns: Columns) -> Tokens:
         """The lines between two directives."""
         tokens = fast_then_reference(text, self._fast(text, columns), partial(self.scan_with, columns), self.names)
+        if columns.changed and self._seconds is not None and _whole(tokens.fields[self._seconds]):
+            tokens = replace(tokens, fields=tokens.fields.with_columns(pl.lit(self._seconds).alias(FOREIGN)))
         if not start:
             return tokens
         shift = (pl.col("line") + start).cast(pl.UInt32)
@@ -167,7 +215,6 @@ class W3C:
         steps.append(Step(Code.REST, never=others))  # columns without a name
         read = Program(steps)(text)
         made = {name: pl.col(f"c{place}") for name, place in columns.places.items()}
-        if columns.day and self._date:
-            made[self._date] = pl.lit(columns.day)
+        made |= {name: pl.lit(text) for name, text in columns.said.items()}
         none = pl.lit(None, pl.String)
         return read.select("line", *(made.get(name, none).alias(name) for name in self.names))

@@ -23,13 +23,10 @@ from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.levels import known_levels, level_of, of_syslog
 from logstats.formats.fields.requests import TARGET_COLUMNS, PathTemplates, Requests
 from logstats.formats.fields.shapes import Shape, first_usable
-from logstats.formats.model import UNITS, Field
+from logstats.formats.model import FINGERPRINT, FOREIGN, MARKS, UNITS, Field
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
-FINGERPRINT: Final = "_fingerprint"  # a variable that lines of the format have,
-FOREIGN: Final = "_foreign"  # and one that they do not have
-MARKS: Final = frozenset({FINGERPRINT, FOREIGN})
 PLANS: Final = 64  # sets of columns whose expressions are cached
 _NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
 _CACHE: Final = r"^(?:TCP_|UDP_)?([^/]*)(?:/.*)?$"  # Squid: TCP_HIT/200

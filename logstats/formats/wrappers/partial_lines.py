@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from logstats.formats.engines.w3c import DATE, FIELDS, in_force
+from logstats.formats.engines.w3c import directives_in, in_force
 from logstats.formats.wrappers.stack import StackReader
 from logstats.formats.wrappers.wrapper import DOCKER_CUTS
 
@@ -26,12 +26,10 @@ _STREAM = re.compile(rb'"stream": ?"(stdout|stderr)"')
 def directives_after(before: str, data: bytes, reader: StackReader) -> str:
     """The directives in force after `data`, given those in force before it."""
     lines = []
-    for name in (FIELDS, DATE):
-        place = data.rfind(name.encode())
-        if place >= 0:
-            start, end = data.rfind(b"\n", 0, place) + 1, data.find(b"\n", place)
-            line = data[start : end if end >= 0 else len(data)]
-            lines.append(reader.unwrap_line(line.decode(errors="backslashreplace").rstrip("\r")))
+    for place in directives_in(data):
+        start, end = data.rfind(b"\n", 0, place) + 1, data.find(b"\n", place)
+        line = data[start : end if end >= 0 else len(data)]
+        lines.append(reader.unwrap_line(line.decode(errors="backslashreplace").rstrip("\r")))
     return in_force(before, "\n".join(lines)) if lines else before
 
 

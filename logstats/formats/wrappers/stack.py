@@ -23,6 +23,7 @@ from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats import registry
 from logstats.formats.engines.scan import DOUBTFUL
+from logstats.formats.engines.w3c import IS_DIRECTIVE
 from logstats.formats.fields import units
 from logstats.formats.fields.columns import Batch, ReadOptions
 from logstats.formats.model import UNITS, Field, Format
@@ -320,7 +321,7 @@ def _doubtful(batch: Batch) -> pl.Series:
 
 
 def _directives(text: Text) -> kernels.Places:
-    return text.lines.str.contains("^#(?:Fields|Date):").arg_true().to_numpy()
+    return text.lines.str.contains(IS_DIRECTIVE).arg_true().to_numpy()
 
 
 def _with_rows(batch: Batch, found: Batch) -> Batch:

@@ -19,8 +19,7 @@ import polars as pl
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Tokens
 from logstats.formats.fields import times
-from logstats.formats.fields.columns import FINGERPRINT, FOREIGN
-from logstats.formats.model import Format
+from logstats.formats.model import FINGERPRINT, FOREIGN, Format
 from logstats.formats.reader import with_marks
 from logstats.formats.text import Context, Text
 
