@@ -222,6 +222,16 @@ def test_a_hundredth_of_the_lines_is_found(tmp_path: Path, name: str, beside: st
     assert not any(outcome.rejected or outcome.wrong for outcome in read.outcomes.values()), read.formats
 
 
+@pytest.mark.parametrize("name", [name for name in mixtures.names() if not builtin()[name.split(" ")[0]].pairs])
+def test_a_line_says_the_same_beside_others_of_its_format(name: str) -> None:
+    """A value that one line has and another lacks, such as an epoch beside date and time, is missing in neither."""
+    own = mixtures.dialect(name)
+    lines = own.lines[:12]
+    form = builtin()[own.format]
+    alone = [row for line in lines for row in mixtures.rows_of(form, own.head, [line])]
+    assert mixtures.rows_of(form, own.head, lines) == alone
+
+
 def test_formats_that_write_the_same_text_are_told_apart_by_unit_only() -> None:
     one, two, other = map(mixtures.dialect, ("combined_us", "combined_ms", "common_us"))
     assert mixtures.why_alike(one, two, "duration_ms")

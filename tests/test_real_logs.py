@@ -71,7 +71,6 @@ NOT_ACCESS_LOGS = {
     "other/tstack_lnav__logfile_invalid_utf8.0": "an application's dump of XML",
 }
 REJECTED: dict[str, dict[tuple[int, ...], str]] = {
-    "apache_combined/crowdsecurity_hub__litespeed-logs.log": {(1, 3): "LiteSpeed's error log"},
     "apache_combined/elastic_examples__apache_logs.log": {(8899,): "the closing quote of the user agent is missing"},
     "apache_combined/fcambus_logswan__invalid.log": {(2,): "an x in the address", (3,): "no line of a log, on purpose"},
     "apache_combined/nielsbasjes_logparser__access_log.gz": {(2,): "cut off inside the user agent"},

@@ -426,10 +426,14 @@ def _present(texts: pl.Series) -> pl.Series:
 
 
 def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
-    """The time as one text, also if the line has date, time and zone in separate fields."""
+    """The time as one text, also if the line has date, time and zone in separate fields; a line may have these instead
+    of a timestamp."""
     parts = _time_parts(role)
     if len(parts) == 1:
         return frame[parts[0]]
+    if "timestamp" in role and "date" in role:
+        whole, *parts = parts
+        return frame.select(pl.coalesce(whole, pl.concat_str(parts, separator=" "))).to_series()
     return frame.select(pl.concat_str(parts, separator=" ")).to_series()
 
 
