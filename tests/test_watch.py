@@ -392,6 +392,21 @@ def test_a_file_made_anew_is_read_as_the_one_before(
     assert made["latency_ms"]["min"] == 5.0
 
 
+def test_a_unit_that_changes_with_the_file_is_told_by_its_numbers(tmp_path: Path, log: Callable[..., Log]) -> None:
+    """Whole milliseconds, then whole microseconds: lines of one shape, as a report over the two files reads them."""
+    watched, old = log(Watching(from_start=True)), tmp_path / "old"
+    at = f"{NOON:%d/%b/%Y:%H:%M:%S} +0000"
+    for number, duration in enumerate([lambda n: 20 + n * 37 % 400, lambda n: 90_000 + n * n * 3_701 % 50_000]):
+        lines = (f'10.0.0.1 - - [{at}] "GET /b HTTP/1.1" 200 10 "-" "curl" {duration(n)}\n' for n in range(150))
+        watched.path.write_text("".join(lines))
+        watched.step(number)
+        if not number:
+            watched.path.rename(old)
+    read = logstats.report([old, watched.path], percentiles=("50", "99")).to_dict()
+    assert watched.report()["latency_ms"] == read["latency_ms"]
+    assert (read["latency_ms"]["min"], read["latency_ms"]["max"] < 420) == (20.0, True)
+
+
 def test_what_is_said_of_a_format_is_said_once(tmp_path: Path, log: Callable[..., Log]) -> None:
     watched = log(Watching(from_start=True))
     for number in range(4):

@@ -51,7 +51,7 @@ class FormatChooser(Generic[Result]):
     """Chooses the format of each source of a run: the given one, or the detected one.
 
     With `again`, a source comes again under its name, as a file that was made anew: its lines are those of the same
-    writer, so what was found before holds for lines of the same shapes, even where other values could tell more.
+    writer, so what was found before holds for lines of the same shapes, unless their numbers tell a unit.
     """
 
     def __init__(self, job: Job[Result], listener: Listener, *, again: bool = False) -> None:
@@ -152,7 +152,7 @@ class FormatChooser(Generic[Result]):
             self._before = _with(before, folder, shapes, found)
         else:  # with bad lines of the same format, what was found before still holds
             self._before = before
-        if self._of_name is not None and found is not None and found.share == 1:
+        if self._of_name is not None and found is not None and found.share == 1 and _has_units(found):
             same = named is not None and named.found.stacks == found.stacks
             self._of_name.pop(name, None)
             self._of_name[name] = _with(named if same else None, folder, shapes, found)
@@ -169,8 +169,7 @@ class FormatChooser(Generic[Result]):
             return True
         # Formats with one pattern have their durations in different units, and only the numbers tell which.
         patterns = Counter(form.pattern for form in self.known().values() if form.engine not in KEYED)
-        told = not any(units.unsettled(form) or patterns[form.pattern] > 1 for form in timed)
-        return told and len(found.ranking) == 1
+        return _has_units(found) and all(patterns[form.pattern] == 1 for form in timed)
 
     def _say_units_in_vain(self, source: str, stacks: Sequence[FormatStack]) -> None:
         """Note units that the user gave for durations that do not exist here."""
@@ -206,6 +205,12 @@ def _with(before: _Before | None, folder: str, shapes: frozenset[str], found: De
     """What was found, with the shapes of these lines beside those that are known."""
     known = before.shapes if before is not None and len(before.shapes) < SHAPES else frozenset()
     return _Before(folder, shapes | known, found)
+
+
+def _has_units(found: Detected) -> bool:
+    """Whether the units of durations do not depend on their numbers."""
+    timed = [stack.format for stack in found.stacks if units.names_of(stack.format)]
+    return not timed or (len(found.ranking) == 1 and not found.open_units and not any(map(units.unsettled, timed)))
 
 
 def _kind(word: re.Match[str]) -> str:
