@@ -99,8 +99,9 @@ def test_only_row_groups_that_may_hold_a_value_are_read(archive: Archive, reads:
 
 
 def test_an_address_that_is_written_as_one_of_ipv6_is_found(archive: Archive) -> None:
-    assert found(archive, "--where", "client_ip = 10.0.1.7") == [("/1/7", trace(1, 7)), ("/2/7", trace(2, 7))]
-    assert found(archive, "--where", "client_ip = '::ffff:a00:107'") == [("/2/7", trace(2, 7))]
+    both = [("/1/7", trace(1, 7)), ("/2/7", trace(2, 7))]
+    assert found(archive, "--where", "client_ip = 10.0.1.7") == both
+    assert found(archive, "--where", "client_ip = '::ffff:a00:107'") == both
 
 
 def test_texts_of_any_length_in_all_tiers(archive: Archive, tmp_path: Path) -> None:

@@ -424,7 +424,7 @@ def test_an_archive_on_a_cluster_is_as_without(
     """Days are added by workers of which one is killed, reported from rows, moved and verified, all on the cluster."""
     import archives
     import buckets
-    from test_archive_workers import dying
+    from test_archive_workers import HOW, dying
 
     from logstats.archive.add import add_apart
     from logstats.archive.archive import Archive
@@ -452,7 +452,7 @@ def test_an_archive_on_a_cluster_is_as_without(
             if marker.exists() and where:
                 work, sources = partial(dying, str(marker)), discover(logs)[0]
                 with closing(Cluster(address)) as executor:
-                    add_apart(Archive.open(archive), sources, work, NOW, Silence(), Interrupt(), executor)
+                    add_apart(Archive.open(archive), sources, work, HOW, Silence(), Interrupt(), executor)
                 assert not marker.exists()
             runs = [
                 invoke("archive", "add", *logs, *on),
