@@ -232,7 +232,7 @@ class FieldReader:
         timed = "timestamp" in self.reading.wanted
         if timed and ("timestamp" in role or "date" in role):
             form = " ".join(self.fields[name].form for name in _time_parts(role)).strip()
-            found["_timestamp"] = times.parse(_time_text(frame, role), self.reading.zone, form)
+            found["_timestamp"] = times.parse(_time_text(frame, role, either=self.keyed), self.reading.zone, form)
         found |= self._numbers(frame, role)
         if envelope is not None:
             about = envelope[frame["line"]]
@@ -425,13 +425,13 @@ def _present(texts: pl.Series) -> pl.Series:
     return texts.set((texts == "-") | (texts == ""), None)
 
 
-def _time_text(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
-    """The time as one text, also if the line has date, time and zone in separate fields; a line may have these instead
-    of a timestamp."""
+def _time_text(frame: pl.DataFrame, role: Mapping[str, str], *, either: bool) -> pl.Series:
+    """The time as one text, also if the line has date, time and zone in separate fields; with `either`, a line may have
+    these instead of a timestamp."""
     parts = _time_parts(role)
     if len(parts) == 1:
         return frame[parts[0]]
-    if "timestamp" in role and "date" in role:
+    if either and "timestamp" in role and "date" in role:
         whole, *parts = parts
         return frame.select(pl.coalesce(whole, pl.concat_str(parts, separator=" "))).to_series()
     return frame.select(pl.concat_str(parts, separator=" ")).to_series()
