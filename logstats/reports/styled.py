@@ -70,9 +70,11 @@ class Text:
             return self
         room = width - (overflow == "ellipsis")
         kept = self.piece(0, len(_first(self.plain, room)))
-        style = kept._parts[-1][1] if kept._parts else ""
         kept.append(" " * (room - kept.cells))  # half of a wide character
-        return kept.append(_ELLIPSIS, style) if overflow == "ellipsis" else kept
+        if overflow != "ellipsis":
+            return kept
+        instead = self.piece(len(kept), len(kept) + 1)._parts  # the character in whose place, and style, it stands
+        return kept.append(_ELLIPSIS, instead[0][1] if instead else "")
 
     def drawn(self, *, colour: bool) -> str:
         """The text, with escape sequences if it has `colour`."""
