@@ -72,6 +72,33 @@ def test_wrapped_lines_are_the_lines(tmp_path: Path, name: str) -> None:
         assert {**other, "source": one["source"], "app_name": None} == one
 
 
+@pytest.mark.parametrize(
+    "front",
+    [
+        "INFO:werkzeug:",
+        "[2025-01-17 10:30:00 +0000] [12] [INFO] ",
+        "2025-01-17 10:30:00,250 - gunicorn.access - INFO - ",
+        "2025-01-17 10:30:00,250 [INFO] werkzeug: ",
+        "[2025-01-17 10:30:00] [INFO    ] [gunicorn.access:12] ",
+        "[2025-01-17 10:30:00] info: ",
+        "2025-01-17 10:30:00,123 INFO  [io.quarkus.http.access-log] (executor-thread-1) ",
+    ],
+)
+def test_the_level_in_front_is_the_logged_level(tmp_path: Path, front: str) -> None:
+    """A level that is logged comes before one that a status suggests, in the line or around it."""
+    missing = [line.replace('" 200 ', '" 404 ') for line in COMBINED]
+    rows, _ = read(tmp_path / "a.log", [front + line for line in missing])
+    assert {(row["level"], row["status"]) for row in rows} == {("INFO", 404)}
+    rows, _ = read(tmp_path / "b.log", missing)
+    assert {row["level"] for row in rows} == {"WARN"}
+
+
+def test_the_level_of_an_object_is_that_of_the_line_in_it(tmp_path: Path) -> None:
+    objects = [json.dumps({"level": "info", "message": line.replace('" 200 ', '" 500 ')}) for line in COMBINED]
+    rows, _ = read(tmp_path / "a.log", objects)
+    assert {(row["kind"], row["level"], row["status"]) for row in rows} == {("request", "INFO", 500)}
+
+
 @pytest.mark.parametrize("number", [40, 4000])  # of many, those that no template reads are DuckDB's first
 def test_journald_writes_what_it_cannot_print_as_bytes(tmp_path: Path, number: int) -> None:
     """A field that is not printable text is a list of its bytes (systemd's Journal Export Formats, the JSON format)."""

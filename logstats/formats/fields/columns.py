@@ -149,7 +149,8 @@ class FieldReader:
     def convert(self, tokens: Tokens, lines: int, envelope: pl.DataFrame | None = None) -> Batch:
         """Interpret the fields of a chunk.
 
-        `envelope` has the wrappers' `timestamp` and `app_name` for each line of the chunk, for lines without their own.
+        `envelope` has the wrappers' `timestamp`, `app_name` and `level` for each line of the chunk, for lines without
+        their own.
         A line with an invalid status is rejected as `bad_status`; in formats that mix in events, a line without any
         known field as `no_known_fields`.
         """
@@ -208,7 +209,7 @@ class FieldReader:
         self, frame: pl.DataFrame, role: Mapping[str, str], envelope: pl.DataFrame | None
     ) -> list[pl.Series]:
         """Columns that need more than an expression, or are computed once for each distinct text: `_timestamp`,
-        `_client`, `_forwarded`, `_level`, `_app_of_wrapper`, and those of `_numbers`."""
+        `_client`, `_forwarded`, `_level`, `_app_of_wrapper`, `_level_of_wrapper`, and those of `_numbers`."""
         found: dict[str, pl.Series] = {}
         client = role.get("client_ip", "")
         if client and self.fields[client].port and ("client_ip" in self.reading.wanted or client in self.shapes):
@@ -242,6 +243,8 @@ class FieldReader:
                 found["_timestamp"] = outer if own is None else own.zip_with(own.is_not_null(), outer)
             if "app_name" in about.columns:
                 found["_app_of_wrapper"] = _present(about["app_name"])
+            if "level" in about.columns and (self.events or "level" in self.reading.wanted):
+                found["_level_of_wrapper"] = self._levels.lookup(_present(about["level"])).to_series()
         return [series.alias(name) for name, series in found.items()]
 
     def _numbers(self, frame: pl.DataFrame, role: Mapping[str, str]) -> dict[str, pl.Series]:
@@ -331,8 +334,9 @@ class FieldReader:
             if name in role:
                 columns[name] = text(name)
         level = pl.col("_level") if "_level" in given else pl.lit(None, pl.String)
+        logged = pl.coalesce(level, "_level_of_wrapper") if "_level_of_wrapper" in given else level
         if "level" in wanted:
-            columns["level"] = level_of(level, columns.get("status"))
+            columns["level"] = level_of(logged, columns.get("status"))
         if self.events:
             is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "request")))
             is_request |= text("target").is_not_null() & (text("duration").is_not_null())
@@ -350,7 +354,7 @@ class FieldReader:
                 begins = text("trace_id").is_not_null() & text("method").is_not_null() & ~is_request
                 columns["kind"] = pl.when(begins).then(pl.lit(PART)).otherwise(columns["kind"])
             status = columns.get("status")
-            columns["level"] = level_of(level, None if status is None else pl.when(is_request).then(status))
+            columns["level"] = level_of(logged, None if status is None else pl.when(is_request).then(status))
             invalid = {name: flag & is_request for name, flag in invalid.items()}
             bad["no_known_fields"] = ~is_request & ~is_event
             if "endpoint" in columns:

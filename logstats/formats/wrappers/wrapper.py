@@ -1,10 +1,10 @@
 """Removes a wrapper, such as a syslog prefix, from lines, in columns.
 
-A wrapper is a format with a field `payload`: the line inside. Its `timestamp` and `app_name` are used for lines without
-their own. A time without a year (RFC 3164) gets the latest year in which it is not after the source was last written. A
-field `part` marks partial lines (`P` in Kubernetes' logs, until an `F`; a text of 16 KiB without a newline in
-Docker's), for each `stream` separately. Escape sequences for colour and cursor are removed from the lines inside. A
-line that has the wrapper's fingerprint and no payload holds an empty line.
+A wrapper is a format with a field `payload`: the line inside. Its `timestamp`, `app_name` and `level` are used for
+lines without their own. A time without a year (RFC 3164) gets the latest year in which it is not after the source was
+last written. A field `part` marks partial lines (`P` in Kubernetes' logs, until an `F`; a text of 16 KiB without a
+newline in Docker's), for each `stream` separately. Escape sequences for colour and cursor are removed from the lines
+inside. A line that has the wrapper's fingerprint and no payload holds an empty line.
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ class Wrapper:
             columns["timestamp"] = _spread(logged, found["line"], lines)
         if "app_name" in self._role:
             columns["app_name"] = _spread(found[self._role["app_name"]], found["line"], lines)
+        levels = [found[name] for name, field in self.format.fields.items() if field.role == "level"]
+        if levels:  # several fields are those of several forms
+            columns["level"] = _spread(pl.select(pl.coalesce(levels)).to_series(), found["line"], lines)
         if outer is not None:
             for name in outer.columns:
                 own = columns.get(name)
