@@ -250,12 +250,12 @@ def session(folder: Path, given: argparse.Namespace) -> int:
     shown: At = []
     taken, before = Process(os.getpid()), time.process_time()
     with writing(folder, given, marks=False) as writer:
-        pace = Pace(given.interval)
+        pace = Pace(given.interval, prompt=True)
         ended = None
         while True:
-            due = pace.due()
-            more = watched.step(wait=not due)
-            if due:
+            look = pace.look()
+            more = watched.step(look)
+            if look == "show":
                 lines = watched.snapshot().lines
                 shown.append((time.monotonic(), lines))
                 taken.look()

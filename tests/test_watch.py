@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,7 @@ def test_rates_of_now_are_those_of_the_last_interval(log: Callable[..., Log]) ->
     for second in range(0, 40, 2):
         watched.write(*[second] * (60 if second < 20 else 20))
         watched.now = second - 0.5
-        watched.session.step(wait=True)
+        watched.session.step("take")
         watched.step(second)
     for _ in range(2):
         snapshot = watched.session.snapshot()
@@ -335,7 +336,7 @@ def test_lines_that_may_wait_are_read_together(tmp_path: Path, log: Callable[...
 
     def glance(at: float) -> int:
         watched.now = at
-        assert not session.step(wait=True)
+        assert not session.step("take")
         return session.counts.lines
 
     watched.write(0, path="/0")
@@ -361,7 +362,7 @@ def test_lines_that_may_wait_are_read_together(tmp_path: Path, log: Callable[...
 def test_much_does_not_wait(log: Callable[..., Log]) -> None:
     watched = log(Watching(from_start=True))
     watched.write(*[0.0] * 50_000)
-    watched.session.step(wait=True)
+    watched.session.step("take")
     assert watched.session.counts.lines == 50_000
 
 
@@ -492,19 +493,48 @@ def test_what_comes_through_pipes(line: str) -> None:
     assert (made["requests"], made["rejected"], made["status"]) == (30, 0, {"200": 30})
 
 
-def test_pace_looks_when_an_interval_ends() -> None:
+@pytest.mark.parametrize("prompt", [False, True])
+def test_pace_looks_when_an_interval_ends(*, prompt: bool) -> None:
+    now = 10.0
+    pace = Pace(1.0, lambda: now, prompt=prompt)
+    shown, read, looks = [], [], []
+    while now < 13.5:
+        looks.append(now)
+        look = pace.look()
+        if look == "show":
+            shown.append(now)
+        elif look == "read":
+            read.append(now)
+        now += 0.08 if look == "show" else 0.03  # which looking takes
+        now += pace.wait()
+    interval = 0.92 if prompt else 1.0
+    assert shown == pytest.approx([10 + number * interval for number in range(4)])
+    assert read == pytest.approx([at + interval - 0.15 for at in shown[: len(read)]]), "shortly before it ends"
+    assert max(later - at for at, later in pairwise(looks)) <= 0.25
+
+
+def test_pace_makes_up_for_nothing() -> None:
     now = 10.0
     pace = Pace(1.0, lambda: now)
-    shown, looked = [], []
-    for _ in range(14):
-        looked.append(now)
-        if pace.due():
-            shown.append(now)
-        now += 0.03  # which looking takes
-        now += pace.wait()
-    assert shown == pytest.approx([10, 11, 12, 13]), "each was looked for when it was due"
-    assert looked == pytest.approx([10 + number / 4 for number in range(14)])
+    assert pace.look() == "show"
     now = 43.6
-    assert pace.due()
-    assert not pace.due(), "what nobody has seen is not made up for"
-    assert pace.wait() == pytest.approx(0.15)
+    assert pace.look() == "show"
+    assert pace.look() != "show", "what nobody has seen is not made up for"
+    for _ in range(9):
+        now += pace.wait()
+        if pace.look() == "show":
+            break
+    assert now == pytest.approx(44)
+
+
+def test_a_prompt_pace_is_bounded() -> None:
+    """However long it takes to show something."""
+    now = 10.0
+    pace = Pace(1.0, lambda: now, prompt=True)
+    shown = []
+    while now < 16:
+        if pace.look() == "show":
+            shown.append(now)
+            now += 0.7
+        now += pace.wait()
+    assert [later - at for at, later in pairwise(shown)] == pytest.approx([0.8] * 7)

@@ -15,7 +15,7 @@ from logstats.cli.alerting import Alerting
 from logstats.cli.messages import Messages
 from logstats.cli.output import destination, reachable, screen, show
 from logstats.errors import ExitCode
-from logstats.live.pace import Pace
+from logstats.live.pace import Look, Pace
 from logstats.live.watching import Watching, seconds
 from logstats.reports.renderers import RENDERERS
 from logstats.reports.view import View as ReportView
@@ -206,12 +206,12 @@ class _Told:
 def _objects(session: Session, told: _Told, alerting: Alerting, interrupt: Interrupt) -> None:
     """One JSON object per interval, until nothing follows."""
     pace = Pace(session.watching.interval)
-    pace.due()  # the first object is about an interval, as the others are
+    pace.look()  # the first object is about an interval, as the others are
     while not interrupt.asked:
-        due = pace.due()
-        more = _step(session, told, alerting, due=due)
+        look = pace.look()
+        more = _step(session, told, alerting, look)
         over = (session.ended and not more) or alerting.failed
-        if due or over:
+        if look == "show" or over:
             print(session.snapshot().to_json(), flush=True)
         if over:
             return
@@ -219,10 +219,9 @@ def _objects(session: Session, told: _Told, alerting: Alerting, interrupt: Inter
             time.sleep(pace.wait())
 
 
-def _step(session: Session, told: _Told, alerting: Alerting, *, due: bool) -> bool:
-    """Take what has arrived, all of it if it is `due` to be shown, and tell what came of it; whether more is there
-    already."""
-    more = session.step(wait=not due)
+def _step(session: Session, told: _Told, alerting: Alerting, look: Look) -> bool:
+    """Take what has arrived, and tell what came of it; whether more is there already."""
+    more = session.step(look)
     told.tell(session)
     for change in session.changes():
         alerting.tell(change)
@@ -242,11 +241,12 @@ def _full_screen(session: Session, told: _Told, alerting: Alerting, interrupt: I
     drawing = Screen(zone, unicode=screen(to_file=False).unicode)
     view = View(sort=session.sort)
     snapshot, size = None, None
-    pace, typed = Pace(session.watching.interval), b""
+    pace, typed = Pace(session.watching.interval, prompt=True), b""
     with keyboard() as board, Live(console=console, screen=True, auto_refresh=False) as live:
         while not (interrupt.asked or alerting.failed):
-            due = pace.due()
-            more = _step(session, told, alerting, due=due)
+            look = pace.look()
+            due = look == "show"
+            more = _step(session, told, alerting, look)
             if asked_anew := (session.sort, session.contains) != (view.sort, view.filter):
                 session.sort, session.contains = view.sort, view.filter
             if asked_anew or snapshot is None or (due and not view.paused):

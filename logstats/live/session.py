@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any, Final
 
 import polars as pl
@@ -23,6 +22,7 @@ from logstats.live.alerts.alerts import Alerts, Change
 from logstats.live.alerts.line_minutes import line_minutes
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.held_rows import HeldRows
+from logstats.live.pace import Look
 from logstats.live.rejected_lines import RejectedLines
 from logstats.live.snapshot import PERCENTILES, RATES, Rejected, Snapshot
 from logstats.live.stream import Stream
@@ -32,6 +32,7 @@ from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
 from logstats.reports.build import build, classes, overall, ranked
 from logstats.reports.model import EndpointRow, Latency, Report, SourceInfo
+from logstats.reports.ranked import largest
 from logstats.reports.units import counted
 from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
@@ -91,7 +92,7 @@ class Session:
         self._notes: deque[str] = deque(maxlen=50)
         self._changes: deque[Change] = deque(maxlen=CHANGES)  # of alerts, since they were taken
         self._shown: deque[Change] = deque(maxlen=CHANGES)  # the same, since the last snapshot
-        self._minutes: dict[tuple[int, int], tuple[int, int, float | None]] = {}  # figures, by minute and its version
+        self._latencies: dict[int, tuple[int, Latency | None]] = {}  # of minutes, with their versions
         self._steps = deque([(clock() - watching.interval, 0, 0)])  # left nothing: when; lines, requests by then
         self._figured: tuple[tuple[object, ...], dict[str, Any]] | None = None  # what `_of_windows` gave last
         self._kept_from = -1  # the first minute that is told apart
@@ -130,15 +131,17 @@ class Session:
         """Something that the user should know; it is shown, and in the report."""
         self._notes.append(text)
 
-    def step(self, *, wait: bool = False) -> bool:
-        """Take what has arrived; whether more is there already. If it may `wait`, a few lines are read by a later
-        step."""
+    def step(self, look: Look = "show") -> bool:
+        """Take what has arrived; whether more is there already. If nothing is shown afterwards, a few lines may be read
+        by a later step, or all is read and merged, so that the next step has less to do."""
         now, wall = self._clock(), round(self._wall() * 1_000_000)
-        for source, part in self._stream.look(now, wait=wait):
+        for source, part in self._stream.look(now, wait=look == "take"):
             self._take(source, part, now, wall)
+        if look == "read":
+            self._all.merge()
         while self._clocks.said:
             self.note(self._clocks.said.popleft())
-        if not wait:
+        if look != "take":
             self._steps.append((now, self.counts.lines, self.counts.requests))
             while self._steps[1][0] <= now - self.watching.interval / 2:
                 self._steps.popleft()
@@ -181,7 +184,7 @@ class Session:
             assert isinstance(first, datetime)
             minute = (first - EPOCH) // timedelta(minutes=1)
             self._first = minute if self._first is None else min(self._first, minute)
-        on_time = self._windows.add(rows, source, wall, now)
+        on_time = self._windows.add(rows, source, wall, now, summaries)
         self._held_rows.add(on_time)
         if self.alerts:
             self._watch(part, on_time, now, wall)
@@ -266,11 +269,11 @@ class Session:
         if self._figured is not None and self._figured[0] == key:
             return self._figured[1]
         windows = self._windows
-        before, this = windows.totals(current - 1), windows.totals(current)
+        this = windows.totals(current)
         held = windows.over(current - self.watching.minutes + 1, current + 1, now, _WINDOW)
         hour = windows.totals_over(current - HOUR + 1, current + 1, now)
         statuses = held.get("statuses", Statuses).result()
-        endpoints, total = self._endpoints(held, self.sort)
+        endpoints, total = self._endpoints(held, every=screen)
         by_status = {int(status): number for status, number in statuses.drop_nulls().iter_rows()}
         found = {
             "window_requests": int(statuses["requests"].sum()),
@@ -278,36 +281,43 @@ class Session:
             "status_classes": classes(by_status),
             "status": {str(status): number for status, number in by_status.items()},
             "latency": _latency(held.get("endpoints", Ranking)),
-            "last_minute": _latency(before.ranking) if before else None,
+            "last_minute": self._latency_of(current - 1),
             "last_hour": _latency(hour.ranking),
             "users_minute": this.users.total() if this else 0,
             "users_hour": hour.users.total(),
-            "endpoints": endpoints,
-            "busiest": self._endpoints(held, "requests")[0] if screen else [],
-            "failing": [row for row in self._endpoints(held, "errors")[0] if row.errors] if screen else [],
+            "endpoints": endpoints[: self.watching.top],
+            "busiest": largest(endpoints, "requests", self.watching.top)[0] if screen else [],
+            "failing": largest(endpoints, "errors", self.watching.top)[0] if screen else [],
             "endpoints_total": total,
         }
         self._figured = key, found
         return found
 
-    def _endpoints(self, held: Statistics, sort: str) -> tuple[list[EndpointRow], int]:
-        """The first endpoints by an order, of those that are asked for; and how many there are in all."""
-        wanted, top = self.contains.lower(), self.watching.top
-        ranking = ranked(held, PERCENTILES, sort, None if wanted else top)
-        return [*islice((row for row in ranking.rows if wanted in row.name.lower()), top)], ranking.total
+    def _endpoints(self, held: Statistics, *, every: bool) -> tuple[Sequence[EndpointRow], int]:
+        """Endpoints in the order that is asked for, of those that are: at least the first, or `every` one; and how many
+        there are in all."""
+        wanted = self.contains.lower()
+        ranking = ranked(held, PERCENTILES, self.sort, None if wanted or every else self.watching.top)
+        rows: Sequence[EndpointRow] = ranking.rows
+        return [row for row in rows if wanted in row.name.lower()] if wanted else rows, ranking.total
 
     def _figures(self, minute: int) -> tuple[int, int, float | None]:
         """Requests, 5xx and p95 of a minute."""
-        found = self._windows.totals(minute)
+        found, latency = self._windows.totals(minute), self._latency_of(minute)
         if found is None:
             return 0, 0, None
-        key = (minute, self._windows.version(minute))
-        if key not in self._minutes:
-            if len(self._minutes) > 4 * HOUR:
-                self._minutes.clear()
-            latency = _latency(found.ranking)
-            self._minutes[key] = (found.requests, found.errors, latency.percentiles["95"] if latency else None)
-        return self._minutes[key]
+        return found.requests, found.errors, latency.percentiles["95"] if latency else None
+
+    def _latency_of(self, minute: int) -> Latency | None:
+        """The latency of a minute."""
+        found, version = self._windows.totals(minute), self._windows.version(minute)
+        if found is None:
+            return None
+        if minute not in self._latencies or self._latencies[minute][0] != version:
+            if len(self._latencies) > 4 * HOUR:
+                self._latencies.clear()
+            self._latencies[minute] = version, _latency(found.ranking)
+        return self._latencies[minute][1]
 
     def _forget(self, now: float) -> None:
         """Drop the minutes of the session that are too old, once a minute."""
@@ -417,5 +427,6 @@ def _shown(raw: bytes) -> str:
 
 
 def _latency(ranking: Ranking) -> Latency | None:
-    """The latency of all requests."""
-    return overall(ranking, PERCENTILES, 0)
+    """The latency of all requests, without its histogram, which nothing live shows."""
+    found = overall(ranking, PERCENTILES, 0)
+    return None if found is None else replace(found, buckets=())

@@ -25,6 +25,7 @@ from logstats.summaries.statistics import Statistics, Summaries, needs, summaris
 
 _RATES: Final = 15 * 60 + 60  # seconds whose requests are counted one by one
 _MANY: Final = 20_000  # rows of a minute that are summarised at once; `FEW` are, once it is over
+_WHOLE: Final = 500  # rows that came at once, whose summaries are taken as they are
 _NEVER: Final = -(2**62)
 
 
@@ -57,11 +58,15 @@ class Windows:
     def __post_init__(self) -> None:
         self._needed = needs(self.spec) | {"kind", "level"}
 
-    def add(self, rows: pl.DataFrame, source: str, wall: int, now: float) -> pl.DataFrame:
-        """Rows of the next lines of a source, at a time of this machine: in µs since 1970, and by its monotonic clock.
+    def add(
+        self, rows: pl.DataFrame, source: str, wall: int, now: float, summaries: Summaries | None = None
+    ) -> pl.DataFrame:
+        """Rows of the next lines of a source, at a time of this machine: in µs since 1970, and by its monotonic clock;
+        and the summaries of these rows, if they are made.
 
         Returns those that are on time, by the clock of their source, in the order of their lines.
         """
+        height = rows.height
         if rows["timestamp"].null_count():
             timed = rows.filter(pl.col("timestamp").is_not_null())
             self.untimed += rows.height - timed.height
@@ -87,10 +92,13 @@ class Windows:
             rows, times, minutes = rows.filter(pl.Series(held)), times[held], minutes[held]
         self._count_seconds(rows, times)
         for minute, some in _by_minute(rows, minutes):
-            self._rows.setdefault(minute, []).append(schema.owned(some.select(self._columns(some))))
-            self._heights[minute] = self._heights.get(minute, 0) + some.height
-            if self._heights[minute] >= _MANY:
-                self._summarise(minute)
+            if summaries is not None and some.height == height >= _WHOLE:
+                self._take(minute, summaries)
+            else:
+                self._rows.setdefault(minute, []).append(schema.owned(some.select(self._columns(some))))
+                self._heights[minute] = self._heights.get(minute, 0) + some.height
+                if self._heights[minute] >= _MANY:
+                    self._summarise(minute)
             self._changes += 1
             self._versions[minute] = self._changes
         self._drop(first, latest)
@@ -138,6 +146,12 @@ class Windows:
         """Hold the summaries of a minute, not its rows."""
         rows = numbered(self._rows.pop(minute))
         del self._heights[minute]
+        self._take(minute, summarise(rows, self.spec))
+
+    def _take(self, minute: int, summaries: Summaries) -> None:
+        """Hold the summaries of the next rows of a minute."""
+        if minute in self._rows:
+            self._summarise(minute)
         held = self._minutes.get(minute)
         if held is None or minute in self._shared:  # what another thread may be reading is left as it is
             made = Statistics(self.spec)
@@ -145,7 +159,7 @@ class Windows:
                 made.add(table)
             self._minutes[minute] = held = made
             self._shared.discard(minute)
-        held.add(summarise(rows, self.spec))
+        held.add(summaries)
 
     def version(self, minute: int) -> int:
         """A number that changes when a minute does."""

@@ -74,6 +74,8 @@ class RankedRows(Sequence[Row]):
     @overload
     def __getitem__(self, place: slice) -> list[Row]: ...
     def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        if isinstance(place, slice) and len(self) > AT_ONCE:
+            return self._made(self._kept[place])
         return self._all[place]
 
     def __eq__(self, other: object) -> bool:

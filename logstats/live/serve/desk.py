@@ -18,6 +18,7 @@ import polars as pl
 from logstats.filters import Filters
 from logstats.live.alerts.alerts import Change, State
 from logstats.live.held_rows import HeldRows
+from logstats.live.pace import Look
 from logstats.live.piece import Piece, first_of
 from logstats.live.serve.archived import ArchiveReports
 from logstats.live.serve.view import ALL, View, minute_of
@@ -77,17 +78,18 @@ class Desk:
 
     # -- the thread that reads
 
-    def step(self, changed: Callable[[Change], None] = lambda _: None, *, show: bool = True) -> bool:
+    def step(self, changed: Callable[[Change], None] = lambda _: None, look: Look = "show") -> bool:
         """Take what has arrived; whether more is there already. `changed` is told which alerts fire or are resolved.
 
-        With `show`, all of it is read, and what is asked from now on is answered anew: once an interval, not after each
-        look. Counters are answered anew whenever lines were read.
+        What is asked after a look that shows is answered anew: once an interval, not after each look. Counters are
+        answered anew whenever lines were read.
         """
+        show = look == "show"
         more, read, changes = False, show, list[Change]()
         if self.session is not None:
             with self._lock:
                 before = self.session.counts.lines
-                more = self.session.step(wait=not show)
+                more = self.session.step(look)
                 read |= self.session.counts.lines != before
                 self.alerts = self.session.alerts.states()
                 if show:

@@ -167,11 +167,11 @@ def run(
 ) -> None:
     """Read the sources and publish what they say each interval, until it is asked to end. `changed` is told which
     alerts fire or are resolved. Raises LogstatsError."""
-    pace = Pace(interval)
+    pace = Pace(interval, prompt=True)
     while not stop.asked:
-        due = pace.due()
-        more = site.desk.step(changed, show=due)
-        if due and site.latest.listeners:
+        look = pace.look()
+        more = site.desk.step(changed, look)
+        if look == "show" and site.latest.listeners:
             archive = site.desk.archive
             site.latest.publish(event_of(site.desk.snapshot(), archive.commit() if archive else None))
         if not server.running:
