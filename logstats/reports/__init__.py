@@ -17,6 +17,7 @@ __all__ = [
     "model",
     "openmetrics",
     "printable",
+    "ranked",
     "reasons",
     "renderers",
     "results",
