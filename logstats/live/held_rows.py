@@ -27,6 +27,7 @@ class HeldRows:
     height: int = 0
     _pieces: deque[Piece] = field(default_factory=deque)
     _small: list[Piece] = field(default_factory=list)
+    _new: list[pl.DataFrame] = field(default_factory=list)  # that nobody has asked for yet
     _dropped: int | None = None  # the last minute of which rows were dropped
 
     def add(self, rows: pl.DataFrame) -> None:
@@ -38,15 +39,20 @@ class HeldRows:
         if rows.height > self.most:
             self._forget(rows.head(rows.height - self.most))
             rows = rows.tail(self.most)
-        self._small.append(Piece(schema.owned(rows)))
+        self._new.append(schema.owned(rows))
         self.height += rows.height
-        if len(self._small) >= _FEW or sum(piece.rows.height for piece in self._small) >= _SMALL:
-            whole = pl.concat([piece.rows for piece in self._small], rechunk=True)
+        small = [*(piece.rows for piece in self._small), *self._new]
+        if len(small) >= _FEW or sum(rows.height for rows in small) >= _SMALL:
+            whole = pl.concat(small, rechunk=True)
             self._small.clear()
+            self._new.clear()
             slices = whole.iter_slices(max(1, self.most // _PIECES))
             self._pieces.extend(Piece(schema.owned(rows)) for rows in slices)
         while self.height > self.most:
-            oldest = (self._pieces.popleft() if self._pieces else self._small.pop(0)).rows
+            if self._pieces or self._small:
+                oldest = (self._pieces.popleft() if self._pieces else self._small.pop(0)).rows
+            else:
+                oldest = self._new.pop(0)
             self._forget(oldest)
             self.height -= oldest.height
 
@@ -72,12 +78,15 @@ class HeldRows:
 
     def copy(self) -> HeldRows:
         """The same rows, for a thread that asks while others come."""
-        return replace(self, _pieces=self._pieces.copy(), _small=self._small.copy())
+        if self._new:
+            self._small.append(Piece(pl.concat(self._new, rechunk=True)))
+            self._new.clear()
+        return replace(self, _pieces=self._pieces.copy(), _small=self._small.copy(), _new=[])
 
     def between(self, since: int, until: int) -> list[Piece]:
         """The rows of `since` ≤ minute < `until`, in one piece at least."""
         ends = since * MINUTE, until * MINUTE
-        pieces = [piece.within(*ends) for piece in (*self._pieces, *self._small)]
+        pieces = [piece.within(*ends) for piece in (*self._pieces, *self._small, *map(Piece, self._new))]
         kinds = schema.dtypes()
         return pieces or [Piece(pl.DataFrame(schema={name: kinds[name] for name in self.columns}))]
 

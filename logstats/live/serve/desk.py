@@ -74,15 +74,18 @@ class Desk:
         self._lines = 0
         self._reads = 0
         self.alerts: list[State] = []  # how things stood with each after the last look
+        self.snapshot: Snapshot | None = None  # where things stood when that was last watched
         self._caught_up = False
 
     # -- the thread that reads
 
-    def step(self, changed: Callable[[Change], None] = lambda _: None, look: Look = "show") -> bool:
+    def step(
+        self, changed: Callable[[Change], None] = lambda _: None, look: Look = "show", *, watched: bool = False
+    ) -> bool:
         """Take what has arrived; whether more is there already. `changed` is told which alerts fire or are resolved.
 
-        What is asked after a look that shows is answered anew: once an interval, not after each look. Counters are
-        answered anew whenever lines were read.
+        What is asked after a look that shows is answered anew: once an interval, not after each look; if that is
+        `watched`, there is a `snapshot`. Counters are answered anew whenever lines were read.
         """
         show = look == "show"
         more, read, changes = False, show, list[Change]()
@@ -95,6 +98,8 @@ class Desk:
                 if show:
                     self._lines = self.session.counts.lines
                     self._version = (*self.session.version, *(one.state for one in self.alerts))
+                if watched:  # before others have their turn
+                    self.snapshot = self.session.snapshot(screen=False)
                 changes = self.session.changes()
                 self._caught_up = self._caught_up or not more
                 self._ready = Ready(tuple(self._problems(self.session)), self.session.lag())
@@ -116,13 +121,6 @@ class Desk:
             return []
         age = nothing if lag is None else f"{line} {lag:,.0f} s old"
         return [f"{age} (--max-lag {self._max_lag:g}s)"]
-
-    def snapshot(self) -> Snapshot | None:
-        """Where things stand; for one thread only."""
-        if self.session is None:
-            return None
-        with self._lock:
-            return self.session.snapshot(screen=False)
 
     # -- any thread
 

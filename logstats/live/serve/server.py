@@ -170,10 +170,11 @@ def run(
     pace = Pace(interval, prompt=True)
     while not stop.asked:
         look = pace.look()
-        more = site.desk.step(changed, look)
-        if look == "show" and site.latest.listeners:
+        watched = look == "show" and site.latest.listeners > 0
+        more = site.desk.step(changed, look, watched=watched)
+        if watched:
             archive = site.desk.archive
-            site.latest.publish(event_of(site.desk.snapshot(), archive.commit() if archive else None))
+            site.latest.publish(event_of(site.desk.snapshot, archive.commit() if archive else None))
         if not server.running:
             raise LogstatsError("the server has ended", "this should not happen: please report it") from server._failed
         if not more:
