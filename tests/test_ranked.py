@@ -16,8 +16,9 @@ from reference import percentile
 
 import logstats
 from logstats.reports.buckets import Histograms
-from logstats.reports.model import EndpointRow
-from logstats.reports.ranked import REFUSED, TIMED, RankedKey, largest, rank
+from logstats.reports.figures import Figures, RankedKey
+from logstats.reports.ranked import REFUSED, TIMED, largest, rank
+from logstats.reports.row_forms import Endpoints
 from logstats.sketches import loghist
 from logstats.summaries import endpoints, ranking
 from logstats.summaries.names import SORTS
@@ -58,6 +59,16 @@ def held(rows: list[Request], cap: int = 100) -> ranking.Ranking:
     return made
 
 
+class AsTheyAre:
+    """Keys as rows."""
+
+    def row(self, key: RankedKey) -> RankedKey:
+        return key
+
+    def members(self, figures: Figures) -> dict[str, list[str]]:
+        raise NotImplementedError
+
+
 def expected(rows: list[Request], sort: str, cap: int) -> list[dict[str, Any]]:
     """One dict per key, sorted as people would say it."""
     keys = list(dict.fromkeys(row[:2] for row in rows))
@@ -90,12 +101,12 @@ def expected(rows: list[Request], sort: str, cap: int) -> list[dict[str, Any]]:
 @settings(max_examples=60, deadline=None)
 @given(rows=requests, sort=st.sampled_from(SORTS), cap=st.integers(1, 20), top=st.none() | st.integers(1, 9))
 def test_is_what_a_sorted_list_says(rows: list[Request], sort: str, cap: int, top: int | None) -> None:
-    found = rank(held(rows, cap), ("50", "95", "99.9"), sort, top, into=lambda key: key)
+    found = rank(held(rows, cap), ("50", "95", "99.9"), sort, top, form=AsTheyAre())
     exact = expected(rows, sort, cap)
     assert found.total == sum(row["texts"] != (None, "(other)") for row in exact)
     assert found.folded == sum(row["requests"] for row in exact if row["texts"] == (None, "(other)"))
     if sort.startswith("p"):  # an estimate: what it is is tested below, where it stands here
-        every = rank(held(rows, cap), (sort[1:],), sort, None, into=lambda key: key).rows
+        every = rank(held(rows, cap), (sort[1:],), sort, None, form=AsTheyAre()).rows
         named = [row for row in every if row.texts != (None, "(other)")]
         measures = [row.latency.percentiles[sort[1:]] if row.latency else -1.0 for row in named]
         assert measures == sorted(measures, reverse=True)
@@ -128,19 +139,12 @@ def check_latency(latency: Any, spans: list[int]) -> None:
 @given(rows=requests, sort=st.sampled_from(SORTS), cap=st.integers(1, 20), most=st.integers(1, 9))
 def test_the_largest_are_those_of_the_rows(rows: list[Request], sort: str, cap: int, most: int) -> None:
     """The columns of a ranking say which rows a table shows; a list of its rows does, too, whichever is asked."""
-    found = rank(held(rows, cap), ("50",), sort, into=endpoint_row).rows
+    found = rank(held(rows, cap), ("50",), sort, form=Endpoints(0)).rows
     listed = list(found)
     assert found == listed
     for figure in ("requests", "errors", REFUSED, TIMED):
         assert found.largest(figure, most) == largest(listed, figure, most), figure
         assert largest(found, figure, most) == largest(listed, figure, most), figure
-
-
-def endpoint_row(key: RankedKey) -> EndpointRow:
-    method, endpoint = key.texts
-    return EndpointRow(
-        method, endpoint or "", key.requests, key.errors, key.bytes, key.status_classes, key.latency, None
-    )
 
 
 def test_buckets_are_a_list_of_pairs() -> None:
@@ -158,7 +162,8 @@ def test_buckets_are_a_list_of_pairs() -> None:
 
 
 @pytest.mark.parametrize("top", [None, 3])
-def test_json_is_what_json_dumps_writes(tmp_path: Any, top: int | None) -> None:
+@pytest.mark.parametrize("percentiles", [["50", "99.9"], []])
+def test_json_is_what_json_dumps_writes(tmp_path: Any, top: int | None, percentiles: list[str]) -> None:
     log = tmp_path / "access.log"
     took = ("0.000", "0.004", "1.5", "-", "70")
     log.write_text(
@@ -168,7 +173,14 @@ def test_json_is_what_json_dumps_writes(tmp_path: Any, top: int | None) -> None:
             for i in range(400)
         )
     )
-    report = logstats.report([log], by=["client_ip", "user_agent"], over_time=True, top=top, max_endpoints=5)
+    report = logstats.report(
+        [log],
+        by=["client_ip", "user_agent", "status,client_ip"],
+        over_time=True,
+        top=top,
+        max_endpoints=5,
+        percentiles=percentiles,
+    )
     assert report.endpoints
     assert report.over_time is not None
     assert report.to_json() == json.dumps(report.to_dict(), allow_nan=False)

@@ -40,7 +40,7 @@ class Histograms:
         """The buckets of each key as JSON, as `json.dumps` writes lists of pairs; all are written at once."""
         pair = pl.format("[{}, {}]", pl.col("bucket").cast(pl.String).fill_null("null"), "count")
         texts = self._table.lazy().select("key", text=pair).group_by("key").agg(pl.col("text").str.join(", ")).collect()
-        return dict(zip(texts["key"].to_list(), texts["text"].to_list(), strict=True))
+        return dict(texts.iter_rows())
 
 
 class Buckets(Sequence[Bucket]):

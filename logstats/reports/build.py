@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +25,8 @@ from logstats.reports.model import (
     iso,
 )
 from logstats.reports.over_time import gather
-from logstats.reports.ranked import Ranked, RankedKey, rank
+from logstats.reports.ranked import Ranked, rank
+from logstats.reports.row_forms import Endpoints, Values
 from logstats.sketches import loghist
 from logstats.summaries.breakdowns import name as breakdowns_of
 from logstats.summaries.latency import LatencyOverTime
@@ -62,9 +62,7 @@ def build(
     latency = overall(endpoints_held, percentiles, counts.invalid.get("duration", 0))
     held = ranked(statistics, percentiles, sort, top)
     breakdowns = {
-        column: rank(
-            statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top, into=_breakdown_row(column)
-        )
+        column: rank(statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top, form=Values(column))
         for column in statistics.spec.by
     }
     notes = _folded(statistics, held, breakdowns)
@@ -120,14 +118,7 @@ def ranked(statistics: Statistics, percentiles: Sequence[str], sort: str, top: i
     """The endpoints, the first `top` by `sort`."""
     endpoints = statistics.get("endpoints", Ranking)
     total = int(endpoints.counts_by_id()["ns"].sum())
-
-    def row(key: RankedKey) -> EndpointRow:
-        share = key.latency.sum_ns / total if key.latency and total else None
-        method, endpoint = key.texts
-        figures = key.requests, key.errors, key.bytes, key.status_classes, key.latency
-        return EndpointRow(method, endpoint or "", *figures, share)
-
-    return rank(endpoints, percentiles, sort, top, into=row)
+    return rank(endpoints, percentiles, sort, top, form=Endpoints(total))
 
 
 def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
@@ -135,7 +126,7 @@ def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
     if not statistics.spec.selections:
         return {}
     selections = statistics.get(SELECTIONS, Ranking)
-    return {row.value: row for row in rank(selections, ("50",), "requests", into=_breakdown_row(SELECTIONS)).rows}
+    return {row.value: row for row in rank(selections, ("50",), "requests", form=Values(SELECTIONS)).rows}
 
 
 def _table(title: str, statistics: Statistics, name: str) -> Table:
@@ -150,22 +141,9 @@ def breakdown(
 ) -> tuple[list[BreakdownRow], int, list[str]]:
     """The ranking by a column, the first `top` by `sort`; how many values there are; and what is to be said of it."""
     ranking = statistics.get(breakdowns_of(by), Ranking)
-    held = rank(ranking, percentiles, sort, top, into=_breakdown_row(by))
+    held = rank(ranking, percentiles, sort, top, form=Values(by))
     note = _folded_note(by, held, statistics.spec.max_endpoints)
     return list(held.rows), held.total, note
-
-
-def _breakdown_row(by: str) -> Callable[[RankedKey], BreakdownRow]:
-    """What makes rows of a ranking by these columns."""
-
-    def row(key: RankedKey) -> BreakdownRow:
-        value, values = key.texts[0] or "", None
-        if "," in by and value != schema.OTHER:
-            values = json.loads(value)
-            value = ", ".join("–" if text is None else text for text in values.values())
-        return BreakdownRow(value, key.requests, key.errors, key.bytes, key.latency, values)
-
-    return row
 
 
 def classes(by_status: Mapping[int, int]) -> dict[str, int]:

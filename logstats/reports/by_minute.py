@@ -1,22 +1,16 @@
-"""What a report has of each minute, stored as columns.
-
-A month has 43,200 minutes, and most outputs show none of them one by one: their rows are made on access, and their JSON
-is written from the columns.
-"""
+"""What a report has of each minute."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import Any, Final, TypeVar, overload
+from typing import Final
 
 import polars as pl
 
 from logstats.dataclass import dataclass
+from logstats.reports.json_text import array
+from logstats.reports.lazy_rows import LazyRows, Row
 from logstats.summaries.traffic import EPOCH, MINUTE_US, moment
-
-Row = TypeVar("Row")
 
 _FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(minutes=1)
 _LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(minutes=1)
@@ -33,51 +27,23 @@ class Minute:
     status_classes: dict[str, int]
 
 
-class ByMinute(Sequence[Row]):
-    """Rows of minutes, in order. It never changes, and equals a list of the same rows."""
-
-    __hash__ = None  # type: ignore[assignment]
+class ByMinute(LazyRows[Row]):
+    """Rows of minutes, in order."""
 
     def __init__(self, table: pl.DataFrame) -> None:
         self._table = table
 
-    def _made(self) -> Iterator[Row]:
-        raise NotImplementedError
+    def __len__(self) -> int:
+        return self._table.height
 
     def _object(self) -> pl.Expr:
         """A row as a JSON object."""
         raise NotImplementedError
 
-    @cached_property
-    def _rows(self) -> list[Row]:
-        return list(self._made())
-
     @property
     def json(self) -> str:
         """As `json.dumps` writes a list of the rows as the JSON report has them."""
-        return f"[{', '.join(self._table.select(self._object()).to_series().to_list())}]"
-
-    def __len__(self) -> int:
-        return self._table.height
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Row: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Row]: ...
-    def __getitem__(self, place: int | slice) -> Row | list[Row]:
-        return self._rows[place]
-
-    def __eq__(self, other: object) -> bool:
-        return self._rows == list(other) if isinstance(other, Sequence) else NotImplemented
-
-    def __repr__(self) -> str:
-        return repr(self._rows)
-
-    def __deepcopy__(self, _: Any) -> ByMinute[Row]:
-        return self
+        return array(self._table.select(self._object()).to_series().to_list())
 
 
 class Minutes(ByMinute[Minute]):
@@ -96,10 +62,12 @@ class Minutes(ByMinute[Minute]):
             )
         )
 
-    def _made(self) -> Iterator[Minute]:
+    def _made(self) -> list[Minute]:
+        rows = []
         for minute, number, errors, size, *counts in self._table.iter_rows():
             by = {name: count for name, count in zip(self._names, counts, strict=True) if count}
-            yield Minute(moment(minute), number, errors, size, by)
+            rows.append(Minute(moment(minute), number, errors, size, by))
+        return rows
 
     def _object(self) -> pl.Expr:
         some: list[pl.Expr] = [pl.when(pl.col(n) != 0).then(pl.format(f'"{n}": {{}}', n)) for n in self._names]
@@ -111,8 +79,8 @@ class Minutes(ByMinute[Minute]):
 class UsersByMinute(ByMinute[tuple[datetime, int]]):
     """Users by minute, of (minute, users), in order."""
 
-    def _made(self) -> Iterator[tuple[datetime, int]]:
-        return ((moment(minute), users) for minute, users in self._table.iter_rows())
+    def _made(self) -> list[tuple[datetime, int]]:
+        return [(moment(minute), users) for minute, users in self._table.iter_rows()]
 
     def _object(self) -> pl.Expr:
         return _formatted('{"minute": "{}", "users": {}}', _iso(), pl.col("users"))

@@ -5,50 +5,44 @@ The sort key is computed first, for all keys and in columns; the rest only for t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import repeat
-from typing import Final, Generic, TypeVar, overload
+from typing import Final, Generic, Protocol, TypeVar
 
 import polars as pl
 
 from logstats import schema
 from logstats.dataclass import dataclass
-from logstats.durations import MS, average, milliseconds
-from logstats.reports.buckets import Histograms
-from logstats.reports.model import EndpointRow, Latency
+from logstats.durations import MS, average
+from logstats.reports import json_text
+from logstats.reports.figures import Figures, RankedKey, last, named, of_durations
+from logstats.reports.lazy_rows import LazyRows
+from logstats.reports.model import EndpointRow
 from logstats.sketches import loghist
 from logstats.summaries.ranking import Ranking
 
-
-@dataclass(frozen=True, slots=True)
-class RankedKey:
-    """One key. `texts` are its columns; folded keys have None, and `(other)` as the last."""
-
-    texts: tuple[str | None, ...]
-    requests: int
-    errors: int
-    bytes: int
-    status_classes: dict[str, int]
-    latency: Latency | None
-
-
-FEW: Final = 1000  # keys of which the figures are looked for among all
 AT_ONCE: Final = 100  # rows that take less time to make, all of them once, than to ask the columns for four tables
 
 _FIGURES: Final = ("requests", "errors", "bytes", "timed", "ns", "ns_min", "ns_max")
 
 Row = TypeVar("Row")
+Made_co = TypeVar("Made_co", covariant=True)
 
 
-class RankedRows(Sequence[Row]):
-    """The keys of a ranking in its order, as rows that are made of its columns when they are asked for.
+class Form(Protocol[Made_co]):
+    """What the rows of a ranking are."""
 
-    Rows that nobody reads are the most of a report: a table shows ten of 10,000 endpoints. It never changes, and equals
-    a list of the same rows.
-    """
+    def row(self, key: RankedKey) -> Made_co:
+        """A row."""
+        ...
 
-    __hash__ = None  # type: ignore[assignment]
+    def members(self, figures: Figures) -> Mapping[str, Sequence[str]]:
+        """The JSON of rows, but for the latency: their members in columns."""
+        ...
+
+
+class RankedRows(LazyRows[Row]):
+    """The keys of a ranking in its order, as rows that are made of its columns when they are asked for."""
 
     def __init__(
         self,
@@ -56,57 +50,54 @@ class RankedRows(Sequence[Row]):
         counts: pl.DataFrame,
         histogram: pl.DataFrame,
         percentiles: Sequence[str],
-        into: Callable[[RankedKey], Row],
+        form: Form[Row],
     ) -> None:
-        """`kept` has (id, key columns…, folded, figures…); `counts` (id, status_class, requests), and the histogram
-        (id, bucket, count), are of all keys."""
-        self._kept, self._counts, self._histogram = kept, counts, histogram
-        self._percentiles, self._into = percentiles, into
+        """`kept` and `histogram` are those of `Figures`; `counts` is (id, status_class, requests) of all keys."""
+        self._kept, self._histogram = kept, histogram
+        self._counts = counts.select("id", "status_class", "requests").filter(pl.col("status_class") > 0)
+        self._percentiles, self._form = percentiles, form
 
     def __len__(self) -> int:
         return self._kept.height
 
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self._all)
-
-    @overload
-    def __getitem__(self, place: int) -> Row: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Row]: ...
-    def __getitem__(self, place: int | slice) -> Row | list[Row]:
-        if isinstance(place, slice) and len(self) > AT_ONCE:
-            return self._made(self._kept[place])
-        return self._all[place]
-
-    def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
-
-    def __repr__(self) -> str:
-        return repr(self._all)
-
     @cached_property
-    def _all(self) -> list[Row]:
-        return self._made(self._kept)
+    def _classes(self) -> pl.DataFrame:
+        return self._counts.sort("id", "status_class")
+
+    def _figures(self, kept: pl.DataFrame) -> Figures:
+        return Figures(kept, self._classes, self._histogram, self._percentiles)
+
+    def _made(self) -> list[Row]:
+        return self._some(self._kept)
+
+    def _part(self, place: slice) -> list[Row]:
+        return self._some(self._kept[place]) if len(self) > AT_ONCE else super()._part(place)
+
+    def _some(self, kept: pl.DataFrame) -> list[Row]:
+        return [*map(self._form.row, self._figures(kept))]
+
+    @property
+    def json(self) -> str:
+        """As `json.dumps` writes a list of the rows as the JSON report has them."""
+        figures = self._figures(self._kept)
+        members = {**self._form.members(figures), "latency_ms": figures.latency_as_json()}
+        return json_text.array(json_text.objects(members))
 
     def largest(self, figure: str, most: int) -> tuple[list[Row], int]:
         """See `largest`."""
-        kept = self._kept.filter(pl.col(_last(self._kept)).fill_null(schema.OTHER) != "")
+        kept = self._kept.filter(pl.col(last(self._kept)).fill_null(schema.OTHER) != "")
         if figure == TIMED:
-            kept = kept.filter((pl.col("timed") > 0) & pl.col(_last(kept)).ne_missing(schema.MALFORMED))
-            return self._made(kept.head(most)), kept.height
+            kept = kept.filter((pl.col("timed") > 0) & pl.col(last(kept)).ne_missing(schema.MALFORMED))
+            return self._some(kept.head(most)), kept.height
         measure = pl.col(figure)
         if figure == REFUSED:
             refused = self._counts.filter(status_class=4).select("id", refused="requests")
             kept, measure = kept.join(refused, on="id", how="left", maintain_order="left"), pl.col("refused")
         kept = kept.filter(measure > 0)
-        name = pl.concat_str(_named(kept), separator=" ", ignore_nulls=True)
+        name = pl.concat_str(named(kept), separator=" ", ignore_nulls=True)
         places = kept.select(measure.alias("measure"), name.alias("name"), place=pl.int_range(pl.len()))
         first = places.sort("measure", "name", descending=[True, False])["place"].head(most)
-        return self._made(kept[first]), kept.height
-
-    def _made(self, kept: pl.DataFrame) -> list[Row]:
-        """Some of the rows."""
-        return [self._into(key) for key in _keys(kept, self._counts, self._histogram, self._percentiles)]
+        return self._some(kept[first]), kept.height
 
 
 TIMED: Final = "timed"
@@ -146,9 +137,9 @@ def rank(
     sort: str,
     top: int | None = None,
     *,
-    into: Callable[[RankedKey], Row],
+    form: Form[Row],
 ) -> Ranked[Row]:
-    """The first `top` keys of a ranking, or all of them, each made `into` a row.
+    """The first `top` keys of a ranking, or all of them, each a row of this `form`.
 
     They are ordered by `sort` (`names.SORTS`, the greatest first; keys without a duration come last if it is about
     durations), then by requests, then by their texts. A key whose last column is null is left out.
@@ -162,7 +153,7 @@ def rank(
     descending = [False, True, True, *(False for _ in texts)]
     ordered = totals.with_columns(measure).sort("folded", "measure", "requests", *texts, descending=descending)
     kept = ordered.head(len(ordered) if top is None else top).select("id", *texts, "folded", *_FIGURES)
-    rows = RankedRows(kept, ranking.counts_by_id(), histogram, percentiles, into)
+    rows = RankedRows(kept, ranking.counts_by_id(), histogram, percentiles, form)
     return Ranked(rows, len(ordered) - bool(folded), folded)
 
 
@@ -177,62 +168,6 @@ def _measures(totals: pl.DataFrame, histogram: pl.DataFrame, sort: str) -> Itera
         # Sums may exceed the exact range of Float64; Python's integers divide correctly.
         sums = zip(totals["ns"].to_list(), timed, strict=True)
         return [(average(ns, count) if sort == "avg" else float(ns)) if count else -1.0 for ns, count in sums]
-    found = loghist.percentiles(histogram, ["id"], _stats(totals, "id"), [sort[1:]])
+    found = loghist.percentiles(histogram, ["id"], of_durations(totals, "id"), [sort[1:]], ordered=True)
     measured = totals.select("id").join(found, on="id", how="left", maintain_order="left")
     return measured[sort[1:]].fill_null(-1.0)
-
-
-def _stats(totals: pl.DataFrame, key: str) -> pl.DataFrame:
-    timed = totals.filter(pl.col("timed") > 0)
-    return timed.select(key, count="timed", min_ms=milliseconds(timed["ns_min"]), max_ms=milliseconds(timed["ns_max"]))
-
-
-def _last(kept: pl.DataFrame) -> str:
-    """The last column of the keys."""
-    return kept.columns[kept.columns.index("folded") - 1]
-
-
-def _named(kept: pl.DataFrame) -> list[pl.Expr]:
-    """The columns of the keys, in which what is folded has a name."""
-    last = _last(kept)
-    texts = kept.columns[kept.columns.index("id") + 1 : kept.columns.index(last)]
-    return [*map(pl.col, texts), pl.when("folded").then(pl.lit(schema.OTHER)).otherwise(last).alias(last)]
-
-
-def _keys(
-    kept: pl.DataFrame, counts: pl.DataFrame, histogram: pl.DataFrame, percentiles: Sequence[str]
-) -> Iterable[RankedKey]:
-    """The keys of (id, key columns…, folded, figures…), in their order."""
-    kept = kept.with_row_index("key")
-    held = histogram.join(kept.select("id", "key"), on="id").select("key", "bucket", "count")
-    order = pl.col("key").cast(pl.Int64) * 2**32 + pl.col("bucket").fill_null(-(2**31))
-    held = held.with_columns(order.alias("order")).sort("order").drop("order")  # faster than by two numbers
-    histograms = Histograms(held)
-    found = loghist.percentiles(held, ["key"], _stats(kept, "key"), list(percentiles), ordered=True)
-    measured = kept.select("key").join(found, on="key", how="left", maintain_order="left").drop("key")
-    by_class: dict[int, dict[str, int]] = {}
-    counted = counts.filter(pl.col("status_class") > 0)
-    if kept.height < FEW:
-        counted = counted.filter(pl.col("id").is_in(kept["id"].implode()))
-    counted = counted.sort("status_class")
-    for id_, status_class, requests in counted.select("id", "status_class", "requests").iter_rows():
-        by_class.setdefault(id_, {})[f"{status_class}xx"] = requests
-    columns = zip(*(kept[name].to_list() for name in ("id", *_FIGURES)), strict=True)
-    names = kept.select(_named(kept))
-    estimates = measured.iter_rows() if percentiles else repeat(())
-    for key, (named, values, row) in enumerate(zip(names.iter_rows(), estimates, columns, strict=False)):
-        id_, requests, errors, size, timed, ns, least, most = row
-        latency = None
-        if timed:
-            latency = Latency(
-                count=timed,
-                avg=average(ns, timed),
-                min=least / MS,
-                max=most / MS,
-                percentiles=dict(zip(percentiles, values, strict=True)),
-                relative_error=loghist.ALPHA,
-                invalid=0,
-                buckets=histograms.of(key),
-                sum_ns=ns,
-            )
-        yield RankedKey(named, requests, errors, size, by_class.get(id_, {}), latency)

@@ -153,12 +153,12 @@ def percentiles(
     before = np.cumsum(counts) - counts
     # Only distinct counts need exact arithmetic; there are far fewer of them than keys.
     distinct, which = np.unique(counts, return_inverse=True)
-    middles = lines.select(middle(pl.col("bucket"))).to_series()
     low, high = pl.col("min_ms"), pl.col("max_ms")
     columns = []
     for name, p in exact.items():
         ranks = np.array([nearest_rank(p, n) for n in distinct.tolist()], dtype=np.int64)[which]
-        held = pl.lit(middles[as_numbers(np.searchsorted(running, before + ranks))])
+        buckets = lines["bucket"].gather(as_numbers(np.searchsorted(running, before + ranks)))
+        held = middle(pl.lit(buckets))
         rank = pl.lit(as_numbers(ranks))
         estimate = pl.when(rank == 1).then(low).when(rank == pl.col("_n")).then(high).otherwise(held.clip(low, high))
         columns.append(estimate.alias(name))
