@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import logstats
 from logstats import api
 from logstats.archive.create import init as make
+from logstats.formats.detection.detect import Detector
 from logstats.formats.engines.w3c import W3C, in_force
 from logstats.formats.registry import builtin
 from logstats.formats.text import Context, Text
@@ -161,13 +162,19 @@ WRITERS = {
     ),
     "Tomcat": ([], "0.125", ["#Version: 2.0", "#Software: Apache Tomcat/9.0.98"]),
     "draft": ([], "0.125", []),
+    "Draft": ([], "0.125", ["#Version: 1.0"]),  # whose version stands behind
 }
 
 
 def written_by(writer: str, columns: str = COMMON, lines: int = 60) -> list[str]:
     """A header and some lines."""
     before, taken, behind = WRITERS[writer]
-    values = {"date": "2025-01-17", "time": "10:30:00", "cs-method": "GET", "cs-uri-stem": f"/{writer}"}
+    values = {
+        "date": "2025-01-17",
+        "time": "10:30:00",
+        "cs-method": "GET",
+        "cs-uri-stem": f"/{writer}",
+    }
     values |= {"sc-status": "200", "time-taken": taken, "c-ip": "192.0.2.9"}
     line = " ".join(values[name] for name in columns.split())
     return [*before, f"#Fields: {columns}", *behind, *[line] * lines]
@@ -212,6 +219,15 @@ def test_whole_numbers_in_other_columns_are_not_of_who_writes_seconds(
     assert durations_by_path(path) == {("/draft", 125.0), ("/draft", 1000.0), ("/draft", 2000.0)}
 
 
+def test_whole_numbers_before_and_behind_other_columns_may_be_seconds() -> None:
+    """They are read as IIS's milliseconds, which is said."""
+    lines = [*written_by("draft"), *written_by("draft", "date time cs-method c-ip cs-uri-stem sc-status time-taken")]
+    found = Detector(builtin().values()).detect(line.replace("0.125", str(n % 3)) for n, line in enumerate(lines))
+    assert found is not None
+    assert found.rival is not None
+    assert {found.name, found.rival.stack.name} == {"iis", "w3c"}
+
+
 def test_an_archive_knows_who_writes_the_lines_that_are_added_later(tmp_path: Path) -> None:
     path, root = tmp_path / "a.log", make(tmp_path / "archive").root
     lines = [*written_by("Tomcat"), *written_by("IIS"), *written_by("Kestrel")]
@@ -224,7 +240,7 @@ def test_an_archive_knows_who_writes_the_lines_that_are_added_later(tmp_path: Pa
 
 
 DIRECTIVE = st.sampled_from(
-    """#Fields: time c-ip|#Fields: date time|#Fields: c-ip|#Software: IIS|#Software: Tomcat|#Version: 1.0
+    """#Fields: time c-ip|#Fields: date time|#Fields: c-ip|#Software: Microsoft IIS|#Software: Tomcat|#Version: 1.0
 #Start-Date: 2025-01-17|#Date: 2025-01-17|#Date: 2025-01-18|#Remark: x|192.0.2.1 10:30:00""".replace("\n", "|").split(
         "|"
     )

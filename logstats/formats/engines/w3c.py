@@ -12,7 +12,8 @@ are that definition (https://www.w3.org/TR/WD-logfile.html).
 
 Directives also tell who writes the lines after them: the fingerprint of a format and its foreign keys are beginnings of
 its `#Software`, or of a `#Start-Date` without one (Kestrel's, whose `time-taken` is in milliseconds). Where none does,
-and other columns were in force before, numbers without a fraction are not seconds (`_whole`).
+and other columns were in force before, numbers without a fraction are not seconds (`_whole`), unless those before had
+none either.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def in_force(directives: str, lines: str) -> str:
     of other columns that was in force until then, and what the same header says of the product that wrote it.
 
     Headers need no lines between them (a reader may see directives only). Where the last directive was a `#Fields`, a
-    new one begins with another `#Fields` or with `#Software`, which IIS writes first; else with whatever is repeated.
+    new one begins with another `#Fields` or with `#Software`, which IIS writes first; else with whatever is repeated,
+    or with IIS's `#Software` before that.
     """
     day, other = "", ""
     header: dict[str, str] = {}
@@ -64,9 +66,17 @@ def in_force(directives: str, lines: str) -> str:
             header = {FIELDS: line} if ended else {**header, FIELDS: line}
         elif name:
             if name in header or (name == SOFTWARE and ended):
-                header = {FIELDS: header[FIELDS]} if FIELDS in header else {}
+                header = _begun_anew(header, name)
             header[name] = line
     return "\n".join(line for line in (other, *header.values(), day) if line)
+
+
+def _begun_anew(header: Mapping[str, str], name: str) -> dict[str, str]:
+    """The columns; and, behind what is repeated, the product that begins its header with itself."""
+    names = [*header]
+    behind = names[names.index(name) + 1 :] if name in names else []
+    kept = {FIELDS, *([SOFTWARE] if SOFTWARE in behind and "Microsoft" in header[SOFTWARE] else [])}
+    return {one: header[one] for one in names if one in kept}
 
 
 def directives_in(data: bytes) -> list[int]:
@@ -175,11 +185,12 @@ class W3C:
             if columns != runs[-1][1]:  # mostly the same directives are repeated
                 runs.append((place, columns))
         ends = [*(start for start, _ in runs[1:]), len(text)]
-        parts = [
-            self._run(text.slice(start, end), start, columns)
-            for (start, columns), end in zip(runs, ends, strict=True)
-            if end > start
-        ]
+        parts: list[Tokens] = []
+        fractions = True  # whether those who wrote the lines so far write fractions of seconds
+        for (start, columns), end in zip(runs, ends, strict=True):
+            if end > start:
+                tokens, fractions = self._run(text.slice(start, end), start, columns, fractions=fractions)
+                parts.append(tokens)
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -190,15 +201,18 @@ class W3C:
             sum(part.ignored for part in parts),
         )
 
-    def _run(self, text: Text, start: int, columns: Columns) -> Tokens:
-        """The lines between two directives."""
+    def _run(self, text: Text, start: int, columns: Columns, *, fractions: bool) -> tuple[Tokens, bool]:
+        """(the lines between two directives, whether who wrote these or those before writes fractions of seconds)."""
         tokens = fast_then_reference(text, self._fast(text, columns), partial(self.scan_with, columns), self.names)
-        if columns.changed and self._seconds is not None and _whole(tokens.fields[self._seconds]):
-            tokens = replace(tokens, fields=tokens.fields.with_columns(pl.lit(self._seconds).alias(FOREIGN)))
-        if not start:
-            return tokens
-        shift = (pl.col("line") + start).cast(pl.UInt32)
-        return Tokens(tokens.fields.with_columns(shift), tokens.rejected.with_columns(shift), tokens.ignored)
+        if self._seconds is not None and fractions and _whole(tokens.fields[self._seconds]):
+            if columns.changed:
+                tokens = replace(tokens, fields=tokens.fields.with_columns(pl.lit(self._seconds).alias(FOREIGN)))
+            else:
+                fractions = False
+        if start:
+            shift = (pl.col("line") + start).cast(pl.UInt32)
+            tokens = Tokens(tokens.fields.with_columns(shift), tokens.rejected.with_columns(shift), tokens.ignored)
+        return tokens, fractions
 
     def _fast(self, text: Text, columns: Columns) -> pl.DataFrame:
         """The fast path, for lines without quotes that have one separator between two columns."""
