@@ -131,6 +131,12 @@ def test_an_archive_takes_the_same_lines(tmp_path: Path) -> None:
         (COMBINED + ' "203.0.113.9"', "trailing_text"),
         (COMBINED + " 443", "trailing_text"),
         (COMBINED.replace('"UA"', '"a "quoted" agent"'), ("192.0.2.7", None)),
+        # A line that breaks off, where another begins.
+        (COMBINED.partition("/Jan")[0] + COMBINED, "bad_time"),
+        (COMBINED.partition(" HTTP")[0] + COMBINED, "trailing_text"),
+        (COMBINED.partition(' "-"')[0] + COMBINED, "bad_size"),
+        (COMBINED.partition("UA")[0] + COMBINED, "trailing_text"),
+        (COMBINED + COMBINED, "trailing_text"),
     ],
 )
 @pytest.mark.parametrize("many", [1, 2000])

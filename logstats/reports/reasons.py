@@ -15,6 +15,8 @@ REASONS: Final = {
     "bad_user_id": "where the user should stand there is something else",
     "bad_host": "where the host should stand there is no host name",
     "bad_ident": "where the identity should stand there is something else",
+    "bad_time": "where the time should stand there is something else",
+    "bad_size": "where the size should stand there is something else",
     "bad_status": "the status is not a number of three digits",
     "other_format": "it looks otherwise than this format has it",
     "bad_method": "where the method should stand there is none",

@@ -109,8 +109,11 @@ def _spans(plan: _Plan, line: str, *, strict: bool = False) -> dict[str, tuple[i
                     raise Reject("trailing_text", end + len(literal))
             reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
             raise Reject(reason, place)
-        if strict and quoted and line.find(QUOTE, place, end) >= 0 and not _ESCAPED.fullmatch(line, place, end):
-            raise Reject(DOUBTFUL, place)
+        if quoted and line.find(QUOTE, place, end) >= 0:
+            if other := _ANOTHER.search(line, place, end):
+                raise Reject("trailing_text", other.start())
+            if strict and not _ESCAPED.fullmatch(line, place, end):
+                raise Reject(DOUBTFUL, place)
         found[name] = place, end
         place = end + len(literal)
     return found
@@ -121,6 +124,9 @@ def _spans(plan: _Plan, line: str, *, strict: bool = False) -> dict[str, tuple[i
 _Plan = tuple[str, tuple[tuple[str, str, bool, bool, bool], ...]]
 
 _ESCAPED = re.compile(r'(?:[^"\\]|\\.)*')
+
+# The time of another line, which begins where this one breaks off.
+_ANOTHER = re.compile(r'\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8} [+-][0-9]{4}\] "')
 
 # A closing quote without an opening one: further columns follow it.
 _COLUMNS = re.compile(r'(?:(?:[^"\\]|\\.)*(?:[^" \\]|\\.))?" ')
@@ -185,7 +191,11 @@ class Delimited:
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path."""
-        return _texts(self._plan, line, strict=self._strict)
+        found = _texts(self._plan, line, strict=self._strict)
+        last = self.pattern[-1]
+        if isinstance(last, Variable) and last.name in self.names and _ANOTHER.search(found[last.name] or ""):
+            raise Reject("trailing_text", len(line))
+        return found
 
     def stop(self, line: str, name: str = "") -> int:
         """The position at which a line stops matching; or, in a line that matches, the begin of the variable of this

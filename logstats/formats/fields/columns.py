@@ -29,6 +29,7 @@ from logstats.kernels.columns import as_numbers
 
 PLANS: Final = 64  # sets of columns whose expressions are cached
 _NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
+_NO_NUMBER: Final = r"[\[\]\"]"  # nor a time: the line breaks off in it, where another begins
 _CACHE: Final = r"^(?:TCP_|UDP_)?([^/]*)(?:/.*)?$"  # Squid: TCP_HIT/200
 _INVALID: Final = "_invalid_"  # prefix of a mask: rows whose text in a field is invalid
 
@@ -233,7 +234,10 @@ class FieldReader:
         timed = "timestamp" in self.reading.wanted
         if timed and ("timestamp" in role or "date" in role):
             form = " ".join(self.fields[name].form for name in _time_parts(role)).strip()
-            found["_timestamp"] = times.parse(_time_text(frame, role, either=self.keyed), self.reading.zone, form)
+            texts = _time_text(frame, role, either=self.keyed)
+            found["_timestamp"] = times.parse(texts, self.reading.zone, form)
+            if not self.keyed and found["_timestamp"].null_count():
+                found["_unfit_time"] = found["_timestamp"].is_null() & texts.str.contains(_NO_NUMBER)
         found |= self._numbers(frame, role)
         if envelope is not None:
             about = envelope[frame["line"]]
@@ -249,7 +253,7 @@ class FieldReader:
 
     def _numbers(self, frame: pl.DataFrame, role: Mapping[str, str]) -> dict[str, pl.Series]:
         """`_status`, `_bytes` and `_ns_…` (durations in nanoseconds); and masks of the rows whose text is invalid, if
-        any: `_bad_…`."""
+        any: `_bad_…`; `_unfit_size` of those that are of another format."""
         found: dict[str, pl.Series] = {}
         texts: dict[str, str] = {}
         if "status" in role:
@@ -265,6 +269,8 @@ class FieldReader:
             value = found[f"_{key}"]
             if value.null_count() > frame[column].null_count():
                 found[f"_bad_{key}"] = value.is_null() & frame[column].is_not_null()
+                if key == "bytes" and not self.keyed:
+                    found["_unfit_size"] = value.is_null() & frame[column].str.contains(_NO_NUMBER)
         return found
 
     def _durations(self, columns: Sequence[str], role: str = "duration") -> list[str]:
@@ -304,6 +310,7 @@ class FieldReader:
         for name in self.shapes:
             if f"_unfit_{name}" in given:
                 bad[f"bad_{name if (of := self.fields[name].role) == 'ignored' else of}"] = pl.col(f"_unfit_{name}")
+        bad |= {f"bad_{name}": pl.col(f"_unfit_{name}") for name in ("time", "size") if f"_unfit_{name}" in given}
         for size in ("bytes", "request_bytes"):
             if f"_{size}" in given:
                 columns[size] = pl.col(f"_{size}")
