@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import gzip
 import json
@@ -11,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from logstats.archive.create import init
 from logstats.archive.follow import Daemon, Notify
 from logstats.archive.log import faults, tables
 from logstats.inputs import Tracker, follower
-from logstats.pipeline import Stop
+from logstats.pipeline import Silence, Stop
 
 
 def numbers(archive: Path) -> list[int]:
@@ -365,6 +367,77 @@ def test_what_may_be_missing_is_said(tmp_path: Path) -> None:
     last = restarted(one)
     assert last.commit()
     assert not last.said, "it is known by now"
+
+
+@contextlib.contextmanager
+def without_the_rights_of_root() -> Iterator[None]:
+    """For this thread and those that it starts: permissions of files count (capabilities(7))."""
+    if os.geteuid() != 0:
+        yield
+        return
+    if sys.platform != "linux":
+        pytest.skip("root may read everything")
+    library, overriding = ctypes.CDLL(None, use_errno=True), 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    head, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert library.capget(head, sets) == 0
+    effective = sets[0]
+    sets[0] &= ~overriding
+    assert library.capset(head, sets) == 0
+    try:
+        yield
+    finally:
+        sets[0] = effective
+        assert library.capset(head, sets) == 0
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_log_that_may_not_be_read_for_a_while(tmp_path: Path, *, rotated: bool) -> None:
+    """It is said once, and again when it ends; nothing of it is lost, even if it was rotated away and is long quiet."""
+    one = Following(tmp_path, health=tmp_path / "health.json")
+
+    def health() -> Any:
+        return json.loads((tmp_path / "health.json").read_bytes())
+
+    one.log.write(5)
+    assert one.commit()
+    one.log.write(5)
+    one.log.path.chmod(0)
+    with without_the_rights_of_root():
+        assert one.commit()
+        assert one.said == [f"{one.log.path}: permission denied; it is tried again"]
+        if rotated:
+            one.log.path.rename(tmp_path / "old")
+            one.look()
+        for _ in range(3):
+            assert one.commit(2 * follower.QUIET)
+        assert len(one.said) == 1 + rotated  # a name that leads to nothing
+        assert (health()["state"], health()["failures"]) == ("failing", 0)
+        assert "permission denied" in health()["problem"]
+        (tmp_path / "old" if rotated else one.log.path).chmod(0o644)
+        assert one.commit(2)
+    assert one.said[-1] == f"{one.log.path}: can be read again"
+    assert (health()["state"], health()["problem"], health()["failing_since"]) == ("ok", None, None)
+    assert one.is_whole
+
+
+def test_what_is_said_of_a_log_is_said_once(tmp_path: Path) -> None:
+    heard = Heard()
+    one = Following(tmp_path, listener=heard)
+    for number in range(3):
+        with one.log.path.open("a") as file:
+            file.write(f"{number}: nobody knows what this is\n")
+        assert one.commit()
+    assert heard.said == [f"unknown {one.log.path}"]
+
+
+class Heard(Silence):
+    """Notes of which sources no format was found."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def format_unknown(self, source: str) -> None:
+        self.said.append(f"unknown {source}")
 
 
 def test_two_rotations_between_two_looks(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.inputs import discover
 from logstats.options import Options
-from logstats.pipeline import Interrupt, Listener, Once, Silence
+from logstats.pipeline import Interrupt, Listener, Silence
 
 if TYPE_CHECKING:
     from logstats.archive.follow import Daemon
@@ -141,7 +141,7 @@ def add_following(
         archive,
         files,
         how,
-        Once(listener or Silence()),
+        listener or Silence(),
         every=every,
         health=Path(health) if health else None,
         tell=tell,

@@ -33,10 +33,10 @@ from logstats.archive.tiers import move
 from logstats.archive.tiers.compact import compact
 from logstats.archive.tiers.policy import Step, of, plan
 from logstats.dataclass import dataclass
-from logstats.errors import LogstatsError
+from logstats.errors import LogstatsError, SourceError
 from logstats.inputs import Arriving, Due, Source, Tracker
 from logstats.inputs.discover import shown
-from logstats.pipeline import Interrupt, Listener, Stop
+from logstats.pipeline import Interrupt, Listener, Once, Stop
 
 POLL: Final = 1.0  # seconds between two looks at the names
 TIER_EVERY: Final = 3600.0  # seconds between two looks at what is due to move
@@ -93,10 +93,14 @@ class Daemon:
     failures: int = 0
     """Attempts that failed since the last one that did not."""
     _problem: str = ""
+    _unread: dict[str, str] = field(default_factory=dict)  # files that cannot be read: why, by name
     _failing_since: str = ""
     _last_commit: str = ""
     _next_tier: float = float("-inf")
     _started: bool = False
+
+    def __post_init__(self) -> None:
+        self.listener = _Hearing(self.listener)
 
     def run(self) -> None:
         """Go on until it is asked to stop."""
@@ -180,7 +184,8 @@ class Daemon:
         if self.failures:
             self.say(f"the archive is written again, after {self.failures:,} attempts that failed: {self._problem}")
             self.notify(status="following")
-        self.failures, self._problem, self._failing_since = 0, "", ""
+        self.failures, self._problem = 0, ""
+        self._failing_since = self._failing_since or _now() if self._unread or tracker.unreadable else ""
         self.settled(began)
         self._write_health(tracker)
         return True
@@ -190,11 +195,13 @@ class Daemon:
         found = tracker.due()
         if found or self.streams:
             sweep(opened, self.options.now())
+        unread: dict[str, str] = {}
         for final in (False, True):
             some = [due for due in found if due.final is final]
             if some:
                 options = replace(self.options, final=final or self.options.final)
-                self._add(opened, tracker, some, options, interrupt)
+                unread |= self._add(opened, tracker, some, options, interrupt)
+        self._note(unread)
         for stream in list(self.streams):
             if (waiting := stream.due()) is not None:
                 self._add_stream(opened, stream, *waiting, interrupt)
@@ -213,12 +220,25 @@ class Daemon:
 
     def _add(
         self, opened: Archive, tracker: Tracker, some: Sequence[Due], options: IngestOptions, interrupt: Interrupt
-    ) -> None:
+    ) -> dict[str, str]:
+        """Add some files. Returns why some could not be read, by name."""
         added = ingest(opened, [due.source for due in some], options, self.listener, interrupt)
         if not added.interrupted:
             done = zip(some, added.outcomes, strict=True)
-            tracker.added(due for due, outcome in done if outcome.problem is None or due.final)
+            tracker.added(due for due, outcome in done if outcome.problem is None or (due.final and _opens(due)))
         self._added(added)
+        problems = [(outcome.name, outcome.problem) for outcome in added.outcomes]
+        return {name: problem.what for name, problem in problems if isinstance(problem, SourceError)}
+
+    def _note(self, unread: dict[str, str]) -> None:
+        """Say once which files cannot be read, and that they can be read again."""
+        for name, problem in unread.items():
+            if name not in self._unread:
+                self.say(f"{problem}; it is tried again")
+        for name in self._unread:
+            if name not in unread:
+                self.say(f"{name}: can be read again")
+        self._unread = unread
 
     def _added(self, added: Added) -> None:
         if added.commits:
@@ -252,12 +272,15 @@ class Daemon:
     def _write_health(self, tracker: Tracker | None) -> None:
         if self.health is None:
             return
+        unread = (
+            [*self._unread.values(), *(f"{path}: cannot be read" for path in tracker.unreadable)] if tracker else []
+        )
         state = {
-            "state": "failing" if self.failures else "ok",
+            "state": "failing" if self.failures or unread else "ok",
             "time": _now(),
             "last_commit": self._last_commit or None,
             "lines": self.lines,
-            "problem": self._problem or None,
+            "problem": self._problem or "; ".join(unread) or None,
             "failing_since": self._failing_since or None,
             "failures": self.failures,
             "truncated": tracker.truncated if tracker is not None else None,
@@ -271,6 +294,22 @@ class Daemon:
                 file.write(json.dumps(state) + "\n")
             Path(name).chmod(0o644)
             Path(name).replace(self.health)
+
+
+def _opens(due: Due) -> bool:
+    """Whether a file can be opened: what is wrong with it remains."""
+    assert due.source.path is not None
+    with contextlib.suppress(OSError):
+        os.close(os.open(due.source.path, os.O_RDONLY))
+        return True
+    return False
+
+
+class _Hearing(Once):
+    """Hands on what is new. That a file cannot be read is said by the daemon."""
+
+    def problem(self, error: SourceError) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)

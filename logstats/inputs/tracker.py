@@ -88,6 +88,7 @@ class Tracker:
                 self._open(path, key, status, shown(path), now)
         self._present = set(present)
         self.paths = [*present.values()]
+        self._unreadable.intersection_update(self.paths)
 
     def hold(self, one: Beside, name: str) -> None:
         """Add a file that none of the names leads to, under one of them: it was rotated away."""
@@ -110,6 +111,11 @@ class Tracker:
         if path in self._unreadable:
             self._say(f"{shown(path)}: can be read again")
             self._unreadable.discard(path)
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Files under the names that could not be opened, as people write them."""
+        return sorted(map(shown, self._unreadable))
 
     @property
     def present(self) -> Set[Key]:
