@@ -8,6 +8,7 @@ import errno
 import gzip
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -180,6 +181,26 @@ def test_an_archive_that_goes_during_a_commit_is_not_made_anew(tmp_path: Path) -
         assert not one.commit()
     assert not one.archive.exists()
     (tmp_path / "away").rename(one.archive)
+    assert one.commit()
+    assert one.is_whole
+
+
+def test_nothing_is_left_of_attempts_while_a_disk_was_full(tmp_path: Path) -> None:
+    """Folders can be made, and nothing can be written: as with a limit of the size of files."""
+    one = Following(tmp_path)
+    one.log.write(2)
+    assert one.commit()
+    before = [*(one.archive / "work").iterdir()]
+    one.log.write(2)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))
+    try:
+        assert not any([one.commit(), one.commit(), one.commit()])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert len(one.said) == 1, "said once"
+    assert one.said[0].startswith(f"{one.archive}{os.sep}"), "where"
+    assert [*(one.archive / "work").iterdir()] == before
     assert one.commit()
     assert one.is_whole
 

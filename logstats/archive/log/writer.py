@@ -67,7 +67,8 @@ class Workspace:
             self._begun.clear()
         if not self._lent or self._alone():
             self.discard()
-        self._journal.close()
+        with contextlib.suppress(OSError):  # of a full disk: a line of it that could not be written
+            self._journal.close()
         if not self._begun and not self._joined:  # else a sweep, or the owner, deletes what could not be deleted now
             with contextlib.suppress(OSError):
                 shutil.rmtree(self.path)
