@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -21,31 +21,27 @@ from logstats.inputs import Endless
 from logstats.live.alerts.alerts import Alerts, Change
 from logstats.live.alerts.line_minutes import line_minutes
 from logstats.live.clocks import MINUTE, Clocks
+from logstats.live.figures import HOUR, Figures
 from logstats.live.held_rows import HeldRows
 from logstats.live.pace import Look
 from logstats.live.rejected_lines import RejectedLines
-from logstats.live.snapshot import PERCENTILES, RATES, Rejected, Snapshot
+from logstats.live.snapshot import RATES, Rejected, Snapshot
 from logstats.live.stream import Stream
 from logstats.live.stretch import Stretch
 from logstats.live.watching import Watching
 from logstats.live.windows import Windows
 from logstats.pipeline import Counts, Job, Listener, Part
-from logstats.reports.build import build, classes, overall, ranked
-from logstats.reports.model import EndpointRow, Latency, Report, SourceInfo
-from logstats.reports.ranked import largest
+from logstats.reports.build import build
+from logstats.reports.model import Report, SourceInfo
 from logstats.reports.units import counted
-from logstats.summaries.ranking import Ranking
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, Summaries, needs, summarise
-from logstats.summaries.statuses import Statuses
 from logstats.summaries.traffic import EPOCH
 
-HOUR: Final = 60  # minutes that are held, for the history
 CHANGES: Final = 10_000  # of alerts, that wait to be taken
 RECENT: Final = 2_000  # requests that are kept whole
 RECENT_COLUMNS: Final = ("timestamp", "method", "endpoint", "path", "status", "duration_ms", "user")
 COLUMNS: Final = frozenset({*RECENT_COLUMNS[:-1], "kind", "level"})  # that it reads of each row
-_WINDOW: Final = ("statuses", "endpoints")  # aggregates that a snapshot shows of the window
 _TEXT: Final = 2_000  # characters of a rejected line
 _MICROSECONDS: Final = timedelta(microseconds=1)
 
@@ -85,6 +81,7 @@ class Session:
         keep = max(watching.minutes, HOUR, math.ceil(watching.history / 60)) + 1
         self._clocks = Clocks(watching.lateness)
         self._windows = Windows(spec, self._clocks, keep)
+        self._figures = Figures(self._windows, watching.minutes, watching.top)
         self._held_rows = HeldRows(watching.rows, tuple(sorted({*needs(spec), *columns, "kind", "level"})))
         self._rejected = RejectedLines()
         self._recent: deque[pl.DataFrame] = deque()
@@ -92,9 +89,7 @@ class Session:
         self._notes: deque[str] = deque(maxlen=50)
         self._changes: deque[Change] = deque(maxlen=CHANGES)  # of alerts, since they were taken
         self._shown: deque[Change] = deque(maxlen=CHANGES)  # the same, since the last snapshot
-        self._latencies: dict[int, tuple[int, Latency | None]] = {}  # of minutes, with their versions
         self._steps = deque([(clock() - watching.interval, 0, 0)])  # left nothing: when; lines, requests by then
-        self._figured: tuple[tuple[object, ...], dict[str, Any]] | None = None  # what `_of_windows` gave last
         self._kept_from = -1  # the first minute that is told apart
         self._first: int | None = None
 
@@ -253,71 +248,15 @@ class Session:
             lag=self.lag(),
             lines_per_second=(until[1] - since[1]) / passed,
             rates=rates,
-            history=[self._figures(minute) for minute in range(current - HOUR + 1, current + 1)] if screen else [],
+            history=self._figures.history(current) if screen else [],
             newest_rejected=self.newest_rejected,
             sources=[SourceInfo(s.name, s.format, s.lines, s.bytes) for s in counts.sources],
             notes=list(self._notes),
             ended=self.ended,
             alerts=self.alerts.states(),
             alert_changes=changes,
-            **self._of_windows(current, now, screen=screen),
+            **self._figures.fields(counts.lines, current, now, sort=self.sort, contains=self.contains, screen=screen),
         )
-
-    def _of_windows(self, current: int, now: float, *, screen: bool) -> dict[str, Any]:
-        """The fields of a snapshot that only lines, and the next minute, change."""
-        key = (self.counts.lines, current, self.sort, self.contains, screen)
-        if self._figured is not None and self._figured[0] == key:
-            return self._figured[1]
-        windows = self._windows
-        this = windows.totals(current)
-        held = windows.over(current - self.watching.minutes + 1, current + 1, now, _WINDOW)
-        hour = windows.totals_over(current - HOUR + 1, current + 1, now)
-        statuses = held.get("statuses", Statuses).result()
-        endpoints, total = self._endpoints(held, every=screen)
-        by_status = {int(status): number for status, number in statuses.drop_nulls().iter_rows()}
-        found = {
-            "window_requests": int(statuses["requests"].sum()),
-            "window_errors": sum(number for status, number in by_status.items() if status // 100 == 5),
-            "status_classes": classes(by_status),
-            "status": {str(status): number for status, number in by_status.items()},
-            "latency": _latency(held.get("endpoints", Ranking)),
-            "last_minute": self._latency_of(current - 1),
-            "last_hour": _latency(hour.ranking),
-            "users_minute": this.users.total() if this else 0,
-            "users_hour": hour.users.total(),
-            "endpoints": endpoints[: self.watching.top],
-            "busiest": largest(endpoints, "requests", self.watching.top)[0] if screen else [],
-            "failing": largest(endpoints, "errors", self.watching.top)[0] if screen else [],
-            "endpoints_total": total,
-        }
-        self._figured = key, found
-        return found
-
-    def _endpoints(self, held: Statistics, *, every: bool) -> tuple[Sequence[EndpointRow], int]:
-        """Endpoints in the order that is asked for, of those that are: at least the first, or `every` one; and how many
-        there are in all."""
-        wanted = self.contains.lower()
-        ranking = ranked(held, PERCENTILES, self.sort, None if wanted or every else self.watching.top)
-        rows: Sequence[EndpointRow] = ranking.rows
-        return [row for row in rows if wanted in row.name.lower()] if wanted else rows, ranking.total
-
-    def _figures(self, minute: int) -> tuple[int, int, float | None]:
-        """Requests, 5xx and p95 of a minute."""
-        found, latency = self._windows.totals(minute), self._latency_of(minute)
-        if found is None:
-            return 0, 0, None
-        return found.requests, found.errors, latency.percentiles["95"] if latency else None
-
-    def _latency_of(self, minute: int) -> Latency | None:
-        """The latency of a minute."""
-        found, version = self._windows.totals(minute), self._windows.version(minute)
-        if found is None:
-            return None
-        if minute not in self._latencies or self._latencies[minute][0] != version:
-            if len(self._latencies) > 4 * HOUR:
-                self._latencies.clear()
-            self._latencies[minute] = version, _latency(found.ranking)
-        return self._latencies[minute][1]
 
     def _forget(self, now: float) -> None:
         """Drop the minutes of the session that are too old, once a minute."""
@@ -424,9 +363,3 @@ class Session:
 def _shown(raw: bytes) -> str:
     """The beginning of a rejected line."""
     return raw[: 4 * _TEXT].decode("utf-8", "backslashreplace")[:_TEXT]
-
-
-def _latency(ranking: Ranking) -> Latency | None:
-    """The latency of all requests, without its histogram, which nothing live shows."""
-    found = overall(ranking, PERCENTILES, 0)
-    return None if found is None else replace(found, buckets=())
