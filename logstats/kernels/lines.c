@@ -8,6 +8,11 @@ typedef struct {
     int64_t size;
 } data; /* texts may be read some bytes beyond their end, but not beyond the data */
 
+/* How many bytes ahead of where a chunk is read it is fetched: processors fetch by themselves, but stop at each page. */
+#define AHEAD 4096
+#define AHEAD_OF_CUT 1024 /* less, as a line takes as long to cut as many take to find */
+#define LINE 64           /* bytes that are fetched at once */
+
 #define MANY 0xffffffffffffffff
 static const uint64_t FIRST[INLINE + 1] = {/* mask of the lowest bytes of a word, by their number */
     0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, MANY, MANY, MANY, MANY, MANY,
@@ -49,8 +54,10 @@ int64_t count_lines(const uint8_t *bytes, int64_t size) {
     int64_t count = 0, at = 0;
     while (at + 16 <= size) { /* sixteen counters of one byte each */
         sixteen counts = all(0);
-        for (int round = 0; round < 255 && at + 16 <= size; round++, at += 16)
+        for (int round = 0; round < 255 && at + 16 <= size; round++, at += 16) {
+            __builtin_prefetch(bytes + at + AHEAD);
             counts -= (sixteen)(load(bytes + at) == all('\n'));
+        }
         for (int i = 0; i < 16; i++)
             count += counts[i];
     }
@@ -66,6 +73,7 @@ int64_t line_ends(const uint8_t *bytes, int64_t size, int64_t *ends, int64_t roo
     sixteen returns = all(0), others = all(0);
     for (; at + 64 <= size; at += 64) { /* a line is rarely shorter: one branch for most of them */
         uint64_t hits = 0;
+        __builtin_prefetch(bytes + at + AHEAD);
         for (int part = 0; part < 4; part++) {
             sixteen here = load(bytes + at + 16 * part);
             returns |= (sixteen)(here == all('\r'));
@@ -186,6 +194,8 @@ int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int
     for (int64_t row = 0; row < rows; row++) {
         int64_t place = starts[row], end = ends[row], limit = end, section = end, after;
         int good = 1;
+        for (int far = 0; far < 4 * LINE; far += LINE) /* as long as most lines are */
+            __builtin_prefetch(bytes + place + AHEAD_OF_CUT + far);
         for (const step *s = steps; good && s < steps + count; s++) {
             const uint8_t *literal = literals + s->literal;
             switch (s->code) {
