@@ -337,22 +337,53 @@ static void look_for_user(requests *in, request *it) {
     __builtin_prefetch(it->users);
 }
 
-/* The register and rank of a user, which is remembered. */
+/* The register and rank of a user that is remembered; 0 if it is not. */
 static uint32_t find_user(const request *it) {
     const view *text = it->user->views + it->row;
     const uint8_t *bytes = bytes_of(text, it->user->buffers);
-    user *known = it->users;
-    if (text->size > LONGEST_USER)
-        return register_of(bytes, text->size);
+    const user *known = it->users;
     for (int i = 0; i < 2; i++)
         if (known[i].found && known[i].size == text->size && same(known[i].text, bytes, text->size))
             return known[i].found;
-    known += known->found && (!known[1].found || it->row & 1);
-    known->found = register_of(bytes, text->size);
+    return 0;
+}
+
+/* Remember the register and rank of a user, unless it is too long. */
+static void remember_user(const request *it, uint32_t found) {
+    const view *text = it->user->views + it->row;
+    const uint8_t *bytes = bytes_of(text, it->user->buffers);
+    user *known = it->users + (it->users->found && (!it->users[1].found || it->row & 1));
+    if (text->size > LONGEST_USER)
+        return;
+    known->found = found;
     known->size = (uint8_t)text->size;
     for (uint32_t i = 0; i < text->size; i++)
         known->text[i] = bytes[i];
-    return known->found;
+}
+
+/* Add the users of some requests that are counted: those that are not remembered are hashed together. */
+static void add_users(requests *in, const request *some, int64_t count) {
+    const uint8_t *texts[TOGETHER];
+    uint32_t sizes[TOGETHER], found[TOGETHER];
+    int64_t new = 0, of[TOGETHER], places[TOGETHER]; /* the new ones: of which request, and the places of their codes */
+    for (int64_t i = 0; i < count; i++) {
+        const request *it = some + i;
+        if (!it->name || !it->user)
+            continue;
+        uint32_t known = find_user(it);
+        if (!known) {
+            texts[new] = bytes_of(it->user->views + it->row, it->user->buffers);
+            sizes[new] = it->user->views[it->row].size;
+            places[new] = in->user_count;
+            of[new++] = i;
+        }
+        in->user_codes[in->user_count++] = (uint64_t)it->minute << 20 | known;
+    }
+    registers_of(texts, sizes, new, found);
+    for (int64_t i = 0; i < new; i++) {
+        in->user_codes[places[i]] |= found[i];
+        remember_user(some + of[i], found[i]);
+    }
 }
 
 /* Count a request of which everything is known. */
@@ -393,8 +424,6 @@ static void add(requests *in, const request *it) {
     in->statuses[it->status]++;
     in->first = it->time < in->first ? it->time : in->first;
     in->last = it->time > in->last ? it->time : in->last;
-    if (it->user)
-        in->user_codes[in->user_count++] = (uint64_t)minute << 20 | find_user(it);
     in->counted++;
 }
 
@@ -472,6 +501,7 @@ static void count_some(requests *in, request *some, int64_t count) {
     for (int64_t i = 0; i < count; i++)
         if (some[i].name)
             add(in, some + i);
+    add_users(in, some, count);
 }
 
 /* Count the requests that wait. Those that wait afterwards need more room in `targets` or `names`, or the decision about

@@ -126,4 +126,4 @@ SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, in
 SHARED int split_request(const uint8_t *bytes, uint32_t size, uint32_t *method, uint32_t *tail);
 SHARED int path_of(const uint8_t *target, uint32_t size, uint32_t *path);
 SHARED int64_t template_of(const uint8_t *path, int64_t size, uint8_t *to);
-SHARED uint32_t register_of(const uint8_t *text, uint32_t size);
+SHARED void registers_of(const uint8_t *const *texts, const uint32_t *sizes, int64_t count, uint32_t *to);
