@@ -168,17 +168,17 @@ def overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Laten
         return None
     histogram = ranking.histogram_by_id().group_by("bucket").agg(pl.col("count").sum()).sort("bucket", nulls_last=False)
     least, most = row["ns_min"] / MS, row["ns_max"] / MS
-    stats = pl.DataFrame({"count": [row["timed"]], "min_ms": [least], "max_ms": [most]})
-    values = loghist.percentiles(histogram, [], stats, list(percentiles)).row(0)
+    buckets = list(histogram.iter_rows())
+    exact = {p: loghist.parse_percentile(p) for p in percentiles}
     return Latency(
         count=row["timed"],
         avg=average(row["ns"], row["timed"]),
         min=least,
         max=most,
-        percentiles=dict(zip(percentiles, values, strict=True)),
+        percentiles={p: loghist.within(buckets, wanted, least, most)[0] for p, wanted in exact.items()},
         relative_error=loghist.ALPHA,
         invalid=invalid,
-        buckets=list(histogram.iter_rows()),
+        buckets=buckets,
         sum_ns=int(row["ns"]),
     )
 

@@ -25,6 +25,9 @@ class Cells:
         self._least, self._greatest = np.empty(0, np.int64), np.empty(0, np.int64)
         self._total = 0  # what any sum may be, at most
 
+    def __len__(self) -> int:
+        return len(self._cells)
+
     def has_room(self, cells: NDArray[Any]) -> bool:
         """Whether no sum can be too great for 64 bits if these are added."""
         return self._total + self._most(cells) <= _MOST

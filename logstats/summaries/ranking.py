@@ -119,8 +119,9 @@ class Ranking(State):
             self.add(pl.concat(others))
 
     def _put_cells(self) -> None:
-        self._held.add(self._cells.table())
-        self._cells = Cells()
+        if len(self._cells):
+            self._held.add(self._cells.table())
+            self._cells = Cells()
 
     @property
     def _counts(self) -> Accumulator:

@@ -41,7 +41,8 @@ class Shape:
         """One table of several; none of them is changed."""
         if len(tables) == 1:
             return tables[0]
-        whole = pl.concat([table.select(list(self.schema)).cast(pl.Schema(self.schema)) for table in tables])
+        wanted = pl.Schema(self.schema)
+        whole = pl.concat([one if one.schema == wanted else one.select(list(wanted)).cast(wanted) for one in tables])
         if whole.height and self._counts_alone:
             groups = Groups([whole[key] for key in self.keys])
             figures = [as_numbers(groups.totals(whole[name].to_numpy())) for name in self.sums]
