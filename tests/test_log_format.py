@@ -204,6 +204,13 @@ def test_client(definition: str, written: str, client: str) -> None:
     check(definition, f'{written} [{CLF}] "GET /a HTTP/1.1" 200', {"client_ip": client, "timestamp": AT, "status": 200})
 
 
+@pytest.mark.parametrize("begins_first", [True, False])
+def test_when_a_request_begins_is_its_time_however_fine_its_end_is(begins_first: bool) -> None:
+    parts = [("%{begin:%Y-%m-%dT%T}t", "2025-01-17T10:30:00"), ("%{end:msec}t", "1737109805250")]
+    forms, texts = zip(*(parts if begins_first else parts[::-1]), strict=True)
+    check(f'%h {" ".join(forms)} "%r" %>s', f'192.0.2.7 {" ".join(texts)} "GET /a HTTP/1.1" 200', {"timestamp": AT})
+
+
 DURATIONS = [
     ("%T %D", "1 1400123", 1400.123),
     ("%D/%T", "1400123/1", 1400.123),

@@ -41,11 +41,12 @@ def choose(parts: Sequence[Part]) -> list[Part]:
 
 def times(slots: Iterable[Slot]) -> list[Slot]:
     """The variables that make up the time: the finest one that is a time by itself, with its fraction if that is
-    separate; else parts that are a time together. None if they are not enough for a time."""
+    separate; else parts that are a time together. When a request begins is its time, if that is there. None if they
+    are not enough for a time."""
     timed = [slot for slot in slots if slot.time is not None]
-    complete = [slot for slot in timed if slot.time and slot.time.complete]
+    complete = [(slot.time, slot) for slot in timed if slot.time and slot.time.complete]
     if complete:
-        best = min(complete, key=lambda slot: (not (slot.time and slot.time.says >= _FRACTION), slot.rank))
+        _, best = min(complete, key=lambda one: (one[0].moment == "end", not one[0].says >= _FRACTION, one[1].rank))
         says = best.time.says if best.time else frozenset()
         chosen = [best]
         for other in timed:
