@@ -118,16 +118,6 @@ def test_addresses_are_the_forwarded_chain_if_they_are_trusted(tmp_path: Path, l
         assert [row["client_ip"] for row in rows.values()] == [client]
 
 
-def test_an_address_in_brackets_is_the_same_client_without(tmp_path: Path) -> None:
-    """RFC 3986, section 3.2.2: the brackets belong to the notation of a URL; so does a port behind them."""
-    for client in ("[2001:db8::2]", "[2001:db8::2]:5000", "[2001:db8::2], 198.51.100.2"):
-        rows, _ = read(tmp_path / "a.log", [COMBINED, COMBINED.replace("192.0.2.7", client)])
-        assert [row["client_ip"] for row in rows.values()] == ["192.0.2.7", "2001:db8::2"], client
-    for client in ("[httpd]", "[2001:db8::2]x", "[192.0.2.7]:80"):
-        _, counts = read(tmp_path / "a.log", [*[COMBINED] * 9, COMBINED.replace("192.0.2.7", client)])
-        assert counts.rejected == 1, client
-
-
 def test_a_last_column_that_is_no_address_is_no_client(tmp_path: Path) -> None:
     for tail in ('"DE" "Berlin"', '"a:b"', '"1, 2"'):
         rows, _ = read(tmp_path / "a.log", [f"{COMBINED} {tail}"], trust_forwarded=True)

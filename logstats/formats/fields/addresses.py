@@ -12,11 +12,6 @@ def without_ports(texts: pl.Series) -> pl.DataFrame:
     return texts.to_frame("").select(_without_port(pl.col("")))
 
 
-def without_brackets(texts: pl.Series) -> pl.DataFrame:
-    """Addresses that may be in brackets, without these, and without a port behind them: one client is one text."""
-    return texts.to_frame("").select(pl.col("").str.replace(r"^\[([^\]]*)\](?::[0-9]{1,5})?$", "$1"))
-
-
 def first_addresses(texts: pl.Series) -> pl.DataFrame:
     """The first of some addresses, `client, proxy, proxy`, without its port."""
     first = pl.col("").str.splitn(",", 2).struct.field("field_0").str.strip_chars(" ")

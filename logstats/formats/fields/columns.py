@@ -18,7 +18,7 @@ from logstats.dataclass import dataclass
 from logstats.durations import milliseconds
 from logstats.formats.engines.scan import Tokens
 from logstats.formats.fields import numbers, times
-from logstats.formats.fields.addresses import first_addresses, without_brackets, without_ports
+from logstats.formats.fields.addresses import first_addresses, without_ports
 from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.levels import known_levels, level_of, of_syslog
 from logstats.formats.fields.requests import TARGET_COLUMNS, PathTemplates, Requests
@@ -133,7 +133,6 @@ class FieldReader:
     _prepared: dict[str, BoundedCache] = field(default_factory=dict, init=False, repr=False, compare=False)
     _also: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)  # by their `of`
     _clients: BoundedCache = field(default_factory=lambda: BoundedCache(without_ports), init=False, compare=False)
-    _bare: BoundedCache = field(default_factory=lambda: BoundedCache(without_brackets), init=False, compare=False)
     _forwarded: BoundedCache = field(default_factory=lambda: BoundedCache(first_addresses), init=False, compare=False)
     _lists: BoundedCache = field(default_factory=lambda: BoundedCache(first_usable), init=False, compare=False)
     _levels: BoundedCache = field(default_factory=lambda: BoundedCache(known_levels), init=False, compare=False)
@@ -224,8 +223,6 @@ class FieldReader:
             if unfit is not None and name == client and texts.str.contains(",", literal=True).any():
                 texts = found["_client"] = self._lists.lookup(texts).to_series()
                 unfit = shape.unfit(texts)
-            if name == client and texts.str.starts_with("[").any():
-                texts = found["_client"] = self._bare.lookup(texts).to_series()
             if unfit is not None and not self.keyed:
                 found[f"_unfit_{name}"] = unfit
             elif unfit is not None and name == client:
