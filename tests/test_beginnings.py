@@ -41,6 +41,13 @@ def rails(id: str, path: str, status: int, ms: int) -> tuple[str, str]:
     )
 
 
+def fastify(id: str, path: str, status: int, ms: int) -> tuple[str, str]:
+    head = {"level": 30, "time": 1737109800123, "pid": 1, "hostname": "h", "reqId": f"req-{id}"}
+    asked = {"method": "GET", "url": path, "host": "a.example", "remoteAddress": "192.0.2.1", "remotePort": 5}
+    answered = {"res": {"statusCode": status}, "responseTime": ms, "msg": "request completed"}
+    return json.dumps({**head, "req": asked, "msg": "incoming request"}), json.dumps({**head, **answered})
+
+
 def docker(make: Callable[..., tuple[str, str]]) -> Callable[..., tuple[str, str]]:
     def wrapped(*what: Any) -> tuple[str, str]:
         begin, end = (json.dumps({"log": f"{line}\n", "stream": "stdout"}) for line in make(*what))
@@ -63,7 +70,7 @@ def interleaved(make: Callable[..., tuple[str, str]], requests: int) -> tuple[li
     return [*lines, *waiting], paths
 
 
-@pytest.mark.parametrize("make", [phoenix, rails, docker(phoenix), docker(rails)])
+@pytest.mark.parametrize("make", [phoenix, rails, fastify, docker(phoenix), docker(rails), docker(fastify)])
 def test_a_request_has_what_its_first_line_says(tmp_path: Path, make: Callable[..., tuple[str, str]]) -> None:
     lines, paths = interleaved(make, 60)
     path = tmp_path / "a.log"
