@@ -278,6 +278,24 @@ def test_a_format_is_found_wherever_its_lines_stand(
     assert (outcome.right, outcome.rejected, outcome.wrong) == (len(number), 0, []), read.formats
 
 
+MANY = ("combined", "json", "gin", "squid", "logfmt", "uvicorn", "morgan_dev")
+
+
+@pytest.mark.parametrize("rare", [False, True])
+def test_many_formats_in_one_chunk(tmp_path: Path, rare: bool) -> None:
+    """One after the other, or a line of each in 100; some of which have neither a time nor a client."""
+    lines: list[mixtures.Line] = []
+    for which, name in enumerate(MANY):
+        dialect = mixtures.dialect(name)
+        lines += [(dialect.lines[n], dialect, n) for n in range(60)]
+        lines += [(f"2025-01-17 10:00:{n:02} INFO com.example.Main - tick {which}", None, 0) for n in range(60)]
+    if rare:
+        lines += [(f"DEBUG something happened {n}", None, 0) for n in range(5_000)]
+        random.Random(3).shuffle(lines)
+    (read,) = mixtures.read_all([lines], tmp_path)
+    assert {name: (found.right, found.wrong) for name, found in read.outcomes.items()} == dict.fromkeys(MANY, (60, []))
+
+
 # ------------------------------------------------------------------ what makes lines findable at all
 
 

@@ -45,7 +45,9 @@ PEERS: Final = 0.9  # formats that read this share of what the best one reads co
 ODD: Final = 0.05  # if this share of its durations is odd, another unit is likelier,
 RULED_OUT: Final = 0.125  # and above this share, its unit is ruled out
 GENERIC: Final = -5  # formats of this priority, or of a lower one, read lines of all kinds
-MIXED: Final = 3  # further stacks of one source at most
+MIXED: Final = 3  # further stacks in the first lines of a source at most,
+LATER: Final = 8  # and in lines that these do not read
+FEW: Final = 3  # lines that show a format without times or clients beside others
 GOLDEN: Final = 0.6180339887498949  # the golden ratio: its multiples modulo 1 are spread evenly and never repeat
 _PROBES: Final = 12  # a format competes if it reads one of so many lines
 AGENT: Final = '"$user_agent"'  # behind which servers are often made to log a duration
@@ -92,6 +94,11 @@ def spread(count: int, most: int) -> list[int]:
     return sorted({int(number * GOLDEN % 1 * count) for number in range(most)})
 
 
+def mixed(places: Sequence[int]) -> list[int]:
+    """The first of some places, then the others, in an order in which those from all over come early."""
+    return [place for _, place in sorted((number * GOLDEN % 1, place) for number, place in enumerate(places))]
+
+
 def sample_of(lines: Iterable[str]) -> list[str]:
     """The lines that detection reads: the first ones that are not blank, with the W3C directives among them."""
     sample: list[str] = []
@@ -122,7 +129,7 @@ class Detector:
         The ranking has the candidates that could have won; if `thorough`, all that read a line.
         """
         sample = Sample(Text.from_bytes("\n".join(sample_of(lines)).encode()).lines, context)
-        ranking = self._first(sample, thorough=thorough)
+        ranking = self._first(sample, sample.filled, thorough=thorough)
         if not ranking:
             return None
         chosen = [ranking]
@@ -147,27 +154,28 @@ class Detector:
         sample = Sample(Text.from_bytes("\n".join(lines).encode()).lines, context)
         chosen: list[Sequence[Candidate]] = []
         left = sample.filled
-        while left and len(chosen) < MIXED:
-            more = self._further(sample, left, [*known, *(found[0].stack for found in chosen)])
+        while left and len(chosen) < LATER:
+            all_known = [*known, *(found[0].stack for found in chosen)]
+            more = self._further(sample, left, all_known)
             if not more:
-                break
+                more = self._first(sample, left, thorough=False)
+                enough = len(left) / 2 if not chosen else max(len(left) / 2, FEW)
+                if not (more and more[0].requests and more[0].weight >= enough):
+                    break
+                if more[0].stack.name in _settled(all_known):
+                    break
             chosen.append(more)
             left = _unread(left, more[0])
-        settled = _settled(known)
-        if not chosen and (ranking := self._first(sample, thorough=False)):
-            best = ranking[0]
-            if best.requests and best.weight >= best.lines / 2 and best.stack.name not in settled:
-                chosen = [ranking]
         # In the order in which their lines appear, as if the lines had come one by one.
         chosen.sort(key=lambda found: int(found[0].rows["line"].to_numpy().min()))
         return [Added(*_with_units(found, sample.text), _kept_out(found[0])) for found in chosen]
 
-    def _first(self, sample: Sample, *, thorough: bool) -> list[Candidate]:
-        """The candidates that read a line of the sample, best first; those with unknown columns only if there are no
+    def _first(self, sample: Sample, lines: Sequence[int], *, thorough: bool) -> list[Candidate]:
+        """The candidates that read one of these lines, best first; those with unknown columns only if there are no
         others."""
         for formats in self._stages(sample):
-            contenders = self._contenders(sample, sample.filled, formats)
-            found = _tried([*contenders], sample.filled, self._accepts, thorough=thorough)
+            contenders = self._contenders(sample, lines, formats)
+            found = _tried([*contenders], lines, self._accepts, thorough=thorough)
             if found:
                 return found
         return []
@@ -301,6 +309,8 @@ def _may_be_certain(stack: FormatStack) -> bool:
         return True
     if _is_event_log(stack.format):
         return True
+    if "status" in roles and roles & {"method", "request"} and roles & {"client_ip", "duration"}:
+        return True
     timed = roles.union(*(wrapper.roles for wrapper in stack.wrappers)) & {"timestamp", "date"}
     return stack.format.priority > GENERIC and roles >= {"status", "client_ip"} and bool(timed)
 
@@ -312,11 +322,12 @@ def _is_event_log(format: Format) -> bool:
 
 def _is_certain(candidate: Candidate) -> bool:
     """Whether a candidate is certain enough to be a further stack."""
-    complete = [["timestamp", "status", "client_ip"]]
+    request = ["method", "path", "status"]
+    complete = [["timestamp", "status", "client_ip"], [*request, "client_ip"], [*request, "duration_ms"]]
     if candidate.format.engine == "json":
         complete = [["timestamp"]]
     elif candidate.format.engine == "w3c":  # whose columns a directive names, with a time or without
-        complete.append(["method", "path", "status"])
+        complete.append(request)
     elif _is_event_log(candidate.format):
         complete.append(["timestamp", "level", "message"])
     return any(not candidate.rows.select(columns).drop_nulls().is_empty() for columns in complete)

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from logstats.dataclass import dataclass
-from logstats.formats.detection.detect import Added, Detector, spread
+from logstats.formats.detection.detect import Added, Detector, mixed, spread
 from logstats.formats.engines.w3c import FIELDS, IS_DIRECTIVE, directives_in, in_force
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
@@ -76,8 +76,8 @@ def picked(text: Text, batch: Batch) -> tuple[str, ...]:
     of_look: dict[str, list[int]] = {}
     for place, line in zip(places.to_list(), whole.gather(places).to_list(), strict=True):
         of_look.setdefault(look(line), []).append(place)
-    # One line of each look in turn, then a second of each.
-    rounds = sorted((number, place) for chosen in of_look.values() for number, place in enumerate(chosen))
+    # The first line of each look in turn, then a second of each, from anywhere: lines of several formats may look alike.
+    rounds = sorted((number, place) for chosen in of_look.values() for number, place in enumerate(mixed(chosen)))
     directed = text.lines.str.contains(IS_DIRECTIVE).arg_true().to_numpy() if batch.ignored else numbers[:0]
     most = PICKED // 2 if len(directed) else PICKED
     taken: list[int] = []
@@ -173,8 +173,12 @@ class Further:
             if looks - self._known and len(self._seen) < LOOKS:
                 self._known |= looks
                 self._seen.append((seen, looks))
-            if self._looks.fail(looks, seen):
-                batch = self._detected(text, batch, [*unread.picked], context)
+            picks = unread.picked if self._looks.fail(looks, seen) else ()
+            while picks and len(self.stacks) < MOST:
+                known = len(self.stacks)
+                batch = self._detected(text, batch, [*picks], context)
+                # Lines of another format may look like those that are read now.
+                picks = picked(text, batch) if len(self.stacks) > known and batch.rejected.height else ()
         if directives:
             self._directives = in_force(self._directives, "\n".join(directives))
         if batch is unread.fitting:

@@ -174,7 +174,7 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
     if argument is None:
         shape, field, rank = _KNOWN.get(letter, (shapes.VALUE, None, 0))
         if whose.name == "Tomcat" and letter in "IS":
-            shape = shapes.TEXT if letter == "I" else shapes.WORD  # a thread, a session
+            shape, field = shapes.TEXT if letter == "I" else shapes.WORD, None  # a thread, a session
         if letter == "D" and whose.milliseconds and field:
             field = Field("duration", "ms")
         if letter == "s" and ">" in match["modifiers"] + match["last"]:
