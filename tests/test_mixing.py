@@ -127,7 +127,7 @@ def test_an_archive_takes_the_same_lines(tmp_path: Path) -> None:
         ("<190>" + COMBINED, "bad_client_ip"),
         ("pod-abc nginx " + COMBINED, "bad_user_id"),
         ("example.com:80 " + COMBINED, "bad_client_ip"),
-        ("\0\0\0" + COMBINED, "bad_client_ip"),
+        ("\0\0\0" + COMBINED, ("192.0.2.7", None)),  # of a copytruncate
         (COMBINED + ' "203.0.113.9"', "trailing_text"),
         (COMBINED + " 443", "trailing_text"),
         (COMBINED.replace('"UA"', '"a "quoted" agent"'), ("192.0.2.7", None)),

@@ -187,11 +187,11 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
     demand(_texts(fingerprint), "fingerprint", "must be a list of keys")
     foreign = data.get("foreign", [])
     demand(_texts(foreign), "foreign", "must be a list of keys")
-    keyed = engine in KEYED or (engine == "w3c" and all(key.startswith("#") for key in (*fingerprint, *foreign)))
+    keyed = engine in KEYED or engine == "w3c"
     demand(
         keyed or not (fingerprint or foreign),
         "fingerprint",
-        f"only {', '.join(KEYED)} lines have keys, and w3c files directives",
+        f"only {', '.join(KEYED)} lines have keys, and w3c files columns and directives",
     )
     requires = data.get("requires", [])
     demand(_texts(requires), "requires", "must be a list of roles")

@@ -6,6 +6,7 @@ Both paths of every format read this text: UTF-8, each line ended by one newline
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
@@ -20,6 +21,7 @@ from logstats.kernels.columns import as_numbers
 from logstats.kernels.library import Places
 
 _SURROGATE = b"\\udc"
+_LEFT_OUT = re.compile(rb"^\0+", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -54,15 +56,18 @@ class Text:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, start_of_source: bool = False, context: Context = NO_CONTEXT) -> Text:
-        """Decode a run of whole lines; bytes that are not UTF-8 become `\\xNN`."""
+        """Decode a run of whole lines; bytes that are not UTF-8 become `\\xNN`. NULs that a line begins with are what
+        a writer left out that went on after copytruncate."""
         if start_of_source and data.startswith(_BOM):
             data = data[len(_BOM) :]
         if not data.endswith(b"\n"):
             data = data + b"\n"
-        ends, returns, others = kernels.marked_line_ends(data)
+        ends, odd, others = kernels.marked_line_ends(data)
         whole = data
-        if returns and b"\r" in data:
+        if odd and b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
+        if odd and b"\0" in data:
+            data = _LEFT_OUT.sub(b"", data)
         if others and not data.isascii():
             data = _valid_utf8(data)
         text = cls(data, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import stat
 import sys
 import threading
@@ -392,13 +393,15 @@ _MAGIC: Final = {
     b"\xff\xfe": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
     b"\xfe\xff": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
 }
+_HOLE: Final = re.compile(rb"^\0+|\0{16,}")
 _TEXT: Final = bytes(set(range(0x20, 0x7F)) | set(range(0x80, 0x100)) | set(b"\t\n\v\f\r\x1b"))
 
 
 def _refuse_binary(piece: bytes, name: str) -> None:
     """A log may hold stray bytes of any kind; what is mostly control characters is not one."""
-    # What a writer that went on after copytruncate left out are NULs: a log may begin with millions of them.
-    head = piece.lstrip(b"\0")[: 8 << 10]
+    # What a writer that went on after copytruncate left out are NULs: a log may begin with millions of them, or have
+    # them further on if it was appended to another.
+    head = _HOLE.sub(b"", piece)[: 8 << 10]
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             raise SourceError(name, f"not a log but {what}", "name the log files themselves")

@@ -125,7 +125,8 @@ def line_ends(data: bytes | memoryview) -> Places:
 
 
 def marked_line_ends(data: bytes | memoryview) -> tuple[Places, bool, bool]:
-    """(the offsets of the newlines, whether there may be a carriage return, whether a byte may not be ASCII)."""
+    """(the offsets of the newlines, whether there may be a carriage return or a NUL, whether a byte may not be
+    ASCII)."""
     array = np.frombuffer(data, np.uint8)
     if not AVAILABLE:
         return np.flatnonzero(array == ord("\n")), True, True

@@ -67,16 +67,16 @@ int64_t count_lines(const uint8_t *bytes, int64_t size) {
 }
 
 /* Find the offset of each newline, of which the first `room` are written to `ends`. Returns how many there are; `marks`
-   gets 1 if there is a carriage return, plus 2 if a byte is not ASCII. */
+   gets 1 if there is a carriage return or a NUL, plus 2 if a byte is not ASCII. */
 int64_t line_ends(const uint8_t *bytes, int64_t size, int64_t *ends, int64_t room, uint8_t *marks) {
     int64_t at = 0, count = 0;
-    sixteen returns = all(0), others = all(0);
+    sixteen odd = all(0), others = all(0);
     for (; at + 64 <= size; at += 64) { /* a line is rarely shorter: one branch for most of them */
         uint64_t hits = 0;
         __builtin_prefetch(bytes + at + AHEAD);
         for (int part = 0; part < 4; part++) {
             sixteen here = load(bytes + at + 16 * part);
-            returns |= (sixteen)(here == all('\r'));
+            odd |= (sixteen)(here == all('\r')) | (sixteen)(here == all(0));
             others |= here;
             hits |= (uint64_t)bits((sixteen)(here == all('\n'))) << 16 * part;
         }
@@ -84,9 +84,9 @@ int64_t line_ends(const uint8_t *bytes, int64_t size, int64_t *ends, int64_t roo
             if (count < room)
                 ends[count] = at + __builtin_ctzll(hits);
     }
-    int found = (bits(returns) != 0) | (bits((sixteen)(others >= all(0x80))) != 0) << 1;
+    int found = (bits(odd) != 0) | (bits((sixteen)(others >= all(0x80))) != 0) << 1;
     for (; at < size; at++) {
-        found |= (bytes[at] == '\r') | (bytes[at] >= 0x80) << 1;
+        found |= (bytes[at] == '\r' || !bytes[at]) | (bytes[at] >= 0x80) << 1;
         if (bytes[at] == '\n' && count++ < room)
             ends[count - 1] = at;
     }

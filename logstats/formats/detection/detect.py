@@ -145,7 +145,7 @@ class Detector:
         stacks = tuple(stack for stack, _ in settled)
         still_open = tuple(one for _, units_left in settled for one in units_left)
         kept_out = tuple(filter(None, (_kept_out(found[0]) for found in chosen)))
-        share = 1 - len(left) / ranking[0].lines
+        share = (len(sample.filled) - len(left)) / ranking[0].lines  # lines with nothing in a wrapper are none
         return Detected(stacks, share, tuple(ranking), _rival(ranking), still_open, kept_out)
 
     def further(self, lines: Sequence[str], known: Sequence[FormatStack], context: Context = NO_CONTEXT) -> list[Added]:
@@ -360,8 +360,10 @@ def _open_twins(ranking: Sequence[Candidate]) -> list[OpenUnit]:
     """The unit of the durations, if another format reads the same lines in another unit and nothing speaks against
     it."""
     best = ranking[0]
-    found = [_duration(other.format)[1] for other in _peers(ranking) if _may_be_unit(best, other)]
-    return [OpenUnit(*_duration(best.format), tuple(dict.fromkeys(found)))] if found else []
+    name, unit = _duration(best.format) if best.timed else ("", "")
+    found = dict.fromkeys(_duration(other.format)[1] for other in _peers(ranking) if _may_be_unit(best, other))
+    found.pop(unit, None)
+    return [OpenUnit(name, unit, tuple(found))] if found else []
 
 
 def _duration(format: Format) -> tuple[str, str]:

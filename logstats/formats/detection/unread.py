@@ -76,7 +76,7 @@ def picked(text: Text, batch: Batch) -> tuple[str, ...]:
     of_look: dict[str, list[int]] = {}
     for place, line in zip(places.to_list(), whole.gather(places).to_list(), strict=True):
         of_look.setdefault(look(line), []).append(place)
-    # The first line of each look in turn, then a second of each, from anywhere: lines of several formats may look alike.
+    # The first line of each look in turn, then a second of each, from anywhere: several formats may look alike.
     rounds = sorted((number, place) for chosen in of_look.values() for number, place in enumerate(mixed(chosen)))
     directed = text.lines.str.contains(IS_DIRECTIVE).arg_true().to_numpy() if batch.ignored else numbers[:0]
     most = PICKED // 2 if len(directed) else PICKED

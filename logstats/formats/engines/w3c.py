@@ -10,10 +10,10 @@ read by the format's default, if it has one. If a column has the time and none t
 where no column has the time, lines have none (`#Date` says when the first of them was logged). `columns_of` and `split`
 are that definition (https://www.w3.org/TR/WD-logfile.html).
 
-Directives also tell who writes the lines after them: the fingerprint of a format and its foreign keys are beginnings of
-its `#Software`, or of a `#Start-Date` without one (Kestrel's, whose `time-taken` is in milliseconds). Where none does,
-and other columns were in force before, numbers without a fraction are not seconds (`_whole`), unless those before had
-none either.
+Directives also tell who writes the lines after them: the fingerprint of a format and its foreign keys are columns
+(IIS's `sc-win32-status`), or beginnings of its `#Software`, or of a `#Start-Date` without one (Kestrel's, whose `time-
+taken` is in milliseconds). Where none does, and other columns were in force before, numbers without a fraction are not
+seconds (`_whole`), unless those before had none either.
 """
 
 from __future__ import annotations
