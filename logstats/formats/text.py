@@ -21,7 +21,7 @@ from logstats.kernels.columns import as_numbers
 from logstats.kernels.library import Places
 
 _SURROGATE = b"\\udc"
-_LEFT_OUT = re.compile(rb"^\0+", re.MULTILINE)
+_LEFT_OUT = re.compile(rb"^\0+(?=[^\0\n])", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -110,7 +110,7 @@ def _spans(plan: _Plan, line: str, *, strict: bool = False) -> dict[str, tuple[i
             reason = "unbalanced_quote" if quoted or line.count(QUOTE) % 2 else "missing_field"
             raise Reject(reason, place)
         if quoted and line.find(QUOTE, place, end) >= 0:
-            if other := _ANOTHER.search(line, place, end):
+            if name != "payload" and (other := _ANOTHER.search(line, place, end)):
                 raise Reject("trailing_text", other.start())
             if strict and not _ESCAPED.fullmatch(line, place, end):
                 raise Reject(DOUBTFUL, place)
