@@ -104,7 +104,7 @@ class Reader:
         odd = []
         if not self.events:  # a text stands where a number is expected: the columns are others
             odd += [*batch.invalid.values(), *self._untimed(tokens, batch)]
-            odd.append(self._with_port(batch))
+            odd += self._with_port(batch)
         if self.format.engine == "w3c":
             odd.append(self._unasked(tokens))
         for unlike in self._unlike(tokens, self.looks):
@@ -151,13 +151,12 @@ class Reader:
         untimed = batch.rows.filter(pl.col("timestamp").is_null() & pl.col("line").is_in(stamped["line"].implode()))
         return [untimed["line"]] if untimed.height else []
 
-    def _with_port(self, batch: Batch) -> pl.Series:
+    def _with_port(self, batch: Batch) -> list[pl.Series]:
         """The lines of which the client has a port (`[2001:db8::1]:443`), where the format says nothing of one."""
         if "client_ip" not in batch.rows.columns or any(field.port for field in self.format.fields.values()):
-            return batch.rows["line"].clear()
-        return batch.rows["line"].filter(
-            batch.rows["client_ip"].str.contains("]:", literal=True).fill_null(value=False)
-        )
+            return []
+        found = batch.rows.filter(pl.col("client_ip").str.contains("]:", literal=True))["line"]
+        return [found] if found.len() else []
 
     def _unasked(self, tokens: Tokens, *, unlike: bool = False) -> pl.Series:
         """The lines of which no value says that they are requests: the columns of method and status, as far as there
