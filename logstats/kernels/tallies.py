@@ -49,10 +49,9 @@ def merged(one: Tally, other: Tally) -> Tally:
 
 
 def _sorted(codes: Codes, counts: Counts | None) -> tuple[Codes, Counts | None]:
-    bits = int(codes.max()).bit_length() if len(codes) else 0
     room = np.empty_like(codes)
     more: Any = 0 if counts is None else np.empty_like(counts)
-    swapped = kernels.call("sort", codes, 0 if counts is None else counts, len(codes), bits, room, more)
+    swapped = kernels.call("sort", codes, 0 if counts is None else counts, len(codes), room, more)
     if not swapped:
         return codes, counts
     return room, None if counts is None else more
