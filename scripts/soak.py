@@ -55,6 +55,7 @@ ROTATE, TRUNCATE = 2.0, 7.0  # seconds
 TICK = 0.05  # seconds between two writes
 MARK = 2.3  # seconds between two lines that cannot be read, of which a screen shows the newest whole
 PATIENCE = 30.0  # seconds for what was written last
+SPARE = 0.2  # seconds beyond an interval, until which a line should be shown
 FLAT = 1.1  # memory in any stretch to that in the first one
 STRETCHES = 6  # after a third of the time
 LONG = 120.0  # seconds, from which on memory has to be flat
@@ -211,15 +212,16 @@ def compare(done: Writer, requests: int, total: int, rejected: int) -> bool:
     return whole
 
 
-def tell(what: str, delays: Sequence[float]) -> None:
-    """Print how delays are spread."""
+def tell(what: str, delays: Sequence[float], interval: float) -> None:
+    """Print how delays are spread, and how many are within the interval and `SPARE` more."""
     if not delays:
         print(f"{what}: nothing came")
         return
     ordered = sorted(delays)
     shares = {50: "median", 90: "90 %", 99: "99 %", 100: "all"}
     words = [f"{word} {ordered[min(len(ordered) - 1, len(ordered) * n // 100)]:.2f} s" for n, word in shares.items()]
-    print(f"{what}: {', '.join(words)} ({len(ordered):,} measured)")
+    timely = sum(delay <= interval + SPARE for delay in delays) / len(delays)
+    print(f"{what}: {', '.join(words)}; {timely:.2%} within {interval + SPARE:.1f} s ({len(ordered):,} measured)")
 
 
 def delays(done: At, shown: At) -> list[float]:
@@ -271,7 +273,7 @@ def session(folder: Path, given: argparse.Namespace) -> int:
     done = written(folder)
     whole = compare(done, made.requests, made.bytes, made.rejected)
     flat = taken.tell(given.seconds, cpu)
-    tell("written to snapshot", delays(done.at, shown))
+    tell("written to snapshot", delays(done.at, shown), given.interval)
     for text in said:
         print(f"said: {text}")
     return int(not whole or not flat)
@@ -311,7 +313,7 @@ def screen(folder: Path, given: argparse.Namespace) -> int:
     report = json.loads(out.read_text())
     whole = compare(done, report["requests"], report["bytes"], report["rejected"])
     flat = taken.tell(given.seconds, cpu)
-    tell("written to screen", [seen[n] - at for n, at in enumerate(done.marked) if n in seen])
+    tell("written to screen", [seen[n] - at for n, at in enumerate(done.marked) if n in seen], given.interval)
     if len(seen) < len(done.marked):
         print(
             f"{len(done.marked) - len(seen)} of {len(done.marked)} marks were not on a screen before the next one was"
@@ -385,9 +387,9 @@ async def _served(pid: int, port: int, folder: Path, given: argparse.Namespace) 
     whole = compare(done, report["requests"], report["bytes"], report["rejected"])
     flat = taken.tell(given.seconds, cpu)
     print(f"{given.clients:,} clients: {came:,.0f} events a second, {came / given.clients:.2f} each")
-    tell("written to event", [delay for shown in events for delay in delays(done.at, shown)])
-    tell("written to page", delays(done.at, page))
-    tell("written to /metrics, asked for ten times a second", delays(done.at, metrics))
+    tell("written to event", [delay for shown in events for delay in delays(done.at, shown)], given.interval)
+    tell("written to page", delays(done.at, page), given.interval)
+    tell("written to /metrics, asked for ten times a second", delays(done.at, metrics), given.interval)
     return int(not whole or not flat)
 
 

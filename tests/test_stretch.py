@@ -38,10 +38,14 @@ def write(path: Path, *seconds: int) -> None:
             file.write(f"{client} - - [{at:%d/%b/%Y:%H:%M:%S} +0000] {request} {second % 13 / 1000:.3f}\n")
 
 
-def test_stretches_are_reports_while_minutes_close_and_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whole", [1, 500])
+def test_stretches_are_reports_while_minutes_close_and_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int
+) -> None:
     """Asked for minute by minute, prepared or not, also after lines of a source that was silent came to closed ones."""
     for module in (windows, stretch):
-        monkeypatch.setattr(module, "FEW", 3)  # most minutes are held as summaries
+        monkeypatch.setattr(module, "FEW", 3)  # most minutes are held as summaries,
+    monkeypatch.setattr(windows, "_WHOLE", whole)  # some of chunks as they are
     logs, now = [tmp_path / "a.log", tmp_path / "b.log"], [0.0]
     watching = Watching(from_start=True, history=2 * 3600)
     session: Session = api.watch(
@@ -76,6 +80,9 @@ def test_stretches_are_reports_while_minutes_close_and_change(tmp_path: Path, mo
     write(logs[1], *range(30 * 60, 32 * 60, 7))
     step(60 * 79)
     assert figures(session.stretch(MINUTE, MINUTE + 80).merged()) == expected(0, 80) != was
+    write(logs[1], *range(33 * 60, 34 * 60, 7))  # of one minute alone
+    step(60 * 79)
+    assert figures(session.stretch(MINUTE, MINUTE + 80).merged()) == expected(0, 80)
     assert figures(before.merged()) == was, "what was taken does not change any more"
     cache = session._windows._cache
     assert len(cache.blocks) > 5
