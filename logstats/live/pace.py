@@ -28,7 +28,7 @@ class Pace:
         self._interval, self._clock, self._prompt = interval, clock, prompt
         self._lead = min(LEAD, interval / 4)
         self._begun: float | None = None  # what is shown, until there is nothing to do but to wait
-        self._took = deque([0.0], maxlen=_LAST)
+        self._took = deque([interval * _MOST], maxlen=_LAST)  # at first, as much as it may: formats are found out
         self._end = clock()  # of the interval; the first ends at once
         self._is_read = False  # whether all was read shortly before its end
 
