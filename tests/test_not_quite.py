@@ -131,7 +131,7 @@ def test_a_last_column_that_is_no_address_is_no_client(tmp_path: Path) -> None:
         "Jan 17 " + COMBINED,
         "12345 67890 " + COMBINED,
         "> " + COMBINED,
-        "\0\0\0" + COMBINED,
+        COMBINED.replace("192.0.2.7", "192.0\0\0\0.2.7"),
         "(1) " + COMBINED,
     ],
 )
