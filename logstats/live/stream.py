@@ -21,7 +21,7 @@ from logstats.pipeline import ChunkTask, FormatChooser, Job, Listener, Once, Par
 
 Result = TypeVar("Result")
 HELD: Final = 2.0  # seconds that the first lines of a file wait for others that tell their format
-ENOUGH: Final = 4 << 20  # bytes, of all files together, that do not wait to be read,
+ENOUGH: Final = 2 << 20  # bytes, of all files together, that do not wait to be read,
 SOON: Final = 0.4  # nor does what came so many seconds ago
 
 
