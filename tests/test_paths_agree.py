@@ -154,7 +154,7 @@ def check_prefilter(name: str, lines: list[str]) -> None:
             counts = 1.0
         line = text.lines[row["line"]]
         assert prefilter(line).worth >= counts, line
-        assert prefilter.screen.passes(screen.Lines([lines[row["line"]]])), lines[row["line"]]
+        assert prefilter.screen.passes(screen.Lines([line])), line
 
 
 @pytest.mark.parametrize("seed", seeds(2))
