@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 POLL: Final = 0.25  # seconds at the most between two looks
 LEAD: Final = 0.15  # seconds before the end of an interval, when what has come until then is read
-_MOST: Final = 0.2  # of an interval, by which it is made shorter
+_MOST: Final = 0.25  # of an interval, by which it is made shorter
 _LAST: Final = 5  # times that were shown, the longest of which says what showing takes
 
 Look = Literal["take", "read", "show"]
@@ -45,11 +45,11 @@ class Pace:
         self._is_read = True
         return "read"
 
-    def wait(self) -> float:
-        """Seconds until the next look."""
+    def wait(self, more: float = 0.0) -> float:
+        """Seconds until the next look. What is shown takes so many seconds `more` elsewhere until somebody sees it."""
         now = self._clock()
         if self._prompt and self._begun is not None:
-            self._took.append(now - self._begun)
+            self._took.append(now - self._begun + more)
             self._end = self._begun + self._interval - min(max(self._took), self._interval * _MOST)
         self._begun = None
         left = max(0.0, self._end - now)

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -121,6 +122,7 @@ class Site:
     keep: int
     title: str = ""
     latest: Latest = field(default_factory=Latest)
+    making: float = 0.0  # see `made_in`
     _renderings: Renderings = field(default_factory=Renderings)
     _apart: Apart = field(default_factory=Apart)
     _choosing: threading.Lock = field(default_factory=threading.Lock)
@@ -207,10 +209,18 @@ class Site:
         return _response(request, made, media)
 
     def _made(self, kind: str, view: View) -> bytes:
+        begun = time.monotonic()
         made = self._render(kind, view, self._about(self.desk.report(view, None if kind == "json" else page.ROWS)))
         with contextlib.suppress(RuntimeError):  # it is being closed
             self._live.submit(self.desk.prepare, view)
+        if kind == "view" and not self.desk.is_archived(view):
+            self.making = max(self.making, time.monotonic() - begun)
         return made
+
+    def made_in(self) -> float:
+        """How many seconds it took to make what is fetched after an event, since this was last asked."""
+        took, self.making = self.making, 0.0
+        return took
 
     def _about(self, report: Report) -> Report:
         return replace(report, title=self.title) if self.title else report

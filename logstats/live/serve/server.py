@@ -178,4 +178,4 @@ def run(
         if not server.running:
             raise LogstatsError("the server has ended", "this should not happen: please report it") from server._failed
         if not more:
-            stop.wait(pace.wait())
+            stop.wait(pace.wait(site.made_in() if watched else 0.0))
