@@ -78,15 +78,17 @@ def main() -> None:
     def unraisable(dropped: "sys.UnraisableHookArgs") -> None:
         """What is raised in finalizers, and in some callbacks, Python drops: then it is raised once more.
 
-        A signal that comes while `_heed_none` is at work, Python reports as an OSError without a number.
+        A signal that comes while `_heed_none` is at work, Python reports as an OSError without a number; one that comes
+        where a callback begins, CPython 3.11 hands to `stop` with an error set, at which that fails.
         """
         error = dropped.exc_value
         if isinstance(error, OSError) and error.errno is None and signal.getsignal(_SIGNALS[0]) == signal.SIG_IGN:
             return
-        if not stopped:
+        failed = bool(came) and isinstance(error, SystemError)
+        if not stopped and not failed:
             sys.__unraisablehook__(dropped)
-        elif isinstance(error, KeyboardInterrupt | Terminated) and hasattr(signal, "setitimer"):
-            _soon(lambda _, later: stop(stopped[0], later))
+        elif (failed or isinstance(error, KeyboardInterrupt | Terminated)) and hasattr(signal, "setitimer"):
+            _soon(lambda _, later: stop((stopped or came)[0], later))
 
     sys.unraisablehook = unraisable
     try:
