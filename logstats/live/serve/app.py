@@ -173,7 +173,7 @@ class Site:
             request,
             (kind, view.query()),
             lambda: desk.version(view),
-            lambda: self._made(kind, view),
+            lambda: self._made(kind, view, live=not archived),
             media,
             self._archived if archived else self._live,
             ARCHIVED_REST if archived else LIVE_REST,
@@ -208,12 +208,12 @@ class Site:
             return _refusal(error, next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500))
         return _response(request, made, media)
 
-    def _made(self, kind: str, view: View) -> bytes:
+    def _made(self, kind: str, view: View, *, live: bool) -> bytes:
         begun = time.monotonic()
         made = self._render(kind, view, self._about(self.desk.report(view, None if kind == "json" else page.ROWS)))
         with contextlib.suppress(RuntimeError):  # it is being closed
             self._live.submit(self.desk.prepare, view)
-        if kind == "view" and not self.desk.is_archived(view):
+        if kind == "view" and live:
             self.making = max(self.making, time.monotonic() - begun)
         return made
 
