@@ -16,7 +16,7 @@ from reference import percentile
 
 import logstats
 from logstats.reports.buckets import Histograms
-from logstats.reports.figures import Figures, RankedKey
+from logstats.reports.figures import KeyFigures, RankedKey
 from logstats.reports.ranked import REFUSED, TIMED, largest, rank
 from logstats.reports.row_forms import Endpoints
 from logstats.sketches import loghist
@@ -65,7 +65,7 @@ class AsTheyAre:
     def row(self, key: RankedKey) -> RankedKey:
         return key
 
-    def members(self, figures: Figures) -> dict[str, list[str]]:
+    def members(self, figures: KeyFigures) -> dict[str, list[str]]:
         raise NotImplementedError
 
 

@@ -32,7 +32,7 @@ class RankedKey:
     latency: Latency | None
 
 
-class Figures:
+class KeyFigures:
     """The figures of some keys, in order; each attribute has one value for each key. `timed` counts durations, `ns` is
     their sum; the others say nothing of a key without any."""
 

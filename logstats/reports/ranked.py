@@ -15,7 +15,7 @@ from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.durations import MS, average
 from logstats.reports import json_text
-from logstats.reports.figures import Figures, RankedKey, last, named, of_durations
+from logstats.reports.figures import KeyFigures, RankedKey, last, named, of_durations
 from logstats.reports.lazy_rows import LazyRows
 from logstats.reports.model import EndpointRow
 from logstats.sketches import loghist
@@ -36,7 +36,7 @@ class Form(Protocol[Made_co]):
         """A row."""
         ...
 
-    def members(self, figures: Figures) -> Mapping[str, Sequence[str]]:
+    def members(self, figures: KeyFigures) -> Mapping[str, Sequence[str]]:
         """The JSON of rows, but for the latency: their members in columns."""
         ...
 
@@ -52,7 +52,7 @@ class RankedRows(LazyRows[Row]):
         percentiles: Sequence[str],
         form: Form[Row],
     ) -> None:
-        """`kept` and `histogram` are those of `Figures`; `counts` is (id, status_class, requests) of all keys."""
+        """`kept` and `histogram` are those of `KeyFigures`; `counts` is (id, status_class, requests) of all keys."""
         self._kept, self._histogram = kept, histogram
         self._counts = counts.select("id", "status_class", "requests").filter(pl.col("status_class") > 0)
         self._percentiles, self._form = percentiles, form
@@ -64,8 +64,8 @@ class RankedRows(LazyRows[Row]):
     def _classes(self) -> pl.DataFrame:
         return self._counts.sort("id", "status_class")
 
-    def _figures(self, kept: pl.DataFrame) -> Figures:
-        return Figures(kept, self._classes, self._histogram, self._percentiles)
+    def _figures(self, kept: pl.DataFrame) -> KeyFigures:
+        return KeyFigures(kept, self._classes, self._histogram, self._percentiles)
 
     def _made(self) -> list[Row]:
         return self._some(self._kept)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.reports import json_text
-from logstats.reports.figures import Figures, RankedKey
+from logstats.reports.figures import KeyFigures, RankedKey
 from logstats.reports.model import BreakdownRow, EndpointRow
 
 
@@ -25,7 +25,7 @@ class Endpoints:
         figures = key.requests, key.errors, key.bytes, key.status_classes, key.latency
         return EndpointRow(method, endpoint or "", *figures, share)
 
-    def members(self, figures: Figures) -> Mapping[str, Sequence[str]]:
+    def members(self, figures: KeyFigures) -> Mapping[str, Sequence[str]]:
         """As `EndpointRow.figures`."""
         durations, total = zip(figures.timed, figures.ns, strict=True), self.total
         return {
@@ -48,7 +48,7 @@ class Values:
         value, values = self._value(key.texts)
         return BreakdownRow(value, key.requests, key.errors, key.bytes, key.latency, values)
 
-    def members(self, figures: Figures) -> Mapping[str, Sequence[str]]:
+    def members(self, figures: KeyFigures) -> Mapping[str, Sequence[str]]:
         """As `BreakdownRow.figures`."""
         return {"value": [self._written(*self._value(texts)) for texts in figures.texts], **_counts(figures)}
 
@@ -66,6 +66,6 @@ class Values:
         return ", ".join("–" if text is None else text for text in values.values()), values
 
 
-def _counts(figures: Figures) -> dict[str, list[str]]:
+def _counts(figures: KeyFigures) -> dict[str, list[str]]:
     counted = {"requests": figures.requests, "errors": figures.errors, "bytes": figures.bytes}
     return {name: json_text.numbers(values) for name, values in counted.items()}

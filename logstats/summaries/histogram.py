@@ -19,9 +19,7 @@ from logstats.summaries.tables import Shape
 HISTOGRAM: Final = Shape({"id": pl.Int32(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
 
 _BITS: Final = 33  # of a bucket in a code
-_LOWEST: Final = (
-    2**31 + 768
-)  # is added to buckets: so those of 1 ns to 13 days differ in 11 bits only, a digit of `sort`
+_LOWEST: Final = 2**31 + 768  # is added to buckets: those of 1 ns to 13 days differ in 11 bits, one digit of `sort`
 _EMPTY: Final = np.empty(0, np.uint64), np.empty(0, np.int64)
 
 
