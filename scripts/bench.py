@@ -4,6 +4,7 @@
     python scripts/bench.py                     2 million lines, 5 runs each, all sections
     python scripts/bench.py --lines 200000 --runs 3 --only peers
     python scripts/bench.py --only memory --big 20000000
+    python scripts/bench.py --before ../then    each report also by another checkout of it, in turn
 
 Commands of a section take turns, so that a machine that slows down slows them all; the medians are printed. Time and
 memory are the kernel's own account of each finished process (wait4), start-up included. Peers that are not installed
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -41,6 +42,7 @@ class Case:
     command: Sequence[str]
     stdin: Sequence[str] = ()
     runs: int | None = None
+    root: Path = ROOT  # of the checkout whose logstats it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Figures:
 
 def once(case: Case) -> Figures:
     """Run a command to its end."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(case.root)}
     feeder = subprocess.Popen(case.stdin, stdout=subprocess.PIPE, env=environment) if case.stdin else None
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -80,8 +82,14 @@ def once(case: Case) -> Figures:
     return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
 
 
+_before: list[Path] = []  # another checkout, if one is to be measured beside this one
+
+
 def measure(cases: Sequence[Case], runs: int) -> dict[str, Figures]:
-    """Medians of each, in turns, after one run that does not count."""
+    """Medians of each, in turns, after one run that does not count; also of what another checkout makes of them."""
+    for root in _before:
+        ours = [case for case in cases if "logstats" in case.command]
+        cases = [*cases, *(replace(case, name=f"{case.name}, before", root=root) for case in ours)]
     taken: dict[str, list[Figures]] = {case.name: [] for case in cases}
     for number in range(runs + 1):
         for case in cases:
@@ -332,7 +340,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", choices=sections, action="append", help="repeatable")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "logstats-bench", help="for logs")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="one whose scripts/test has been run")
     args = parser.parse_args()
+    if args.before is not None:
+        _before.append(args.before.resolve())
     asked = args.only or sections
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     if "peers" in asked:
