@@ -225,7 +225,7 @@ program.main()
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_at_which_a_callback_fails_is_one(number: signal.Signals, code: int) -> None:
-    """Seen once in some thousands of signals, as Arrow's memory was released: CPython 3.11 drops what callbacks raise."""
+    """Seen once in some thousands, as memory of Arrow was released: CPython 3.11 drops what callbacks raise."""
     done = subprocess.run(
         [sys.executable, "-c", CALLED.format(number.value)], capture_output=True, text=True, timeout=30
     )
