@@ -68,6 +68,7 @@ def once(case: Case) -> Figures:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=environment,
+        cwd=case.root,  # where `python -m` looks first
     )
     if feeder and feeder.stdout:
         feeder.stdout.close()
@@ -344,6 +345,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.before is not None:
         _before.append(args.before.resolve())
+    args.folder = args.folder.resolve()
     asked = args.only or sections
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     if "peers" in asked:
