@@ -83,6 +83,7 @@ class ChunkReader:
         self.error: SourceError | None = None
         self.notes: Iterable[str] = ()  # what its reader should know, once it has ended
         self._target, self._max_line = target, max_line
+        self._wanted = min(HEAD, target)  # bytes of the next chunk: the first one is what formats are detected in
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._newlines = 0  # pieces that hold a newline
@@ -139,18 +140,19 @@ class ChunkReader:
             self._changed.notify_all()
 
     def _enough(self) -> bool:
-        if self._ended or self._size >= self._target:
+        if self._ended or self._size >= self._wanted:
             return True
         return self._eager and self._newlines > 0 and self._idle()
 
     def _take(self, *, everything: bool = False) -> list[bytes]:
         taken: list[bytes] = []
         size = 0
-        while self._pieces and (everything or size < self._target):
+        while self._pieces and (everything or size < self._wanted):
             piece = self._pieces.popleft()
             size += len(piece)
             taken.append(piece)
         self._size -= size
+        self._wanted = self._target
         self._newlines = sum(b"\n" in piece for piece in self._pieces) if self._eager else 0
         self._changed.notify_all()
         return taken
@@ -393,6 +395,7 @@ _MAGIC: Final = {
     b"\xff\xfe": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
     b"\xfe\xff": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
 }
+_JUDGED: Final = 8 << 10  # bytes
 _HOLE: Final = re.compile(rb"^\0+|\0{16,}")
 _TEXT: Final = bytes(set(range(0x20, 0x7F)) | set(range(0x80, 0x100)) | set(b"\t\n\v\f\r\x1b"))
 
@@ -401,7 +404,10 @@ def _refuse_binary(piece: bytes, name: str) -> None:
     """A log may hold stray bytes of any kind; what is mostly control characters is not one."""
     # What a writer that went on after copytruncate left out are NULs: a log may begin with millions of them, or have
     # them further on if it was appended to another.
-    head = _HOLE.sub(b"", piece)[: 8 << 10]
+    first = piece[: 2 * _JUDGED]
+    head = _HOLE.sub(b"", first)[:_JUDGED]
+    if len(head) < _JUDGED < len(first):
+        head = _HOLE.sub(b"", piece)[:_JUDGED]
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             raise SourceError(name, f"not a log but {what}", "name the log files themselves")
