@@ -91,6 +91,10 @@ class Text:
         envelope = None if self.envelope is None else self.envelope[as_numbers(places)]
         return Text(self.data, self.context, envelope)._with(starts=self.starts[places], ends=self.ends[places])
 
+    def between(self, starts: Places, ends: Places) -> Text:
+        """These stretches of the data as lines, without an envelope."""
+        return Text(self.data, self.context)._with(starts=starts, ends=ends)
+
     def slice(self, start: int, end: int) -> Text:
         """The lines from `start` up to `end`."""
         return self if start == 0 and end == len(self) else self.gather(np.arange(start, end))

@@ -138,13 +138,10 @@ class Pairs:
 
     def __call__(self, text: Text) -> Tokens:
         """Both paths, for whole lines."""
-        return fast_then_reference(text, self._columns(text), self.scan, self.names)
+        return fast_then_reference(text, self.columns(text), self.scan, self.names)
 
-    def columns(self, texts: pl.Series) -> pl.DataFrame:
-        """The texts that were read (`line`), with one column for each variable; the others are for `scan`."""
-        return self._columns(Text.from_lines(texts.fill_null("")))
-
-    def _columns(self, text: Text) -> pl.DataFrame:
+    def columns(self, text: Text) -> pl.DataFrame:
+        """The lines that were read (`line`), with one column for each variable; the others are for `scan`."""
         if self._extra:
             return pl.DataFrame(schema={"line": pl.UInt32, **dict.fromkeys(self.names, pl.String)})
         return take_apart(text, self._layout, self.names)

@@ -16,6 +16,7 @@ import polars as pl
 
 from logstats.formats.engines.keyvalue import Pairs, pairs_of
 from logstats.formats.engines.scan import REJECTED, Reject, Tokens, ignorable
+from logstats.formats.engines.tails import HEAD, TOKEN, without_rest
 from logstats.formats.model import Field
 from logstats.formats.text import Text
 from logstats.kernels.columns import as_numbers
@@ -67,9 +68,11 @@ class Regexes:
         """There is none: it takes more than one."""
 
     def __call__(self, text: Text) -> Tokens:
-        groups = text.lines.to_frame("line").select(pl.col("line").str.extract_groups(self._pattern)).to_series()
-        whole = groups.struct.unnest()
-        matched = ~pl.select(pl.all_horizontal(column.is_null() for column in whole.get_columns())).to_series()
+        shorter = without_rest(self._pattern, TAIL)
+        extracted = pl.col("line").str.extract_groups(shorter or self._pattern)
+        whole = text.lines.to_frame("line").select(extracted).to_series().struct.unnest()
+        groups = [column for column in whole.get_columns() if column.name != HEAD]
+        matched = ~pl.select(pl.all_horizontal(column.is_null() for column in groups)).to_series()
         numbered = whole.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32))
         rejected = pl.DataFrame(schema=REJECTED)
         ignored = 0
@@ -80,25 +83,30 @@ class Regexes:
             refused = left.filter(~pl.Series(blank, dtype=pl.Boolean))
             rejected = pl.DataFrame({"line": refused, "reason": "no_match"}, schema=REJECTED)
             numbered = numbered.filter(matched)
-        return Tokens(self._with_pairs(numbered), rejected, ignored)
+        if TAIL not in whole.columns:
+            return Tokens(numbered.select("line", *self._own(numbered)), rejected, ignored)
+        tails = _rests(text, numbered) if shorter else Text.from_lines(numbered[TAIL].fill_null(""))
+        return Tokens(self._with_pairs(numbered, tails), rejected, ignored)
 
-    def _with_pairs(self, frame: pl.DataFrame) -> pl.DataFrame:
-        own = [name for name in self._names if name in frame.columns and name != TAIL]
-        if TAIL not in frame.columns:
-            return frame.select("line", *own)
-        read = self._tail(frame[TAIL])
+    def _own(self, frame: pl.DataFrame) -> list[str]:
+        return [name for name in self._names if name in frame.columns and name != TAIL]
+
+    def _with_pairs(self, frame: pl.DataFrame, tails: Text) -> pl.DataFrame:
+        own, read = self._own(frame), self._tail(tails)
         both = [name for name in own if name in read.columns]
         frame = frame.select(*("line", *own)).with_columns(read.drop(both))
         return frame.with_columns(pl.coalesce(name, read[name]).alias(name) for name in both)
 
-    def _tail(self, tails: pl.Series) -> pl.DataFrame:
+    def _tail(self, tails: Text) -> pl.DataFrame:
         read = self._pairs.columns(tails)
         easy = read["line"]
-        left = (tails.fill_null("") != "").to_numpy().copy()
+        left = tails.ends > tails.starts
         left[easy.to_numpy()] = False
         hard = as_numbers(np.flatnonzero(left))
-        slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.gather(hard).to_list()]
-        found = pl.DataFrame(schema=dict.fromkeys(self._pairs.names, pl.String)).clear(tails.len())
+        slow = [self._pairs.choose(pairs_of(tail)) for tail in tails.pick(hard.to_list())]
+        if easy.len() == len(tails):
+            return read.drop("line")
+        found = pl.DataFrame(schema=dict.fromkeys(self._pairs.names, pl.String)).clear(len(tails))
         for places, columns in (
             (easy, read),
             (hard, pl.DataFrame(slow, schema=found.schema, orient="row")),
@@ -106,6 +114,15 @@ class Regexes:
             if len(places):
                 found = found.with_columns(found[name].scatter(places, columns[name]) for name in found.columns)
         return found
+
+
+def _rests(text: Text, frame: pl.DataFrame) -> Text:
+    """What each line has from the begin of the last group on; nothing where it has no such group."""
+    lines = frame["line"].to_numpy()
+    ends = text.ends[lines]
+    before = frame.select(pl.col(HEAD).str.len_bytes() - pl.col(TAIL).str.len_bytes()).to_series()
+    starts = np.where(before.is_null(), ends, text.starts[lines] + before.fill_null(0).to_numpy())
+    return text.between(starts, ends)
 
 
 def _in_order(texts: Iterable[str], line: str) -> bool:
@@ -117,18 +134,12 @@ def _in_order(texts: Iterable[str], line: str) -> bool:
     return True
 
 
-# One token of a regular expression: a class, an escape, a beginning of a group, a repetition, any other character.
-_TOKEN: Final = re.compile(
-    r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\(?:x..|u....|.)|\((?:\?(?:P<\w+>|:))?|\{[0-9,]*\}|.", re.DOTALL
-)
-
-
 @cache
 def literals(pattern: str) -> tuple[str, ...]:
     """Texts that each line that matches the pattern contains, in this order: what stands in it outside of groups. None,
     where groups have flags or look around."""
     runs, depth = [""], 0
-    tokens = _TOKEN.findall(pattern)
+    tokens = TOKEN.findall(pattern)
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
         if token == "|" and not depth:
             return ()
@@ -156,7 +167,7 @@ def opening(pattern: str) -> tuple[int, ...]:
     """What each line that matches the pattern begins with: for each of its first characters, those that may stand
     there, as a set of bits (bit 128 is any character that is not ASCII). It ends where any may stand, or where a line
     may end."""
-    tokens = _TOKEN.findall(pattern)
+    tokens = TOKEN.findall(pattern)
     if ("(", "?") in zip(tokens, tokens[1:], strict=False):  # flags, or looking around
         return ()
     masks = [0] * OPENING
