@@ -86,6 +86,34 @@ def test_what_stays_open_is_said_and_settled_by_the_user(tmp_path: Path) -> None
         assert durations(path, unit=[f"duration={unit}"]) == pytest.approx([v * factor for v in (2.5, 3.5, 4.5)])
 
 
+@pytest.mark.parametrize(
+    ("values", "read", "others"),
+    [
+        ((0.012, 12), [12.0, 12_000.0], "ms"),  # a slow service, or a fast one that counts microseconds as 0.012
+        ((12, 33, 150), [12.0, 33.0, 150.0], "s or us"),
+        ((12_000, 33_000, 150_000), [12.0, 33.0, 150.0], "ms or ns"),
+    ],
+)
+@pytest.mark.parametrize("logfmt", [False, True])
+def test_what_requests_take_is_likely_and_no_more(
+    tmp_path: Path, values: tuple[float, ...], read: list[float], others: str, logfmt: bool
+) -> None:
+    path = source(tmp_path, *({**BASE, "duration": value} for value in values), logfmt=logfmt)
+    assert durations(path) == pytest.approx(read)
+    (note,) = logstats.report(path).notes
+    assert f"and could be {others}: --unit duration=" in note
+
+
+def test_an_open_unit_does_not_hide_that_the_format_is_open(tmp_path: Path) -> None:
+    """Lines of an application, then a W3C log of the same columns: seconds by its draft, milliseconds by IIS."""
+    path = tmp_path / "a.log"
+    lines = [f"2025-01-17 10:30:0{n} GET /a 200 {ms}" for n, ms in enumerate((12, 150, 31, 900))]
+    path.write_text("\n".join([*lines, "#Fields: date time cs-method cs-uri-stem sc-status time-taken", *lines, ""]))
+    of_unit, of_format = sorted(logstats.report(path).notes, key=lambda note: "could also be" in note)
+    assert "read as ms, and could be s or us: --unit duration=ms settles it" in of_unit
+    assert "--format iis or --format w3c says which" in of_format
+
+
 def test_a_unit_that_is_about_nothing_is_said(tmp_path: Path) -> None:
     path = source(tmp_path, {**BASE, "latency_ms": 5})
     assert durations(path, unit=["duration=s"]) == [5.0]  # its key says it

@@ -122,7 +122,7 @@ class FormatChooser(Generic[Result]):
         if not enough and found.share < SURE:
             return None, False
         self._listener.format_found(name, found)
-        if found.rival is not None and not found.open_units:
+        if found.rival is not None and not found.rival_by_unit:
             one, other = found.ranking[0].stack, found.rival.stack
             self._note(
                 name,

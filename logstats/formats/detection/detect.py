@@ -73,6 +73,11 @@ class Detected:
         return name_of(self.stacks)
 
     @property
+    def rival_by_unit(self) -> bool:
+        """Whether the rival is the same but for the unit of its durations, which is among the `open_units`."""
+        return self.rival is not None and _twins(self.rival) == _twins(self.ranking[0])
+
+    @property
     def sure(self) -> float:
         """The certainty, from 0 to 1: the share of the sample that is read, at most a half if there is a rival."""
         return min(self.share, 0.5) if self.rival else self.share

@@ -1,7 +1,8 @@
 """The units of durations. The unit of a number whose text and key do not name one is decided by evidence.
 
 In this order: the unit that a known product writes (`keys.toml`, fingerprints), another duration in the line that names
-its unit, the usual unit of the key, and the durations that requests plausibly take. If it stays open, the user is told.
+its unit, the usual unit of the key, and the durations that requests plausibly take. The last only says which unit is
+likely: 0.012 and 12 may be seconds of a slow service, or milliseconds of a fast one. So the user is told.
 Settled units are part of a format's name, `json{duration=us}`, so that later reads use the same.
 """
 
@@ -24,7 +25,8 @@ AUTO: Final = "ms"  # the unit if there is no evidence for another one
 _BARE: Final = r"^[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?$"
 _ZERO: Final = r"^0*\.?0*$"  # no duration, in whatever unit; or no text
 _TELLS: Final = rf"[^0-9.eE+-]|{_ZERO}"  # a text that means the same whatever the unit of bare numbers is
-_SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, or more than these
+_SHORT, _LONG = 0.05, 60_000.0  # milliseconds: hardly any request takes less, or more than these,
+_LEAST, _MOST = 0.001, 600_000.0  # none takes less, and half of them do not take more
 _TYPICAL: Final = math.log10(50)
 _RULED_OUT: Final = 0.125  # share of implausible durations above which the unit is ruled out
 _SAME: Final = 0.02  # relative difference below which two durations of a line are the same
@@ -182,14 +184,12 @@ def _by_others(form: Format, bare: pl.DataFrame, name: str, values: pl.Series, d
 
 
 def _plausible(values: pl.Series, default: str, *, usual: bool) -> tuple[str, tuple[str, ...]]:
-    """(the unit in which the numbers are plausible durations of requests, other plausible units)."""
+    """(the unit in which the numbers are plausible durations of requests, others that are possible)."""
     some = values.filter(values > 0)
     if some.is_empty():
         return default, ()
-    odd = {}
-    for unit, size in UNITS.items():
-        span = some * (size / UNITS["ms"])
-        odd[unit] = 1 - span.is_between(_SHORT, _LONG).sum() / len(span)
+    spans = {unit: some * (size / UNITS["ms"]) for unit, size in UNITS.items()}
+    odd = {unit: 1 - span.is_between(_SHORT, _LONG).sum() / len(span) for unit, span in spans.items()}
     possible = [unit for unit in UNITS if odd[unit] <= _RULED_OUT]
     if usual and (default in possible or not possible):
         return default, ()
@@ -200,4 +200,5 @@ def _plausible(values: pl.Series, default: str, *, usual: bool) -> tuple[str, tu
         return abs(math.log10(middle * UNITS[unit] / UNITS["ms"]) - _TYPICAL)
 
     best = min(possible or UNITS, key=distance)
-    return best, tuple(unit for unit in (possible or UNITS) if unit != best)
+    conceivable = [unit for unit, span in spans.items() if span.min() >= _LEAST and span.median() <= _MOST]  # type: ignore[operator]
+    return best, tuple(unit for unit in conceivable or UNITS if unit != best)
