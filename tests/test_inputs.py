@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from logstats.errors import UsageError
 from logstats.inputs import ChunkReader, Source, Start, chunks, discover
 from logstats.inputs.chunks import KEPT
-from logstats.inputs.compression import Damaged, pieces
+from logstats.inputs.compression import PIECE, Damaged, pieces
 
 
 def zstd(data: bytes) -> bytes:
@@ -58,6 +58,23 @@ def test_a_cut_off_stream_gives_what_was_there_and_says_so(kind: str, cut: float
     assert DATA.startswith(got)
     if cut in (-1, 0.6):
         assert got, "something was readable"
+
+
+@pytest.mark.parametrize("size", [1, 7, PIECE])
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+def test_utf_16_becomes_utf_8(mark: str, codec: str, size: int) -> None:
+    text = 'GET /grüße "\U0001f600"\r\n\nGET /b\n' * 3
+    source = io.BytesIO((mark + text).encode(codec))
+    first = [source.read(max(size, 6))]  # as much as a file gives at once
+    read = b"".join(pieces(lambda _: first.pop() if first else source.read(size)))
+    assert read == text.encode()
+
+
+def test_what_breaks_off_in_utf_16_is_kept_as_it_is() -> None:
+    whole = "GET /a\n".encode("utf-16")
+    for broken, end in ((whole[:-1], b"\\x0a"), (whole[:-2] + b"\x00\xd8", b"\\x00\\xd8")):
+        assert b"".join(pieces(io.BytesIO(broken).read)) == b"GET /a" + end
 
 
 def test_padding_and_garbage_after_gzip() -> None:
@@ -212,7 +229,7 @@ def test_standard_input_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [b"PAR1xxxx", b"\x7fELF\x02\x01", b"\x89PNG\r\n", bytes(range(32)) * 10, "grüße\n".encode("utf-16")]
+    "head", [b"PAR1xxxx", b"\x7fELF\x02\x01", b"\x89PNG\r\n", bytes(range(32)) * 10, "grüße\n".encode("utf-32")]
 )
 def test_binary_files_are_refused(tmp_path: Path, head: bytes) -> None:
     path = tmp_path / "a.log"

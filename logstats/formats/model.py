@@ -57,7 +57,7 @@ UNITS: Final[Mapping[str, int]] = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 
 ENGINES: Final = ("delimited", "regex", "json", "keyvalue", "ltsv", "w3c")
 KEYED: Final = ("json", "keyvalue", "ltsv")  # engines that find values by key
-DECODERS: Final = ("percent", "plus", "bytes", "json", "syslog", "uri")
+DECODERS: Final = ("percent", "plus", "bytes", "object", "json", "syslog", "uri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Field:
     match in lines of this format; it is checked only where it is uncertain that lines have the format (an empty one
     requires only that there is a value). `extract` is a regular expression whose first group is the value; a text that
     does not match is kept whole. `absent` are texts that mean "no value", like `-` and the empty text. `decode` undoes
-    `%20` (`percent`), `+` for a space (`plus`), a JSON list of bytes (`bytes`) or the escapes of a JSON text (`json`),
+    `%20` (`percent`), `+` for a space (`plus`), a JSON list of bytes (`bytes`), a JSON object (`object`) or the escapes of a JSON text (`json`),
     or turns a syslog severity into a level (`syslog`), or reads `example.com/path` as a URL without scheme (`uri`).
     `form` is the form of a time, or of a part of one, in Polars' notation (empty: any form that servers write). Of
     several durations the first one present counts, unless they say `sum`, which adds them. `listed` says that the value

@@ -392,8 +392,7 @@ _MAGIC: Final = {
     b"%PDF": "a PDF document",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive (unpack it first)",
     b"Rar!": "a RAR archive (unpack it first)",
-    b"\xff\xfe": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
-    b"\xfe\xff": "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)",
+    b"\xff\xfe\0\0": "text in UTF-32 (convert it: iconv -f UTF-32 -t UTF-8)",
 }
 _JUDGED: Final = 8 << 10  # bytes
 _HOLE: Final = re.compile(rb"^\0+|\0{16,}")

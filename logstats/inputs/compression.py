@@ -1,10 +1,14 @@
 """Decompression: pieces of a stream, compressed or not → pieces of its plain bytes. The kind is recognised by content.
 
+UTF-16, in which PowerShell writes what is redirected to a file, is taken for a compression of UTF-8.
+
 If a stream ends too early, its reader raises an error after the bytes that could be read.
 """
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -12,7 +16,11 @@ PIECE: Final = 1 << 20
 
 _BLOCK: Final = 128 << 10  # of zstd, so that the bytes before the end of a truncated file are not lost
 
-_MAGICS: Final = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00")
+_MAGICS: Final = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00", b"\xff\xfe", b"\xfe\xff")
+# A mark and something that is no NUL (else it is UTF-32), or three characters of ASCII.
+_UTF_16: Final = re.compile(
+    rb"(?P<little>\xff\xfe(?!\0\0)|(?:[\t\n\r -~]\0){3})|\xfe\xff|(?:\0[\t\n\r -~]){3}", re.DOTALL
+)
 
 Read = Callable[[int], bytes]  # up to so many bytes; b"" at the end
 
@@ -50,12 +58,17 @@ def compression(head: bytes) -> str | None:
         return "bzip2"
     if head.startswith(b"\xfd7zXZ\x00"):
         return "xz"
+    if match := _UTF_16.match(head):
+        return "utf-16-le" if match["little"] else "utf-16-be"
     return None
 
 
 def _decompress(kind: str, head: bytes, read: Read, size: int) -> Iterator[bytes]:
     if kind == "zstd":
         yield from _zstd(head, read)
+        return
+    if kind.startswith("utf"):
+        yield from _utf_16(kind, head, read, size)
         return
     make, failures = _decompressor(kind)
     stream = make()
@@ -140,3 +153,15 @@ def _zstd(head: bytes, read: Read) -> Iterator[bytes]:
         if not plain:
             return
         yield plain
+
+
+def _utf_16(kind: str, head: bytes, read: Read, size: int) -> Iterator[bytes]:
+    """What is no text in UTF-16 becomes an escape."""
+    decoder = codecs.getincrementaldecoder(kind)("backslashreplace")
+    data = head
+    while data:
+        if text := decoder.decode(data).replace("\ufeff", ""):
+            yield text.encode()
+        data = read(size)
+    if text := decoder.decode(b"", final=True):
+        yield text.encode()

@@ -4,7 +4,7 @@ The value of a field is that of the first of its keys that is present and not nu
 inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. If a key occurs twice, the first
 counts. A number or a boolean is read as its JSON text. An object or a list is no value, and neither is a text that
 begins with a brace under a key that other keys use as an object (`request` beside `request.method`). A field with
-`decode = "bytes"` may be a list of the bytes of its text. Almost-JSON that nginx writes is read as it is meant
+`decode = "bytes"` may be a list of the bytes of its text, one with `decode = "object"` an object, whose text it is. Almost-JSON that nginx writes is read as it is meant
 (`json_by_nginx`).
 
 The fast path reads lines by their templates. Lines without a template are read by DuckDB's JSON reader, and those that
@@ -52,6 +52,7 @@ class JsonLines:
         self._numeric = {name for name in self._wanted if fields[name].role in NUMERIC}
         self._times = {name for name in self._wanted if fields[name].role == "timestamp"}
         self._bytes = {name for name in self._wanted if fields[name].decode == "bytes"}
+        self._whole = {name for name in self._wanted if fields[name].decode == "object"}
         self.names = [*self._wanted]
         self._extra = extra
         if extra:
@@ -71,9 +72,9 @@ class JsonLines:
         return {steps[:1] for paths in self._keys.values() for steps in paths if len(steps) > 1}
 
     @cached_property
-    def _lists(self) -> set[tuple[str | int, ...]]:
-        """Paths at which a list may be the bytes of a text."""
-        return {path for name in self._bytes for path in self._keys[name]}
+    def _insides(self) -> set[tuple[str | int, ...]]:
+        """Paths at which a list may be the bytes of a text, or an object a value."""
+        return {path for name in self._bytes | self._whole for path in self._keys[name]}
 
     @cached_property
     def _known(self) -> set[str]:
@@ -86,7 +87,7 @@ class JsonLines:
         tree = _tree(line)
         if not isinstance(tree, dict):
             raise Reject("not_an_object")
-        fields = {name: self._first(tree, paths, name in self._bytes) for name, paths in self._keys.items()}
+        fields = {name: self._first(tree, paths, self._fields[name].decode) for name, paths in self._keys.items()}
         if self._extra:
             rest = _without(tree, self._known)
             fields["_extra"] = _encodable(json.dumps(rest, ensure_ascii=False)) if rest else None
@@ -129,7 +130,9 @@ class JsonLines:
 
     def _learn(self, line: str) -> TemplateReader | None:
         template = JsonTemplate.from_line(line)
-        if template is None or any(leaf.path[:-1] in self._lists for leaf in template.leaves):
+        if template is None or any(
+            leaf.path[:length] in self._insides for leaf in template.leaves for length in range(1, len(leaf.path))
+        ):
             return None
         return self._reader(template)
 
@@ -166,7 +169,7 @@ class JsonLines:
         good = (found["found"].is_not_null() & lines.str.starts_with("{") & ~odd).fill_null(value=False)
         return values.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32)).filter(good)
 
-    def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]], of_bytes: bool) -> str | None:
+    def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]], decode: str) -> str | None:
         for path in paths:
             if path[0] not in tree:
                 continue
@@ -176,8 +179,10 @@ class JsonLines:
                     node = node.get(step) if isinstance(node, dict) else None
                 else:
                     node = node[step] if isinstance(node, list) and step < len(node) else None
-            if of_bytes and isinstance(node, list):
+            if decode == "bytes" and isinstance(node, list):
                 node = _text_of(node)
+            if decode == "object" and isinstance(node, dict):
+                node = json.dumps(node, ensure_ascii=False)
             if node is None or isinstance(node, dict | list):
                 continue
             text = node if isinstance(node, str) else json.dumps(node)
