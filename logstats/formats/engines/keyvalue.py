@@ -1,7 +1,8 @@
 """key=value pairs, as in logfmt: `method=GET path=/a msg="two words" status=200`.
 
 A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to the next
-space. Other words are skipped, but a line of pairs does not begin with a time or a brace. If a key occurs twice, the
+space. If each bare value but the last ends with a comma, commas stand between the pairs: `method=GET, status=200`
+(echo). Other words are skipped, but a line of pairs does not begin with a time or a brace. If a key occurs twice, the
 first counts. `pairs_of` is that definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no
 quotes: `labels_of` is its definition. Lines with the same keys in the same order, as one program writes them, have the
 same layout, and are split together by the delimited engine.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -54,6 +56,9 @@ def pairs_of(text: str) -> list[Pair]:
         else:
             value = _ESCAPE.sub(lambda m: _UNESCAPED.get(m[1], m[1]), quoted)
             found.append(Pair(key, value, True, "\\" not in quoted))
+    bare = [pair for pair in found[:-1] if not pair.quoted]
+    if bare and all(pair.value.endswith(",") for pair in bare):
+        return [replace(pair, value=pair.value[:-1]) if pair in bare else pair for pair in found]
     return found
 
 
@@ -186,9 +191,16 @@ class _Layout:
         if pairs[-1][1]:
             pattern.append('"')
         wanted = {name for expression in chosen for name in expression.meta.root_names()}
+        bare = [f"v{number}" for number, (_, quoted) in enumerate(pairs[:-1]) if not quoted]
+        # Of pairs with commas in between, which have the same keys, any bare value ends with one.
+        self._comma = next((name for name in bare if name in wanted), bare[0]) if bare and grammar.never != b"\t" else ""
+        wanted |= {self._comma} - {""}
         never = {f"v{n}": b"\\" if quoted else grammar.never for n, (_, quoted) in enumerate(pairs)}
         self._engine = Delimited(tuple(pattern), wanted, never)
 
     def columns(self, text: Text) -> pl.DataFrame:
         """The texts that certainly have this layout (`line`), with their variables."""
-        return self._engine.fast(text).select("line", *self._chosen)
+        found = self._engine.fast(text)
+        if self._comma:
+            found = found.filter(~pl.col(self._comma).str.ends_with(","))
+        return found.select("line", *self._chosen)
