@@ -326,6 +326,9 @@ JSON = [
 @pytest.mark.parametrize(("definition", "line", "expected"), JSON)
 def test_json_template(definition: str, line: str, expected: dict[str, Any]) -> None:
     check(f"log_format j {definition};", line, expected)
+    if definition.startswith("escape="):  # without what stands before it
+        check(definition, line, expected)
+        check(f"j {definition}", line, expected)
 
 
 # ------------------------------------------------------------------ what other servers write

@@ -92,6 +92,10 @@ def test_what_stands_in_front_is_taken_off(tmp_path: Path, prefix: str, plain: i
         ("[httpd] " + COMBINED + " 6f3a2c1e-d4b8-11ef-8001-0242ac110002 1520", {"duration_ms": 1.52}),
         (COMBINED + ' "DE" "Berlin"', {}),
         (COMBINED + ' TLSv1.3 "h2"', {}),
+        (COMBINED + " - 12.345 ms", {"duration_ms": 12.345}),  # morgan's `:response-time ms`
+        (COMBINED.replace("- - [", '- "" ['), {}),  # Apache's %u, of a user without a name
+        (COMBINED.replace("192.0.2.7", "[2001:db8::7]"), {"client_ip": "2001:db8::7"}),
+        (COMBINED + " 0 12345", {}),  # %T and %D, not the bytes of a request and of its response
     ],
 )
 def test_what_stands_in_between_or_behind(tmp_path: Path, line: str, differs: dict[str, Any], plain: int) -> None:
@@ -133,6 +137,7 @@ def test_a_last_column_that_is_no_address_is_no_client(tmp_path: Path) -> None:
         "> " + COMBINED,
         COMBINED.replace("192.0.2.7", "192.0\0\0\0.2.7"),
         "(1) " + COMBINED,
+        "INFO " + COMBINED,
     ],
 )
 def test_what_nobody_knows_is_rejected(tmp_path: Path, line: str) -> None:

@@ -74,7 +74,6 @@ REJECTED: dict[str, dict[tuple[int, ...], str]] = {
     "apache_combined/elastic_examples__apache_logs.log": {(8899,): "the closing quote of the user agent is missing"},
     "apache_combined/fcambus_logswan__invalid.log": {(2,): "an x in the address", (3,): "no line of a log, on purpose"},
     "apache_combined/nielsbasjes_logparser__access_log.gz": {(2,): "cut off inside the user agent"},
-    "apache_combined/tstack_lnav__logfile_bad_access_log.0": {(2,): "the two fields after the address are missing"},
     "apache_combined/vectordotdev_vrl__parse_apache_log.log": {(3,): "no line of a log, on purpose"},
     "apache_common/vectordotdev_vrl__parse_apache_log.log": {
         (2, 5): "no line of a log, on purpose",

@@ -114,6 +114,19 @@ def test_an_open_unit_does_not_hide_that_the_format_is_open(tmp_path: Path) -> N
     assert "--format iis or --format w3c says which" in of_format
 
 
+@pytest.mark.parametrize(
+    ("numbers", "said"), [((12, 33, 150), "read as ms, and could be s or us"), ((12, 33, 150) * 5, "")]
+)
+def test_a_few_numbers_behind_a_line_rule_no_unit_out(tmp_path: Path, numbers: tuple[int, ...], said: str) -> None:
+    path = tmp_path / "a.log"
+    line = '192.0.2.7 - - [17/Jan/2025:10:30:{:02d} +0000] "GET /a HTTP/1.1" 200 5 "-" "UA" {}\n'
+    path.write_text("".join(line.format(second, number) for second, number in enumerate(numbers)))
+    assert durations(path) == [float(number) for number in numbers]
+    notes = logstats.report(path).notes
+    assert len(notes) == bool(said)
+    assert said in "".join(notes)
+
+
 def test_a_unit_that_is_about_nothing_is_said(tmp_path: Path) -> None:
     path = source(tmp_path, {**BASE, "latency_ms": 5})
     assert durations(path, unit=["duration=s"]) == [5.0]  # its key says it

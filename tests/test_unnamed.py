@@ -216,6 +216,14 @@ def test_a_few_numbers_in_equal_steps_are_a_counter(tmp_path: Path) -> None:
     assert report.latency is None and any("look like a counter" in note for note in report.notes)
 
 
+def test_a_few_numbers_that_are_those_of_clients_ports_are_ports(tmp_path: Path) -> None:
+    path = Site("few").log(tmp_path / "a.log", "combined", [51_234, 49_822, 60_011, 33_333])
+    lines = path.read_text().splitlines()[:4]
+    path.write_text("\n".join(lines))
+    assert "look like ports" in logstats.report(path).notes[0]
+    assert logstats.report(path).latency is None
+
+
 def test_an_archive_goes_on_as_it_began(tmp_path: Path) -> None:
     """What a source's first lines said holds for those that are added later, few as they may be."""
     site = Site("archive")

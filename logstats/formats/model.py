@@ -76,7 +76,8 @@ class Field:
     several durations the first one present counts, unless they say `sum`, which adds them. `listed` says that the value
     may be a list of durations, which are added. `of` is a variable, group or key whose text this field reads as well,
     where several values stand in one; a text that its `extract` does not match is no value of it. `unnamed` says that
-    nothing but its place makes a number a duration: detection takes it for one only if it behaves like one.
+    nothing but its place makes a number a duration, or the size of a request: detection takes it for one only if it
+    behaves like one.
     """
 
     role: str

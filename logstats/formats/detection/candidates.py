@@ -40,6 +40,7 @@ class Candidate:
     explained: int  # number of fields found
     rows: pl.DataFrame = field(repr=False)  # rows of the lines read; `line` is the index in the sample
     unnamed: Unnamed | None = None  # the column that has no name, if the format allows one
+    too_small: bool = False  # numbers taken for the sizes of requests are smaller than what lines show of these
 
     @property
     def weight(self) -> float:
@@ -58,9 +59,22 @@ class Candidate:
 
     @property
     def plausible(self) -> bool:
-        """Whether it reads a line, and takes nothing for a duration that does not behave like one."""
+        """Whether it reads a line, and takes nothing for a duration that does not behave like one, nor `-` or whole
+        seconds if more columns follow."""
         mistaken = self.unnamed is not None and self.unnamed.like and self.timed
-        return self.read > 0 and not mistaken
+        fields = self.format.fields
+        coarse = "duration" in fields and (not self.timed or (fields["duration"].unit == "s" and self._whole_seconds))
+        nothing = self.stack.has_more and coarse
+        return self.read > 0 and not mistaken and not nothing and not self.too_small
+
+    @property
+    def spans(self) -> pl.Series:
+        """The durations other than 0 that were found, in milliseconds."""
+        return self.rows["duration_ms"].drop_nulls().replace(0.0, None).drop_nulls()
+
+    @property
+    def _whole_seconds(self) -> bool:
+        return bool((self.spans % _SECOND == 0).all())
 
     def odd_durations(self) -> float:
         """The evidence against the unit of the durations, from 0 to 1.
@@ -71,8 +85,7 @@ class Candidate:
         unit = next((field.unit for field in self.format.fields.values() if field.role == "duration"), "")
         if self.unnamed is not None and self.unnamed.streams:
             return float(unit != "s")
-        durations = self.rows["duration_ms"].drop_nulls()
-        some = durations.filter(durations > 0)
+        durations, some = self.rows["duration_ms"].drop_nulls(), self.spans
         if some.is_empty():
             return float(self.timed and unit in ("us", "ns"))
         odd = 1 - some.is_between(_SHORT, _LONG).sum() / some.len()
@@ -182,19 +195,30 @@ class Contender:
         explained += len(re.findall(r"\$\{?\w+", form.pattern)) if form.engine == "delimited" else 0
         requests = int((rows["kind"] == "request").sum())
         lines_in_sample = len(self._sample.filled)
-        return Candidate(self.stack, rows.height, requests, lines_in_sample, explained, rows, self._unnamed)
+        return Candidate(self.stack, rows.height, requests, lines_in_sample, explained, rows, self._unnamed, self._too_small)
 
     @cached_property
     def _unnamed(self) -> Unnamed | None:
         """The column that has no name, and what its values look like."""
         fields = self._prefilter.format.fields
-        names = [name for name, field in fields.items() if field.unnamed]
+        names = [name for name, field in fields.items() if field.unnamed and field.role != "request_bytes"]
         if not names or self._rows.is_empty():
             return None
         texts = self.tokens(names).fields
         name = next((name for name in names if (texts[name] != "-").any()), names[0])
         by_line = dict(zip(texts["line"].to_list(), texts[name].to_list(), strict=True))
         return unnamed([by_line[line] for line in self._rows["line"].to_list()], self._rows, self._sample.lines)
+
+    @cached_property
+    def _too_small(self) -> bool:
+        fields = self._prefilter.format.fields
+        names = [name for name, field in fields.items() if field.unnamed and field.role == "request_bytes"]
+        if not names:
+            return False
+        rows = self._rows.join(self.tokens(names).fields, on="line")
+        shown = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("method", "path", "query"))
+        smaller = pl.col(names[0]).cast(pl.Int64, strict=False) < shown
+        return bool(rows.select(smaller.mean() > 0.5).item())
 
     @cached_property
     def _rows(self) -> pl.DataFrame:

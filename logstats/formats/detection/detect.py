@@ -47,6 +47,7 @@ RULED_OUT: Final = 0.125  # and above this share, its unit is ruled out
 GENERIC: Final = -5  # formats of this priority, or of a lower one, read lines of all kinds
 MIXED: Final = 3  # further stacks in the first lines of a source at most,
 LATER: Final = 8  # and in lines that these do not read
+FEW_SPANS: Final = 8  # durations below which no unit is ruled out
 FEW: Final = 3  # lines that show a format without times or clients beside others
 GOLDEN: Final = 0.6180339887498949  # the golden ratio: its multiples modulo 1 are spread evenly and never repeat
 _PROBES: Final = 12  # a format competes if it reads one of so many lines
@@ -380,6 +381,8 @@ def _may_be_unit(best: Candidate, other: Candidate) -> bool:
     """Whether the durations, of which no line of the sample need show the unit, may be in that of the other one."""
     if _twins(other) != _twins(best) or not best.timed or not other.timed:
         return False
+    if len(spans := other.spans) < FEW_SPANS:  # too few for what is odd
+        return units.conceivable(spans)
     return other.odd_durations() <= RULED_OUT or best.odd_durations() > RULED_OUT
 
 

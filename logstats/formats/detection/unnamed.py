@@ -134,9 +134,11 @@ def _ports(values: Numbers, _: pl.DataFrame) -> str:
     known = {int(value) for value in np.unique(values)}
     if known <= _PORTS and not known.isdisjoint(_WEB_PORTS):
         return "ports"
-    if values.min() < 1024 or values.max() > _HIGHEST or len(values) < FEW:
+    if values.min() < 1024 or values.max() > _HIGHEST:
         return ""
     dynamic = float((values >= _DYNAMIC).mean())
+    if len(values) < FEW:
+        return "ports" if dynamic == 1 else ""
     spread_over_all = len(values) >= 20 and values.max() >= 60_000 and dynamic >= 0.4
     return "ports" if (dynamic >= 0.9 and len(known) > 2) or spread_over_all else ""
 

@@ -31,6 +31,8 @@ PLANS: Final = 64  # sets of columns whose expressions are cached
 _NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
 _NO_NUMBER: Final = r"[\[\]\"]"  # nor a time: the line breaks off in it, where another begins
 _CACHE: Final = r"^(?:TCP_|UDP_)?([^/]*)(?:/.*)?$"  # Squid: TCP_HIT/200
+_BRACKETS: Final = r"^\[([^\]]*)\]$"
+_NO_NAME: Final = '""'  # Apache, of a user without a name
 _INVALID: Final = "_invalid_"  # prefix of a mask: rows whose text in a field is invalid
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
@@ -227,6 +229,8 @@ class FieldReader:
                 found[f"_unfit_{name}"] = unfit
             elif unfit is not None and name == client:
                 found["_client"], found["_odd_client_ip"] = texts.set(unfit, None), unfit
+        if client and "_client" not in found and frame[client].str.starts_with("[").any():
+            found["_client"] = frame[client].str.replace(_BRACKETS, "$1")
         if self.reading.trust_forwarded and "forwarded_for" in role and "client_ip" in self.reading.wanted:
             found["_forwarded"] = self._forwarded.lookup(frame[role["forwarded_for"]]).to_series()
         if "level" in role and (self.events or "level" in self.reading.wanted):
@@ -340,6 +344,8 @@ class FieldReader:
         for name in schema.TEXTS:
             if name in role:
                 columns[name] = text(name)
+        if "user_id" in role and role["user_id"] in self.shapes:
+            columns["user_id"] = pl.when(text("user_id") != _NO_NAME).then(text("user_id"))
         level = pl.col("_level") if "_level" in given else pl.lit(None, pl.String)
         logged = pl.coalesce(level, "_level_of_wrapper") if "_level_of_wrapper" in given else level
         if "level" in wanted:

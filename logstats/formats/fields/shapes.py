@@ -3,7 +3,8 @@ values by their place. Where it finds them by a key (JSON, key=value), the line 
 
     client_ip   an IPv4 or IPv6 address (with a zone, `fe80::1%eth0`, or in brackets), a host name, or `unix:`; a port
                 only where the format says so, and of a list the first address: both are taken off before
-    user_id     words, of which none but the first begins with `-`; between quotes anything
+    user_id     words, of which none but the first begins with `-`; between quotes anything; `""` where there is no name
+                (Apache)
     host        a host name or an address, with or without a port; between quotes anything
     method      a word of letters, `-` and `_` (IIS's FTP service puts a session in front, `[2]USER`); by a key,
                 in capitals or one of RFC 9110 (`sendEmail` is no method)
@@ -87,7 +88,7 @@ CLIENT: Final = Shape(
     kernels.ADDRESS,
 )
 USER: Final = Shape(
-    r"^[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*$",
+    r"^(?:\"\"|[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*)$",
     _table(_PRINTABLE.replace('"', "")),
     kernels.WORDS,
 )

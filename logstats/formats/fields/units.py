@@ -193,12 +193,22 @@ def _plausible(values: pl.Series, default: str, *, usual: bool) -> tuple[str, tu
     possible = [unit for unit in UNITS if odd[unit] <= _RULED_OUT]
     if usual and (default in possible or not possible):
         return default, ()
-    middle = some.median()
-    assert isinstance(middle, float)
+    middle = _middle(some)
 
     def distance(unit: str) -> float:
         return abs(math.log10(middle * UNITS[unit] / UNITS["ms"]) - _TYPICAL)
 
     best = min(possible or UNITS, key=distance)
-    conceivable = [unit for unit, span in spans.items() if span.min() >= _LEAST and span.median() <= _MOST]  # type: ignore[operator]
-    return best, tuple(unit for unit in conceivable or UNITS if unit != best)
+    left = [unit for unit, span in spans.items() if conceivable(span)]
+    return best, tuple(unit for unit in left or UNITS if unit != best)
+
+
+def conceivable(spans: pl.Series) -> bool:
+    """Whether some service may have taken so many milliseconds for its requests."""
+    return spans.len() > 0 and not spans.is_between(0, _LEAST, closed="none").any() and _middle(spans) <= _MOST
+
+
+def _middle(values: pl.Series) -> float:
+    middle = values.median()
+    assert isinstance(middle, float)
+    return middle

@@ -48,6 +48,8 @@ def definition(text: str) -> Definition:
     directive = re.match(
         r"(?i)(log_format|LogFormat|CustomLog|GlobalLog|TransferLog|ErrorLogFormat|access_log)\s+", text
     )
+    if directive is None and re.match(r"(?:[\w-]+\s+)?escape=\w+\s+['\"]", text):
+        return _nginx(text)  # without its first word
     if directive is None:
         bare = _unwrapped(text)
         return Definition(_nginx_escapes(bare) if re.search(r"\$\{?\w", bare) else bare, xml=xml)
@@ -69,7 +71,7 @@ def _nginx(rest: str) -> Definition:
     """The rest of a `log_format` directive: a name, an option, and strings that nginx concatenates."""
     whole = _STATEMENT.match(rest)
     words = [match[0] for match in _WORD.finditer(whole[0] if whole else rest)]
-    if words and not words[0].startswith(("'", '"')):
+    if words and not words[0].startswith(("'", '"', "escape=")):
         words.pop(0)  # the name
     escape = ""
     if words and (option := re.fullmatch(r"escape=(\w+)", words[0])):

@@ -53,7 +53,7 @@ _SAID: Final = {
         "duration", unit="s", of=_MORE, extract=rf"{_BEFORE}{_OF_NGINX}({_SPELLED}|{_FRACTION}){_BEHIND}"
     ),
     "_named": Field("duration", unit="s", of=_MORE, extract=rf"{_BEFORE}{_OF_REQUEST}({_SPELLED}){_BEHIND}"),
-    "_spelled": Field("duration", unit="s", of=_MORE, extract=rf'^[\s|(<"\[]*({_SPELLED})[>)"\]]*$'),
+    "_spelled": Field("duration", unit="s", of=_MORE, extract=rf'^(?:- )?[\s|(<"\[]*({_SPELLED})[>)"\]]*$'),
     "_upstream": Field(
         "upstream_duration", unit="s", of=_MORE, listed=True,
         extract=rf"{_BEFORE}{_OF_UPSTREAM}((?:{_FRACTION}|-)(?:(?:, ?| : )(?:{_FRACTION}|-))*){_BEHIND}",
