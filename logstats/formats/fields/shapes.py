@@ -93,7 +93,7 @@ USER: Final = Shape(
     kernels.WORDS,
 )
 HOST: Final = Shape(
-    r"^(?:[0-9A-Za-z_.*:%-]*|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
+    r"^(?:[0-9A-Za-z_.*:%-]*|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)$", _table(_DIGITS + _LETTERS + ".*:%-")
 )
 METHOD: Final = Shape(r"^(?:\[[0-9]+\])?[A-Za-z_-]*$", _table(_LETTERS + "-"))
 SENT_METHOD: Final = Shape(rf"{METHOD.expression}|\\|[^\x20-\x7e]", METHOD.table)
