@@ -70,8 +70,9 @@ class Field:
     match in lines of this format; it is checked only where it is uncertain that lines have the format (an empty one
     requires only that there is a value). `extract` is a regular expression whose first group is the value; a text that
     does not match is kept whole. `absent` are texts that mean "no value", like `-` and the empty text. `decode` undoes
-    `%20` (`percent`), `+` for a space (`plus`), a JSON list of bytes (`bytes`), a JSON object (`object`) or the escapes of a JSON text (`json`),
-    or turns a syslog severity into a level (`syslog`), or reads `example.com/path` as a URL without scheme (`uri`).
+    `%20` (`percent`), `+` for a space (`plus`), a JSON list of bytes (`bytes`), a JSON object (`object`) or the escapes
+    of a JSON text (`json`), or turns a syslog severity into a level (`syslog`), or reads `example.com/path` as a URL
+    without scheme (`uri`).
     `form` is the form of a time, or of a part of one, in Polars' notation (empty: any form that servers write). Of
     several durations the first one present counts, unless they say `sum`, which adds them. `listed` says that the value
     may be a list of durations, which are added. `of` is a variable, group or key whose text this field reads as well,

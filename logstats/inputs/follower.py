@@ -325,9 +325,7 @@ class Follower:
         """Read the part of a compressed file that was not read before it was compressed, once the file is whole."""
         seen, name = (status.st_size, status.st_mtime_ns), shown(path)
         if self._last is None and self._begin is not None:
-            self._say(
-                f"{name}: is compressed (or in UTF-16) and not followed, so nothing of it is read (--from-start reads all)"
-            )
+            self._say(f"{name}: compressed (or UTF-16) files are not followed (--from-start reads all of it)")
             self._known.remember(key, Known(name, NOTHING, 1), status)
             return
         if self._last is not None and self._settling.get(key) != seen:

@@ -195,7 +195,9 @@ class Contender:
         explained += len(re.findall(r"\$\{?\w+", form.pattern)) if form.engine == "delimited" else 0
         requests = int((rows["kind"] == "request").sum())
         lines_in_sample = len(self._sample.filled)
-        return Candidate(self.stack, rows.height, requests, lines_in_sample, explained, rows, self._unnamed, self._too_small)
+        return Candidate(
+            self.stack, rows.height, requests, lines_in_sample, explained, rows, self._unnamed, self._too_small
+        )
 
     @cached_property
     def _unnamed(self) -> Unnamed | None:

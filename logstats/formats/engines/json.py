@@ -4,8 +4,8 @@ The value of a field is that of the first of its keys that is present and not nu
 inside `request`, or one key spelled so; `headers.Host[0]` is the first of a list. If a key occurs twice, the first
 counts. A number or a boolean is read as its JSON text. An object or a list is no value, and neither is a text that
 begins with a brace under a key that other keys use as an object (`request` beside `request.method`). A field with
-`decode = "bytes"` may be a list of the bytes of its text, one with `decode = "object"` an object, whose text it is. Almost-JSON that nginx writes is read as it is meant
-(`json_by_nginx`).
+`decode = "bytes"` may be a list of the bytes of its text, one with `decode = "object"` an object, whose text it is.
+Almost-JSON that nginx writes is read as it is meant (`json_by_nginx`).
 
 The fast path reads lines by their templates. Lines without a template are read by DuckDB's JSON reader, and those that
 it cannot read by Python's, which decides.

@@ -193,7 +193,7 @@ class _Layout:
         wanted = {name for expression in chosen for name in expression.meta.root_names()}
         bare = [f"v{number}" for number, (_, quoted) in enumerate(pairs[:-1]) if not quoted]
         # Of pairs with commas in between, which have the same keys, any bare value ends with one.
-        self._comma = next((name for name in bare if name in wanted), bare[0]) if bare and grammar.never != b"\t" else ""
+        self._comma = next((name for name in bare if name in wanted), bare[0] if bare else "")
         wanted |= {self._comma} - {""}
         never = {f"v{n}": b"\\" if quoted else grammar.never for n, (_, quoted) in enumerate(pairs)}
         self._engine = Delimited(tuple(pattern), wanted, never)
