@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -229,8 +230,14 @@ def _read_logs(
 ) -> tuple[Statistics, Counts]:
     """Read logs, and merge the summaries of their chunks in order."""
     statistics, counts = Statistics(spec), Counts()
-    for summaries in results_of(sources, options, ReportWork(spec), counts, listener, interrupt, rejects):
-        statistics.add(summaries)
+    with ThreadPoolExecutor(1, "logstats") as aside:  # meanwhile the next chunks are read
+        added: Future[None] | None = None
+        for summaries in results_of(sources, options, ReportWork(spec), counts, listener, interrupt, rejects):
+            if added is not None:
+                added.result()
+            added = aside.submit(statistics.add, summaries)
+        if added is not None:
+            added.result()
     statistics.merge()
     return statistics, counts
 

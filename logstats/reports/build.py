@@ -166,9 +166,8 @@ def overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Laten
     if not row["timed"]:
         # A format without durations has no latency; one whose durations are all invalid says so.
         return None
-    histogram = ranking.histogram_by_id().group_by("bucket").agg(pl.col("count").sum()).sort("bucket", nulls_last=False)
     least, most = row["ns_min"] / MS, row["ns_max"] / MS
-    buckets = list(histogram.iter_rows())
+    buckets = ranking.histogram()
     exact = {p: loghist.parse_percentile(p) for p in percentiles}
     return Latency(
         count=row["timed"],

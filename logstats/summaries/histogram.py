@@ -19,6 +19,7 @@ from logstats.summaries.tables import Shape
 HISTOGRAM: Final = Shape({"id": pl.Int32(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
 
 _BITS: Final = 33  # of a bucket in a code
+_BUCKET: Final = (1 << _BITS) - 1
 _LOWEST: Final = 2**31 + 768  # is added to buckets: those of 1 ns to 13 days differ in 11 bits, one digit of `sort`
 _EMPTY: Final = np.empty(0, np.uint64), np.empty(0, np.int64)
 
@@ -53,14 +54,23 @@ class Histogram:
         self._parts = []
         self.add(table)
 
+    def of_all(self) -> tuple[list[int], list[int]]:
+        """The buckets of all ids together, in order, and their counts."""
+        codes, counts = self._merged()
+        distinct, sums = tally(codes & np.uint64(_BUCKET), counts.copy())
+        return (distinct.astype(np.int64) - _LOWEST).tolist(), sums.tolist()
+
     def table(self) -> pl.DataFrame:
         """The merged table, ordered by id and bucket."""
+        codes, counts = self._merged()
+        numbers = codes.astype(np.int64)
+        ids = ((numbers >> _BITS) - 1).astype(np.int32)
+        buckets = ((numbers & _BUCKET) - _LOWEST).astype(np.int32)
+        columns = as_numbers(ids), as_numbers(buckets), as_numbers(counts)
+        return pl.DataFrame([column.alias(name) for name, column in zip(HISTOGRAM.schema, columns, strict=True)])
+
+    def _merged(self) -> Tally:
         parts = self._parts
         while len(parts) > 1:
             parts[-2:] = [merged(*parts[-2:])]
-        codes, counts = parts[0] if parts else _EMPTY
-        numbers = codes.astype(np.int64)
-        ids = ((numbers >> _BITS) - 1).astype(np.int32)
-        buckets = ((numbers & ((1 << _BITS) - 1)) - _LOWEST).astype(np.int32)
-        columns = as_numbers(ids), as_numbers(buckets), as_numbers(counts)
-        return pl.DataFrame([column.alias(name) for name, column in zip(HISTOGRAM.schema, columns, strict=True)])
+        return parts[0] if parts else _EMPTY

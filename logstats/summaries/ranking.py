@@ -193,6 +193,11 @@ class Ranking(State):
         zero = pl.when(pl.col("bucket") != ZERO).then("bucket")
         return self._histogram.table().with_columns(zero.alias("bucket"))
 
+    def histogram(self) -> list[tuple[int | None, int]]:
+        """(bucket, count) of all keys together, in order; first the bucket None, which is exactly 0 ms."""
+        found = zip(*self._histogram.of_all(), strict=True)
+        return [(None if bucket == ZERO else bucket, count) for bucket, count in found]
+
     def totals(self) -> pl.DataFrame:
         """(id, key…, folded, requests, errors, bytes, timed, ns, ns_min, ns_max), a row per key and in no order."""
         by_id = (
