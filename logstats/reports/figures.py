@@ -52,11 +52,20 @@ class KeyFigures:
         self._percentiles = percentiles
         held = slices(histogram, kept["id"])
         self._histograms = Histograms(held)
-        stats = of_durations(kept.with_row_index("key"), "key")
-        found = loghist.percentiles(held, ["key"], stats, list(percentiles), ordered=True)
-        keys = pl.DataFrame({"key": range(kept.height)}, schema={"key": stats.schema["key"]})
-        self._estimates = keys.join(found, on="key", how="left", maintain_order="left").drop("key")
+        self._estimates = self._estimated(held, kept) if percentiles else []
         self._classes = slices(classes, kept["id"])
+
+    def _estimated(self, held: pl.DataFrame, kept: pl.DataFrame) -> list[list[float | None]]:
+        """The estimate of each percentile for each key."""
+        counted = held.filter(pl.col("count") > 0)
+        keys = counted["key"].to_numpy()
+        begins = np.flatnonzero(np.diff(keys, prepend=-1))
+        found = keys[begins]
+        low, high = (milliseconds(kept[name]).to_numpy()[found] for name in ("ns_min", "ns_max"))
+        wanted = [loghist.parse_percentile(p) for p in self._percentiles]
+        made = np.full((len(wanted), kept.height), None, object)
+        made[:, found] = loghist.estimates(counted["bucket"], counted["count"].to_numpy(), begins, low, high, wanted)
+        return made.tolist()
 
     def __iter__(self) -> Iterator[RankedKey]:
         """The keys one by one."""
@@ -68,7 +77,7 @@ class KeyFigures:
             yield RankedKey(texts, *figures, latency)
 
     def _latencies(self) -> Iterator[Latency | None]:
-        estimates = self._estimates.iter_rows() if self._percentiles else repeat(())
+        estimates = zip(*self._estimates, strict=True) if self._percentiles else repeat(())
         durations = zip(self.timed, self.ns, self._least, self._most, strict=True)
         for key, ((timed, ns, least, most), values) in enumerate(zip(durations, estimates, strict=False)):
             yield (
@@ -110,7 +119,10 @@ class KeyFigures:
         return [text if timed else "null" for text, timed in zip(found, self.timed, strict=True)]
 
     def _percentiles_as_json(self) -> list[str]:
-        columns = {name: json_text.numbers(self._estimates[name].to_list()) for name in self._percentiles}
+        columns = {
+            name: json_text.numbers(estimates)
+            for name, estimates in zip(self._percentiles, self._estimates, strict=True)
+        }
         return json_text.objects(columns) if columns else ["{}"] * len(self.texts)
 
 

@@ -182,16 +182,16 @@ class _Screen:
         report = self._report
         if not report.minutes:
             return
-        users = dict(report.unique_users.per_minute)
-        times = [m.minute for m in report.minutes]
+        minutes = list(report.minutes)
+        times = [m.minute for m in minutes]
         label = 10
         cells = Columns(times[0], times[-1], self._canvas.width - label - 16)
         per = "minute" if cells.minutes == 1 else length(cells.minutes * 60)
         self._canvas.heading("Over time", f"one column is {'a minute' if per == 'minute' else per}")
         rows = [
-            ("requests", cells.sum((m.minute, m.requests) for m in report.minutes), "", ""),
-            ("errors", cells.sum((m.minute, m.errors) for m in report.minutes), "red", ""),
-            ("users", cells.max(users.items()), "cyan", "/min"),
+            ("requests", cells.sum((m.minute, m.requests) for m in minutes), "", ""),
+            ("errors", cells.sum((m.minute, m.errors) for m in minutes if m.errors), "red", ""),
+            ("users", cells.max(report.unique_users.per_minute), "cyan", "/min"),
         ]
         for name, values, style, unit in rows:
             if not any(value for value in values):

@@ -16,25 +16,25 @@ class Columns:
         span = int((last - first) / timedelta(minutes=1)) + 1
         self.minutes = step_for(span, max(room, 10))
         self.count = (span + self.minutes - 1) // self.minutes
-
-    def _place(self, minute: datetime) -> int:
-        return int((minute - self.first) / timedelta(minutes=1)) // self.minutes
+        self._step = timedelta(minutes=self.minutes)
 
     def sum(self, values: Iterable[tuple[datetime, int]]) -> list[int | None]:
         """The sum of the values in each column; None for a column without any."""
         cells: list[int | None] = [None] * self.count
+        first, step = self.first, self._step
         for minute, value in values:
-            place = self._place(minute)
+            place = (minute - first) // step
             cells[place] = (cells[place] or 0) + value
         return cells
 
     def max(self, values: Iterable[tuple[datetime, int]]) -> list[int | None]:
         """The greatest value in each column. (Unique users of several minutes cannot be added.)"""
         cells: list[int | None] = [None] * self.count
+        first, step = self.first, self._step
         for minute, value in values:
-            place = self._place(minute)
-            if 0 <= place < self.count:
-                cells[place] = max(cells[place] or 0, value)
+            place = (minute - first) // step
+            if 0 <= place < self.count and value > (cells[place] or -1):
+                cells[place] = value
         return cells
 
 

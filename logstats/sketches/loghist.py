@@ -142,26 +142,36 @@ def percentiles(
     lines = histogram.filter(pl.col("count") > 0)
     if not ordered:
         lines = lines.sort(*keys, "bucket", nulls_last=False)
-    found = (
-        lines.group_by(keys, maintain_order=True)
-        .agg(_n=pl.col("count").cast(pl.Int64).sum())
-        .join(stats.select(*keys, "min_ms", "max_ms"), on=keys, how="left", nulls_equal=True, maintain_order="left")
-    )
-    # With one running count over all keys, the rank r of a key is at (the count before the key) + r.
-    running = np.cumsum(lines["count"].to_numpy(), dtype=np.int64)
-    counts = found["_n"].to_numpy()
-    before = np.cumsum(counts) - counts
-    # Only distinct counts need exact arithmetic; there are far fewer of them than keys.
-    distinct, which = np.unique(counts, return_inverse=True)
-    low, high = pl.col("min_ms"), pl.col("max_ms")
-    columns = []
-    for name, p in exact.items():
-        ranks = np.array([nearest_rank(p, n) for n in distinct.tolist()], dtype=np.int64)[which]
-        buckets = lines["bucket"].gather(as_numbers(np.searchsorted(running, before + ranks)))
-        held = middle(pl.lit(buckets))
-        rank = pl.lit(as_numbers(ranks))
-        estimate = pl.when(rank == 1).then(low).when(rank == pl.col("_n")).then(high).otherwise(held.clip(low, high))
-        columns.append(estimate.alias(name))
-    return stats.select(keys).join(
-        found.select(*keys, *columns), on=keys, how="left", nulls_equal=True, maintain_order="left"
-    )
+    runs = lines.select(pl.struct(keys).rle_id()).to_series().to_numpy()
+    begins = np.flatnonzero(np.diff(runs, prepend=-1))
+    found = lines[as_numbers(begins)].select(keys)
+    limits = found.join(stats, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    low, high = (limits[name].to_numpy() for name in ("min_ms", "max_ms"))
+    columns = estimates(lines["bucket"], lines["count"].to_numpy(), begins, low, high, list(exact.values()))
+    found = found.with_columns(pl.Series(name, column) for name, column in zip(exact, columns, strict=True))
+    return stats.select(keys).join(found, on=keys, how="left", nulls_equal=True, maintain_order="left")
+
+
+def estimates(
+    buckets: pl.Series,
+    counts: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    ps: Sequence[Fraction],
+) -> NDArray[np.float64]:
+    """The estimates of percentiles, a row for each of them, of histograms of which one lies behind the other: their
+    buckets in order and the counts of these, all above 0, the place where each begins, and its exact minimum and
+    maximum."""
+    # With one running count over all of them, the rank r of one is at (the count before it) + r.
+    running = np.cumsum(counts, dtype=np.int64)
+    before = np.where(begins > 0, running[begins - 1], 0)
+    totals = np.append(before[1:], running[-1:]) - before
+    # Only distinct totals need exact arithmetic; there are far fewer of them than keys.
+    distinct, which = np.unique(totals, return_inverse=True)
+    of_distinct = [nearest_rank(p, n) for p in ps for n in distinct.tolist()]
+    ranks = np.array(of_distinct, dtype=np.int64).reshape(len(ps), len(distinct))[:, which]
+    at = buckets.gather(as_numbers(np.searchsorted(running, before + ranks).ravel()))
+    held = pl.select(middle(pl.lit(at))).to_series().to_numpy().reshape(ranks.shape)
+    inside = np.minimum(np.maximum(held, low), high)
+    return np.where(ranks == 1, low, np.where(ranks == totals, high, inside))
