@@ -120,6 +120,7 @@ enum {
     SPELLED, /* the same, for numbers that any JSON writer spells in this way */
     TIME,    /* the same, for numbers that are never spelled with an exponent */
     PLAIN,   /* the line must certainly be neither blank nor a directive */
+    QUOTED,  /* a variable up to the next quote, which is skipped, and which no backslash escapes */
 };
 
 static int holds(data in, int64_t at, int64_t end, const uint8_t *bytes, int32_t count) {
@@ -221,6 +222,7 @@ int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int
             case CLOSE:
                 good = place == limit;
                 place = section + 1;
+                limit = end;
                 continue;
             case ENDS:
                 limit -= s->size;
@@ -239,6 +241,11 @@ int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int
             case REST:
                 after = limit;
                 break;
+            case QUOTED:
+                limit = end;
+                after = find_byte(in, place, end, '"');
+                after = after < end && bytes[after - 1] != '\\' ? after : -1;
+                break;
             case TEXT:
                 after = end_of_text(in, place, limit);
                 break;
@@ -256,7 +263,7 @@ int64_t cut(const uint8_t *bytes, int64_t size, const int64_t *starts, const int
                 int null = s->code >= NUMBER && s->code <= TIME && bytes[place] == 'n';
                 see(columns[s->column] + found, in, place, null ? place : after);
             }
-            place = s->code == UNTIL ? after + s->size : after;
+            place = s->code == UNTIL || s->code == QUOTED ? after + s->size : after;
         }
         lines[found] = (uint32_t)row;
         found += good && place == limit;

@@ -228,13 +228,17 @@ class Delimited:
         loose = count == 0 or (isinstance(last, Variable) and last.name not in self.names)
         steps = [Step(Code.PLAIN)]
         for number, section in enumerate(sections):
-            if number < count:
-                steps.append(Step(Code.SECTION))
+            if number == count:
+                steps += [Step(Code.ANY if loose else Code.LAST), *self._cut(section)]
+            elif number % 2 and len(section) == 1 and isinstance(section[0], Variable):
+                name = section[0].name
+                kept = name if name in self.names else None
+                steps.append(Step(Code.QUOTED, QUOTE.encode(), kept, self._never.get(name, b"")))
+            elif number % 2 == 0 and all(isinstance(part, str) for part in section):
+                steps.append(Step(Code.LITERAL, "".join(map(str, (*section, QUOTE))).encode()))
             else:
-                steps.append(Step(Code.ANY if loose else Code.LAST))
-            steps += self._cut(section)
-            if number < count:
-                steps.append(Step(Code.ESCAPED if number % 2 else Code.CLOSE))
+                close = Step(Code.ESCAPED if number % 2 else Code.CLOSE)
+                steps += [Step(Code.SECTION), *self._cut(section), close]
         return Program(steps)
 
     def _cut(self, section: Pattern) -> Iterator[Step]:

@@ -38,6 +38,7 @@ class Code(IntEnum):
     SPELLED = 12  # the same, for numbers that any JSON writer spells in this way
     TIME = 13  # the same, for numbers that are never spelled with an exponent
     PLAIN = 14  # the line must certainly be neither blank nor a directive
+    QUOTED = 15  # a variable up to the next quote, which is skipped, and which no backslash escapes
 
 
 @dataclass(frozen=True, slots=True)
