@@ -142,7 +142,8 @@ def percentiles(
     lines = histogram.filter(pl.col("count") > 0)
     if not ordered:
         lines = lines.sort(*keys, "bucket", nulls_last=False)
-    runs = lines.select(pl.struct(keys).rle_id()).to_series().to_numpy()
+    each = pl.struct(keys) if len(keys) > 1 else pl.col(keys[0])
+    runs = lines.select(each.rle_id()).to_series().to_numpy()
     begins = np.flatnonzero(np.diff(runs, prepend=-1))
     found = lines[as_numbers(begins)].select(keys)
     limits = found.join(stats, on=keys, how="left", nulls_equal=True, maintain_order="left")

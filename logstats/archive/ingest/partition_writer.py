@@ -15,8 +15,9 @@ All tables here are Arrow tables: a Polars frame made from a chunk would keep th
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,7 @@ from logstats.archive.log.commit import DataFile
 from logstats.archive.log.parquet_writer import Writer
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace
+from logstats.pipeline import WORKERS
 
 OPEN: Final = 24  # files that are written at the same time
 GROUP: Final = 16_384  # rows from which on a row group is written when memory is short …
@@ -173,26 +175,34 @@ class Partitions:
 
         Hours of a rollup with few rows are merged together, which gives the same: too few keys to be folded.
         """
+        groups = self._groups(pieces)
+        if not self._merges:
+            for group in groups:
+                whole = pa.concat_tables(group)
+                yield int(self._hours(whole.slice(0, 1))[0]), whole
+            return
+        with ThreadPoolExecutor(WORKERS, f"logstats-{self.table}") as pool:
+            for merged in _ahead(pool, self._merged, groups):
+                yield from (
+                    (day * 24, rows) for day, rows in _each_hour([merged], lambda rows: self._hours(rows) // 24)
+                )
+
+    def _groups(self, pieces: Iterator[pa.Table]) -> Iterator[list[pa.Table]]:
         held: list[pa.Table] = []
         current, count = 0, 0
         for hour, part in _each_hour(pieces, self._hours):
             full = count + part.num_rows > rollups.HELD_VALUES if self._merges else True
             if held and ((hour != current and full) or (not self._merges and count >= tables.ROW_GROUP)):
-                yield from self._together(held)
+                yield held
                 held, count = [], 0
             current = hour
             held.append(part)
             count += part.num_rows
         if held:
-            yield from self._together(held)
+            yield held
 
-    def _together(self, parts: list[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
-        if self._merges:
-            merged = to_arrow(rollups.merged([_frame(part) for part in parts], self.table), self.table)
-            yield from ((day * 24, rows) for day, rows in _each_hour([merged], lambda rows: self._hours(rows) // 24))
-        else:
-            whole = pa.concat_tables(parts)
-            yield int(self._hours(whole.slice(0, 1))[0]), whole
+    def _merged(self, parts: list[pa.Table]) -> pa.Table:
+        return to_arrow(rollups.merged([_frame(part) for part in parts], self.table), self.table)
 
     def _finished(self, hours: Iterator[tuple[int, pa.Table]]) -> None:
         """Write the rows of all hours, in order. Hours with few rows share a file if their day has several of them."""
@@ -234,6 +244,19 @@ class Partitions:
 
     def _close(self, partition: paths.Partition) -> None:
         self._done.append(self._open.pop(partition).close())
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, merged: Callable[[list[pa.Table]], pa.Table], groups: Iterable[list[pa.Table]]
+) -> Iterator[pa.Table]:
+    """What becomes of each group, in order; some are at work at a time."""
+    working: deque[Future[pa.Table]] = deque()
+    for group in groups:
+        working.append(pool.submit(merged, group))
+        if len(working) > WORKERS:
+            yield working.popleft().result()
+    while working:
+        yield working.popleft().result()
 
 
 def to_arrow(rows: pl.DataFrame, table: str) -> pa.Table:
