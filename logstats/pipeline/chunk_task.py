@@ -20,6 +20,7 @@ from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import StackReader, with_further, with_rest
 from logstats.inputs import Chunk, Digest
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.pipeline.counts import LEFT_OUT, SAMPLES
 from logstats.pipeline.job import Job, Lines, LineWork, Result, raw_lines
@@ -204,8 +205,7 @@ class ChunkTask(Generic[Result]):
         return (first, last) if first is not None else None
 
     def _line_bytes(self) -> NDArray[np.int64]:
-        data = np.frombuffer(self.chunk.data, np.uint8)
-        ends = np.append(np.flatnonzero(data == ord("\n")) + 1, len(data))[: self.chunk.lines]
+        ends = np.append(kernels.line_ends(self.chunk.data) + 1, len(self.chunk.data))[: self.chunk.lines]
         sizes = np.diff(ends, prepend=0)
         for line, size in self.chunk.cut.items():
             sizes[line] = size

@@ -23,8 +23,9 @@ Times = NDArray[np.int64]  # microseconds since 1970
 _NONE: Final = np.iinfo(np.int64).min
 _DAY_US: Final = 86_400_000_000
 _MINUTE_US: Final = 60_000_000
-_COMMON: Final = r"(\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4})"
-_ISO: Final = r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:[.,]\d{1,9})?(Z|[+-]\d{2}:?\d{2})?"
+# (`\d` is every digit of Unicode, which takes 10 ms to prepare.)
+_COMMON: Final = "([0-9]{1,2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4})"
+_ISO: Final = "([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 
 
 def of_lines(
@@ -89,15 +90,14 @@ def by_minute(
 ) -> pl.DataFrame:
     """Lines → (minute, source, format, lines, bytes, rejected, ignored). `rejected` and `ignored` are masks."""
     kinds = tables.columns(tables.LINES)
-    one = pl.DataFrame(
-        [
-            as_numbers(times // _MINUTE_US * _MINUTE_US).alias("minute"),
-            as_numbers(sizes.astype(np.int64)).alias("bytes"),
-            as_numbers(rejected.astype(np.int64)).alias("rejected"),
-            as_numbers(ignored.astype(np.int64)).alias("ignored"),
-        ]
-    )
-    counted = one.group_by("minute").agg(pl.len().alias("lines"), pl.col("bytes", "rejected", "ignored").sum())
+    minutes = times // _MINUTE_US * _MINUTE_US
+    begins = np.flatnonzero(np.append(True, minutes[1:] != minutes[:-1]))  # of lines of one minute in a row
+    figures = {"lines": np.diff(begins, append=len(minutes))}
+    for name, values in (("bytes", sizes), ("rejected", rejected), ("ignored", ignored)):
+        figures[name] = np.add.reduceat(values.astype(np.int64), begins)
+    columns = {"minute": minutes[begins], **figures}
+    stretches = pl.DataFrame([as_numbers(values).alias(name) for name, values in columns.items()])
+    counted = stretches.group_by("minute").agg(pl.col(*figures).sum())
     named = counted.with_columns(
         pl.col("minute").cast(kinds["minute"]), pl.lit(source).alias("source"), pl.lit(form, pl.String).alias("format")
     )
