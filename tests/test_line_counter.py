@@ -222,7 +222,9 @@ def test_tallies_are_those_of_numpy(one: list[int], other: list[int]) -> None:
         counted = [tallies.tally(some.copy()) for some in codes]
         weighted = tallies.tally(codes[0].copy(), np.arange(len(one), dtype=np.int64))
         high = tallies.highest(codes[0].copy())
+        places = tallies.order(codes[0].copy())
         return [
+            places.tolist(),
             high.tolist(),
             *(part.tolist() for pair in (*counted, weighted, tallies.merged(*counted)) for part in pair),
         ]
@@ -231,7 +233,8 @@ def test_tallies_are_those_of_numpy(one: list[int], other: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "AVAILABLE", False)
         assert made() == found
-    assert found[1] == sorted(set(one)) and sum(found[2]) == len(one)
+    assert found[0] == sorted(range(len(one)), key=lambda place: one[place])
+    assert found[2] == sorted(set(one)) and sum(found[3]) == len(one)
 
 
 def test_registers_are_raised_to_the_highest_rank() -> None:

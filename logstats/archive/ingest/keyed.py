@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from logstats.kernels import library as kernels
+from logstats.kernels import tallies
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.interning import Dictionary
 from logstats.summaries.tables import Shape
@@ -35,7 +36,7 @@ def united(frames: Sequence[pl.DataFrame], shape: Shape) -> pl.DataFrame:
     if figures is None:
         return shape.merge([whole, shape.empty()]).sort(*shape.keys, nulls_last=False)
     packed = _packed([whole[name] for name in shape.keys])
-    order = np.argsort(packed, kind="stable") if bool((packed[1:] < packed[:-1]).any()) else None
+    order = tallies.order(packed.copy()) if bool((packed[1:] < packed[:-1]).any()) else None
     if order is not None:
         packed = packed[order]
     starts = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]]))

@@ -20,7 +20,7 @@ from logstats.archive.log.writer import Workspace
 _BUDGETS: Final = {  # bytes in memory: of rollups, three hours of a log in which few keys repeat
     tables.LOGS: 40 << 20,
     tables.REJECTS: 8 << 20,
-    tables.ENDPOINTS: 32 << 20,
+    tables.ENDPOINTS: 48 << 20,
     tables.USERS: 4 << 20,
 }
 _BUDGET: Final = 2 << 20  # … of every other
