@@ -230,7 +230,7 @@ def _read_logs(
 ) -> tuple[Statistics, Counts]:
     """Read logs, and merge the summaries of their chunks in order."""
     statistics, counts = Statistics(spec), Counts()
-    with ThreadPoolExecutor(1, "logstats") as aside:  # meanwhile the next chunks are read
+    with ThreadPoolExecutor(1, "logstats-merge") as aside:  # meanwhile the next chunks are read
         added: Future[None] | None = None
         for summaries in results_of(sources, options, ReportWork(spec), counts, listener, interrupt, rejects):
             if added is not None:
