@@ -353,10 +353,10 @@ class FieldReader:
         if self.events:
             is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "request")))
             is_request |= text("target").is_not_null() & (text("duration").is_not_null())
-            if "_status" in given:
-                is_request |= pl.col("_status").is_not_null()
+            asked = text("request").is_not_null() | text("target").is_not_null()
+            if "_status" in given:  # of an application's event, 0 says that something went well
+                is_request |= (pl.col("_status") > 0) | (pl.col("_status").is_not_null() & asked)
             if "_bad_status" in given:  # in an event it has another meaning: `status=started`
-                asked = text("request").is_not_null() | text("target").is_not_null()
                 bad["bad_status"] &= asked | (level.is_null() & text("message").is_null())
                 is_request &= ~pl.col("_bad_status")
             if self.requires:

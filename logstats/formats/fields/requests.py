@@ -15,6 +15,7 @@ from logstats.cache import BoundedCache
 from logstats.formats.fields.request_line import split_requests, split_targets
 
 TARGET_COLUMNS: Final = frozenset({"path", "query", "endpoint", "host"})
+_TARGET_ALONE: Final = r"^/[^ ]*$"
 _COLUMNS: Final = ("method", "protocol", "path", "query", "authority", "endpoint")
 
 
@@ -48,7 +49,12 @@ class Requests:
         found: dict[str, pl.Series] = {}
         targets = [own.pop(part) for part in ("target", "path") if part in own]
         if "request" in role:
-            found = {column.name: column for column in self._of_lines.lookup(frame[role["request"]])}
+            requests = frame[role["request"]]
+            found = {column.name: column for column in self._of_lines.lookup(requests)}
+            if self._mixed and "method" in own and "target" in found and found["target"].null_count():
+                alone = requests.str.contains(_TARGET_ALONE) & own["method"].is_not_null()  # `"request": "%U"`
+                if alone.any():
+                    targets.append(requests.set(~alone.fill_null(value=False), None))
         if targets:
             if "target" in found:
                 targets.append(found["target"])
