@@ -217,7 +217,9 @@ class Detector:
         extended = [f for f in formats if f.engine == "delimited" and not f.pattern.endswith("_more")]
         untimed = [f for f in extended if f.pattern.endswith(AGENT) and "duration" not in f.roles | {*f.fields}]
         found = [(f, more) for more in (SECONDS, DURATION) for f in untimed if f.name not in self._timed]
-        found += [(f, "") for f in extended]
+        # A whole number between other columns is no duration for that.
+        shared = Counter(f.pattern for f in extended if "duration" in f.fields)
+        found += [(f, "") for f in extended if shared[f.pattern] < 2 or f.fields["duration"].unit == "s"]
         return [Prefilter(f, named=self._exact, more=more) for f, more in found]
 
     @cached_property
