@@ -87,3 +87,11 @@ def test_an_application_that_says_how_it_went_asks_for_nothing(tmp_path: Path, s
     path.write_text(json.dumps({"time": AT, "level": "info", "msg": "job done", "job": "x", "status": status}) + "\n")
     (frame,) = logstats.read(path)
     assert frame["kind"].to_list() == ["event"]
+
+
+@pytest.mark.parametrize("line", ['{"colour": "red"}', '{"colour": "red", "status": 0}'])
+def test_an_object_that_says_nothing_known_is_rejected(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "a.log"
+    known = json.dumps({"time": AT, "level": "info", "msg": "job done"})
+    path.write_text(f"{known}\n{line}\n")
+    assert logstats.report(path).rejected == 1

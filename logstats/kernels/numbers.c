@@ -154,10 +154,11 @@ static int is_ipv4(const view *text, const uint8_t *bytes) {
 
 /* Whether a text consists of bytes of a class (those with bit 1 in `table`). If the kind is addresses, it must also be
    an IPv4 address, or a name (some byte has bit 2: a letter), or an IPv6 address (all bytes have bit 4, with at least two
-   colons). If the kind is words, there may be single spaces between them, none of which stands before a dash. */
+   colons, and more than four digits behind the last one are a port). If the kind is words, there may be single spaces between them, none of which stands before a dash. */
 SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, int64_t kind) {
     uint8_t any = 0, every = 7;
-    int colons = 0;
+    int colons = 0, dots = 0;
+    uint32_t group = 0; /* where the last one begins */
     if (kind == ADDRESS && is_ipv4(text, bytes))
         return 1;
     for (uint32_t at = 0; at < text->size; at++) {
@@ -165,10 +166,15 @@ SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, in
             continue;
         any |= table[bytes[at]];
         every &= table[bytes[at]];
-        colons += bytes[at] == ':';
+        dots += bytes[at] == '.';
+        if (bytes[at] == ':') {
+            colons++;
+            group = at + 1;
+        }
     }
     if (kind == ADDRESS)
-        return text->size && ((every & 1 && any & 2) || (every & 4 && colons > 1));
+        return text->size &&
+               ((every & 1 && any & 2) || (every & 4 && colons > 1 && (dots || text->size - group <= 4)));
     return every & 1;
 }
 

@@ -31,7 +31,6 @@ PLANS: Final = 64  # sets of columns whose expressions are cached
 _NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
 _NO_NUMBER: Final = r"[\[\]\"]"  # nor a time: the line breaks off in it, where another begins
 _CACHE: Final = r"^(?:TCP_|UDP_)?([^/]*)(?:/.*)?$"  # Squid: TCP_HIT/200
-_BRACKETS: Final = r"^\[([^\]]*)\]$"
 _NO_NAME: Final = '""'  # Apache, of a user without a name
 _INVALID: Final = "_invalid_"  # prefix of a mask: rows whose text in a field is invalid
 
@@ -229,8 +228,6 @@ class FieldReader:
                 found[f"_unfit_{name}"] = unfit
             elif unfit is not None and name == client:
                 found["_client"], found["_odd_client_ip"] = texts.set(unfit, None), unfit
-        if client and "_client" not in found and frame[client].str.starts_with("[").any():
-            found["_client"] = frame[client].str.replace(_BRACKETS, "$1")
         if self.reading.trust_forwarded and "forwarded_for" in role and "client_ip" in self.reading.wanted:
             found["_forwarded"] = self._forwarded.lookup(frame[role["forwarded_for"]]).to_series()
         if "level" in role and (self.events or "level" in self.reading.wanted):
@@ -355,7 +352,7 @@ class FieldReader:
             is_request |= text("target").is_not_null() & (text("duration").is_not_null())
             asked = text("request").is_not_null() | text("target").is_not_null()
             if "_status" in given:  # of an application's event, 0 says that something went well
-                is_request |= (pl.col("_status") > 0) | (pl.col("_status").is_not_null() & asked)
+                is_request |= (pl.col("_status") > 0).fill_null(value=False) | (pl.col("_status").is_not_null() & asked)
             if "_bad_status" in given:  # in an event it has another meaning: `status=started`
                 bad["bad_status"] &= asked | (level.is_null() & text("message").is_null())
                 is_request &= ~pl.col("_bad_status")

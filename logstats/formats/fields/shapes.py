@@ -2,7 +2,8 @@
 values by their place. Where it finds them by a key (JSON, key=value), the line is of the format; the value is invalid.
 
     client_ip   an IPv4 or IPv6 address (with a zone, `fe80::1%eth0`, or in brackets), a host name, or `unix:`; a port
-                only where the format says so, and of a list the first address: both are taken off before
+                only where the format says so, and of a list the first address: both are taken off before (five digits
+                behind the last colon are a port: a group of an address has four at the most)
     user_id     words, of which none but the first begins with `-`; between quotes anything; `""` where there is no name
                 (Apache)
     host        a host name or an address, with or without a port; between quotes anything
@@ -80,7 +81,7 @@ _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 CLIENT: Final = Shape(
     r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
-    r"|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?"
+    r"|[0-9A-Fa-f.]*:(?:[0-9A-Fa-f.]*:)+(?:[0-9A-Fa-f]{0,4}|[0-9A-Fa-f]*\.[0-9A-Fa-f.]*)(?:%[0-9A-Za-z._~-]+)?"
     r"|\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?\](?::[0-9]{1,5})?"
     r"|[0-9.*-]*[A-Za-z_][0-9A-Za-z_.*-]*"
     r"|unix:[^ ,\"\[\]\x00-\x1f]*)$",
