@@ -166,13 +166,15 @@ class ChunkReader:
                 first = not before
                 by_line = None
                 if isinstance(file, OpenFile | OpenObject) and not file.pipe:
-                    by_line = partial(file.read_lines, self._target, self._memory)
+                    by_line = file.read_lines
+                next_lines = by_line and partial(by_line, self._target, self._memory)
                 inside = before or self.source.record is not None
                 if inside and isinstance(file, OpenFile | OpenObject) and file.seek(before):
                     before = 0
-                    read = iter(by_line or partial(file.read, _PIPE), b"")  # in the middle of a plain file
+                    read = iter(next_lines or partial(file.read, _PIPE), b"")  # in the middle of a plain file
                 else:
-                    read = pieces(file.read, _PIPE if file.pipe else min(HEAD, self._target), by_line)
+                    size = _PIPE if file.pipe else min(HEAD, self._target)
+                    read = pieces(file.read, size, next_lines, by_line and by_line(size, Memory()))
                 for piece in read:
                     if first:
                         _refuse_binary(piece, self.source.name)

@@ -29,12 +29,14 @@ class Damaged(Exception):
     """A compressed stream is cut off or corrupt."""
 
 
-def pieces(read: Read, size: int = PIECE, read_plain: Callable[[], bytes] | None = None) -> Iterator[bytes]:
+def pieces(
+    read: Read, size: int = PIECE, read_plain: Callable[[], bytes] | None = None, head: bytes | None = None
+) -> Iterator[bytes]:
     """Plain bytes of a stream, decompressed if its first bytes say that it is compressed. Raises Damaged.
 
-    Plain content is read with `read_plain`, if it is given.
+    Plain content is read with `read_plain`, if it is given. The `head` is what was read of it before.
     """
-    head = read(size)
+    head = read(size) if head is None else head
     # A pipe may give a byte at a time; bytes that cannot begin a compressed stream are passed on at once.
     while len(head) < 6 and any(magic.startswith(head[: len(magic)]) for magic in _MAGICS) and (more := read(size)):
         head += more
@@ -45,7 +47,7 @@ def pieces(read: Read, size: int = PIECE, read_plain: Callable[[], bytes] | None
             yield piece
             piece = b""  # its memory is free while the next one is read
     else:
-        yield from _decompress(kind, head, read, size)
+        yield from _decompress(kind, bytes(head), read, size)
 
 
 def compression(head: bytes) -> str | None:
