@@ -148,6 +148,8 @@ def test_a_positional_duration_takes_the_unit_too(tmp_path: Path) -> None:
 def test_the_name_of_a_format_says_its_units() -> None:
     (stack,) = parse("docker_json/json{duration=ns}", registry.builtin())
     assert (stack.name, stack.format.fields["duration"].unit) == ("docker_json/json{duration=ns}", "ns")
+    (stack,) = parse("combined_time{duration=.}", registry.builtin())
+    assert (stack.name, stack.spelling) == ("combined_time", "combined_time{duration=.}")
     for wrong in ("json{duration=h}", "json{path=ms}", "json{x=ms}"):
         with pytest.raises(logstats.FormatError):
             parse(wrong, registry.builtin())
@@ -169,3 +171,34 @@ def test_zeros_tell_no_unit(
     assert durations(path, **how) == pytest.approx(true)
     found = logstats.report(path, **how).sources[0].format
     assert found == (name if unit == "ms" else f"{name}|{name}{{duration={unit}}}")
+
+
+LINE = '192.0.2.{} - - [17/Jan/2025:10:30:{:02d} +0000] "GET /a HTTP/1.1" 200 {} "-" "UA" {}\n'
+
+
+@pytest.mark.parametrize("size", [4096, 1 << 20])
+@pytest.mark.parametrize("order", ["seconds first", "microseconds first", "in turn"])
+def test_a_source_may_change_its_unit(tmp_path: Path, chunks_of: Callable[[int], None], size: int, order: str) -> None:
+    """The seconds of nginx have three decimal places, Apache's %D has none: 1200 behind 0.012 is no twenty minutes."""
+    draw = random.Random(order)
+    true = [round(draw.lognormvariate(3.5, 1.2), 3) + 2 for _ in range(400)]
+    fraction = {"seconds first": lambda n: n < 200, "microseconds first": lambda n: n >= 200}.get(
+        order, lambda n: n % 2
+    )
+    written = [f"{ms / 1000:.3f}" if fraction(n) else str(round(ms * 1000)) for n, ms in enumerate(true)]
+    path = tmp_path / "a.log"
+    sizes = [draw.randrange(200, 90_000) for _ in true]
+    path.write_text("".join(LINE.format(n % 200, n % 60, sizes[n], text) for n, text in enumerate(written)))
+    chunks_of(size)
+    expected = [float(text) * 1000 if "." in text else int(text) / 1000 for text in written]
+    assert durations(path) == pytest.approx(expected)
+    assert sorted(logstats.report(path).sources[0].formats) == ["combined_time", "combined_us"]
+
+
+def test_seconds_of_any_precision_may_be_whole(tmp_path: Path) -> None:
+    """As a program writes them that leaves out zeros."""
+    path = tmp_path / "a.log"
+    written = ["0.1", "0.25", "1", "0.125", "2", "0.5"] * 3
+    path.write_text("".join(LINE.format(n, n, 100 + n * n, text) for n, text in enumerate(written)))
+    assert durations(path, format="combined_time") == [float(text) * 1000 for text in written]
+    assert durations(path) == [float(text) * 1000 for text in written]

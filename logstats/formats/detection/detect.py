@@ -343,7 +343,8 @@ def _is_certain(candidate: Candidate) -> bool:
 
 def _settled(stacks: Sequence[FormatStack]) -> set[str]:
     """The names of stacks that read all lines of their format already, without units."""
-    return {units.parse_name(stack.name)[0] for stack in stacks if not units.of_undetermined(stack.format)}
+    read = (one for one in stacks if not (units.of_undetermined(one.format) or units.of_fractional(one.format)))
+    return {units.parse_name(stack.name)[0] for stack in read}
 
 
 def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, list[OpenUnit]]:
@@ -352,7 +353,9 @@ def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, 
     stack, form = candidate.stack, candidate.format
     durations = [name for name, field in form.fields.items() if field.role == "duration"]
     if not units.unsettled(form):
-        return stack, _open_twins(ranking)
+        unnamed = [name for name in durations if form.fields[name].unnamed]
+        shown = unnamed if candidate.unnamed is not None and candidate.unnamed.fractions else []
+        return replace(stack, format=units.fractional(form, shown)), _open_twins(ranking)
     inner = unwrapped(text, [Wrapper(wrapper) for wrapper in stack.wrappers])
     requests = pl.int_range(pl.len()).is_in(candidate.rows.filter(kind="request")["line"].implode())
     directives = pl.col("line").str.starts_with("#")

@@ -49,6 +49,7 @@ class Unnamed:
     examples: tuple[str, ...]
     like: str
     streams: bool = False  # they are seconds for which clients listened, as many bytes in each
+    fractions: bool = False  # a number without a fraction is something else
 
     def kept_out(self, format: str, but_for: str = "") -> str:
         """What to say to the user where the column is not read, `but_for` something in it."""
@@ -68,7 +69,10 @@ def unnamed(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str
     some = tuple(dict.fromkeys(text for text in texts if text is not None and text != "-"))[:_SHOWN]
     if not all(text is None or _IS_NUMBER.fullmatch(text) for text in texts):
         return Unnamed(some, "")
-    return Unnamed(some, why_no_duration(texts, rows, lines), _streams(texts, rows))
+    places = {len(text.partition(".")[2]) for text in texts if text is not None and text != "-"}
+    fixed = len(places - {0}) == 1 and max(places) >= _SECONDS  # as many in each
+    fractions = bool(places) and (0 not in places or fixed)
+    return Unnamed(some, why_no_duration(texts, rows, lines), _streams(texts, rows), fractions)
 
 
 def why_no_duration(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str]) -> str:

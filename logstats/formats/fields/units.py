@@ -30,7 +30,9 @@ _LEAST, _MOST = 0.001, 600_000.0  # none takes less, and half of them do not tak
 _TYPICAL: Final = math.log10(50)
 _RULED_OUT: Final = 0.125  # share of implausible durations above which the unit is ruled out
 _SAME: Final = 0.02  # relative difference below which two durations of a line are the same
-UNTOLD: Final = "?"  # instead of a unit, in the spelling of a format
+UNTOLD: Final = "?"  # instead of a unit, in the spelling of a format,
+FRACTIONS: Final = "."  # and of seconds that have fractions
+_FRACTION: Final = r"^(?:[0-9]+\.[0-9]+|-)$"
 _NAME: Final = re.compile(r"(.*)\{([^{}]*)\}", re.DOTALL)
 
 
@@ -124,20 +126,33 @@ def of_undetermined(form: Format) -> list[str]:
     return [name for name, field in form.fields.items() if field.looks == _TELLS]
 
 
+def fractional(form: Format, names: Iterable[str]) -> Format:
+    """The format, to which no line belongs in which one of these durations is a whole number: all that its lines have
+    shown are seconds with a fraction, and 1200 behind 0.012 is something else."""
+    fields = {name: replace(form.fields[name], looks=_FRACTION) for name in names}
+    return replace(form, fields={**form.fields, **fields}) if fields else form
+
+
+def of_fractional(form: Format) -> list[str]:
+    """The durations of which all have a fraction."""
+    return [name for name, field in form.fields.items() if field.looks == _FRACTION]
+
+
 def spelling(form: Format) -> str:
-    """The name of a format with the units in it, also of those that are undetermined: `json{duration=?}`."""
-    untold = dict.fromkeys(of_undetermined(form), UNTOLD)
-    if not untold:
+    """The name of a format with the units in it, also of those that are undetermined (`json{duration=?}`), and what
+    else its lines have shown (`combined_time{duration=.}`)."""
+    marks = {**dict.fromkeys(of_undetermined(form), UNTOLD), **dict.fromkeys(of_fractional(form), FRACTIONS)}
+    if not marks:
         return form.name
     name, settled = parse_name(form.name)
-    return f"{name}{{{','.join(f'{n}={unit}' for n, unit in {**settled, **untold}.items())}}}"
+    return f"{name}{{{','.join(f'{n}={unit}' for n, unit in {**settled, **marks}.items())}}}"
 
 
-def without_untold(spelled: str) -> str:
+def without_marks(spelled: str) -> str:
     """The name of a format in its `spelling`."""
     name, found = parse_name(spelled)
-    settled = ",".join(f"{n}={unit}" for n, unit in found.items() if unit != UNTOLD)
-    return (f"{name}{{{settled}}}" if settled else name) if UNTOLD in found.values() else spelled
+    settled = ",".join(f"{n}={unit}" for n, unit in found.items() if unit not in (UNTOLD, FRACTIONS))
+    return (f"{name}{{{settled}}}" if settled else name) if {UNTOLD, FRACTIONS} & {*found.values()} else spelled
 
 
 def settle(form: Format, texts: pl.DataFrame, lines: Sequence[str]) -> tuple[dict[str, str], list[OpenUnit]]:

@@ -100,7 +100,7 @@ def shown(spelled: str | None) -> str | None:
     """The name of stacks of which this is the spelling."""
     if not spelled or _LOG_FORMAT in spelled:
         return spelled
-    return "|".join(dict.fromkeys(units.without_untold(one) for one in spelled.split("|")))
+    return "|".join(dict.fromkeys(units.without_marks(one) for one in spelled.split("|")))
 
 
 def names_of(name: str | None) -> list[str]:
@@ -122,19 +122,20 @@ def parse(name: str, known: Mapping[str, Format]) -> list[FormatStack]:
     for one in name.split("|"):
         *outer, last = one.strip().split("/")
         last, found = units.parse_name(last)
-        settled = {field: unit for field, unit in found.items() if unit != units.UNTOLD}
-        untold = found.keys() - settled.keys()
+        settled = {field: unit for field, unit in found.items() if unit in UNITS}
+        untold = [field for field, unit in found.items() if unit == units.UNTOLD]
+        fractional = [field for field, unit in found.items() if unit == units.FRACTIONS]
         base, more, columns = last.partition(MORE)
         form = registry.find(base, known)
         form = with_more(form, columns) if more else form
         for field, unit in found.items():
             if (
-                (unit not in UNITS and unit != units.UNTOLD)
+                unit not in (*UNITS, units.UNTOLD, units.FRACTIONS)
                 or field not in form.fields
                 or form.fields[field].role != "duration"
             ):
                 raise FormatError(f"{one}: {field}={unit} is no duration's unit", f"units are {', '.join(UNITS)}")
-        form = units.undetermined(units.with_units(form, settled), sorted(untold))
+        form = units.fractional(units.undetermined(units.with_units(form, settled), untold), fractional)
         if form.wraps:
             raise FormatError(f"{form.name} is a wrapper", f"say what is in it: {form.name}/combined, or leave it out")
         around = tuple(_wrapper(part, known) for part in outer)
