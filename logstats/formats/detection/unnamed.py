@@ -32,6 +32,7 @@ _PORTS: Final = frozenset(
 _DYNAMIC: Final = 32_768  # where Linux begins to choose ports for clients (ip(7), ip_local_port_range)
 _HIGHEST: Final = 65_535
 _LONGEST: Final = 86_400.0  # seconds
+_SLOW: Final = 60  # seconds: hardly any request takes longer
 _SECONDS: Final = 3  # decimal places with which servers write seconds: 0.012 (nginx), 0.012345 (gunicorn)
 _HEADERS: Final = 8 << 10  # bytes that a request's or a response's headers take at the most
 
@@ -69,10 +70,18 @@ def unnamed(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str
     some = tuple(dict.fromkeys(text for text in texts if text is not None and text != "-"))[:_SHOWN]
     if not all(text is None or _IS_NUMBER.fullmatch(text) for text in texts):
         return Unnamed(some, "")
-    places = {len(text.partition(".")[2]) for text in texts if text is not None and text != "-"}
-    fixed = len(places - {0}) == 1 and max(places) >= _SECONDS  # as many in each
-    fractions = bool(places) and (0 not in places or fixed)
-    return Unnamed(some, why_no_duration(texts, rows, lines), _streams(texts, rows), fractions)
+    like, streams = why_no_duration(texts, rows, lines), _streams(texts, rows)
+    return Unnamed(some, like, streams, _fractions([text for text in texts if text is not None and text != "-"]))
+
+
+def _fractions(texts: Sequence[str]) -> bool:
+    """Whether these numbers have a fraction, and those that have none are something else: all fractions are as long as
+    servers write them, and they would be seconds that hardly any request takes."""
+    places = {len(text.partition(".")[2]) for text in texts}
+    whole = [int(text) for text in texts if "." not in text]
+    if len(places - {0}) != 1 or max(places) < _SECONDS:
+        return bool(places) and not whole
+    return sum(number > _SLOW for number in whole) >= len(whole) / 2
 
 
 def why_no_duration(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str]) -> str:

@@ -41,7 +41,8 @@ _LIKELY: Final = (
     r"[\t|][1-5][0-9]{2}[\t|]| [+-]?[0-9]+(?:/[+-]?[0-9]+){4} |"
     r"^\[?[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][^ ]+ (?:[^ ]+ )?\[?(?:FTL|FATAL|ERR|WARN|INFO|error|warn|info)(?:OR|ING)?\b|"
     r" - [1-5][0-9]{2} [^ ]+ (?:[0-9]+|-) |(?:Completed|Sent|Chunked) [1-5][0-9]{2} | [0-9]+ --- \[|"
-    r"\[(?:[a-z0-9_]+:)?(?:emerg|alert|crit|error|warn|notice)\] "
+    r"\[(?:[a-z0-9_]+:)?(?:emerg|alert|crit|error|warn|notice)\] |"
+    r"\t(?:\x1b\[[0-9;]*m)?(?:DEBUG|INFO|WARN|ERROR)(?:\x1b\[[0-9;]*m)?\t|\(\) \[[TDIWECF]\] "
 )
 _WORD: Final = re.compile(r"[\w.:/%@~+-]+")
 
