@@ -310,17 +310,16 @@ class Plan:
 
     def decide(self, targets: pl.Series) -> pl.Series:
         """`METHOD path`, or 0 and a whole request line → `METHOD endpoint`, or ` endpoint` without a method."""
-        parts = targets.str.splitn(" ", 2).struct.unnest()
-        method, path = parts.get_columns()
-        role = {"method": "method", "target": "target"}
-        made = self.requests.split(pl.DataFrame([method.alias("method"), path.alias("target")]), role)
-        whole = targets.str.starts_with("\0")
-        if whole.any():
-            lines = targets.str.strip_prefix("\0").replace("", None).alias("request")
-            of_lines = self.requests.split(lines.to_frame(), {"request": "request"})
-            made = [one.zip_with(~whole, other) for one, other in zip(made, of_lines, strict=True)]
-        found = {column.name: column for column in made}
-        return found["_method"].fill_null("") + " " + found["_endpoint"]
+        texts = targets.to_list()
+        parts = [text.partition(" ") for text in texts if text[0] != "\0"]
+        endpoints = self.requests.endpoints(pl.Series([path for _, _, path in parts], dtype=pl.String))
+        named = (f"{method} {endpoint}" for (method, _, _), endpoint in zip(parts, endpoints.to_list(), strict=True))
+        if len(parts) == len(texts):
+            return pl.Series([*named], dtype=pl.String)
+        lines = pl.Series("request", [text[1:] or None for text in texts if text[0] == "\0"], pl.String)
+        found = {column.name: column for column in self.requests.split(lines.to_frame(), {"request": "request"})}
+        of_lines = iter((found["_method"].fill_null("") + " " + found["_endpoint"]).to_list())
+        return pl.Series([next(of_lines if text[0] == "\0" else named) for text in texts], dtype=pl.String)
 
 
 def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None:

@@ -86,8 +86,12 @@ class Requests:
             return pl.DataFrame()
         parts = {part.name: part for part in split_targets(targets)}
         if "endpoint" in self._wanted:
-            parts["endpoint"] = _filled(self._endpoints.templates(parts["path"]), schema.MALFORMED).alias("endpoint")
+            parts["endpoint"] = self.endpoints(parts["path"]).alias("endpoint")
         return pl.DataFrame([parts[name] for name in parts if name in self._wanted])
+
+    def endpoints(self, paths: pl.Series) -> pl.Series:
+        """The endpoints of paths, without what they keep of queries."""
+        return _filled(self._endpoints.templates(paths), schema.MALFORMED)
 
 
 def _with_query(targets: pl.Series, others: pl.Series) -> pl.Series:
