@@ -201,6 +201,6 @@ class _Layout:
     def columns(self, text: Text) -> pl.DataFrame:
         """The texts that certainly have this layout (`line`), with their variables."""
         found = self._engine.fast(text)
-        if self._comma:
-            found = found.filter(~pl.col(self._comma).str.ends_with(","))
+        if self._comma and (commas := found[self._comma].str.ends_with(",")).any():
+            found = found.filter(~commas)
         return found.select("line", *self._chosen)
