@@ -216,11 +216,15 @@ def test_a_few_numbers_in_equal_steps_are_a_counter(tmp_path: Path) -> None:
     assert report.latency is None and any("look like a counter" in note for note in report.notes)
 
 
-def test_a_few_numbers_that_are_those_of_clients_ports_are_ports(tmp_path: Path) -> None:
-    path = Site("few").log(tmp_path / "a.log", "combined", [51_234, 49_822, 60_011, 33_333])
+@pytest.mark.parametrize(
+    ("numbers", "what"),
+    [([51_234, 49_822, 60_011, 33_333], "ports"), ([3123, 3124, 3123, 3125], "numbers of processes or the like")],
+)
+def test_a_few_numbers_that_are_no_durations(tmp_path: Path, numbers: list[int], what: str) -> None:
+    path = Site("few").log(tmp_path / "a.log", "combined", numbers)
     lines = path.read_text().splitlines()[:4]
     path.write_text("\n".join(lines))
-    assert "look like ports" in logstats.report(path).notes[0]
+    assert f"look like {what}" in logstats.report(path).notes[0]
     assert logstats.report(path).latency is None
 
 

@@ -215,9 +215,10 @@ def _counter(values: Numbers, table: pl.DataFrame) -> str:
 
 
 def _groups(values: Numbers, _: pl.DataFrame) -> str:
-    """What is measured in so many small units hardly ever is the same twice."""
-    few = len(np.unique(values)) <= len(values) / 5
-    return "numbers of processes or the like" if len(values) >= 20 and few and values.min() >= 1000 else ""
+    """What is measured in so many small units hardly ever is the same twice, or nearly."""
+    few = len(np.unique(values)) <= len(values) / 5 and len(values) >= 20
+    close = values.max() - values.min() < values.max() / 200 and len(values) >= 3
+    return "numbers of processes or the like" if (few or close) and values.min() >= 1000 else ""
 
 
 def _implausible(values: Numbers, _: pl.DataFrame) -> str:
