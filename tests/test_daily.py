@@ -10,6 +10,7 @@ from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
+import forked
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -29,8 +30,9 @@ def logs(tmp_path: Path) -> Path:
 
 
 def daily(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The job with a `logstats` that runs in forks."""
     environment = {
-        "LOGSTATS": str(LOGSTATS),
+        "LOGSTATS": str(forked.install(folder)),
         "LOGSTATS_LOGS": f"{folder}/log/access.log* {folder}/log/none*",
         "LOGSTATS_ARCHIVE": f"{folder}/archive",
         "LOGSTATS_REPORTS": f"{folder}/reports",
@@ -42,7 +44,7 @@ def daily(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_job_reports_yesterday(tmp_path: Path, logs: Path) -> None:
-    ran = daily(tmp_path, LOGSTATS_LOGS=f"{logs}/access.log*")
+    ran = daily(tmp_path, LOGSTATS_LOGS=f"{logs}/access.log*", LOGSTATS=str(LOGSTATS))
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
     yesterday = datetime.now(UTC) - timedelta(days=1)
     page = tmp_path / "reports" / f"report-{yesterday:%Y-%m-%d}.html"

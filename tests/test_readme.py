@@ -4,9 +4,9 @@ A block that begins with ```console and stands below `<!-- run -->` is run: each
 with `sample_logs/`. The blocks below one `##` heading of the README share it; so do those of a page of the manual. A
 command must succeed (`; echo $?` shows another exit code). Lines below it are what it prints on both outputs, where
 `...` stands for any text, on a line of its own for any lines; no lines say nothing about that. A line that ends with
-`\\` goes on. A command that is `logstats` with its arguments, and has nothing for a shell to do, runs in this process:
-starting Python and loading Polars takes longer than most of them do. In a block that begins with ```crontab, each line
-of a schedule is run as cron does, with nothing but the block's variables in its environment.
+`\\` goes on. A command that is `logstats` with its arguments, and has nothing for a shell to do, runs in this process;
+a shell starts forks (forked.py). In a block that begins with ```crontab, each line of a schedule is run as cron does,
+with nothing but the block's variables in its environment.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
+import forked
 import pytest
 from program import invoke
 
@@ -94,8 +95,9 @@ def test_section(section: str, tmp_path: Path) -> None:
     for name, script in FOREIGN.items():
         (programs / name).write_text(f"#!/bin/sh\n{script}\n")
         (programs / name).chmod(0o755)
+    forked.install(programs)
     environment = {
-        "PATH": f"{Path(sys.executable).parent}:{programs}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "LC_ALL": "C.UTF-8",
         "COLUMNS": "80",

@@ -10,10 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import archives
 import pytest
+from forked import Fork
 from rounds import seeds
 
 SAMPLES = Path(__file__).parent.parent / "sample_logs"
@@ -64,7 +66,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("part", seeds(8))
 def test_random_signals(made: Path, tmp_path: Path, part: int) -> None:
-    """25 of 200: any command, any of the signals, anywhere within a second of its beginning."""
+    """25 of 200: any command, any of the signals, anywhere within a second of its beginning. In a quarter of them the
+    program begins anew, so that signals come while it loads; the others are forks of one that has loaded, where they
+    come while it works."""
     draw = random.Random(f"signals {part}")
     for number in range(25):
         name = draw.choice(list(COMMANDS))
@@ -80,8 +84,10 @@ def test_random_signals(made: Path, tmp_path: Path, part: int) -> None:
             "archive": folder / "archive",
         }
         arguments = [word.format(**places) for word in COMMANDS[name]]
-        sent, code, said = interrupted(arguments, made / "a.log", folder / "tmp", draw)
-        case = f"{name} {sent!r} {code} {said}"
+        run = anew if number % 4 == 0 else forked
+        sent = draw.choice(NUMBERS)
+        code, said = run(arguments, made / "a.log", folder / "tmp", sent, draw.random() ** 2)
+        case = f"{run.__name__} {name} {sent!r} {code} {said!r}"
         # Before the program's first lines have run, it is the system that ends it, or Python.
         assert b"Traceback" not in said or (code == -sent and b"logstats" not in said), case
         assert code in (0, 143 if sent != signal.SIGINT else 130, -sent), case
@@ -96,32 +102,46 @@ def test_random_signals(made: Path, tmp_path: Path, part: int) -> None:
         shutil.rmtree(folder)
 
 
-def interrupted(arguments: list[str], stdin: Path, tmp: Path, draw: random.Random) -> tuple[int, int, bytes]:
-    """Run the program and send it a signal somewhere in its first second: (signal, exit code, standard error)."""
+def anew(arguments: list[str], stdin: Path, tmp: Path, number: int, seconds: float) -> tuple[int, bytes]:
+    """Start the program and send it a signal so many seconds after it began: its exit code and standard error."""
     ours, theirs = os.pipe()
-    number = draw.choice(NUMBERS)
-    environment = {**os.environ, "TMPDIR": str(tmp), "COLUMNS": "80"}
-
     with stdin.open("rb") as file:
         process = subprocess.Popen(
             [sys.executable, "-c", BEGUN.format(theirs), *arguments],
             stdin=file,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=environment(tmp),
             pass_fds=(theirs,),
         )
     os.close(theirs)
     assert process.stderr is not None
     assert os.read(ours, 1) == b"x"
     os.close(ours)
-    select.select(
-        [process.stderr], [], [], draw.random() ** 2
-    )  # it may say something first; that is as good an instant
-    process.send_signal(number)
-    said = process.stderr.read()
-    process.stderr.close()
-    return number, process.wait(60), said
+    with process.stderr:
+        # It may say something first; that is as good an instant.
+        select.select([process.stderr], [], [], seconds)
+        process.send_signal(number)
+        said = process.stderr.read()
+    return process.wait(60), said
+
+
+def forked(arguments: list[str], stdin: Path, tmp: Path, number: int, seconds: float) -> tuple[int, bytes]:
+    """The same to a fork."""
+    ours, theirs = os.pipe()
+    with stdin.open("rb") as file, Path(os.devnull).open("wb") as nowhere, os.fdopen(ours, "rb") as stderr:
+        streams = (file.fileno(), nowhere.fileno(), theirs)
+        process = Fork(arguments, str(tmp), environment(tmp), streams)
+        os.close(theirs)
+        select.select([stderr], [], [], seconds)
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(process.pid, number)
+        said = stderr.read()
+    return process.wait(), said
+
+
+def environment(tmp: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(tmp), "COLUMNS": "80"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
