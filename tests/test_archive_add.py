@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numbered
 import pyarrow as pa
@@ -368,6 +369,30 @@ def test_an_older_copy_of_a_log_adds_nothing(tmp_path: Path, root: Path, add: Ad
     (tmp_path / "backup.log").write_bytes(log(0, 1_001))
     assert lines_added(add(tmp_path / "backup.log")) == [1]
     assert numbers(root) == once((0, 1_001))
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_an_interrupt_just_before_a_source_is_read(
+    tmp_path: Path, root: Path, add: Add, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    files = [tmp_path / "a.log", tmp_path / "b.log"]
+    for number, file in enumerate(files):
+        file.write_bytes(log(number * 10, number * 10 + 10) + b"half")
+    begin = ingest.Ingest._begin
+
+    def interrupted(self: Any, known: Any, outcome: Any, *more: Any) -> Any:
+        self._interrupt.asked = outcome.name == str(files[last])
+        return begin(self, known, outcome, *more)
+
+    monkeypatch.setattr(ingest.Ingest, "_begin", interrupted)
+    added = add(*files)
+    assert added.interrupted
+    assert [(one.counts.lines, one.left, one.problem) for one in added.outcomes] == [(10, 4, None), (0, 0, None)][
+        -last - 1 :
+    ]
+    monkeypatch.undo()
+    add(*files)
+    assert numbers(root) == once((0, 20))
 
 
 def test_a_pipe_and_the_file_that_it_came_from(tmp_path: Path, root: Path) -> None:

@@ -196,6 +196,8 @@ class Ingest:
             known.end.directives,
             opened,
         )
+        states = self._job.counts.sources
+        before_it = len(states)
         parts = run([replace(source, start=start)], self._job, self._listener, interrupt=self._interrupt)
         for part, read in parts:
             outcome.format, outcome.spelling = read.sources[-1].format, read.sources[-1].spelling
@@ -216,9 +218,9 @@ class Ingest:
                 before, progress = progress, self._begin(self._continued(progress), outcome, place, source.record)
                 progress.last_time = before.last_time
         self._check_beginning(number, progress)
-        state = self._job.counts.sources[-1]
-        outcome.left = state.unfinished
-        outcome.problem = state.problem
+        for state in states[before_it:]:  # none, if an interrupt came just before
+            outcome.left = state.unfinished
+            outcome.problem = state.problem
         if not progress.moved:
             self._progress.remove(progress)
             if progress.known.source is not None and not progress.known.branches:
