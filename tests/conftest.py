@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -31,6 +32,12 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 REAL_LOGS = Path(os.environ.get("LOGSTATS_REAL_LOGS") or ROOT.parent / "shared" / "real_logs")
+
+
+def pytest_collection_finish() -> None:
+    """What there is before the first test is there after the last: no search for garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,11 @@ def dialect(name: str, number: int = LINES) -> Dialect:
     return _dialect(form, name, head, samples, number)
 
 
+def varied_from(name: str) -> int:
+    """How many sample lines the lines of a dialect are varied from, in turn."""
+    return len(_samples()[name][2])
+
+
 @cache
 def _samples() -> dict[str, tuple[Format, tuple[str, ...], tuple[str, ...]]]:
     """By dialect: its format, its directives, its sample lines."""

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator, MutableMapping
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -40,12 +41,21 @@ COMMANDS: Final = {
 }
 
 
+@cache
+def _command(name: str) -> Any:
+    module, attribute = COMMANDS[name]
+    found = getattr(import_module(f"logstats.cli.{module}"), attribute)
+    alone = typer.Typer(add_completion=False)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return typer.main.get_group(alone).commands[name]
+
+
 class Commands(MutableMapping[str, Any]):
     """The commands of the program by name. A command is imported, and its options read, when it is first looked up:
     running one command costs nothing of the others."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -57,16 +67,7 @@ class Commands(MutableMapping[str, Any]):
         return name in COMMANDS
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._made:
-            module, attribute = COMMANDS[name]
-            found = getattr(import_module(f"logstats.cli.{module}"), attribute)
-            alone = typer.Typer(add_completion=False)
-            if isinstance(found, typer.Typer):
-                alone.add_typer(found, name=name)
-            else:
-                alone.command(name)(found)
-            self._made[name] = typer.main.get_group(alone).commands[name]
-        return self._made[name]
+        return _command(name)
 
     def __setitem__(self, name: str, command: Any) -> None:
         raise TypeError("commands are named in COMMANDS")
