@@ -140,7 +140,8 @@ def _run(asking: socket.socket, streams: Sequence[int], words: Sequence[str]) ->
     from logstats.__main__ import main
 
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)

@@ -48,10 +48,10 @@ def only(outcome: Outcome) -> Result:
 
 @pytest.fixture(scope="module")
 def three_days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Request]]:
-    """20,000 requests of 80 hours, out of order, some without status or duration; an incident near the end."""
+    """10,000 requests of 80 hours, out of order, some without status or duration; an incident near the end."""
     random = Random(5)
     requests: list[Request] = []
-    for _ in range(20_000):
+    for _ in range(10_000):
         time = NOON - timedelta(seconds=random.randrange(80 * 3600))
         broken = NOON - time < timedelta(hours=2) and random.random() < 0.3
         status = None if random.random() < 0.01 else 500 if broken else random.choice([200, 200, 200, 304, 404])
