@@ -15,6 +15,8 @@ from types import FrameType
 
 # CPython 3.11 says so, and drops what a handler of signals raised, if the signal came where a frame begins.
 _LOST = "error return without exception set"
+_OURS = os.path.dirname(__file__) + os.sep  # noqa: PTH120  # pathlib takes longer to load
+_LIBRARIES = tuple(f"{os.sep}{name}{os.sep}" for name in ("polars", "numpy"))
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -35,10 +37,14 @@ def _heed_none() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _is_loading(frame: FrameType | None) -> bool:
-    """Whether a module is being imported."""
+def _is_within(frame: FrameType | None) -> bool:
+    """Whether a module is being imported, or a library in Rust may have called the Python that runs: at an exception
+    there it panics."""
+    called = True
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        file = frame.f_code.co_filename
+        called = called and not file.startswith(_OURS)
+        if file.startswith("<frozen importlib") or (called and any(name in file for name in _LIBRARIES)):
             return True
         frame = frame.f_back
     return False
@@ -69,11 +75,11 @@ def main() -> None:
     """Load the command line and run it."""
     came: list[int] = []
     stopped: list[int] = []
-    waiting: list[int] = []  # a signal that came while a module was loading
+    waiting: list[int] = []  # a signal that came while a module was loading, or within a library
 
     def stop(number: int, frame: FrameType | None) -> None:
         came[:] = [number]
-        if _is_loading(frame) and hasattr(signal, "setitimer"):  # a library might panic, or make something else of it
+        if _is_within(frame) and hasattr(signal, "setitimer"):  # a library might panic, or make something else of it
             waiting[:] = [number]
             _soon(lambda _, later: stop(number, later))
             return

@@ -229,12 +229,12 @@ CALLED = """
 import ctypes, os, signal, sys, time, types
 import logstats.__main__ as program
 
-def once(frame, known=program._is_loading):
-    program._is_loading = known
+def once(frame, known=program._is_within):
+    program._is_within = known
     raise SystemError("a method returned a result with an exception set")
 
 def run():
-    program._is_loading = once
+    program._is_within = once
     ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), {0}))()
     time.sleep(60)
 
@@ -248,5 +248,33 @@ def test_a_signal_at_which_a_callback_fails_is_one(number: signal.Signals, code:
     """Seen once in some thousands, as memory of Arrow was released: CPython 3.11 drops what callbacks raise."""
     done = subprocess.run(
         [sys.executable, "-c", CALLED.format(number.value)], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+WITHIN = """
+import os, sys, types
+import logstats.__main__ as program
+
+source = "os.kill(os.getpid(), {0}); came.append(1)"
+came = []
+library = compile(source, os.path.join(os.sep, "lib", "polars", "series.py"), "exec")
+
+def run():
+    exec(library)
+    assert came
+    while True:
+        came.append(1)
+
+sys.modules["logstats.cli.main"] = types.SimpleNamespace(run=run)
+program.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_within_a_library_waits_until_that_returns(number: signal.Signals, code: int) -> None:
+    """Polars panics if the Python that it calls raises: seen as it asked for NumPy's version."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHIN.format(number.value)], capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stderr) == (code, "")
