@@ -69,6 +69,46 @@ def test_directives_further_on_say_what_the_lines_after_them_mean(tmp_path: Path
     assert (counts.rejected, counts.ignored) == (0, 1)
 
 
+@pytest.mark.parametrize(("first", "then"), [("combined", "hypercorn"), ("hypercorn", "combined")])
+def test_lines_that_two_formats_of_a_source_read_otherwise_are_said(tmp_path: Path, first: str, then: str) -> None:
+    """The last four digits of `2001:db8::1:8000` are a group of an address (RFC 4291), or the port that Hypercorn
+    writes behind a client. The version without `HTTP/` is Hypercorn's, or what a client sent to another server."""
+    lines = {
+        "combined": COMBINED.replace("192.0.2.7", "2001:db8::7"),
+        "hypercorn": COMBINED.replace("192.0.2.7", "192.0.2.7:51234").replace("HTTP/1.1", "1.1"),
+    }
+    open_line = '2001:db8::1:8000 - - [17/Jan/2025:10:30:00 +0000] "GET /b 1.1" 200 5 "-" "UA"'
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*[lines[first]] * 150, *[lines[then]] * 150, open_line]))
+    report = logstats.report(path)
+    assert report.to_dict()["sources"][0]["formats"] == [first, then]
+    (note,) = [note for note in report.notes if "nothing says that" in note]
+    assert "`2001:db8::1:8000 - - …`" in note
+    assert "are read as hypercorn" in note
+    rows, _ = read(path)
+    assert (rows[301]["client_ip"], rows[301]["path"]) == ("2001:db8::1", "/b")
+
+
+def test_a_version_without_a_name_is_of_hypercorn_or_malformed(tmp_path: Path) -> None:
+    """RFC 9112, section 2.3: HTTP-version has a name. A server logs what it was sent."""
+    path, line = tmp_path / "a.log", '2001:db8::1:8000 - - [17/Jan/2025:10:30:00 +0000] "GET /b 1.1" 200 5 "-" "UA"'
+    for first, others in ((COMBINED, [line]), (COMBINED, [line] * 50), (COMBINED[:-9], [line[:-9]])):
+        path.write_text("\n".join([*[first] * 20, *others]))
+        found = logstats.report(path)
+        rows, _ = read(path)
+        formats = ["combined", "hypercorn"] if first == COMBINED else ["common"]
+        assert sorted(found.to_dict()["sources"][0]["formats"]) == formats
+        assert [rows[n]["path"] for n in range(21, 21 + len(others))] == [
+            "/b" if first == COMBINED else "/b 1.1"
+        ] * len(others)
+
+
+def test_formats_whose_lines_differ_have_no_such_note(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join([*[COMBINED] * 150, *[JSON] * 150, W3C[0], *[W3C[1]] * 50]))
+    assert logstats.report(path).notes == []
+
+
 @pytest.mark.parametrize("size", [1_000, 10_000, 12 << 20])
 def test_chunks_do_not_matter(tmp_path: Path, chunks_of: Callable[[int], None], size: int) -> None:
     chunks_of(size)

@@ -21,15 +21,12 @@ CASES = ROOT.parent / "shared" / "cases"
 
 NANOSECONDS = "a duration is what the log says, to the nanosecond; the case has it rounded to microseconds"
 
-OWN = "a layout of its author's own, which is read where --log-format says what it is (test_log_format)"
-
 DIFFERENT: dict[str, str] = {
     "ga1166_gin": NANOSECONDS,
     "ga1376_beego": NANOSECONDS,
     "ga1376_beego_json": NANOSECONDS,
     "caddy_durstr": NANOSECONDS,  # 1.574238ms, 24.3µs
     "alias_traefik": NANOSECONDS,
-    "ga1181_gunicorn": OWN,
     "hub1343_mixed": NANOSECONDS,  # Traefik's Duration is in nanoseconds: 5726712 are 5.726712 ms
 }
 

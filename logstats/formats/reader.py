@@ -23,6 +23,7 @@ from logstats.kernels.library import Places
 UNLIKE: Final = "other_format"
 _ACCESS_LINE: Final = r'"[A-Z]{3,16} [^ "]+ HTTP/[0-9](?:\.[0-9])?\\?" [1-5][0-9]{2} (?:[0-9]|-)'
 _TARGET: Final = r"^(?:-?$|\*$|[^ ]*/)"  # what may stand where a request's target does
+_BARE_VERSIONS: Final = (" 1.0", " 1.1", " 2", " 3")
 _OPTIONAL: Final = frozenset(
     {"duration", "upstream_duration", "bytes", "request_bytes", "cache", "forwarded_for", "referer", "user_agent"}
 )  # a request may lack them
@@ -105,6 +106,7 @@ class Reader:
         if not self.events:  # a text stands where a number is expected: the columns are others
             odd += [*batch.invalid.values(), *self._untimed(tokens, batch)]
             odd += self._with_port(batch)
+            odd += self._with_bare_version(tokens)
         if self.format.engine == "w3c":
             odd.append(self._unasked(tokens))
         for unlike in self._unlike(tokens, self.looks):
@@ -158,10 +160,23 @@ class Reader:
         found = batch.rows.filter(pl.col("client_ip").str.contains("]:", literal=True))["line"]
         return [found] if found.len() else []
 
+    def _with_bare_version(self, tokens: Tokens) -> list[pl.Series]:
+        """The lines of which the request ends in a version without a name, `GET / 1.1`. HTTP requires the name
+        (RFC 9112, section 2.3): a server logs what a client sent instead, but Hypercorn writes all requests so."""
+        requests = [name for name in tokens.fields.columns if self._role(name) == "request"]
+        if not requests:
+            return []
+        bare = pl.any_horizontal(pl.col(name).str.ends_with(version) for name in requests for version in _BARE_VERSIONS)
+        found = tokens.fields.filter(bare)["line"]
+        return [found] if found.len() else []
+
+    def _role(self, name: str) -> str:
+        return self.format.fields[name].role if name in self.format.fields else ""
+
     def _unasked(self, tokens: Tokens, *, unlike: bool = False) -> pl.Series:
         """The lines of which no value says that they are requests: the columns of method and status, as far as there
         are any, say `-`; if `unlike`, only those with something else than a target in its place."""
-        roles = {name: self.format.fields[name].role for name in tokens.fields.columns if name in self.format.fields}
+        roles = {name: self._role(name) for name in tokens.fields.columns}
         asked = [pl.col(name) for name, role in roles.items() if role in ("method", "status")]
         odd = pl.any_horizontal(one == "-" for one in asked) & ~pl.any_horizontal(one != "-" for one in asked)
         if unlike:

@@ -209,6 +209,13 @@ static uint32_t name_parts(const requests *in, const uint8_t *method, uint32_t m
     return begin + path_size;
 }
 
+/* Whether a request line ends in a version without a name, as in `GET / 1.1`: another format has that. */
+static int has_bare_version(const uint8_t *bytes, uint32_t size) {
+    if (size > 4 && bytes[size - 2] == '.')
+        return bytes[size - 4] == ' ' && bytes[size - 3] == '1' && (bytes[size - 1] | 1) == '1';
+    return size > 2 && bytes[size - 2] == ' ' && (bytes[size - 1] | 1) == '3';
+}
+
 /* Name the request, in `to`. Returns 0 if it is not certain. */
 static int read_name(const requests *in, request *it, uint8_t *to) {
     const column *whole = in->columns[REQUEST], *of = in->columns[TARGET], *by = in->columns[METHOD];
@@ -221,7 +228,7 @@ static int read_name(const requests *in, request *it, uint8_t *to) {
         bytes = length ? bytes_of(text, whole->buffers) : to;
         if (split_request(bytes, length, &method, &tail) && path_of(bytes + method + 1, tail - method - 1, &path)) {
             size = name_parts(in, bytes, method, bytes + method + 1, path, &it->is_name, to);
-        } else if (length < ROOM && (length || !in->events)) {
+        } else if (length < ROOM && (length || !in->events) && !has_bare_version(bytes, length)) {
             to[0] = 0;
             __builtin_memcpy(to + 1, bytes, length);
             size = 1 + length;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from logstats.pipeline.line_counter import LineCounter
 from logstats.pipeline.listener import Listener
 
 SHAPES: Final = 1_000  # of lines that are remembered
+_SHOWN: Final = 40  # characters of a line
 NAMES: Final = 512  # of sources that come again, of which is remembered what was found
 _KEY: Final = re.compile(r'"([^"\\]{1,60})"\s*:')
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -131,6 +133,7 @@ class FormatChooser(Generic[Result]):
             )
         self._say_units_in_vain(name, found.stacks)
         self.say(name, found.stacks, found.open_units, found.kept_out)
+        self.say_alike(name, found.stacks)
         return self.reader(found.stacks), True
 
     def _detect(self, name: str, sample: Sequence[str], context: Context) -> Detected | None:
@@ -192,6 +195,21 @@ class FormatChooser(Generic[Result]):
             )
         for text in kept_out:
             self._note(source, text)
+
+    def say_alike(self, source: str, stacks: Sequence[FormatStack], before: Sequence[FormatStack] = ()) -> None:
+        """Note lines that two formats of a source read otherwise; `stacks` were found after those `before`."""
+        if len(stacks) + len(before) < 2:
+            return
+        from logstats.formats.detection.alike import alike
+
+        for one in alike(stacks, before):
+            start = textwrap.shorten(one.line, _SHOWN, placeholder=" …")
+            other = one.other.format
+            self._note(
+                source,
+                f"lines such as `{start}` are read as {one.read_by.format.name}; nothing says that they are not "
+                f"{other.name} ({other.title}), with another {one.column}",
+            )
 
     def _note(self, source: str, text: str) -> None:
         self._listener.note(source, text)

@@ -130,9 +130,11 @@ class SourceReader(Generic[Result]):
         batch = further.settle(unread, part.end.bytes, task.reader)
         for stack, line in zip(further.stacks[known:], further.lines[known:], strict=True):
             self._listener.format_added(self._source.name, stack.name, task.number(line))
-        for added in further.added[known:]:
+        base = self._reader.stacks if self._reader else ()
+        for place, added in enumerate(further.added[known:], known):
+            self._formats.say_alike(self._source.name, [added.stack], [*base, *further.stacks[:place]])
             self._formats.say(self._source.name, [added.stack], added.open_units, filter(None, [added.kept_out]))
-        self._name([*(self._reader.stacks if self._reader else ()), *further.stacks])
+        self._name([*base, *further.stacks])
         return part if batch is unread.batch else task.part(unread.text, batch)
 
     def _name(self, stacks: Sequence[FormatStack]) -> None:
