@@ -299,6 +299,28 @@ def test_groups_are_numbered_as_they_come(keys: list[int]) -> None:
             assert firsts.tolist() == [keys.index(key) for key in order]
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-(2**63), 2**63 - 1) | st.integers(-9, 9)), max_size=80))
+def test_values_of_groups_become_one(rows: list[tuple[int, int]]) -> None:
+    """Sums are those of whole numbers of any size, modulo 2^64."""
+    groups = np.array([group for group, _ in rows], np.uint32)
+    values = np.array([value for _, value in rows], np.int64)
+    of = [[value for group, value in rows if group == number] for number in range(6)]
+    expected = {
+        kernels.SUM: [(sum(some) + 2**63) % 2**64 - 2**63 for some in of],
+        kernels.LEAST: [min(some, default=0) for some in of],
+        kernels.GREATEST: [max(some, default=0) for some in of],
+    }
+    for compiled in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "AVAILABLE", compiled)
+            for how, wanted in expected.items():
+                begin = [0 if how == kernels.SUM else some[0] if some else 0 for some in of]
+                to = np.array(begin, np.int64)
+                kernels.reduce(groups, values, how, to)
+                assert to.tolist() == wanted
+
+
 # -- what texts mean
 
 FORMS = ("%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f", "%d/%b/%Y %H:%M:%S %#z")

@@ -1,4 +1,4 @@
-/* Numbers the groups of rows that have the same key. */
+/* Numbers the groups of rows that have the same key, and adds up what each group has. */
 
 #include "kernels.h"
 
@@ -56,4 +56,18 @@ int64_t group_texts(const column *texts, uint32_t *slots, uint64_t mask, uint64_
         to[row] = slots[at] - 1;
     }
     return in.count;
+}
+
+/* For each group, the sum of its values (`how` is 0; modulo 2^64), the least (1) or the greatest one (2). `group` has the
+   number of each row's group; `to`, a number for each group, begins with 0, or with one of its values. */
+void reduce(const uint32_t *group, const int64_t *values, int64_t rows, int64_t how, int64_t *to) {
+    if (how == 0)
+        for (int64_t row = 0; row < rows; row++)
+            to[group[row]] = (int64_t)((uint64_t)to[group[row]] + (uint64_t)values[row]);
+    else if (how == 1)
+        for (int64_t row = 0; row < rows; row++)
+            to[group[row]] = values[row] < to[group[row]] ? values[row] : to[group[row]];
+    else
+        for (int64_t row = 0; row < rows; row++)
+            to[group[row]] = values[row] > to[group[row]] ? values[row] : to[group[row]];
 }

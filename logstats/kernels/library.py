@@ -46,7 +46,7 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 7  # as in kernels.h: the version of the signatures
+ABI: Final = 8  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
@@ -56,7 +56,7 @@ _COUNTING: Final = (
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
-    "ranks_of_columns",
+    *("ranks_of_columns", "reduce"),
     "count_requests",
     "count_text",
 )
@@ -198,6 +198,20 @@ def group_texts(texts: pl.Series) -> tuple[Numbers, Numbers]:
         every = np.arange(len(texts), dtype=np.uint32)
         return every, every
     return _grouped("group_texts", len(texts), Texts(texts))
+
+
+SUM, LEAST, GREATEST = 0, 1, 2  # what `reduce` makes of the values of a group
+
+
+def reduce(groups: Numbers, values: NDArray[Any], how: int, to: NDArray[Any]) -> None:
+    """Make one number of the values of each group, in `to`, which begins with 0 for a sum, else with one of them.
+    `groups` has the number of each value's group, which must be one of `to`. (NumPy would hold the interpreter.)"""
+    if AVAILABLE and values.dtype == to.dtype == np.int64:
+        assert len(groups) == len(values)
+        assert not len(groups) or int(groups.max()) < len(to)
+        call("reduce", groups, np.ascontiguousarray(values), len(groups), how, to)
+    else:
+        (np.add, np.minimum, np.maximum)[how].at(to, groups, values)
 
 
 def _grouped(name: str, rows: int, *keys: Any) -> tuple[Numbers, Numbers]:

@@ -64,19 +64,19 @@ class Groups:
     def totals(self, values: Numbers) -> Numbers:
         """The sum of each group in 64 bits, for counts, which do not overflow."""
         sums = np.zeros(len(self._first), np.int64)
-        np.add.at(sums, self._group, values)
+        kernels.reduce(self._group, values, kernels.SUM, sums)
         return sums
 
     def minima(self, values: NDArray[Any]) -> NDArray[Any]:
         """The least value of each group."""
         least = values[self._first]
-        np.minimum.at(least, self._group, values)
+        kernels.reduce(self._group, values, kernels.LEAST, least)
         return least
 
     def maxima(self, values: NDArray[Any]) -> NDArray[Any]:
         """The greatest value of each group."""
         most = values[self._first]
-        np.maximum.at(most, self._group, values)
+        kernels.reduce(self._group, values, kernels.GREATEST, most)
         return most
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from logstats import schema
@@ -17,6 +18,7 @@ from logstats.kernels.columns import as_numbers
 from logstats.summaries.groups import Groups
 
 _PENDING_ROWS: Final = 200_000
+_LARGEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +44,49 @@ class Shape:
         if len(tables) == 1:
             return tables[0]
         wanted = pl.Schema(self.schema)
-        whole = pl.concat([one if one.schema == wanted else one.select(list(wanted)).cast(wanted) for one in tables])
-        if whole.height and self._counts_alone:
-            groups = Groups([whole[key] for key in self.keys])
-            figures = [as_numbers(groups.totals(whole[name].to_numpy())) for name in self.sums]
-            named = zip(self.schema, [*groups.keys, *figures], strict=True)
-            return pl.DataFrame([column.alias(name) for name, column in named]).cast(pl.Schema(self.schema))
+        return self.united(
+            pl.concat([one if one.schema == wanted else one.select(list(wanted)).cast(wanted) for one in tables])
+        )
+
+    def united(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The table without repetitions of its keys. (`Groups` takes half as long as Polars, or less.)"""
+        if table.height and self.keys and all(_is_plain(kind) for kind in self.keys.values()):
+            table = table.rechunk()
+            groups = Groups([table[key] for key in self.keys])
+            figures = [self._figure(groups, table[name], name) for name in table.columns if name not in self.keys]
+            if all(figure is not None for figure in figures):
+                columns = [key.alias(name) for name, key in zip(self.keys, groups.keys, strict=True)]
+                return pl.DataFrame([*columns, *figures]).select(list(self.schema))
         merged = (
             *(pl.col(c).sum() for c in self.sums),
             *(pl.col(c).min() for c in self.minima),
             *(pl.col(c).max() for c in self.maxima),
         )
-        return whole.group_by(*self.keys).agg(*merged) if self.keys else whole.select(*merged)
+        return table.group_by(*self.keys).agg(*merged) if self.keys else table.select(*merged)
 
-    @property
-    def _counts_alone(self) -> bool:
-        """Whether all figures are counts in 64 bits and all keys whole numbers, as in histograms. `Groups` adds these
-        in a third of the time."""
-        figures = {**self.sums, **self.minima, **self.maxima}
-        numbers = all(kind.is_integer() for kind in self.keys.values())
-        return numbers and self.sums == figures and set(figures.values()) == {pl.Int64()}
+    def _figure(self, groups: Groups, column: pl.Series, name: str) -> pl.Series | None:
+        """The figure of each group; None if a value needs more than 64 bits, or is no whole number."""
+        kind, nulls = column.dtype, column.null_count()
+        values = column.to_physical() if kind.is_temporal() else column
+        if not values.dtype.is_integer():
+            return None
+        values = values.cast(pl.Int64, strict=False)
+        if values.null_count() > nulls:
+            return None
+        held = values.is_not_null().to_numpy() if nulls else None
+        if name in self.sums:
+            numbers = values.fill_null(0).to_numpy()
+            found = groups.sums(numbers) if kind == pl.Int128 else as_numbers(groups.totals(numbers))
+            return found.cast(kind).alias(name)
+        least = name in self.minima
+        numbers = (values.fill_null(_LARGEST if least else -_LARGEST) if nulls else values).to_numpy()
+        ends = (groups.minima if least else groups.maxima)(numbers)
+        present = None if held is None else groups.totals(held.astype(np.int64)) > 0
+        return as_numbers(ends, present).cast(kind).alias(name)
+
+
+def _is_plain(kind: pl.DataType) -> bool:
+    return kind.is_integer() or kind.is_temporal() or kind == pl.String
 
 
 class Accumulator:
