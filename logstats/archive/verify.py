@@ -16,6 +16,7 @@ from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
 from logstats.archive.log import paths, tables, writer
 from logstats.archive.log.commit import Commit, Damaged, DataFile
+from logstats.archive.log.integrity import DamagedFile
 from logstats.archive.log.paths import ForeignPath
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.publish import catalog, iceberg
@@ -24,6 +25,7 @@ from logstats.archive.tiers import policy
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
 from logstats.scale.calls import Executor
+from logstats.sketches import hll
 
 _OURS: Final = (paths.COMMITS, *tables.TIERS, "rollups", tables.REJECTS)  # folders of an archive
 _ANEW: Final = "nothing is lost: the next commit writes it anew"
@@ -212,6 +214,9 @@ def _compared(
     rows = sum(file.rows for file in by_table[tables.LOGS])
     if rows > counted or (rows < counted and not gone):
         yield Finding(path, f"the rollups count {counted:,} rows, and there are {rows:,}")
+    for file in by_table[tables.USERS]:
+        if wrong := _wrong_of_users(archive, file):
+            yield Finding(file.path, wrong)
     ranked = stored[tables.ENDPOINTS]
     if int(ranked["requests"].sum()) != requests:
         yield Finding(path, f"traffic counts {requests:,} requests, endpoints {int(ranked['requests'].sum()):,}")
@@ -223,6 +228,19 @@ def _compared(
             yield Finding(path, f"{counted - rows:,} rows were deleted, so nothing shows their rollups", note=True)
         else:
             yield from _recomputed(archive, by_table[tables.LOGS], stored, path, rounded=rounded)
+
+
+def _wrong_of_users(archive: Archive, file: DataFile) -> str:
+    """What is wrong with what a file of users says of its rows; empty if it is true, or says nothing."""
+    try:
+        said = rows.users_of(archive, file)
+    except DamagedFile as error:
+        return error.damage
+    if said is None:
+        return ""
+    counted, registers = hll.users_by_minute(_stored(archive, [file], tables.USERS))
+    true = counted.equals(said[0]) and bool((registers == said[1]).all())
+    return "" if true else "what it says of its users is not what its rows give"
 
 
 def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from logstats.archive.log import paths, tables
+from logstats.archive.log import counted_users, paths, tables
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace
@@ -49,6 +49,7 @@ class Writer:
         self.path = workspace.new_path(table, self.tier, partition, base)
         self.schema = schema or tables.arrow_schema(table)
         self._time = tables.time_column(table)
+        self._users = counted_users.Counting() if table == tables.USERS else None
         self._rows = 0
         self._first: datetime | None = None
         self._last: datetime | None = None
@@ -88,6 +89,8 @@ class Writer:
         self._first = min(self._first or span["min"], span["min"])
         self._last = max(self._last or span["max"], span["max"])
         self._rows += rows.num_rows
+        if self._users is not None:
+            self._users.add(rows)
         self._small.append(rows)
         if sum(part.num_rows for part in self._small) >= self._row_group // 10 or rows.nbytes > _HEAVY:
             self._flush()
@@ -113,6 +116,8 @@ class Writer:
         try:
             with self._stack:
                 self._flush()
+                if self._users is not None and (text := self._users.text()) is not None:
+                    self._writer.add_key_value_metadata({counted_users.KEY: text})
                 self._writer.close()
         finally:
             self._writer.is_open = False  # or the garbage collector would make it write again

@@ -13,18 +13,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from logstats import durations
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
-from logstats.archive.log import tables
+from logstats.archive.log import counted_users, tables
 from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import shards
 from logstats.archive.query.passing import Passing
-from logstats.archive.query.rows import Span, batches, files_of, frames_of, read, unreadable
+from logstats.archive.query.rows import Span, batches, files_of, frames_of, read, unreadable, users_of
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.filters import Filters
@@ -38,6 +39,7 @@ from logstats.sketches import hll
 from logstats.summaries import endpoints, ranking, traffic
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, Summaries, aggregates, needs
+from logstats.summaries.tables import Shape
 from logstats.summaries.users import SketchedUsers
 
 HELD: Final = 10  # times as many keys of a ranking as asked for are held, until the end
@@ -51,6 +53,17 @@ FROM_ROLLUPS: Final = {"times", "traffic", "statuses", "levels", "endpoints", "u
 _NOT_TOLD_APART: Final = frozenset({"host", "app_name"})  # of a rollup's keys, by what is made of it here
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
+_MINUTE, _COUNT = {"minute": pl.Int64()}, pl.Int64()
+_BY_CLASS: Final = Shape({**_MINUTE, "status_class": pl.UInt8()}, {"requests": _COUNT, "bytes": pl.Int128()}, {}, {})
+_BY_STATUS: Final = Shape({"status": pl.UInt16()}, {"requests": _COUNT}, {}, {})
+_BY_LEVEL: Final = Shape({"level": pl.String()}, {"events": _COUNT}, {}, {})
+_BY_BUCKET: Final = Shape({**_MINUTE, "bucket": pl.Int32()}, {"count": _COUNT}, {}, {})
+_BY_ENDPOINT: Final = Shape(
+    {"method": pl.String(), "endpoint": pl.String(), "status_class": pl.UInt8(), "bucket": pl.Int32()},
+    {"requests": _COUNT, "timed": _COUNT, "bytes": pl.Int128(), "ns": pl.Int128()},
+    {"ns_min": pl.Int64(), "first": pl.Int64()},
+    {"ns_max": pl.Int64()},
+)
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "ns_min", "ns_max", "ns", "first")
 
 
@@ -226,81 +239,99 @@ def _summed(archive: Archive, snapshot: Snapshot, span: Span, over_time: bool) -
 
 
 def _sum(archive: Archive, table: str, files: list[DataFile], span: Span, over_time: bool) -> _Summed:
+    if table == tables.USERS and not over_time:
+        return _Summed({}, _users(archive, files, span))
     try:
         time = pl.col(tables.time_column(table))
-        columns = [name for name in tables.columns(table) if name not in _NOT_TOLD_APART]
-        rows = read(archive, files, columns, table).lazy()
-        since, until = span
-        if since is not None and any(file.first < since for file in files):
-            rows = rows.filter(time >= since)
-        if until is not None and any(file.last >= until for file in files):
-            rows = rows.filter(time < until)
-        if table == tables.USERS and not over_time:
-            return _Summed({}, _users(rows.collect()))
-        rows = rows.with_columns(minute=_minute(time))
-        if table == tables.TRAFFIC:
-            by_time = _traffic(rows)
-            found = dict(zip(by_time, pl.collect_all(by_time.values()), strict=True))
-            counts = int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum())
-            return _Summed(found, None, *counts)
-        if table == tables.USERS:
-            return _Summed({"users": rows.select("minute", "register", "rank").collect()})
-        of_table = _endpoints if table == tables.ENDPOINTS else _latency
-        return _Summed({table: of_table(rows).collect()})
+        rows = _inside_of(archive, table, files, span).with_columns(minute=_minute(time)).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise unreadable(error) from None
+    if table == tables.TRAFFIC:
+        found = _traffic(rows)
+        return _Summed(found, None, int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum()))
+    if table == tables.USERS:
+        return _Summed({"users": rows.select("minute", "register", "rank")})
+    return _Summed({table: _endpoints(rows) if table == tables.ENDPOINTS else _latency(rows)})
 
 
-def _users(rollup: pl.DataFrame) -> tuple[pl.DataFrame, hll.Registers]:
-    """→ ((minute, users), the registers of all of them)."""
-    counted, registers = hll.users_by_minute(rollup)
-    return counted.with_columns(_minute(pl.col("minute"))), registers
+def _inside_of(archive: Archive, table: str, files: list[DataFile], span: Span) -> pl.LazyFrame:
+    """The rows of a rollup in the span."""
+    time = pl.col(tables.time_column(table))
+    columns = [name for name in tables.columns(table) if name not in _NOT_TOLD_APART]
+    rows = read(archive, files, columns, table).lazy()
+    since, until = span
+    if since is not None and any(file.first < since for file in files):
+        rows = rows.filter(time >= since)
+    if until is not None and any(file.last >= until for file in files):
+        rows = rows.filter(time < until)
+    return rows
+
+
+def _users(archive: Archive, files: list[DataFile], span: Span) -> counted_users.Counted:
+    """→ ((minute, users), the registers of all of them). A file whose minutes are in no other one may say both."""
+    archive.integrity.paths(files)  # all at once
+    counted = [users_of(archive, file) if _is_alone(file, files, span) else None for file in files]
+    found = [one for one in counted if one is not None]
+    if rest := [file for file, one in zip(files, counted, strict=True) if one is None]:
+        try:
+            rows = _inside_of(archive, tables.USERS, rest, span).collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise unreadable(error) from None
+        found.append(hll.users_by_minute(rows))
+    minutes = pl.concat([by_minute for by_minute, _ in found]).with_columns(_minute(pl.col("minute")))
+    return minutes, np.maximum.reduce([registers for _, registers in found])
+
+
+def _is_alone(file: DataFile, files: list[DataFile], span: Span) -> bool:
+    """Whether all rows of a file are in the span, and none of the other files has a minute of it."""
+    since, until = span
+    whole = (since is None or file.first >= since) and (until is None or file.last < until)
+    return whole and not any(one.first <= file.last and one.last >= file.first for one in files if one is not file)
 
 
 def _minute(time: pl.Expr) -> pl.Expr:
     return time.to_physical().floordiv(traffic.MINUTE_US)
 
 
-def _traffic(rollup: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+def _traffic(rollup: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """→ the tables that `traffic`, `statuses`, `levels` and `times` make of rows."""
     requests = rollup.filter(pl.col("kind") == "request")
-    by_class = (
-        requests.group_by("minute", traffic.status_class())
-        .agg(pl.col("requests").sum(), pl.col("bytes").cast(pl.Int128).sum())
-        .with_columns(first=pl.col("minute").rank("dense"))
-    )
-    by_status = requests.group_by("status").agg(pl.col("requests").sum())
-    events = rollup.filter(pl.col("kind") == "event").group_by("level").agg(pl.col("events").sum())
-    by_level = events.with_columns(first=pl.col("level").rank("ordinal"))
-    times = rollup.select(earliest=pl.col("first").min(), latest=pl.col("last").max())
-    return {"traffic": by_class, "statuses": by_status, "levels": by_level, "times": times}
+    events = rollup.filter(pl.col("kind") == "event")
+    counted = requests.select("minute", traffic.status_class(), "requests", pl.col("bytes").cast(pl.Int128))
+    return {
+        "traffic": _BY_CLASS.united(counted).with_columns(first=pl.col("minute").rank("dense")),
+        "statuses": _BY_STATUS.united(requests.select("status", "requests")),
+        "levels": _BY_LEVEL.united(events.select("level", "events")).with_columns(
+            first=pl.col("level").rank("ordinal")
+        ),
+        "times": rollup.select(earliest=pl.col("first").min(), latest=pl.col("last").max()),
+    }
 
 
-def _endpoints(rollup: pl.LazyFrame) -> pl.LazyFrame:
+def _endpoints(rollup: pl.DataFrame) -> pl.DataFrame:
     """→ the table that `ranking.summarise` makes of rows, for all hours together."""
     none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
     figures = durations.from_stored(_RANKED)
+    counted = rollup.select(
+        *(name for name in _BY_ENDPOINT.keys),
+        "requests",
+        "timed",
+        pl.col("bytes").cast(pl.Int128),
+        **figures,
+        first=pl.col("minute"),
+    )
+    # A duration of 0 and none at all are the same bucket in a rollup, where `timed` tells them apart.
     return (
-        rollup.group_by("method", "endpoint", "status_class", "bucket")
-        .agg(
-            pl.col("requests", "timed").sum(),
-            pl.col("bytes").cast(pl.Int128).sum(),
-            figures["ns"].sum().alias("ns"),
-            figures["ns_min"].min().alias("ns_min"),
-            figures["ns_max"].max().alias("ns_max"),
-            pl.col("minute").min().alias("first"),
-        )
+        _BY_ENDPOINT.united(counted)
         .with_columns(pl.col("bucket").fill_null(none), first=pl.col("first").rank("dense"))
         .select(*endpoints.KEYS, *_RANKED)
     )
 
 
-def _latency(rollup: pl.LazyFrame) -> pl.LazyFrame:
+def _latency(rollup: pl.DataFrame) -> pl.DataFrame:
     """→ the table that `latency.summarise` makes of rows."""
-    return (
-        rollup.group_by("minute", "bucket")
-        .agg(pl.col("count").sum())
-        .with_columns(first=pl.col("minute").rank("dense"))
+    return _BY_BUCKET.united(rollup.select("minute", "bucket", "count")).with_columns(
+        first=pl.col("minute").rank("dense")
     )
 
 

@@ -12,8 +12,9 @@ import polars as pl
 
 from logstats import schema
 from logstats.archive.archive import Archive
-from logstats.archive.log import paths, tables
+from logstats.archive.log import counted_users, paths, tables
 from logstats.archive.log.commit import ArchiveError, DataFile
+from logstats.archive.log.integrity import DamagedFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query.pruning import Wanted
 from logstats.archive.query.ranges import check as check_ranges
@@ -189,6 +190,24 @@ def _read_one(file: DataFile, place: str, columns: Sequence[str]) -> pl.DataFram
         raise unreadable(error, file.path) from None
     check_ranges(part, file)
     return part
+
+
+def users_of(archive: Archive, file: DataFile) -> counted_users.Counted | None:
+    """What a file of the rollup `users` says of its rows; None if it says nothing. Raises ArchiveError."""
+    (place,) = archive.integrity.paths([file])
+    try:
+        text = pl.read_parquet_metadata(place).get(counted_users.KEY)
+        found = None if text is None else counted_users.unpacked(text)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise unreadable(error, file.path) from None
+    except ValueError as error:
+        raise DamagedFile(file.path, f"what it says of its users is damaged: {error}") from None
+    if found is not None:
+        minutes = found[0]["minute"]
+        ends = pl.Series([file.first, file.last], dtype=minutes.dtype).to_physical()
+        if not minutes[[0, -1]].to_physical().equals(ends):
+            raise DamagedFile(file.path, "what it says of its users is not about the minutes of its rows")
+    return found
 
 
 def added(archive: Archive, number: int, columns: Sequence[str], table: str = tables.LOGS) -> Iterator[pl.DataFrame]:
