@@ -289,6 +289,15 @@ def test_no_archive(tmp_path: Path) -> None:
     assert b"there is no archive" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["report", "parse"])
+def test_an_archive_is_no_folder_of_logs(made: Made, command: str) -> None:
+    """Its policy and its catalog would be read as lines of an unknown format."""
+    done = invoke(command, str(made[0].root))
+    assert done.returncode == 1
+    assert b"is an archive, not a folder of logs" in done.stderr
+    assert f"--archive {made[0].root}".encode() in done.stderr
+
+
 # -- rows
 
 

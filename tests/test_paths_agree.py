@@ -271,9 +271,11 @@ for name in sys.argv[1:]:
 
 
 def hostile(form: Any, size: int) -> Any:
-    """Long lines that make a pattern which backtracks do so: each sample with something in it very often."""
-    for sample in form.samples[:2]:
+    """Long lines that make a pattern which backtracks do so: each sample with something in it very often, at four
+    places, of which each of two samples has two."""
+    for number, sample in enumerate(form.samples[:2]):
         line = sample.line.split("\n")[-1]
+        places = (0, len(line) // 3, len(line) * 2 // 3, len(line))
         for piece in (
             " ",
             "a",
@@ -296,7 +298,7 @@ def hostile(form: Any, size: int) -> Any:
             "] ",
         ):
             run = piece * (size // len(piece))
-            for place in (0, len(line) // 3, len(line) * 2 // 3, len(line)):
+            for place in places if len(form.samples) == 1 else places[number::2]:
                 yield line[:place] + run + line[place:]
         yield line * (size // len(line))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 import re
@@ -17,6 +16,7 @@ from logstats.inputs.source import Source
 
 _LEFTOVER = re.compile(r"^\.|(\.tmp|\.sw[a-p]|~)$")
 _COMPRESSED = re.compile(r"\.(gz|zst|bz2|xz)$")
+_OF_AN_ARCHIVE = ("commits", "lifecycle.toml")  # what every archive holds
 _NUMBERED = re.compile(r"\.(\d{1,5})$")
 _DATED = re.compile(r"[-._](\d{4}-?\d\d-?\d\d[-_.T\d]*)$")
 
@@ -86,6 +86,8 @@ def _file(name: str, path: Path, status: os.stat_result) -> Source:
 
 
 def _directory(name: str, path: Path) -> list[Source]:
+    if all((path / entry).exists() for entry in _OF_AN_ARCHIVE):
+        raise SourceError(shown(name), "is an archive, not a folder of logs", f"name it with --archive {shown(name)}")
     files = [entry for entry in path.iterdir() if not is_leftover(entry.name) and entry.is_file()]
     if not files:
         raise SourceError(
@@ -133,6 +135,8 @@ def _rotation(name: str) -> tuple[int, int, str]:
 
 def _missing_hint(path: Path) -> str:
     """A hint with a similar name that exists."""
+    import difflib
+
     try:
         close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)  # noqa: PTH208
     except (OSError, ValueError):
