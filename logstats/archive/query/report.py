@@ -60,7 +60,7 @@ _BY_LEVEL: Final = Shape({"level": pl.String()}, {"events": _COUNT}, {}, {})
 _BY_BUCKET: Final = Shape({**_MINUTE, "bucket": pl.Int32()}, {"count": _COUNT}, {}, {})
 _BY_ENDPOINT: Final = Shape(
     {"method": pl.String(), "endpoint": pl.String(), "status_class": pl.UInt8(), "bucket": pl.Int32()},
-    {"requests": _COUNT, "timed": _COUNT, "bytes": pl.Int128(), "ns": pl.Int128()},
+    {"requests": _COUNT, "timed": _COUNT, "bytes": pl.Int128(), "us": pl.Int128(), "rest_ns": _COUNT},
     {"ns_min": pl.Int64(), "first": pl.Int64()},
     {"ns_max": pl.Int64()},
 )
@@ -311,19 +311,17 @@ def _traffic(rollup: pl.DataFrame) -> dict[str, pl.DataFrame]:
 def _endpoints(rollup: pl.DataFrame) -> pl.DataFrame:
     """→ the table that `ranking.summarise` makes of rows, for all hours together."""
     none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
-    figures = durations.from_stored(_RANKED)
-    counted = rollup.select(
-        *(name for name in _BY_ENDPOINT.keys),
-        "requests",
-        "timed",
-        pl.col("bytes").cast(pl.Int128),
-        **figures,
-        first=pl.col("minute"),
-    )
+    ends = durations.from_stored(("ns_min", "ns_max"))
+    sums = {name: pl.col(name).cast(kind) for name, kind in _BY_ENDPOINT.sums.items()}
+    counted = rollup.select(*_BY_ENDPOINT.keys, **sums, **ends, first=pl.col("minute"))
     # A duration of 0 and none at all are the same bucket in a rollup, where `timed` tells them apart.
     return (
         _BY_ENDPOINT.united(counted)
-        .with_columns(pl.col("bucket").fill_null(none), first=pl.col("first").rank("dense"))
+        .with_columns(
+            pl.col("bucket").fill_null(none),
+            first=pl.col("first").rank("dense"),
+            ns=durations.from_stored(("ns",))["ns"],
+        )
         .select(*endpoints.KEYS, *_RANKED)
     )
 
