@@ -75,6 +75,9 @@ TIMES = [
     ("%t %{usec_frac}t", f"[{CLF}] 123456", AT.replace(microsecond=123456)),
     ("%t %{msec}t", f"[{CLF}] 1737109800123", AT.replace(microsecond=123000)),
     ("%{%H:%M:%S}t (%{%d/%b/%Y}t)", "10:30:00 (17/Jan/2025)", AT),
+    ("%{sec}t %{msec_frac}t", "1737109800 123", AT.replace(microsecond=123000)),
+    ("[%t]", f"[[{CLF}]]", AT),
+    ("[%t]", f"[{CLF}]", AT),  # Logback's %t has no brackets of its own
 ]
 
 
@@ -90,6 +93,8 @@ def test_time_of_java() -> None:
     for form, written in (
         ("yyyy-MM-dd HH:mm:ss.SSS", "2025-01-17 10:30:00.123"),
         ("yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "2025-01-17T11:30:00.123+01:00"),
+        ("yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "2025-01-17T10:30:00.123Z"),
+        ("end:yyyy-MM-dd'T'HH:mm:ss.SSSX", "2025-01-17T11:30:00.123+01"),
         ("dd/MMM/yyyy:HH:mm:ss.SSS Z", "17/Jan/2025:11:30:00.123 +0100"),
     ):
         definition = f"%h [%{{{form}}}t] &quot;%r&quot; %s"
@@ -148,6 +153,30 @@ UNQUOTED = [
     ("$http_referer $http_user_agent $status", "- A B/1 200", {"user_agent": "A B/1", "status": 200}),
     ("$request_time|$status|$namespace|$req_id", "0.5|200|x|abc", {"duration_ms": 500.0, "trace_id": "abc"}),
     ("urt=$upstream_response_time rt=$request_time", "urt=0.1, 0.2 rt=0.5", {"duration_ms": 500.0}),
+    ("$remote_user|$upstream_addr|$status", "john doe|10.0.0.1:80, 10.0.0.2:80|401", {"user_id": "john doe"}),
+    (
+        '%u %t "%r" %>s %{Content-Type}o %b',
+        f'john doe [{CLF}] "GET /a?b=1 HTTP/1.1" 200 text/html; charset=utf-8 5',
+        {**GET, "user_id": "john doe", "bytes": 5},
+    ),
+    (
+        "$remote_user@$host $status",
+        "bob@corp.example@h.example 200",
+        {"user_id": "bob@corp.example", "host": "h.example"},
+    ),
+    ('%h %{hextid}P "%r" %>s', '192.0.2.7 7f3b2c1d "GET /a?b=1 HTTP/1.1" 200', {**GET, "client_ip": "192.0.2.7"}),
+    # Where one variable ends and the next begins makes no difference if both are ignored.
+    ("$upstream_scheme://$upstream_host$upstream_uri $status", "http://h.example:80/x 200", {"status": 200}),
+    # nginx's status of an HTTP/0.9 request
+    ('"$request" $status $body_bytes_sent', '"GET /a" 009 12', {"path": "/a", "status": None, "bytes": 12}),
+    # Tengine
+    ("$unix_time $status $request_time_msec $request_time_usec", "1737109800 200 12 12345", {"duration_ms": 12.345}),
+    ("$year-$month-$day $hour:$minute:$second $status", "2025-01-17 10:30:00 200", {"timestamp": AT}),
+    # NGINX Unit
+    ('"$request_line" $status "$header_user_agent"', '"GET /a?b=1 HTTP/1.1" 200 "UA"', {**GET, "user_agent": "UA"}),
+    ("$method $request_uri $status $header_host", "GET /a?b=1 200 h.example", {**GET, "host": "h.example"}),
+    # A session of nginx's stream module
+    ("$remote_addr $protocol $status $session_time", "192.0.2.7 TCP 200 12.345", {"duration_ms": 12345.0}),
 ]
 
 
@@ -192,13 +221,17 @@ CLIENTS = [
     ("%{CF-Connecting-IP}i %l", "203.0.113.9 -", "203.0.113.9"),
     ("%{c}a %a", "198.51.100.1 192.0.2.7", "192.0.2.7"),
     ("%h %a", "host.example 192.0.2.7", "192.0.2.7"),
+    ("%{peer}a %{remote}a", "198.51.100.1 192.0.2.7", "192.0.2.7"),  # Tomcat
+    ("$http_x_forwarded_for -", "a b, 203.0.113.9:443, x -", "203.0.113.9"),
+    ("$http_x_forwarded_for -", "unknown -", None),
+    ("$http_x_forwarded_for -", "<script> -", None),
     ("%{c}a", "198.51.100.1", "198.51.100.1"),
     ("$realip_remote_addr $remote_addr", "198.51.100.1 192.0.2.7", "192.0.2.7"),
 ]
 
 
 @pytest.mark.parametrize(("definition", "written", "client"), CLIENTS)
-def test_client(definition: str, written: str, client: str) -> None:
+def test_client(definition: str, written: str, client: str | None) -> None:
     nginx = "$" in definition
     definition += ' [$time_local] "$request" $status' if nginx else ' %t "%r" %>s'
     check(definition, f'{written} [{CLF}] "GET /a HTTP/1.1" 200', {"client_ip": client, "timestamp": AT, "status": 200})
@@ -260,6 +293,21 @@ PASTED = [
     '  pattern="%h %l %u %t &quot;%r&quot; %s %b" />',
     "%h %l %u %t &quot;%r&quot; %s %b",
     '%(h)s %(l)s %(u)s [17/Jan/2025:10:30:00 +0000] "%(r)s" %(s)s %(b)s',
+    # with what stands around it
+    "http {\n  log_format main '$remote_addr - $remote_user [$time_local] ' # who\n   # and what\n"
+    "    '\"$request\" $status $body_bytes_sent';\n}",
+    '<IfModule logio_module>\n  # for %I and %O\n  LogFormat "%h %l %u %t \\"%r\\" %>s %b" x\n</IfModule>',
+    '<VirtualHost *:80>\n  CustomLog a.log "%h %l %u %t \\"%r\\" %>s %b"\n</VirtualHost>',
+    "log-format-upstream: '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent'",
+    "data:\n  log-format-upstream: >-\n    $remote_addr - $remote_user [$time_local]\n"
+    '    "$request" $status $body_bytes_sent',
+    'accesslog.format = "%h %l %u %t \\"%r\\" %>s %b"',
+    'server.tomcat.accesslog.pattern=%h %l %u %t "%r" %s %b',
+    "server.tomcat.accesslog.pattern=common",
+    '<Valve className="org.apache.catalina.valves.AccessLogValve" pattern="common"/>',
+    '<encoder><pattern>%h %l %u [%t] "%r" %s %b</pattern></encoder>',
+    "access_log_format = (\n    '%(h)s %(l)s %(u)s %(t)s '\n    '\"%(r)s\" %(s)s %(b)s'\n)",
+    "--access-logformat '%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s'",
 ]
 
 
@@ -346,6 +394,44 @@ OTHERS = [
     ('%(h)s "%(r)s" %(s)s %(M)s "%(a)s"', '192.0.2.7 "GET /a HTTP/1.1" 200 40 "UA"', {"duration_ms": 40.0}),
     ('%(h)s "%(r)s" %(s)s %(L)s %(T)s', '192.0.2.7 "GET /a HTTP/1.1" 200 0.040123 0', {"duration_ms": 40.123}),
     ("%(h)s %(m)s %(U)s?%(q)s %(s)s %({x-request-id}i)s", "192.0.2.7 GET /a?b=1 200 abc", {**GET, "trace_id": "abc"}),
+    ("%(h)s %(p)s %(r)s %(s)s %(L)s", "192.0.2.7 <42> GET /a HTTP/1.1 200 0.040123", {"duration_ms": 40.123}),
+    # Hypercorn's clients have a port.
+    ("%(h)s %(m)s %(Uq)s %(s)s %(S)s %(st)s", "192.0.2.7:52044 GET /a?b=1 404 https Not Found", {**GET, "status": 404}),
+    # uWSGI does not escape quotes.
+    (
+        '%(addr) [%(ltime)] "%(method) %(uri) %(proto)" %(status) %(size) "%(uagent)" %(msecs)/%(micros)',
+        f'192.0.2.7 [{CLF}] "GET /a?b=1 HTTP/1.1" 200 305 "a "b"" 40/40123',
+        {**GET, "timestamp": AT, "bytes": 305, "user_agent": 'a "b"', "duration_ms": 40.123},
+    ),
+    (
+        "log-format = %(ftime) %(pid):%(core) %(addr) %(method) %(uri) %(status) %(rsize)b %(micros)us (%(vars)v)",
+        "2025-01-17 10:30:00 42:0 192.0.2.7 GET /a?b=1 200 5b 40123us (36v)",
+        {**GET, "bytes": 5, "duration_ms": 40.123},
+    ),
+    # Jetty writes brackets around each time, and %a is the server.
+    (
+        '%{client}a %a %{yyyy-MM-dd HH:mm:ss|UTC}t "%r" %s %{clf}O %{x}attr %{ms}T',
+        '192.0.2.7 10.0.0.1 [2025-01-17 10:30:00] "GET /a?b=1 HTTP/1.1" 200 5 y 40',
+        {**GET, "timestamp": AT, "bytes": 5, "duration_ms": 40.0},
+    ),
+    # Undertow and Quarkus
+    (
+        "%{time,yyyy-MM-dd'T'HH:mm:ssX} %{REMOTE_IP} \"%{REQUEST_LINE}\" %{RESPONSE_CODE} %{RESPONSE_TIME_MICROS}",
+        '2025-01-17T10:30:00Z 192.0.2.7 "GET /a?b=1 HTTP/1.1" 200 40123',
+        {**GET, "timestamp": AT, "duration_ms": 40.123},
+    ),
+    # Logback, of which Dropwizard and others make access logs
+    (
+        '%h %user [%t{ISO8601,UTC}] "%r" %s %b "%i{User-Agent}" %D',
+        '192.0.2.7 bob [2025-01-17 10:30:00,123] "GET /a?b=1 HTTP/1.1" 200 5 "UA" 40',
+        {**GET, "timestamp": AT.replace(microsecond=123000), "user_id": "bob", "user_agent": "UA", "duration_ms": 40.0},
+    ),
+    # H2O: %{duration}x is in seconds.
+    (
+        '%h "%r" %s %{connect-time}x %{duration}x',
+        '192.0.2.7 "GET /a HTTP/2" 200 0.01 0.040123',
+        {"duration_ms": 40.123},
+    ),
     # aiohttp
     ('%a %t "%r" %s %b %Tf', f'192.0.2.7 [{CLF}] "GET /a HTTP/1.1" 200 5 0.040123', {"duration_ms": 40.123}),
 ]
@@ -368,7 +454,20 @@ REFUSED = [
     ('[%START_TIME%] "%REQ(:METHOD)% %PROTOCOL%" %RESPONSE_CODE%', "Envoy"),
     ('%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st', "Squid"),
     ("%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %un", "Squid"),
-    ('%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status)', "uWSGI"),
+    ('logformat mine %>a %[ui [%tl] "%rm %ru HTTP/%rv" %>Hs %<st', "Squid"),
+    ('log-format "%{+json}o %(client)ci %(status)ST"', "HAProxy"),
+    ('%h %^[%d:%t %^] "%r" %s %b "%R" "%u"', "GoAccess"),
+    ('LogFormat="%host %other %logname %time1 %methodurl %code %bytesd"', "AWStats"),
+    ("#Fields: date time cs-method cs-uri-stem sc-status time-taken", "w3c"),
+    ('<Valve className="…ExtendedAccessLogValve" pattern="date time cs-method cs-uri sc-status"/>', "W3C"),
+    ('{"ip":"$context.identity.sourceIp","status":"$context.status"}', "aws_api_gateway"),
+    ('{"t":"${time_rfc3339_nano}","method":"${method}","status":${status}}', "Echo"),
+    ("[${time}] ${ip} ${status} - ${latency} ${method} ${path}", "Fiber"),
+    ('{"t":"%{strftime({"%Y-%m-%d"}, time.start)}V","status":%{resp.status}V}', "Fastly"),
+    ('%<chi> - %<caun> [%<cqtn>] "%<cqtx>" %<pssc> %<pscl>', "Traffic Server"),
+    ("{common_log}", "Caddy"),
+    ("%(asctime)s %(levelname)s %(message)s", "Python"),
+    ("combined", "--format"),
     (":method :url :status :response-time ms", "morgan"),
     ('LogFormat "%h" a\nLogFormat "%r" b', "more than one"),
     ("%h %{%Q}t", "%Q"),

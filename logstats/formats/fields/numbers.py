@@ -159,8 +159,8 @@ def size(text: str) -> int | None:
 
 
 def status_code(text: str) -> int | None:
-    """A status: `200`, `200.0`, `200 OK`; 0 for `000` and `0`."""
+    """A status: `200`, `200.0`, `200 OK`; 0 for `000` and `0`, and for `009`, which nginx writes for HTTP/0.9."""
     text = text[:_LONGEST_TEXT].strip()
     if match := _STATUS.fullmatch(text):
         return int(match[1])
-    return 0 if re.fullmatch(r"0(?:00)?(?:\.0+)?", text) else None
+    return 0 if re.fullmatch(r"0(?:0[09])?(?:\.0+)?", text) else None

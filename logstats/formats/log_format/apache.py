@@ -1,19 +1,18 @@
-"""Apache's `LogFormat` and its relatives (Tomcat, Jetty, Undertow, gunicorn, aiohttp): directives → parts.
+"""Apache's `LogFormat`, and those of its relatives in Apache's notation (`dialects`): directives → parts.
 
 mod_log_config: https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats
 mod_logio: https://httpd.apache.org/docs/2.4/mod/mod_logio.html
-Tomcat: https://tomcat.apache.org/tomcat-9.0-doc/config/valve.html#Access_Logging
-gunicorn: https://docs.gunicorn.org/en/stable/settings.html#access-log-format
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
-from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats.log_format import shapes, strftime
+from logstats.formats.log_format.dialects import Dialect
 from logstats.formats.log_format.nginx import CLF_SHAPE, CLF_TIME
 from logstats.formats.log_format.pointer import pointer
 from logstats.formats.log_format.shapes import Part, Shape, Slot
@@ -22,13 +21,14 @@ from logstats.formats.model import Field
 _DIRECTIVE: Final = re.compile(
     r"%(?P<modifiers>[!<>,0-9]*)(?:\{(?P<argument>[^}]*)\})?(?P<last>[<>]*)(?P<letter>\^[A-Za-z]{2}|[A-Za-z%])"
 )
+_IN_BRACKETS: Final = Shape(rf"\[?(?:{CLF_SHAPE.regex})\]?", r"0-9A-Za-z/: +\]\[-")
 _EMPTY_USER: Final = ('""',)  # Apache writes this for a user whose name is empty
 
 # letter → (shape, field, rank: of several for one role, the lowest is kept)
 _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "a": (shapes.ADDRESS, Field("client_ip"), 0),
     "h": (shapes.ADDRESS, Field("client_ip"), 1),
-    "u": (shapes.WORD, Field("user_id", absent=_EMPTY_USER), 0),
+    "u": (shapes.USER, Field("user_id", absent=_EMPTY_USER), 0),
     "r": (shapes.REQUEST, Field("request"), 0),
     "m": (shapes.METHOD, Field("method"), 0),
     "U": (shapes.PATH, Field("path"), 0),
@@ -48,7 +48,7 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "k": (shapes.NUMBER, None, 0),
     "l": (shapes.WORD, None, 0),
     "p": (shapes.PORT, None, 0),
-    "P": (shapes.NUMBER, None, 0),
+    "P": (shapes.WORD, None, 0),
     "R": (shapes.WORD, None, 0),
     "X": (Shape("[-+X]", "+X-"), None, 0),
     "I": (shapes.NUMBER, Field("request_bytes"), 0),
@@ -56,7 +56,7 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "^FB": (shapes.NUMBER, None, 0),
     "^FU": (shapes.NUMBER, None, 0),
 }
-_WITH_ARGUMENT: Final = frozenset({*"aCceinopPtTxhruUs", "^ti", "^to"})
+_WITH_ARGUMENT: Final = frozenset({*"aCceinopPtTxhruUsISO", "^ti", "^to"})
 _PARTS: Final = {"a": "address", "h": "address", "A": "address", "p": "port", "v": "host", "V": "host"} | {
     "m": "method",
     "U": "path",
@@ -84,45 +84,6 @@ _HEADERS: Final[dict[str, tuple[Shape, Field, int]]] = {
 # Argument of %{…}T → (unit, rank). Tomcat writes fractions of a second for the last ones.
 _UNITS: Final = {"ns": ("ns", 0), "us": ("us", 1), "ms": ("ms", 2), "s": ("s", 3), "fracsec": ("s", 1)}
 
-# gunicorn's atoms, such as `%(h)s` → Apache's directives.
-_GUNICORN: Final = {"f": "%{Referer}i", "a": "%{User-Agent}i", "p": "%P", "M": "%{ms}T", "L": "%{fracsec}T"} | {
-    "q": "%{bare}q"
-}
-_TOMCAT: Final = re.compile(r"%\{[^}]*\}[rs]|%F(?![A-Za-z])")
-_JAVA_TIME: Final = re.compile(r"%\{(?:begin:|end:)?([^%}]*[yMdHms][^%}]*)\}t")
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """The server that a string is for. `milliseconds` says that `%D` is in milliseconds, `java` that times are
-    SimpleDateFormat's."""
-
-    name: str
-    milliseconds: bool = False
-    note: str = ""
-
-
-_TOMCAT_NOTE: Final = "%D is read as milliseconds, as Tomcat before 10 writes it; from Tomcat 10 on it is microseconds"
-
-
-def dialect(body: str, *, xml: bool) -> tuple[Dialect, str]:
-    """(the server that a string is for, the string in Apache's notation)."""
-    if re.search(r"%\((?:\w|\{[^}]*\}[ioe])\)s", body):
-        return Dialect("gunicorn"), re.sub(r"%\((\w|\{[^}]*\}[ioe])\)s", _from_gunicorn, body)
-    if re.search(r"%\{[ioc],", body):
-        body = re.sub(r"%\{([ioc]),\s*([^}]+)\}", r"%{\2}\1", body)
-        return Dialect("Undertow", milliseconds=True), body
-    if re.search(r"%\{(?:client|server|local)\}a|%\{[^}]*\|[^}]*\}t", body):
-        return Dialect("Jetty"), body
-    java = any(match[1] not in ("sec", "msec", "usec", "msec_frac", "usec_frac") for match in _JAVA_TIME.finditer(body))
-    if xml or java or _TOMCAT.search(body):
-        return Dialect("Tomcat", milliseconds=True, note=_TOMCAT_NOTE if re.search("%D", body) else ""), body
-    return Dialect("Apache"), body.replace("%Tf", "%{fracsec}T")  # aiohttp's
-
-
-def _from_gunicorn(match: re.Match[str]) -> str:
-    return _GUNICORN.get(match[1], f"%{match[1]}")
-
 
 def parts_of(body: str, whose: Dialect) -> list[Part]:
     """The literal text and variables of a `LogFormat` string, in order. Raises FormatError."""
@@ -135,7 +96,12 @@ def parts_of(body: str, whose: Dialect) -> list[Part]:
             parts.append("%")
             continue
         slot = _slot(match, whose, body)
-        parts += ["[", slot, "]"] if match["letter"] == "t" and match["argument"] is None else [slot]
+        if match["letter"] == "t":
+            begin, end = whose.t if match["argument"] is None else whose.form
+            bare = parts[-1].endswith("[") and begin == "["  # type: ignore[union-attr]
+            parts += [replace(slot, shape=_IN_BRACKETS)] if bare else [begin, slot, end]
+        else:
+            parts.append(slot)
     parts.append(_literal(body, place, len(body)))
     return parts
 
@@ -160,14 +126,17 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
     part = _PARTS.get(letter, "")
 
     def slot(shape: Shape, field: Field | None = None, rank: int = 0, **more: object) -> Slot:
-        return Slot(name, written, place, shape, field, rank, **{"part": part, **more})  # type: ignore[arg-type]
+        if field and field.role == "client_ip" and whose.port:
+            field = replace(field, port=True)
+        more = {"part": part, "escaped": whose.escaped, **more}
+        return Slot(name, written, place, shape, field, rank, **more)  # type: ignore[arg-type]
 
     if letter == "t":
         if argument is None:
             return slot(CLF_SHAPE, Field("timestamp"), 2, time=CLF_TIME)
         moment = "end" if argument.startswith("end:") else "begin"
         form = argument.removeprefix("begin:").removeprefix("end:")
-        if whose.name in ("Tomcat", "Jetty") and "%" not in form and form not in strftime.NUMBERS:
+        if whose.java and "%" not in form and form not in strftime.NUMBERS:
             form = strftime.from_java(form.partition("|")[0], where)
         time, shape = strftime.time_of(form, moment, where)
         return slot(shape, Field("timestamp"), 1, time=time)
@@ -191,7 +160,12 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
     if letter in "ah":
         if argument in ("local", "server"):
             return slot(shapes.ADDRESS)
-        return slot(shapes.ADDRESS, Field("client_ip"), 5 if argument == "c" else 0)
+        peer = argument in ("c", "peer") or (argument == "remote" and whose.name == "Jetty")
+        return slot(shapes.ADDRESS, Field("client_ip"), 5 if peer else 0)
+    if letter in "ISO":
+        return slot(*_KNOWN[letter])
+    if letter == "U" and argument == "target":
+        return slot(shapes.TARGET, Field("target"), part="target")
     if letter == "p":
         return slot(shapes.PORT)
     if letter == "q" and argument == "bare":
@@ -200,11 +174,13 @@ def _slot(match: re.Match[str], whose: Dialect, body: str) -> Slot:
         return slot(shapes.WORD, Field("trace_id"), 0)
     if letter == "x" and argument == "SSL_PROTOCOL":
         return slot(shapes.WORD, Field("tls"), 0)
+    if letter == "x" and argument in ("duration", "total-time"):  # H2O's
+        return slot(shapes.NUMBER, Field("duration", "s"), 2)
     if letter == "x" and argument in ("Varnish:hitmiss", "Varnish:handling"):
         return slot(shapes.WORD, Field("cache"), 0)
     if letter == "x":  # of mod_ssl; names of certificates hold spaces
         return slot(shapes.TEXT if re.search("_DN|_CERT|_START|_END", argument) else shapes.WORD)
-    return slot(shapes.NUMBER if letter == "P" else shapes.VALUE, part="")
+    return slot(shapes.WORD if letter == "P" else shapes.VALUE, part="")
 
 
 def known(slot: Slot) -> bool:

@@ -10,8 +10,8 @@ from logstats.formats.log_format.shapes import Part, Slot
 from logstats.formats.model import Field
 
 TIME_ROLES: Final = ("timestamp", "date", "time", "zone")  # in the order in which they are joined
-# The first address in a list; `unknown` and `-` are skipped.
-_FIRST_ADDRESS: Final = r"(?:^|[ ,])(\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]?|[0-9]{1,3}(?:\.[0-9]{1,3}){3})"
+# The first address in a list, or the empty text at its end: `unknown` is skipped, as is whatever else a client sends.
+_FIRST_ADDRESS: Final = r"(?:^|[ ,]|$)(\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]+\]?|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|$)"
 # The first of these that is present gives the request; the others would repeat it, or have less of it.
 _REQUEST: Final = (
     (("request",), ("method", "target", "path", "query", "protocol")),

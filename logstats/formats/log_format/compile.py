@@ -19,22 +19,32 @@ from typing import Final
 from logstats.errors import FormatError
 from logstats.formats.log_format import apache, nginx, shapes, strftime
 from logstats.formats.log_format.choose import TIME_ROLES, choose
+from logstats.formats.log_format.dialects import Dialect, dialect
 from logstats.formats.log_format.directive import Definition, definition
 from logstats.formats.log_format.json_template import json_fields
-from logstats.formats.log_format.merge import merged
+from logstats.formats.log_format.merge import ignored_joined, merged
 from logstats.formats.log_format.pattern import delimited, joined, regular_expression
 from logstats.formats.log_format.pointer import pointer
 from logstats.formats.log_format.shapes import Part, Slot
 from logstats.formats.model import Field, Format
 
-# Variables of servers that are not supported → (the server, advice).
+# Marks of definitions of other servers and programs → (whose they are, the format that has their usual lines).
 _OTHERS: Final = (
     (r"%(?:REQ|RESP|START_TIME|PROTOCOL|RESPONSE_CODE|DURATION|BYTES_SENT)[(%]", "Envoy", "envoy"),
     (r"%(?:[<>]?[0-9]*(?:Hs|st|ru|rm|un|ha|Ss|Sh)\b|ts\.|\[u[nil]\b)", "Squid", "squid"),
-    (r"%(?:\[|\{[+-][QEX,+-]*\}|[cfbs]i\b|cp\b|ST\b|HM\b|HU\b|HP\b|T[RrwcatqdDl]\b)", "HAProxy", "haproxy"),
-    (r"%\((?:addr|method|uri|proto|status|msecs|micros|uagent|ltime)\)", "uWSGI", "uwsgi"),
+    (r"%<?\{?[\w-]*\}?<?(?:chi|caun|cqtq|cqtx|cqhm|pssc|pscl|pqsi|shn)>", "Traffic Server", "squid"),
+    (r"%(?:\(\w+\))?(?:\[|\{[+-][\w,+-]*\}|[cfbs]i\b|cp\b|ST\b|H[MUP]\b|T[RrwcatqdDl]\b)", "HAProxy", "haproxy"),
+    (r"\}V|%\{(?:strftime|if)\(", "Fastly", "fastly"),
     (r":(?:method|url|status)\b.*:(?:method|url|status)\b", "morgan", "morgan_tiny"),
-    (r"(?<!\$)\{(?:remote_host|when|method|uri|status|size|duration)\}", "Caddy", "caddy"),
+    (r"(?<![$%])\{(?:common_log|remote_host|when|method|uri|status|size|duration)\}", "Caddy", "caddy"),
+    (r"\$context\.", "API Gateway", "aws_api_gateway"),
+    (r"\$\{(?:time_rfc3339\w*|time_unix\w*|time_custom|remote_ip|bytes_in|latency_human)\}", "Echo", "echo"),
+    (r"\$\{(?:time|ip|ips|latency|bytesSent|reqHeader:\w+|locals:\w+)\}", "Fiber", "fiber"),
+    (r"%\^(?!F[BU]|t[io])|~h\{|%d:%t|\[%x", "GoAccess", "combined"),
+    (r"%(?:host|methodurl|time[1-4]|bytesd|uaquot|refererquot|virtualname|logname)\b", "AWStats", "combined"),
+    (r"^\s*(?:#?\s*Fields:\s*)?(?:[cs]-ip|date|time|cs-method|x-\w+)(?:\s+[\w-]+(?:\([\w-]+\))?)+\s*$", "W3C", "w3c"),
+    (r"^\s*(?:\{\w\} ?)+", "CherryPy", "combined"),
+    (r"%\((?:asctime|levelname|message|name)\)", "Python's logging", "python_logging"),
 )
 # Forms that `fields.times` reads without being told, and faster than others.
 _GUESSED: Final = frozenset({"", "%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%:z"})
@@ -58,18 +68,17 @@ def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
     if not body.strip():
         raise FormatError("the log format is empty", "paste the string from the server's configuration")
     is_nginx = _is_nginx(body)
-    if not is_nginx:
-        _refuse_others(body)
+    _refuse_others(body, is_nginx=is_nginx)
     parts, whose = _parts(found, is_nginx=is_nginx)
     slots = [part for part in parts if isinstance(part, Slot)]
     if not slots:
         raise FormatError(
             "the log format names nothing that logstats knows",
-            "it must hold nginx variables ($remote_addr) or Apache directives (%h)",
+            "it must hold nginx variables ($remote_addr) or Apache directives (%h); a format's name goes to --format",
         )
     if not allow_unknown:
         _refuse_unknown(body, slots, is_nginx=is_nginx)
-    parts = choose(merged(parts, dashes=is_nginx and found.escape in ("", "default")))
+    parts = ignored_joined(choose(merged(parts, dashes=is_nginx and found.escape in ("", "default"))))
     kept = [part for part in parts if isinstance(part, Slot) and part.field]
     if not kept:
         raise FormatError(
@@ -85,7 +94,7 @@ def compile_log_format(text: str, *, allow_unknown: bool = True) -> Format:
     return Format(name, title, "", engine, made, fields, notes=notes)
 
 
-def _notes(parts: Sequence[Part], whose: apache.Dialect) -> tuple[str, ...]:
+def _notes(parts: Sequence[Part], whose: Dialect) -> tuple[str, ...]:
     """Notes for the user: the variables that are kept, those that are not, and what the definition lacks."""
     slots = [part for part in parts if isinstance(part, Slot)]
     kept: dict[str, list[str]] = {}
@@ -95,8 +104,11 @@ def _notes(parts: Sequence[Part], whose: apache.Dialect) -> tuple[str, ...]:
     ignored = list(dict.fromkeys(slot.written for slot in slots if not slot.field))
     said = ", ".join(f"{role} {' '.join(written)}" for role, written in kept.items())
     notes = [f"--log-format keeps {said}{'; ignores ' + ' '.join(ignored) if ignored else ''}"]
-    if any(slot.time for slot in slots) and "time" not in kept:
-        notes.append("--log-format: its time lacks the date, the year or the minute, so that requests are untimed")
+    if "time" not in kept:
+        lack = (
+            "its time lacks the date, the year or the minute" if any(slot.time for slot in slots) else "it has no time"
+        )
+        notes.append(f"--log-format: {lack}, so that requests are untimed, unless what wraps their lines has a time")
     if any("%Z" in slot.time.form for slot in slots if slot.time and slot.field):
         notes.append("--log-format: a zone's name other than UTC and GMT is taken for that of --tz")
     if whose.note:
@@ -110,20 +122,20 @@ def _is_nginx(body: str) -> bool:
     return bool(names) and (any(map(nginx.known, names)) or not re.search(r"%[<>]?[A-Za-z{]", body))
 
 
-def _refuse_others(body: str) -> None:
+def _refuse_others(body: str, *, is_nginx: bool) -> None:
     for mark, server, builtin in _OTHERS:
-        if re.search(mark, body):
+        if (mark.startswith(r"\$") or not is_nginx) and re.search(mark, body):
             raise FormatError(
-                f"this is how {server} defines its log, which --log-format does not compile",
-                f"its usual formats are known: leave the option out, or name one: --format {builtin}",
+                f"this is how {server} defines logs, which --log-format does not compile",
+                f"leave the option out, since the usual formats are known, or name one: --format {builtin}",
             )
 
 
-def _parts(found: Definition, *, is_nginx: bool) -> tuple[list[Part], apache.Dialect]:
+def _parts(found: Definition, *, is_nginx: bool) -> tuple[list[Part], Dialect]:
     """(the text and variables of a string, the server that it is for)."""
     if is_nginx:
-        return joined(nginx.parts_of(found.body, escaped=found.escape != "none")), apache.Dialect("nginx")
-    whose, body = apache.dialect(found.body, xml=found.xml)
+        return joined(nginx.parts_of(found.body, escaped=found.escape != "none")), Dialect("nginx")
+    whose, body = dialect(found.body, java=found.java)
     return joined(apache.parts_of(body, whose)), whose
 
 
@@ -179,7 +191,7 @@ def _timed(parts: Sequence[Part]) -> list[Part]:
     """The parts, where those that make up the time have its form and their order."""
     times = [part for part in parts if isinstance(part, Slot) and part.time and part.field]
     form = " ".join(part.time.form for part in times if part.time)
-    plain = form in _GUESSED or strftime.parsable(form) == ""
+    plain = form in _GUESSED or strftime.is_number(form)
     roles = dict(zip((slot.name for slot in times), TIME_ROLES, strict=False))
     made: list[Part] = []
     for part in parts:

@@ -5,8 +5,9 @@
     LogFormat "%h %l %u %t \\"%r\\" %>s %b %D" timed                                 (Apache)
     CustomLog logs/access.log "%h %l %u %t \\"%r\\" %>s %b"                          (Apache)
     <Valve className="…AccessLogValve" pattern="%h %l %u %t &quot;%r&quot; %s %b"/>  (Tomcat)
+    log-format-upstream: '$remote_addr "$request" $status'                           (a setting of that name)
 
-The text may be the whole directive, the string in its quotes, or the bare string.
+The text may be the whole directive, also with what stands around it, the string in its quotes, or the bare string.
 """
 
 from __future__ import annotations
@@ -21,16 +22,24 @@ from logstats.errors import FormatError
 _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _WORD: Final = re.compile(rf"(?:{_QUOTED.pattern}|[^\s'\"])+", re.DOTALL)
 _STATEMENT: Final = re.compile(rf"(?:{_QUOTED.pattern}|[^;'\"])+", re.DOTALL)  # up to nginx's semicolon
+_PATTERN: Final = re.compile(r"\bpattern(?:\s*=\s*(?=[\"'])|(?=>))(\"[^\"]*\"|'[^']*'|>[^<]*<)")  # of XML
+_COMMENT: Final = re.compile(r"(?m)(?<=\s)#.*$")  # where a word could begin
+_SETTING: Final = re.compile(
+    r"(?im)^[ \t]*(?:--)?[\"']?(?P<name>[\w.-]*(?:format|pattern)[\w.-]*)[\"']?(?:[ \t]*[:=][ \t]*|[ \t]+(?=['\"]))"
+)
+_ESCAPES_JSON: Final = re.compile(r"log-format-escape-json[\"']?\s*:\s*[\"']?true")  # of ingress-nginx
+_COMMON: Final = '%h %l %u %t "%r" %s %b'
+_PATTERNS: Final = {"common": _COMMON, "combined": _COMMON + ' "%{Referer}i" "%{User-Agent}i"'}  # of Tomcat
 _ENTITY: Final = re.compile(r"&(?:quot|apos|lt|gt|amp|#\d{1,4}|#x[0-9A-Fa-f]{1,4});")
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The string; nginx's `escape=` (empty if absent); whether it came from XML."""
+    """The string; nginx's `escape=` (empty if absent); whether it stood where servers in Java have theirs."""
 
     body: str
     escape: str = ""
-    xml: bool = False
+    java: bool = False
 
 
 def definition(text: str) -> Definition:
@@ -40,36 +49,64 @@ def definition(text: str) -> Definition:
         text = re.sub(r"(?m)^[ \t]*#[ \t]*", "", text).strip()
     if len(re.findall(r"(?im)^[ \t]*(?:log_format|LogFormat)[ \t]", text)) > 1:
         raise FormatError("this defines more than one format", "paste the one that the log was written by")
-    xml = bool(_ENTITY.search(text))
-    if valve := re.search(r"\bpattern\s*=\s*(\"[^\"]*\"|'[^']*')", text):
-        return Definition(html.unescape(valve[1][1:-1]), xml=True)
-    if xml:
+    java = bool(_ENTITY.search(text))
+    if valve := _PATTERN.search(text):
+        pattern = html.unescape(valve[1][1:-1])
+        return Definition(_PATTERNS.get(pattern, pattern), java=True)
+    if java:
         text = html.unescape(text)
-    directive = re.match(
-        r"(?i)(log_format|LogFormat|CustomLog|GlobalLog|TransferLog|ErrorLogFormat|access_log)\s+", text
-    )
+    directive = _directive(text)
     if directive is None and re.match(r"(?:[\w-]+\s+)?escape=\w+\s+['\"]", text):
         return _nginx(text)  # without its first word
+    if directive is None and (setting := _setting(text)):
+        return setting
     if directive is None:
         bare = _unwrapped(text)
-        return Definition(_nginx_escapes(bare) if re.search(r"\$\{?\w", bare) else bare, xml=xml)
+        return Definition(_nginx_escapes(bare) if re.search(r"\$\{?\w", bare) else bare, java=java)
     rest = text[directive.end() :]
     match directive[1].lower():
         case "log_format":
             return _nginx(rest)
         case "logformat":
-            return Definition(_apache_argument(rest, 0), xml=xml)
+            return Definition(_apache_argument(rest, 0), java=java)
         case "customlog" | "globallog":
-            return Definition(_apache_argument(rest, 1), xml=xml)
+            return Definition(_apache_argument(rest, 1), java=java)
     raise FormatError(
         f"{directive[1]} does not define how requests are logged",
         "paste the log_format directive that it names" if directive[1] == "access_log" else "paste the LogFormat",
     )
 
 
+def _directive(text: str) -> re.Match[str] | None:
+    """The directive that the text is, or that stands in it on a line of its own."""
+    defines = r"(log_format|LogFormat)[ \t]+(?![=:])"
+    names = r"(CustomLog|GlobalLog|TransferLog|ErrorLogFormat|access_log)[ \t]+(?![=:])"
+    beginning = re.match(f"(?i){defines}", text) or re.match(f"(?i){names}", text)
+    if beginning or "\n" not in text:
+        return beginning
+    return re.search(f"(?im)^[ \\t]*{defines}", text) or re.search(f"(?im)^[ \\t]*{names}(?=.*%)", text)
+
+
+def _setting(text: str) -> Definition | None:
+    """The value of a setting, such as `access_log_format = "…"`."""
+    escape = "json" if _ESCAPES_JSON.search(text) else ""
+    found = next((one for one in _SETTING.finditer(text) if "escape-json" not in one["name"]), None)
+    if found is None:
+        return None
+    value = text[found.end() :].strip()
+    if block := re.match(r"[>|][+-]?[ \t]*\n", value):  # of YAML
+        value = " ".join(line.strip() for line in value[block.end() :].splitlines())
+    value = re.sub(r"[ \t]*\n[ \t]*(?![ \t'\"])", " ", value).strip()
+    if value.startswith("(") and value.endswith(")"):  # strings that Python joins
+        value = value[1:-1].strip()
+    bare = _unwrapped(value)
+    java = bool(re.search("tomcat|undertow|quarkus", found["name"]))
+    return Definition(_PATTERNS.get(bare, bare) if java else bare, escape, java)
+
+
 def _nginx(rest: str) -> Definition:
     """The rest of a `log_format` directive: a name, an option, and strings that nginx concatenates."""
-    whole = _STATEMENT.match(rest)
+    whole = _STATEMENT.match(_COMMENT.sub("", rest))
     words = [match[0] for match in _WORD.finditer(whole[0] if whole else rest)]
     if words and not words[0].startswith(("'", '"', "escape=")):
         words.pop(0)  # the name
@@ -102,6 +139,8 @@ def _apache_argument(rest: str, number: int) -> str:
             "the directive ends before its format", 'paste all of it: LogFormat "%h %l %u %t \\"%r\\" %>s %b" common'
         )
     argument = arguments[number]
+    if "%" not in argument and number == 0 and "%" in rest and '"' not in arguments[1]:
+        return rest[len(argument) :].strip()  # Squid's
     if "%" not in argument:
         raise FormatError(f"{argument} is a nickname", "paste the LogFormat directive that defines it")
     return _unquoted(argument)

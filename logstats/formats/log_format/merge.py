@@ -28,6 +28,20 @@ def merged(parts: Sequence[Part], *, dashes: bool) -> list[Part]:
     return _each(made, _request, 5)
 
 
+def ignored_joined(parts: Sequence[Part]) -> list[Part]:
+    """The parts, with each run of variables that are not kept as one of them: where one ends makes no difference."""
+    made: list[Part] = []
+    for part in parts:
+        before = made[-1] if made else ""
+        if isinstance(part, Slot) and isinstance(before, Slot) and not part.field and not before.field:
+            both = {part.shape, before.shape}
+            shape = shapes.TEXT if shapes.TEXT in both else shapes.VALUE
+            made[-1] = replace(before, written=before.written + part.written, shape=shape, time=None)
+        else:
+            made.append(part)
+    return made
+
+
 def _each(parts: list[Part], join: Callable[[Sequence[Part]], Slot | None], size: int) -> list[Part]:
     """The parts, with each run of `size` parts joined where `join` can."""
     place = 0

@@ -21,13 +21,26 @@ CLF_SHAPE: Final = Shape(
 )
 _ISO: Final = Time("%Y-%m-%dT%H:%M:%S%:z", CLF_TIME.says)
 _EPOCH: Final = Time("", frozenset({"epoch", "fraction"}))
+# Variables that are a part of the time, in Tengine → what they write.
+_TIMES: Final = {"time_local": CLF_TIME, "time_iso8601": _ISO, "msec": _EPOCH, "unix_time": _EPOCH} | {
+    name: Time(form, frozenset({says}))
+    for name, form, says in (
+        ("year", "%Y", "year"),
+        ("year2", "%y", "year"),
+        ("month", "%m", "month"),
+        ("day", "%d", "day"),
+        ("hour", "%H", "hour"),
+        ("minute", "%M", "minute"),
+        ("second", "%S", "second"),
+    )
+}
 # name → (shape, field, rank: of several for one role, the lowest is kept)
 _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "remote_addr": (shapes.ADDRESS, Field("client_ip"), 0),
     "the_real_ip": (shapes.ADDRESS, Field("client_ip"), 1),
     "realip_remote_addr": (shapes.ADDRESS, Field("client_ip"), 9),
     "proxy_protocol_addr": (shapes.ADDRESS, Field("client_ip"), 5),
-    "remote_user": (shapes.WORD, Field("user_id"), 0),
+    "remote_user": (shapes.USER, Field("user_id"), 0),
     "time_local": (CLF_SHAPE, Field("timestamp"), 2),
     "time_iso8601": (shapes.WORD, Field("timestamp"), 1),
     "msec": (shapes.NUMBER, Field("timestamp"), 0),
@@ -45,6 +58,7 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "bytes_sent": (shapes.NUMBER, Field("bytes"), 1),
     "request_time": (shapes.NUMBER, Field("duration", "s"), 0),
     "upstream_response_time": (shapes.UPSTREAM, Field("upstream_duration", "s", listed=True), 0),
+    "session_time": (shapes.NUMBER, Field("duration", "s"), 3),  # of a `stream`
     "request_length": (shapes.NUMBER, Field("request_bytes"), 0),
     "upstream_cache_status": (shapes.UPSTREAM, Field("cache"), 0),
     "upstream_addr": (shapes.UPSTREAM, Field("upstream"), 0),
@@ -72,6 +86,18 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "http_x_cluster_client_ip": (shapes.ADDRESS, Field("forwarded_for"), 7),
     "http_fastly_client_ip": (shapes.ADDRESS, Field("forwarded_for"), 8),
     "http_x_envoy_external_address": (shapes.ADDRESS, Field("forwarded_for"), 9),
+    # Tengine: https://tengine.taobao.org/document/http_log.html
+    "request_time_msec": (shapes.NUMBER, Field("duration", "ms"), 2),
+    "request_time_usec": (shapes.NUMBER, Field("duration", "us"), -1),
+    "unix_time": (shapes.NUMBER, Field("timestamp"), 3),
+    # NGINX Unit: https://unit.nginx.org/configuration/#variables
+    "request_line": (shapes.REQUEST, Field("request"), 0),
+    "method": (shapes.METHOD, Field("method"), 1),
+    "header_host": (shapes.HOST, Field("host"), 1),
+    "header_referer": (shapes.VALUE, Field("referer"), 0),
+    "header_user_agent": (shapes.TEXT, Field("user_agent"), 0),
+    "header_x_request_id": (shapes.WORD, Field("trace_id"), 1),
+    "header_x_forwarded_for": (shapes.ADDRESSES, Field("forwarded_for"), 0),
 }
 _PARTS: Final = {
     "scheme": "scheme",
@@ -96,6 +122,7 @@ _PARTS: Final = {
     "args": "query",
     "query_string": "query",
     "request_method": "method",
+    "method": "method",
     "server_protocol": "protocol",
 }
 
@@ -111,11 +138,12 @@ _WORDS: Final = """
     ssl_preread_protocol ssl_preread_server_name ssl_server_name ssl_session_id ssl_session_reused
     ssl_sigalg uid_got uid_reset uid_set
 """
-# Variables of widely used distributions and modules: ingress-nginx, APISIX, Kong, Brotli and zstd.
+# Variables of widely used distributions and modules: ingress-nginx, APISIX, Kong, Brotli and zstd; NGINX Unit.
 _OF_OTHERS: Final = """
-    balancer_ip best_http_host brotli_ratio ingress_name kong_request_id location_path namespace pass_access_scheme
-    pass_server_port proxy_alternative_upstream_name proxy_upstream_name service_name service_port upstream_host
-    upstream_scheme upstream_uri zstd_ratio
+    balancer_ewma_score balancer_ip best_http_host brotli_ratio dollar global_rate_limit_exceeding hour12
+    ingress_name kong_request_id location_path namespace pass_access_scheme pass_port pass_server_port
+    proxy_alternative_upstream_name proxy_upstream_name resource_name resource_namespace resource_type service
+    service_name service_port upstream_host upstream_scheme upstream_uri zstd_ratio
 """
 _NUMBERS: Final = """
     bytes_received connection connections_active connections_reading connections_waiting connections_writing
@@ -149,6 +177,8 @@ _PREFIXES: Final = (
     "jwt_claim_",
     "jwt_header_",
     "geoip2_",
+    "header_",
+    "response_header_",
     "opentracing_context_",
 )
 _SHAPES: Final = {
@@ -159,7 +189,7 @@ _SHAPES: Final = {
     **dict.fromkeys(_UPSTREAM.split(), shapes.UPSTREAM),
 }
 _SHAPES_OF_PARTS: Final = {"scheme": shapes.SCHEME, "port": shapes.PORT, "address": shapes.ADDRESS}
-NAMES: Final = frozenset({*_KNOWN, *_PARTS, *_SHAPES})
+NAMES: Final = frozenset({*_KNOWN, *_PARTS, *_SHAPES, *_TIMES})
 
 
 def known(name: str) -> bool:
@@ -181,10 +211,11 @@ def parts_of(body: str, *, escaped: bool) -> list[Part]:
 
 def _slot(name: str, written: str, place: int, escaped: bool) -> Slot:
     shape, field, rank = _KNOWN.get(name, (_shape_of(name), None, 0))
-    time = {"time_local": CLF_TIME, "time_iso8601": _ISO, "msec": _EPOCH}.get(name)
-    return Slot(name, written, place, shape, field, rank, time, _PARTS.get(name, ""), escaped)
+    return Slot(name, written, place, shape, field, rank, _TIMES.get(name), _PARTS.get(name, ""), escaped)
 
 
 def _shape_of(name: str) -> Shape:
     """The shape of a variable that logstats does not use; any text, if it does not know the variable."""
+    if name in _TIMES:
+        return Shape("[0-9]{2,4}", "0-9")
     return _SHAPES_OF_PARTS.get(_PARTS.get(name, ""), _SHAPES.get(name, shapes.VALUE))

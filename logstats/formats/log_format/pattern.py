@@ -81,7 +81,7 @@ def regular_expression(body: str, parts: Sequence[Part], wanted: Collection[str]
         regex = shape.strict if part.name in strict else shape.regex
         if isinstance(before, Slot) and shape.first and shape.regex.endswith("*?"):
             regex = f"[{shape.first}]{regex}|-|"  # nothing else marks its beginning
-        if part.escaped and not shape.characters:
+        if part.escaped:
             regex = re.sub(r"(?<!\\)\.\*\?", lambda _: r'(?:[^"\\]|\\.)*?', regex)
         made += f"(?P<{part.name}>{regex})" if part.name in wanted else f"(?:{regex})"
     return f"^{made}$"

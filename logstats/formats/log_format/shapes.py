@@ -51,9 +51,10 @@ _LINE: Final = r"-|[A-Za-z][A-Za-z_-]* [^ ].*? [A-Za-z]+/[0-9]+(?:\.[0-9]+)?"
 
 WORD: Final = _made_of("^ ")
 ADDRESS: Final = _made_of("0-9A-Za-z:._%-")  # or the name of a host, `unix:`, `-`
-HOST: Final = _made_of(r"^ */,;|\"?()<>=")
+HOST: Final = _made_of(r"^ */,;|\"?()<>=@")
 NUMBER: Final = _made_of("0-9.+-")
 PORT: Final = Shape("[0-9]*|-", "0-9-", "0-9")
+USER: Final = Shape(".*?", "^ ", free=True, strict="[^ ]*?")  # one word, as good as always
 STATUS: Final = Shape("[0-9]{1,3}|-", "0-9-")
 PROTOCOL: Final = _made_of("0-9A-Za-z/._-")
 METHOD: Final = _made_of("^ /")
@@ -65,8 +66,8 @@ QUESTION: Final = Shape(r"(?:\?[^ ]*?)?", "^ ", "?")  # a query with its questio
 IS_ARGS: Final = Shape(r"\??", "?", "?")
 TEXT: Final = Shape(".*?", free=True)  # nearly always of several words
 VALUE: Final = Shape(".*?", free=True, strict="[^ ]*?")  # mostly one word: a header, a cookie, a referer
-REQUEST: Final = Shape(f"{_LINE}|.*?", free=True, strict=_LINE)
-ADDRESSES: Final = Shape(r"-|(?:[^ ,]+(?:, ?[^ ,]+)*)?", r"^\"|;()<>=", free=False)
+REQUEST: Final = Shape(f"{_LINE}|.*?", free=True, strict=_LINE.replace("[A-Za-z][A-Za-z_-]*", "[A-Z][A-Z_-]*"))
+ADDRESSES: Final = Shape(".*?", r"^\"|;()<>=", free=True, strict=r"-|(?:[^ ,]+(?:, ?[^ ,]+)*)?")
 # Values of several upstream servers: `a, b : c`. https://nginx.org/en/docs/http/ngx_http_upstream_module.html#variables
 UPSTREAM: Final = Shape(r"(?:[^ ,]+(?:(?:,| :) [^ ,]+)*)?", r"^\"|;()<>=")
 

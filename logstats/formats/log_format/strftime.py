@@ -68,7 +68,7 @@ _COMPOUND: Final = {
     "t": "\t",
     "+": "%a %b %e %H:%M:%S %Z %Y",
 }
-_SPEC: Final = re.compile(r"%([-_0^#]?)[EO]?(#z|[369]f|.)", re.DOTALL)
+_SPEC: Final = re.compile(r"%((?:(?!#z)[-_0^#])?)[EO]?(#z|[369]f|.)", re.DOTALL)
 WORDS: Final = {"sec": "%s", "msec_frac": "%3f", "usec_frac": "%6f"}  # Apache's forms besides strftime
 NUMBERS: Final = (*WORDS, "msec", "usec")
 
@@ -156,10 +156,13 @@ def joined(one: Time, literal: str, other: Time) -> Time:
     return Time(form, one.says | other.says | _half_day(one.says | other.says), one.moment)
 
 
+def is_number(form: str) -> bool:
+    """Whether times of a form are numbers, which `fields.times` reads without being told."""
+    return form in ("%s", "%s%3f", "%s%6f", "%s.%3f", "%s.%6f")
+
+
 def parsable(form: str) -> str:
-    """The form for `fields.times`: empty for forms that it reads faster without one, such as numbers."""
-    if form in ("%s", "%s%3f", "%s%6f", "%s.%3f", "%s.%6f"):
-        return ""
+    """The form for `fields.times`."""
     return re.sub(r"(?<=%S)\.%[369]f", "%.f", form)  # Polars reads this one fastest
 
 
