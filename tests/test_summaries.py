@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from logstats import schema
 from logstats.pipeline import Counts
 from logstats.reports.build import build, by_selection
+from logstats.summaries.arrays import Arrays, together
 from logstats.summaries.spec import ReportSpec, Selection
 from logstats.summaries.statistics import Statistics, aggregates, summarise
 
@@ -96,3 +98,28 @@ def test_each_aggregate_condenses_to_one_keyed_table(spec: ReportSpec) -> None:
         table = pl.concat(some)  # they have one schema
         keys = [column for column in table.columns if column not in figures]
         assert not table.select(keys).is_duplicated().any(), name
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 2**31)), max_size=5), min_size=1, max_size=4))
+def test_arrays_of_chunks_are_one_frame(chunks: list[list[tuple[int, int]]]) -> None:
+    """The line of a chunk is a number that grows from chunk to chunk; 7 stands for null."""
+    arrays = [
+        Arrays(
+            {
+                "bucket": np.array([bucket for bucket, _ in rows], np.int32),
+                "bytes": np.array([line for _, line in rows], np.int64),
+                "first": np.array([line for _, line in rows], np.uint32),
+            },
+            {"bytes": pl.Int128()},
+            {"bucket": 7},
+        )
+        for rows in chunks
+    ]
+    frame = together([*enumerate(arrays)], 32).frame()
+    assert frame.schema == {"bucket": pl.Int32, "bytes": pl.Int128, "first": pl.Int64}
+    assert frame.rows() == [
+        (None if bucket == 7 else bucket, line, number * 2**32 + line)
+        for number, rows in enumerate(chunks)
+        for bucket, line in rows
+    ]
+    assert [one.height for one in arrays] == [*map(len, chunks)]

@@ -129,7 +129,9 @@ class Text:
     @cached_property
     def starts(self) -> Places:
         """The offset of the first byte of each line."""
-        return np.concatenate([[0], self.ends + 1])[:-1]
+        starts = np.zeros(len(self.ends), np.int64)
+        np.add(self.ends[:-1], 1, out=starts[1:])
+        return starts
 
 
 def _valid_utf8(data: bytes) -> bytes:

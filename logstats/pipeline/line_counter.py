@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import polars as pl
@@ -48,6 +48,7 @@ from logstats.kernels.library import Places
 from logstats.kernels.tallies import Codes, Counts, highest, tally
 from logstats.sketches import loghist
 from logstats.summaries import statistics
+from logstats.summaries.arrays import Arrays
 from logstats.summaries.numbered import Numbered
 from logstats.summaries.ranking import ZERO
 from logstats.summaries.spec import ReportSpec
@@ -219,13 +220,12 @@ class LineCounter:
         return own[name]
 
     def _summaries(self, found: Found) -> Summaries:
-        statuses = np.flatnonzero(found.statuses)
-        status = as_numbers(statuses.astype(np.uint16), statuses > 0).alias("status")
-        span = zip(TIMES.schema.items(), found.span, strict=True)
-        made: dict[str, pl.DataFrame | Numbered] = {
-            "times": pl.DataFrame([pl.Series(name, [time], pl.Int64).cast(kind) for (name, kind), time in span]),
+        statuses = np.flatnonzero(found.statuses).astype(np.uint16)
+        span = {name: np.array([time]) for name, time in zip(TIMES.schema, found.span, strict=True)}
+        made: dict[str, pl.DataFrame | Arrays | Numbered] = {
+            "times": Arrays(span, TIMES.schema),
             "traffic": _traffic(found),
-            "statuses": pl.DataFrame([status, as_numbers(found.statuses[statuses]).alias("requests")]),
+            "statuses": Arrays({"status": statuses, "requests": found.statuses[statuses]}, nulls={"status": 0}),
             "endpoints": self._endpoints(found),
             "users": _users(found),
         }
@@ -236,15 +236,16 @@ class LineCounter:
     def _endpoints(self, found: Found) -> Numbered:
         return Numbered(found.keys, found.key_first, found.by_key, *self._histogram(found.key_codes))
 
-    def _latency(self, found: Found) -> pl.DataFrame:
+    def _latency(self, found: Found) -> Arrays:
         numbers, buckets, counts = self._histogram(found.minute_codes)
-        return pl.DataFrame(
-            [
-                as_numbers(found.minutes[numbers]).alias("minute"),
-                as_numbers(buckets.astype(np.int32), buckets != ZERO).alias("bucket"),
-                as_numbers(counts).alias("count"),
-                as_numbers(found.minute_first[numbers]).alias("first"),
-            ]
+        return Arrays(
+            {
+                "minute": found.minutes[numbers],
+                "bucket": buckets.astype(np.int32),
+                "count": counts,
+                "first": found.minute_first[numbers],
+            },
+            nulls={"bucket": ZERO},
         )
 
     def _histogram(self, codes: Codes) -> tuple[Counts, Counts, Counts]:
@@ -255,31 +256,25 @@ class LineCounter:
         return whole >> BUCKET_BITS, np.where(places > 0, self._first_bucket + places - 1, ZERO), counts
 
 
-def _column(cells: NDArray[Any], name: str) -> pl.Series:
-    """A column of cells, in the type that the tables of summaries have."""
-    kinds = {"status_class": pl.UInt8, "bytes": pl.Int128, "ns": pl.Int128}
-    column = as_numbers(cells[name]).alias(name)
-    return column.cast(kinds[name]) if name in kinds else column
-
-
-def _traffic(found: Found) -> pl.DataFrame:
+def _traffic(found: Found) -> Arrays:
     cells = found.by_minute
     # The first line of a minute, not of each class in it: it says in which order minutes came.
     by_minute = np.argsort(found.minutes)
     places = by_minute[np.searchsorted(found.minutes, cells["minute"], sorter=by_minute)]
-    columns = [_column(cells, name) for name in ("minute", "status_class", "requests", "bytes")]
-    return pl.DataFrame([*columns, as_numbers(found.minute_first[places]).alias("first")])
+    columns = {name: cells[name] for name in ("minute", "status_class", "requests", "bytes")}
+    kinds = {"status_class": pl.UInt8(), "bytes": pl.Int128()}
+    return Arrays({**columns, "first": found.minute_first[places]}, kinds)
 
 
-def _users(found: Found) -> pl.DataFrame:
+def _users(found: Found) -> Arrays:
     """(minute, register, rank), by minute."""
     codes = highest(found.user_codes).astype(np.int64)
-    return pl.DataFrame(
-        [
-            as_numbers(found.minutes[codes >> USER_BITS]).alias("minute"),
-            as_numbers((codes >> 6 & (1 << USER_BITS - 6) - 1).astype(np.uint16)).alias("register"),
-            as_numbers((codes & 63).astype(np.uint8)).alias("rank"),
-        ]
+    return Arrays(
+        {
+            "minute": found.minutes[codes >> USER_BITS],
+            "register": (codes >> 6 & (1 << USER_BITS - 6) - 1).astype(np.uint16),
+            "rank": (codes & 63).astype(np.uint8),
+        }
     )
 
 

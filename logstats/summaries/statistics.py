@@ -12,6 +12,7 @@ import polars as pl
 from logstats import allocators
 from logstats.dataclass import dataclass
 from logstats.summaries.aggregate import Aggregate, State
+from logstats.summaries.arrays import Arrays, together
 from logstats.summaries.names import AGGREGATES
 from logstats.summaries.numbered import Numbered
 from logstats.summaries.ranking import Ranking
@@ -22,9 +23,9 @@ _ROWS_AT_ONCE: Final = 500_000
 
 ORDER_BITS: Final = 32  # `first`, a line within a chunk, becomes a number that grows from chunk to chunk
 
-Summaries = Mapping[str, pl.DataFrame | Numbered]
+Summaries = Mapping[str, pl.DataFrame | Arrays | Numbered]
 """A table for each aggregate, by its name; a table that is missing is empty. That of a ranking may be `Numbered`."""
-Placed = tuple[int, pl.DataFrame | Numbered]  # with the number of its chunk
+Placed = tuple[int, pl.DataFrame | Arrays | Numbered]  # with the number of its chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def joined(one: Summaries, other: Summaries) -> Summaries:
         if isinstance(mine, Numbered):
             found[name] = replace(mine, others=more)
         elif more.height:
+            mine = mine.frame() if isinstance(mine, Arrays) else mine
             found[name] = pl.concat([mine, more.select(mine.columns).cast(mine.schema)])
     return found
 
@@ -119,7 +121,7 @@ class Statistics:
             tables = [(number, summaries[name]) for number, summaries in pending if name in summaries]
             if any(isinstance(table, Numbered) for _, table in tables):
                 assert isinstance(state, Ranking)
-                state.add_numbered(tables)
+                state.add_numbered([(number, table) for number, table in tables if not isinstance(table, Arrays)])
             elif tables:
                 state.add(_concat(tables))
 
@@ -150,7 +152,8 @@ class Statistics:
 def _concat(tables: Sequence[Placed]) -> pl.DataFrame:
     """One table."""
     frames = [(number, table) for number, table in tables if isinstance(table, pl.DataFrame)]
-    if "first" not in frames[0][1].columns:
-        return pl.concat(table for _, table in frames)
-    ordered = pl.col("first").cast(pl.Int64)
-    return pl.concat(table.with_columns(first=ordered + (number << ORDER_BITS)) for number, table in frames)
+    if frames and "first" in frames[0][1].columns:
+        ordered = pl.col("first").cast(pl.Int64)
+        frames = [(0, table.with_columns(first=ordered + (number << ORDER_BITS))) for number, table in frames]
+    arrays = [(number, table) for number, table in tables if isinstance(table, Arrays)]
+    return pl.concat([*([together(arrays, ORDER_BITS).frame()] if arrays else []), *(table for _, table in frames)])
