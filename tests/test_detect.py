@@ -39,7 +39,7 @@ def detect(lines: list[str]) -> Detected:
         (' "-" 0.057', "nginx_main_time"),
         (" 0.057", "combined_time"),
         (" -", "combined_time"),
-        (" 8812 301", "combined_io"),
+        (" 88{n:02d} 3{n:02d}", "combined_io"),
         (" 0.301 0.100, 0.200", "nginx_upstream"),
         (' rt=0.301 uct="0.000" uht="0.3" urt="0.3"', "nginx_upstream_time"),
         # What nobody has named: the known columns are still read.
@@ -49,7 +49,7 @@ def detect(lines: list[str]) -> Detected:
     ],
 )
 def test_what_is_appended_to_combined(tail: str, stack: str) -> None:
-    found = detect([line + tail for line in COMBINED])
+    found = detect([line + tail.format(n=n) for n, line in enumerate(COMBINED)])
     assert (found.name, found.share) == (stack, 1.0)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import invoke
 
 import logstats
 from logstats.pipeline import Counts
@@ -41,7 +42,7 @@ def with_host(host: str) -> str:
     return COMBINED.replace('] "', f'] {host} "')
 
 
-IN_FRONT = {
+IN_FRONT = {  # what is taken off → the program in it
     "<190>": None,
     "<13>Jan 17 10:30:00 nginx: ": "nginx",
     "<13>Jan 17 10:30:00 nginx[12]: ": "nginx",
@@ -61,7 +62,43 @@ IN_FRONT = {
     "2025-01-17 10:30:00,123 [INFO] [access] ": None,
     "[pod/web-6d4-abc/nginx] ": "nginx",
     "web-1  | ": "web-1",
+    "shop_web.2.q1w2e3r4t5y6u7i8o9p0a1s2d@worker-1    | ": "shop_web",
+    "10:30:00 web.1  | ": "web.1",
+    "0|web  | 2025-01-17T10:30:00: ": "web",
+    "[web-5d4f8b7c9d-abcde nginx] ": "nginx",
+    "shop/web-5d4f8b7c9d-abcde[nginx]: ": "nginx",
+    "   2025-01-17T10:30:00.12+0000 [APP/PROC/WEB/0] OUT ": None,
+    "Jan 17 10:30:00 relay1 Jan 17 10:29:59 web1 nginx[12]: ": "nginx",
+    "Jan 17 10:30:00 10.0.0.5 Jan 17 10:29:59 web1 nginx[12]: ": "nginx",
+    "<190>Jan 17 2025 10:30:00 web1 nginx: ": "nginx",
+    "Fri Jan 17 10:30:00 2025 local7.info nginx: ": "nginx",
+    "Jan 17 10:30:00 web1 local7.info nginx: ": "nginx",
+    "Jan 17 10:30:00 web1 nginx:": "nginx",
+    "<30>Jan 17 10:30:00 3f4e5a6b7c8d[911]: ": "3f4e5a6b7c8d",
+    "Jan 17 10:30:00 web1 nginx: #033[32m": "nginx",
+    "\x1b]0;title\x07\x1b[38;2;1;2;3m": None,
+    "\x1b(B\x1b[m": None,
 }
+UNKNOWN = [  # nobody says what it is
+    "Jan 17 ",
+    "12345 67890 ",
+    "> ",
+    "(1) ",
+    "INFO ",
+    "     1\t",
+    "12:",
+    "6f3a2c1ed4b811ef80010242ac110002 ",
+    "[6f3a2c1ed4b811ef80010242ac110002] ",
+    "6f3a2c1e-d4b8-11ef-8001-0242ac110002 ",
+    "@40000000678a310a1dcd6500 ",
+    "2025-01-17_10:30:00.12345 ",
+    "[2025-01-17 10:30:00] ",
+    "[ 1234.567890] web1 nginx[123]: ",
+    "/ecs/web web/0123456789abcdef 2025-01-17T10:30:00.123Z ",
+    '"a.example" ',
+    "00:00:01 ",
+    "web1: 0.012 app/1.2.3 [a/b] x=y ",
+]
 
 
 @pytest.mark.parametrize("plain", [0, 300])
@@ -71,6 +108,17 @@ def test_what_stands_in_front_is_taken_off(tmp_path: Path, prefix: str, plain: i
     assert counts.rejected == 0
     row = rows[plain + 1]
     assert row == {**ROW, "app_name": IN_FRONT[prefix]}
+
+
+@pytest.mark.parametrize("plain", [0, 300])
+@pytest.mark.parametrize("prefix", UNKNOWN)
+def test_what_stands_in_front_and_has_no_name_is_kept_out(tmp_path: Path, prefix: str, plain: int) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("".join(f"{line}\n" for line in [*[COMBINED] * plain, *[prefix + COMBINED] * 4]))
+    ran = invoke("parse", "-o", "jsonl", str(path))
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [{name: row.get(name) for name in ROW} for row in rows] == [ROW] * (plain + 4)
+    assert b"what stands in front of combined has no name: it is kept out" in ran.stderr
 
 
 @pytest.mark.parametrize("plain", [0, 300])
@@ -93,6 +141,14 @@ def test_what_stands_in_front_is_taken_off(tmp_path: Path, prefix: str, plain: i
         (COMBINED + ' "DE" "Berlin"', {}),
         (COMBINED + ' TLSv1.3 "h2"', {}),
         (COMBINED + " - 12.345 ms", {"duration_ms": 12.345}),  # morgan's `:response-time ms`
+        (COMBINED.replace("7 - -", "7:51234 - -"), {}),
+        ("- " + COMBINED, {}),
+        ("203.0.113.9, 198.51.100.2 " + COMBINED, {}),
+        (f'"{COMBINED}"'.replace('"', '""')[1:-1], {}),  # CSV
+        (json.dumps(COMBINED), {}),
+        (json.dumps(COMBINED)[1:-1], {}),
+        ("\ufeff" + COMBINED, {}),
+        (COMBINED + "\r\r", {}),
         (COMBINED.replace("- - [", '- "" ['), {}),  # Apache's %u, of a user without a name
         (COMBINED + " 0 12345", {}),  # %T and %D, not the bytes of a request and of its response
     ],
@@ -109,6 +165,7 @@ def test_what_stands_in_between_or_behind(tmp_path: Path, line: str, differs: di
     [
         COMBINED.replace("7 - -", "7 (203.0.113.9, 198.51.100.2) - -"),
         '"203.0.113.9" ' + COMBINED,
+        "203.0.113.9, 198.51.100.2 " + COMBINED,
         COMBINED + ' "203.0.113.9, 198.51.100.2"',
         COMBINED + ' "DE" "203.0.113.9, 198.51.100.2"',
         COMBINED + ' 0.1 "DE" "203.0.113.9"',
@@ -131,12 +188,13 @@ def test_a_last_column_that_is_no_address_is_no_client(tmp_path: Path) -> None:
     "line",
     [
         "203.0.113.9, 198.51.100.2 - " + COMBINED,
-        "Jan 17 " + COMBINED,
-        "12345 67890 " + COMBINED,
-        "> " + COMBINED,
+        "203.0.113.9 " * 2 + COMBINED,
+        "10.0.0.5/" + COMBINED,
         COMBINED.replace("192.0.2.7", "192.0\0\0\0.2.7"),
-        "(1) " + COMBINED,
-        "INFO " + COMBINED,
+        COMBINED.replace("/a", "/\0\0\0"),
+        COMBINED.replace("- - [", " - ada ["),
+        COMBINED[:30] + " " + COMBINED,
+        COMBINED[:-4] + " " + COMBINED,
     ],
 )
 def test_what_nobody_knows_is_rejected(tmp_path: Path, line: str) -> None:

@@ -22,6 +22,7 @@ from logstats.kernels.library import Places
 
 _SURROGATE = b"\\udc"
 _LEFT_OUT = re.compile(rb"^\0+(?=[^\0\n])", re.MULTILINE)
+_HOLES = re.compile(rb"^(?=[^\0\n]+\0)", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -55,21 +56,22 @@ class Text:
     envelope: pl.DataFrame | None = None
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, start_of_source: bool = False, context: Context = NO_CONTEXT) -> Text:
+    def from_bytes(cls, data: bytes, *, context: Context = NO_CONTEXT) -> Text:
         """Decode a run of whole lines; bytes that are not UTF-8 become `\\xNN`. NULs that a line begins with are what
-        a writer left out that went on after copytruncate."""
-        if start_of_source and data.startswith(_BOM):
-            data = data[len(_BOM) :]
+        a writer left out that went on after copytruncate. A hole within a line, as a crash leaves it, is between what
+        need not be of one line: such a line begins with a NUL, and no format reads it. A byte order mark may begin any
+        line, where files were joined."""
         if not data.endswith(b"\n"):
             data = data + b"\n"
         ends, odd, others = kernels.marked_line_ends(data)
         whole = data
-        if odd and b"\r" in data:
+        while odd and b"\r\n" in data:  # more than once where lines end in `\r\r\n`
             data = data.replace(b"\r\n", b"\n")
         if odd and b"\0" in data:
             data = _LEFT_OUT.sub(b"", data)
+            data = _HOLES.sub(b"\0", data) if b"\0" in data else data
         if others and not data.isascii():
-            data = _valid_utf8(data)
+            data = _without_marks(_valid_utf8(data))
         text = cls(data, context)
         return text._with(ends=ends) if data is whole else text
 
@@ -132,6 +134,10 @@ class Text:
         starts = np.zeros(len(self.ends), np.int64)
         np.add(self.ends[:-1], 1, out=starts[1:])
         return starts
+
+
+def _without_marks(data: bytes) -> bytes:
+    return data.replace(b"\n" + _BOM, b"\n").removeprefix(_BOM) if _BOM in data else data
 
 
 def _valid_utf8(data: bytes) -> bytes:

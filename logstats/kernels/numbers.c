@@ -155,13 +155,15 @@ static int is_ipv4(const view *text, const uint8_t *bytes) {
 /* Whether a text consists of bytes of a class (those with bit 1 in `table`). If the kind is addresses, it must also be
    an IPv4 address, or a name (some byte has bit 2: a letter), or an IPv6 address (all bytes have bit 4, with at least two
    colons, and more than four digits behind the last one are a port). If the kind is words, there may be single spaces
-   between them, none of which stands before a dash. */
+   between them, none of which stands before a dash, or behind a dash that the text begins with. */
 SHARED int fits(const view *text, const uint8_t *bytes, const uint8_t *table, int64_t kind) {
     uint8_t any = 0, every = 7;
     int colons = 0, dots = 0;
     uint32_t group = 0; /* where the last one begins */
     if (kind == ADDRESS && is_ipv4(text, bytes))
         return 1;
+    if (kind == WORDS && text->size > 1 && bytes[0] == '-' && bytes[1] == ' ')
+        return 0;
     for (uint32_t at = 0; at < text->size; at++) {
         if (kind == WORDS && bytes[at] == ' ' && at + 1 < text->size && bytes[at + 1] != '-' && bytes[at + 1] != ' ')
             continue;

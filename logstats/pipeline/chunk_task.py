@@ -88,7 +88,7 @@ class ChunkTask(Generic[Result]):
     numbers: Numbers | None = None
 
     def __call__(self) -> Part[Result]:
-        text = Text.from_bytes(self.chunk.data, start_of_source=self.chunk.offset == 0, context=self.context)
+        text = Text.from_bytes(self.chunk.data, context=self.context)
         if isinstance(self.job.work, LineWork) and not self.job.work.reads(self.chunk.data):
             return self._not_parsed(text, self.job.work)
         # A line that was cut to its beginning is known by its row.

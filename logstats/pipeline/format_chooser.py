@@ -108,7 +108,7 @@ class FormatChooser(Generic[Result]):
 
         If it is not final, call this again with more lines.
         """
-        sample = sample_lines(chunk.data, start_of_source=chunk.offset == 0)
+        sample = sample_lines(chunk.data)
         enough = last or len(sample) >= SAMPLE_LINES or len(chunk.data) >= self._job.chunk or chunk.lines >= LINES
         asked = self._job.format
         found = self._detect(name, sample, context)
@@ -256,14 +256,14 @@ def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, 
     return not {"duration", one.field, *(key for field in fields for key in field.keys)}.isdisjoint(given)
 
 
-def sample_lines(data: bytes, *, start_of_source: bool = True) -> list[str]:
+def sample_lines(data: bytes) -> list[str]:
     """The first lines, as many as detection reads."""
     sample: list[str] = []
     for size in (256 << 10, SAMPLE_LINES * 40_000):
         head = data[:size]
         if len(head) < len(data) and b"\n" in head:
             head = head[: head.rindex(b"\n") + 1]
-        lines = Text.from_bytes(head, start_of_source=start_of_source).lines
+        lines = Text.from_bytes(head).lines
         sample = sample_of(lines.head(20 * SAMPLE_LINES).to_list())
         if len(sample) >= SAMPLE_LINES or len(head) == len(data):
             break

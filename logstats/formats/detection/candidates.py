@@ -27,6 +27,11 @@ from logstats.formats.wrappers.wrapper import Wrapper
 _SHORT: Final = 0.05  # milliseconds
 _SECOND: Final = 1_000.0
 _LONG: Final = 60_000.0
+_ADDRESS: Final = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?)$"
+_SIZES: Final = ("request_bytes", "ignored")  # with `unnamed`: of the request, and of the response
+_SIZES_OF_ONE: Final = 3  # requests of different sizes that may have the same size with their headers
+_HOSTS: Final = 3  # addresses that a server has at most
+_NUMBER_OF_REQUEST: Final = r"^(?:[0-9A-Fa-f]{16,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Candidate:
     explained: int  # number of fields found
     rows: pl.DataFrame = field(repr=False)  # rows of the lines read; `line` is the index in the sample
     unnamed: Unnamed | None = None  # the column that has no name, if the format allows one
-    too_small: bool = False  # numbers taken for the sizes of requests are smaller than what lines show of these
+    too_small: bool = False  # numbers taken for the sizes of requests or responses are smaller than what lines show
 
     @property
     def weight(self) -> float:
@@ -65,7 +70,19 @@ class Candidate:
         fields = self.format.fields
         coarse = "duration" in fields and (not self.timed or (fields["duration"].unit == "s" and self._whole_seconds))
         nothing = self.stack.has_more and coarse
-        return self.read > 0 and not mistaken and not nothing and not self.too_small
+        return self.read > 0 and not (mistaken or nothing or self.too_small or self._other_hosts)
+
+    @property
+    def _other_hosts(self) -> bool:
+        """Whether what stands in the place of hosts is something else: numbers of requests, or the addresses of more
+        clients than those in the place of clients."""
+        if "host" not in self.format.roles or self.format.engine != "delimited":
+            return False
+        hosts = self.rows["host"].drop_nulls()
+        addresses = hosts.filter(hosts.str.contains(_ADDRESS)).n_unique()
+        if addresses > _HOSTS and addresses > self.rows["client_ip"].n_unique():
+            return True
+        return bool(hosts.len() and hosts.str.contains(_NUMBER_OF_REQUEST).mean() > 0.5)  # type: ignore[operator]
 
     @property
     def spans(self) -> pl.Series:
@@ -213,14 +230,21 @@ class Contender:
 
     @cached_property
     def _too_small(self) -> bool:
+        """Whether numbers taken for the bytes of requests and responses are smaller than what the lines show of most of
+        them, or the same though these differ."""
         fields = self._prefilter.format.fields
-        names = [name for name, field in fields.items() if field.unnamed and field.role == "request_bytes"]
-        if not names:
+        sizes = {name: field.role for name, field in fields.items() if field.unnamed and field.role in _SIZES}
+        if "request_bytes" not in sizes.values():
             return False
-        rows = self._rows.join(self.tokens(names).fields, on="line")
-        shown = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("method", "path", "query"))
-        smaller = pl.col(names[0]).cast(pl.Int64, strict=False) < shown
-        return bool(rows.select(smaller.mean() > 0.5).item())
+        rows = self._rows.join(self.tokens([*sizes]).fields, on="line")
+        for name, role in sizes.items():
+            asked = pl.sum_horizontal(pl.col(one).str.len_bytes() for one in ("method", "path", "query"))
+            shown = rows.select(asked if role == "request_bytes" else pl.col("bytes")).to_series()
+            size, shown = rows[name].cast(pl.Int64, strict=False).filter(shown > 0), shown.filter(shown > 0)
+            constant = size.n_unique() == 1 and shown.n_unique() > _SIZES_OF_ONE
+            if constant or (size < shown).sum() > len(shown) / 2:
+                return True
+        return False
 
     @cached_property
     def _rows(self) -> pl.DataFrame:

@@ -123,9 +123,10 @@ class Detector:
         self._exact = exact
         self._formats: list[Prefilter] = []
         self._wrappers: list[Prefilter] = []
+        self._last: list[Prefilter] = []  # wrappers that are only considered where nothing else reads a line
         for form in formats:
             if form.wraps:
-                self._wrappers.append(Prefilter(form))
+                (self._wrappers if form.priority > GENERIC else self._last).append(Prefilter(form))
             else:
                 self._formats.append(Prefilter(form, named=exact))
 
@@ -179,8 +180,8 @@ class Detector:
     def _first(self, sample: Sample, lines: Sequence[int], *, thorough: bool) -> list[Candidate]:
         """The candidates that read one of these lines, best first; those with unknown columns only if there are no
         others."""
-        for formats in self._stages(sample):
-            contenders = self._contenders(sample, lines, formats)
+        for formats, wrappers in self._stages(sample, lines):
+            contenders = self._contenders(sample, lines, formats, wrappers)
             found = _tried([*contenders], lines, self._accepts, thorough=thorough)
             if found:
                 return found
@@ -188,8 +189,8 @@ class Detector:
 
     def _further(self, sample: Sample, left: Sequence[int], known: Sequence[FormatStack]) -> list[Candidate]:
         """The candidates that are certain of some of the remaining lines, best first."""
-        for formats in self._stages(sample):
-            contenders = self._contenders(sample, left, formats)
+        for formats, wrappers in self._stages(sample, left):
+            contenders = self._contenders(sample, left, formats, wrappers)
             settled = _settled(known)
             new = [c for c in contenders if c.stack.name not in settled and _may_be_certain(c.stack)]
             found = _tried(new, left, lambda candidate: self._accepts(candidate) and _is_certain(candidate))
@@ -202,14 +203,22 @@ class Detector:
         # A user who names a format says what its columns are.
         return candidate.read > 0 if self._exact else candidate.plausible
 
-    def _stages(self, sample: Sample) -> Iterator[list[Prefilter]]:
-        """The formats, first those whose columns a directive names, if there is one; then, for lines that none of them
-        reads, the formats followed by unknown columns."""
+    def _stages(
+        self, sample: Sample, lines: Sequence[int]
+    ) -> Iterator[tuple[Sequence[Prefilter], Sequence[Prefilter]]]:
+        """The formats and the wrappers around them, first the formats whose columns a directive names, if there is one;
+        then, for lines that none of them reads, the formats followed by unknown columns; then both behind any text."""
         if sample.directed and not self._exact:
-            yield [prefilter for prefilter in self._formats if prefilter.original.engine == "w3c"]
-        yield self._formats
-        if not self._exact:
-            yield self._with_more
+            yield [prefilter for prefilter in self._formats if prefilter.original.engine == "w3c"], self._wrappers
+        yield self._formats, self._wrappers
+        if self._exact:
+            return
+        yield self._with_more, self._wrappers
+        looked_at = Lines((sample.lines[place] for place in lines), directed=sample.directed)
+        last = [wrapper for wrapper in self._last if wrapper.screen.passes(looked_at)]
+        if last:
+            yield self._formats, [*self._wrappers, *last]
+            yield self._with_more, [*self._wrappers, *last]
 
     @cached_property
     def _with_more(self) -> list[Prefilter]:
@@ -228,7 +237,9 @@ class Detector:
         names = {prefilter.original.name for prefilter in self._formats}
         return {name for name in names if f"{name}_time" in names}
 
-    def _contenders(self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter]) -> Iterator[Contender]:
+    def _contenders(
+        self, sample: Sample, lines: Sequence[int], formats: Sequence[Prefilter], wrappers: Sequence[Prefilter]
+    ) -> Iterator[Contender]:
         """The formats that may read one of these lines, with or without wrappers."""
         filled = sorted({*lines} & {*sample.filled})
         probes = [filled[place] for place in spread(len(filled), _PROBES)]
@@ -238,13 +249,13 @@ class Detector:
                 contender = sample.contender(prefilter)
                 if any(map(contender.upper_bound, probes)):
                     yield contender
-        for wrapper in self._wrappers if len(sample.wrappers) < _DEEPEST else ():
+        for wrapper in wrappers if len(sample.wrappers) < _DEEPEST else ():
             if not wrapper.screen.passes(looked_at) or wrapper.format in sample.wrappers:
                 continue
             if any(map(sample.contender(wrapper).upper_bound, probes)):
                 inside = sample.without(wrapper)
                 if inside is not None:
-                    yield from self._contenders(inside, lines, formats)
+                    yield from self._contenders(inside, lines, formats, wrappers)
 
 
 def _tried(
@@ -301,10 +312,11 @@ def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
 
 
 def _kept_out(chosen: Candidate) -> str:
-    """The note about columns that a stack does not read because they have no name; empty if there are none."""
+    """The note about text that a stack does not read because it has no name; empty if there is none."""
     name, column = chosen.format.name, chosen.unnamed
     if not column or not name.endswith(MORE):
-        return ""
+        in_front = any(wrapper.priority <= GENERIC for wrapper in chosen.stack.wrappers)
+        return f"what stands in front of {name} has no name: it is kept out" if in_front else ""
     timed = LABELLED in chosen.format.fields and chosen.timed
     but_for = "durations that say what they are" if timed else ""
     return column.kept_out(name.removesuffix(MORE), but_for)

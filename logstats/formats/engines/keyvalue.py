@@ -115,7 +115,7 @@ class Pairs:
         """The reference path for a line of pairs. Raises Reject."""
         found = self.find(line)
         head = f"{found[0].key}{self._grammar.assign}" if found else ""
-        if not found or _OTHER.search(line[: line.find(head) + len(head)]):
+        if not found or line.startswith("\0") or _OTHER.search(line[: line.find(head) + len(head)]):
             raise Reject("no_pairs")
         return self.choose(found)
 
@@ -155,7 +155,7 @@ class Pairs:
         found = self.find(text or "")
         quotes = {True: '"', False: ""}
         words = [f"{p.key}{self._grammar.assign}{quotes[p.quoted]}{p.value}{quotes[p.quoted]}" for p in found]
-        if not 0 < len(found) <= MOST or any('"' in p.key or len(p.key) > MOST for p in found):
+        if not 0 < len(found) <= MOST or any('"' in p.key or "\0" in p.key or len(p.key) > MOST for p in found):
             return None
         if self._grammar.between.join(words) != text or not all(p.plain for p in found):
             return None

@@ -29,6 +29,7 @@ from logstats.kernels.columns import as_numbers
 
 PLANS: Final = 64  # sets of columns whose expressions are cached
 _NO_SCHEME: Final = r"^([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/|$))"
+_MORE: Final = r"[,:\]]"  # than an address: a list of them, a port, or brackets
 _NO_NUMBER: Final = r"[\[\]\"]"  # nor a time: the line breaks off in it, where another begins
 _CACHE: Final = r"^(?:TCP_|UDP_)?([^/]*)(?:/.*)?$"  # Squid: TCP_HIT/200
 _NO_NAME: Final = '""'  # Apache, of a user without a name
@@ -221,7 +222,7 @@ class FieldReader:
                 continue
             texts = found.get("_client", frame[name]) if name == client else frame[name]
             unfit = shape.unfit(texts)
-            if unfit is not None and name == client and texts.str.contains(",", literal=True).any():
+            if unfit is not None and name == client and texts.filter(unfit).str.contains(_MORE).any():
                 texts = found["_client"] = self._lists.lookup(texts).to_series()
                 unfit = shape.unfit(texts)
             if unfit is not None and not self.keyed:

@@ -1,11 +1,12 @@
 """The form of the values of a role. A line with a value of another form is not of the format, where the format finds
 values by their place. Where it finds them by a key (JSON, key=value), the line is of the format; the value is invalid.
 
-    client_ip   an IPv4 or IPv6 address (with a zone, `fe80::1%eth0`, or in brackets), a host name, or `unix:`; a port
-                only where the format says so, and of a list the first address: both are taken off before (five digits
-                behind the last colon are a port: a group of an address has four at the most)
-    user_id     words, of which none but the first begins with `-`; between quotes anything; `""` where there is no name
-                (Apache)
+    client_ip   an IPv4 or IPv6 address (with a zone, `fe80::1%eth0`, or in brackets with a port), a host name, or
+                `unix:`; a port where the format says so, that of an IPv4 address, brackets without a port, and all but
+                the first address of a list are taken off before (five digits behind the last colon of an IPv6 address
+                are a port: a group has four at the most)
+    user_id     words, of which none but the first begins with `-`, and none of several is `-`; between quotes anything;
+                `""` where there is no name (Apache)
     host        a host name or an address, with or without a port; between quotes anything
     method      a word of letters, `-` and `_` (IIS's FTP service puts a session in front, `[2]USER`); by a key,
                 in capitals or one of RFC 9110 (`sendEmail` is no method)
@@ -30,6 +31,10 @@ from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
 IDENT: Final = "ident"
+_PORTED: Final = (
+    r"^(?:([0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}"
+    r"|\[([0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?)\])$"
+)
 _LIST: Final = r"^[0-9A-Za-z_.:%\[\] -]*,[0-9A-Za-z_.:%,\[\] -]*$"
 _USABLE: Final = (
     r"(?:^|, *)((?:[0-9]{1,3}\.){3}[0-9]{1,3}|\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?)(?::[0-9]{1,5})? *(?:,|$)"
@@ -61,10 +66,13 @@ class Shape:
 
 
 def first_usable(texts: pl.Series) -> pl.DataFrame:
-    """The first address of each list, `client, proxy`; other texts are kept."""
+    """The first address of each list, `client, proxy`; IPv4 addresses without their ports, IPv6 addresses without
+    brackets; other texts are kept."""
     text = pl.col("")
-    usable = pl.when(text.str.contains(_LIST)).then(text.str.extract(_USABLE, 1))
-    return texts.to_frame("").select(pl.coalesce(usable, text))
+    usable = pl.coalesce(pl.when(text.str.contains(_LIST)).then(text.str.extract(_USABLE, 1)), text)
+    return texts.to_frame("").select(
+        pl.coalesce(usable.str.extract(_PORTED, 1), usable.str.extract(_PORTED, 2), usable)
+    )
 
 
 def _table(word: str, letters: str = "", hexadecimal: str = "") -> bytes:
@@ -82,14 +90,14 @@ _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 CLIENT: Final = Shape(
     r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
     r"|[0-9A-Fa-f.]*:(?:[0-9A-Fa-f.]*:)+(?:[0-9A-Fa-f]{0,4}|[0-9A-Fa-f]*\.[0-9A-Fa-f.]*)(?:%[0-9A-Za-z._~-]+)?"
-    r"|\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?\](?::[0-9]{1,5})?"
+    r"|\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?\]:[0-9]{1,5}"
     r"|[0-9.*-]*[A-Za-z_][0-9A-Za-z_.*-]*"
     r"|unix:[^ ,\"\[\]\x00-\x1f]*)$",
     _table(_DIGITS + _LETTERS + ".*-", _LETTERS, _DIGITS + "abcdefABCDEF:."),
     kernels.ADDRESS,
 )
 USER: Final = Shape(
-    r"^(?:\"\"|[^ \"\x00-\x1f]*(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*)$",
+    r"^(?:\"\"|-?|(?:-[^ \"\x00-\x1f]+|[^ \"\x00-\x1f-][^ \"\x00-\x1f]*)?(?: [^ \"\x00-\x1f-][^ \"\x00-\x1f]*)*)$",
     _table(_PRINTABLE.replace('"', "")),
     kernels.WORDS,
 )

@@ -4,7 +4,8 @@ A wrapper is a format with a field `payload`: the line inside. Its `timestamp`, 
 lines without their own. A time without a year (RFC 3164) gets the latest year in which it is not after the source was
 last written. A field `part` marks partial lines (`P` in Kubernetes' logs, until an `F`; a text of 16 KiB without a
 newline in Docker's), for each `stream` separately. Escape sequences for colour and cursor are removed from the lines
-inside. A line that has the wrapper's fingerprint and no payload holds an empty line.
+inside, and, if the payload says `decode = "json"`, what escapes all quotes of a line. A line that has the wrapper's
+fingerprint and no payload holds an empty line.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from logstats.formats.text import Context, Text
 
 DOCKER_CUTS: Final = 16 << 10  # bytes (daemon/logger/copier.go)
 UNFINISHED: Final = "\x00"
-_YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}"
-_ANSI = "\x1b\\[[0-9;?]*[A-Za-z]"
+_YEARLESS = r"^[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}(?:\.[0-9]+)?$"
+# Control sequences, commands of the operating system, character sets (ECMA-35, ECMA-48); rsyslog writes ESC as #033.
+_ANSI = "(?:\x1b|#033)(?:\\[[0-9;:?]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[()][0-9AB])"
+_ESCAPED = r'^(?:[^"\\]|\\.)*\\"(?:[^"\\]|\\.)*$'  # all quotes, at least one
+_DOUBLED = r'^(?:[^"]|"")*""(?:[^"]|"")*$'
 _LEEWAY = timedelta(days=1)  # clocks differ, and the zone of a time without one is unknown
 
 
@@ -79,8 +83,10 @@ class Wrapper:
         inside = found[self._role["payload"]].str.strip_chars_end("\r\n")
         if inside.str.contains("\n", literal=True).any():
             inside = inside.str.replace_all("\n", "\\n", literal=True)
-        if inside.str.contains("\x1b", literal=True).any():
+        if inside.str.contains("\x1b|#033").any():
             inside = inside.str.replace_all(_ANSI, "")
+        if self.format.fields[self._role["payload"]].decode == "json":
+            inside = _unescaped(inside)
         if self.partial:
             inside = self._whole(found, inside)
         return inside if len(inside) == len(lines) else lines.clone().scatter(found["line"], inside)
@@ -142,6 +148,15 @@ class Wrapper:
         if yearless.all():
             return dated
         return dated.zip_with(yearless, times.parse(texts.set(yearless, None), self._zone))
+
+
+def _unescaped(lines: pl.Series) -> pl.Series:
+    """Lines without what escapes their quotes: a backslash each, or another quote (CSV), in all or in none of a
+    line."""
+    text = pl.col("")
+    single = pl.when(text.str.contains(_ESCAPED)).then(text.str.replace_all(r'\\(["\\/])', "$1"))
+    double = pl.when(text.str.contains(_DOUBLED)).then(text.str.replace_all('""', '"', literal=True))
+    return lines.to_frame("").select(pl.coalesce(single, double, text)).to_series().alias(lines.name)
 
 
 def _join(texts: list[str], parts: list[int]) -> None:
