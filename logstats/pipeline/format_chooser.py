@@ -6,9 +6,10 @@ import contextlib
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final, Generic
 
 from logstats.dataclass import dataclass
@@ -35,10 +36,11 @@ _WORD: Final = re.compile(r"[^\s\"\[\]{}()<>|,;:=#']+")
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What was found in a source of a folder, and the shapes of its lines."""
+    """What was found in a source of a folder, and what finds the shapes of its lines. (These take as long to find as
+    500 lines to read, and a single source needs none.)"""
 
     folder: str
-    shapes: frozenset[str]
+    shapes: Callable[[], frozenset[str]]
     found: Detected
 
 
@@ -140,11 +142,12 @@ class FormatChooser(Generic[Result]):
         """What detection finds; or what it found before in the source that had the same name, or with certainty in the
         source before, if that lies in the same folder and its formats fit every line. Either must have had lines of
         each shape that is here. (Detection takes as long as reading 5 MB of lines.)"""
-        folder, shapes = name.rpartition("/")[0], frozenset([*map(_shape, sample), context.directives])
+        folder = name.rpartition("/")[0]
+        shapes = cache(lambda: frozenset([*map(_shape, sample), context.directives]))
         named, before = (self._of_name or {}).get(name), self._before
-        if named is not None and shapes <= named.shapes:
+        if named is not None and shapes() <= named.shapes():
             return named.found
-        if before is not None and before.folder == folder and shapes <= before.shapes:
+        if before is not None and before.folder == folder and shapes() <= before.shapes():
             text = Text.from_bytes("\n".join(sample).encode(), context=context)
             if not self.reader(before.found.stacks).fitting(text).rejected.height:
                 return before.found
@@ -219,10 +222,12 @@ class FormatChooser(Generic[Result]):
             self._job.counts.notes.append(words)
 
 
-def _with(before: _Before | None, folder: str, shapes: frozenset[str], found: Detected) -> _Before:
+def _with(before: _Before | None, folder: str, shapes: Callable[[], frozenset[str]], found: Detected) -> _Before:
     """What was found, with the shapes of these lines beside those that are known."""
-    known = before.shapes if before is not None and len(before.shapes) < SHAPES else frozenset()
-    return _Before(folder, shapes | known, found)
+    if before is None or len(known := before.shapes()) >= SHAPES:
+        return _Before(folder, shapes, found)
+    every = shapes() | known
+    return _Before(folder, lambda: every, found)
 
 
 def _has_units(found: Detected) -> bool:
