@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
 from logstats.reports.json_text import array
 from logstats.reports.lazy_rows import LazyRows, Row
 from logstats.summaries.traffic import EPOCH, MINUTE_US, moment
+
+Numbers = NDArray[np.int64]
 
 _FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(minutes=1)
 _LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(minutes=1)
@@ -35,6 +40,10 @@ class ByMinute(LazyRows[Row]):
 
     def __len__(self) -> int:
         return self._table.height
+
+    def figures(self, name: str) -> tuple[Numbers, Numbers]:
+        """(the minutes since 1970, within the years 1 to 9999; this figure of each)."""
+        return self._table["minute"].clip(_FIRST, _LAST).to_numpy(), self._table[name].to_numpy()
 
     def _object(self) -> pl.Expr:
         """A row as a JSON object."""
@@ -84,6 +93,15 @@ class UsersByMinute(ByMinute[tuple[datetime, int]]):
 
     def _object(self) -> pl.Expr:
         return _formatted('{"minute": "{}", "users": {}}', _iso(), pl.col("users"))
+
+
+def in_columns(rows: Sequence[Minute] | Sequence[tuple[datetime, int]], name: str) -> tuple[Numbers, Numbers]:
+    """As `ByMinute.figures`, also of rows that are a list: of minutes one figure, of (minute, users) the users."""
+    if isinstance(rows, ByMinute):
+        return rows.figures(name)
+    pairs = [row if isinstance(row, tuple) else (row.minute, getattr(row, name)) for row in rows]
+    minutes = [(minute - EPOCH) // timedelta(minutes=1) for minute, _ in pairs]
+    return np.array(minutes, np.int64), np.array([value for _, value in pairs], np.int64)
 
 
 def _formatted(form: str, *values: pl.Expr) -> pl.Expr:

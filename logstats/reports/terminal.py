@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from logstats.reports.by_minute import in_columns
 from logstats.reports.canvas import ASCII, UNICODE, Canvas
 from logstats.reports.document import to_terminal
 from logstats.reports.model import Report
@@ -18,6 +19,7 @@ from logstats.reports.text_charts import Columns, apportion, sparkline
 from logstats.reports.units import compact, count, counted, describe_invalid, duration, length, rate, share, size
 from logstats.reports.view import Compared
 from logstats.summaries.slowest import NAME as SLOWEST
+from logstats.summaries.traffic import moment
 
 _CLASS_STYLES: Final = {"1xx": "cyan", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _MORE_FORMATS_HINT: Final = (
@@ -182,16 +184,16 @@ class _Screen:
         report = self._report
         if not report.minutes:
             return
-        minutes = list(report.minutes)
-        times = [m.minute for m in minutes]
+        minutes, requests = in_columns(report.minutes, "requests")
+        _, errors = in_columns(report.minutes, "errors")
         label = 10
-        cells = Columns(times[0], times[-1], self._canvas.width - label - 16)
+        cells = Columns(int(minutes[0]), int(minutes[-1]), self._canvas.width - label - 16)
         per = "minute" if cells.minutes == 1 else length(cells.minutes * 60)
         self._canvas.heading("Over time", f"one column is {'a minute' if per == 'minute' else per}")
         rows = [
-            ("requests", cells.sum((m.minute, m.requests) for m in minutes), "", ""),
-            ("errors", cells.sum((m.minute, m.errors) for m in minutes if m.errors), "red", ""),
-            ("users", cells.max(report.unique_users.per_minute), "cyan", "/min"),
+            ("requests", cells.sum(minutes, requests), "", ""),
+            ("errors", cells.sum(minutes[errors > 0], errors[errors > 0]), "red", ""),
+            ("users", cells.max(*in_columns(report.unique_users.per_minute, "users")), "cyan", "/min"),
         ]
         for name, values, style, unit in rows:
             if not any(value for value in values):
@@ -201,7 +203,7 @@ class _Screen:
             line.append(sparkline(values, self._canvas.glyphs.bars), style)
             line.append(f"  peak {compact(peak)}{unit}", "dim")
             self._canvas.print(line)
-        first, last = (report.clock.moment(time, seconds=False) for time in (times[0], times[-1]))
+        first, last = (report.clock.moment(moment(int(time)), seconds=False) for time in minutes[[0, -1]])
         left, right = (first[11:], last[11:]) if first[:10] == last[:10] else (first, last)
         gap = cells.count - len(left) - len(right)
         if gap > 0:

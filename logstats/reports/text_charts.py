@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+import numpy as np
+from numpy.typing import NDArray
 
 from logstats.reports.over_time import step_for
+
+Numbers = NDArray[np.int64]
 
 
 class Columns:
     """The columns of a chart over time: each stands for so many `minutes`, and their `count` fits into the room."""
 
-    def __init__(self, first: datetime, last: datetime, room: int) -> None:
+    def __init__(self, first: int, last: int, room: int) -> None:
+        """Both are minutes since 1970."""
         self.first = first
-        span = int((last - first) / timedelta(minutes=1)) + 1
+        span = last - first + 1
         self.minutes = step_for(span, max(room, 10))
         self.count = (span + self.minutes - 1) // self.minutes
-        self._step = timedelta(minutes=self.minutes)
 
-    def sum(self, values: Iterable[tuple[datetime, int]]) -> list[int | None]:
+    def sum(self, minutes: Numbers, values: Numbers) -> list[int | None]:
         """The sum of the values in each column; None for a column without any."""
-        cells: list[int | None] = [None] * self.count
-        first, step = self.first, self._step
-        for minute, value in values:
-            place = (minute - first) // step
-            cells[place] = (cells[place] or 0) + value
-        return cells
+        return self._cells(np.add, 0, minutes, values)
 
-    def max(self, values: Iterable[tuple[datetime, int]]) -> list[int | None]:
+    def max(self, minutes: Numbers, values: Numbers) -> list[int | None]:
         """The greatest value in each column. (Unique users of several minutes cannot be added.)"""
-        cells: list[int | None] = [None] * self.count
-        first, step = self.first, self._step
-        for minute, value in values:
-            place = (minute - first) // step
-            if 0 <= place < self.count and value > (cells[place] or -1):
-                cells[place] = value
-        return cells
+        return self._cells(np.maximum, -1, minutes, values)
+
+    def _cells(self, merge: np.ufunc, begin: int, minutes: Numbers, values: Numbers) -> list[int | None]:
+        places = (minutes - self.first) // self.minutes
+        inside = (places >= 0) & (places < self.count)
+        cells, held = np.full(self.count, begin), np.zeros(self.count, np.bool_)
+        merge.at(cells, places[inside], values[inside])
+        held[places[inside]] = True
+        return [value if any_ else None for value, any_ in zip(cells.tolist(), held.tolist(), strict=True)]
 
 
 def sparkline(values: list[int | None], bars: str) -> str:
