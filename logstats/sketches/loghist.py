@@ -28,7 +28,8 @@ DECIMALS: Final = 30  # digits of a percentile; a billion of them would fill the
 
 _LOG_GAMMA: Final = math.log(GAMMA)
 _LOG_MIDDLE: Final = math.log(2 / (GAMMA + 1))
-_NEAR: Final = 16  # nanoseconds: what rounding makes of e^x up to 2^50 is less
+_NEAR: Final = 16  # nanoseconds: what rounding makes of e^x up to 2^50 is less,
+_SURE: Final = 2**46  # … and up to here less than 2
 _LOG_LARGEST: Final = math.log(sys.float_info.max)
 
 
@@ -68,10 +69,13 @@ def bounds(longest_ns: int) -> tuple[int, NDArray[np.int64]]:
     first, last = buckets(np.array([1, longest_ns])).tolist()
     numbers = np.arange(first, last + 1)
     near = np.exp(numbers * _LOG_GAMMA + math.log(1e6)).astype(np.int64)
-    asked = near[:, np.newaxis] + np.arange(-_NEAR, _NEAR + 1)
-    inside = (buckets(asked.ravel()).reshape(asked.shape) <= numbers[:, np.newaxis]).sum(axis=1)
-    assert inside.min() > 0 and inside.max() < asked.shape[1]
-    return first, near - _NEAR - 1 + inside
+    found = np.empty_like(near)
+    for some, most in ((near < _SURE, 2), (near >= _SURE, _NEAR)):
+        asked = near[some, np.newaxis] + np.arange(-most, most + 1)
+        inside = (buckets(asked.ravel()).reshape(asked.shape) <= numbers[some, np.newaxis]).sum(axis=1)
+        assert not len(inside) or (inside.min() > 0 and inside.max() < asked.shape[1])
+        found[some] = near[some] - most - 1 + inside
+    return first, found
 
 
 def parse_percentile(text: str | int | float | Decimal) -> Fraction:
