@@ -118,7 +118,29 @@ def test_what_stands_in_front_and_has_no_name_is_kept_out(tmp_path: Path, prefix
     ran = invoke("parse", "-o", "jsonl", str(path))
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [{name: row.get(name) for name in ROW} for row in rows] == [ROW] * (plain + 4)
-    assert b"what stands in front of combined has no name: it is kept out" in ran.stderr
+    assert b"what stands around combined has no name: it is kept out" in ran.stderr
+
+
+EXPORTS = [  # of log stores: what a line becomes there
+    lambda line: json.dumps({"time": 1737109800.1, "host": "web1", "sourcetype": "nginx", "event": line}),
+    lambda line: json.dumps({"preview": False, "result": {"_raw": line, "_time": "2025-01-17T10:30:00.000+0000"}}),
+    lambda line: json.dumps({"@timestamp": "2025-01-17T10:30:00.1Z", "event": {"original": line}}),
+    lambda line: json.dumps({"id": "A", "content": {"host": "web1", "message": line}}),
+    lambda line: json.dumps({"TimeGenerated": "2025-01-17T10:30:00.1Z", "LogMessage": line}),
+    lambda line: "\x1e" + json.dumps({"__REALTIME_TIMESTAMP": "1737109800123456", "MESSAGE": line}),
+    lambda line: "  " + json.dumps({"time": "2025-01-17T10:30:00.1Z", "log": line}) + ",",
+    lambda line: "12:" + json.dumps({"time": "2025-01-17T10:30:00.1Z", "log": line}),
+    lambda line: "2025-01-17 10:30:00.123," + '"' + line.replace('"', '""') + '"',
+    lambda line: '"' + line.replace('"', '""') + '","web1, the first",,x',
+]
+
+
+@pytest.mark.parametrize("plain", [0, 300])
+@pytest.mark.parametrize("export", range(len(EXPORTS)))
+def test_lines_are_read_as_log_stores_export_them(tmp_path: Path, export: int, plain: int) -> None:
+    rows, counts = read(tmp_path / "a.log", [*[COMBINED] * plain, *[EXPORTS[export](COMBINED)] * 4])
+    assert counts.rejected == 0
+    assert [*rows.values()] == [ROW] * (plain + 4)
 
 
 @pytest.mark.parametrize("plain", [0, 300])

@@ -78,7 +78,7 @@ class Field:
     may be a list of durations, which are added. `of` is a variable, group or key whose text this field reads as well,
     where several values stand in one; a text that its `extract` does not match is no value of it. `unnamed` says that
     nothing but its place makes a number a duration, or the size of a request: detection takes it for one only if it
-    behaves like one.
+    behaves like one; of a payload, that what stands around it has no name, of which users are told.
     """
 
     role: str

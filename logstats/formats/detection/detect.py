@@ -314,12 +314,14 @@ def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
 def _kept_out(chosen: Candidate) -> str:
     """The note about text that a stack does not read because it has no name; empty if there is none."""
     name, column = chosen.format.name, chosen.unnamed
-    if not column or not name.endswith(MORE):
-        in_front = any(wrapper.priority <= GENERIC for wrapper in chosen.stack.wrappers)
-        return f"what stands in front of {name} has no name: it is kept out" if in_front else ""
-    timed = LABELLED in chosen.format.fields and chosen.timed
-    but_for = "durations that say what they are" if timed else ""
-    return column.kept_out(name.removesuffix(MORE), but_for)
+    fields = [field for wrapper in chosen.stack.wrappers for field in wrapper.fields.values()]
+    around = any(field.unnamed for field in fields if field.role == "payload")
+    notes = [f"what stands around {name} has no name: it is kept out"] if around else []
+    if column and name.endswith(MORE):
+        timed = LABELLED in chosen.format.fields and chosen.timed
+        but_for = "durations that say what they are" if timed else ""
+        notes.append(column.kept_out(name.removesuffix(MORE), but_for))
+    return "; ".join(notes)
 
 
 def _may_be_certain(stack: FormatStack) -> bool:
