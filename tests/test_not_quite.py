@@ -110,6 +110,27 @@ def test_what_stands_in_front_is_taken_off(tmp_path: Path, prefix: str, plain: i
     assert row == {**ROW, "app_name": IN_FRONT[prefix]}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("- - [", "a.example - - ["),  # a host behind the client, which was the client
+        (" 200 5 ", " 200 200 5 "),  # the status twice, which was the size
+        ('"UA"', '"203.0.113.9" "UA"'),  # X-Forwarded-For in front of the browser, which was the browser
+        ('"UA"', '"UA" 4711 443'),  # process and port, which were the bytes of a request
+        ("192.0.2.7", "6f3a2c1ed4b811ef80010242ac110002 192.0.2.7"),  # an id, which was the host
+    ],
+)
+def test_columns_in_between_are_not_those_of_the_format(tmp_path: Path, old: str, new: str) -> None:
+    lines = [COMBINED.replace(old, new).replace(" 5 ", f" {900 + n} ").replace("/a", f"/a/{n}") for n in range(20)]
+    path = tmp_path / "a.log"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    for line in invoke("parse", "-o", "jsonl", str(path)).stdout.splitlines():
+        row = json.loads(line)
+        assert row["client_ip"] == "192.0.2.7"
+        assert row.get("user_agent") in (None, "UA")
+        assert row["host"] is None and row["request_bytes"] is None and row["bytes"] != 200
+
+
 @pytest.mark.parametrize("plain", [0, 300])
 @pytest.mark.parametrize("prefix", UNKNOWN)
 def test_what_stands_in_front_and_has_no_name_is_kept_out(tmp_path: Path, prefix: str, plain: int) -> None:
@@ -211,6 +232,7 @@ def test_a_last_column_that_is_no_address_is_no_client(tmp_path: Path) -> None:
     [
         "203.0.113.9, 198.51.100.2 - " + COMBINED,
         "203.0.113.9 " * 2 + COMBINED,
+        COMBINED.replace("7 - -", "7 DE - ada"),
         "10.0.0.5/" + COMBINED,
         COMBINED.replace("192.0.2.7", "192.0\0\0\0.2.7"),
         COMBINED.replace("/a", "/\0\0\0"),

@@ -30,6 +30,9 @@ _LONG: Final = 60_000.0
 _ADDRESS: Final = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?)$"
 _SIZES: Final = ("request_bytes", "ignored")  # with `unnamed`: of the request, and of the response
 _SIZES_OF_ONE: Final = 3  # requests of different sizes that may have the same size with their headers
+_ADDRESSES: Final = r"^[0-9A-Fa-f]*[.:][0-9A-Fa-f]*[.:][0-9A-Fa-f:.]*(?:, ?[0-9A-Fa-f.:]+)*$"
+_LETTER: Final = "[A-Za-z]"
+_SAME: Final = 4  # sizes that may happen to be the status
 _HOSTS: Final = 3  # addresses that a server has at most
 _NUMBER_OF_REQUEST: Final = r"^(?:[0-9A-Fa-f]{16,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
 
@@ -70,16 +73,32 @@ class Candidate:
         fields = self.format.fields
         coarse = "duration" in fields and (not self.timed or (fields["duration"].unit == "s" and self._whole_seconds))
         nothing = self.stack.has_more and coarse
-        return self.read > 0 and not (mistaken or nothing or self.too_small or self._other_hosts)
+        odd = (
+            mistaken or nothing or self.too_small or self._other_hosts or (self.stack.has_more and self._other_columns)
+        )
+        return self.read > 0 and not odd
+
+    @property
+    def _other_columns(self) -> bool:
+        """Whether columns between those of the format put others in their places: the status once more where the size
+        would be, or addresses where the browser would be."""
+        rows = self.rows
+        same = (rows["bytes"] == rows["status"]).sum()
+        agents = rows["user_agent"].drop_nulls()
+        return same > max(rows.height / 2, _SAME) or agents.str.contains(_ADDRESSES).sum() > len(agents) / 2
 
     @property
     def _other_hosts(self) -> bool:
-        """Whether what stands in the place of hosts is something else: numbers of requests, or the addresses of more
-        clients than those in the place of clients."""
+        """Whether what stands in the place of hosts is something else: numbers of requests, the addresses of more
+        clients than those in the place of clients, or addresses in front of names."""
         if "host" not in self.format.roles or self.format.engine != "delimited":
             return False
         hosts = self.rows["host"].drop_nulls()
-        addresses = hosts.filter(hosts.str.contains(_ADDRESS)).n_unique()
+        bare, clients = hosts.str.contains(_ADDRESS), self.rows["client_ip"].drop_nulls()
+        addresses = hosts.filter(bare).n_unique()
+        names = clients.str.contains(_LETTER) & ~clients.str.contains(_ADDRESS)
+        if bare.sum() > len(hosts) / 2 and names.sum() > len(clients) / 2:
+            return True
         if addresses > _HOSTS and addresses > self.rows["client_ip"].n_unique():
             return True
         return bool(hosts.len() and hosts.str.contains(_NUMBER_OF_REQUEST).mean() > 0.5)  # type: ignore[operator]
