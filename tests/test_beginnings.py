@@ -48,6 +48,13 @@ def fastify(id: str, path: str, status: int, ms: int) -> tuple[str, str]:
     return json.dumps({**head, "req": asked, "msg": "incoming request"}), json.dumps({**head, **answered})
 
 
+def logbook(id: str, path: str, status: int, ms: int) -> tuple[str, str]:
+    head = {"correlation": f"c{id}", "protocol": "HTTP/1.1"}
+    asked = {"origin": "remote", "type": "request", "remote": "192.0.2.1", "method": "GET", "uri": path}
+    answered = {"origin": "local", "type": "response", "duration": ms, "status": status}
+    return json.dumps({**asked, **head}), json.dumps({**answered, **head})
+
+
 def docker(make: Callable[..., tuple[str, str]]) -> Callable[..., tuple[str, str]]:
     def wrapped(*what: Any) -> tuple[str, str]:
         begin, end = (json.dumps({"log": f"{line}\n", "stream": "stdout"}) for line in make(*what))
@@ -70,7 +77,7 @@ def interleaved(make: Callable[..., tuple[str, str]], requests: int) -> tuple[li
     return [*lines, *waiting], paths
 
 
-@pytest.mark.parametrize("make", [phoenix, rails, fastify, docker(phoenix), docker(rails), docker(fastify)])
+@pytest.mark.parametrize("make", [phoenix, rails, fastify, logbook, docker(phoenix), docker(rails), docker(fastify)])
 def test_a_request_has_what_its_first_line_says(tmp_path: Path, make: Callable[..., tuple[str, str]]) -> None:
     lines, paths = interleaved(make, 60)
     path = tmp_path / "a.log"

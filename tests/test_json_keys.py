@@ -59,6 +59,55 @@ PRODUCTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "host": "a.example",
         },
     ),
+    "Docker's registry, as an object": (
+        {"time": AT, "level": "info", "msg": "response completed", "http.request.method": "GET"}
+        | {"http.request.uri": "/v2/?a=1", "http.request.remoteaddr": "192.0.2.7:4321", "http.response.status": 200}
+        | {"http.response.duration": "1.234567ms", "http.response.written": 2, "http.request.host": "r.example"},
+        {"method": "GET", "path": "/v2/", "query": "a=1", "client_ip": "192.0.2.7", "status": 200, "bytes": 2}
+        | {"duration_ms": 1.234567, "host": "r.example"},
+    ),
+    "Ory": (
+        {"http_request": {"host": "o.example", "method": "GET", "path": "/a", "query": "b=1", "remote": "192.0.2.7:1"}}
+        | {"http_response": {"size": 12, "status": 200, "took": 1234567}, "level": "info", "time": AT},
+        {"method": "GET", "path": "/a", "query": "b=1", "status": 200, "duration_ms": 1.234567, "bytes": 12}
+        | {"client_ip": "192.0.2.7", "host": "o.example"},
+    ),
+    "hclog, whose durations are nanoseconds": (
+        {"@level": "debug", "@message": "request complete", "@module": "http", "@timestamp": AT, "method": "GET"}
+        | {"path": "/v1/agent/members", "duration": 234567},
+        {"method": "GET", "path": "/v1/agent/members", "duration_ms": 0.234567, "level": "DEBUG"},
+    ),
+    "Datadog's attributes, whose duration is in nanoseconds": (
+        {"timestamp": AT, "duration": 1234567, "network": {"client": {"ip": "192.0.2.7"}}}
+        | {"http": {"method": "GET", "status_code": 200, "url": "http://a.example/a", "url_details": {"path": "/a"}}},
+        {"method": "GET", "path": "/a", "host": "a.example", "status": 200, "duration_ms": 1.234567},
+    ),
+    "Kubernetes' API server, klog's JSON": (
+        {"ts": 1737109800000, "msg": "HTTP", "v": 3, "verb": "GET", "URI": "/livez?a=1", "latency": "1.2ms"}
+        | {"srcIP": "192.0.2.7:1", "userAgent": "kube-probe/1.28"},
+        {"method": "GET", "path": "/livez", "query": "a=1", "duration_ms": 1.2, "client_ip": "192.0.2.7"},
+    ),
+    "Kibana 7": (
+        {"type": "response", "@timestamp": AT, "method": "get", "statusCode": 200}
+        | {"req": {"url": "/a?b=1", "method": "get", "remoteAddress": "192.0.2.7"}}
+        | {"res": {"statusCode": 200, "responseTime": 12, "contentLength": 9}, "message": "GET /a 200 12ms - 9.0B"},
+        {"path": "/a", "query": "b=1", "status": 200, "duration_ms": 12.0, "bytes": 9, "client_ip": "192.0.2.7"},
+    ),
+    "Hanami, microseconds": (
+        {"app": "bookshelf", "severity": "INFO", "time": AT, "verb": "GET", "status": 200, "elapsed": 1234}
+        | {"elapsed_unit": "µs", "ip": "192.0.2.7", "path": "/a", "length": "12"},
+        {"method": "GET", "path": "/a", "status": 200, "duration_ms": 1.234, "bytes": 12},
+    ),
+    "RoadRunner": (
+        {"level": "info", "ts": 1737109800000000000, "msg": "http log", "status": 200, "method": "GET", "URI": "/a?b=1"}
+        | {"remote_address": "192.0.2.7:1", "read_bytes": 3, "write_bytes": 12, "elapsed": "1.5ms"},
+        {"path": "/a", "query": "b=1", "bytes": 12, "request_bytes": 3, "client_ip": "192.0.2.7", "duration_ms": 1.5},
+    ),
+    "Rust's tracing, flat": (
+        {"timestamp": AT, "level": "INFO", "message": "finished processing request", "latency": "3 ms", "status": 200}
+        | {"span": {"method": "GET", "uri": "/a?b=1", "version": "HTTP/1.1", "name": "request"}},
+        {"method": "GET", "path": "/a", "query": "b=1", "status": 200, "duration_ms": 3.0},
+    ),
     "Cloud Logging, an application's object": (
         {"timestamp": AT, "jsonPayload": {"method": "GET", "path": "/a", "status": 200}, "severity": "WARNING"},
         {"method": "GET", "path": "/a", "status": 200, "level": "WARN"},

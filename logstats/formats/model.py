@@ -66,13 +66,13 @@ class Field:
 
     `unit` is the unit of durations that do not name one; `usual` says that the lines may prove another unit, and `auto`
     that they decide (milliseconds if they do not). `keys` are the keys of the field in JSON, key=value and W3C formats,
-    best first. `port` says that an address may carry a port. `looks` is a regular expression that the field's values
-    match in lines of this format; it is checked only where it is uncertain that lines have the format (an empty one
-    requires only that there is a value). `extract` is a regular expression whose first group is the value; a text that
-    does not match is kept whole. `absent` are texts that mean "no value", like `-` and the empty text. `decode` undoes
-    `%20` (`percent`), `+` for a space (`plus`), a JSON list of bytes (`bytes`), a JSON object (`object`) or the escapes
-    of a JSON text (`json`), or turns a syslog severity into a level (`syslog`), or reads `example.com/path` as a URL
-    without scheme (`uri`).
+    best first, and `spellings` others that count behind all of them. `port` says that an address may carry a port.
+    `looks` is a regular expression that the field's values match in lines of this format; it is checked only where it
+    is uncertain that lines have the format (an empty one requires only that there is a value). `extract` is a regular
+    expression whose first group is the value; a text that does not match is kept whole. `absent` are texts that mean
+    "no value", like `-` and the empty text. `decode` undoes `%20` (`percent`), `+` for a space (`plus`), a JSON list of
+    bytes (`bytes`), a JSON object (`object`) or the escapes of a JSON text (`json`), or turns a syslog severity into a
+    level (`syslog`), or reads `example.com/path` as a URL without scheme (`uri`).
     `form` is the form of a time, or of a part of one, in Polars' notation (empty: any form that servers write). Of
     several durations the first one present counts, unless they say `sum`, which adds them. `listed` says that the value
     may be a list of durations, which are added. `of` is a variable, group or key whose text this field reads as well,
@@ -84,6 +84,7 @@ class Field:
     role: str
     unit: str = "ms"
     keys: tuple[str, ...] = ()
+    spellings: tuple[str, ...] = ()
     port: bool = False
     looks: str | None = None
     extract: str = ""
@@ -95,6 +96,11 @@ class Field:
     usual: bool = False
     unnamed: bool = False
     of: str = ""
+
+    @property
+    def all_keys(self) -> tuple[str, ...]:
+        """The keys in all spellings, best first."""
+        return (*self.keys, *self.spellings)
 
 
 @dataclass(frozen=True, slots=True)

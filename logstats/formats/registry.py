@@ -97,10 +97,10 @@ def formats(extra_dir: Path | None = None) -> Mapping[str, Format]:
 
 def _with_foreign(known: dict[str, Format]) -> dict[str, Format]:
     """The formats, where each generic one (a priority below 0, no fingerprint) has the fingerprints of all others of
-    its engine as `foreign`."""
+    its engine as `foreign`. What is in a wrapper may be nothing known, and then its line may be an event."""
     marks: dict[str, list[str]] = {}
     for form in known.values():
-        marks.setdefault(form.engine, []).extend(form.fingerprint)
+        marks.setdefault(form.engine, []).extend(() if form.wraps else form.fingerprint)
     return {
         name: replace(form, foreign=tuple(dict.fromkeys(marks[form.engine])))
         if form.priority < 0 and not form.fingerprint and form.engine in KEYED
@@ -213,7 +213,7 @@ def load(name: str, text: str, place: str, *, check: bool = True) -> Format:
         fields = _with_groups(pattern, fields, demand)
     elif check:
         for key, field in fields.items():
-            demand(bool(field.keys), f"fields.{key}.keys", "must name the keys under which lines have it")
+            demand(bool(field.keys or field.of), f"fields.{key}.keys", "must name the keys under which lines have it")
     demand(bool(fields), "fields", "must name at least one field")
     if check:
         _compile(engine, pattern, fields, demand)

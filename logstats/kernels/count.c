@@ -79,7 +79,7 @@ typedef struct {
     const uint8_t *const *buffers;
     uint32_t *target_names;
     int64_t decided, templates;
-    int64_t events; /* whether a line without a request may be something else */
+    int64_t events; /* whether a line without a request, or without a status, may be something else */
     /* Users that were hashed before, 2^KNOWN_BITS, and request lines that were named, 2^REQUEST_BITS, all initially zero;
        and a random number. */
     user *users;
@@ -457,7 +457,7 @@ static int read_request(const requests *in, request *it, moment *last) {
         last->size = text->size;
     }
     it->time = last->time;
-    return number_of(in->columns[STATUS], it->row, 100, 999, &it->status) &&
+    return number_of(in->columns[STATUS], it->row, 100, 999, &it->status) && (it->status || !in->events) &&
            number_of(in->columns[SIZE], it->row, 0, MOST, &it->size) && read_duration(in, it->row, it) &&
            is_shaped(in, it->row);
 }

@@ -258,7 +258,7 @@ def _as_asked(asked: Sequence[FormatStack], found: FormatStack | None) -> list[F
 
 def _is_given(one: OpenUnit, stacks: Sequence[FormatStack], given: Mapping[str, str]) -> bool:
     fields = [stack.format.fields[one.field] for stack in stacks if one.field in stack.format.fields]
-    return not {"duration", one.field, *(key for field in fields for key in field.keys)}.isdisjoint(given)
+    return not {"duration", one.field, *(key for field in fields for key in field.all_keys)}.isdisjoint(given)
 
 
 def sample_lines(data: bytes) -> list[str]:

@@ -71,7 +71,8 @@ _COLUMNS: Final = {
     "user_id": "user",
     "client_ip": "client",
 }  # role of a field → of a column
-_TOO_MUCH: Final = frozenset({"date", "time", "zone", "fields"})
+_PARTS: Final = frozenset({"date", "time", "zone"})  # of times
+_TOO_MUCH: Final = _PARTS | {"fields"}
 _ABSENT: Final = frozenset({"upstream_duration", "cache"})  # make tables of their own of lines that have them
 _ANY_DIGIT: Final = re.compile(r"\[0-9\]|\{[0-9,]+\}")  # in a regular expression
 _DIGITS: Final = re.compile(r"[0-9]|\\[dbB]")
@@ -330,9 +331,9 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
         if field is None:
             continue
         role = _COLUMNS.get(field.role)
-        if field.role in _ABSENT:
+        if field.role in _ABSENT or (field.role in _PARTS and "timestamp" in format.roles):
             absent.append(name)
-        if field.role in _TOO_MUCH or (role in columns):
+        elif field.role in _TOO_MUCH or role in columns:
             return None
         if (role or field.role == "duration") and (field.extract or field.absent or field.decode):
             return None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,7 +64,16 @@ class JsonLines:
     @cached_property
     def _keys(self) -> dict[str, list[tuple[str | int, ...]]]:
         """The paths of each variable, best first."""
-        return {name: [_steps(key) for key in _spellings(self._fields[name].keys)] for name in self._wanted}
+        return {name: _paths_of(self._fields[name].all_keys) for name in self._wanted}
+
+    @cached_property
+    def _by_first(self) -> dict[str | int, list[tuple[str, int]]]:
+        """The variables that a key of an object, or what is in it, may have, each with the place in its paths."""
+        found: dict[str | int, list[tuple[str, int]]] = {}
+        for name, paths in self._keys.items():
+            for place, path in enumerate(paths):
+                found.setdefault(path[0], []).append((name, place))
+        return found
 
     @cached_property
     def _objects(self) -> set[tuple[str | int, ...]]:
@@ -79,7 +88,7 @@ class JsonLines:
     @cached_property
     def _known(self) -> set[str]:
         """Keys that are not part of `extra`."""
-        known = (key for field in self._fields.values() for key in field.keys if field.role != "ignored")
+        known = (key for field in self._fields.values() for key in field.all_keys if field.role != "ignored")
         return {key.replace("\\.", ".") for key in known}
 
     def scan(self, line: str) -> dict[str, str | None]:
@@ -87,7 +96,7 @@ class JsonLines:
         tree = _tree(line)
         if not isinstance(tree, dict):
             raise Reject("not_an_object")
-        fields = {name: self._first(tree, paths, self._fields[name].decode) for name, paths in self._keys.items()}
+        fields = {name: self._first(tree, some, self._fields[name].decode) for name, some in self._paths(tree).items()}
         if self._extra:
             rest = _without(tree, self._known)
             fields["_extra"] = _encodable(json.dumps(rest, ensure_ascii=False)) if rest else None
@@ -148,7 +157,8 @@ class JsonLines:
 
     def fast(self, lines: pl.Series) -> pl.DataFrame:
         """The fast path: the lines that it can read with certainty (`line`), and their fields."""
-        paths, places = self._paths()
+        there = self._paths(_keys_in(lines))
+        paths = [_spelled(path) for name in there for path in there[name]]
         table = lines.alias("line").to_frame().to_arrow()
         connection = self._connection()
         connection.register("lines", table)
@@ -156,14 +166,21 @@ class JsonLines:
         found = pl.from_arrow(connection.sql(query, params={"paths": paths}).to_arrow_table())
         connection.unregister("lines")
         assert isinstance(found, pl.DataFrame)
-        columns = {n: [pl.col("found").list.get(i, null_on_oob=True) for i in places[n]] for n in self.names}
-        values = found.select(
+        places = iter(range(len(paths)))
+        numbered = {
+            name: [(path, pl.col("found").list.get(next(places), null_on_oob=True)) for path in there[name]]
+            for name in there
+        }
+        values = found.with_columns(
             pl.coalesce(
-                pl.when(~value.str.starts_with("{")).then(value) if steps in self._objects else value
-                for steps, value in zip(self._keys[name], values, strict=True)
+                pl.lit(None, pl.String),
+                *(
+                    pl.when(~value.str.starts_with("{")).then(value) if steps in self._objects else value
+                    for steps, value in numbered[name]
+                ),
             ).alias(name)
-            for name, values in columns.items()
-        )
+            for name in self.names
+        ).select(self.names)
         # A text that begins like an object or a list may be one: the reference path decides.
         odd = values.select(pl.any_horizontal(pl.all().str.contains(r"^[\[{]").fill_null(value=False))).to_series()
         good = (found["found"].is_not_null() & lines.str.starts_with("{") & ~odd).fill_null(value=False)
@@ -171,8 +188,6 @@ class JsonLines:
 
     def _first(self, tree: dict[str, Any], paths: list[tuple[str | int, ...]], decode: str) -> str | None:
         for path in paths:
-            if path[0] not in tree:
-                continue
             node: Any = tree
             for step in path:
                 if isinstance(step, str):
@@ -186,19 +201,17 @@ class JsonLines:
             if node is None or isinstance(node, dict | list):
                 continue
             text = node if isinstance(node, str) else json.dumps(node)
-            if not (text.startswith("{") and path in self._objects):
+            if decode == "object" or not (text.startswith("{") and path in self._objects):
                 return _encodable(text)
         return None
 
-    def _paths(self) -> tuple[list[str], dict[str, list[int]]]:
-        paths: list[str] = []
-        places: dict[str, list[int]] = {}
-        for name, alternatives in self._keys.items():
-            places[name] = []
-            for steps in alternatives:
-                places[name].append(len(paths))
-                paths.append("$" + "".join(f"[{s}]" if isinstance(s, int) else f'."{s}"' for s in steps))
-        return paths, places
+    def _paths(self, keys: Iterable[str]) -> dict[str, list[tuple[str | int, ...]]]:
+        """The paths of each variable, best first, of which lines with these keys may have the first step."""
+        places: dict[str, list[int]] = {name: [] for name in self._keys}
+        for key in keys:
+            for name, place in self._by_first.get(key, ()):
+                places[name].append(place)
+        return {name: [self._keys[name][place] for place in sorted(some)] for name, some in places.items()}
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         connection: duckdb.DuckDBPyConnection | None = getattr(self._connections, "one", None)
@@ -208,6 +221,24 @@ class JsonLines:
             connection = duckdb.connect(config={"threads": 1})
             self._connections.one = connection
         return connection
+
+
+def _spelled(path: tuple[str | int, ...]) -> str:
+    """A path as DuckDB has it."""
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in path)
+
+
+def _keys_in(lines: pl.Series) -> set[str]:
+    """The keys of lines of JSON, and maybe some texts that are none."""
+    texts = lines.str.extract_all(r'"(?:[^"\\]|\\.)*"[ \t]*:').explode().unique().drop_nulls().to_list()
+    return {key for text in texts if (key := _decoded(text.rstrip(" \t:"))) is not None}
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return None
 
 
 def _tree(line: str) -> Any:
@@ -234,9 +265,17 @@ _REMEMBERED: Final = 8 << 10  # characters of a line
 _parsed = lru_cache(maxsize=128)(_parse)  # detection asks each format about the same lines
 
 
-def _spellings(keys: Collection[str]) -> list[str]:
-    """Each path, and the single key with dots in it (`a\\.b`) that some loggers write for nested objects."""
-    return [spelling for key in keys for spelling in dict.fromkeys((key, _DOT.sub(r"\\.", key)))]
+@lru_cache(1024)
+def _paths_of(keys: tuple[str, ...]) -> list[tuple[str | int, ...]]:
+    """Each path, and the single key with dots in it (`a\\.b`) that some loggers write for nested objects. Nobody may
+    change the list."""
+    found: list[tuple[str | int, ...]] = []
+    for key in keys:
+        if "." in key or "[" in key:
+            found += [_steps(spelling) for spelling in dict.fromkeys((key, _DOT.sub(r"\\.", key)))]
+        else:
+            found.append((key,))
+    return found
 
 
 def _steps(key: str) -> tuple[str | int, ...]:

@@ -1,11 +1,11 @@
 """key=value pairs, as in logfmt: `method=GET path=/a msg="two words" status=200`.
 
 A key runs up to `=` and has no space or quote in it; a value is quoted, with backslash escapes, or runs up to the next
-space. If each bare value but the last ends with a comma, commas stand between the pairs: `method=GET, status=200`
-(echo). Other words are skipped, but a line of pairs does not begin with a time or a brace. If a key occurs twice, the
-first counts. `pairs_of` is that definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other separators and no
-quotes: `labels_of` is its definition. Lines with the same keys in the same order, as one program writes them, have the
-same layout, and are split together by the delimited engine.
+space or tab. If each bare value but the last ends with a comma, commas stand between the pairs (echo):
+`method=GET, status=200`. Other words are skipped, but a line of pairs does not begin with a time or a brace. If a key
+occurs twice, the first counts. `pairs_of` is that definition. LTSV (`time:…<TAB>status:200`, http://ltsv.org) has other
+separators and no quotes: `labels_of` is its definition. Lines with the same keys in the same order, as one program
+writes them, have the same layout, and are split together by the delimited engine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from logstats.formats.text import Text
 MOST: Final = 200  # limits of a layout: pairs, and characters of a key
 LAYOUTS: Final = 64  # layouts that are kept
 
-_PAIR = re.compile(r'(?<![^ ])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ ])|([^ ]*))')
+_PAIR = re.compile(r'(?<![^ \t])([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"(?![^ \t])|([^ \t]*))')
 # A line with this before its first value is not made of pairs.
 _OTHER = re.compile(r"[0-9]{4}[-/][0-9]{2}|[0-9]{2}:[0-9]{2}|\{")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -79,7 +79,7 @@ class Grammar:
     never: bytes  # in a bare value
 
 
-GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' "'), "ltsv": Grammar(labels_of, "\t", ":", b"\t")}
+GRAMMARS: Final = {"keyvalue": Grammar(pairs_of, " ", "=", b' \t"'), "ltsv": Grammar(labels_of, "\t", ":", b"\t")}
 
 
 class Pairs:
@@ -105,11 +105,11 @@ class Pairs:
     @cached_property
     def _keys(self) -> dict[str, tuple[int, str]]:
         """Key → (its rank among the keys of a variable, the variable). Made when a line first has pairs."""
-        return {key: (rank, name) for name in self._named for rank, key in enumerate(self._fields[name].keys)}
+        return {key: (rank, name) for name in self._named for rank, key in enumerate(self._fields[name].all_keys)}
 
     @cached_property
     def _known(self) -> set[str]:
-        return {key for field in self._fields.values() if field.role != "ignored" for key in field.keys}
+        return {key for field in self._fields.values() if field.role != "ignored" for key in field.all_keys}
 
     def scan(self, line: str) -> dict[str, str | None]:
         """The reference path for a line of pairs. Raises Reject."""

@@ -33,6 +33,12 @@ _MORE: Final = r"[,:\]]"  # than an address: a list of them, a port, or brackets
 _NO_NUMBER: Final = r"[\[\]\"]"  # nor a time: the line breaks off in it, where another begins
 _CACHE: Final = r"^(?:TCP_|UDP_)?([^/]*)(?:/.*)?$"  # Squid: TCP_HIT/200
 _NO_NAME: Final = '""'  # Apache, of a user without a name
+_BEGINS: Final = (  # of messages: a request is only about to be answered
+    r"(?i)(?:^|[^a-z])(?:start(?:ed|ing|s)?|begin(?:s|ning)?|began|begun|incoming|received?|accept(?:ed|ing)|enter(?:ed|ing)?)"
+    r"(?:[^a-z]|$)|^processing |- EVENT\]"
+)
+_CLOCK: Final = r"^[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?$"
+_OFFSET: Final = r"^(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})$"
 _INVALID: Final = "_invalid_"  # prefix of a mask: rows whose text in a field is invalid
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
@@ -241,6 +247,10 @@ class FieldReader:
             if not self.keyed and found["_timestamp"].null_count():
                 found["_unfit_time"] = found["_timestamp"].is_null() & texts.str.contains(_NO_NUMBER)
         found |= self._numbers(frame, role)
+        if self.events and not self.requires and "message" in role:
+            begins = _begins(frame, role, self._durations(frame.columns))
+            if begins is not None:
+                found["_begins"] = begins
         if envelope is not None:
             about = envelope[frame["line"]]
             if timed and "timestamp" in about.columns:
@@ -270,7 +280,11 @@ class FieldReader:
         for key, column in texts.items():
             value = found[f"_{key}"]
             if value.null_count() > frame[column].null_count():
-                found[f"_bad_{key}"] = value.is_null() & frame[column].is_not_null()
+                odd = value.is_null() & frame[column].is_not_null()
+                if key == "status" and self.keyed:  # the keys say that it is a request
+                    sure = _asks(frame, role)
+                    found["_odd_status"], odd = odd & sure, odd & ~sure
+                found[f"_bad_{key}"] = odd
                 if key == "bytes" and not self.keyed:
                     found["_unfit_size"] = value.is_null() & frame[column].str.contains(_NO_NUMBER)
         return found
@@ -309,6 +323,8 @@ class FieldReader:
             columns["status"] = pl.when(pl.col("_status") > 0).then("_status").cast(pl.UInt16)
         if "_bad_status" in given:
             bad["bad_status"] = pl.col("_bad_status")
+        if "_odd_status" in given:
+            invalid["status"] = pl.col("_odd_status")
         for name in self.shapes:
             if f"_unfit_{name}" in given:
                 bad[f"bad_{name if (of := self.fields[name].role) == 'ignored' else of}"] = pl.col(f"_unfit_{name}")
@@ -350,16 +366,18 @@ class FieldReader:
             columns["level"] = level_of(logged, columns.get("status"))
         if self.events:
             is_request = pl.any_horizontal(*(text(r).is_not_null() for r in ("method", "request")))
-            is_request |= text("target").is_not_null() & (text("duration").is_not_null())
+            is_event = level.is_not_null() | text("message").is_not_null()
+            is_request |= text("target").is_not_null() & text("duration").is_not_null() & ~is_event
             asked = text("request").is_not_null() | text("target").is_not_null()
             if "_status" in given:  # of an application's event, 0 says that something went well
                 is_request |= (pl.col("_status") > 0).fill_null(value=False) | (pl.col("_status").is_not_null() & asked)
             if "_bad_status" in given:  # in an event it has another meaning: `status=started`
-                bad["bad_status"] &= asked | (level.is_null() & text("message").is_null())
+                bad["bad_status"] &= asked | ~is_event
                 is_request &= ~pl.col("_bad_status")
+            if "_begins" in given:
+                is_request &= ~pl.col("_begins")
             if self.requires:
                 is_request = pl.all_horizontal(*(text(role).is_not_null() for role in self.requires))
-            is_event = level.is_not_null() | text("message").is_not_null()
             columns["kind"] = pl.when(is_request).then(pl.lit("request")).otherwise(pl.lit("event"))
             if self.pairs:
                 begins = text("trace_id").is_not_null() & text("method").is_not_null() & ~is_request
@@ -389,6 +407,26 @@ class FieldReader:
         elif FOREIGN in given:
             bad["other_format"] = pl.col(FOREIGN).is_not_null()
         return _Plan(keep | nulls, {reason: flag.fill_null(value=False) for reason, flag in bad.items()})
+
+
+def _asks(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
+    """Which rows have a request, or a method and a target."""
+    has = {part: frame[role[part]].is_not_null() for part in ("request", "method", "target") if part in role}
+    none = pl.repeat(value=False, n=frame.height, eager=True)
+    return has.get("request", none) | (has.get("method", none) & has.get("target", none))
+
+
+def _begins(frame: pl.DataFrame, role: Mapping[str, str], durations: Sequence[str]) -> pl.Series | None:
+    """Which rows say that a request begins: another line says how it was answered, and is the request. None if no
+    row does."""
+    ends = [frame[name].is_not_null() for name in (*durations, *([role["status"]] if "status" in role else []))]
+    left = frame[role["message"]]
+    for one in ends:
+        if one.all():
+            return None
+        left = left.set(one, None)
+    begins = left.str.contains(_BEGINS).fill_null(value=False)
+    return begins if begins.any() else None
 
 
 def _prepared(texts: pl.Series, field: Field) -> pl.DataFrame:
@@ -442,14 +480,27 @@ def _present(texts: pl.Series) -> pl.Series:
 
 def _time_text(frame: pl.DataFrame, role: Mapping[str, str], *, either: bool) -> pl.Series:
     """The time as one text, also if the line has date, time and zone in separate fields; with `either`, a line may have
-    these instead of a timestamp."""
+    these instead of a timestamp, or a timestamp that is only the time of the day."""
     parts = _time_parts(role)
     if len(parts) == 1:
         return frame[parts[0]]
-    if either and "timestamp" in role and "date" in role:
-        whole, *parts = parts
-        return frame.select(pl.coalesce(whole, pl.concat_str(parts, separator=" "))).to_series()
-    return frame.select(pl.concat_str(parts, separator=" ")).to_series()
+    if not either:
+        return frame.select(pl.concat_str(parts, separator=" ")).to_series()
+    if "date" not in role:
+        return frame[role["timestamp"]]
+    day = frame[role["date"]]
+    whole = frame[role["timestamp"]] if "timestamp" in role else day.set(day.is_not_null(), None)
+    clock = whole.str.contains(_CLOCK)
+    if not whole.null_count() and not clock.any():
+        return whole
+    times = frame[role["time"]].fill_null(whole.set(~clock, None)) if "time" in role else whole.set(~clock, None)
+    split = [day.alias("day"), times.alias("time")]
+    if "zone" in role:  # behind a time of the day that has none
+        zone = frame[role["zone"]]
+        split.append(zone.set(~zone.str.contains(_OFFSET) | ~times.str.contains(r"[0-9]$"), None).alias("zone"))
+        split[2] = split[2].set(times.is_null(), None)
+    joined = pl.DataFrame(split).select(pl.concat_str(pl.all(), separator=" ", ignore_nulls=True)).to_series()
+    return whole.zip_with((whole.is_not_null() & ~clock) | day.is_null(), joined)
 
 
 def _time_parts(role: Mapping[str, str]) -> list[str]:

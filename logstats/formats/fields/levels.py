@@ -20,12 +20,15 @@ _SPELLINGS: Final = {
     "EMERG": ("EMERGENCY", "EMRG"),
 }  # the numbers of pino and bunyan; the letters of glog and Tornado
 _KNOWN: Final = {other: level for level, others in _SPELLINGS.items() for other in others}
+_COLOUR: Final = r"\x1b\[[0-9;]*m"
+_OFFSET: Final = r"^(DEBUG|INFO|WARN|ERROR)[+-][0-9]+$"  # slog, of a level between its own
 _SYSLOG: Final = ("EMERG", "ALERT", "CRITICAL", "ERROR", "WARN", "NOTICE", "INFO", "DEBUG")  # RFC 5424, table 2
 
 
 def known_levels(texts: pl.Series) -> pl.DataFrame:
     """Levels in their common spelling; null for texts that are no level."""
-    return texts.to_frame("").select(pl.col("").str.strip_chars(" []").str.to_uppercase().replace(_KNOWN))
+    bare = pl.col("").str.replace_all(_COLOUR, "").str.strip_chars(" []").str.to_uppercase().str.replace(_OFFSET, "$1")
+    return texts.to_frame("").select(bare.replace(_KNOWN))
 
 
 def of_syslog(texts: pl.Expr) -> pl.Expr:

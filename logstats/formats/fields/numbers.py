@@ -51,7 +51,7 @@ _CLOCK: Final = re.compile(  # .NET's TimeSpan, Python's timedelta
 )
 _GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(\.[0-9]+)?(?![0-9,.])")
 _COMMA: Final = re.compile(r"([0-9]+),([0-9]+)(?![0-9,.])")
-_STATUS: Final = re.compile(r"([1-9][0-9]{2})(?:\.0+)?(?: [A-Za-z][A-Za-z' -]*)?")
+_STATUS: Final = re.compile(r"(?:HTTP/[0-9.]+ )?([1-9][0-9]{2})(?:\.0+)?(?:(?: -)? [A-Za-z][A-Za-z_' -]*)?")
 _BETWEEN: Final = re.compile(r"[,:;] *| +")  # times of several upstreams
 
 
@@ -159,7 +159,8 @@ def size(text: str) -> int | None:
 
 
 def status_code(text: str) -> int | None:
-    """A status: `200`, `200.0`, `200 OK`; 0 for `000` and `0`, and for `009`, which nginx writes for HTTP/0.9."""
+    """A status: `200`, `200.0`, `200 OK`, `404 NOT_FOUND`, `HTTP/1.1 200 OK`; 0 for `000` and `0`, and for `009`, which
+    nginx writes for HTTP/0.9."""
     text = text[:_LONGEST_TEXT].strip()
     if match := _STATUS.fullmatch(text):
         return int(match[1])

@@ -3,6 +3,7 @@
     Fri, 17 Jan 2025 10:30:00 GMT       Fri Jan 17 10:30:00 UTC 2025       Jan 17, 2025 10:30:00 AM
     2025-01-17 10:30:00 +0000 UTC       1/17/2025 10:30:00 AM              17.01.2025 10:30:00
     17/janv./2025:10:30:00 +0000        20250117T103000Z                   Friday, 17-Jan-25 10:30:00 GMT
+    2025-01-17 10:30:00:123             20250117103000123
 
 In `3/4/2025` either number may be the day. With AM or PM it is the second one, as in the United States. Else the other
 lines of the chunk decide; if they do not, it is no time.
@@ -15,7 +16,7 @@ from typing import Final
 import polars as pl
 
 _CLOCK: Final = (
-    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,:](?P<fraction>[0-9]{1,9}))?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
 )
 _ZONE: Final = r"(?: ?(?:GMT|UTC)?(?P<zone>Z|[A-Z]{3,4}|[+-][0-9]{2}:?[0-9]{2})(?: [A-Z]{3,4})?(?: m=[+-][0-9.]+)?)?"
@@ -33,6 +34,8 @@ _FORMS: Final = (
     r"(?P<second>[0-9]{2})(?: (?P<zone>[+-][0-9]{4}))?$",  # CLF in the server's language
     r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})[T ]?(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
     r"(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?$",  # ISO 8601, basic
+    r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
+    r"(?P<second>[0-9]{2})(?P<fraction>[0-9]{3})$",  # the same with milliseconds: as a number, it would be after 2270
 )
 _PARTS: Final = ("year", "month", "day", "hour", "minute", "second", "fraction", "half", "zone", "one", "two")
 

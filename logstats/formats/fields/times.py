@@ -40,14 +40,15 @@ _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # in mi
 SHAPES: Final = 256  # distinct texts that are cached
 _DIGIT = re.compile("[1-9]")
 _shapes: dict[tuple[str, str], int] = {}
-_BASIC_DATE = r"[0-9]{14}(\.[0-9]+)?$"
+_BASIC_DATE = r"[0-9]{14}(?:[0-9]{3}|\.[0-9]+)?$"
 _NUMBER = r"^[0-9]{9,19}(\.[0-9]+)?$"
 # A text with such characters, or without a `:` if it is not a number, matches no form except months in other languages
 # and basic ISO 8601.
 _HOPELESS = r"[^\w/:.,+=\s\\−-]|^[^:]{0,14}[^0-9.:T][^:]*$"
 # In brackets, or with a name or a remark behind its offset: `2025-01-17T11:30:00+01:00[Europe/Berlin]` (java.time),
-# `Fri Jan 17 2025 10:30:00 GMT+0000 (Coordinated Universal Time)` (JavaScript).
+# `Fri Jan 17 2025 10:30:00 GMT+0000 (Coordinated Universal Time)` (JavaScript), `/Date(1737109800123+0000)/` (.NET).
 _BRACKETS = r"^\[([^\[\]]+)\]$"
+_DOT_NET = r"^/Date\(([0-9]+)(?:[+-][0-9]{4})?\)/$"
 _REMARK = r"(Z|[+-][0-9]{2}:?[0-9]{2})(?:\[[\w+/-]+\]| \([^()]+\))$"
 
 
@@ -109,9 +110,12 @@ def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Serie
 def _parse(texts: pl.Series, zone: str) -> pl.Series:
     found = _bare(texts, zone)
     if found.null_count() > texts.null_count():
-        left = (found.is_null() & (texts.str.contains(_BRACKETS) | texts.str.contains(_REMARK))).arg_true()
+        odd = [texts.str.contains(form) for form in (_BRACKETS, _REMARK, _DOT_NET)]
+        left = (found.is_null() & (odd[0] | odd[1] | odd[2])).arg_true()
         if left.len():
-            bare = texts.gather(left).str.replace(_BRACKETS, "$1").str.replace(_REMARK, "$1")
+            bare = texts.gather(left)
+            for form in (_BRACKETS, _REMARK, _DOT_NET):
+                bare = bare.str.replace(form, "$1")
             found = found.scatter(left, _bare(bare, zone))
     return found
 
@@ -205,7 +209,7 @@ def _try_named_zone(texts: pl.Series) -> pl.Series:
         texts.str.replace(r"(?i) ?(?:UTC|GMT|Z)$", "+00:00")
         .str.replace(",", ".", literal=True)
         .str.replace(r" ([+-][0-9]{2}:?[0-9]{2})$", "$1")
-        .str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}) ", "${1}T")
+        .str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[ t]", "${1}T")
     )
     times = _try_zoned(plain, "%Y-%m-%dT%H:%M:%S%.f%#z")
     if times.null_count():

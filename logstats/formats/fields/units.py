@@ -75,13 +75,14 @@ def asked(form: Format, units: Mapping[str, str]) -> dict[str, Field]:
     for name, field in form.fields.items():
         left = field
         if field.role == "duration":
-            for key in units.keys() & {*field.keys} - {name}:
-                fields[f"{name}_{key}"] = _told(replace(field, keys=(key,)), units[key])
-                left = replace(left, keys=tuple(other for other in left.keys if other != key))
+            for key in units.keys() & {*field.all_keys} - {name}:
+                fields[f"{name}_{key}"] = _told(replace(field, keys=(key,), spellings=()), units[key])
+                others = [tuple(other for other in keys if other != key) for keys in (left.keys, left.spellings)]
+                left = replace(left, keys=others[0], spellings=others[1])
             sure = bool(field.keys) and field.unit != "auto" and not field.usual
             if name in units or ("duration" in units and not sure):
                 left = _told(left, units.get(name) or units["duration"])
-        if left.keys or not field.keys:
+        if left.all_keys or not field.keys:
             fields[name] = left
     return fields
 
@@ -94,7 +95,7 @@ def _told(field: Field, unit: str) -> Field:
 def names_of(form: Format) -> set[str]:
     """The names that a user can give for the durations of a format."""
     durations = {name: field for name, field in form.fields.items() if field.role == "duration"}
-    keys = (key for field in durations.values() for key in field.keys)
+    keys = (key for field in durations.values() for key in field.all_keys)
     return {"duration", *durations, *keys} if durations else set()
 
 
