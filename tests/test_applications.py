@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,39 @@ def test_a_request_is_a_request(tmp_path: Path, line: dict[str, Any] | str, more
     path.write_text("2025-01-17 10:30:00 INFO it runs ok=1\n" * beside + own)
     (row,) = [row for frame in logstats.read(path) for row in frame.to_dicts() if row["line"] > beside]
     assert {name: row[name] for name in WANTED | more} == WANTED | more
+
+
+def test_colours_inside_the_quotes_are_no_part_of_a_request(tmp_path: Path) -> None:
+    """Werkzeug, of Flask's development server, colours whatever was not answered with 200."""
+    plain = '127.0.0.1 - - [17/Jan/2025 10:30:00] "GET /a HTTP/1.1" 200 -\n'
+    log = tmp_path / "a.log"
+    log.write_text(
+        plain * 5
+        + '127.0.0.1 - - [17/Jan/2025 10:30:01] "\x1b[33mGET /x?b=1 HTTP/1.1\x1b[0m" 404 -\n'
+        + '127.0.0.1 - - [17/Jan/2025 10:30:02] "\x1b[35m\x1b[1mPOST /y HTTP/1.1\x1b[0m" 500 -\n'
+    )
+    rows = [row for frame in logstats.read(log) for row in frame.to_dicts()]
+    assert [(row["method"], row["path"], row["query"], row["status"]) for row in rows[-2:]] == [
+        ("GET", "/x", "b=1", 404),
+        ("POST", "/y", None, 500),
+    ]
+
+
+def test_a_request_of_rails_began_when_its_first_line_says(tmp_path: Path) -> None:
+    """Its lines have no time of their own where the logger puts none in front."""
+    one, two = "0af76519-16cd-43dd-8448-eb211c80319c", "0af76519-16cd-43dd-8448-eb211c803190"
+    log = tmp_path / "a.log"
+    log.write_text(
+        f'[{one}] Started GET "/a?b=1" for 192.0.2.7 at 2025-01-17 11:30:00 +0100\n'
+        f'[{two}] Started POST "/b" for 192.0.2.8 at 2025-01-17 11:30:01 +0100\n'
+        f"[{two}] Completed 404 Not Found in 2ms\n[{one}] Completed 200 OK in 100ms (Views: 10.0ms)\n"
+    )
+    rows = [
+        (row["timestamp"], row["path"], row["client_ip"], row["status"])
+        for frame in logstats.read(log)
+        for row in frame.to_dicts()
+    ]
+    assert rows == [
+        (datetime(2025, 1, 17, 10, 30, 1, tzinfo=UTC), "/b", "192.0.2.8", 404),
+        (datetime(2025, 1, 17, 10, 30, tzinfo=UTC), "/a", "192.0.2.7", 200),
+    ]

@@ -386,6 +386,14 @@ OTHERS = [
     ("%h %t &quot;%r&quot; %s %b %D", f'192.0.2.7 [{CLF}] "GET /a HTTP/1.1" 200 5 40', {"duration_ms": 40.0}),
     ("%h %{X}r &quot;%r&quot; %s %T", '192.0.2.7 x "GET /a HTTP/1.1" 200 0.040', {"duration_ms": 40.0}),
     ("%h %t &quot;%r&quot; %s %I", f'192.0.2.7 [{CLF}] "GET /a HTTP/1.1" 200 http-nio-8080-exec-1', {"status": 200}),
+    # `%F` is Tomcat's, unless it is strftime's; a unit behind `%D` says whose it is.
+    ("%h %{%F %T}t %D", "192.0.2.7 2025-01-17 10:30:00 40123", {"duration_ms": 40.123, "timestamp": AT}),
+    ("%h %s %F %D", "192.0.2.7 200 3 40", {"duration_ms": 40.0}),
+    (
+        "%t %{X-AUSERNAME}o %I %h %r %s %Dms %b",
+        f"[{CLF}] bob http-nio-8090-exec-1 192.0.2.7 GET /a?b=1 HTTP/1.1 200 40ms 5",
+        {**GET, "duration_ms": 40.0, "bytes": 5},
+    ),
     # Undertow: https://undertow.io/undertow-docs/undertow-docs-2.1.0/index.html#access-log-handler
     ('%h %t "%r" %s %b "%{i,Referer}" %D', f'192.0.2.7 [{CLF}] "GET /a HTTP/1.1" 200 5 "-" 40', {"duration_ms": 40.0}),
     # Jetty's CustomRequestLog; %D is microseconds.
@@ -466,6 +474,7 @@ REFUSED = [
     ('{"t":"%{strftime({"%Y-%m-%d"}, time.start)}V","status":%{resp.status}V}', "Fastly"),
     ('%<chi> - %<caun> [%<cqtn>] "%<cqtx>" %<pssc> %<pscl>', "Traffic Server"),
     ("{common_log}", "Caddy"),
+    ('%R - %u %t "%m %r%Q%q" %s', "PHP-FPM"),
     ("%(asctime)s %(levelname)s %(message)s", "Python"),
     ("combined", "--format"),
     (":method :url :status :response-time ms", "morgan"),

@@ -3,9 +3,9 @@
     10:30:00.123 request_id=F8a [info] GET /a
     10:30:00.128 request_id=F8a [info] Sent 200 in 5ms
 
-The second line is the request: it takes its method, target and client from the first, which is a part of it and no row
-of its own (`PART`). Between them there may be any lines of other requests, and the end of a chunk: the end of the chunk
-before is at hand (`Context.before`), as far as its last `BEFORE` bytes.
+The second line is the request: it takes its method, target, client and, if it has none, its time from the first, which
+is a part of it and no row of its own (`PART`). Between them there may be any lines of other requests, and the end of a
+chunk: the end of the chunk before is at hand (`Context.before`), as far as its last `BEFORE` bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from logstats.formats.model import Field
 
 PART: Final = "part"  # the kind of a row that is the beginning of a request only
 BEFORE: Final = 256 << 10
-_TAKEN: Final = ("method", "target", "client_ip")
+_TAKEN: Final = ("method", "target", "client_ip", "timestamp")
 
 
 def completed(texts: pl.DataFrame, before: pl.DataFrame | None, fields: Mapping[str, Field]) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 _SPELLINGS: Final = {
-    "TRACE": ("T", "TRC", "TRAC", "VERBOSE", "VRB", "FINEST", "FINER", "10"),
+    "TRACE": ("T", "TRC", "TRAC", "VERBOSE", "VRB", "FINEST", "FINER", "10", *(f"TRACE{n}" for n in range(1, 9))),
     "DEBUG": ("D", "DBG", "DEBU", "FINE", "20"),
     "INFO": ("I", "INF", "INFORMATION", "INFORMATIONAL", "30"),
     "NOTICE": ("NTC", "NOTI"),

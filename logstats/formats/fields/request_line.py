@@ -1,8 +1,8 @@
 """The request line, `GET /path?query HTTP/1.1`, as defined by RFC 9112 section 3 and as servers log it.
 
-Accepted: a method and a target, with or without a protocol (HTTP/0.9 has none), spaces in the target. A request line
-that is anything else (empty, `-`, the bytes of a TLS hello) is malformed: it has no method and no path, but its request
-counts.
+Accepted: a method and a target, with or without a protocol (HTTP/0.9 has none), spaces in the target, colours of a
+terminal around it (Werkzeug's, inside the quotes). A request line that is anything else (empty, `-`, the bytes of a TLS
+hello) is malformed: it has no method and no path, but its request counts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
 _PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
 _METHOD_AND_TARGET = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
+_COLOURS = r"^(?:\x1b\[[0-9;]*m)+|(?:\x1b\[[0-9;]*m)+$"
 _AUTHORITY = r"^[A-Za-z][A-Za-z0-9+._-]*://([^/?#]*)"
 
 
@@ -61,6 +62,7 @@ def _unusual(requests: pl.Series) -> pl.DataFrame:
     return (
         requests.to_frame("")
         .lazy()
+        .select(pl.col("").str.replace_all(_COLOURS, ""))
         .select(split)
         .with_columns(tail=tail)
         .select(

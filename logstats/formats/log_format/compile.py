@@ -37,6 +37,7 @@ _OTHERS: Final = (
     (r"\}V|%\{(?:strftime|if)\(", "Fastly", "fastly"),
     (r":(?:method|url|status)\b.*:(?:method|url|status)\b", "morgan", "morgan_tiny"),
     (r"(?<![$%])\{(?:common_log|remote_host|when|method|uri|status|size|duration)\}", "Caddy", "caddy"),
+    (r"^\"?%R - |%Q%q|%\{(?:mili|micro|seconds|kilo|mega)\w*\}[dM]", "PHP-FPM", "php_fpm"),
     (r"\$context\.", "API Gateway", "aws_api_gateway"),
     (r"\$\{(?:time_rfc3339\w*|time_unix\w*|time_custom|remote_ip|bytes_in|latency_human)\}", "Echo", "echo"),
     (r"\$\{(?:time|ip|ips|latency|bytesSent|reqHeader:\w+|locals:\w+)\}", "Fiber", "fiber"),

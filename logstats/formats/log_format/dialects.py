@@ -93,7 +93,7 @@ _LOGBACK: Final = {"clientHost": "%h", "remoteHost": "%h", "user": "%u", "date":
     "threadName": "%{thread}e",
 }
 _LONG: Final = re.compile(rf"%({'|'.join(_LOGBACK)})\b")
-_TOMCAT: Final = re.compile(r"%\{[^}]*\}[rs]|%F(?![A-Za-z])")
+_TOMCAT: Final = re.compile(r"%\{\}[rs]|%F(?![A-Za-z])|%D ?(?:ms|msecs?|millis\w*)\b")  # arguments left out
 _JAVA_TIME: Final = re.compile(r"%\{(?:begin:|end:)?([^%}]*[yMdHms][^%}]*)\}t")
 
 
@@ -122,7 +122,7 @@ def dialect(body: str, *, java: bool) -> tuple[Dialect, str]:
         body = re.sub(r"%\{([^}]*)\}attr", r"%{\1}e", body)
         return Dialect("Jetty", java=True, form=("[", "]")), re.sub(r"%a", "%{server}a", body)
     spelled = any(m[1] not in ("sec", "msec", "usec", "msec_frac", "usec_frac") for m in _JAVA_TIME.finditer(body))
-    if java or spelled or _TOMCAT.search(body):
+    if java or spelled or _TOMCAT.search(re.sub(r"\{[^}]*\}", "{}", body)):
         note = _TOMCAT_NOTE if re.search("%D", body) else ""
         return Dialect("Tomcat", milliseconds=True, java=True, note=note), body
     return Dialect("Apache"), body.replace("%Tf", "%{fracsec}T")  # aiohttp's
