@@ -128,6 +128,7 @@ UNQUOTED = [
     ("$scheme://$http_host$uri$is_args$args $status", "http://h.example/a?b=1 200", {"path": "/a", "query": "b=1"}),
     ("$request_method $scheme://$host:$server_port$request_uri", "GET http://h.example:80/a?b=1", {"path": "/a"}),
     ('$status "$request_method $uri$is_args$args $server_protocol"', '200 "GET /a?b=1 HTTP/1.1"', GET),
+    ("$status $http_x_forwarded_proto://$http_host$request_uri", "200 -://h.example/a", {"path": "/a"}),
     # nginx writes `-` for $args where there are none, and nothing for $is_args.
     ('"$request_method $uri$is_args$args $server_protocol" $status', '"GET /a- HTTP/1.1" 200', {"path": "/a"}),
     ("$status $uri$is_args$args", "200 /a-", {"path": "/a", "query": None}),

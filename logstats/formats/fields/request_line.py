@@ -21,7 +21,7 @@ _PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
 _METHOD_AND_TARGET = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
 _COLOURS = r"^(?:\x1b\[[0-9;]*m)+|(?:\x1b\[[0-9;]*m)+$"
-_AUTHORITY = r"^[A-Za-z][A-Za-z0-9+._-]*://([^/?#]*)"
+_AUTHORITY = r"^(?:-|[A-Za-z][A-Za-z0-9+._-]*)://([^/?#]*)"  # `-`: nginx has no $http_x_forwarded_proto
 
 
 def split_requests(requests: pl.Series) -> pl.DataFrame:
