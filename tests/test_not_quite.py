@@ -7,6 +7,7 @@ rejected. No part of them ever becomes the value of another column.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -309,3 +310,13 @@ def test_a_journal_entry_whose_text_is_left_out_is_an_empty_line(tmp_path: Path,
     rows, counts = read(tmp_path / "a.log", lines)
     assert (len(rows), counts.rejected, counts.ignored) == (first + 1, 0, 4)
     assert {row["app_name"] for row in rows.values()} == {"nginx"}
+
+
+def test_runs_of_carriage_returns_and_nuls_take_linear_time(tmp_path: Path) -> None:
+    """Two megabytes of each take a second; taken one at a time, hours."""
+    path = tmp_path / "a.log"
+    path.write_bytes(COMBINED.encode() + b"\n" + b"\r" * 2_000_000 + b"\n" + b"a\0\0" * 700_000 + b"\n")
+    began = time.perf_counter()
+    report = logstats.report(path)
+    assert (report.requests, report.lines) == (1, 3)
+    assert time.perf_counter() - began < 20

@@ -22,7 +22,7 @@ from logstats.kernels.library import Places
 
 _SURROGATE = b"\\udc"
 _LEFT_OUT = re.compile(rb"^\0+(?=[^\0\n])", re.MULTILINE)
-_HOLES = re.compile(rb"^(?=[^\0\n]+\0)", re.MULTILINE)
+_HOLES = re.compile(rb"^(?=[^\n]*[^\0\n]\0\0)", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -58,15 +58,16 @@ class Text:
     @classmethod
     def from_bytes(cls, data: bytes, *, context: Context = NO_CONTEXT) -> Text:
         """Decode a run of whole lines; bytes that are not UTF-8 become `\\xNN`. NULs that a line begins with are what
-        a writer left out that went on after copytruncate. A hole within a line, as a crash leaves it, is between what
-        need not be of one line: such a line begins with a NUL, and no format reads it. A byte order mark may begin any
-        line, where files were joined."""
+        a writer left out that went on after copytruncate. A hole of some NULs within a line, as a crash leaves it, is
+        between what need not be of one line: such a line begins with a NUL, and no format reads it. A byte order mark
+        may begin any line, where files were joined."""
         if not data.endswith(b"\n"):
             data = data + b"\n"
         ends, odd, others = kernels.marked_line_ends(data)
         whole = data
-        while odd and b"\r\n" in data:  # more than once where lines end in `\r\r\n`
-            data = data.replace(b"\r\n", b"\n")
+        for _ in range(2 if odd else 0):  # twice, since some lines end in `\r\r\n`
+            if b"\r\n" in data:
+                data = data.replace(b"\r\n", b"\n")
         if odd and b"\0" in data:
             data = _LEFT_OUT.sub(b"", data)
             data = _HOLES.sub(b"\0", data) if b"\0" in data else data
