@@ -320,3 +320,18 @@ def test_runs_of_carriage_returns_and_nuls_take_linear_time(tmp_path: Path) -> N
     report = logstats.report(path)
     assert (report.requests, report.lines) == (1, 3)
     assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("front", "said"),
+    [("https", True), ("192.0.2.9", True), ("example.com", False), ("web:8080", False), ("localhost", False)],
+)
+def test_what_only_its_place_makes_a_virtual_host_is_said(tmp_path: Path, front: str, said: bool) -> None:
+    """A scheme, or a client before its proxy's address, stands where Apache's %v does."""
+    path = tmp_path / "a.log"
+    path.write_text(f"{front} {COMBINED}\n" * 3)
+    report = logstats.report(path)
+    assert report.requests == 3
+    assert [note for note in report.notes if "virtual host" in note] == (
+        [f"{path}: nothing but its place shows that {front!r} is a virtual host; it is read as one"] if said else []
+    )

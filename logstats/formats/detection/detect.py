@@ -50,6 +50,8 @@ LATER: Final = 8  # and in lines that these do not read
 FEW_SPANS: Final = 8  # durations below which no unit is ruled out
 FEW: Final = 3  # lines that show a format without times or clients beside others
 GOLDEN: Final = 0.6180339887498949  # the golden ratio: its multiples modulo 1 are spread evenly and never repeat
+_HOST: Final = r"[A-Za-z]\.|\.[A-Za-z]|^(?i:localhost)|^_|:[0-9]+$"  # what a word or an address in its place has not
+_SHOWN: Final = 40  # characters of a value
 _PROBES: Final = 12  # a format competes if it reads one of so many lines
 AGENT: Final = '"$user_agent"'  # behind which servers are often made to log a duration
 _DEEPEST: Final = 3  # nested wrappers at most
@@ -321,6 +323,10 @@ def _kept_out(chosen: Candidate) -> str:
         timed = LABELLED in chosen.format.fields and chosen.timed
         but_for = "durations that say what they are" if timed else ""
         notes.append(column.kept_out(name.removesuffix(MORE), but_for))
+    if "host" in chosen.format.roles and chosen.format.engine == "delimited":
+        hosts = chosen.rows["host"].drop_nulls()
+        if hosts.len() and not hosts.str.contains(_HOST).any():
+            notes.append(f"nothing but its place shows that {hosts[0][:_SHOWN]!r} is a virtual host; it is read as one")
     return "; ".join(notes)
 
 
