@@ -669,3 +669,14 @@ def test_nearly_json(value: str, agent: str, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in invoke("parse", str(log)).stdout.splitlines()]
     assert len(rows) == 4
     assert {"path": "/a", "status": 200, "duration_ms": 12.0, "user_agent": agent}.items() <= rows[3].items()
+
+
+@pytest.mark.parametrize(
+    ("definition", "open_"),
+    [('%h %t "%r" %s %b %D', True), ('%h %t "%r" %>s %b %D', False), ('%h %t "%r" %s %b %{ms}T', False)],
+)
+def test_a_duration_without_a_sign_of_its_server_is_said(definition: str, open_: bool) -> None:
+    """Apache's %D is in microseconds, that of Tomcat before 10 in milliseconds; `%>s` is Apache's only."""
+    notes = [note for note in compile_log_format(definition).notes if "%D is read as microseconds" in note]
+    assert bool(notes) is open_
+    assert all("--unit duration=ms" in note for note in notes)

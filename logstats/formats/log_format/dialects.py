@@ -35,6 +35,10 @@ class Dialect:
 
 
 _TOMCAT_NOTE: Final = "%D is read as milliseconds, as Tomcat before 10 writes it; from Tomcat 10 on it is microseconds"
+_OPEN_NOTE: Final = (
+    "%D is read as microseconds, as Apache writes it; if Tomcat before 10 wrote the lines, --unit duration=ms is right"
+)
+_APACHE: Final = re.compile(r"%[<>!0-9]|%\^|%[kLOP]|%\{[^}]*\}(?:[nxTP]|\^)")  # what Tomcat has not
 # Names of one letter or two, `%(h)s`, which Python puts in.
 _ATOM: Final = re.compile(r"%\((\w|st|Uq|\{[^}]*\}[ioe])\)s")
 _ATOMS: Final = {"f": "%{Referer}i", "a": "%{User-Agent}i", "p": "%P", "M": "%{ms}T", "L": "%{fracsec}T"} | {
@@ -125,4 +129,5 @@ def dialect(body: str, *, java: bool) -> tuple[Dialect, str]:
     if java or spelled or _TOMCAT.search(re.sub(r"\{[^}]*\}", "{}", body)):
         note = _TOMCAT_NOTE if re.search("%D", body) else ""
         return Dialect("Tomcat", milliseconds=True, java=True, note=note), body
-    return Dialect("Apache"), body.replace("%Tf", "%{fracsec}T")  # aiohttp's
+    bare = "%D" in body and not _APACHE.search(body)
+    return Dialect("Apache", note=_OPEN_NOTE if bare else ""), body.replace("%Tf", "%{fracsec}T")  # aiohttp's
