@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.interning import Dictionary
 from logstats.kernels.library import Numbers

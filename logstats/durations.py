@@ -11,10 +11,9 @@ up durations rounded to microseconds, wrote the first of them only: the rest is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    import polars as pl
+from logstats.frames import pl
 
 MS: Final = 1_000_000  # nanoseconds
 _US: Final = 1_000
@@ -31,8 +30,6 @@ LIMITS: Final[Mapping[str, tuple[int, int]]] = {
 def nanoseconds(ms: pl.Expr) -> pl.Expr:
     """Milliseconds of rows (Float64) → whole nanoseconds (Int64). As exact as rows are: whole milliseconds and the
     fraction are taken apart, since a product of both would have to be rounded."""
-    import polars as pl
-
     whole = ms.floor()
     return whole.cast(pl.Int64) * MS + ((ms - whole) * MS).round().cast(pl.Int64)
 
@@ -57,16 +54,12 @@ def average(ns: int, count: int) -> float:
 
 def stored(kinds: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     """The columns and types that a file has for a table with these: the rests come last, sums are Decimal(38, 0)."""
-    import polars as pl
-
     columns = {MICROS.get(name, name): pl.Decimal(38, 0) if kind == pl.Int128 else kind for name, kind in kinds.items()}
     return columns | {RESTS[name]: pl.Int64() for name in kinds if name in RESTS}
 
 
 def held(columns: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     """The columns and types that a table has for those of a file: the inverse of `stored`."""
-    import polars as pl
-
     names = {stored: figure for figure, stored in MICROS.items()}
     kept = {names.get(name, name): kind for name, kind in columns.items() if name not in RESTS.values()}
     return {**kept, "ns": pl.Int128()} if "ns" in kept else kept
@@ -74,8 +67,6 @@ def held(columns: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
 
 def to_stored(names: Iterable[str]) -> dict[str, pl.Expr]:
     """The columns that a file has for the figures among the columns of a table."""
-    import polars as pl
-
     made: dict[str, pl.Expr] = {}
     for name in MICROS.keys() & set(names):
         micros = (pl.col(name) + HALF_US).floordiv(_US)
@@ -85,8 +76,6 @@ def to_stored(names: Iterable[str]) -> dict[str, pl.Expr]:
 
 def from_stored(names: Iterable[str], prefix: str = "") -> dict[str, pl.Expr]:
     """The figures among the columns of a table, from the columns of a file, whose names begin with `prefix`."""
-    import polars as pl
-
     made: dict[str, pl.Expr] = {}
     for name in MICROS.keys() & set(names):
         kind = pl.Int128 if name == "ns" else pl.Int64

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 
 from logstats.cache import BoundedCache
 from logstats.dataclass import dataclass
 from logstats.errors import RouteError
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.query_strings import parameter
@@ -150,6 +150,18 @@ class Endpoints:
         odd = as_numbers(np.flatnonzero(~certain))
         return found.scatter(odd, self._by_python(paths[odd]))
 
+    def endpoint(self, path: str) -> str:
+        """The endpoint of one path."""
+        if len(path.encode()) > LONGEST_PATH:
+            path = path[:KEPT_OF_PATH] + "{long}"
+        cached = self._cache
+        found = cached.get(path)
+        if found is None:
+            found = cached[path] = self._one(path)
+            if len(cached) >= CACHED:
+                self._cache = {}
+        return found
+
     def parameters(self, queries: pl.Series) -> pl.Series | None:
         """Queries (String, without `?`) → what of them belongs to the endpoint, such as `?page={id}`: the parameters
         that are kept, in the order in which they were named, their values as segments of a path; "" without any. None
@@ -166,10 +178,10 @@ class Endpoints:
         return kept.select(pl.when(joined == "").then(pl.lit("")).otherwise(pl.lit("?") + joined).alias("suffix"))
 
     def _one(self, path: str) -> str:
-        assert self._routes is not None
-        route = _match(self._routes, path.removesuffix("/").split("/")[1:]) if path.startswith("/") else None
-        if route is not None:
-            return route
+        if self._routes is not None and path.startswith("/"):
+            route = _match(self._routes, path.removesuffix("/").split("/")[1:])
+            if route is not None:
+                return route
         return template(path) if self._templates else path
 
     def _by_python(self, paths: pl.Series, decide: Callable[[str], str] = template) -> pl.Series:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints
 from logstats.filters import Filters
@@ -15,6 +13,7 @@ from logstats.formats.detection.detect import Detected, Detector
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.model import Format
 from logstats.formats.wrappers.stack import FormatStack, stack_reader
+from logstats.frames import pl
 from logstats.inputs import ChunkReader, Source
 from logstats.pipeline import Job, Listener, Silence, context_of, run, sample_lines
 

@@ -11,11 +11,10 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.expressions.patterns import glob_matches
+from logstats.frames import pl
 
 if TYPE_CHECKING:
     from logstats.expressions.predicates import Predicate

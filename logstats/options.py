@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints, load_openapi
@@ -25,6 +23,7 @@ from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.model import UNITS
 from logstats.formats.wrappers import stack
 from logstats.formats.wrappers.stack import FormatStack
+from logstats.frames import pl
 from logstats.pipeline import Counts, Job, LineWork, Result
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import polars as pl
-
 from logstats.critical import uninterrupted
+from logstats.frames import pl
 
 LIMIT: Final = 64 << 20  # bytes of frames in memory
 BATCH: Final = 1 << 16  # rows of a frame that is yielded

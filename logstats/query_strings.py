@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, quote_plus
 
-import polars as pl
+from logstats.frames import pl
 
 
 def parameter(name: str, column: str = "query") -> pl.Expr:

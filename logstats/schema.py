@@ -7,10 +7,10 @@ A format that lacks a field gives null. Times are UTC, durations milliseconds, s
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
-if TYPE_CHECKING:
-    import polars as pl
+from logstats.frames import pl
 
 COLUMNS: Final = (
     "kind",
@@ -87,8 +87,6 @@ def names() -> tuple[str, ...]:
 def as_key(column: str) -> pl.Expr:
     """A column as what rankings and filters take it for: a protocol is `h1`, `h2` or `h3`, however it was logged;
     times, durations and hours are texts. Other columns are as they are."""
-    import polars as pl
-
     own = pl.col(column)
     if column == "protocol":
         major = own.str.to_lowercase().str.extract(r"^(?:http/|h)([123])(?:\.[0-9]+)?(?:c|-[0-9a-z]+)?$")
@@ -102,8 +100,6 @@ def as_key(column: str) -> pl.Expr:
 
 def owned(rows: pl.DataFrame) -> pl.DataFrame:
     """A copy of rows with memory of its own. (The texts of a chunk are views, which keep all of its bytes alive.)"""
-    import polars as pl
-
     oldest = pl.CompatLevel.oldest()  # copies all texts into one buffer
     texts = [column for column in rows if column.dtype == pl.String]
     return rows.with_columns(pl.Series(text.name, text.to_arrow(compat_level=oldest)) for text in texts)
@@ -127,14 +123,17 @@ def kinds() -> dict[str, str]:
 
 def dtype(kind: str) -> pl.DataType:
     """A Polars type by its name. Times are in microseconds and UTC, decimals are whole numbers of 38 digits."""
-    import polars as pl
-
     if kind == "Datetime":
         return pl.Datetime("us", "UTC")
     made: pl.DataType = pl.Decimal(38, 0) if kind == "Decimal" else getattr(pl, kind)()
     return made
 
 
+def typed(kinds: Mapping[str, str | pl.DataType]) -> dict[str, pl.DataType]:
+    """Column name to Polars type, of types or of their names."""
+    return {name: dtype(kind) if isinstance(kind, str) else kind for name, kind in kinds.items()}
+
+
 def dtypes() -> dict[str, pl.DataType]:
     """Column name to Polars type, in the order of the schema."""
-    return {name: dtype(kind) for name, kind in kinds().items()}
+    return typed(kinds())

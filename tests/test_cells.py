@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logstats.kernels.counting import KEY_CELL
+from logstats.kernels.interning import Dictionary
 from logstats.sketches import loghist
 from logstats.summaries.cells import Cells
 from logstats.summaries.numbered import Numbered
@@ -50,7 +51,9 @@ def test_sums_beyond_64_bits_are_exact() -> None:
     rows = np.array([(0, 2, 1, size, 1, size, size, size)], KEY_CELL)
     bucket = np.array([int(pl.select(loghist.bucket(pl.lit(1.0))).item())])
     one = np.ones(1, np.int64)
-    table = Numbered(pl.Series(["/a"]), np.zeros(1, np.uint32), rows, np.zeros(1, np.int64), bucket, one)
+    names = Dictionary()
+    keys = names.held(names.numbers(pl.Series(["/a"])))
+    table = Numbered(keys, np.zeros(1, np.uint32), rows, np.zeros(1, np.int64), bucket, one)
     ranking.add_numbered([(number, table) for number in range(chunks)])
     (found,) = ranking.counts_by_id().rows(named=True)
     assert (found["requests"], found["bytes"], found["ns"]) == (chunks, chunks * size, chunks * size)

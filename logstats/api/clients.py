@@ -8,11 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from logstats.api.arguments import check_choices, options_from
 from logstats.api.rows import rows_passing
 from logstats.errors import UsageError
+from logstats.frames import pl
 from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Listener
 

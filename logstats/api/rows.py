@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import polars as pl
-
 from logstats import schema
 from logstats.api.arguments import options_from, refuse_for_archive
 from logstats.api.reading import Strict, results_of, run_job
 from logstats.errors import UsageError
+from logstats.frames import pl
 from logstats.options import Options, job_of, refuse_unasked
 from logstats.pipeline import Counts, Interrupt, Job, LineWork, Listener, Part
 from logstats.scale.work import RowsWork

@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from logstats import schema
 from logstats.api.arguments import options_from, refuse_for_archive, several
 from logstats.api.reading import results_of, say_if_outside
 from logstats.api.reporting import ASKED, build_report, format_notes, places_by, question
 from logstats.errors import UsageError
 from logstats.expressions.columns import column
+from logstats.frames import pl
 from logstats.options import Options
 from logstats.pipeline import Counts, Interrupt, Listener
 from logstats.reports.model import Report

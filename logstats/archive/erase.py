@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
 from typing import Final, Protocol
 
-import polars as pl
-
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
 from logstats.archive.ingest.partition_writer import Partitions, to_arrow
@@ -31,6 +29,7 @@ from logstats.archive.tiers import policy
 from logstats.archive.tiers.move import ROW_GROUP
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
+from logstats.frames import pl
 
 _TRIES: Final = 3
 _LEVEL: Final = 9  # of zstd, of a tier that the policy does not name any more

@@ -15,10 +15,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
+from logstats.frames import pl
 
 ERASED: Final = "(erased)"
 # What a row says of a person. The rest (time, method, endpoint, status, duration, bytes, host, …) is of a request.

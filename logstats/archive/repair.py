@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-import polars as pl
-
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
 from logstats.archive.ingest.partition_writer import Partitions, to_arrow
@@ -20,6 +18,7 @@ from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.log.writer import Workspace
 from logstats.archive.query import rows
 from logstats.archive.verify import NEEDED, Finding, deleted_days
+from logstats.frames import pl
 
 _BUDGET = 2 << 20  # bytes of a rollup that are held in memory
 _RESTORE = "bring it back from a backup"

@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-import polars as pl
-
 from logstats import durations, schema
 from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
@@ -24,6 +22,7 @@ from logstats.archive.query import rows
 from logstats.archive.tiers import policy
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError
+from logstats.frames import pl
 from logstats.scale.calls import Executor
 from logstats.sketches import hll
 

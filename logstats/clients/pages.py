@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import polars as pl
+from logstats.frames import pl
 
 # Files that a browser asks for on its own, by how their names end.
 _ASSETS: Final = (

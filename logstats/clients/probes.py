@@ -9,9 +9,8 @@ from importlib import resources
 from typing import Final
 from urllib.parse import unquote_plus
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 
 TARGET: Final = "target"
 

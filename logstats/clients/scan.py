@@ -13,13 +13,12 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
-import polars as pl
-
 from logstats import schema
 from logstats.clients.pages import is_asset, is_page
 from logstats.clients.probes import kinds, probes
 from logstats.clients.summary import iso
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.ordered import Ordered
 from logstats.summaries.names import USER_KEYS
 from logstats.summaries.users import user

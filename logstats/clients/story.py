@@ -8,12 +8,11 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import polars as pl
-
 from logstats.clients.pages import is_page
 from logstats.clients.summary import iso
 from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
+from logstats.frames import pl
 from logstats.ordered import Ordered
 
 STEPS: Final = 1_000  # requests of a session that are kept, the first ones; all are counted

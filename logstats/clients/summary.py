@@ -7,11 +7,10 @@ from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import polars as pl
-
 from logstats import schema
 from logstats.clients.visits import Left
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.sketches import loghist
 
 CAP: Final = 10_000  # endpoints that sessions begin or end at; the rest is `(other)`

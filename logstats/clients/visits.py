@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Final
 
-import polars as pl
-
 from logstats.clients.pages import is_page
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.ordered import Ordered
 from logstats.summaries.names import USER_KEYS
 from logstats.summaries.users import user

@@ -14,11 +14,10 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses,
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from logstats.cache import BoundedCache
 from logstats.enrich import agents
 from logstats.errors import UsageError
+from logstats.frames import pl
 
 GENUINE: Final = "genuine"
 FALSE: Final = "false"

@@ -12,9 +12,8 @@ import re
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
-
 from logstats.errors import UsageError
+from logstats.frames import pl
 
 if TYPE_CHECKING:
     from ua_parser.regex import Resolver

@@ -24,13 +24,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-import polars as pl
-
 from logstats import schema
 from logstats.cache import BoundedCache
 from logstats.dataclass import dataclass
 from logstats.enrich import addresses, agents, places
 from logstats.errors import UsageError
+from logstats.frames import pl
 from logstats.query_strings import parameter
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -44,7 +43,7 @@ def covers(files: str, name: str) -> bool:
     return name == files or name.startswith(folder) or fnmatch.fnmatchcase(name, files)
 
 
-Make = Callable[[pl.DataFrame], pl.Series]
+Make = Callable[["pl.DataFrame"], "pl.Series"]
 
 
 @dataclass

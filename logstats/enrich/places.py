@@ -13,9 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
-
 from logstats.errors import LogstatsError, UsageError
+from logstats.frames import pl
 
 if TYPE_CHECKING:
     from maxminddb import Reader

@@ -23,10 +23,9 @@ from dataclasses import field
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
+from logstats.frames import pl
 
 METHODS: Final = ("ip", "prefix-preserving", "hash")
 KEY_LENGTH: Final = 16  # bytes of a key file, at least

@@ -10,8 +10,6 @@ from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
-import polars as pl
-
 from logstats import schema
 from logstats.expressions.columns import ANY_CASE, Kind, kind
 from logstats.expressions.patterns import regex_of
@@ -30,6 +28,7 @@ from logstats.expressions.predicates import (
     Value,
 )
 from logstats.expressions.scanner import OPS
+from logstats.frames import pl
 
 _LARGEST: Final = 2**63 - 1
 _OCTET: Final = "(0|[1-9][0-9]{0,2})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import polars as pl
+from logstats.frames import pl
 
 
 def wrong_pattern(pattern: str) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from typing import Any, Final, Protocol
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.regex import TAIL
-from logstats.formats.engines.scan import DOUBTFUL, REJECTED, Tokeniser, Tokens
+from logstats.formats.engines.scan import DOUBTFUL, Tokeniser, Tokens, rejects
 from logstats.formats.fields import units
 from logstats.formats.fields.beginnings import completed
 from logstats.formats.fields.columns import Batch, FieldReader, ReadOptions, needed_variables
 from logstats.formats.fields.shapes import by_keys, shapes_of, with_ident
 from logstats.formats.model import FINGERPRINT, FOREIGN, Field, Format
 from logstats.formats.text import Text
+from logstats.frames import pl
 from logstats.kernels.library import Places
 
 UNLIKE: Final = "other_format"
@@ -38,6 +38,24 @@ class Counter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How the text of a field looks in its format: what it matches, and whether it may be absent."""
+
+    name: str
+    form: str
+    optional: bool
+
+    @property
+    def expression(self) -> pl.Expr:
+        """Whether a text looks so, in columns."""
+        return pl.col(self.name).str.contains(self.form).fill_null(self.optional)
+
+    def fits(self, text: str | None) -> bool:
+        """Whether a text looks so."""
+        return self.optional if text is None else re.search(self.form, text) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
     """Reads chunks of one format into batches. Threads may share it.
 
@@ -48,7 +66,7 @@ class Reader:
     format: Format
     tokenise: Tokeniser
     field_reader: FieldReader
-    looks: Mapping[str, pl.Expr] = field(default_factory=dict)
+    looks: Mapping[str, Look] = field(default_factory=dict)
     times: tuple[str, ...] = ()
 
     @property
@@ -79,7 +97,7 @@ class Reader:
             counted, left = of_text
             if not len(left):
                 nothing = pl.DataFrame(schema={"line": pl.UInt32})
-                return Batch(nothing, pl.DataFrame(schema=REJECTED), 0, len(text), {}, counted)
+                return Batch(nothing, rejects(), 0, len(text), {}, counted)
             inner = text.gather(left)
             batch = read(self.tokens(inner), inner).among(left, len(text))
         else:
@@ -138,11 +156,11 @@ class Reader:
             batch = replace(batch, rows=rows, invalid={**batch.invalid, "duration": both.unique()})
         return batch
 
-    def _unlike(self, tokens: Tokens, looks: Mapping[str, pl.Expr]) -> list[pl.Series]:
+    def _unlike(self, tokens: Tokens, looks: Mapping[str, Look]) -> list[pl.Series]:
         """The lines in which a value looks otherwise; no series if there are none."""
         if not looks:
             return []
-        found = tokens.fields.filter(~pl.all_horizontal(*looks.values()))["line"]
+        found = tokens.fields.filter(~pl.all_horizontal(look.expression for look in looks.values()))["line"]
         return [found] if found.len() else []
 
     def _untimed(self, tokens: Tokens, batch: Batch) -> list[pl.Series]:
@@ -220,7 +238,13 @@ def reader(
     field_reader = FieldReader(format.fields, reading, events, format.requires, shapes, format.pairs, keyed)
     roles = {"timestamp", "date", "time"} if doubtful else set()
     times = tuple(name for name in made.names if name in format.fields and format.fields[name].role in roles)
-    return Reader(format, made, field_reader, {name: _looks(name, field) for name, field in looks.items()}, times)
+    return Reader(
+        format,
+        made,
+        field_reader,
+        {name: Look(name, field.looks or "", may_be_absent(field)) for name, field in looks.items()},
+        times,
+    )
 
 
 def with_marks(format: Format) -> Format:
@@ -244,11 +268,6 @@ def _without(batch: Batch, odd: pl.Series, reason: str) -> Batch:
     rows = batch.rows.join(refused, on="line", how="anti")
     invalid = {name: lines.filter(~lines.is_in(refused["line"].implode())) for name, lines in batch.invalid.items()}
     return replace(batch, rows=rows, rejected=pl.concat([batch.rejected, refused]), invalid=invalid)
-
-
-def _looks(name: str, field: Field) -> pl.Expr:
-    """An expression: whether a value has the expected form."""
-    return pl.col(name).str.contains(field.looks or "").fill_null(may_be_absent(field))
 
 
 def may_be_absent(field: Field) -> bool:

@@ -19,6 +19,7 @@ from logstats.formats.index import indexed, written
 from logstats.formats.model import DECODERS, ENGINES, KEYED, ROLES, UNITS, Field, Format, Sample
 from logstats.formats.vocabulary import parsed as parsed_vocabulary
 from logstats.formats.vocabulary import with_vocabulary
+from logstats.frames import pl
 from logstats.home import user_path
 
 _KEYS: Final = {
@@ -291,8 +292,6 @@ def _with_groups(pattern: str, fields: dict[str, Field], demand: Any) -> dict[st
 
 def _compile(engine: str, pattern: str, fields: Mapping[str, Field], demand: Any) -> None:
     """Compile a regular expression in both Python and Rust, which must agree that it is valid."""
-    import polars as pl
-
     expressions = {"pattern": pattern} if engine == "regex" else {}
     for name, field in fields.items():
         expressions |= {

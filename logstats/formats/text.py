@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.library import Places

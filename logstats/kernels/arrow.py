@@ -13,10 +13,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import polars as pl
+from logstats.frames import pl
 
 VIEWS: Final = b"vu"  # the format of columns of string views
 _NULLABLE: Final = 2  # ARROW_FLAG_NULLABLE
@@ -99,8 +98,6 @@ class _Exported:
 def exported(form: bytes, rows: int, addresses: Sequence[int | None], owners: object, offset: int = 0) -> pl.Series:
     """A column of this format ("l" for Int64; the specification lists them) over the buffers at these addresses, of
     which the first is the validity bitmap, or None. Nothing is copied; the owners are kept as long as the column."""
-    import polars as pl
-
     key, places = next(_keys), (ctypes.c_void_p * len(addresses))(*addresses)
     _held[key] = (places, owners)
     nulls = 0 if addresses[0] is None else -1

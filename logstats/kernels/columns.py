@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from struct import Struct
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels.arrow import VIEWS, Imported, exported
 
-if TYPE_CHECKING:
-    import polars as pl
+INLINE: Final = 12  # bytes of a text that its view has itself
+_SHORT_VIEW: Final = Struct("<I12s")  # the size and the text,
+_LONG_VIEW: Final = Struct("<I4sII")  # or the size, its first bytes, and the buffer and offset where it is
 
 Views = NDArray[np.uint64]  # (rows, 2): one Arrow string view for each row
 Mask = NDArray[np.bool_]
@@ -70,6 +73,61 @@ class Texts:
         bits = np.packbits(np.concatenate([np.zeros(offset, np.bool_), present]), bitorder="little")
         views = Buffer(self._column.views or 0, 0, self._column)
         return _texts(self.rows, [_buffer(bits), views, *self.buffers], offset)
+
+
+class Strings:
+    """A column of Python's texts that grows at its end. The addresses hold until it does."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._views = np.zeros((0, 2), np.uint64)
+        self._segments: list[NDArray[np.uint8]] = []
+        self._size = 0
+        self.append(texts)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, texts: Sequence[str]) -> None:
+        """Append texts."""
+        made, segment = bytearray(), bytearray()
+        for text in texts:
+            encoded = text.encode()
+            if len(encoded) <= INLINE:
+                made += _SHORT_VIEW.pack(len(encoded), encoded)
+            else:
+                made += _LONG_VIEW.pack(len(encoded), encoded[:4], len(self._segments), len(segment))
+                segment += encoded
+        size = self._size + len(texts)
+        if size > len(self._views):
+            grown = np.zeros((max(size, 2 * len(self._views)), 2), np.uint64)
+            grown[: self._size] = self._views[: self._size]
+            self._views = grown
+        self._views[self._size : size] = np.frombuffer(made, np.uint64).reshape(-1, 2)
+        self._size = size
+        if segment:
+            self._segments.append(np.frombuffer(segment, np.uint8))
+        self._addresses = np.array([*map(address, self._segments)] or [0], np.uintp)
+        self._pointers = Pointers(address(self._views), address(self._addresses), None, 0, size)
+
+    @property
+    def pointer(self) -> int:
+        """The address of the `column` of kernels.h."""
+        return ctypes.addressof(self._pointers)
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """The addresses of the views, and of the addresses of their buffers."""
+        return int(self._pointers.views), int(self._pointers.buffers)
+
+
+def strings(views: Views, segments: Sequence[NDArray[np.uint8]]) -> list[str]:
+    """The texts of views as Python's."""
+    raw, found = views.tobytes(), []
+    for place, (size, _, buffer, offset) in zip(range(4, len(raw), 16), _LONG_VIEW.iter_unpack(raw), strict=False):
+        inline = size <= INLINE
+        text = raw[place : place + size] if inline else segments[buffer][offset : offset + size].tobytes()
+        found.append(text.decode())
+    return found
 
 
 def as_numbers(values: NDArray[Any], present: Mask | None = None) -> pl.Series:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels import library as kernels
-from logstats.kernels.columns import Pointers, Texts, address
+from logstats.kernels.columns import Pointers, Strings, Texts, address
 from logstats.kernels.interning import Dictionary
 from logstats.kernels.library import Numbers, Places
 from logstats.kernels.tallies import Codes
@@ -205,7 +205,7 @@ class Question:
         shaped: Sequence[Shaped],
         form: str,
         span: tuple[int, int],
-        decide: Callable[[pl.Series], pl.Series],
+        decide: Callable[[list[str]], list[str]],
         *,
         templates: bool,
         events: bool,
@@ -224,7 +224,7 @@ class Found:
         self.counted = int(it.counted)
         self.left = work.states[:rows] != _COUNTED
         self.span = int(it.first), int(it.last)
-        self.keys = work.names.column(work.key_names[: it.key_count])
+        self.keys = work.names.held(work.key_names[: it.key_count])
         self.key_first = work.key_first[: it.key_count].copy()
         self.by_key = work.by_key[: it.key_cell_count].copy()
         self.minutes = work.minutes[: it.minute_count].copy()
@@ -252,7 +252,7 @@ class Workspace:
 
     def _forget(self) -> None:
         self.names, self._targets = Dictionary(_NAMES, _LONG), Dictionary(0, _LONG)
-        self._decisions, self._target_names = pl.Series([], dtype=pl.String), np.zeros(0, np.uint32)
+        self._decisions, self._target_names = Strings(), np.zeros(0, np.uint32)
         self._request_lines[:] = 0
 
     def _make_room(self, rows: int) -> None:
@@ -281,8 +281,8 @@ class Workspace:
         it, kept = self._prepared(question, source)
         name_keys = np.zeros(0, np.uint32)
         for _ in range(_ROUNDS):
-            decisions, decided = Texts(self._decisions), len(self._decisions)
-            it.decisions, it.buffers = decisions.places
+            decided = len(self._decisions)
+            it.decisions, it.buffers = self._decisions.places
             it.decided = decided
             self._target_names = _longer(self._target_names, decided)
             name_keys = _longer(name_keys, int(self.names.table.most))
@@ -292,8 +292,7 @@ class Workspace:
             if not (self.states[:rows] == _WAITING).any():
                 break
             if len(self._targets) > decided:
-                new = question.decide(self._targets.texts(decided))
-                self._decisions = pl.concat([self._decisions, new]).rechunk()
+                self._decisions.append(question.decide(self._targets.strings(decided)))
             for dictionary in (self._targets, self.names):
                 dictionary.grow_if_short(_LONG)
         del kept

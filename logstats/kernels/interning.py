@@ -6,17 +6,37 @@ import os
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.kernels import library as kernels
-from logstats.kernels.columns import Texts, address, as_texts
+from logstats.kernels.columns import Texts, Views, address, as_texts, strings
 from logstats.kernels.library import Numbers
 
 _SEGMENT: Final = 1 << 20
 _FIRST: Final = 1 << 10
 _ENTRY: Final = 150  # bytes that a short text takes in a dict
 _SLOT: Final = np.dtype([("number", np.uint32), ("hash", np.uint32)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interned:
+    """Texts of a dictionary, none of which is null."""
+
+    views: Views
+    segments: tuple[NDArray[np.uint8], ...]
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def column(self) -> pl.Series:
+        """As a column (String)."""
+        return as_texts(self.views, self.segments)
+
+    def strings(self) -> list[str]:
+        """As Python's."""
+        return strings(self.views, self.segments)
 
 
 class Dictionary:
@@ -105,6 +125,14 @@ class Dictionary:
             texts = [*self._by_text]
             return pl.Series([texts[number] for number in numbers.tolist()], dtype=pl.String)
         return as_texts(self._texts.take(numbers, axis=0), self._segments, numbers > 0)
+
+    def held(self, numbers: Numbers) -> Interned:
+        """The same, as they are in memory. Only with the kernels."""
+        return Interned(self._texts.take(numbers, axis=0), tuple(self._segments))
+
+    def strings(self, known: int = 0) -> list[str]:
+        """The texts after the first `known`, ordered by number. Only with the kernels."""
+        return strings(self._texts[known + 1 : len(self) + 1], self._segments)
 
     def texts(self, known: int = 0) -> pl.Series:
         """The texts after the first `known`, ordered by number."""

@@ -23,15 +23,13 @@ import ctypes
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from logstats.kernels.columns import Mask, Texts, address, as_numbers, as_texts
-
-if TYPE_CHECKING:
-    import polars as pl
+from logstats.frames import pl
+from logstats.kernels.columns import Mask, Strings, Texts, address, as_numbers, as_texts
 
 Places = NDArray[np.int64]
 Numbers = NDArray[np.uint32]
@@ -95,7 +93,7 @@ _library: Final[Any] = _loaded()
 AVAILABLE: Final = _library is not None
 
 
-def call(name: str, *arguments: int | NDArray[Any] | Texts | ctypes.Structure) -> int:
+def call(name: str, *arguments: int | NDArray[Any] | Texts | Strings | ctypes.Structure) -> int:
     """Call a function with numbers (64 bits), and pointers to everything else."""
     passed = []
     for argument in arguments:
@@ -103,7 +101,7 @@ def call(name: str, *arguments: int | NDArray[Any] | Texts | ctypes.Structure) -
             passed.append(ctypes.c_uint64(argument))
         elif isinstance(argument, np.ndarray):
             passed.append(ctypes.c_uint64(address(argument)))
-        elif isinstance(argument, Texts):
+        elif isinstance(argument, Texts | Strings):
             passed.append(ctypes.c_uint64(argument.pointer))
         else:
             passed.append(ctypes.c_uint64(ctypes.addressof(argument)))
@@ -222,7 +220,7 @@ def _grouped(name: str, rows: int, *keys: Any) -> tuple[Numbers, Numbers]:
     return groups, firsts[:found]
 
 
-def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
+def times(texts: pl.Series | Strings, form: str) -> tuple[NDArray[np.int64], Mask]:
     """(times in microseconds since 1970, as `strptime` reads them and without regard to a zone that is not in the text;
     which are certain).
 
@@ -230,7 +228,7 @@ def times(texts: pl.Series, form: str) -> tuple[NDArray[np.int64], Mask]:
     """
     spelled = np.frombuffer(form.encode(), np.uint8)
     micros, certain = np.empty(len(texts), np.int64), np.empty(len(texts), np.bool_)
-    call("times", Texts(texts), spelled, len(spelled), micros, certain)
+    call("times", texts if isinstance(texts, Strings) else Texts(texts), spelled, len(spelled), micros, certain)
     return micros, certain
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
@@ -15,6 +13,7 @@ from logstats.archive.query import holding, rows
 from logstats.archive.query.pruning import Wanted
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
+from logstats.frames import pl
 from logstats.line_search.chunks import TIME
 from logstats.line_search.pattern import Pattern
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.line_search.pattern import Pattern
 from logstats.pipeline import Lines
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 
-import polars as pl
-
 from logstats import schema
 from logstats.archive.archive import Archive
 from logstats.archive.query import rows
 from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
+from logstats.frames import pl
 from logstats.line_search import archived
 from logstats.line_search.chunks import Found, Searcher, SourceLines
 from logstats.line_search.pattern import Pattern

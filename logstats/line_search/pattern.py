@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
+from logstats.frames import pl
 
 
 @dataclass(frozen=True)

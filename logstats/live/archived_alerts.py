@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
-
 from logstats.archive.archive import Archive
 from logstats.archive.ingest.progress import Added
 from logstats.archive.log import paths, tables
 from logstats.archive.query import rows
 from logstats.errors import LogstatsError
+from logstats.frames import pl
 from logstats.live.alerts.alerts import Alerts, Change
 from logstats.live.alerts.batches import Batches
 from logstats.live.clocks import SILENT

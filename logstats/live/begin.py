@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.inputs import Begin, Source, Start
 from logstats.kernels import library as kernels
 from logstats.live.log_clock import SECOND

@@ -6,10 +6,9 @@ from collections import deque
 from dataclasses import field, replace
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.live.clocks import MINUTE
 from logstats.live.piece import Piece
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.summaries import breakdowns
 from logstats.summaries.groups import Groups

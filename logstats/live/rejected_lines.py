@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import field
 
 import numpy as np
-import polars as pl
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.live.clocks import MINUTE
 from logstats.pipeline import Counts
 

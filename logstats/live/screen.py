@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-import polars as pl
 from rich.cells import set_cell_size
 from rich.text import Text
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.live.snapshot import PERCENTILES, Snapshot
 from logstats.live.view import HELP, View
 from logstats.reports.clock import Clock

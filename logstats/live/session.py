@@ -14,9 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.inputs import Endless
 from logstats.live.alerts.alerts import Alerts, Change
 from logstats.live.alerts.line_minutes import line_minutes

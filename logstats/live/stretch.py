@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Statistics, Summaries, summarise
 

@@ -12,10 +12,10 @@ from dataclasses import field
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.log_clock import SECOND
 from logstats.live.stretch import FEW, Cache, ClosedMinute, Names, Stretch, numbered

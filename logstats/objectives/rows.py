@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
 from logstats.expressions.patterns import glob_matches
+from logstats.frames import pl
 from logstats.objectives.conditions import Selector
 from logstats.summaries.spec import Selection
 

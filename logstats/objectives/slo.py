@@ -17,12 +17,11 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.durations import MS
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
+from logstats.frames import pl
 from logstats.objectives import rows
 from logstats.objectives.conditions import DURATIONS
 from logstats.objectives.policy import Objective, Policy

@@ -14,14 +14,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
 from logstats.expressions.predicates import Between, Compare, In, IsNull, Predicate
 from logstats.filters import Filters
+from logstats.frames import pl
 from logstats.objectives import rows
 from logstats.objectives.conditions import DURATIONS
 from logstats.objectives.policy import Objective, Policy

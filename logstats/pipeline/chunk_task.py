@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Final, Generic, cast
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.formats.detection.unread import Unread, picked
-from logstats.formats.engines.scan import BLANK, REJECTED
+from logstats.formats.engines.scan import BLANK, rejects
 from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import StackReader, with_further, with_rest
+from logstats.frames import pl
 from logstats.inputs import Chunk, Digest
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
@@ -97,7 +97,7 @@ class ChunkTask(Generic[Result]):
             found = self.reader.counted(text, counter)
             if found is not None and len(found[1]) <= FEW and text.data is self.chunk.data:
                 nothing = pl.DataFrame(schema={"line": pl.UInt32})
-                part = self.part(text, Batch(nothing, pl.DataFrame(schema=REJECTED), 0, len(text), {}, found[0]))
+                part = self.part(text, Batch(nothing, rejects(), 0, len(text), {}, found[0]))
                 return replace(part, left=left(text, found[1]) if len(found[1]) else None, waits=True)
             counter = Known(counter, found)
         if self.further is None:

@@ -8,14 +8,13 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.text import Text
 from logstats.formats.wrappers.stack import FormatStack
+from logstats.frames import pl
 from logstats.pipeline.counts import Counts
 
 if TYPE_CHECKING:

@@ -9,25 +9,27 @@ certain; its figures are added to those of the others.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints
+from logstats.formats.engines.scan import Reject, ignorable
 from logstats.formats.fields import times
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.fields.requests import Requests
 from logstats.formats.fields.shapes import CLIENT
 from logstats.formats.fields.units import default_unit
 from logstats.formats.model import FINGERPRINT, FOREIGN
-from logstats.formats.reader import Reader
+from logstats.formats.reader import Look, Reader
 from logstats.formats.text import Text
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.counting import (
@@ -53,7 +55,7 @@ from logstats.summaries.numbered import Numbered
 from logstats.summaries.ranking import ZERO
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.statistics import Summaries
-from logstats.summaries.times import TIMES
+from logstats.summaries.times import FIRST, LAST
 
 if TYPE_CHECKING:
     from logstats.formats.engines.program import Program
@@ -124,13 +126,16 @@ class LineCounter:
     def __call__(self, reader: Reader, fields: pl.DataFrame) -> tuple[Counted | None, pl.DataFrame]:
         """Count the lines of these fields that are certain; the fields of the others."""
         plan = self.plan(reader)
-        columns = _present(plan, fields) if plan is not None and fields.height else None
+        columns = None
+        if plan is not None and fields.height:
+            columns = _present(plan, {name for name in fields.columns if fields[name].null_count() < fields.height})
         if plan is None or columns is None:
             return None, fields
         form = times.certain_form(fields[plan.columns["time"]], self._reading.zone, plan.form)
         if form is None:
             return None, fields
-        asked = (*plan.looks.values(), *plan.marks)
+        asked = [look.expression for look in plan.looks.values()]
+        asked += [pl.col(name).is_not_null() == present for name, present in plan.marks.items()]
         looks = fields.select(pl.all_horizontal(asked)).to_series() if asked else None
         fit = None if looks is None or looks.all() else looks.to_numpy()
         counted, left = self._count(reader, plan, columns, form, Fields(fields), fit)
@@ -164,14 +169,18 @@ class LineCounter:
         """How a program reads lines; None if they cannot be counted."""
         if any(name in program.names for name in (*plan.absent, *plan.looks)):
             return None
-        sample = reader.tokens(text.slice(0, min(len(text), _SAMPLE))).fields
-        columns = _present(plan, sample) if sample.height else None
+        sample = [*_scanned(reader, text.pick(range(min(len(text), _SAMPLE))))]
+        found = {name for fields in sample for name, value in fields.items() if value is not None}
+        columns = _present(plan, found) if sample else None
         if columns is None or set(columns.values()) != set(plan.columns.values()) & set(program.names):
             return None
-        asked = (*plan.looks.values(), *plan.marks)  # of columns that are the same in all lines of the program
-        if asked and not sample.select(pl.all_horizontal(asked).all()).item():
+        # These are about columns that are the same in all lines of the program.
+        if not all(look.fits(fields.get(name)) for name, look in plan.looks.items() for fields in sample):
             return None
-        form = times.certain_form(sample[plan.columns["time"]], self._reading.zone, plan.form)
+        if any((fields.get(name) is not None) != present for name, present in plan.marks.items() for fields in sample):
+            return None
+        spelled = [value for fields in sample if (value := fields.get(plan.columns["time"])) is not None]
+        form = times.certain_form_of(spelled, self._reading.zone, plan.form)
         return None if form is None else _Form(program, columns, form)
 
     @property
@@ -222,9 +231,10 @@ class LineCounter:
 
     def _summaries(self, found: Found) -> Summaries:
         statuses = np.flatnonzero(found.statuses).astype(np.uint16)
-        span = {name: np.array([time]) for name, time in zip(TIMES.schema, found.span, strict=True)}
+        kinds = {**FIRST, **LAST}
+        span = {name: np.array([time]) for name, time in zip(kinds, found.span, strict=True)}
         made: dict[str, pl.DataFrame | Arrays | Numbered] = {
-            "times": Arrays(span, TIMES.schema),
+            "times": Arrays(span, kinds),
             "traffic": _traffic(found),
             "statuses": Arrays({"status": statuses, "requests": found.statuses[statuses]}, nulls={"status": 0}),
             "endpoints": self._endpoints(found),
@@ -263,7 +273,7 @@ def _traffic(found: Found) -> Arrays:
     by_minute = np.argsort(found.minutes)
     places = by_minute[np.searchsorted(found.minutes, cells["minute"], sorter=by_minute)]
     columns = {name: cells[name] for name in ("minute", "status_class", "requests", "bytes")}
-    kinds = {"status_class": pl.UInt8(), "bytes": pl.Int128()}
+    kinds = {"status_class": "UInt8", "bytes": "Int128"}
     return Arrays({**columns, "first": found.minute_first[places]}, kinds)
 
 
@@ -291,31 +301,27 @@ class _Form:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How the lines of a reader are counted: the columns by role, durations with the powers of their units and their
-    looks, forms, expressions that are true of a line that looks as it should, by column, or has the marks that it
-    should, and columns that lines must not have."""
+    looks, forms, how the texts of other columns look, marks that are there or are not, and columns that lines must not
+    have."""
 
     columns: Mapping[str, str]
     durations: Mapping[str, int]
     looks_of: Mapping[str, bytes]
     shapes: Mapping[str, tuple[bytes, int]]
-    looks: Mapping[str, pl.Expr]
-    marks: tuple[pl.Expr, ...]
+    looks: Mapping[str, Look]
+    marks: Mapping[str, bool]
     absent: tuple[str, ...]
     form: str
     requests: Requests
 
-    def decide(self, targets: pl.Series) -> pl.Series:
+    def decide(self, targets: Iterable[str]) -> list[str]:
         """`METHOD path`, or 0 and a whole request line → `METHOD endpoint`, or ` endpoint` without a method."""
-        texts = targets.to_list()
-        parts = [text.partition(" ") for text in texts if text[0] != "\0"]
-        endpoints = self.requests.endpoints(pl.Series([path for _, _, path in parts], dtype=pl.String))
-        named = (f"{method} {endpoint}" for (method, _, _), endpoint in zip(parts, endpoints.to_list(), strict=True))
-        if len(parts) == len(texts):
-            return pl.Series([*named], dtype=pl.String)
-        lines = pl.Series("request", [text[1:] or None for text in texts if text[0] == "\0"], pl.String)
-        found = {column.name: column for column in self.requests.split(lines.to_frame(), {"request": "request"})}
-        of_lines = iter((found["_method"].fill_null("") + " " + found["_endpoint"]).to_list())
-        return pl.Series([next(of_lines if text[0] == "\0" else named) for text in texts], dtype=pl.String)
+        found = []
+        for text in targets:
+            method, _, path = text.partition(" ")
+            whole = text[0] == "\0"
+            found.append(self.requests.name(text[1:]) if whole else f"{method} {self.requests.endpoint(path)}")
+        return found
 
 
 def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None:
@@ -352,8 +358,7 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
     form = format.fields[columns["time"]].form
     asked = _USERS[spec.user_key]
     columns = {role: name for role, name in columns.items() if role not in ("user", "client") or role in asked}
-    marks = [pl.col(FINGERPRINT).is_not_null()] if FINGERPRINT in names else []
-    marks += [pl.col(FOREIGN).is_null()] if FOREIGN in names else []
+    marks = {name: present for name, present in ((FINGERPRINT, True), (FOREIGN, False)) if name in names}
     shapes = {n: (shape.table, shape.kind) for n, shape in reader.field_reader.shapes.items() if n in names}
     # An address may have a port, which is taken off elsewhere. None that has this shape for certain has one.
     ported = [name for name in names if name in format.fields and format.fields[name].port]
@@ -361,16 +366,24 @@ def _plan(reader: Reader, spec: ReportSpec, reading: ReadOptions) -> Plan | None
     looks_of = {name: table for name in durations if (table := _looks_of(reader, name)) is not None}
     looks = {name: look for name, look in reader.looks.items() if name not in looks_of}
     requests = reader.field_reader.requests
-    return Plan(columns, durations, looks_of, shapes, looks, tuple(marks), tuple(absent), form, requests)
+    return Plan(columns, durations, looks_of, shapes, looks, marks, tuple(absent), form, requests)
 
 
-def _present(plan: Plan, fields: pl.DataFrame) -> Mapping[str, str] | None:
-    """The columns of some lines by role, the requests whole or in parts; None if it is not the same in all of them."""
-    rows = fields.height
-    if any(fields[name].null_count() < rows for name in plan.absent):
+def _scanned(reader: Reader, lines: Iterable[str]) -> Iterator[Mapping[str, str | None]]:
+    """The fields of lines that can be read."""
+    for line in lines:
+        if not ignorable(line):
+            with contextlib.suppress(Reject):
+                yield reader.tokenise.scan(line)
+
+
+def _present(plan: Plan, found: Collection[str]) -> Mapping[str, str] | None:
+    """The columns of some lines by role, the requests whole or in parts, of those that were `found` in any; None if it
+    is not the same in all of them."""
+    if any(name in found for name in plan.absent):
         return None
     parts = {role: name for role, name in plan.columns.items() if role in ("request", "method", "target")}
-    empty = {role for role, name in parts.items() if len(parts) != 2 and fields[name].null_count() == rows}
+    empty = {role for role, name in parts.items() if len(parts) != 2 and name not in found}
     left = parts.keys() - empty
     if left not in ({"request"}, {"method", "target"}):
         return None
@@ -384,6 +397,4 @@ def _looks_of(reader: Reader, name: str) -> bytes | None:
     if look is None or _DIGITS.search(_ANY_DIGIT.sub("", reader.format.fields[name].looks or "")):
         return None
     numbers = ["0" * before + ("." if behind else "") + "0" * behind for before in range(16) for behind in range(16)]
-    texts = pl.Series(name, [*numbers, "-", None], pl.String)
-    fits: list[bool] = texts.to_frame().select(look).to_series().to_list()
-    return bytes([fits[0] and fits[-1] and fits[-2], *fits[1:256]])
+    return bytes([all(map(look.fits, ("", "-", None))), *map(look.fits, numbers[1:])])

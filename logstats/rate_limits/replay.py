@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.critical import uninterrupted
 from logstats.dataclass import dataclass
 from logstats.expressions import predicates
 from logstats.expressions.compiled import expression
+from logstats.frames import pl
 from logstats.ordered import Ordered
 from logstats.rate_limits.algorithms import Limiter
 from logstats.rate_limits.limit import Limit, Rules

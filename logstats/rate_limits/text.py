@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.rate_limits.limit import TOKEN_BUCKET, Limit
 from logstats.rate_limits.replay import PERCENTILES, Fit, Outcome
 from logstats.reports.clock import Clock

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, overload
 
-import polars as pl
+from logstats.frames import pl
 
 Bucket = tuple[int | None, int]  # as in `sketches.loghist`: None is exactly 0 ms
 

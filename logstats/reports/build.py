@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import polars as pl
-
 from logstats import schema
 from logstats.durations import MS, average
+from logstats.frames import pl
 from logstats.pipeline import Counts
 from logstats.reports.by_minute import Minutes, UsersByMinute
 from logstats.reports.model import (

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.reports.json_text import array
 from logstats.reports.lazy_rows import LazyRows, Row
 from logstats.summaries.traffic import EPOCH, MINUTE_US, moment

@@ -8,11 +8,11 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.durations import MS, average, milliseconds
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.reports import json_text
 from logstats.reports.buckets import Histograms

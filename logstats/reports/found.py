@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.reports.printable import printable
 
 Spans = Callable[[str], Sequence[tuple[int, int]]]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count, takewhile
 from typing import Any, Final
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.reports.buckets import Histograms
 from logstats.reports.model import Interval, OverTime
 from logstats.summaries import latency

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Generic, Protocol, TypeVar
 
-import polars as pl
-
 from logstats import schema
 from logstats.dataclass import dataclass
 from logstats.durations import MS, average
+from logstats.frames import pl
 from logstats.reports import json_text
 from logstats.reports.figures import KeyFigures, RankedKey, last, named, of_durations
 from logstats.reports.lazy_rows import LazyRows

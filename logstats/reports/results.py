@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal
 
+from logstats.frames import pl
 from logstats.reports.printable import harmless, printable, shortened
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MAX_ROWS: Final = 1_000  # of a table for people
 _NARROWEST: Final = 12  # characters to which columns of text are shortened before rows become blocks
@@ -104,7 +102,6 @@ def jsonl(file: BinaryIO, pieces: Iterable[Sequence[Sequence[str]]]) -> None:
 @contextmanager
 def parquet(file: BinaryIO) -> Iterator[Write]:
     """Parquet with the columns of the first frame, zstd."""
-    import polars as pl
     import pyarrow.parquet as pq
 
     writer: pq.ParquetWriter | None = None

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, Final
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.reports.printable import harmless
 
 Write = Callable[[pl.DataFrame], None]

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from logstats.errors import UsageError
+from logstats.frames import pl
 from logstats.reports.model import BreakdownRow, EndpointRow, Latency, Report, Table, iso
 from logstats.reports.printable import printable
 from logstats.reports.view import TABLES
@@ -190,8 +191,6 @@ def _cells(row: Sequence[Any]) -> Iterable[Any]:
 
 def to_parquet(table: Table) -> bytes:
     """Parquet, zstd; text as it was logged, times with zone UTC, a sum beyond 64 bits as Decimal."""
-    import polars as pl
-
     types = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), datetime: pl.Datetime("us", "UTC")}
     schema = {name: types[kind] for name, kind in table.columns.items()}
     for place, (name, kind) in enumerate(table.columns.items()):

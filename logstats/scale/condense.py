@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.scale import tables
 from logstats.scale.tables import Piece
 from logstats.summaries.aggregate import MAX_KEYS

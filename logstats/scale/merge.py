@@ -12,11 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import SummaryError, UsageError
 from logstats.filters import Filters
+from logstats.frames import pl
 from logstats.inputs import discover, object_store
 from logstats.pipeline import Counts
 from logstats.scale import tables

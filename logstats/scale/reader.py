@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
-import polars as pl
-
 from logstats.errors import SummaryError
+from logstats.frames import pl
 from logstats.scale import description, stored, tables, writer
 from logstats.scale.description import Description
 from logstats.scale.tables import Piece

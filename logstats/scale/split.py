@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.scale.work import beyond, moved, wide
 from logstats.summaries import statistics
 from logstats.summaries.spec import ReportSpec

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from logstats import durations, schema
+from logstats.frames import pl
 from logstats.scale import tables
 from logstats.scale.tables import Piece
 from logstats.sketches import hll

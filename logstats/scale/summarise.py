@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, BinaryIO, Self
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.scale import tables
 from logstats.scale.condense import HELD, Condenser
 from logstats.scale.description import Description

@@ -22,9 +22,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.summaries import breakdowns, endpoints, latency, ranking, selections, statistics, traffic, users
 from logstats.summaries.aggregate import Aggregate

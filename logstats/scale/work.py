@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Any, Final, Protocol
 
-import polars as pl
-
 from logstats import __version__, schema
 from logstats.dataclass import dataclass
 from logstats.errors import LogstatsError, SourceError
 from logstats.formats.detection.detect import Detected
+from logstats.frames import pl
 from logstats.inputs import Source
 from logstats.options import Options, job_of
 from logstats.pipeline import WORKERS, Counts, Job, Silence, run

@@ -14,9 +14,8 @@ import tempfile
 from dataclasses import replace
 from typing import BinaryIO, Final
 
-import polars as pl
-
 from logstats.critical import uninterrupted
+from logstats.frames import pl
 from logstats.scale import stored
 from logstats.scale.description import Description
 from logstats.scale.tables import Piece

@@ -24,11 +24,11 @@ from itertools import groupby
 from typing import IO, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.cache import BoundedCache
 from logstats.critical import uninterrupted
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import constants

@@ -16,9 +16,9 @@ from itertools import accumulate
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import constants
 
@@ -28,8 +28,7 @@ DECIMALS: Final = 30  # digits of a percentile; a billion of them would fill the
 
 _LOG_GAMMA: Final = math.log(GAMMA)
 _LOG_MIDDLE: Final = math.log(2 / (GAMMA + 1))
-_NEAR: Final = 16  # nanoseconds: what rounding makes of e^x up to 2^50 is less,
-_SURE: Final = 2**46  # … and up to here less than 2
+_LOG_MS: Final = math.log(1e6)  # of the nanoseconds of a millisecond
 _LOG_LARGEST: Final = math.log(sys.float_info.max)
 
 
@@ -60,22 +59,22 @@ def bucket_of(milliseconds: float) -> int:
 
 def bounds(longest_ns: int) -> tuple[int, NDArray[np.int64]]:
     """(the bucket of 1 ns, the greatest whole number of nanoseconds in each bucket from that on), up to the bucket of
-    `longest_ns`, which is at most 2^50. They are those of `bucket`, which is asked about the numbers near each."""
+    `longest_ns`, which is at most 2^50. They are those of `bucket`: Polars has its logarithm from the same library as
+    Python (a test asks it about the numbers near each)."""
+    log, scale = math.log, 1 / _LOG_GAMMA
 
-    def buckets(ns: NDArray[np.int64]) -> NDArray[np.int32]:
-        spans = as_numbers(np.maximum(ns, 1) / 1e6).to_frame("ms")
-        return spans.select(bucket(pl.col("ms"))).to_series().to_numpy()
+    def number(ns: int) -> int:
+        return math.ceil(log(ns / 1e6) * scale)
 
-    first, last = buckets(np.array([1, longest_ns])).tolist()
-    numbers = np.arange(first, last + 1)
-    near = np.exp(numbers * _LOG_GAMMA + math.log(1e6)).astype(np.int64)
-    found = np.empty_like(near)
-    for some, most in ((near < _SURE, 2), (near >= _SURE, _NEAR)):
-        asked = near[some, np.newaxis] + np.arange(-most, most + 1)
-        inside = (buckets(asked.ravel()).reshape(asked.shape) <= numbers[some, np.newaxis]).sum(axis=1)
-        assert not len(inside) or (inside.min() > 0 and inside.max() < asked.shape[1])
-        found[some] = near[some] - most - 1 + inside
-    return first, found
+    first, found = number(1), []
+    for bucket in range(first, number(longest_ns) + 1):
+        near = int(math.exp(bucket * _LOG_GAMMA + _LOG_MS))
+        while near > 1 and number(near) > bucket:
+            near -= 1
+        while number(near + 1) <= bucket:
+            near += 1
+        found.append(near)
+    return first, np.array(found, np.int64)
 
 
 def parse_percentile(text: str | int | float | Decimal) -> Fraction:

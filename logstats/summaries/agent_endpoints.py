@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.summaries.agents import AI, BOTS, FALSE, NOBODY, PEOPLE, needs, with_who
 from logstats.summaries.aggregate import Aggregate, CappedTable
 from logstats.summaries.spec import ReportSpec
 
 KEYS: Final = ("method", "endpoint")
 _WHO: Final = {"bots": BOTS, "ai_crawlers": AI, "false_bots": FALSE, "people": PEOPLE, "no_agent": NOBODY}
-_COUNTS: Final = {**dict.fromkeys(_WHO, pl.Int64()), "bots_bytes": pl.Int128()}
+_COUNTS: Final = {**dict.fromkeys(_WHO, "Int64"), "bots_bytes": "Int128"}
 
 
 def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:

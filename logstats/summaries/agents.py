@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.summaries.aggregate import Aggregate, MergedTable
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Shape
 
 PEOPLE, BOTS, AI, FALSE, NOBODY = WHO = ("people", "bots", "AI crawlers", "false bots", "no user agent")
-COUNTS: Final[dict[str, pl.DataType]] = {"requests": pl.Int64(), "bytes": pl.Int128()}
+COUNTS: Final = {"requests": "Int64", "bytes": "Int128"}
 VERIFIED: Final = "bot_verified"
 
 
@@ -60,7 +59,7 @@ class Agents(MergedTable):
     """Requests and bytes by who made them."""
 
     def __init__(self) -> None:
-        super().__init__(Shape({"who": pl.String()}, COUNTS, {}, {}))
+        super().__init__(Shape({"who": "String"}, COUNTS, {}, {}))
 
     def result(self) -> pl.DataFrame:
         """(agents, requests, share, bytes, bytes_share), in the order of `WHO`."""

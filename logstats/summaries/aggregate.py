@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Accumulator, Keys, Shape
 
@@ -92,12 +91,10 @@ class CappedTable(State):
     The tables are (key…, count…, first).
     """
 
-    def __init__(
-        self, keys: Sequence[str], counts: Sequence[str] | Mapping[str, pl.DataType], cap: int = MAX_KEYS
-    ) -> None:
-        kinds = counts if isinstance(counts, Mapping) else {name: pl.Int64() for name in counts}
+    def __init__(self, keys: Sequence[str], counts: Sequence[str] | Mapping[str, str], cap: int = MAX_KEYS) -> None:
+        kinds = counts if isinstance(counts, Mapping) else dict.fromkeys(counts, "Int64")
         self._keys = Keys(keys, cap)
-        self._held = Accumulator(Shape({"id": pl.Int32()}, dict(kinds), {}, {}))
+        self._held = Accumulator(Shape({"id": "Int32"}, dict(kinds), {}, {}))
 
     def add(self, table: pl.DataFrame) -> None:
         """Add the table of the next chunk."""
@@ -110,7 +107,7 @@ class CappedTable(State):
     def beyond(self) -> tuple[int, int]:
         """How many lines have keys beyond the cap, and the cap."""
         folded = self._held.table().filter(pl.col("id") == Keys.OTHER) if self._keys.full else self._held.shape.empty()
-        lines = sum(folded[name].sum() for name, kind in self._held.shape.sums.items() if kind == pl.Int64())
+        lines = sum(folded[name].sum() for name, kind in self._held.shape.sums.items() if kind == "Int64")
         return int(lines), self._keys.cap
 
     def result(self) -> pl.DataFrame:

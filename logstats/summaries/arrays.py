@@ -8,20 +8,21 @@ from dataclasses import field
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
+from logstats.schema import dtype
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrays:
-    """Columns of numbers by name, all of the same length. `kinds` are the types of those that have another one than
-    their array, and `nulls` the number that stands for null."""
+    """Columns of numbers by name, all of the same length. `kinds` are the types (`schema.dtype`) of those that have
+    another one than their array, and `nulls` the number that stands for null."""
 
     columns: Mapping[str, NDArray[Any]]
-    kinds: Mapping[str, pl.DataType] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     nulls: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -35,7 +36,7 @@ class Arrays:
 
     def _column(self, name: str, values: NDArray[Any]) -> pl.Series:
         column = as_numbers(values, values != self.nulls[name] if name in self.nulls else None).alias(name)
-        return column.cast(self.kinds[name]) if name in self.kinds else column
+        return column.cast(dtype(self.kinds[name])) if name in self.kinds else column
 
 
 def together(tables: Sequence[tuple[int, Arrays]], bits: int) -> Arrays:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.summaries import ranking
 from logstats.summaries.aggregate import Aggregate
 from logstats.summaries.names import breakdown

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-import polars as pl
-
+from logstats import schema
+from logstats.frames import pl
 from logstats.summaries.agents import COUNTS, shares
 from logstats.summaries.aggregate import Aggregate, CappedTable
 from logstats.summaries.spec import ReportSpec
@@ -30,8 +30,8 @@ def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
 def _summarise(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
     """Requests of one chunk → (key…, requests, bytes, first)."""
     if rows["cache"].null_count() == rows.height:
-        kinds = {"minute": pl.Int64(), "cache": pl.String()}
-        return pl.DataFrame(schema={**{key: kinds[key] for key in keys}, **COUNTS, "first": pl.UInt32()})
+        kinds = {"minute": "Int64", "cache": "String"}
+        return pl.DataFrame(schema=schema.typed({**{key: kinds[key] for key in keys}, **COUNTS, "first": "UInt32"}))
     cached = rows.select("cache", "bytes", "line", *([minute().cast(pl.Int64)] if "minute" in keys else []))
     return (
         cached.drop_nulls("cache")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 
 CLASSES: Final = 10  # of statuses

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.interning import Dictionary, once

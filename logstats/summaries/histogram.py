@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.tallies import Codes, Counts, Tally, merged, tally
 from logstats.summaries.tables import Shape
 
-HISTOGRAM: Final = Shape({"id": pl.Int32(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
+HISTOGRAM: Final = Shape({"id": "Int32", "bucket": "Int32"}, {"count": "Int64"}, {}, {})
 
 _BITS: Final = 33  # of a bucket in a code
 _BUCKET: Final = (1 << _BITS) - 1

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.durations import nanoseconds
+from logstats.frames import pl
 from logstats.summaries.tables import Accumulator, Shape
 from logstats.summaries.traffic import minute
 
 BEFORE: Final = -(2**62)  # stands for all minutes before the window
 INDICATORS: Final = Shape(
-    {"objective": pl.Int32(), "minute": pl.Int64()},
+    {"objective": "Int32", "minute": "Int64"},
     {
-        **dict.fromkeys(("requests", "good", "bad", "least", "most", "timed"), pl.Int64()),
-        "ns": pl.Int128(),
+        **dict.fromkeys(("requests", "good", "bad", "least", "most", "timed"), "Int64"),
+        "ns": "Int128",
     },
     {},
-    {"ns_max": pl.Int64()},
+    {"ns_max": "Int64"},
 )
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
 from logstats.summaries.aggregate import Aggregate, State
@@ -20,7 +19,7 @@ from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Accumulator, Minutes, Shape
 from logstats.summaries.traffic import MAX_MINUTES, minute
 
-LATENCY: Final = Shape({"minute": pl.Int64(), "bucket": pl.Int32()}, {"count": pl.Int64()}, {}, {})
+LATENCY: Final = Shape({"minute": "Int64", "bucket": "Int32"}, {"count": "Int64"}, {}, {})
 
 
 def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:

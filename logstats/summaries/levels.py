@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.summaries.aggregate import Aggregate, CappedTable
 from logstats.summaries.spec import ReportSpec
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.summaries.aggregate import Aggregate, CappedTable
 from logstats.summaries.groups import Groups

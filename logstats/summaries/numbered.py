@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
+from logstats.kernels.interning import Interned
 from logstats.kernels.tallies import Counts
 
 
@@ -24,7 +25,7 @@ class Numbered:
     it.
     """
 
-    names: pl.Series
+    names: Interned
     first: NDArray[np.uint32]
     counts: NDArray[Any]
     keys: NDArray[np.int64]

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats.durations import nanoseconds
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.kernels.interning import Dictionary
 from logstats.sketches import loghist
@@ -29,10 +29,10 @@ NO_DURATION: Final = -(2**31)  # in a chunk's table, the bucket of requests with
 ZERO: Final = NO_DURATION + 1  # … and of those of exactly 0 ms, which is null in a histogram
 
 COUNTS: Final = Shape(
-    {"id": pl.Int32(), "status_class": pl.UInt8()},
-    {"requests": pl.Int64(), "bytes": pl.Int128(), "timed": pl.Int64(), "ns": pl.Int128()},
-    {"ns_min": pl.Int64()},
-    {"ns_max": pl.Int64()},
+    {"id": "Int32", "status_class": "UInt8"},
+    {"requests": "Int64", "bytes": "Int128", "timed": "Int64", "ns": "Int128"},
+    {"ns_min": "Int64"},
+    {"ns_max": "Int64"},
 )
 
 _NAMED: Final = 100_000  # names of keys beyond a cap that are remembered
@@ -99,10 +99,11 @@ class Ranking(State):
                 others.append(rest.with_columns(later))
             if isinstance(table, Numbered):
                 known = len(self._names)
-                of_table = self._names.numbers(table.names).astype(np.int64)
+                names = table.names.column()
+                of_table = self._names.numbers(names).astype(np.int64)
                 numbers.append(of_table)
                 fresh = as_numbers(np.flatnonzero(of_table > known))
-                named = pl.DataFrame([table.names[fresh].alias("name"), as_numbers(table.first)[fresh].alias("first")])
+                named = pl.DataFrame([names[fresh].alias("name"), as_numbers(table.first)[fresh].alias("first")])
                 named = named.with_columns(as_numbers(of_table)[fresh].alias("number"), later)
                 new.append(named)
         self._learn(pl.concat(new), others)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.summaries import ranking, users
 from logstats.summaries.aggregate import Aggregate
 from logstats.summaries.names import USER_KEYS

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.summaries.aggregate import Aggregate, State
 from logstats.summaries.spec import ReportSpec
 
@@ -20,15 +19,15 @@ NAME: Final = "slowest"
 MOST: Final = 10_000  # requests that can be asked for
 LONGEST: Final = 2_000  # characters of a target that are kept
 _NEEDS: Final = ("method", "path", "query", "status", "duration_ms", "timestamp", "trace_id", "source", schema.LINE)
-_COLUMNS: Final[dict[str, pl.DataType]] = {
-    "target": pl.String(),
-    "method": pl.String(),
-    "duration_ms": pl.Float64(),
-    "status": pl.UInt16(),
-    "time": pl.Datetime("us", "UTC"),
-    "source": pl.String(),
-    "line": pl.Int64(),
-    "trace_id": pl.String(),
+_COLUMNS: Final = {
+    "target": "String",
+    "method": "String",
+    "duration_ms": "Float64",
+    "status": "UInt16",
+    "time": "Datetime",
+    "source": "String",
+    "line": "Int64",
+    "trace_id": "String",
 }
 
 
@@ -75,7 +74,7 @@ class Slowest(State):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held = pl.DataFrame(schema=_COLUMNS)
+        self._held = pl.DataFrame(schema=schema.typed(_COLUMNS))
 
     def add(self, table: pl.DataFrame) -> None:
         """Add the table of the next chunk, or of another state."""

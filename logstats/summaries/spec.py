@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 
 
 @dataclass(frozen=True, slots=True, eq=False)

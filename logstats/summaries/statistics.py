@@ -7,10 +7,9 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Final, TypeVar
 
-import polars as pl
-
 from logstats import allocators
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.summaries.aggregate import Aggregate, State
 from logstats.summaries.arrays import Arrays, together
 from logstats.summaries.names import AGGREGATES
@@ -23,9 +22,9 @@ _ROWS_AT_ONCE: Final = 500_000
 
 ORDER_BITS: Final = 32  # `first`, a line within a chunk, becomes a number that grows from chunk to chunk
 
-Summaries = Mapping[str, pl.DataFrame | Arrays | Numbered]
+Summaries = Mapping[str, "pl.DataFrame | Arrays | Numbered"]
 """A table for each aggregate, by its name; a table that is missing is empty. That of a ranking may be `Numbered`."""
-Placed = tuple[int, pl.DataFrame | Arrays | Numbered]  # with the number of its chunk
+Placed = tuple[int, "pl.DataFrame | Arrays | Numbered"]  # with the number of its chunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.summaries.aggregate import Aggregate, MergedTable
 from logstats.summaries.groups import Groups
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Shape
 
-STATUSES: Final = Shape({"status": pl.UInt16()}, {"requests": pl.Int64()}, {}, {})
+STATUSES: Final = Shape({"status": "UInt16"}, {"requests": "Int64"}, {}, {})
 
 
 def aggregates(_spec: ReportSpec) -> Iterable[Aggregate]:

@@ -6,34 +6,37 @@ so it is associative and commutative and the empty table is its identity.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.summaries.groups import Groups
 
 _PENDING_ROWS: Final = 200_000
 _LARGEST: Final = 2**63 - 1
 
+if TYPE_CHECKING:
+    Kind = str | pl.DataType
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The columns of a table: its keys and its figures."""
+    """The columns of a table: its keys and its figures, each with its type or the name of that (`schema.dtype`)."""
 
-    keys: dict[str, pl.DataType]
-    sums: dict[str, pl.DataType]
-    minima: dict[str, pl.DataType]
-    maxima: dict[str, pl.DataType]
+    keys: Mapping[str, Kind]
+    sums: Mapping[str, Kind]
+    minima: Mapping[str, Kind]
+    maxima: Mapping[str, Kind]
 
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """All columns, keys first."""
-        return {**self.keys, **self.sums, **self.minima, **self.maxima}
+        return schema.typed({**self.keys, **self.sums, **self.minima, **self.maxima})
 
     def empty(self) -> pl.DataFrame:
         """The identity of merging."""
@@ -50,7 +53,7 @@ class Shape:
 
     def united(self, table: pl.DataFrame) -> pl.DataFrame:
         """The table without repetitions of its keys. (`Groups` takes half as long as Polars, or less.)"""
-        if table.height and self.keys and all(_is_plain(kind) for kind in self.keys.values()):
+        if table.height and self.keys and all(_is_plain(table.schema[key]) for key in self.keys):
             table = table.rechunk()
             groups = Groups([table[key] for key in self.keys])
             figures = [self._figure(groups, table[name], name) for name in table.columns if name not in self.keys]

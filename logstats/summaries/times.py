@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-import polars as pl
-
-from logstats import schema
+from logstats.frames import pl
 from logstats.summaries.aggregate import Aggregate, MergedTable
 from logstats.summaries.spec import ReportSpec
 from logstats.summaries.tables import Shape
 
-_TIME: Final = schema.dtypes()["timestamp"]
-TIMES: Final = Shape({}, {}, {"earliest": _TIME}, {"latest": _TIME})
+FIRST: Final = {"earliest": "Datetime"}
+LAST: Final = {"latest": "Datetime"}
+TIMES: Final = Shape({}, {}, FIRST, LAST)
 
 
 def aggregates(_spec: ReportSpec) -> Iterable[Aggregate]:

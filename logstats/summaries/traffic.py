@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.summaries.aggregate import Aggregate, State
 from logstats.summaries.groups import Groups
@@ -18,8 +17,8 @@ MAX_MINUTES: Final = 1_000_000
 MINUTE_US: Final = 60_000_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TRAFFIC: Final = Shape(
-    {"minute": pl.Int64(), "status_class": pl.UInt8()},
-    {"requests": pl.Int64(), "bytes": pl.Int128()},
+    {"minute": "Int64", "status_class": "UInt8"},
+    {"requests": "Int64", "bytes": "Int128"},
     {},
     {},
 )

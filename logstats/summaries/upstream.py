@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-import polars as pl
-
 from logstats.durations import MS, nanoseconds
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import loghist
 from logstats.summaries import latency
@@ -24,8 +23,7 @@ from logstats.summaries.traffic import minute
 
 NAME: Final = "upstream"
 PARTS: Final = ("in the upstream", "in front of it")
-SHAPE: Final = Shape({"part": pl.String(), "bucket": pl.Int32()}, {"count": pl.Int64(), "ns": pl.Int128()}, {}, {})
-_COLUMNS: Final[dict[str, pl.DataType]] = {"minute": pl.Int64(), **SHAPE.schema}
+SHAPE: Final = Shape({"part": "String", "bucket": "Int32"}, {"count": "Int64", "ns": "Int128"}, {}, {})
 _NEEDS: Final = frozenset({"upstream_ms", "duration_ms", "timestamp"})
 _PERCENTILES: Final = ("50", "95", "99")
 
@@ -41,7 +39,8 @@ def aggregates(spec: ReportSpec) -> Iterable[Aggregate]:
 def _summarise(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
     """Requests of one chunk → (key…, count, ns)."""
     if rows["upstream_ms"].null_count() == rows.height:
-        return pl.DataFrame(schema={name: kind for name, kind in _COLUMNS.items() if name in (*keys, *SHAPE.sums)})
+        kinds = {"minute": pl.Int64(), **SHAPE.schema}
+        return pl.DataFrame(schema={name: kind for name, kind in kinds.items() if name in (*keys, *SHAPE.sums)})
     chosen = rows.select("upstream_ms", "duration_ms", *([minute()] if "minute" in keys else []))
     both = chosen.drop_nulls(["upstream_ms", "duration_ms"])
     behind = pl.col("upstream_ms")

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import ClassVar
 
-import polars as pl
-
 from logstats import schema
+from logstats.frames import pl
 from logstats.sketches import hll
 from logstats.summaries.aggregate import Aggregate, State
 from logstats.summaries.names import USER_KEYS

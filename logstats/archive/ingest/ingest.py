@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -50,6 +49,7 @@ from logstats.filters import Filters
 from logstats.formats import registry
 from logstats.formats.fields.columns import ReadOptions
 from logstats.formats.wrappers.stack import FormatStack, parse, shown
+from logstats.frames import pl
 from logstats.inputs import SOON, OpenFile, Start
 from logstats.inputs import Source as Input
 from logstats.inputs import opened as open_source

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels import tallies
 from logstats.kernels.columns import as_numbers

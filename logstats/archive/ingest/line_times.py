@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.archive.log import tables
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 
 Times = NDArray[np.int64]  # microseconds since 1970

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-import polars as pl
-
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
+from logstats.frames import pl
 
 # The columns whose values do not depend on the options that a line is read with.
 _SAYS: Final = ("timestamp", "method", "path", "query", "status", "bytes", "duration_ms", "user_id", "referer",

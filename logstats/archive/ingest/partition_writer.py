@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -34,6 +33,7 @@ from logstats.archive.log.commit import DataFile
 from logstats.archive.log.parquet_writer import Writer
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace
+from logstats.frames import pl
 from logstats.pipeline import WORKERS
 
 OPEN: Final = 24  # files that are written at the same time

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-import polars as pl
-
 from logstats import durations, schema
 from logstats.archive.ingest import keyed
 from logstats.archive.log import tables
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.summaries import endpoints, latency, ranking, traffic, users
 from logstats.summaries.groups import Groups

@@ -16,8 +16,8 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import hll
 

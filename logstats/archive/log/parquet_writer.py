@@ -11,9 +11,9 @@ from logstats.archive.log.commit import DataFile
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace
 from logstats.errors import LogstatsError
+from logstats.frames import pl
 
 if TYPE_CHECKING:
-    import polars as pl
     import pyarrow as pa
 
 LEVEL: Final = 1  # of zstd: 3 would be no smaller, 6 would be 4 % smaller, at the cost of 0.2 µs a row
@@ -77,7 +77,6 @@ class Writer:
 
     def write(self, rows: pl.DataFrame | pa.Table) -> None:
         """Append rows. Less than a tenth of a row group is held back until more comes."""
-        import polars as pl
         import pyarrow.compute as pc
 
         if isinstance(rows, pl.DataFrame):

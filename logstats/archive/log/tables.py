@@ -7,9 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from logstats import durations, schema
+from logstats.frames import pl
 
 if TYPE_CHECKING:
-    import polars as pl
     import pyarrow as pa
 
 LOGS: Final = "logs"
@@ -115,7 +115,6 @@ def growing(table: str) -> tuple[str, ...]:
 @cache
 def arrow_schema(table: str) -> pa.Schema:
     """The Arrow schema of a table's Parquet files in the hot tier, of rollups and of rejects."""
-    import polars as pl
     import pyarrow as pa
 
     plain = pl.DataFrame(schema=columns(table)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
@@ -19,6 +18,7 @@ from logstats.archive.log.commit import DataFile
 from logstats.archive.query.pruning import Wanted
 from logstats.archive.query.ranges import check as check_ranges
 from logstats.archive.query.rows import unreadable
+from logstats.frames import pl
 
 if TYPE_CHECKING:
     import pyarrow as pa

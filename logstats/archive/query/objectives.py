@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-import polars as pl
-
 from logstats.archive.archive import Archive
 from logstats.archive.log import tables
 from logstats.archive.log.snapshot import Snapshot
@@ -21,6 +19,7 @@ from logstats.archive.query.rows import Gone, read, unreadable
 from logstats.archive.query.rows import rows as read_rows
 from logstats.enrich.computed import Columns
 from logstats.filters import Filters
+from logstats.frames import pl
 from logstats.pipeline import Counts, Interrupt
 from logstats.sketches import loghist
 from logstats.summaries.indicators import (

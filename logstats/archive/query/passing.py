@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Self
 
-import polars as pl
-
 from logstats import schema
 from logstats.archive.log import tables
 from logstats.dataclass import dataclass
 from logstats.enrich.computed import Columns
 from logstats.enrich.privacy import Anonymizer
 from logstats.filters import Filters
+from logstats.frames import pl
 from logstats.options import Options
 
 

@@ -10,11 +10,10 @@ import math
 import sys
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from logstats import durations
 from logstats.archive.log import tables
 from logstats.archive.log.integrity import DamagedFile
+from logstats.frames import pl
 from logstats.sketches import hll, loghist
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats import durations
 from logstats.archive.archive import Archive
@@ -31,6 +30,7 @@ from logstats.errors import UsageError
 from logstats.filters import Filters
 from logstats.formats.text import Text
 from logstats.formats.wrappers.stack import shown
+from logstats.frames import pl
 from logstats.options import Options
 from logstats.pipeline import LEFT_OUT, SAMPLE_TEXT, SAMPLES, WORKERS, Counts, Interrupt, SourceState
 from logstats.scale.calls import Executor
@@ -312,7 +312,7 @@ def _endpoints(rollup: pl.DataFrame) -> pl.DataFrame:
     """→ the table that `ranking.summarise` makes of rows, for all hours together."""
     none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
     ends = durations.from_stored(("ns_min", "ns_max"))
-    sums = {name: pl.col(name).cast(kind) for name, kind in _BY_ENDPOINT.sums.items()}
+    sums = {name: pl.col(name).cast(_BY_ENDPOINT.schema[name]) for name in _BY_ENDPOINT.sums}
     counted = rollup.select(*_BY_ENDPOINT.keys, **sums, **ends, first=pl.col("minute"))
     # A duration of 0 and none at all are the same bucket in a rollup, where `timed` tells them apart.
     return (

@@ -8,8 +8,6 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from logstats import schema
 from logstats.archive.archive import Archive
 from logstats.archive.log import counted_users, paths, tables
@@ -19,6 +17,7 @@ from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query.pruning import Wanted
 from logstats.archive.query.ranges import check as check_ranges
 from logstats.enrich.computed import Columns
+from logstats.frames import pl
 
 BATCH: Final = 262_144  # rows of a frame at most
 

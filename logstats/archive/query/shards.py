@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
 from logstats.archive.query.passing import Passing
 from logstats.archive.query.rows import Span, frames_of
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.options import Options
 from logstats.scale.calls import Executor
 from logstats.scale.work import ReportWork

@@ -31,10 +31,9 @@ from logstats.archive.query import opened
 from logstats.archive.query.opened import Opened
 from logstats.critical import uninterrupted
 from logstats.errors import LogstatsError, QueryError
+from logstats.frames import pl
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from logstats.archive.log.snapshot import Snapshot
     from logstats.archive.log.storage import Storage
 
@@ -252,8 +251,6 @@ class Session:
 
 def _frames(connection: duckdb.DuckDBPyConnection, text: str, sql: str) -> Iterator[pl.DataFrame]:
     """The result of a query as frames, first an empty one."""
-    import polars as pl
-
     reader = connection.sql(text, params={"sql": sql}).to_arrow_reader(_BATCH)
     empty = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
     yield empty

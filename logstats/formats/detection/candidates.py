@@ -12,8 +12,6 @@ from dataclasses import field
 from functools import cached_property
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.formats.detection.prefilter import EVENT, Estimate, Prefilter
 from logstats.formats.detection.unnamed import Unnamed, unnamed
@@ -23,6 +21,7 @@ from logstats.formats.model import Format
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.formats.wrappers.wrapper import Wrapper
+from logstats.frames import pl
 
 _SHORT: Final = 0.05  # milliseconds
 _SECOND: Final = 1_000.0

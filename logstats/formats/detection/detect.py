@@ -14,8 +14,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.formats.detection.candidates import Candidate, Contender, Sample
 from logstats.formats.detection.prefilter import Prefilter
@@ -37,6 +35,7 @@ from logstats.formats.wrappers.stack import (
     unwrapped,
 )
 from logstats.formats.wrappers.wrapper import Wrapper
+from logstats.frames import pl
 
 SAMPLE_LINES: Final = 100
 SAMPLE_BYTES: Final = 64 << 10  # characters of a line that are read at most

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Final, NamedTuple
 
-import polars as pl
-
 from logstats.formats.detection.screen import Screen, screen_of
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Scan
@@ -20,6 +18,7 @@ from logstats.formats.model import FINGERPRINT, FOREIGN, Field, Format
 from logstats.formats.reader import Reader, may_be_absent, may_be_events, reader, with_marks
 from logstats.formats.wrappers.stack import with_more
 from logstats.formats.wrappers.wrapper import Wrapper
+from logstats.frames import pl
 
 EVENT: Final = 0.25  # of the value of a request: a wrapper around access lines can look like an application's line
 
@@ -40,6 +39,9 @@ _WANTED: Final = frozenset(
 class _NoEndpoints:
     def templates(self, paths: pl.Series) -> pl.Series:
         return paths
+
+    def endpoint(self, path: str) -> str:
+        return path
 
     def parameters(self, _queries: pl.Series) -> pl.Series | None:
         return None

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 
 FEW: Final = 8  # numbers below which their order, their range and how they go with other columns say nothing
 CONSTANT: Final = 5  # lines that differ in something else: a number that does not differ measures nothing

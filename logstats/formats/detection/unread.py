@@ -16,7 +16,6 @@ from dataclasses import field
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.formats.detection.detect import Added, Detector, mixed, spread
@@ -25,6 +24,7 @@ from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers import partial_lines
 from logstats.formats.wrappers.stack import FormatStack, StackReader, with_further, with_rest
+from logstats.frames import pl
 
 PICKED: Final = 96  # lines of a chunk that detection reads
 HEADER: Final = 5  # directives that are kept, each once

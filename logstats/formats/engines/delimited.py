@@ -15,13 +15,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache, cached_property
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.engines.scan import DOUBTFUL, Reject, Tokens, fast_then_reference
 from logstats.formats.text import Text
+from logstats.frames import pl
 
 QUOTE = '"'
 

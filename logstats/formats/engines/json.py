@@ -21,15 +21,15 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 
 from logstats.formats.engines.json_by_nginx import as_json
 from logstats.formats.engines.json_template import JsonTemplate, TemplateReader
 from logstats.formats.engines.program import Program
-from logstats.formats.engines.scan import REJECTED, Reject, Tokens, fast_then_reference, in_order, left_of, scan_lines
+from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference, in_order, left_of, rejects, scan_lines
 from logstats.formats.engines.template import take_apart
 from logstats.formats.model import Field
 from logstats.formats.text import Text
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class JsonLines:
             return scan_lines(enumerate(text.lines.to_list()), self.scan, self.names)
         read = take_apart(text, self._learn, self.names)
         if read.height == len(text):
-            return Tokens(read, pl.DataFrame(schema=REJECTED), 0)
+            return Tokens(read, rejects(), 0)
         places = left_of(text, read)
         rest = self._odd(text.gather(places))
         moved = pl.lit(as_numbers(places.astype(np.uint32))).gather(pl.col("line"))

@@ -14,11 +14,10 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.text import Text
+from logstats.frames import pl
 
 Path = tuple[str | int, ...]
 

@@ -17,14 +17,13 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.formats.engines.delimited import Delimited, Variable
 from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference
 from logstats.formats.engines.template import take_apart
 from logstats.formats.model import Field
 from logstats.formats.text import Text
+from logstats.frames import pl
 
 MOST: Final = 200  # limits of a layout: pairs, and characters of a key
 LAYOUTS: Final = 64  # layouts that are kept

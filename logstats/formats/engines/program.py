@@ -12,10 +12,10 @@ from enum import IntEnum
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.formats.text import Text
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 

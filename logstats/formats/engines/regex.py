@@ -12,13 +12,13 @@ from functools import cache, cached_property
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats.formats.engines.keyvalue import Pairs, pairs_of
-from logstats.formats.engines.scan import REJECTED, Reject, Tokens, ignorable
+from logstats.formats.engines.scan import Reject, Tokens, ignorable, rejects
 from logstats.formats.engines.tails import HEAD, TOKEN, without_rest
 from logstats.formats.model import Field
 from logstats.formats.text import Text
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 
 TAIL = "fields"
@@ -74,14 +74,14 @@ class Regexes:
         groups = [column for column in whole.get_columns() if column.name != HEAD]
         matched = ~pl.select(pl.all_horizontal(column.is_null() for column in groups)).to_series()
         numbered = whole.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32))
-        rejected = pl.DataFrame(schema=REJECTED)
+        rejected = rejects()
         ignored = 0
         if not matched.all():
             left = (~matched).arg_true()
             blank = [ignorable(line) for line in text.lines.gather(left).to_list()]
             ignored = sum(blank)
             refused = left.filter(~pl.Series(blank, dtype=pl.Boolean))
-            rejected = pl.DataFrame({"line": refused, "reason": "no_match"}, schema=REJECTED)
+            rejected = pl.DataFrame({"line": refused, "reason": "no_match"}, schema=rejects().schema)
             numbered = numbered.filter(matched)
         if TAIL not in whole.columns:
             return Tokens(numbered.select("line", *self._own(numbered)), rejected, ignored)

@@ -6,21 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.formats.text import Text
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 
 if TYPE_CHECKING:
     from logstats.formats.engines.program import Program
 
-REJECTED = {"line": pl.UInt32, "reason": pl.String}
 DOUBTFUL = "doubtful"  # the reason of a line that the format can read, but which may well be of another format
 
 
@@ -39,6 +38,11 @@ class Tokens:
     fields: pl.DataFrame
     rejected: pl.DataFrame
     ignored: int
+
+
+def rejects(found: Sequence[tuple[int, str]] = ()) -> pl.DataFrame:
+    """A table of rejected lines: (line, reason)."""
+    return pl.DataFrame(found, schema={"line": pl.UInt32, "reason": pl.String}, orient="row")
 
 
 class Tokeniser(Protocol):
@@ -85,7 +89,7 @@ def scan_lines(lines: Iterable[tuple[int, str]], scan: Scan, names: Collection[s
         for name, column in columns.items():
             column.append(fields.get(name))
     frame = pl.DataFrame({"line": kept, **columns}, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)})
-    return Tokens(frame, pl.DataFrame(refused, schema=REJECTED, orient="row"), ignored)
+    return Tokens(frame, rejects(refused), ignored)
 
 
 def fast_then_reference(text: Text, fast: pl.DataFrame, scan: Scan, names: list[str]) -> Tokens:
@@ -93,7 +97,7 @@ def fast_then_reference(text: Text, fast: pl.DataFrame, scan: Scan, names: list[
     columns = ["line", *names]
     numbered = fast if fast.columns == columns else fast.select(columns)
     if numbered.height == len(text):
-        return Tokens(numbered, pl.DataFrame(schema=REJECTED), 0)
+        return Tokens(numbered, rejects(), 0)
     others = left_of(text, fast)
     left = others[text.ends[others] > text.starts[others]].tolist()
     slow = scan_lines(zip(left, text.pick(left), strict=True), scan, names)

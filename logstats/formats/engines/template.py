@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import numpy as np
-import polars as pl
 
 from logstats.formats.engines.scan import left_of
 from logstats.formats.text import Text
+from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 
 TEMPLATES: Final = 12  # templates that are learned from one chunk at most

@@ -24,13 +24,12 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.formats.engines.program import Code, Program, Step
 from logstats.formats.engines.scan import Reject, Tokens, fast_then_reference, scan_lines
 from logstats.formats.model import FOREIGN, Field
 from logstats.formats.text import Text
+from logstats.frames import pl
 
 FIELDS: Final = "#Fields:"
 DATE: Final = "#Date:"

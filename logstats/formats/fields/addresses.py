@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import polars as pl
+from logstats.frames import pl
 
 _HAS_PORT = r"^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+|\[.*)$"
 

@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import polars as pl
-
 from logstats.formats.model import Field
+from logstats.frames import pl
 
 PART: Final = "part"  # the kind of a row that is the beginning of a request only
 BEFORE: Final = 256 << 10

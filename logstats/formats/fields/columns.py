@@ -10,7 +10,6 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import numpy as np
-import polars as pl
 
 from logstats import schema
 from logstats.cache import BoundedCache
@@ -24,6 +23,7 @@ from logstats.formats.fields.levels import known_levels, level_of, of_syslog
 from logstats.formats.fields.requests import TARGET_COLUMNS, PathTemplates, Requests
 from logstats.formats.fields.shapes import Shape, first_usable
 from logstats.formats.model import FINGERPRINT, FOREIGN, MARKS, UNITS, Field
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import polars as pl
+from logstats.frames import pl
 
 _SPELLINGS: Final = {
     "TRACE": ("T", "TRC", "TRAC", "VERBOSE", "VRB", "FINEST", "FINER", "10", *(f"TRACE{n}" for n in range(1, 9))),

@@ -14,9 +14,9 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats.formats.model import UNITS
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import Mask, as_numbers
 

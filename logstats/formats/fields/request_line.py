@@ -7,11 +7,12 @@ hello) is malformed: it has no method and no path, but its request counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
-import polars as pl
 
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import Mask, as_numbers
 
@@ -19,9 +20,12 @@ from logstats.kernels.columns import Mask, as_numbers
 _METHOD = r"^[A-Za-z][A-Za-z_-]{0,31}$"
 _PROTOCOL = r"( [A-Za-z]{2,10}/[0-9](?:\.[0-9]{1,2})?)$"
 _TARGET = r"^(?:/|\*$|[A-Za-z][A-Za-z0-9+.-]*://|[^/ ]+:[0-9]+$)"  # RFC 9112, the four forms of a target
-_METHOD_AND_TARGET = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
 _COLOURS = r"^(?:\x1b\[[0-9;]*m)+|(?:\x1b\[[0-9;]*m)+$"
 _AUTHORITY = r"^(?:-|[A-Za-z][A-Za-z0-9+._-]*)://([^/?#]*)"  # `-`: nginx has no $http_x_forwarded_proto
+# The same for Python, for which `$` is also in front of a newline at the end.
+_METHOD_OF_ONE, _PROTOCOL_OF_ONE, _TARGET_OF_ONE, _COLOURS_OF_ONE, _AUTHORITY_OF_ONE = (
+    re.compile(form.replace("$", r"\Z")) for form in (_METHOD, _PROTOCOL, _TARGET, _COLOURS, _AUTHORITY)
+)
 
 
 def split_requests(requests: pl.Series) -> pl.DataFrame:
@@ -58,7 +62,8 @@ def _unusual(requests: pl.Series) -> pl.DataFrame:
     tail = (" " + pl.col("rest").str.tail(16)).str.extract(_PROTOCOL)
     cut = pl.col("rest").str.head(-pl.col("tail").str.len_bytes().cast(pl.Int64))
     has_form = pl.col("protocol").is_not_null() | pl.col("target").str.contains(_TARGET)
-    good = (_METHOD_AND_TARGET & has_form).fill_null(value=False)
+    named = pl.col("method").str.contains(_METHOD) & (pl.col("target").str.len_bytes() > 0)
+    good = (named & has_form).fill_null(value=False)
     return (
         requests.to_frame("")
         .lazy()
@@ -73,6 +78,22 @@ def _unusual(requests: pl.Series) -> pl.DataFrame:
         .select(pl.when(good).then(pl.all()))
         .collect()
     )
+
+
+def request_of(line: str) -> tuple[str, str, str | None] | None:
+    """One request line → (method, target, protocol or None); None where it is malformed."""
+    method, space, rest = _COLOURS_OF_ONE.sub("", line).partition(" ")
+    tail = _PROTOCOL_OF_ONE.search(f" {rest[-16:]}")
+    target = rest[: -len(tail[1])] if tail else rest
+    good = space and target and _METHOD_OF_ONE.search(method) and (tail or _TARGET_OF_ONE.search(target))
+    return (method, target, tail[1][1:] if tail else None) if good else None
+
+
+def path_of(target: str) -> str:
+    """The path of one target, as `split_targets` has it."""
+    path = target.partition("?")[0]
+    authority = _AUTHORITY_OF_ONE.search(path)
+    return path if authority is None else path[authority.end() :] or "/"
 
 
 def split_targets(targets: pl.Series) -> pl.DataFrame:

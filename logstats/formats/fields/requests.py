@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-import polars as pl
-
 from logstats import schema
 from logstats.cache import BoundedCache
-from logstats.formats.fields.request_line import split_requests, split_targets
+from logstats.formats.fields.request_line import path_of, request_of, split_requests, split_targets
+from logstats.frames import pl
 
 TARGET_COLUMNS: Final = frozenset({"path", "query", "endpoint", "host"})
 _TARGET_ALONE: Final = r"^/[^ ]*$"
@@ -23,6 +22,7 @@ class PathTemplates(Protocol):
     """Turns paths into endpoints; `logstats.endpoints.Endpoints` is one."""
 
     def templates(self, paths: pl.Series) -> pl.Series: ...
+    def endpoint(self, path: str) -> str: ...
     def parameters(self, queries: pl.Series) -> pl.Series | None: ...
 
 
@@ -92,6 +92,18 @@ class Requests:
     def endpoints(self, paths: pl.Series) -> pl.Series:
         """The endpoints of paths, without what they keep of queries."""
         return _filled(self._endpoints.templates(paths), schema.MALFORMED)
+
+    def name(self, line: str) -> str:
+        """`METHOD endpoint` of one request line, or ` (malformed)`, without what is kept of queries."""
+        found = request_of(line)
+        if found is None:
+            return f" {schema.MALFORMED}"
+        method, target, _ = found
+        return f"{method} {self.endpoint(path_of(target))}"
+
+    def endpoint(self, path: str) -> str:
+        """The endpoint of one path."""
+        return self._endpoints.endpoint(path)
 
 
 def _with_query(targets: pl.Series, others: pl.Series) -> pl.Series:

@@ -22,11 +22,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.formats.engines.delimited import Variable, parse_pattern
 from logstats.formats.model import KEYED, Field, Format
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import polars as pl
+from logstats.frames import pl
 
 _CLOCK: Final = (
     r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,:](?P<fraction>[0-9]{1,9}))?)?"

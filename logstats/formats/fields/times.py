@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from logstats.formats.fields.spelled_times import as_iso
+from logstats.frames import pl
 from logstats.kernels import library as kernels
-from logstats.kernels.columns import as_numbers
-
-UTC = pl.Datetime("us", "UTC")
+from logstats.kernels.columns import Strings, as_numbers
+from logstats.schema import dtype
 
 # Each is tried on the texts that those before it could not read. `%.f` also matches the absence of a fraction.
 _ZONED = (
@@ -64,8 +63,12 @@ def parse(texts: pl.Series, zone: str = "UTC", form: str = "") -> pl.Series:
 
 def certain_form(texts: pl.Series, zone: str = "UTC", form: str = "") -> str | None:
     """The form in which C reads the first of these texts, if `parse` reads each text that C reads in it the same."""
-    some = texts.head(100)
-    first = some.filter(some.str.len_bytes() > 1).head(1)
+    return certain_form_of(texts.head(100).drop_nulls().to_list(), zone, form)
+
+
+def certain_form_of(texts: Iterable[str], zone: str = "UTC", form: str = "") -> str | None:
+    """The same of Python's texts."""
+    first = Strings([next((text for text in texts if len(text.encode()) > 1), "")])
     forms = [form] if form else [*_ZONED, *_LOCAL]
     sure = (one for one in forms if re.search("%#?z", one) or (zone == "UTC" and not re.search("%[Zekls]", one)))
     return next((one for one in sure if kernels.times(first, one)[1].any()), None)
@@ -81,19 +84,19 @@ def _by_form(texts: pl.Series, form: str, zone: str) -> pl.Series:
     if "%e" in form or "%k" in form or "%l" in form:  # padded with a space
         texts, form = texts.str.replace_all(" +", " "), re.sub(" +", " ", form)
     if "%z" in form or "%#z" in form or "%:z" in form:
-        return _strptime(texts, UTC, form)
+        return _strptime(texts, dtype("Datetime"), form)
     if "%s" in form:
         return _strptime(texts, pl.Datetime("us"), form).dt.replace_time_zone("UTC")
     if "%Z" not in form:
         return _try_local(texts, form, zone)
     named = texts.str.replace(r"\b(?:UTC|GMT|Z)\b", "+0000")
-    return _strptime(named, UTC, form.replace("%Z", "%z")).fill_null(_try_local(texts, form, zone))
+    return _strptime(named, dtype("Datetime"), form.replace("%Z", "%z")).fill_null(_try_local(texts, form, zone))
 
 
 def with_year(texts: pl.Series, latest: datetime, zone: str = "UTC") -> pl.Series:
     """Times without a year (`Jan  7 10:30:00`) → Datetime(µs, UTC), in the last year that is not after `latest`."""
     months = texts.str.replace_all(" +", " ")
-    found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
+    found = pl.Series(texts.name, [None], dtype=dtype("Datetime")).new_from_index(0, texts.len())
     for year in range(latest.year, max(latest.year - 9, 0), -1):  # nine years always hold a 29 February
         left = found.is_null() & months.is_not_null()
         if not left.any():
@@ -134,7 +137,7 @@ def _bare(texts: pl.Series, zone: str) -> pl.Series:
         if not found.null_count():
             return found  # one form throughout, as in nearly all logs
     else:
-        found = pl.Series(texts.name, [None], dtype=UTC).new_from_index(0, texts.len())
+        found = pl.Series(texts.name, [None], dtype=dtype("Datetime")).new_from_index(0, texts.len())
     left = (found.is_null() & ~texts.str.contains(_HOPELESS)).arg_true()
     for attempt in attempts:
         if not left.len():
@@ -180,20 +183,20 @@ def _within_calendar(times: pl.Series) -> pl.Series:
     return times.set(~micros.is_between(_YEAR_1, _YEAR_10000, closed="left"), None)
 
 
-def _strptime(texts: pl.Series, kind: pl.Datetime, form: str) -> pl.Series:
+def _strptime(texts: pl.Series, kind: pl.DataType, form: str) -> pl.Series:
     """`Series.str.strptime`, but ten times as fast for times that are spelled in full."""
     if not kernels.AVAILABLE:
-        return texts.str.strptime(kind, form, strict=False)
+        return texts.str.strptime(kind, form, strict=False)  # type: ignore[arg-type]
     micros, certain = kernels.times(texts, form)
     times = as_numbers(micros, certain).cast(kind)
     if certain.all():
         return times
     left = as_numbers(np.flatnonzero(~certain))
-    return times.scatter(left, texts[left].str.strptime(kind, form, strict=False))
+    return times.scatter(left, texts[left].str.strptime(kind, form, strict=False))  # type: ignore[arg-type]
 
 
 def _try_zoned(texts: pl.Series, form: str) -> pl.Series:
-    return _strptime(texts, UTC, form)
+    return _strptime(texts, dtype("Datetime"), form)
 
 
 def _try_local(texts: pl.Series, form: str, zone: str) -> pl.Series:
@@ -230,7 +233,7 @@ def _try_number(texts: pl.Series) -> pl.Series:
     found = _micros(number.cast(pl.Int64, strict=False))
     if found.null_count() > number.null_count():  # fractions; and 19 digits, which are more than an Int64 holds
         found = found.fill_null(_micros(number.cast(pl.Float64, strict=False)))
-    return found.cast(UTC)
+    return found.cast(dtype("Datetime"))
 
 
 def _micros(number: pl.Series) -> pl.Series:

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.formats.fields import numbers
 from logstats.formats.model import UNITS, Field, Format
 from logstats.formats.vocabulary import fingerprints
+from logstats.frames import pl
 
 AUTO: Final = "ms"  # the unit if there is no evidence for another one
 _BARE: Final = r"^[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?$"

@@ -10,11 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import polars as pl
-
 from logstats.formats.engines.w3c import directives_in, in_force
 from logstats.formats.wrappers.stack import StackReader
 from logstats.formats.wrappers.wrapper import DOCKER_CUTS
+from logstats.frames import pl
 
 LONGEST: Final = 32 << 20  # bytes of a line in parts that are held back at most
 _CRI_PART: Final = r"^[^ ]+ (?:stdout|stderr) P[: ]"

@@ -17,7 +17,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 
 from logstats.dataclass import dataclass
 from logstats.errors import FormatError
@@ -30,6 +29,7 @@ from logstats.formats.model import UNITS, Field, Format
 from logstats.formats.reader import Counter, Reader, reader
 from logstats.formats.text import Text
 from logstats.formats.wrappers.wrapper import Wrapper
+from logstats.frames import pl
 from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 

@@ -15,14 +15,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import polars as pl
-
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import Reject, Tokens
 from logstats.formats.fields import times
 from logstats.formats.model import FINGERPRINT, FOREIGN, Format
 from logstats.formats.reader import with_marks
 from logstats.formats.text import Context, Text
+from logstats.frames import pl
 
 DOCKER_CUTS: Final = 16 << 10  # bytes (daemon/logger/copier.go)
 UNFINISHED: Final = "\x00"

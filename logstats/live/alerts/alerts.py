@@ -16,9 +16,8 @@ from dataclasses import astuple
 from datetime import datetime
 from typing import Any, Final
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.live.alerts.rule import Measure, Rule, Verdict
 from logstats.live.clocks import MINUTE, Clocks
 from logstats.live.log_clock import SECOND

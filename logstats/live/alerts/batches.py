@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import polars as pl
-
+from logstats.frames import pl
 from logstats.live.alerts.alerts import Alerts, Change
 from logstats.live.clocks import Clocks
 

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field
 from fractions import Fraction
 
-import polars as pl
-
 from logstats.dataclass import dataclass
 from logstats.errors import ObjectiveError
+from logstats.frames import pl
 from logstats.live.alerts.rule import Rule, Verdict
 from logstats.objectives import slo
 from logstats.objectives.policy import Policy

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-import polars as pl
-
 from logstats.durations import MS, average, nanoseconds
 from logstats.errors import ExpressionError
 from logstats.expressions.predicates import Times
+from logstats.frames import pl
 from logstats.live.alerts.line_minutes import READ
 from logstats.live.alerts.rule import Rule, Verdict
 from logstats.live.clocks import MINUTE

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import polars as pl
 
+from logstats.frames import pl
 from logstats.summaries.traffic import minute as minute_of
 
 READ: Final = {"minute": pl.Int64(), "lines": pl.Int64(), "rejected": pl.Int64()}

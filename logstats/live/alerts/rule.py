@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-import polars as pl
-
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-import polars as pl
-
 from logstats.filters import Filters
+from logstats.frames import pl
 from logstats.live.alerts.alerts import Change, State
 from logstats.live.held_rows import HeldRows
 from logstats.live.pace import Look
