@@ -238,7 +238,6 @@ def _read_logs(
             added = aside.submit(statistics.add, summaries)
         if added is not None:
             added.result()
-    statistics.merge()
     return statistics, counts
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 from logstats.dataclass import dataclass
 from logstats.live.snapshot import PERCENTILES
 from logstats.live.windows import Windows
-from logstats.reports.build import classes, overall, ranked
+from logstats.reports.measured import classes
+from logstats.reports.merged import overall, ranked
 from logstats.reports.model import EndpointRow, Latency
 from logstats.reports.ranked import largest
 from logstats.summaries.ranking import Ranking

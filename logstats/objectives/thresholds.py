@@ -15,7 +15,7 @@ from logstats.dataclass import dataclass
 from logstats.durations import MS
 from logstats.objectives.conditions import DURATIONS, PERCENTILE, Condition
 from logstats.objectives.rows import selection
-from logstats.reports.build import by_selection
+from logstats.reports.merged import by_selection
 from logstats.reports.model import Latency, Report, Threshold
 from logstats.reports.units import count, duration, percent
 from logstats.sketches import loghist

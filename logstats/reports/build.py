@@ -1,43 +1,15 @@
-"""Merged summaries → the report."""
+"""What was counted → the report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from logstats import schema
-from logstats.durations import MS, average
-from logstats.frames import pl
 from logstats.pipeline import Counts
-from logstats.reports.by_minute import Minutes, UsersByMinute
-from logstats.reports.model import (
-    BreakdownRow,
-    EndpointRow,
-    Latency,
-    Rejects,
-    RejectSample,
-    Report,
-    SourceInfo,
-    Table,
-    UniqueUsers,
-    iso,
-)
-from logstats.reports.over_time import gather
-from logstats.reports.ranked import Ranked, rank
-from logstats.reports.row_forms import Endpoints, Values
-from logstats.sketches import loghist
-from logstats.summaries.breakdowns import name as breakdowns_of
-from logstats.summaries.latency import LatencyOverTime
-from logstats.summaries.levels import Levels
-from logstats.summaries.names import AGGREGATES, IF_LOGGED
-from logstats.summaries.ranking import Ranking
-from logstats.summaries.selections import NAME as SELECTIONS
+from logstats.reports import of_chunk
+from logstats.reports.measured import classes
+from logstats.reports.model import Rejects, RejectSample, Report, SourceInfo
 from logstats.summaries.statistics import Statistics
-from logstats.summaries.statuses import Statuses
-from logstats.summaries.times import Times
-from logstats.summaries.traffic import Traffic, moment
-from logstats.summaries.users import Users
 
 
 def build(
@@ -51,21 +23,14 @@ def build(
     generated_at: datetime | None = None,
     over_time: bool = True,
 ) -> Report:
-    """The report of merged summaries. `top` limits every ranking; None keeps all keys. Without `over_time`, it has no
-    figures of intervals, which take a third of the time."""
-    traffic, users = statistics.get("traffic", Traffic), statistics.get("users", Users)
-    endpoints_held = statistics.get("endpoints", Ranking)
-    minutes = traffic.by_class()
-    statuses = list(statistics.get("statuses", Statuses).result().drop_nulls().iter_rows())
-    first, last = statistics.get("times", Times).span()
-    latency = overall(endpoints_held, percentiles, counts.invalid.get("duration", 0))
-    held = ranked(statistics, percentiles, sort, top)
-    breakdowns = {
-        column: rank(statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top, form=Values(column))
-        for column in statistics.spec.by
-    }
-    notes = _folded(statistics, held, breakdowns)
-    untimed = int(minutes.filter(pl.col("minute").is_null())["requests"].sum())
+    """The report of summaries. `top` limits every ranking; None keeps all keys. Without `over_time`, it has no figures
+    of intervals, which take a third of the time."""
+    invalid = counts.invalid.get("duration", 0)
+    found = of_chunk.measured(statistics, percentiles, sort, top, invalid)
+    if found is None:
+        from logstats.reports import merged
+
+        found = merged.measured(statistics, percentiles, sort, top, invalid, over_time=over_time)
     return Report(
         generated_at=(generated_at or datetime.now(UTC)).replace(microsecond=0),
         sources=[
@@ -78,131 +43,26 @@ def build(
         rejected=counts.rejected,
         filtered=counts.filtered,
         ignored=counts.ignored,
-        untimed=untimed,
+        untimed=found.untimed,
         invalid=dict(sorted(counts.invalid.items())),
-        bytes=int(minutes["bytes"].sum()) + traffic.folded()[1],
-        first=first,
-        last=last,
-        status={str(status): n for status, n in statuses},
-        status_classes=classes(dict(statuses)),
-        levels=statistics.get("levels", Levels).counts(),
-        latency=latency,
-        endpoints=held.rows,
-        endpoints_total=held.total,
-        endpoints_folded=held.folded,
-        breakdowns={by: rows.rows for by, rows in breakdowns.items()},
-        breakdowns_total={by: rows.total for by, rows in breakdowns.items()},
-        unique_users=UniqueUsers(
-            users.total(),
-            users.standard_error,
-            users.exact,
-            UsersByMinute(users.per_minute()),
-        ),
-        minutes=Minutes(minutes.drop_nulls("minute")),
+        bytes=found.bytes,
+        first=found.first,
+        last=found.last,
+        status={str(status): number for status, number in found.statuses.items()},
+        status_classes=classes(found.statuses),
+        levels=found.levels,
+        latency=found.latency,
+        endpoints=found.endpoints,
+        endpoints_total=found.endpoints_total,
+        endpoints_folded=found.endpoints_folded,
+        breakdowns=found.breakdowns,
+        breakdowns_total=found.breakdowns_total,
+        unique_users=found.unique_users,
+        minutes=found.minutes,
         rejects=Rejects(dict(sorted(counts.reasons.items())), [RejectSample(*sample) for sample in counts.samples]),
-        notes=notes,
+        notes=found.notes,
         interrupted=counts.interrupted,
         filters=filters or {},
-        over_time=gather(statistics, percentiles, _classes) if over_time else None,
-        tables={
-            name: table
-            for name, title in AGGREGATES.items()
-            if name in statistics.states and title
-            if (table := _table(title, statistics, name)).rows or name not in IF_LOGGED
-        },
+        over_time=found.over_time,
+        tables=found.tables,
     )
-
-
-def ranked(statistics: Statistics, percentiles: Sequence[str], sort: str, top: int | None) -> Ranked[EndpointRow]:
-    """The endpoints, the first `top` by `sort`."""
-    endpoints = statistics.get("endpoints", Ranking)
-    total = int(endpoints.counts_by_id()["ns"].sum())
-    return rank(endpoints, percentiles, sort, top, form=Endpoints(total))
-
-
-def by_selection(statistics: Statistics) -> dict[str, BreakdownRow]:
-    """The figures of selections with requests, by name."""
-    if not statistics.spec.selections:
-        return {}
-    selections = statistics.get(SELECTIONS, Ranking)
-    return {row.value: row for row in rank(selections, ("50",), "requests", form=Values(SELECTIONS)).rows}
-
-
-def _table(title: str, statistics: Statistics, name: str) -> Table:
-    """The result of an aggregate that is shown as a table of its own."""
-    found = statistics.states[name].result()
-    columns = {column: kind.to_python() for column, kind in found.schema.items()}
-    return Table(columns, list(found.iter_rows()), title)
-
-
-def breakdown(
-    statistics: Statistics, by: str, percentiles: Sequence[str], sort: str, top: int | None
-) -> tuple[list[BreakdownRow], int, list[str]]:
-    """The ranking by a column, the first `top` by `sort`; how many values there are; and what is to be said of it."""
-    ranking = statistics.get(breakdowns_of(by), Ranking)
-    held = rank(ranking, percentiles, sort, top, form=Values(by))
-    note = _folded_note(by, held, statistics.spec.max_endpoints)
-    return list(held.rows), held.total, note
-
-
-def classes(by_status: Mapping[int, int]) -> dict[str, int]:
-    """Requests by class of status (`2xx`), of requests by status."""
-    return _classes((status // 100, number) for status, number in by_status.items())
-
-
-def _classes(pairs: Any) -> dict[str, int]:
-    classes: dict[str, int] = {}
-    for digit, count in pairs:
-        if digit:
-            classes[f"{digit}xx"] = classes.get(f"{digit}xx", 0) + count
-    return dict(sorted(classes.items()))
-
-
-def overall(ranking: Ranking, percentiles: Sequence[str], invalid: int) -> Latency | None:
-    """The latency of everything in a ranking; `invalid` durations were left out."""
-    counts = ranking.counts_by_id().select(pl.col("timed", "ns").sum(), pl.col("ns_min").min(), pl.col("ns_max").max())
-    row = counts.row(0, named=True)
-    if not row["timed"]:
-        # A format without durations has no latency; one whose durations are all invalid says so.
-        return None
-    least, most = row["ns_min"] / MS, row["ns_max"] / MS
-    buckets = ranking.histogram()
-    exact = {p: loghist.parse_percentile(p) for p in percentiles}
-    return Latency(
-        count=row["timed"],
-        avg=average(row["ns"], row["timed"]),
-        min=least,
-        max=most,
-        percentiles={p: loghist.within(buckets, wanted, least, most)[0] for p, wanted in exact.items()},
-        relative_error=loghist.ALPHA,
-        invalid=invalid,
-        buckets=buckets,
-        sum_ns=int(row["ns"]),
-    )
-
-
-def _folded_note(column: str, held: Ranked[Any], cap: int) -> list[str]:
-    """What is to be said of values of a column that were folded because of a cap."""
-    words = f"requests of {column} values beyond the first {cap:,} are counted as {schema.OTHER}"
-    return [f"{held.folded:,} {words}"] if held.folded else []
-
-
-def _folded(statistics: Statistics, endpoints: Ranked[Any], breakdowns: Mapping[str, Ranked[Any]]) -> list[str]:
-    """Notes about what was folded because of caps."""
-    notes = []
-    cap = statistics.spec.max_endpoints
-    if endpoints.folded:
-        words = f"requests to endpoints beyond the first {cap:,} are counted as {schema.OTHER}"
-        notes.append(f"{endpoints.folded:,} {words}")
-    for column, held in breakdowns.items():
-        notes += _folded_note(column, held, cap)
-    if statistics.kept_from is not None:
-        since = iso(moment(statistics.kept_from))
-        gone = statistics.get("traffic", Traffic).folded()[0]
-        notes.append(f"{gone:,} requests before {since} are not held by minute (--keep)")
-        return notes
-    if beyond := statistics.get("traffic", Traffic).folded()[0]:
-        notes.append(f"{beyond:,} requests are in minutes beyond the first million, not shown by minute")
-    if statistics.spec.over_time and (beyond := statistics.get("latency", LatencyOverTime).folded()):
-        notes.append(f"{beyond:,} durations are in minutes beyond the first million, not shown over time")
-    return notes

@@ -168,20 +168,31 @@ def users_by_minute(table: pl.DataFrame) -> tuple[pl.DataFrame, Registers]:
     """(minute, register, rank), in any order → ((minute, users Int64) of each distinct minute, in order; the registers
     of all of them together)."""
     table = table.rechunk()
-    minutes = table["minute"].to_physical().to_numpy()
-    ends = _ends_of(minutes)
-    if ends is None:  # such as those of a day that was added in several commits
+    found = counted(*(table[name].to_physical().to_numpy() for name in ("minute", "register", "rank")))
+    if found is None:  # such as those of a day that was added in several commits
         return users_by_minute(table.sort("minute"))
+    ends, users, registers = found
+    return pl.DataFrame(
+        [table["minute"][as_numbers(ends - 1)].alias("minute"), as_numbers(users).alias("users")]
+    ), registers
+
+
+def counted(
+    minutes: NDArray[np.int64], of_row: NDArray[np.uint16], rank: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Registers] | None:
+    """Rows of (minute, register, rank), in the order of minutes → (where the rows of each minute end, the users of
+    each, the registers of all of them together); None if they are in another order."""
+    ends = _ends_of(minutes)
+    if ends is None:
+        return None
     registers: Registers = np.zeros(REGISTERS, np.uint8)
-    of_row, rank = table["register"].to_numpy(), table["rank"].to_numpy()
     if kernels.AVAILABLE:
         ranks = kernels.ranks_of_columns(of_row, rank, ends, registers)
     else:
-        rows = of_row.astype(np.uint32) << 6 | rank
+        rows: NDArray[np.uint32] = of_row.astype(np.uint32) << np.uint32(6) | rank
         ranks = _ranks_of_rows(rows, ends)
         _raise(registers, rows)
-    users = as_numbers(estimate_many(ranks)).alias("users")
-    return pl.DataFrame([table["minute"][as_numbers(ends - 1)].alias("minute"), users]), registers
+    return ends, estimate_many(ranks), registers
 
 
 def _ends_of(minutes: NDArray[np.int64]) -> NDArray[np.int64] | None:

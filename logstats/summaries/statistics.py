@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib import import_module
 from typing import Final, TypeVar
 
@@ -85,11 +86,27 @@ class Statistics:
     """
 
     def __init__(self, spec: ReportSpec, only: Collection[str] | None = None) -> None:
-        self.spec = spec
-        self.states = {one.name: one.state() for one in aggregates(spec) if only is None or one.name in only}
+        self.spec, self._only = spec, only
         self.kept_from: int | None = None  # the first minute that is told apart, if some are not any more
         self._pending: list[tuple[int, Summaries]] = []
         self._chunks = self._rows = 0
+        self._merged = False  # anything
+
+    @cached_property
+    def _states(self) -> dict[str, State]:
+        asked = aggregates(self.spec)
+        return {one.name: one.state() for one in asked if self._only is None or one.name in self._only}
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """The states of the aggregates, by their names, with everything merged."""
+        self.merge()
+        return self._states
+
+    @property
+    def alone(self) -> Summaries | None:
+        """The tables of the only chunk, if nothing else was added and they are still as they came."""
+        return self._pending[0][1] if len(self._pending) == 1 and not self._merged else None
 
     def get(self, name: str, kind: type[Kind]) -> Kind:
         """The state of an aggregate, which is of this kind. Raises KeyError if it was not asked for."""
@@ -100,7 +117,9 @@ class Statistics:
     def add(self, summaries: Summaries | Several) -> None:
         """Add the summaries of the next chunk or chunks, in the order of the lines; or tables that `condense` gave."""
         if isinstance(summaries, Several):
-            new = [*enumerate(summaries.chunks, self._chunks), (self._chunks, summaries.left)]
+            new = [*enumerate(summaries.chunks, self._chunks)]
+            if summaries.left or not new:
+                new.append((self._chunks, summaries.left))
         else:
             new = [(self._chunks, summaries)]
         self._pending += new
@@ -110,13 +129,14 @@ class Statistics:
             self.merge()
 
     def merge(self) -> None:
-        """Merge the pending summaries. Call this before reading results."""
+        """Merge the pending summaries."""
         pending, self._pending, self._chunks, self._rows = self._pending, [], 0, 0
         if not pending:
             return
+        self._merged = True
         # Otherwise the states would lie between freed memory of chunks, which could never be returned.
         allocators.trim()
-        for name, state in self.states.items():
+        for name, state in self._states.items():
             tables = [(number, summaries[name]) for number, summaries in pending if name in summaries]
             if any(isinstance(table, Numbered) for _, table in tables):
                 assert isinstance(state, Ranking)
@@ -126,14 +146,12 @@ class Statistics:
 
     def fold(self, spec: ReportSpec) -> None:
         """Reduce rankings that held more keys than was asked for: those with the most requests stay."""
-        self.merge()
-        self.spec = spec
-        for state in self.states.values():
+        held, self.spec = self.states, spec
+        for state in held.values():
             state.fold(spec)
 
     def forget(self, before: int) -> None:
         """No longer tell apart the minutes before one: they count in the whole only, and memory stays flat."""
-        self.merge()
         self.kept_from = before
         for state in self.states.values():
             state.forget(before)
@@ -141,7 +159,6 @@ class Statistics:
     def condense(self, only: Collection[str] | None = None) -> Iterator[Summaries]:
         """Everything that is held, in pieces, or what is held for the aggregates of these names `only`. Added to other
         statistics in this order, they count as these do."""
-        self.merge()
         for name, state in self.states.items():
             if only is None or name in only:
                 for table in state.condense():

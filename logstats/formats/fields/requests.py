@@ -68,7 +68,9 @@ class Requests:
                 found[part] = found[part].fill_null(column) if part in found else column
             else:
                 found[part] = column.fill_null(found[part]) if part in found else column
-        if "endpoint" in found:
+        if "endpoint" not in found and "endpoint" in self._wanted:  # no line of these has a path; others may
+            found["endpoint"] = pl.Series([schema.MALFORMED], dtype=pl.String).new_from_index(0, frame.height)
+        elif "endpoint" in found:
             found["endpoint"] = _filled(found["endpoint"], schema.MALFORMED)
             kept = self._endpoints.parameters(found["query"]) if "query" in found else None
             if kept is not None:

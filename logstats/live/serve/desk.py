@@ -25,8 +25,9 @@ from logstats.live.session import Session
 from logstats.live.snapshot import Snapshot
 from logstats.live.stretch import Stretch
 from logstats.pipeline import Counts
-from logstats.reports.build import breakdown, build
+from logstats.reports.build import build
 from logstats.reports.clock import Clock
+from logstats.reports.merged import breakdown
 from logstats.reports.model import Report
 from logstats.summaries import breakdowns
 from logstats.summaries.levels import Levels
