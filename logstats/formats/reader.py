@@ -23,7 +23,7 @@ from logstats.kernels.library import Places
 UNLIKE: Final = "other_format"
 _ACCESS_LINE: Final = r'"[A-Z]{3,16} [^ "]+ HTTP/[0-9](?:\.[0-9])?\\?" [1-5][0-9]{2} (?:[0-9]|-)'
 _TARGET: Final = r"^(?:-?$|\*$|[^ ]*/)"  # what may stand where a request's target does
-_BARE_VERSIONS: Final = (" 1.0", " 1.1", " 2", " 3")
+BARE_VERSIONS: Final = (" 1.0", " 1.1", " 2", " 3")
 _OPTIONAL: Final = frozenset(
     {"duration", "upstream_duration", "bytes", "request_bytes", "cache", "forwarded_for", "referer", "user_agent"}
 )  # a request may lack them
@@ -184,7 +184,7 @@ class Reader:
         requests = [name for name in tokens.fields.columns if self._role(name) == "request"]
         if not requests:
             return []
-        bare = pl.any_horizontal(pl.col(name).str.ends_with(version) for name in requests for version in _BARE_VERSIONS)
+        bare = pl.any_horizontal(pl.col(name).str.ends_with(version) for name in requests for version in BARE_VERSIONS)
         found = tokens.fields.filter(bare)["line"]
         return [found] if found.len() else []
 

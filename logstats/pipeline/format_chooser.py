@@ -96,7 +96,8 @@ class FormatChooser(Generic[Result]):
         if self._detector is None:
             known, asked = self.known().values(), self._job.format
             named = [*(stack.format for stack in asked or ()), *(form for form in known if form.wraps)]
-            self._detector = Detector(named if asked else known, exact=bool(asked))
+            certain = LineCounter.certain() if not asked else None
+            self._detector = Detector(named if asked else known, exact=bool(asked), certain=certain)
         return self._detector
 
     def further(self, stack: FormatStack) -> StackReader:
@@ -268,8 +269,8 @@ def sample_lines(data: bytes) -> list[str]:
         head = data[:size]
         if len(head) < len(data) and b"\n" in head:
             head = head[: head.rindex(b"\n") + 1]
-        lines = Text.from_bytes(head).lines
-        sample = sample_of(lines.head(20 * SAMPLE_LINES).to_list())
+        text = Text.from_bytes(head)
+        sample = sample_of(text.pick(range(min(len(text), 20 * SAMPLE_LINES))))
         if len(sample) >= SAMPLE_LINES or len(head) == len(data):
             break
     return sample

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
 from logstats.endpoints import Endpoints
+from logstats.formats.detection.prefilter import READING
 from logstats.formats.engines.scan import Reject, ignorable
 from logstats.formats.fields import times
 from logstats.formats.fields.columns import ReadOptions
@@ -122,6 +123,22 @@ class LineCounter:
         if not isinstance(endpoints, Endpoints) or not endpoints.of_paths or reading.trust_forwarded:
             return None
         return cls(spec, reading, built_in=endpoints.built_in)
+
+    @classmethod
+    def certain(cls) -> Callable[[Reader, Text], bool] | None:
+        """Tells of lines whether all are certainly requests, with statuses; None if that takes rows here."""
+        if not kernels.AVAILABLE:
+            return None
+        counter = cls(ReportSpec(), READING, built_in=False)
+
+        def certain(reader: Reader, text: Text) -> bool:
+            found = counter.of_text(reader, text)
+            if found is None or len(found[1]):
+                return False
+            statuses = found[0].summaries["statuses"]
+            return isinstance(statuses, Arrays) and bool((statuses.columns["status"] > 0).all())
+
+        return certain
 
     def __call__(self, reader: Reader, fields: pl.DataFrame) -> tuple[Counted | None, pl.DataFrame]:
         """Count the lines of these fields that are certain; the fields of the others."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import cache
 from itertools import accumulate
 from typing import Final
 
@@ -57,6 +58,7 @@ def bucket_of(milliseconds: float) -> int:
     return math.ceil(math.log(milliseconds) / _LOG_GAMMA)
 
 
+@cache
 def bounds(longest_ns: int) -> tuple[int, NDArray[np.int64]]:
     """(the bucket of 1 ns, the greatest whole number of nanoseconds in each bucket from that on), up to the bucket of
     `longest_ns`, which is at most 2^50. They are those of `bucket`: Polars has its logarithm from the same library as

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Final
 
 from logstats.dataclass import dataclass
@@ -18,6 +18,7 @@ from logstats.formats.detection.unnamed import Unnamed, unnamed
 from logstats.formats.engines.scan import Reject, Tokens, ignorable, scan_lines
 from logstats.formats.engines.w3c import FIELDS
 from logstats.formats.model import Format
+from logstats.formats.reader import BARE_VERSIONS, Reader
 from logstats.formats.text import Context, Text
 from logstats.formats.wrappers.stack import FormatStack
 from logstats.formats.wrappers.wrapper import Wrapper
@@ -36,18 +37,38 @@ _HOSTS: Final = 3  # addresses that a server has at most
 _NUMBER_OF_REQUEST: Final = r"^(?:[0-9A-Fa-f]{16,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
 
 
+Certain = Callable[[Reader, Text], bool]
+"""Whether all lines are certainly requests as a reader reads them, with times and statuses and all of their values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """How well a stack reads a sample."""
 
     stack: FormatStack
-    read: int  # lines read whose values are plausible
+    places: Sequence[int]  # of the lines in the sample that it reads, with plausible values
     requests: int  # those of them that are requests, not events
     lines: int  # lines in the sample, except blank ones and directives
-    explained: int  # number of fields found
-    rows: pl.DataFrame = field(repr=False)  # rows of the lines read; `line` is the index in the sample
+    made: Callable[[], pl.DataFrame] = field(repr=False)  # makes their rows, once; `line` is the place
     unnamed: Unnamed | None = None  # the column that has no name, if the format allows one
     too_small: bool = False  # numbers taken for the sizes of requests or responses are smaller than what lines show
+
+    @property
+    def read(self) -> int:
+        """The number of lines read."""
+        return len(self.places)
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows of the lines read."""
+        return self.made()
+
+    @property
+    def explained(self) -> int:
+        """The number of fields found."""
+        rows, form = self.rows, self.format
+        found = 2 * sum(column.null_count() < rows.height for column in rows)
+        return found + (len(re.findall(r"\$\{?\w+", form.pattern)) if form.engine == "delimited" else 0)
 
     @property
     def weight(self) -> float:
@@ -68,14 +89,17 @@ class Candidate:
     def plausible(self) -> bool:
         """Whether it reads a line, and takes nothing for a duration that does not behave like one, nor `-` or whole
         seconds if more columns follow."""
+        if not self.read:
+            return False
         mistaken = self.unnamed is not None and self.unnamed.like and self.timed
+        further = self.stack.has_more and (self._coarse or self._other_columns)
+        return not (mistaken or self.too_small or self._other_hosts or further)
+
+    @property
+    def _coarse(self) -> bool:
+        """Whether there are no durations in their place, or only whole seconds."""
         fields = self.format.fields
-        coarse = "duration" in fields and (not self.timed or (fields["duration"].unit == "s" and self._whole_seconds))
-        nothing = self.stack.has_more and coarse
-        odd = (
-            mistaken or nothing or self.too_small or self._other_hosts or (self.stack.has_more and self._other_columns)
-        )
-        return self.read > 0 and not odd
+        return "duration" in fields and (not self.timed or (fields["duration"].unit == "s" and self._whole_seconds))
 
     @property
     def _other_columns(self) -> bool:
@@ -137,26 +161,29 @@ class Sample:
     """The first lines of a source, with or without wrappers around them."""
 
     def __init__(
-        self, lines: pl.Series, context: Context, around: tuple[Sample, Wrapper, pl.DataFrame] | None = None
+        self, lines: Sequence[str], context: Context, around: tuple[Sample, Wrapper, pl.DataFrame] | None = None
     ) -> None:
         """For a sample without a wrapper, `around` has the sample with it, and the texts of the wrapper's fields."""
-        self._series, self._context, self._around = lines, context, around
+        self.lines, self._context, self._around = lines, context, around
         outer = around[0] if around else None
         self.wrappers: tuple[Format, ...] = (*around[0].wrappers, around[1].format) if around else ()
         # By format and line. Lines without a wrapper are the same in both samples.
         self.estimates: defaultdict[str, dict[str, Estimate]] = outer.estimates if outer else defaultdict(dict)
-        self.lines = lines.to_list()
         self.filled = [place for place, line in enumerate(self.lines) if not ignorable(line)]
         self.directed = FIELDS in context.directives or any(line.startswith(FIELDS) for line in self.lines)
         self._contenders: dict[str, Contender] = {}
         self._inner: dict[str, Sample | None] = {}
         # By wrappers, in any order: the lines inside.
-        self._insides: defaultdict[frozenset[str], list[pl.Series]] = outer._insides if outer else defaultdict(list)
+        self._insides: defaultdict[frozenset[str], list[Sequence[str]]] = outer._insides if outer else defaultdict(list)
 
     @cached_property
     def text(self) -> Text:
         """The lines, with the fields of their wrappers."""
         return Text.from_lines(self._series, self._context, self._envelope)
+
+    @cached_property
+    def _series(self) -> pl.Series:
+        return pl.Series("line", self.lines, pl.String)
 
     @cached_property
     def _envelope(self) -> pl.DataFrame | None:
@@ -179,9 +206,9 @@ class Sample:
         if name not in self._inner:
             wrapper = prefilter.wrapper
             found = wrapper.around(scan_lines(enumerate(self.lines), wrapper.scan, wrapper.tokenise.names))
-            lines = wrapper.inside(found, self._series)
+            lines = wrapper.inside(found, self._series).to_list()
             known = self._insides[frozenset([name, *(outer.name for outer in self.wrappers)])]
-            new = not any(map(lines.equals, [self._series, *known]))
+            new = lines not in (self.lines, *known)
             known.append(lines)
             self._inner[name] = Sample(lines, self._context, (self, wrapper, found)) if new else None
         return self._inner[name]
@@ -223,16 +250,44 @@ class Contender:
 
     def candidate(self, lines: Sequence[int]) -> Candidate:
         """Measure how well the format reads some of the lines."""
-        form, rows = self._prefilter.format, self._rows
-        if not {*lines}.issuperset(rows["line"]):
-            rows = rows.filter(pl.col("line").is_in(lines))
-        explained = 2 * sum(column.null_count() < rows.height for column in rows)
-        explained += len(re.findall(r"\$\{?\w+", form.pattern)) if form.engine == "delimited" else 0
-        requests = int((rows["kind"] == "request").sum())
-        lines_in_sample = len(self._sample.filled)
+        rows = self._rows_of(lines)
+        requests, filled = int((rows["kind"] == "request").sum()), len(self._sample.filled)
         return Candidate(
-            self.stack, rows.height, requests, lines_in_sample, explained, rows, self._unnamed, self._too_small
+            self.stack, rows["line"].to_list(), requests, filled, lambda: rows, self._unnamed, self._too_small
         )
+
+    def _rows_of(self, lines: Sequence[int]) -> pl.DataFrame:
+        rows = self._rows
+        return rows if {*lines}.issuperset(rows["line"]) else rows.filter(pl.col("line").is_in(lines))
+
+    def certain(self, lines: Sequence[int], requests: Certain) -> Candidate | None:
+        """The candidate without making rows, if all of the lines that it may read are certain requests, and nothing
+        but that matters: the format has no columns whose names or places are in doubt."""
+        form = self._prefilter.format
+        doubtful = self._sample.wrappers or self.stack.has_more or "host" in form.roles or form.engine == "w3c"
+        nameless = [name for name, field in form.fields.items() if field.unnamed]
+        if doubtful or len(nameless) > 1 or any(form.fields[name].role in _SIZES for name in nameless):
+            return None
+        looks = {line: self._look(self._sample.lines[line]) for line in lines}
+        places = [line for line, look in looks.items() if look.worth]
+        if not places or any(looks[line].worth < 1 for line in places):
+            return None
+        clients, asked = (
+            [n for n, one in form.fields.items() if one.role == role] for role in ("client_ip", "request")
+        )
+        for texts in (looks[line].texts for line in places):  # as `Reader.fitting` doubts them
+            if any("]:" in (texts.get(name) or "") for name in clients):
+                return None
+            if any((texts.get(name) or "").endswith(BARE_VERSIONS) for name in asked):
+                return None
+        inner = Text.from_bytes("".join(f"{self._sample.lines[line]}\n" for line in places).encode())
+        if not requests(self._prefilter.reader, inner):
+            return None
+        made, column = cache(partial(self._rows_of, lines)), None
+        for name in nameless:
+            shown = [looks[line].texts.get(name) for line in places]
+            column = unnamed(shown, places, made, self._sample.lines)
+        return Candidate(self.stack, places, len(places), len(self._sample.filled), made, column)
 
     @cached_property
     def _unnamed(self) -> Unnamed | None:
@@ -244,7 +299,8 @@ class Contender:
         texts = self.tokens(names).fields
         name = next((name for name in names if (texts[name] != "-").any()), names[0])
         by_line = dict(zip(texts["line"].to_list(), texts[name].to_list(), strict=True))
-        return unnamed([by_line[line] for line in self._rows["line"].to_list()], self._rows, self._sample.lines)
+        places = self._rows["line"].to_list()
+        return unnamed([by_line[line] for line in places], places, lambda: self._rows, self._sample.lines)
 
     @cached_property
     def _too_small(self) -> bool:

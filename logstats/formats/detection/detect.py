@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from logstats.dataclass import dataclass
-from logstats.formats.detection.candidates import Candidate, Contender, Sample
+from logstats.formats.detection.candidates import Candidate, Certain, Contender, Sample
 from logstats.formats.detection.prefilter import Prefilter
 from logstats.formats.detection.screen import Lines
 from logstats.formats.engines.base import engine
@@ -118,10 +118,11 @@ def sample_of(lines: Iterable[str]) -> list[str]:
 
 
 class Detector:
-    """Detects sources among these formats and wrappers. `exact` does not consider unknown further columns."""
+    """Detects sources among these formats and wrappers. `exact` does not consider unknown further columns. `certain`
+    saves making rows of the sample where only one format may have its lines, and there is no doubt about them."""
 
-    def __init__(self, formats: Collection[Format], *, exact: bool = False) -> None:
-        self._exact = exact
+    def __init__(self, formats: Collection[Format], *, exact: bool = False, certain: Certain | None = None) -> None:
+        self._exact, self._certain = exact, certain
         self._formats: list[Prefilter] = []
         self._wrappers: list[Prefilter] = []
         self._last: list[Prefilter] = []  # wrappers that are only considered where nothing else reads a line
@@ -136,7 +137,7 @@ class Detector:
 
         The ranking has the candidates that could have won; if `thorough`, all that read a line.
         """
-        sample = Sample(Text.from_bytes("\n".join(sample_of(lines)).encode()).lines, context)
+        sample = Sample(as_read(sample_of(lines)), context)
         ranking = self._first(sample, sample.filled, thorough=thorough)
         if not ranking:
             return None
@@ -159,7 +160,7 @@ class Detector:
     def further(self, lines: Sequence[str], known: Sequence[FormatStack], context: Context = NO_CONTEXT) -> list[Added]:
         """The stacks of lines that the known stacks do not read. Only stacks that are certain, or read most of the
         lines, are returned."""
-        sample = Sample(Text.from_bytes("\n".join(lines).encode()).lines, context)
+        sample = Sample(as_read(lines), context)
         chosen: list[Sequence[Candidate]] = []
         left = sample.filled
         while left and len(chosen) < LATER:
@@ -183,7 +184,7 @@ class Detector:
         others."""
         for formats, wrappers in self._stages(sample, lines):
             contenders = self._contenders(sample, lines, formats, wrappers)
-            found = _tried([*contenders], lines, self._accepts, thorough=thorough)
+            found = _tried([*contenders], lines, self._accepts, None if thorough else self._certain, thorough=thorough)
             if found:
                 return found
         return []
@@ -259,10 +260,17 @@ class Detector:
                     yield from self._contenders(inside, lines, formats, wrappers)
 
 
+def as_read(lines: Sequence[str]) -> list[str]:
+    """The lines as a chunk of them is read."""
+    text = Text.from_bytes("\n".join(lines).encode())
+    return text.pick(range(len(text)))
+
+
 def _tried(
     contenders: Sequence[Contender],
     lines: Sequence[int],
     accepted: Callable[[Candidate], bool],
+    certain: Certain | None = None,
     *,
     thorough: bool = False,
 ) -> list[Candidate]:
@@ -274,7 +282,12 @@ def _tried(
     def upper_bound(contender: Contender) -> float:
         return sum(map(contender.upper_bound, lines))
 
-    for contender in sorted(contenders, key=upper_bound, reverse=True):
+    ordered = sorted(contenders, key=upper_bound, reverse=True)
+    if certain is not None and ordered and all(upper_bound(c) < PEERS * upper_bound(ordered[0]) for c in ordered[1:]):
+        only = ordered[0].certain(lines, certain)
+        if only is not None and accepted(only):
+            return [only]
+    for contender in ordered:
         if upper_bound(contender) < PEERS * most and not thorough:
             break
         candidate = contender.candidate(lines)
@@ -308,7 +321,7 @@ def _twins(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _unread(lines: Sequence[int], candidate: Candidate) -> list[int]:
-    read = set(candidate.rows["line"].to_list())
+    read = {*candidate.places}
     return [line for line in lines if line not in read]
 
 
@@ -389,7 +402,9 @@ def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, 
 def _open_twins(ranking: Sequence[Candidate]) -> list[OpenUnit]:
     """The unit of the durations, if another format reads the same lines in another unit and nothing speaks against
     it."""
-    best = ranking[0]
+    best, *others = ranking
+    if not others:
+        return []
     name, unit = _duration(best.format) if best.timed else ("", "")
     found = dict.fromkeys(_duration(other.format)[1] for other in _peers(ranking) if _may_be_unit(best, other))
     found.pop(unit, None)

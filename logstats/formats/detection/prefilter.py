@@ -48,7 +48,7 @@ class _NoEndpoints:
 
 
 _NO_ENDPOINTS: Final[PathTemplates] = _NoEndpoints()
-_READING: Final = ReadOptions(_NO_ENDPOINTS, wanted=_WANTED)
+READING: Final = ReadOptions(_NO_ENDPOINTS, wanted=_WANTED)
 
 
 class Estimate(NamedTuple):
@@ -144,7 +144,7 @@ class Prefilter:
     @cached_property
     def reader(self) -> Reader:
         """The format's reader, for the columns that show how well lines fit."""
-        return reader(self.format, _READING, doubtful=True, named=self._named, strict=self._strict)
+        return reader(self.format, READING, doubtful=True, named=self._named, strict=self._strict)
 
     @cached_property
     def wrapper(self) -> Wrapper:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -65,12 +65,14 @@ class Unnamed:
         return f"{said} kept out{but}; --log-format '…' names every column"
 
 
-def unnamed(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str]) -> Unnamed:
-    """Look at a column without a name; `texts`, `rows` and `lines` as in `why_no_duration`."""
+def unnamed(
+    texts: Sequence[str | None], places: Sequence[int], rows: Callable[[], pl.DataFrame], lines: Sequence[str]
+) -> Unnamed:
+    """Look at a column without a name; `texts` and the others as in `why_no_duration`."""
     some = tuple(dict.fromkeys(text for text in texts if text is not None and text != "-"))[:_SHOWN]
     if not all(text is None or _IS_NUMBER.fullmatch(text) for text in texts):
         return Unnamed(some, "")
-    like, streams = why_no_duration(texts, rows, lines), _streams(texts, rows)
+    like, streams = why_no_duration(texts, places, rows, lines), _streams(texts, rows)
     return Unnamed(some, like, streams, _fractions([text for text in texts if text is not None and text != "-"]))
 
 
@@ -84,17 +86,19 @@ def _fractions(texts: Sequence[str]) -> bool:
     return sum(number > _SLOW for number in whole) >= len(whole) / 2
 
 
-def why_no_duration(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequence[str]) -> str:
+def why_no_duration(
+    texts: Sequence[str | None], places: Sequence[int], rows: Callable[[], pl.DataFrame], lines: Sequence[str]
+) -> str:
     """What the numbers look like if they are no durations, such as `ports`; nothing if they may be durations.
 
-    `texts` are the numbers, `rows` what else the lines hold (`status`, `bytes`, `client_ip`, the parts of the request;
-    UInt32 `line`, a place in `lines`). Lines that are the same count once.
+    `texts` are the numbers, `places` those of their lines among `lines`, and `rows` gives what else these hold
+    (`status`, `bytes`, `client_ip`, the parts of the request). Lines that are the same count once.
     """
-    first: dict[str, tuple[int, int]] = {}  # of a whole line: its number, and its place in `rows`
-    for place, number in enumerate(rows["line"].to_list()):
+    first: dict[str, tuple[int, int]] = {}  # of a whole line: its number, and its place among the texts
+    for place, number in enumerate(places):
         first.setdefault(lines[number], (number, place))
-    places = [place for _, place in sorted(first.values()) if (texts[place] or "-")[:1] in _DIGITS]
-    written = [texts[place] or "" for place in places]
+    asked = [place for _, place in sorted(first.values()) if (texts[place] or "-")[:1] in _DIGITS]
+    written = [texts[place] or "" for place in asked]
     if not written:
         return ""
     values: Numbers = np.array([float(text) for text in written])
@@ -103,19 +107,19 @@ def why_no_duration(texts: Sequence[str | None], rows: pl.DataFrame, lines: Sequ
         return _odd_fractions(values, decimals)
     if any(text[0] == "0" and text[1:2] in _DIGITS for text in written if len(text) > 1):
         return "numbers with leading zeros"
-    table = rows[places]
+    table = rows()[asked]
     for question in (_ports, _constant, _statuses, _responses, _requests, _counter, _groups, _implausible):
         if found := question(values, table):
             return found
     return ""
 
 
-def _streams(texts: Sequence[str | None], rows: pl.DataFrame) -> bool:
+def _streams(texts: Sequence[str | None], rows: Callable[[], pl.DataFrame]) -> bool:
     """Whether as much is sent in each second, whoever listens and for how long: 16 kbit/s to 1 Mbit/s of one path."""
     if sum(text is not None and text.isdecimal() for text in texts) < _LISTENERS:
         return False
     whole = pl.Series(texts, dtype=pl.String).cast(pl.Int64, strict=False)
-    table = rows.select("method", "path", "bytes").with_columns(whole.alias("_seconds")).drop_nulls()
+    table = rows().select("method", "path", "bytes").with_columns(whole.alias("_seconds")).drop_nulls()
     table = table.filter(pl.col("method") == "GET")
     table = table.filter((pl.col("_seconds") >= 2) & (pl.col("bytes") > 0))
     if table.height < _LISTENERS or table["_seconds"].max() == table["_seconds"].min():

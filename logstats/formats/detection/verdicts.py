@@ -12,7 +12,7 @@ from typing import Final
 
 from logstats.dataclass import dataclass
 from logstats.formats.detection.candidates import Candidate, Sample
-from logstats.formats.detection.detect import ODD, Detected, sample_of
+from logstats.formats.detection.detect import ODD, Detected, as_read, sample_of
 from logstats.formats.detection.prefilter import Prefilter
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import DOUBTFUL, Reject
@@ -55,7 +55,7 @@ def verdicts(
 ) -> list[Verdict]:
     """The verdicts on these formats, those that read most lines first. The lines are taken as they are inside the
     wrappers that were found."""
-    sample = Sample(Text.from_bytes("\n".join(sample_of(lines)).encode()).lines, context)
+    sample = Sample(as_read(sample_of(lines)), context)
     for wrapper in found.stacks[0].wrappers if found else ():
         sample = sample.without(Prefilter(wrapper)) or sample
     made = [_verdict(Prefilter(form), sample, found) for form in formats if not form.wraps]
