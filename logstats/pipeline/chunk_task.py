@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from logstats import schema
 from logstats.dataclass import dataclass
-from logstats.formats.detection.unread import Unread, picked
-from logstats.formats.engines.scan import BLANK, rejects
+from logstats.formats.detection.unread import Further, Unread, picked
+from logstats.formats.engines.scan import BLANK
 from logstats.formats.fields.beginnings import PART
 from logstats.formats.fields.columns import Batch
 from logstats.formats.text import Context, Text
@@ -31,6 +32,7 @@ from logstats.summaries.statistics import Summaries, joined
 SAMPLE_TEXT: Final = 2_000  # characters of a rejected line that is shown
 UNKNOWN: Final = "unknown_format"
 UNTIMED: Final = "no_time"
+FEW_REFUSED: Final = 64  # lines that are looked at one by one
 TAIL: Final = 64 << 10  # bytes at the end of a chunk that are searched for directives
 
 
@@ -96,9 +98,8 @@ class ChunkTask(Generic[Result]):
         if self.waits and isinstance(counter, LineCounter) and self.reader is not None:
             found = self.reader.counted(text, counter)
             if found is not None and len(found[1]) <= FEW and text.data is self.chunk.data:
-                nothing = pl.DataFrame(schema={"line": pl.UInt32})
-                part = self.part(text, Batch(nothing, rejects(), 0, len(text), {}, found[0]))
-                return replace(part, left=left(text, found[1]) if len(found[1]) else None, waits=True)
+                waiting = left(text, found[1]) if len(found[1]) else None
+                return replace(self._counted(text, found[0]), left=waiting, waits=True)
             counter = Known(counter, found)
         if self.further is None:
             return self.part(text, self.reader(text, counter) if self.reader is not None else _nothing_read(text))
@@ -115,21 +116,44 @@ class ChunkTask(Generic[Result]):
         return [*([] if self.reader is None else [self.reader]), *further]
 
     def _not_parsed(self, text: Text, work: LineWork[Result]) -> Part[Result]:
-        chunk, lines = self.chunk, len(text)
-        result = work.look(Lines(text, chunk.data, None, self.name, chunk.first_line))
+        result = work.look(Lines(text, self.chunk.data, None, self.name, self.chunk.first_line))
+        return replace(self._empty(text), filtered=len(text), result=result)
+
+    def _counted(self, text: Text, counted: Counted) -> Part[Result]:
+        """The part for the chunk, all lines of which were counted."""
+        result = cast(Result, counted.summaries)
+        return replace(self._empty(text), rows=counted.lines, requests=counted.lines, result=result)
+
+    def refused(self, further: Further | None) -> Part[Result] | None:
+        """The part for the chunk, if it has few lines, and neither the reader reads any of them, nor may another
+        format; None if that is not sure."""
+        if self.reader is None or self.job.keep_rejected or self.chunk.lines > FEW_REFUSED:
+            return None
+        text = Text.from_bytes(self.chunk.data, context=self.context)
+        lines = text.pick(range(len(text)))
+        reasons = self.reader.refused(lines)
+        if reasons is None or (further is not None and not further.refused(lines, self.chunk.end, self.context)):
+            return None
+        counts = Counter(reasons)
+        first = [place for why in counts for place in [n for n, other in enumerate(reasons) if other == why][:SAMPLES]]
+        samples = self._samples(text, [(line, reasons[line]) for line in sorted(first)])
+        return replace(self._empty(text), rejected=samples, reasons=dict(sorted(counts.items())))
+
+    def _empty(self, text: Text) -> Part[Result]:
+        """A part for the chunk in which nothing is counted yet."""
         return Part(
             source=self.source,
-            chunk_lines=lines,
-            chunk_bytes=chunk.end - chunk.offset,
+            chunk_lines=len(text),
+            chunk_bytes=self.chunk.end - self.chunk.offset,
             rows=0,
             requests=0,
             rejected=[],
             reasons={},
             rejected_lines=[],
-            filtered=lines,
+            filtered=0,
             ignored=0,
             invalid={},
-            result=result,
+            result=None,
             end=self._end(),
         )
 
@@ -225,12 +249,7 @@ class ChunkTask(Generic[Result]):
         first = [
             (line, why) for why in reasons for line in lines.filter(of_lines == why).sort().head(SAMPLES).to_list()
         ]
-        samples = []
-        for line, reason in sorted(first):
-            (shown,) = text.pick([line]) if self.job.anonymizer is None else (LEFT_OUT,)
-            if len(shown) > SAMPLE_TEXT:
-                shown = shown[:SAMPLE_TEXT] + "…"
-            samples.append((self.number(line), reason, shown))
+        samples = self._samples(text, sorted(first))
         whole: list[tuple[int, str, bytes]] = []
         if self.job.keep_rejected:
             raw = raw_lines(text, self.chunk.data)
@@ -240,6 +259,15 @@ class ChunkTask(Generic[Result]):
                 for line, reason in rejected.sort("line").select("line", "reason").iter_rows()
             ]
         return samples, reasons, whole
+
+    def _samples(self, text: Text, refused: Sequence[tuple[int, str]]) -> list[tuple[int, str, str]]:
+        samples = []
+        for line, reason in refused:
+            (shown,) = text.pick([line]) if self.job.anonymizer is None else (LEFT_OUT,)
+            if len(shown) > SAMPLE_TEXT:
+                shown = shown[:SAMPLE_TEXT] + "…"
+            samples.append((self.number(line), reason, shown))
+        return samples
 
 
 def _nothing_read(text: Text) -> Batch:

@@ -114,6 +114,10 @@ class SourceReader(Generic[Result]):
         task = ChunkTask(
             self._job, self._reader, ready, chunk, self._number, self._source.name, self._context, "", numbers=numbers
         )
+        refused = task.refused(further)
+        if refused is not None:
+            self._meant = True
+            return waiting.together(refused)
         return waiting.together(self.settled(task()))
 
     def settled(self, part: Part[Result]) -> Part[Result]:

@@ -150,7 +150,7 @@ class Detector:
             chosen.append(more)
             left = _unread(left, more[0])
         chosen.sort(key=lambda found: -found[0].weight)
-        settled = [_with_units(found, sample.text) for found in chosen]
+        settled = [_with_units(found, sample) for found in chosen]
         stacks = tuple(stack for stack, _ in settled)
         still_open = tuple(one for _, units_left in settled for one in units_left)
         kept_out = tuple(filter(None, (_kept_out(found[0]) for found in chosen)))
@@ -177,7 +177,7 @@ class Detector:
             left = _unread(left, more[0])
         # In the order in which their lines appear, as if the lines had come one by one.
         chosen.sort(key=lambda found: int(found[0].rows["line"].to_numpy().min()))
-        return [Added(*_with_units(found, sample.text), _kept_out(found[0])) for found in chosen]
+        return [Added(*_with_units(found, sample), _kept_out(found[0])) for found in chosen]
 
     def _first(self, sample: Sample, lines: Sequence[int], *, thorough: bool) -> list[Candidate]:
         """The candidates that read one of these lines, best first; those with unknown columns only if there are no
@@ -379,7 +379,7 @@ def _settled(stacks: Sequence[FormatStack]) -> set[str]:
     return {units.parse_name(stack.name)[0] for stack in read}
 
 
-def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, list[OpenUnit]]:
+def _with_units(ranking: Sequence[Candidate], sample: Sample) -> tuple[FormatStack, list[OpenUnit]]:
     """(the best stack with the units that its requests settle, the units that remain open)."""
     candidate = ranking[0]
     stack, form = candidate.stack, candidate.format
@@ -388,7 +388,7 @@ def _with_units(ranking: Sequence[Candidate], text: Text) -> tuple[FormatStack, 
         unnamed = [name for name in durations if form.fields[name].unnamed]
         shown = unnamed if candidate.unnamed is not None and candidate.unnamed.fractions else []
         return replace(stack, format=units.fractional(form, shown)), _open_twins(ranking)
-    inner = unwrapped(text, [Wrapper(wrapper) for wrapper in stack.wrappers])
+    inner = unwrapped(sample.text, [Wrapper(wrapper) for wrapper in stack.wrappers])
     requests = pl.int_range(pl.len()).is_in(candidate.rows.filter(kind="request")["line"].implode())
     directives = pl.col("line").str.starts_with("#")
     kept = inner.lines.alias("line").to_frame().select(requests | directives).to_series().arg_true()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import field
 from typing import Final
 
@@ -74,15 +74,11 @@ def picked(text: Text, batch: Batch) -> tuple[str, ...]:
     if not likely.len():
         return ()
     places = likely.gather(spread(likely.len(), LOOKED))
-    of_look: dict[str, list[int]] = {}
-    for place, line in zip(places.to_list(), whole.gather(places).to_list(), strict=True):
-        of_look.setdefault(look(line), []).append(place)
-    # The first line of each look in turn, then a second of each, from anywhere: several formats may look alike.
-    rounds = sorted((number, place) for chosen in of_look.values() for number, place in enumerate(mixed(chosen)))
+    rounds = _rounds(zip(places.to_list(), whole.gather(places).to_list(), strict=True))
     directed = text.lines.str.contains(IS_DIRECTIVE).arg_true().to_numpy() if batch.ignored else numbers[:0]
     most = PICKED // 2 if len(directed) else PICKED
     taken: list[int] = []
-    for _, place in rounds[:most]:
+    for place in rounds[:most]:
         if len(taken) < most:
             taken += [place] if parts is None else parts[place]
     if not len(directed):
@@ -91,6 +87,25 @@ def picked(text: Text, batch: Batch) -> tuple[str, ...]:
     behind = np.searchsorted(directed, chosen)
     headers = {int(n) for end in behind for n in directed[max(end - HEADER, 0) : end]}
     return tuple(text.gather(np.union1d(sorted(headers)[-most:], chosen).astype(np.int64)).lines.to_list())
+
+
+def picked_of(lines: Sequence[str]) -> tuple[str, ...] | None:
+    """The same of a few rejected lines without directives between them; None if one may be a part of another."""
+    if any(map(partial_lines.may_be_part, lines)):
+        return None
+    likely = _rounds((place, line) for place, line in enumerate(lines) if re.search(_LIKELY, line))
+    return tuple(lines[place] for place in sorted(likely[:PICKED]))
+
+
+def _rounds(lines: Iterable[tuple[int, str]]) -> list[int]:
+    """The places of lines: the first one of each look in turn, then a second of each, from anywhere, since several
+    formats may look alike."""
+    of_look: dict[str, list[int]] = {}
+    for place, line in lines:
+        of_look.setdefault(look(line), []).append(place)
+    return [
+        place for _, place in sorted((n, place) for chosen in of_look.values() for n, place in enumerate(mixed(chosen)))
+    ]
 
 
 def look(line: str) -> str:
@@ -105,12 +120,16 @@ class Looks:
     failed: set[str] = field(default_factory=set)
     runs: int = 0
 
+    def may_run(self, looks: Set[str], seen: int) -> bool:
+        """Whether detection would be run on them."""
+        return bool(looks - self.failed) and self.runs < RUNS + seen // BYTES
+
     def fail(self, looks: Set[str], seen: int) -> bool:
         """Whether detection is to be run on lines of these looks, `seen` bytes after the beginning of the source. Once
         it has, they count as failed."""
         if not looks - self.failed:
             return False
-        run = self.runs < RUNS + seen // BYTES
+        run = self.may_run(looks, seen)
         self.runs += run
         if len(self.failed) < LOOKS:
             self.failed |= looks
@@ -171,9 +190,7 @@ class Further:
         batch = with_further(text, batch, self.readers[unread.further :])
         looks = frozenset(look(line) for line in unread.picked if not line.startswith("#"))
         if batch.rejected.height and looks and len(self.stacks) < MOST:
-            if looks - self._known and len(self._seen) < LOOKS:
-                self._known |= looks
-                self._seen.append((seen, looks))
+            self._note(looks, seen)
             picks = unread.picked if self._looks.fail(looks, seen) else ()
             while picks and len(self.stacks) < MOST:
                 known = len(self.stacks)
@@ -185,6 +202,29 @@ class Further:
         if batch is unread.fitting:
             return unread.batch
         return with_rest(text, batch, [*([] if reader is None else [reader]), *self.readers])
+
+    def refused(self, lines: Sequence[str], seen: int, context: Context) -> bool:
+        """Whether none of a few lines, which no stack of the source reads, is of another format, without directives
+        between them. If not, or if that is not sure, nothing has changed, and `settle` tells."""
+        if self.stacks or self._directives:
+            return False
+        picks = picked_of(lines)
+        if picks is None:
+            return False
+        looks = frozenset(map(look, picks))
+        if not looks:
+            return True
+        if self._looks.may_run(looks, seen) and self._detector().further(picks, self._base, context):
+            return False
+        self._note(looks, seen)
+        self._looks.fail(looks, seen)
+        return True
+
+    def _note(self, looks: frozenset[str], seen: int) -> None:
+        """Note the looks of unread lines."""
+        if looks - self._known and len(self._seen) < LOOKS:
+            self._known |= looks
+            self._seen.append((seen, looks))
 
     def left(self) -> Left:
         """What the lines that were read leave for those of the next part of the source."""

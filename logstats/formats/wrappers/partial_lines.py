@@ -51,6 +51,12 @@ def unfinished(data: bytes) -> bool:
     return False
 
 
+def may_be_part(line: str) -> bool:
+    """Whether a line may be a part that another one follows."""
+    docker = line.startswith("{") and len(line.encode()) >= DOCKER_CUTS
+    return docker or re.search(_CRI_PART, line) is not None
+
+
 def any_parts(lines: pl.Series) -> bool:
     """Whether any of the lines may be a part that another one follows."""
     docker = lines.str.starts_with("{") & (lines.str.len_bytes() >= DOCKER_CUTS)

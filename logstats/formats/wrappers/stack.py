@@ -21,7 +21,7 @@ import numpy as np
 from logstats.dataclass import dataclass
 from logstats.errors import FormatError
 from logstats.formats import registry
-from logstats.formats.engines.scan import DOUBTFUL
+from logstats.formats.engines.scan import DOUBTFUL, Reject, ignorable
 from logstats.formats.engines.w3c import IS_DIRECTIVE
 from logstats.formats.fields import units
 from logstats.formats.fields.columns import Batch, ReadOptions
@@ -203,7 +203,7 @@ class StackReader:
     def __call__(self, text: Text, counter: Counter | None = None) -> Batch:
         """Read each line with the first stack that it fits, then what is left with the first that can read it. Those
         that a `counter` takes have no rows."""
-        if len(self.readers) == 1 and self.named and not self.lenient[0].looks:
+        if self._as_named:
             return self.lenient[0](unwrapped(text, self.readers[0][0]), counter)
         return with_rest(text, self.fitting(text, counter), [self])
 
@@ -219,6 +219,28 @@ class StackReader:
         that are left; None if lines have to be seen through wrappers or directives first, or if it counts none."""
         wrappers, ready = self.readers[0]
         return None if wrappers or self.directed else counter.of_text(ready, text)
+
+    def refused(self, lines: Sequence[str]) -> list[str] | None:
+        """Why no stack can read any of some lines: the reason for each. None if one of them may be read, or ignored, or
+        has to be seen with others."""
+        if self.directed or self.partial or self.pairs or any(wrappers for wrappers, _ in self.readers):
+            return None
+        if any(map(ignorable, lines)):
+            return None
+        reasons = []
+        for line in lines:
+            found = [_reason(ready, line) for _, ready in self.readers] if not self._as_named else [DOUBTFUL]
+            if DOUBTFUL in found:  # as `with_rest` has it
+                found = [_reason(ready, line) for ready in self.lenient]
+            if not all(found):
+                return None
+            reasons.append(found[0] or "")
+        return reasons
+
+    @property
+    def _as_named(self) -> bool:
+        """Whether all that can be read is read with one format."""
+        return len(self.readers) == 1 and self.named and not self.lenient[0].looks
 
     @property
     def apart(self) -> tuple[StackReader, ...]:
@@ -245,6 +267,15 @@ class StackReader:
     def unwrap_line(self, line: str) -> str:
         """A line without the wrappers of the first stack."""
         return str(unwrapped(Text.from_lines(pl.Series([line])), self.readers[0][0]).lines[0])
+
+
+def _reason(ready: Reader, line: str) -> str:
+    """Why a reader cannot read a line; nothing if it may."""
+    try:
+        ready.tokenise.scan(line)
+    except Reject as reject:
+        return reject.reason
+    return ""
 
 
 def unwrapped(text: Text, wrappers: Sequence[Wrapper]) -> Text:
