@@ -1,7 +1,7 @@
 """Polars, loaded when the first frame is made.
 
 It takes longer to load than a report over a small log takes otherwise, and such a report needs no frame: its lines are
-counted in C, and its tables are read out as they come (`summaries.prompt`). So modules on the way there take `pl` from
+counted in C, and its tables are read out as they come (`reports.small`). So modules on the way there take `pl` from
 here, and ask nothing of it while they are imported.
 """
 

@@ -97,7 +97,7 @@ class ChunkTask(Generic[Result]):
         counter: LineCounter | Known | None = None if self.chunk.cut else self.counter
         if self.waits and isinstance(counter, LineCounter) and self.reader is not None:
             found = self.reader.counted(text, counter)
-            if found is not None and len(found[1]) <= FEW and text.data is self.chunk.data:
+            if found is not None and len(found[1]) <= FEW and _is_whole(text, self.chunk.data):
                 waiting = left(text, found[1]) if len(found[1]) else None
                 return replace(self._counted(text, found[0]), left=waiting, waits=True)
             counter = Known(counter, found)
@@ -268,6 +268,11 @@ class ChunkTask(Generic[Result]):
                 shown = shown[:SAMPLE_TEXT] + "…"
             samples.append((self.number(line), reason, shown))
         return samples
+
+
+def _is_whole(text: Text, data: bytes) -> bool:
+    """Whether a text has the bytes of a chunk as they are, but for the newline that a last line may lack."""
+    return text.data is data or (len(text.data) == len(data) + 1 and bytes(text.data).startswith(data))
 
 
 def _nothing_read(text: Text) -> Batch:

@@ -96,8 +96,7 @@ class FormatChooser(Generic[Result]):
         if self._detector is None:
             known, asked = self.known().values(), self._job.format
             named = [*(stack.format for stack in asked or ()), *(form for form in known if form.wraps)]
-            certain = LineCounter.certain() if not asked else None
-            self._detector = Detector(named if asked else known, exact=bool(asked), certain=certain)
+            self._detector = Detector(named if asked else known, exact=bool(asked), certain=LineCounter.certain())
         return self._detector
 
     def further(self, stack: FormatStack) -> StackReader:
@@ -150,7 +149,7 @@ class FormatChooser(Generic[Result]):
             return named.found
         if before is not None and before.folder == folder and shapes() <= before.shapes():
             text = Text.from_bytes("\n".join(sample).encode(), context=context)
-            if not self.reader(before.found.stacks).fitting(text).rejected.height:
+            if self._fits(self.reader(before.found.stacks), text):
                 return before.found
         found = self.detector().detect(sample, context)
         if before is not None and (found is None or (folder, found.stacks) != (before.folder, before.found.stacks)):
@@ -166,6 +165,11 @@ class FormatChooser(Generic[Result]):
             for old in [*self._of_name][:-NAMES]:
                 del self._of_name[old]
         return found
+
+    def _fits(self, reader: StackReader, text: Text) -> bool:
+        """Whether each line fits."""
+        counted = reader.counted(text, self.counter) if self.counter is not None else None
+        return (counted is not None and not len(counted[1])) or not reader.fitting(text).rejected.height
 
     def _is_beyond_doubt(self, found: Detected) -> bool:
         """Whether other values in lines of the same shape could not have led to another format, or another unit."""

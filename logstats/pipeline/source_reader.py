@@ -79,7 +79,7 @@ class SourceReader(Generic[Result]):
             context = replace(context, before=self._before(chunk))
         name, after = self._source.name, self._context.directives
         further = self._further.ready() if self._further is not None else None
-        counter, waits = self._formats.counter, self._waits and further is not None
+        counter, waits = self._formats.counter, self._waits
         return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after, counter, waits)
 
     def _in_parts(self) -> bool:

@@ -17,7 +17,6 @@ __all__ = [
     "measured",
     "merged",
     "model",
-    "of_chunk",
     "openmetrics",
     "printable",
     "ranked",
@@ -26,6 +25,7 @@ __all__ = [
     "results",
     "rows",
     "schema",
+    "small",
     "units",
     "view",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from logstats.pipeline import Counts
-from logstats.reports import of_chunk
+from logstats.reports import small
 from logstats.reports.measured import classes
 from logstats.reports.model import Rejects, RejectSample, Report, SourceInfo
 from logstats.summaries.statistics import Statistics
@@ -26,7 +26,7 @@ def build(
     """The report of summaries. `top` limits every ranking; None keeps all keys. Without `over_time`, it has no figures
     of intervals, which take a third of the time."""
     invalid = counts.invalid.get("duration", 0)
-    found = of_chunk.measured(statistics, percentiles, sort, top, invalid)
+    found = small.measured(statistics, percentiles, sort, top, invalid)
     if found is None:
         from logstats.reports import merged
 

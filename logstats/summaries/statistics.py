@@ -104,9 +104,9 @@ class Statistics:
         return self._states
 
     @property
-    def alone(self) -> Summaries | None:
-        """The tables of the only chunk, if nothing else was added and they are still as they came."""
-        return self._pending[0][1] if len(self._pending) == 1 and not self._merged else None
+    def unmerged(self) -> list[Summaries]:
+        """The tables of all chunks, as they came, if none was merged yet; else nothing."""
+        return [] if self._merged else [summaries for _, summaries in self._pending]
 
     def get(self, name: str, kind: type[Kind]) -> Kind:
         """The state of an aggregate, which is of this kind. Raises KeyError if it was not asked for."""

@@ -9,8 +9,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from functools import cache, cached_property, partial
-from typing import Final
+from functools import cached_property, partial
+from typing import Any, Final
 
 from logstats.dataclass import dataclass
 from logstats.formats.detection.prefilter import EVENT, Estimate, Prefilter
@@ -37,6 +37,26 @@ _HOSTS: Final = 3  # addresses that a server has at most
 _NUMBER_OF_REQUEST: Final = r"^(?:[0-9A-Fa-f]{16,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
 
 
+class Rows:
+    """Rows that are made when somebody asks for them. Another process gets them made."""
+
+    def __init__(self, make: Callable[[], pl.DataFrame], made: pl.DataFrame | None = None) -> None:
+        self._make, self.made = make, made
+
+    def __call__(self) -> pl.DataFrame:
+        """The rows."""
+        if self.made is None:
+            self.made = self._make()
+        return self.made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _of_frame, (self(),)
+
+
+def _of_frame(frame: pl.DataFrame) -> Rows:
+    return Rows(lambda: frame, frame)
+
+
 Certain = Callable[[Reader, Text], bool]
 """Whether all lines are certainly requests as a reader reads them, with times and statuses and all of their values."""
 
@@ -49,7 +69,7 @@ class Candidate:
     places: Sequence[int]  # of the lines in the sample that it reads, with plausible values
     requests: int  # those of them that are requests, not events
     lines: int  # lines in the sample, except blank ones and directives
-    made: Callable[[], pl.DataFrame] = field(repr=False)  # makes their rows, once; `line` is the place
+    made: Rows = field(repr=False)  # their rows; `line` is the place
     unnamed: Unnamed | None = None  # the column that has no name, if the format allows one
     too_small: bool = False  # numbers taken for the sizes of requests or responses are smaller than what lines show
 
@@ -253,7 +273,7 @@ class Contender:
         rows = self._rows_of(lines)
         requests, filled = int((rows["kind"] == "request").sum()), len(self._sample.filled)
         return Candidate(
-            self.stack, rows["line"].to_list(), requests, filled, lambda: rows, self._unnamed, self._too_small
+            self.stack, rows["line"].to_list(), requests, filled, _of_frame(rows), self._unnamed, self._too_small
         )
 
     def _rows_of(self, lines: Sequence[int]) -> pl.DataFrame:
@@ -283,7 +303,7 @@ class Contender:
         inner = Text.from_bytes("".join(f"{self._sample.lines[line]}\n" for line in places).encode())
         if not requests(self._prefilter.reader, inner):
             return None
-        made, column = cache(partial(self._rows_of, lines)), None
+        made, column = Rows(partial(self._rows_of, lines)), None
         for name in nameless:
             shown = [looks[line].texts.get(name) for line in places]
             column = unnamed(shown, places, made, self._sample.lines)

@@ -218,7 +218,9 @@ class StackReader:
         """What a counter makes of lines of the first stack, as `fitting` has it count them, and the places of the lines
         that are left; None if lines have to be seen through wrappers or directives first, or if it counts none."""
         wrappers, ready = self.readers[0]
-        return None if wrappers or self.directed else counter.of_text(ready, text)
+        if wrappers or self.directed:
+            return None
+        return counter.of_text(self.lenient[0] if self._as_named else ready, text)
 
     def refused(self, lines: Sequence[str]) -> list[str] | None:
         """Why no stack can read any of some lines: the reason for each. None if one of them may be read, or ignored, or
