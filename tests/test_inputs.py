@@ -107,7 +107,7 @@ def read(path: Path, **more: int) -> list[tuple[bytes, int, int]]:
 def test_chunks_are_whole_lines_in_order(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], target: int, head: int, soon: int
 ) -> None:
-    data = b"start of a log\n" + b"\n".join(b"x" + line for line in lines)
+    data = b"start of a log\n" + b"\n".join(b"x" * 80 + line for line in lines)  # else it may be binary data
     path = tmp_path_factory.mktemp("chunks") / "a.log"
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
