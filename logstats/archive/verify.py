@@ -12,7 +12,7 @@ from logstats import durations, schema
 from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
-from logstats.archive.log import paths, tables, writer
+from logstats.archive.log import paths, summed_endpoints, tables, writer
 from logstats.archive.log.commit import Commit, Damaged, DataFile
 from logstats.archive.log.integrity import DamagedFile
 from logstats.archive.log.paths import ForeignPath
@@ -216,6 +216,9 @@ def _compared(
     for file in by_table[tables.USERS]:
         if wrong := _wrong_of_users(archive, file):
             yield Finding(file.path, wrong)
+    for file in by_table[tables.ENDPOINTS]:
+        if wrong := _wrong_of_endpoints(archive, file):
+            yield Finding(file.path, wrong)
     ranked = stored[tables.ENDPOINTS]
     if int(ranked["requests"].sum()) != requests:
         yield Finding(path, f"traffic counts {requests:,} requests, endpoints {int(ranked['requests'].sum()):,}")
@@ -240,6 +243,21 @@ def _wrong_of_users(archive: Archive, file: DataFile) -> str:
     counted, registers = hll.users_by_minute(_stored(archive, [file], tables.USERS))
     true = counted.equals(said[0]) and bool((registers == said[1]).all())
     return "" if true else "what it says of its users is not what its rows give"
+
+
+def _wrong_of_endpoints(archive: Archive, file: DataFile) -> str:
+    """The same of a file of endpoints."""
+    try:
+        said = rows.endpoints_of(archive, file)
+    except DamagedFile as error:
+        return error.damage
+    if said is None:
+        return ""
+    columns = list(tables.columns(tables.ENDPOINTS))
+    given = summed_endpoints.summed(rows.read(archive, [file], columns, tables.ENDPOINTS))
+    keys = [*summed_endpoints.SHAPE.keys]
+    true = given.sort(keys).equals(said.sort(keys))
+    return "" if true else "what it says of its endpoints is not what its rows give"
 
 
 def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:

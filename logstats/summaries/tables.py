@@ -34,6 +34,11 @@ class Shape:
     maxima: Mapping[str, Kind]
 
     @property
+    def columns(self) -> list[str]:
+        """The names of all columns, keys first."""
+        return [*self.keys, *self.sums, *self.minima, *self.maxima]
+
+    @property
     def schema(self) -> dict[str, pl.DataType]:
         """All columns, keys first."""
         return schema.typed({**self.keys, **self.sums, **self.minima, **self.maxima})

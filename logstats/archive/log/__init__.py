@@ -31,6 +31,7 @@ __all__ = [
     "routed_storage",
     "snapshot",
     "storage",
+    "summed_endpoints",
     "tables",
     "writer",
 ]

@@ -34,6 +34,8 @@ Counted = tuple[pl.DataFrame, hll.Registers]  # (minute Datetime, users Int64), 
 class Counting:
     """Counts the users of rows while they are written."""
 
+    KEY = KEY
+
     def __init__(self) -> None:
         self._minutes: list[pl.DataFrame] = []
         self._registers = np.zeros(hll.REGISTERS, np.uint8)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from logstats.archive.log import counted_users, paths, tables
+from logstats.archive.log import counted_users, paths, summed_endpoints, tables
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace
@@ -22,6 +23,12 @@ _HEAVY: Final = 8 << 20  # bytes from which on rows are written at once
 # about a byte for each distinct value of a row group (5 % of the rows of generated logs), and 50 ns for each row.
 _LOOKED_FOR: Final = ("path", "user_id", "client_ip", "trace_id")
 _FALSE_POSITIVES: Final = 0.1
+# What a file says of its own rows.
+Saying = counted_users.Counting | summed_endpoints.Summing
+_SAID: Final[Mapping[str, type[Saying]]] = {
+    tables.USERS: counted_users.Counting,
+    tables.ENDPOINTS: summed_endpoints.Summing,
+}
 _RUNS: Final = ("timestamp", "line", "register")  # stored as deltas, which are small
 
 
@@ -49,7 +56,7 @@ class Writer:
         self.path = workspace.new_path(table, self.tier, partition, base)
         self.schema = schema or tables.arrow_schema(table)
         self._time = tables.time_column(table)
-        self._users = counted_users.Counting() if table == tables.USERS else None
+        self._said = _SAID[table]() if table in _SAID else None
         self._rows = 0
         self._first: datetime | None = None
         self._last: datetime | None = None
@@ -88,8 +95,8 @@ class Writer:
         self._first = min(self._first or span["min"], span["min"])
         self._last = max(self._last or span["max"], span["max"])
         self._rows += rows.num_rows
-        if self._users is not None:
-            self._users.add(rows)
+        if self._said is not None:
+            self._said.add(rows)
         self._small.append(rows)
         if sum(part.num_rows for part in self._small) >= self._row_group // 10 or rows.nbytes > _HEAVY:
             self._flush()
@@ -115,8 +122,8 @@ class Writer:
         try:
             with self._stack:
                 self._flush()
-                if self._users is not None and (text := self._users.text()) is not None:
-                    self._writer.add_key_value_metadata({counted_users.KEY: text})
+                if self._said is not None and (text := self._said.text()) is not None:
+                    self._writer.add_key_value_metadata({self._said.KEY: text})
                 self._writer.close()
         finally:
             self._writer.is_open = False  # or the garbage collector would make it write again

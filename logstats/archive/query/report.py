@@ -18,13 +18,13 @@ import numpy as np
 from logstats import durations
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
-from logstats.archive.log import counted_users, tables
+from logstats.archive.log import counted_users, summed_endpoints, tables
 from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import shards
 from logstats.archive.query.passing import Passing
-from logstats.archive.query.rows import Span, batches, files_of, frames_of, read, unreadable, users_of
+from logstats.archive.query.rows import Span, batches, endpoints_of, files_of, frames_of, read, unreadable, users_of
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.filters import Filters
@@ -58,12 +58,6 @@ _BY_CLASS: Final = Shape({**_MINUTE, "status_class": pl.UInt8()}, {"requests": _
 _BY_STATUS: Final = Shape({"status": pl.UInt16()}, {"requests": _COUNT}, {}, {})
 _BY_LEVEL: Final = Shape({"level": pl.String()}, {"events": _COUNT}, {}, {})
 _BY_BUCKET: Final = Shape({**_MINUTE, "bucket": pl.Int32()}, {"count": _COUNT}, {}, {})
-_BY_ENDPOINT: Final = Shape(
-    {"method": pl.String(), "endpoint": pl.String(), "status_class": pl.UInt8(), "bucket": pl.Int32()},
-    {"requests": _COUNT, "timed": _COUNT, "bytes": pl.Int128(), "us": pl.Int128(), "rest_ns": _COUNT},
-    {"ns_min": pl.Int64(), "first": pl.Int64()},
-    {"ns_max": pl.Int64()},
-)
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "ns_min", "ns_max", "ns", "first")
 
 
@@ -241,6 +235,8 @@ def _summed(archive: Archive, snapshot: Snapshot, span: Span, over_time: bool) -
 def _sum(archive: Archive, table: str, files: list[DataFile], span: Span, over_time: bool) -> _Summed:
     if table == tables.USERS and not over_time:
         return _Summed({}, _users(archive, files, span))
+    if table == tables.ENDPOINTS:
+        return _Summed({table: _endpoints(archive, files, span)})
     try:
         time = pl.col(tables.time_column(table))
         rows = _inside_of(archive, table, files, span).with_columns(minute=_minute(time)).collect()
@@ -251,7 +247,7 @@ def _sum(archive: Archive, table: str, files: list[DataFile], span: Span, over_t
         return _Summed(found, None, int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum()))
     if table == tables.USERS:
         return _Summed({"users": rows.select("minute", "register", "rank")})
-    return _Summed({table: _endpoints(rows) if table == tables.ENDPOINTS else _latency(rows)})
+    return _Summed({table: _latency(rows)})
 
 
 def _inside_of(archive: Archive, table: str, files: list[DataFile], span: Span) -> pl.LazyFrame:
@@ -282,11 +278,16 @@ def _users(archive: Archive, files: list[DataFile], span: Span) -> counted_users
     return minutes, np.maximum.reduce([registers for _, registers in found])
 
 
-def _is_alone(file: DataFile, files: list[DataFile], span: Span) -> bool:
-    """Whether all rows of a file are in the span, and none of the other files has a minute of it."""
+def _is_whole(file: DataFile, span: Span) -> bool:
+    """Whether all rows of a file are in the span."""
     since, until = span
-    whole = (since is None or file.first >= since) and (until is None or file.last < until)
-    return whole and not any(one.first <= file.last and one.last >= file.first for one in files if one is not file)
+    return (since is None or file.first >= since) and (until is None or file.last < until)
+
+
+def _is_alone(file: DataFile, files: list[DataFile], span: Span) -> bool:
+    """The same, and that none of the other files has a minute of it."""
+    others = (one for one in files if one is not file)
+    return _is_whole(file, span) and not any(one.first <= file.last and one.last >= file.first for one in others)
 
 
 def _minute(time: pl.Expr) -> pl.Expr:
@@ -308,15 +309,21 @@ def _traffic(rollup: pl.DataFrame) -> dict[str, pl.DataFrame]:
     }
 
 
-def _endpoints(rollup: pl.DataFrame) -> pl.DataFrame:
-    """→ the table that `ranking.summarise` makes of rows, for all hours together."""
-    none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
-    ends = durations.from_stored(("ns_min", "ns_max"))
-    sums = {name: pl.col(name).cast(_BY_ENDPOINT.schema[name]) for name in _BY_ENDPOINT.sums}
-    counted = rollup.select(*_BY_ENDPOINT.keys, **sums, **ends, first=pl.col("minute"))
+def _endpoints(archive: Archive, files: list[DataFile], span: Span) -> pl.DataFrame:
+    """→ the table that `ranking.summarise` makes of rows, for all hours together. A file that is wanted whole may say
+    what its rows come to."""
+    archive.integrity.paths(files)  # all at once
+    said = [endpoints_of(archive, file) if _is_whole(file, span) else None for file in files]
+    found = [one for one in said if one is not None]
+    if rest := [file for file, one in zip(files, said, strict=True) if one is None]:
+        try:
+            found.append(summed_endpoints.summed(_inside_of(archive, tables.ENDPOINTS, rest, span).collect()))
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise unreadable(error) from None
     # A duration of 0 and none at all are the same bucket in a rollup, where `timed` tells them apart.
+    none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
     return (
-        _BY_ENDPOINT.united(counted)
+        summed_endpoints.SHAPE.merge(found)
         .with_columns(
             pl.col("bucket").fill_null(none),
             first=pl.col("first").rank("dense"),

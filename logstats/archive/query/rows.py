@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate, groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from logstats import schema
 from logstats.archive.archive import Archive
-from logstats.archive.log import counted_users, paths, tables
+from logstats.archive.log import counted_users, paths, summed_endpoints, tables
 from logstats.archive.log.commit import ArchiveError, DataFile
 from logstats.archive.log.integrity import DamagedFile
 from logstats.archive.log.snapshot import Snapshot
@@ -18,6 +18,8 @@ from logstats.archive.query.pruning import Wanted
 from logstats.archive.query.ranges import check as check_ranges
 from logstats.enrich.computed import Columns
 from logstats.frames import pl
+
+Said = TypeVar("Said")
 
 BATCH: Final = 262_144  # rows of a frame at most
 
@@ -193,20 +195,30 @@ def _read_one(file: DataFile, place: str, columns: Sequence[str]) -> pl.DataFram
 
 def users_of(archive: Archive, file: DataFile) -> counted_users.Counted | None:
     """What a file of the rollup `users` says of its rows; None if it says nothing. Raises ArchiveError."""
-    (place,) = archive.integrity.paths([file])
-    try:
-        text = pl.read_parquet_metadata(place).get(counted_users.KEY)
-        found = None if text is None else counted_users.unpacked(text)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise unreadable(error, file.path) from None
-    except ValueError as error:
-        raise DamagedFile(file.path, f"what it says of its users is damaged: {error}") from None
+    found = _said(archive, file, counted_users.KEY, counted_users.unpacked, "users")
     if found is not None:
         minutes = found[0]["minute"]
         ends = pl.Series([file.first, file.last], dtype=minutes.dtype).to_physical()
         if not minutes[[0, -1]].to_physical().equals(ends):
             raise DamagedFile(file.path, "what it says of its users is not about the minutes of its rows")
     return found
+
+
+def endpoints_of(archive: Archive, file: DataFile) -> pl.DataFrame | None:
+    """What a file of the rollup `endpoints` says of its rows (`summed_endpoints.summed`), or None. Raises
+    ArchiveError."""
+    return _said(archive, file, summed_endpoints.KEY, summed_endpoints.unpacked, "endpoints")
+
+
+def _said(archive: Archive, file: DataFile, key: str, unpacked: Callable[[str], Said], what: str) -> Said | None:
+    (place,) = archive.integrity.paths([file])
+    try:
+        text = pl.read_parquet_metadata(place).get(key)
+        return None if text is None else unpacked(text)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise unreadable(error, file.path) from None
+    except ValueError as error:
+        raise DamagedFile(file.path, f"what it says of its {what} is damaged: {error}") from None
 
 
 def added(archive: Archive, number: int, columns: Sequence[str], table: str = tables.LOGS) -> Iterator[pl.DataFrame]:
