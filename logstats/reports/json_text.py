@@ -13,8 +13,14 @@ encode: Final = json.JSONEncoder(allow_nan=False).encode
 
 
 def numbers(values: Sequence[float | None]) -> list[str]:
-    """The text of each number, or of null."""
-    return encode(values)[1:-1].split(", ") if values else []
+    """The text of each number, or of null. Those of one call are of one type."""
+    if not values:
+        return []
+    distinct = list(set(values))  # estimates are few, and to write one takes longer than to look it up
+    if 2 * len(distinct) > len(values) or 0 in distinct:  # 0.0 and -0.0 are equal
+        return encode(values)[1:-1].split(", ")
+    known = dict(zip(distinct, encode(distinct)[1:-1].split(", "), strict=True))
+    return [known[value] for value in values]
 
 
 def texts(values: Iterable[str | None]) -> list[str]:
