@@ -211,6 +211,22 @@ def test_every_cell_of_the_buckets_begins_low_enough() -> None:
     assert (np.diff(buckets.cells.astype(int)) >= 0).all()
 
 
+def test_long_paths_are_counted() -> None:
+    """Up to 300 bytes, whose templates C makes; without rows."""
+    reader, counter = reader_of("combined", SPEC)
+    (line,) = [sample.line for sample in builtin()["combined"].samples if not sample.rejected][:1]
+    lines = [_with_path(line, number) for number in range(1, 70)]
+    found = counter.of_text(reader.readers[0][1], Text.from_bytes("\n".join(lines).encode()))
+    assert found is not None and not len(found[1])
+    check("combined", [lines])
+
+
+def _with_path(line: str, number: int) -> str:
+    before, _, rest = line.partition('"')
+    request, _, after = rest.partition('"')
+    return f'{before}"GET /{"ab-/" * number}{number} {request.rpartition(" ")[2]}"{after}'
+
+
 CODES = st.lists(st.integers(0, 3) | st.integers(0, 2**63 - 1), max_size=40)
 
 

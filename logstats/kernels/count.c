@@ -13,7 +13,7 @@ enum { LEFT, COUNTED, WAITING };                                           /* st
 
 #define CLASSES 10            /* of statuses; 0 is a request without one */
 #define MOST 0x10000000000    /* greatest size, so that no sum overflows */
-#define ROOM 256              /* bytes of a key, at most, for which there is room */
+#define ROOM 1024             /* bytes of a key, at most, for which there is room */
 #define TOGETHER 32           /* requests whose memory is prefetched together */
 #define BUCKET_BITS 11        /* of a place among the buckets */
 #define KNOWN_BITS 18         /* of a place among the known users */

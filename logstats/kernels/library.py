@@ -44,7 +44,7 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 8  # as in kernels.h: the version of the signatures
+ABI: Final = 9  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
