@@ -587,6 +587,15 @@ _VARIABLES: dict[str, tuple[Any, str, str, Any, Any]] = {
     "unused": (_TEXT, '"$http_x_other"', '"%{X-Other}i"', None, lambda _: {}),
     "upstream": (st.sampled_from(["-", "0.1, 0.2", "0.1 : -"]), "$upstream_response_time", "%l", str, lambda _: {}),
 }
+
+
+def test_times_of_upstreams_end_where_something_else_begins() -> None:
+    made = compile_log_format("$upstream_response_time/$http_user_agent/$request", allow_unknown=False)
+    batch = reader(made, READING)(Text.from_bytes(b"0.1, -/0/PUT /0 HTTP/2.0\n"))
+    (row,) = batch.rows.to_dicts()
+    assert (row["user_agent"], row["method"], row["path"]) == ("0", "PUT", "/0")
+
+
 _SEPARATORS = [" ", " | ", " -- ", ",", ";", "\t", " - ", "|", " x=", "/"]
 
 

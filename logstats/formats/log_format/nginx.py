@@ -57,7 +57,7 @@ _KNOWN: Final[dict[str, tuple[Shape, Field | None, int]]] = {
     "body_bytes_sent": (shapes.NUMBER, Field("bytes"), 0),
     "bytes_sent": (shapes.NUMBER, Field("bytes"), 1),
     "request_time": (shapes.NUMBER, Field("duration", "s"), 0),
-    "upstream_response_time": (shapes.UPSTREAM, Field("upstream_duration", "s", listed=True), 0),
+    "upstream_response_time": (shapes.UPSTREAM_TIMES, Field("upstream_duration", "s", listed=True), 0),
     "session_time": (shapes.NUMBER, Field("duration", "s"), 3),  # of a `stream`
     "request_length": (shapes.NUMBER, Field("request_bytes"), 0),
     "upstream_cache_status": (shapes.UPSTREAM, Field("cache"), 0),

@@ -70,6 +70,7 @@ REQUEST: Final = Shape(f"{_LINE}|.*?", free=True, strict=_LINE.replace("[A-Za-z]
 ADDRESSES: Final = Shape(".*?", r"^\"|;()<>=", free=True, strict=r"-|(?:[^ ,]+(?:, ?[^ ,]+)*)?")
 # Values of several upstream servers: `a, b : c`. https://nginx.org/en/docs/http/ngx_http_upstream_module.html#variables
 UPSTREAM: Final = Shape(r"(?:[^ ,]+(?:(?:,| :) [^ ,]+)*)?", r"^\"|;()<>=")
+UPSTREAM_TIMES: Final = Shape(r"(?:[0-9.-]+(?:(?:,| :) [0-9.-]+)*)?", "0-9., :-")
 
 
 @dataclass(frozen=True, slots=True)
