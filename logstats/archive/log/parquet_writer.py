@@ -56,7 +56,8 @@ class Writer:
         self.path = workspace.new_path(table, self.tier, partition, base)
         self.schema = schema or tables.arrow_schema(table)
         self._time = tables.time_column(table)
-        self._said = _SAID[table]() if table in _SAID else None
+        whole = {*tables.columns(table)} <= {*self.schema.names}  # unlike a file as earlier versions wrote them
+        self._said = _SAID[table]() if table in _SAID and whole else None
         self._rows = 0
         self._first: datetime | None = None
         self._last: datetime | None = None
