@@ -81,7 +81,7 @@ _ANY_DIGIT: Final = re.compile(r"\[0-9\]|\{[0-9,]+\}")  # in a regular expressio
 _DIGITS: Final = re.compile(r"[0-9]|\\[dbB]")
 _COUNTED: Final = frozenset({"times", "traffic", "statuses", "endpoints", "users", "latency"})  # aggregates of requests
 _FORMS: Final = 64  # programs whose forms are kept
-_SAMPLE: Final = 100  # lines whose times tell how times are spelled
+_SAMPLE: Final = 20  # lines that tell how others of their program are spelled
 _OF_ABSENT: Final = frozenset({"upstream", "cache_statuses"})  # and those of lines that have what is in `_ABSENT`
 _USERS: Final = {"auto": ("user", "client"), "user_id": ("user",), "client_ip": ("client",)}
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Final
 
 from logstats.dataclass import dataclass
@@ -279,16 +280,14 @@ def _tried(
     found: list[Candidate] = []
     most = 0.0
 
-    def upper_bound(contender: Contender) -> float:
-        return sum(map(contender.upper_bound, lines))
-
-    ordered = sorted(contenders, key=upper_bound, reverse=True)
-    if certain is not None and ordered and all(upper_bound(c) < PEERS * upper_bound(ordered[0]) for c in ordered[1:]):
-        only = ordered[0].certain(lines, certain)
+    bounded = [(contender, sum(map(contender.upper_bound, lines))) for contender in contenders]
+    bounded.sort(key=itemgetter(1), reverse=True)
+    if certain is not None and bounded and all(bound < PEERS * bounded[0][1] for _, bound in bounded[1:2]):
+        only = bounded[0][0].certain(lines, certain)
         if only is not None and accepted(only):
             return [only]
-    for contender in ordered:
-        if upper_bound(contender) < PEERS * most and not thorough:
+    for contender, bound in bounded:
+        if bound < PEERS * most and not thorough:
             break
         candidate = contender.candidate(lines)
         if accepted(candidate):
