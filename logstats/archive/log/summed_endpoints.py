@@ -74,12 +74,16 @@ class Summing:
         assert isinstance(frame, pl.DataFrame)
         self._held.append(summed(frame))
         self._pending += frame.height
-        if self._pending > _AT_ONCE:
+        if self._pending > _AT_ONCE or self._held[-1].height > MOST_ROWS:
             self._merge()
 
     def _merge(self) -> None:
-        self._held, self._pending = [SHAPE.merge(self._held)] if self._held else [], 0
         self._too_many = any(table.height > MOST_ROWS for table in self._held)
+        if self._held and not self._too_many:
+            self._held, self._pending = [SHAPE.merge(self._held)], 0
+            self._too_many = self._held[0].height > MOST_ROWS
+        if self._too_many:
+            self._held.clear()
 
     def text(self) -> str | None:
         """What the file says of itself; None if it says nothing."""
