@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
+import pytest
 from numbered import line
 
 from logstats import api
 from logstats.archive.archive import Archive
 from logstats.archive.create import init
-from logstats.archive.log.commit import DataFile
+from logstats.archive.log import tables
+from logstats.archive.log.commit import Commit, DataFile
 from logstats.archive.log.orphans import sweep
+from logstats.archive.log.parquet_writer import Writer
 from logstats.archive.log.writer import Workspace
+from logstats.archive.query import rows
 from logstats.archive.tiers import move as tiers_move
 from logstats.archive.tiers.policy import Step, parse
 from logstats.errors import LogstatsError
@@ -88,6 +94,32 @@ def make(folder: str | Path, sources: list[Path]) -> Archive:
             shutil.copytree(made, template)
     shutil.copytree(template, folder, dirs_exist_ok=True)
     return Archive.open(folder)
+
+
+def replace(archive: Archive, file: DataFile, parts: Sequence[pl.DataFrame]) -> list[str]:
+    """Replace a file of a rollup by others with these rows; their paths."""
+    with Workspace(archive) as workspace:
+        made = []
+        for part in parts:
+            writer = Writer(workspace, file.table, file.partition)
+            writer.write(part)
+            made.append(writer.close())
+        workspace.keep(made)
+        archive.commit(lambda _: Commit(what="test", added=tuple(made), removed=(file.path,)), workspace.folder)
+    return [one.path for one in made]
+
+
+def saying(archive: Archive, folder: Path, table: str, kind: type, text: str) -> tuple[Archive, str]:
+    """A copy of an archive, in which the first file of a rollup says this of its rows, instead of what a `kind` says;
+    and its path."""
+    shutil.copytree(archive.root, folder)
+    copy = Archive.open(folder)
+    file = copy.snapshot().select(table)[0]
+    whole = rows.read(copy, [file], list(tables.columns(table)), table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "text", lambda _: text)
+        (path,) = replace(copy, file, [whole])
+    return copy, path
 
 
 def grown(folder: Path, root: Path) -> None:

@@ -4,9 +4,7 @@ damaged or false."""
 from __future__ import annotations
 
 import base64
-import shutil
 import zlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,7 @@ from logstats import api
 from logstats.archive import verify
 from logstats.archive.archive import Archive
 from logstats.archive.log import counted_users, tables
-from logstats.archive.log.commit import ArchiveError, Commit, DataFile
-from logstats.archive.log.parquet_writer import Writer
-from logstats.archive.log.writer import Workspace
+from logstats.archive.log.commit import ArchiveError
 from logstats.archive.query import report, rows
 from logstats.sketches import hll
 
@@ -112,21 +108,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     noon = datetime(2025, 1, 18, 12, tzinfo=UTC)
     for file, is_first in ((second, pl.col("minute") < noon), (third, pl.col("register") % 2 == 0)):
         whole = rows.read(archive, [file], list(tables.columns(tables.USERS)), tables.USERS)
-        _replace(archive, file, [whole.filter(is_first), whole.filter(~is_first)])
+        archives.replace(archive, file, [whole.filter(is_first), whole.filter(~is_first)])
     return archive
-
-
-def _replace(archive: Archive, file: DataFile, parts: Sequence[pl.DataFrame]) -> list[str]:
-    """Replace a file of users by others; their paths."""
-    with Workspace(archive) as workspace:
-        made = []
-        for part in parts:
-            writer = Writer(workspace, tables.USERS, file.partition)
-            writer.write(part)
-            made.append(writer.close())
-        workspace.keep(made)
-        archive.commit(lambda _: Commit(what="test", added=tuple(made), removed=(file.path,)), workspace.folder)
-    return [one.path for one in made]
 
 
 def asked(archive: Archive, **options: Any) -> dict[str, Any]:
@@ -158,21 +141,9 @@ def test_rows_of_whole_files_are_not_read(archive: Archive, monkeypatch: pytest.
     assert {*read} == {19}
 
 
-def _said(archive: Archive, monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> tuple[Archive, str]:
-    """A copy of the archive in which a file of users says this."""
-    shutil.copytree(archive.root, folder)
-    copy = Archive.open(folder)
-    file = copy.snapshot().select(tables.USERS)[0]
-    whole = rows.read(copy, [file], list(tables.columns(tables.USERS)), tables.USERS)
-    with monkeypatch.context() as patch:
-        patch.setattr(counted_users.Counting, "text", lambda _: text)
-        (path,) = _replace(copy, file, [whole])
-    return copy, path
-
-
-def test_what_is_damaged_is_named(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_damaged_is_named(archive: Archive, tmp_path: Path) -> None:
     for text, what in (("x", "is damaged"), (GOOD, "is not about the minutes of its rows")):
-        copy, path = _said(archive, monkeypatch, tmp_path / what, text)
+        copy, path = archives.saying(archive, tmp_path / what, tables.USERS, counted_users.Counting, text)
         with pytest.raises(ArchiveError, match=rf"{path}: .*{what}"):
             asked(copy)
         (finding,) = verify.verify(copy)
@@ -180,13 +151,13 @@ def test_what_is_damaged_is_named(archive: Archive, monkeypatch: pytest.MonkeyPa
         assert what in finding.what
 
 
-def test_what_is_false_is_found(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_false_is_found(archive: Archive, tmp_path: Path) -> None:
     file = archive.snapshot().select(tables.USERS)[0]
     found = rows.users_of(archive, file)
     assert found is not None
     counted, registers = found
     more = counted_users.packed(counted.with_columns(pl.col("users") + 1), registers)
-    copy, path = _said(archive, monkeypatch, tmp_path / "false", more)
+    copy, path = archives.saying(archive, tmp_path / "false", tables.USERS, counted_users.Counting, more)
     (finding,) = verify.verify(copy)
     assert (finding.path, finding.what) == (path, "what it says of its users is not what its rows give")
     assert [*verify.verify(archive)] == []

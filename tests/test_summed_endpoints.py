@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +21,7 @@ from logstats import api, durations, schema
 from logstats.archive import verify
 from logstats.archive.archive import Archive
 from logstats.archive.log import summed_endpoints, tables
-from logstats.archive.log.commit import ArchiveError, Commit
-from logstats.archive.log.parquet_writer import Writer
-from logstats.archive.log.writer import Workspace
+from logstats.archive.log.commit import ArchiveError
 from logstats.archive.query import report, rows
 
 KINDS = tables.columns(tables.ENDPOINTS)
@@ -166,21 +163,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     archive = archives.build(folder / "archive", logs)
     file = archive.snapshot().select(tables.ENDPOINTS)[-1]
     whole = rows.read(archive, [file], list(KINDS), tables.ENDPOINTS)
-    replace(archive, file, [whole.filter(pl.col("requests") % 2 == odd) for odd in (0, 1)])
+    archives.replace(archive, file, [whole.filter(pl.col("requests") % 2 == odd) for odd in (0, 1)])
     return archive
-
-
-def replace(archive: Archive, file: Any, parts: list[pl.DataFrame]) -> list[str]:
-    """Replace a file of endpoints by others; their paths."""
-    with Workspace(archive) as workspace:
-        made = []
-        for part in parts:
-            writer = Writer(workspace, tables.ENDPOINTS, file.partition)
-            writer.write(part)
-            made.append(writer.close())
-        workspace.keep(made)
-        archive.commit(lambda _: Commit(what="test", added=tuple(made), removed=(file.path,)), workspace.folder)
-    return [one.path for one in made]
 
 
 def asked(archive: Archive, **options: Any) -> dict[str, Any]:
@@ -218,20 +202,8 @@ def test_rows_of_whole_files_are_not_read(archive: Archive, monkeypatch: pytest.
     assert tables.ENDPOINTS in read
 
 
-def said(archive: Archive, monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> tuple[Archive, str]:
-    """A copy of the archive in which a file of endpoints says this."""
-    shutil.copytree(archive.root, folder)
-    copy = Archive.open(folder)
-    file = copy.snapshot().select(tables.ENDPOINTS)[0]
-    whole = rows.read(copy, [file], list(KINDS), tables.ENDPOINTS)
-    with monkeypatch.context() as patch:
-        patch.setattr(summed_endpoints.Summing, "text", lambda _: text)
-        (path,) = replace(copy, file, [whole])
-    return copy, path
-
-
-def test_what_is_damaged_is_named(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    copy, path = said(archive, monkeypatch, tmp_path / "damaged", "x")
+def test_what_is_damaged_is_named(archive: Archive, tmp_path: Path) -> None:
+    copy, path = archives.saying(archive, tmp_path / "damaged", tables.ENDPOINTS, summed_endpoints.Summing, "x")
     with pytest.raises(ArchiveError, match=rf"{path}: .*what it says of its endpoints is damaged"):
         asked(copy)
     (finding,) = verify.verify(copy)
@@ -239,12 +211,12 @@ def test_what_is_damaged_is_named(archive: Archive, monkeypatch: pytest.MonkeyPa
     assert "is damaged" in finding.what
 
 
-def test_what_is_false_is_found(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_false_is_found(archive: Archive, tmp_path: Path) -> None:
     found = rows.endpoints_of(archive, archive.snapshot().select(tables.ENDPOINTS)[0])
     assert found is not None
     more = summed_endpoints.packed(found.with_columns(pl.col("bytes") + 1))
     assert more is not None
-    copy, path = said(archive, monkeypatch, tmp_path / "false", more)
+    copy, path = archives.saying(archive, tmp_path / "false", tables.ENDPOINTS, summed_endpoints.Summing, more)
     (finding,) = verify.verify(copy)
     assert (finding.path, finding.what) == (path, "what it says of its endpoints is not what its rows give")
     assert [*verify.verify(archive)] == []

@@ -12,7 +12,7 @@ from logstats import durations, schema
 from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
-from logstats.archive.log import paths, summed_endpoints, tables, writer
+from logstats.archive.log import counted_users, paths, summed_endpoints, tables, writer
 from logstats.archive.log.commit import Commit, Damaged, DataFile
 from logstats.archive.log.integrity import DamagedFile
 from logstats.archive.log.paths import ForeignPath
@@ -213,11 +213,8 @@ def _compared(
     rows = sum(file.rows for file in by_table[tables.LOGS])
     if rows > counted or (rows < counted and not gone):
         yield Finding(path, f"the rollups count {counted:,} rows, and there are {rows:,}")
-    for file in by_table[tables.USERS]:
-        if wrong := _wrong_of_users(archive, file):
-            yield Finding(file.path, wrong)
-    for file in by_table[tables.ENDPOINTS]:
-        if wrong := _wrong_of_endpoints(archive, file):
+    for file in (file for table in _SAID for file in by_table[table]):
+        if wrong := _wrong_of_itself(archive, file):
             yield Finding(file.path, wrong)
     ranked = stored[tables.ENDPOINTS]
     if int(ranked["requests"].sum()) != requests:
@@ -232,32 +229,33 @@ def _compared(
             yield from _recomputed(archive, by_table[tables.LOGS], stored, path, rounded=rounded)
 
 
-def _wrong_of_users(archive: Archive, file: DataFile) -> str:
-    """What is wrong with what a file of users says of its rows; empty if it is true, or says nothing."""
+def _wrong_of_itself(archive: Archive, file: DataFile) -> str:
+    """What is wrong with what a file of a rollup says of its rows; empty if it is true, or says nothing."""
+    asked, is_true = _SAID[file.table]
     try:
-        said = rows.users_of(archive, file)
+        said = asked(archive, file)
     except DamagedFile as error:
         return error.damage
-    if said is None:
+    if said is None or is_true(said, rows.read(archive, [file], list(tables.columns(file.table)), file.table)):
         return ""
-    counted, registers = hll.users_by_minute(_stored(archive, [file], tables.USERS))
-    true = counted.equals(said[0]) and bool((registers == said[1]).all())
-    return "" if true else "what it says of its users is not what its rows give"
+    return f"what it says of its {file.table} is not what its rows give"
 
 
-def _wrong_of_endpoints(archive: Archive, file: DataFile) -> str:
-    """The same of a file of endpoints."""
-    try:
-        said = rows.endpoints_of(archive, file)
-    except DamagedFile as error:
-        return error.damage
-    if said is None:
-        return ""
-    columns = list(tables.columns(tables.ENDPOINTS))
-    given = summed_endpoints.summed(rows.read(archive, [file], columns, tables.ENDPOINTS))
+def _are_users(said: counted_users.Counted, given: pl.DataFrame) -> bool:
+    counted, registers = hll.users_by_minute(given)
+    return counted.equals(said[0]) and bool((registers == said[1]).all())
+
+
+def _are_endpoints(said: pl.DataFrame, given: pl.DataFrame) -> bool:
     keys = [*summed_endpoints.SHAPE.keys]
-    true = given.sort(keys).equals(said.sort(keys))
-    return "" if true else "what it says of its endpoints is not what its rows give"
+    return summed_endpoints.summed(given).sort(keys).equals(said.sort(keys))
+
+
+# Of rollups whose files say something of their rows: what asks for it, and what judges it.
+_SAID: Final[dict[str, tuple[Callable[[Archive, DataFile], Any], Callable[[Any, pl.DataFrame], bool]]]] = {
+    tables.USERS: (rows.users_of, _are_users),
+    tables.ENDPOINTS: (rows.endpoints_of, _are_endpoints),
+}
 
 
 def _stored(archive: Archive, files: Iterable[DataFile], table: str) -> pl.DataFrame:
