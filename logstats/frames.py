@@ -7,9 +7,16 @@ here, and ask nothing of it while they are imported.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 __all__ = ["pl"]
+
+_ACTION: Final = 1024  # bytes, more than a `struct sigaction` has anywhere
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,10 +26,28 @@ else:
         """A module that is imported when it is first asked for something. Threads may share it."""
 
         def __getattr__(self, name: str) -> Any:
-            import polars
+            with _ctrl_c_kept():
+                import polars
 
             found = getattr(polars, name)
             setattr(self, name, found)  # from now on without this method
             return found
 
     pl = _Deferred()
+
+
+@contextmanager
+def _ctrl_c_kept() -> Iterator[None]:
+    """Have Ctrl-C handled as before. (Polars puts a handler of its own in the place of Python's when it is loaded, and
+    raises KeyboardInterrupt in any thread. Python sets handlers in the main thread only, which need not be this one.)
+    """
+    if os.name != "posix":
+        yield
+        return
+    libc, held = ctypes.CDLL(None), ctypes.create_string_buffer(_ACTION)
+    known = libc.sigaction(signal.SIGINT, None, held) == 0
+    try:
+        yield
+    finally:
+        if known:
+            libc.sigaction(signal.SIGINT, held, None)

@@ -249,3 +249,30 @@ def test_garbage_has_no_end_of_looks(tmp_path: Path, in_columns: Callable[[], No
     found = report_of(path)
     in_columns()
     assert found == report_of(path)
+
+
+HANDLED = """
+import ctypes, signal, sys, threading
+from logstats.frames import pl
+
+def handler():
+    held = ctypes.create_string_buffer(1024)
+    assert ctypes.CDLL(None).sigaction(signal.SIGINT, None, held) == 0
+    return held.raw[:ctypes.sizeof(ctypes.c_void_p)]
+
+before = handler()
+loading = threading.Thread(target=lambda: pl.col)
+loading.start()
+loading.join()
+assert "polars" in sys.modules and handler() == before
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where the handler stands in the struct is the system's own matter")
+def test_ctrl_c_stays_pythons_when_polars_is_loaded() -> None:
+    """Polars' own handler would raise KeyboardInterrupt in a thread that reads lines, where nobody expects it."""
+    ran = subprocess.run([sys.executable, "-c", HANDLED], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    alone = HANDLED.replace("from logstats.frames import pl\n", "").replace("pl.col", "__import__('polars')")
+    ran = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True)
+    assert ran.returncode == 1, "Polars has no handler of its own any more: `frames` need not keep Python's"
