@@ -322,7 +322,7 @@ def _interpreted(log: Path) -> tuple[float, int]:
             for ident, frame in sys._current_frames().items():
                 file, function = frame.f_code.co_filename, frame.f_code.co_name
                 if names.get(ident, "").startswith("logstats_") and not file.endswith(("threading.py", "thread.py")):
-                    taken.append(not (file.endswith("library.py") and function == "call"))
+                    taken.append(not (file.endswith("library.py") and function in ("call", "copied")))
 
     sampler = threading.Thread(target=sample)
     sampler.start()

@@ -226,7 +226,7 @@ class Found:
         self.span = int(it.first), int(it.last)
         self.keys = work.names.held(work.key_names[: it.key_count])
         self.key_first = work.key_first[: it.key_count].copy()
-        self.by_key = work.by_key[: it.key_cell_count].copy()
+        self.by_key = kernels.copied(work.by_key[: it.key_cell_count])
         self.minutes = work.minutes[: it.minute_count].copy()
         self.minute_first = work.minute_first[: it.minute_count].copy()
         self.by_minute = work.by_minute[: it.minute_cell_count].copy()
@@ -348,4 +348,6 @@ def _longer(numbers: Numbers, size: int) -> Numbers:
     """The numbers, followed by zeros up to a size."""
     if len(numbers) >= size:
         return numbers
-    return np.concatenate([numbers, np.zeros(size - len(numbers), np.uint32)])
+    longer = np.zeros(size, np.uint32)
+    longer[: len(numbers)] = numbers
+    return longer

@@ -25,7 +25,7 @@ def tally(codes: Codes, counts: Counts | None = None) -> Tally:
     codes, counts = _sorted(codes, counts)
     sums = np.empty(len(codes), np.int64)
     found = kernels.call("tally", codes, 0 if counts is None else counts, len(codes), sums)
-    return codes[:found].copy(), sums[:found].copy()
+    return kernels.copied(codes[:found]), kernels.copied(sums[:found])
 
 
 def highest(codes: Codes) -> Codes:
@@ -35,7 +35,7 @@ def highest(codes: Codes) -> Codes:
         ends: NDArray[np.bool_] = np.diff(codes >> np.uint64(6), append=np.uint64(2**63)) != 0
         return codes[ends]
     codes, _ = _sorted(codes, None)
-    return codes[: kernels.call("highest", codes, len(codes))].copy()
+    return kernels.copied(codes[: kernels.call("highest", codes, len(codes))])
 
 
 def merged(one: Tally, other: Tally) -> Tally:
@@ -45,7 +45,7 @@ def merged(one: Tally, other: Tally) -> Tally:
     size = len(one[0]) + len(other[0])
     codes, counts = np.empty(size, np.uint64), np.empty(size, np.int64)
     found = kernels.call("merge_tallies", *one, len(one[0]), *other, len(other[0]), codes, counts)
-    return (codes, counts) if found == size else (codes[:found].copy(), counts[:found].copy())
+    return (codes, counts) if found == size else (kernels.copied(codes[:found]), kernels.copied(counts[:found]))
 
 
 def order(codes: Codes) -> Counts:

@@ -100,8 +100,10 @@ class LineCounter:
     def __init__(self, spec: ReportSpec, reading: ReadOptions, *, built_in: bool) -> None:
         """`built_in` says that only the built-in templates make endpoints of paths."""
         self._spec, self._reading, self._built_in = spec, reading, built_in
-        self._first_bucket, bounds = loghist.bounds(LONGEST_NS)
+        first, bounds = loghist.bounds(LONGEST_NS)
         self._buckets = Buckets(bounds)
+        self._bucket_of = np.arange(1 << BUCKET_BITS) + (first - 1)  # of the places that C says
+        self._bucket_of[0] = ZERO
         self._plans: dict[int, tuple[Reader, Plan | None]] = {}  # by the identity of the reader, which is kept
         self._own = threading.local()
 
@@ -279,9 +281,10 @@ class LineCounter:
     def _histogram(self, codes: Codes) -> tuple[Counts, Counts, Counts]:
         """(number, bucket, count) of codes."""
         distinct, counts = tally(codes)
-        whole = distinct.astype(np.int64)
-        places = whole & ((1 << BUCKET_BITS) - 1)
-        return whole >> BUCKET_BITS, np.where(places > 0, self._first_bucket + places - 1, ZERO), counts
+        whole = distinct.view(np.int64)
+        buckets = self._bucket_of[whole & ((1 << BUCKET_BITS) - 1)]
+        whole >>= BUCKET_BITS
+        return whole, buckets, counts
 
 
 def _traffic(found: Found) -> Arrays:
