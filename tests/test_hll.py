@@ -298,6 +298,26 @@ def test_minutes_beyond_the_cap_count_in_the_whole_only_and_are_said() -> None:
     assert other.total() == 9
 
 
+@given(st.integers(0, 16384), st.integers(0, 16384), st.integers(0, 2**32))
+@example(2047, 0, 1)
+@example(2048, 0, 1)
+@example(16384, 2047, 1)
+@example(16384, 2048, 1)
+@example(16384, 16384, 1)
+def test_packing(used: int, high: int, seed: int) -> None:
+    """Every register is there again, in at most as many bytes, with the kernels and without."""
+    random = np.random.default_rng(seed)
+    registers: hll.Registers = np.zeros(16384, np.uint8)
+    registers[:used] = random.integers(1, 16, used)
+    registers[:high] = random.integers(16, 52, high)
+    random.shuffle(registers)
+    packed = hll.pack(registers)
+    assert np.array_equal(hll._unpack(packed), registers)
+    assert len(packed) <= 16384
+    if kernels.AVAILABLE:
+        assert kernels.pack(registers) == packed
+
+
 def test_quiet_and_busy_minutes_stay_within_the_budget_and_the_file_within_its_minutes() -> None:
     held = MinuteSketches(budget=1 << 18)
     reference: dict[int, np.ndarray] = {}

@@ -46,13 +46,13 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 9  # as in kernels.h: the version of the signatures
+ABI: Final = 10  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
     *("abi", "count_lines", "line_ends", "cut", "intern", "group", "group_texts", "limit"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
-    *("sort", "tally", "highest", "merge_tallies", "ends_of"),
+    *("sort", "tally", "highest", "merge_tallies", "ends_of", "pack"),
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
@@ -330,6 +330,12 @@ def ranks_of_columns(
     held = np.zeros(len(registers), np.uint8)
     call("ranks_of_columns", rows, of_rows, ends, len(ends), held, len(registers) - 1, counts, registers)
     return counts
+
+
+def pack(registers: NDArray[np.uint8]) -> bytes:
+    """The registers of a sketch in fewer bytes, as sketches.c has it."""
+    packed = np.empty_like(registers)
+    return packed[: call("pack", registers, len(registers), packed)].tobytes()
 
 
 def ends_of(keys: NDArray[np.int64]) -> Places | None:

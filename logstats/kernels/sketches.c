@@ -64,3 +64,32 @@ void raise(const uint32_t *rows, int64_t size, uint8_t *registers, int64_t mask)
         *held = rank > *held ? rank : *held;
     }
 }
+
+/* Write a sketch in fewer bytes than its `size` registers: as rows of those that are not 0, if they take less than half;
+   else in 4 bits each, the even ones in the low bits, followed by rows of those that are higher than 15; or, if even
+   that is not less, as they are. Returns how many bytes these are. `to` has room for `size`, which is even. */
+int64_t pack(const uint8_t *registers, int64_t size, uint8_t *to) {
+    int64_t used = 0, high = 0, begin = size / 2;
+    uint8_t told = 15;
+    for (int64_t i = 0; i < size; i++) {
+        used += registers[i] != 0;
+        high += registers[i] > told;
+    }
+    if (4 * used < begin) {
+        begin = told = 0;
+    } else if (begin + 4 * high >= size) {
+        __builtin_memcpy(to, registers, (uint64_t)size);
+        return size;
+    }
+    for (int64_t i = 0; i < begin; i++) {
+        uint8_t even = registers[2 * i], odd = registers[2 * i + 1];
+        to[i] = (uint8_t)((even > told ? told : even) | (odd > told ? told : odd) << 4);
+    }
+    for (int64_t i = 0; i < size; i++)
+        if (registers[i] > told) {
+            uint32_t row = (uint32_t)i << 6 | registers[i];
+            __builtin_memcpy(to + begin, &row, 4);
+            begin += 4;
+        }
+    return begin;
+}

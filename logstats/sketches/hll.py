@@ -15,7 +15,6 @@ with identical registers. So the macros of an archive compute the same sketches 
 from __future__ import annotations
 
 import tempfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -38,8 +37,8 @@ REGISTERS: Final = constants.REGISTERS
 STANDARD_ERROR: Final = 1.04 / 128
 MAX_RANK: Final = 64 - PRECISION + 1
 
-_EMPTY: Final = b"\0\0"  # a packed minute without values
-_QUIET: Final = 4 << 10  # bytes of rows from which on compressed registers take less
+_HALVES: Final = REGISTERS // 2  # bytes of registers of 4 bits,
+_MOST: Final = 15  # which hold at most this
 _ENTRY: Final = 160  # bytes that Python needs to hold a minute's bytes
 _BATCH: Final = 1024  # minutes read out at once
 _FEW: Final = 64  # … as rows of registers
@@ -128,22 +127,41 @@ def _table_of(minutes: Sequence[int | None], rows: Sequence[NDArray[np.uint32]])
     return pl.DataFrame([named, register.alias("register"), rank.alias("rank")])
 
 
-# A packed minute has the length of its compressed registers (2 bytes, little-endian; 0 if there are none), the
-# compressed registers, and rows that were added since. So adding a few rows is appending them.
+# A packed minute of fewer than `_HALVES` bytes is rows. A longer one begins with the registers in 4 bits each, followed
+# by rows of those that are higher; one of `REGISTERS` bytes is the registers. So adding a few rows is appending them.
+
+
+def _are_rows(packed: bytes) -> bool:
+    return len(packed) < _HALVES
+
+
+def _room(packed: bytes) -> int:
+    """Bytes of rows that may be appended."""
+    return (_HALVES if _are_rows(packed) else REGISTERS) - len(packed) - 1
 
 
 def _pack(registers: Registers) -> bytes:
+    return kernels.pack(registers) if kernels.AVAILABLE else pack(registers)
+
+
+def pack(registers: Registers) -> bytes:
+    """The Python twin of `kernels.pack`."""
     rows = _rows_of(registers)
-    if rows.nbytes <= _QUIET:
-        return _EMPTY + rows.tobytes()
-    compressed = zlib.compress(registers.tobytes(), 1)
-    return len(compressed).to_bytes(2, "little") + compressed
+    if rows.nbytes < _HALVES:
+        return rows.tobytes()
+    low = np.minimum(registers, np.uint8(_MOST))
+    packed = (low[::2] | low[1::2] << 4).tobytes() + rows[rows & 63 > _MOST].tobytes()
+    return packed if len(packed) < REGISTERS else registers.tobytes()
 
 
 def _unpack(packed: bytes) -> Registers:
-    start = 2 + int.from_bytes(packed[:2], "little")
-    compressed = packed[2:start]
-    registers = np.frombuffer(bytearray(zlib.decompress(compressed) if compressed else REGISTERS), np.uint8)
+    if len(packed) == REGISTERS:
+        return np.frombuffer(bytearray(packed), np.uint8)
+    registers: Registers = np.zeros(REGISTERS, np.uint8)
+    start = 0 if _are_rows(packed) else _HALVES
+    if start:
+        low = np.frombuffer(packed, np.uint8, start)
+        registers[::2], registers[1::2] = low & _MOST, low >> 4
     _raise(registers, np.frombuffer(packed, np.uint32, offset=start))
     return registers
 
@@ -206,10 +224,10 @@ def _ends_of(minutes: NDArray[np.int64]) -> NDArray[np.int64] | None:
 class MinuteSketches:
     """A sketch per minute (whole minutes since the epoch, also negative), and one of everything.
 
-    A minute takes at most 16 KiB: a quiet one is stored as rows of 4 bytes, a busy one as registers. The least recently
-    used minutes are compressed (to about 7 KiB), and those beyond `budget` bytes are moved to an unnamed temporary file
-    until they are used again. Values of minutes beyond the first `max_minutes` are only counted in the whole, and in
-    `folded`. The same input in the same order gives the same sketches; below the cap, in any order.
+    A minute takes at most 16 KiB: a quiet one is stored as rows of 4 bytes, a busy one as registers, if it was not used
+    lately in half a byte each. Those beyond `budget` bytes are moved to an unnamed temporary file until they are used
+    again. Values of minutes beyond the first `max_minutes` are only counted in the whole, and in `folded`. The same
+    input in the same order gives the same sketches; below the cap, in any order.
 
     Not for use by several threads at once. Any method may raise OSError if the temporary folder is full.
     """
@@ -222,8 +240,8 @@ class MinuteSketches:
         self._packed: dict[int, bytes] = {}
         self._spilled: dict[int, tuple[int, int]] = {}  # slot in the file, length
         self._max_minutes = max_minutes
-        self._max_open = max(1, budget // 8 // REGISTERS)  # by default 2048, more than a day
-        self._max_packed = budget - budget // 8
+        self._max_open = max(1, budget // 128 // REGISTERS)  # by default 128
+        self._max_packed = max(0, budget - self._max_open * REGISTERS)
         self._packed_bytes = 0
         self._file: IO[bytes] | None = None
         self._free: list[int] = []  # free slots of the file
@@ -257,8 +275,8 @@ class MinuteSketches:
                 if len(self._open) + len(self._packed) + len(self._spilled) >= self._max_minutes:
                     self.folded += len(rows)
                     return
-                packed = _EMPTY
-            if len(packed) + rows.nbytes <= REGISTERS:
+                packed = b""
+            if rows.nbytes <= _room(packed):
                 self._keep(minute, packed + rows.tobytes())
                 return
             held = self._open[minute] = _unpack(packed)
@@ -316,7 +334,7 @@ class MinuteSketches:
         if minute in self._open:
             return self._open[minute]
         place = self._spilled.get(minute)
-        return self._packed.get(minute, _EMPTY) if place is None else self._read(*place)
+        return self._packed.get(minute, b"") if place is None else self._read(*place)
 
     def _minutes(self) -> list[int]:
         return sorted([*self._open, *self._packed, *self._spilled])
@@ -338,8 +356,8 @@ class MinuteSketches:
         self.folded += other.folded
         for minute in other._minutes():
             held = other._look(minute)
-            if isinstance(held, bytes) and held[:2] == _EMPTY:
-                self._add(minute, np.frombuffer(held, np.uint32, offset=2))
+            if isinstance(held, bytes) and _are_rows(held):
+                self._add(minute, np.frombuffer(held, np.uint32))
             else:
                 self._add(minute, _rows_of(_unpack(held) if isinstance(held, bytes) else held))
 
@@ -368,8 +386,8 @@ class MinuteSketches:
             union: Registers = np.zeros(REGISTERS, np.uint8)
             for minute in minutes:
                 held = self._look(minute)
-                if isinstance(held, bytes) and held[:2] == _EMPTY:
-                    _raise(union, np.frombuffer(held, np.uint32, offset=2))
+                if isinstance(held, bytes) and _are_rows(held):
+                    _raise(union, np.frombuffer(held, np.uint32))
                 else:
                     np.maximum(union, _unpack(held) if isinstance(held, bytes) else held, out=union)
             starts.append(start)
@@ -382,8 +400,8 @@ class MinuteSketches:
         few: dict[int, bytes] = {}  # together, because counting 16 KiB of registers for a few users is slow
         for place, minute in enumerate(minutes):
             held = self._look(minute)
-            if isinstance(held, bytes) and held[:2] == _EMPTY and (kernels.AVAILABLE or len(held) < 1024):
-                few[place] = held[2:]
+            if isinstance(held, bytes) and _are_rows(held) and (kernels.AVAILABLE or len(held) < 1024):
+                few[place] = held
             else:
                 ranks[place] = np.bincount(_unpack(held) if isinstance(held, bytes) else held, minlength=64)
         if few:
