@@ -12,7 +12,7 @@ from logstats import durations, schema
 from logstats.archive.apart import each, together
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
-from logstats.archive.log import counted_users, paths, summed_endpoints, tables, writer
+from logstats.archive.log import counted_users, paths, tables, totals, writer
 from logstats.archive.log.commit import Commit, Damaged, DataFile
 from logstats.archive.log.integrity import DamagedFile
 from logstats.archive.log.paths import ForeignPath
@@ -246,15 +246,21 @@ def _are_users(said: counted_users.Counted, given: pl.DataFrame) -> bool:
     return counted.equals(said[0]) and bool((registers == said[1]).all())
 
 
-def _are_endpoints(said: pl.DataFrame, given: pl.DataFrame) -> bool:
-    keys = [*summed_endpoints.SHAPE.keys]
-    return summed_endpoints.summed(given).sort(keys).equals(said.sort(keys))
+def _totals_of(archive: Archive, file: DataFile) -> tuple[str, pl.DataFrame] | None:
+    said, _ = rows.totals_of(archive, [file])
+    return None if said is None else (file.table, said)
+
+
+def _are_totals(said: tuple[str, pl.DataFrame], given: pl.DataFrame) -> bool:
+    table, found = said
+    keys = [*totals.SHAPES[table].keys]
+    return totals.of(table, given).sort(keys).equals(found.sort(keys))
 
 
 # Of rollups whose files say something of their rows: what asks for it, and what judges it.
 _SAID: Final[dict[str, tuple[Callable[[Archive, DataFile], Any], Callable[[Any, pl.DataFrame], bool]]]] = {
     tables.USERS: (rows.users_of, _are_users),
-    tables.ENDPOINTS: (rows.endpoints_of, _are_endpoints),
+    **dict.fromkeys(totals.SHAPES, (_totals_of, _are_totals)),
 }
 
 

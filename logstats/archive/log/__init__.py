@@ -3,9 +3,10 @@
 `commit` is one change, `snapshot` the state after some of them, and `log` reads and appends them. `tables` and `paths`
 define the tables and where their files lie; `storage` is the interface to files, `local_storage` a disk,
 `object_storage` a bucket of a store (`copies`: what it gave out), `routed_storage` both;
-`writer` and `parquet_writer` make files of a commit, `counted_users` what files of users say of themselves; `integrity`
-checks files before they are read; `orphans` deletes files that no commit needs; `faults` names the steps at which tests
-inject failures. May use: inputs (its client of stores), schema, sketches, errors. Begin with `commit.Commit`.
+`writer` and `parquet_writer` make files of a commit, `counted_users` and `totals` what files of rollups say of
+themselves; `integrity` checks files before they are read; `orphans` deletes files that no commit needs; `faults` names
+the steps at which tests inject failures. May use: inputs (its client of stores), schema, sketches, errors. Begin with
+`commit.Commit`.
 
 Decision: a log of its own, and neither Iceberg nor Delta Lake as the source of truth. A commit here is one file,
 created exclusively. It holds the progress of the sources beside the names of the files, and needs neither a catalog nor
@@ -31,7 +32,7 @@ __all__ = [
     "routed_storage",
     "snapshot",
     "storage",
-    "summed_endpoints",
     "tables",
+    "totals",
     "writer",
 ]

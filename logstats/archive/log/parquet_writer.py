@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from logstats.archive.log import counted_users, paths, summed_endpoints, tables
+from logstats.archive.log import counted_users, paths, tables, totals
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.storage import cannot_write
 from logstats.archive.log.writer import Workspace
@@ -24,10 +25,10 @@ _HEAVY: Final = 8 << 20  # bytes from which on rows are written at once
 _LOOKED_FOR: Final = ("path", "user_id", "client_ip", "trace_id")
 _FALSE_POSITIVES: Final = 0.1
 # What a file says of its own rows.
-Saying = counted_users.Counting | summed_endpoints.Summing
-_SAID: Final[Mapping[str, type[Saying]]] = {
+Saying = counted_users.Counting | totals.Adding
+_SAID: Final[Mapping[str, Callable[[], Saying]]] = {
     tables.USERS: counted_users.Counting,
-    tables.ENDPOINTS: summed_endpoints.Summing,
+    **{table: partial(totals.Adding, table) for table in totals.SHAPES},
 }
 _RUNS: Final = ("timestamp", "line", "register")  # stored as deltas, which are small
 

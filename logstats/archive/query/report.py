@@ -18,13 +18,13 @@ import numpy as np
 from logstats import durations
 from logstats.archive.archive import Archive
 from logstats.archive.ingest import rollups
-from logstats.archive.log import counted_users, summed_endpoints, tables
+from logstats.archive.log import counted_users, tables, totals
 from logstats.archive.log.commit import Counts as ParsedChunk
 from logstats.archive.log.commit import DataFile
 from logstats.archive.log.snapshot import Snapshot
 from logstats.archive.query import shards
 from logstats.archive.query.passing import Passing
-from logstats.archive.query.rows import Span, batches, endpoints_of, files_of, frames_of, read, unreadable, users_of
+from logstats.archive.query.rows import Span, batches, files_of, frames_of, read, totals_of, unreadable, users_of
 from logstats.dataclass import dataclass
 from logstats.errors import UsageError
 from logstats.filters import Filters
@@ -55,9 +55,6 @@ _NOT_TOLD_APART: Final = {tables.TRAFFIC: {"method", "host", "app_name"}}
 _HOUR: Final = timedelta(hours=1)
 _LAST_HOUR: Final = datetime(9999, 12, 31, 23, tzinfo=UTC)
 _MINUTE, _COUNT = {"minute": pl.Int64()}, pl.Int64()
-_BY_CLASS: Final = Shape({**_MINUTE, "status_class": pl.UInt8()}, {"requests": _COUNT, "bytes": pl.Int128()}, {}, {})
-_BY_STATUS: Final = Shape({"status": pl.UInt16()}, {"requests": _COUNT}, {}, {})
-_BY_LEVEL: Final = Shape({"level": pl.String()}, {"events": _COUNT}, {}, {})
 _BY_BUCKET: Final = Shape({**_MINUTE, "bucket": pl.Int32()}, {"count": _COUNT}, {}, {})
 _RANKED: Final = ("status_class", "bucket", "requests", "bytes", "timed", "ns_min", "ns_max", "ns", "first")
 
@@ -237,15 +234,15 @@ def _sum(archive: Archive, table: str, files: list[DataFile], span: Span, over_t
     if table == tables.USERS and not over_time:
         return _Summed({}, _users(archive, files, span))
     if table == tables.ENDPOINTS:
-        return _Summed({table: _endpoints(archive, files, span)})
+        return _Summed({table: _endpoints(_totals(archive, files, span))})
+    if table == tables.TRAFFIC:
+        found = _traffic(_totals(archive, files, span))
+        return _Summed(found, None, int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum()))
     try:
         time = pl.col(tables.time_column(table))
         rows = _inside_of(archive, table, files, span).with_columns(minute=_minute(time)).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise unreadable(error) from None
-    if table == tables.TRAFFIC:
-        found = _traffic(rows)
-        return _Summed(found, None, int(found["statuses"]["requests"].sum()), int(found["levels"]["events"].sum()))
     if table == tables.USERS:
         return _Summed({"users": rows.select("minute", "register", "rank")})
     return _Summed({table: _latency(rows)})
@@ -295,36 +292,39 @@ def _minute(time: pl.Expr) -> pl.Expr:
     return time.to_physical().floordiv(traffic.MINUTE_US)
 
 
-def _traffic(rollup: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _totals(archive: Archive, files: list[DataFile], span: Span) -> pl.DataFrame:
+    """The totals (`totals.of`) of files of a rollup, whose keys may repeat. A file that is wanted whole may say its."""
+    archive.integrity.paths(files)  # all at once
+    table = files[0].table
+    said, silent = totals_of(archive, [file for file in files if _is_whole(file, span)])
+    found = [] if said is None else [said]
+    if rest := [file for file in files if file in silent or not _is_whole(file, span)]:
+        try:
+            found.append(totals.of(table, _inside_of(archive, table, rest, span).collect()))
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise unreadable(error) from None
+    return pl.concat(found)
+
+
+def _traffic(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """→ the tables that `traffic`, `statuses`, `levels` and `times` make of rows."""
-    requests = rollup.filter(pl.col("kind") == "request")
-    events = rollup.filter(pl.col("kind") == "event")
-    counted = requests.select("minute", traffic.status_class(), "requests", pl.col("bytes").cast(pl.Int128))
+    part = {name: found.filter(pl.col("part") == name) for name in ("minutes", "statuses", "levels", "times")}
+    ends = (pl.col("earliest").min(), pl.col("latest").max())
     return {
-        "traffic": _BY_CLASS.united(counted).with_columns(first=pl.col("minute").rank("dense")),
-        "statuses": _BY_STATUS.united(requests.select("status", "requests")),
-        "levels": _BY_LEVEL.united(events.select("level", "events")).with_columns(
-            first=pl.col("level").rank("ordinal")
-        ),
-        "times": rollup.select(earliest=pl.col("first").min(), latest=pl.col("last").max()),
+        "traffic": part["minutes"].select(*traffic.TRAFFIC.columns, first=pl.col("minute").rank("dense")),
+        "statuses": part["statuses"].select("status", "requests"),
+        "levels": part["levels"].select("level", "events", first=pl.col("level").rank("dense")),
+        "times": part["times"].select(end.cast(rollups.UTC) for end in ends),
     }
 
 
-def _endpoints(archive: Archive, files: list[DataFile], span: Span) -> pl.DataFrame:
-    """→ the table that `ranking.summarise` makes of rows, for all hours together. A file that is wanted whole may say
-    what its rows come to."""
-    archive.integrity.paths(files)  # all at once
-    said = [endpoints_of(archive, file) if _is_whole(file, span) else None for file in files]
-    found = [one for one in said if one is not None]
-    if rest := [file for file, one in zip(files, said, strict=True) if one is None]:
-        try:
-            found.append(summed_endpoints.summed(_inside_of(archive, tables.ENDPOINTS, rest, span).collect()))
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise unreadable(error) from None
+def _endpoints(found: pl.DataFrame) -> pl.DataFrame:
+    """→ the table that `ranking.summarise` makes of rows, for all hours together."""
     # A duration of 0 and none at all are the same bucket in a rollup, where `timed` tells them apart.
     none = pl.when(pl.col("timed") > 0).then(ranking.ZERO).otherwise(ranking.NO_DURATION)
     return (
-        summed_endpoints.SHAPE.merge(found)
+        totals.SHAPES[tables.ENDPOINTS]
+        .united(found)
         .with_columns(
             pl.col("bucket").fill_null(none),
             first=pl.col("first").rank("dense"),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate, groupby
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from logstats import schema
 from logstats.archive.archive import Archive
-from logstats.archive.log import counted_users, paths, summed_endpoints, tables
+from logstats.archive.log import counted_users, paths, tables, totals
 from logstats.archive.log.commit import ArchiveError, DataFile
 from logstats.archive.log.integrity import DamagedFile
 from logstats.archive.log.snapshot import Snapshot
@@ -18,8 +18,6 @@ from logstats.archive.query.pruning import Wanted
 from logstats.archive.query.ranges import check as check_ranges
 from logstats.enrich.computed import Columns
 from logstats.frames import pl
-
-Said = TypeVar("Said")
 
 BATCH: Final = 262_144  # rows of a frame at most
 
@@ -195,30 +193,48 @@ def _read_one(file: DataFile, place: str, columns: Sequence[str]) -> pl.DataFram
 
 def users_of(archive: Archive, file: DataFile) -> counted_users.Counted | None:
     """What a file of the rollup `users` says of its rows; None if it says nothing. Raises ArchiveError."""
-    found = _said(archive, file, counted_users.KEY, counted_users.unpacked, "users")
-    if found is not None:
-        minutes = found[0]["minute"]
-        ends = pl.Series([file.first, file.last], dtype=minutes.dtype).to_physical()
-        if not minutes[[0, -1]].to_physical().equals(ends):
-            raise DamagedFile(file.path, "what it says of its users is not about the minutes of its rows")
+    text = _said(archive, file, counted_users.KEY)
+    if text is None:
+        return None
+    try:
+        found = counted_users.unpacked(text)
+    except ValueError as error:
+        raise _damaged(file, error) from None
+    minutes = found[0]["minute"]
+    ends = pl.Series([file.first, file.last], dtype=minutes.dtype).to_physical()
+    if not minutes[[0, -1]].to_physical().equals(ends):
+        raise DamagedFile(file.path, "what it says of its users is not about the minutes of its rows")
     return found
 
 
-def endpoints_of(archive: Archive, file: DataFile) -> pl.DataFrame | None:
-    """What a file of the rollup `endpoints` says of its rows (`summed_endpoints.summed`), or None. Raises
+def totals_of(archive: Archive, files: Sequence[DataFile]) -> tuple[pl.DataFrame | None, list[DataFile]]:
+    """(what files of a rollup say that their rows come to, None if none says it; those that say nothing). Raises
     ArchiveError."""
-    return _said(archive, file, summed_endpoints.KEY, summed_endpoints.unpacked, "endpoints")
+    texts = {file: text for file in files if (text := _said(archive, file, totals.KEY)) is not None}
+    silent = [file for file in files if file not in texts]
+    if not texts:
+        return None, silent
+    try:
+        return totals.unpacked(files[0].table, [*texts.values()]), silent
+    except ValueError:
+        for file, text in texts.items():  # whose is damaged?
+            try:
+                totals.unpacked(file.table, [text])
+            except ValueError as error:
+                raise _damaged(file, error) from None
+        raise
 
 
-def _said(archive: Archive, file: DataFile, key: str, unpacked: Callable[[str], Said], what: str) -> Said | None:
+def _said(archive: Archive, file: DataFile, key: str) -> str | None:
     (place,) = archive.integrity.paths([file])
     try:
-        text = pl.read_parquet_metadata(place).get(key)
-        return None if text is None else unpacked(text)
+        return pl.read_parquet_metadata(place).get(key)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise unreadable(error, file.path) from None
-    except ValueError as error:
-        raise DamagedFile(file.path, f"what it says of its {what} is damaged: {error}") from None
+
+
+def _damaged(file: DataFile, error: ValueError) -> DamagedFile:
+    return DamagedFile(file.path, f"what it says of its {file.table} is damaged: {error}")
 
 
 def added(archive: Archive, number: int, columns: Sequence[str], table: str = tables.LOGS) -> Iterator[pl.DataFrame]:
