@@ -17,7 +17,7 @@ _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
 _LARGEST: Final = 8 << 20  # bytes; less than `pipeline.job.CHUNK`
 _KEPT: Final = 32 << 20
 # The same for Polars, whose allocator is jemalloc; it reads this when it is loaded.
-_JEMALLOC: Final = "narenas:1,tcache_max:4096,background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0"
+_JEMALLOC: Final = "narenas:1,tcache_max:4096,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
 
 
 LEAST: Final = 800 << 20  # bytes of address space for the libraries and a small report

@@ -26,7 +26,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from logstats import allocators
 from logstats.archive.ingest import rollups
 from logstats.archive.log import paths, tables
 from logstats.archive.log.commit import DataFile
@@ -134,7 +133,6 @@ class Partitions:
     def _make_room(self) -> None:
         rows = self._sorted()
         if not self._merges:
-            allocators.trim()  # frees the memory of chunks: encoding allocates other sizes
             small: list[pa.Table] = []
             for hour, part in _each_hour([rows], self._hours):
                 if part.num_rows >= GROUP or part.nbytes >= _HEAVY:
