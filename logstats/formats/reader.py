@@ -124,7 +124,7 @@ class Reader:
         if not self.events:  # a text stands where a number is expected: the columns are others
             odd += [*batch.invalid.values(), *self._untimed(tokens, batch)]
             odd += self._with_port(batch)
-            odd += self._with_bare_version(tokens)
+            odd += self._with_bare_version(tokens, batch)
         if self.format.engine == "w3c":
             odd.append(self._unasked(tokens))
         for unlike in self._unlike(tokens, self.looks):
@@ -175,17 +175,25 @@ class Reader:
         """The lines of which the client has a port (`[2001:db8::1]:443`), where the format says nothing of one."""
         if "client_ip" not in batch.rows.columns or any(field.port for field in self.format.fields.values()):
             return []
-        found = batch.rows.filter(pl.col("client_ip").str.contains("]:", literal=True))["line"]
+        clients = batch.rows["client_ip"]
+        if not (clients >= "[").any():  # a comparison takes a tenth of the time of a search
+            return []
+        found = batch.rows["line"].filter(clients.str.contains("]:", literal=True))
         return [found] if found.len() else []
 
-    def _with_bare_version(self, tokens: Tokens) -> list[pl.Series]:
+    def _with_bare_version(self, tokens: Tokens, batch: Batch) -> list[pl.Series]:
         """The lines of which the request ends in a version without a name, `GET / 1.1`. HTTP requires the name
         (RFC 9112, section 2.3): a server logs what a client sent instead, but Hypercorn writes all requests so."""
-        requests = [name for name in tokens.fields.columns if self._role(name) == "request"]
+        fields = tokens.fields
+        roles = {name: self._role(name) for name in fields.columns}
+        requests = [name for name, role in roles.items() if role == "request"]
         if not requests:
             return []
+        if "protocol" in batch.rows.columns and "protocol" not in roles.values():  # it is that of the request
+            without = batch.rows.filter(pl.col("protocol").is_null())["line"]
+            fields = fields.filter(pl.col("line").is_in(without.implode())) if without.len() else fields.clear()
         bare = pl.any_horizontal(pl.col(name).str.ends_with(version) for name in requests for version in BARE_VERSIONS)
-        found = tokens.fields.filter(bare)["line"]
+        found = fields.filter(bare)["line"]
         return [found] if found.len() else []
 
     def _role(self, name: str) -> str:

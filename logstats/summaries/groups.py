@@ -40,9 +40,13 @@ class Groups:
     @cached_property
     def keys(self) -> list[pl.Series]:
         """The values of each group. Texts are copied, so that they do not keep the chunk in memory."""
+        return [once(column) if column.dtype == pl.String else column for column in self.borrowed]
+
+    @cached_property
+    def borrowed(self) -> list[pl.Series]:
+        """The same; texts are where they were."""
         first = as_numbers(self._first)
-        found = [key[first] for key in self._keys]
-        return [once(column) if column.dtype == pl.String else column for column in found]
+        return [key[first] for key in self._keys]
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """The value of each row's group."""

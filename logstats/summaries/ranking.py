@@ -44,8 +44,9 @@ def needs(keys: Sequence[str]) -> frozenset[str]:
     return frozenset({*keys, "status", "bytes", "duration_ms"})
 
 
-def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """Requests of one chunk → one row per (key…, status_class, bucket), with the first line of each."""
+def summarise(rows: pl.DataFrame, keys: Sequence[str], *, borrowed: bool = False) -> pl.DataFrame:
+    """Requests of one chunk → one row per (key…, status_class, bucket), with the first line of each. If `borrowed`, the
+    texts of keys stay where they are, so that the table keeps the chunk in memory."""
     columns = rows.select(
         status_class(),
         loghist.bucket(pl.col("duration_ms")).fill_null(ZERO).alias("bucket"),
@@ -58,7 +59,7 @@ def summarise(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         ns = ns.fill_null(0)
     groups = Groups([*(rows[key] for key in keys), columns["status_class"], buckets])
     durations = ns.to_numpy()
-    *values, statuses, bucket = groups.keys
+    *values, statuses, bucket = groups.borrowed if borrowed else groups.keys
     timed = bucket != NO_DURATION
     return pl.DataFrame(
         [

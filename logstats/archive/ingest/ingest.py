@@ -95,7 +95,7 @@ def _parse_chunk(rows: pl.DataFrame, source: str, first_line: int) -> ParsedChun
         rows = rows.sort("line")
     place = (pl.col("line").cast(pl.Int64) + first_line).alias("line")
     logs = rows.select(*schema.COLUMNS, pl.lit(source).alias("source"), place)
-    made = {tables.LOGS: logs, **rollups.summarise(rows)}
+    made = {tables.LOGS: logs, **rollups.summarise(rows, borrowed=True)}
     times = rows["timestamp"].to_physical().to_numpy()
     return ParsedChunk(
         {table: to_arrow(some, table) for table, some in made.items()}, rows["line"].cast(pl.Int64).to_numpy(), times

@@ -52,30 +52,31 @@ def _shape(table: str) -> Shape:
     )
 
 
-def summarise(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def summarise(rows: pl.DataFrame, *, borrowed: bool = False) -> dict[str, pl.DataFrame]:
     """Rows of one chunk → the rollups, by table. The rows have all columns, and all have a time. (The rollup `lines`
     needs more than rows: see `line_times`.)
 
-    Keys may repeat in the result; `merged` merges them.
+    Keys may repeat in the result; `merged` merges them. If `borrowed`, the texts of keys stay where they are, so that
+    the result keeps the chunk in memory.
     """
     is_request = rows["kind"] == "request"
     requests = rows if is_request.all() else rows.filter(is_request)
     return {
-        tables.TRAFFIC: _traffic(rows),
+        tables.TRAFFIC: _traffic(rows, borrowed),
         tables.LATENCY: latency.summarise(requests).select(_moment("minute", traffic.MINUTE_US), "bucket", "count"),
-        tables.ENDPOINTS: _endpoints(requests),
+        tables.ENDPOINTS: _endpoints(requests, borrowed),
         tables.USERS: users_of(requests),
     }
 
 
-def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
+def _traffic(rows: pl.DataFrame, borrowed: bool) -> pl.DataFrame:
     minute, *columns = _KEYS[tables.TRAFFIC]
     groups = Groups(rows.select(traffic.minute().alias(minute), *columns).get_columns())
     times = rows["timestamp"].to_physical().to_numpy()
     number, is_event = pl.col("number"), pl.col("kind") == "event"
     counted = pl.DataFrame(
         [
-            *groups.keys,
+            *(groups.borrowed if borrowed else groups.keys),
             as_numbers(groups.counts).alias("number"),
             groups.sums(rows["bytes"].fill_null(0).to_numpy()).alias("bytes"),
             as_numbers(groups.minima(times)).alias("first"),
@@ -94,9 +95,9 @@ def _traffic(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _endpoints(requests: pl.DataFrame) -> pl.DataFrame:
+def _endpoints(requests: pl.DataFrame, borrowed: bool) -> pl.DataFrame:
     hours = requests.with_columns((pl.col("timestamp").to_physical() // _HOUR_US).alias("hour"))
-    ranked = ranking.summarise(hours, ("hour", *endpoints.KEYS))
+    ranked = ranking.summarise(hours, ("hour", *endpoints.KEYS), borrowed=borrowed)
     bucket = pl.col("bucket")
     # In a chunk, a duration of 0 and no duration have different buckets; here both are null, and `timed` tells them
     # apart.
