@@ -214,7 +214,7 @@ class ChunkTask(Generic[Result]):
             {name: len(odd) for name, odd in batch.invalid.items() if len(odd)},
             result,
             self._end(),
-            self._line_bytes() if self.job.timed else None,
+            self._line_bytes(text) if self.job.timed else None,
             span,
         )
 
@@ -228,8 +228,9 @@ class ChunkTask(Generic[Result]):
         first, last = rows.select(pl.col("timestamp").min().alias("first"), pl.col("timestamp").max()).row(0)
         return (first, last) if first is not None else None
 
-    def _line_bytes(self) -> NDArray[np.int64]:
-        ends = np.append(kernels.line_ends(self.chunk.data) + 1, len(self.chunk.data))[: self.chunk.lines]
+    def _line_bytes(self, text: Text) -> NDArray[np.int64]:
+        newlines = text.ends if text.data is self.chunk.data else kernels.line_ends(self.chunk.data)
+        ends = np.append(newlines + 1, len(self.chunk.data))[: self.chunk.lines]
         sizes = np.diff(ends, prepend=0)
         for line, size in self.chunk.cut.items():
             sizes[line] = size
