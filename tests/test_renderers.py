@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from program import invoke
 
 import logstats
+from logstats.reports import json_text
 from logstats.reports.model import Report
 from logstats.reports.renderers import RENDERERS
 from logstats.reports.tables import Table, table, to_csv, to_parquet
@@ -112,3 +116,16 @@ def test_hostile_cells() -> None:
     assert to_csv(found) == 'a,n\r\n\'=1+1,1\r\na\\x1b[31m,1180591620717411303424\r\n,\r\n"x,""y""",3\r\n'
     assert pl.read_parquet(to_parquet(found))["n"].to_list() == [1, 1 << 70, None, 3]
     assert pl.read_parquet(to_parquet(found))["a"].to_list() == ["=1+1", "a\x1b[31m", None, 'x,"y"']
+
+
+NUMBERS = (
+    st.none() | st.sampled_from([0.0, -0.0, 1.5, 1e300, 1e-7, 3.0]) | st.floats(allow_nan=False, allow_infinity=False)
+)
+
+
+@given(st.lists(st.none() | FLOATS, max_size=30) | st.lists(st.none() | st.integers(-3, 3), max_size=30))
+def test_numbers_and_texts_are_written_as_json_writes_them(values: list[float | None]) -> None:
+    """Also zeros, which are equal whatever their sign."""
+    assert json_text.numbers(values) == [json.dumps(value) for value in values]
+    words = [None if value is None else f'{value}é\x1b"\u2028' for value in values]
+    assert json_text.texts(words) == [json.dumps(word) for word in words]

@@ -56,14 +56,14 @@ class Text:
     envelope: pl.DataFrame | None = None
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, context: Context = NO_CONTEXT) -> Text:
+    def from_bytes(cls, data: bytes, *, context: Context = NO_CONTEXT, marks: kernels.Marks | None = None) -> Text:
         """Decode a run of whole lines; bytes that are not UTF-8 become `\\xNN`. NULs that a line begins with are what
         a writer left out that went on after copytruncate. A hole of some NULs within a line, as a crash leaves it, is
         between what need not be of one line: such a line begins with a NUL, and no format reads it. A byte order mark
-        may begin any line, where files were joined."""
+        may begin any line, where files were joined. `marks` is what `kernels.marked_line_ends` said of the data."""
         if not data.endswith(b"\n"):
-            data = data + b"\n"
-        ends, odd, others = kernels.marked_line_ends(data)
+            data, marks = data + b"\n", None
+        ends, odd, others = marks or kernels.marked_line_ends(data)
         whole = data
         for _ in range(2 if odd else 0):  # twice, since some lines end in `\r\r\n`
             if b"\r\n" in data:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from logstats.dataclass import dataclass
 from logstats.errors import SourceError
@@ -21,6 +21,9 @@ from logstats.inputs.compression import Damaged, compression, pieces
 from logstats.inputs.memory import LEAST, Memory
 from logstats.inputs.source import Digest, Opened, Source, Start
 from logstats.inputs.stores import OpenObject
+
+if TYPE_CHECKING:
+    from logstats.kernels.library import Marks
 
 TARGET: Final = 8 << 20
 MAX_LINE: Final = 4 << 20  # bytes; servers accept a hundredth of it, and reading takes a dozen times it
@@ -38,7 +41,8 @@ class Chunk:
 
     `first_line` counts from 1, `offset` is that of data[0] in the decompressed source, `end` that of what follows.
     `cut` holds, by index in the chunk, the true length of lines too long to keep, of which `data` has only the
-    beginning. `digest` is that of everything up to the end of the chunk, if the source has one.
+    beginning. `digest` is that of everything up to the end of the chunk, if the source has one. `marks` is what
+    `kernels.marked_line_ends` says of the data, if it was asked.
     """
 
     data: bytes
@@ -48,6 +52,7 @@ class Chunk:
     lines: int
     cut: Mapping[int, int] = field(default_factory=dict)
     digest: Digest | None = None
+    marks: Marks | None = None
 
     def joined(self, other: Chunk) -> Chunk:
         """With what follows it in the source."""
@@ -328,10 +333,10 @@ class Lines:
         else:
             whole, digested = self._memory.joined([*self._rest, *ended]), self._rest_size
             self._rest, self._rest_size = [], 0
-            for start, stop, lines in _parts(whole):
+            for start, stop, lines, marks in _parts(whole):
                 digest = self._digested(memoryview(whole)[max(start, digested) : stop])
                 part = whole if stop - start == len(whole) else whole[start:stop]
-                yield self._chunk(part, lines, {}, digest)
+                yield self._chunk(part, lines, {}, digest, marks)
         for piece in (pieces[last][end:], *pieces[last + 1 :]):
             self._keep(piece)
 
@@ -360,27 +365,32 @@ class Lines:
         self._digest.update(data)
         return self._digest.copy()
 
-    def _chunk(self, data: bytes, lines: int, cut: dict[int, int], digest: Digest | None) -> Chunk:
+    def _chunk(
+        self, data: bytes, lines: int, cut: dict[int, int], digest: Digest | None, marks: Marks | None = None
+    ) -> Chunk:
         kept = data.index(b"\n") + 1 if cut and b"\n" in data else len(data) if cut else 0
         end = self._offset + len(data) + (cut[0] - kept if cut else 0)
-        chunk = Chunk(data, self._line, self._offset, end, lines, cut, digest)
+        chunk = Chunk(data, self._line, self._offset, end, lines, cut, digest, marks)
         self._line += lines
         self._offset = end
         return chunk
 
 
-def _parts(whole: bytes) -> Iterator[tuple[int, int, int]]:
-    """Where to cut whole lines into chunks of so many at the most, and how many each has: what a line costs does not
-    depend on its length."""
+def _parts(whole: bytes) -> Iterator[tuple[int, int, int, Marks | None]]:
+    """Where to cut whole lines into chunks of so many at the most, how many each has, and the marks of an only one:
+    what a line costs does not depend on its length."""
     from logstats.kernels import library as kernels
 
-    start, lines = 0, kernels.count_lines(whole)
+    marks = kernels.marked_line_ends(whole)
+    only: Marks | None = marks
+    start, lines = 0, len(marks[0])
     if lines > LINES:
-        for stop in (kernels.line_ends(whole)[LINES - 1 :: LINES] + 1).tolist():
-            yield start, stop, LINES
+        only = None
+        for stop in (marks[0][LINES - 1 :: LINES] + 1).tolist():
+            yield start, stop, LINES, None
             start, lines = stop, lines - LINES
     if start < len(whole):
-        yield start, len(whole), lines
+        yield start, len(whole), lines, only
 
 
 _MAGIC: Final = {

@@ -32,6 +32,7 @@ from logstats.frames import pl
 from logstats.kernels.columns import Mask, Strings, Texts, address, as_numbers, as_texts
 
 Places = NDArray[np.int64]
+Marks = tuple[Places, bool, bool]  # of `marked_line_ends`
 Numbers = NDArray[np.uint32]
 
 _BLOCK: Final = 1 << 20
@@ -131,7 +132,7 @@ def line_ends(data: bytes | memoryview) -> Places:
     return marked_line_ends(data)[0]
 
 
-def marked_line_ends(data: bytes | memoryview) -> tuple[Places, bool, bool]:
+def marked_line_ends(data: bytes | memoryview) -> Marks:
     """(the offsets of the newlines, whether there may be a carriage return or a NUL, whether a byte may not be
     ASCII)."""
     array = np.frombuffer(data, np.uint8)

@@ -90,7 +90,7 @@ class ChunkTask(Generic[Result]):
     numbers: Numbers | None = None
 
     def __call__(self) -> Part[Result]:
-        text = Text.from_bytes(self.chunk.data, context=self.context)
+        text = Text.from_bytes(self.chunk.data, context=self.context, marks=self.chunk.marks)
         if isinstance(self.job.work, LineWork) and not self.job.work.reads(self.chunk.data):
             return self._not_parsed(text, self.job.work)
         # A line that was cut to its beginning is known by its row.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Final
 
 encode: Final = json.JSONEncoder(allow_nan=False).encode
@@ -17,7 +18,8 @@ def numbers(values: Sequence[float | None]) -> list[str]:
     if not values:
         return []
     distinct = list(set(values))  # estimates are few, and to write one takes longer than to look it up
-    if 2 * len(distinct) > len(values) or 0 in distinct:  # 0.0 and -0.0 are equal
+    zeros = {repr(value) for value in values if value == 0} if 0 in distinct else ()  # 0.0 and -0.0 are equal
+    if 2 * len(distinct) > len(values) or len(zeros) > 1:
         return encode(values)[1:-1].split(", ")
     known = dict(zip(distinct, encode(distinct)[1:-1].split(", "), strict=True))
     return [known[value] for value in values]
@@ -25,7 +27,7 @@ def numbers(values: Sequence[float | None]) -> list[str]:
 
 def texts(values: Iterable[str | None]) -> list[str]:
     """The text of each text, or of null."""
-    return ["null" if value is None else encode(value) for value in values]
+    return ["null" if value is None else encode_basestring_ascii(value) for value in values]
 
 
 def member(key: str, value: str) -> str:
