@@ -118,9 +118,7 @@ def test_hostile_cells() -> None:
     assert pl.read_parquet(to_parquet(found))["a"].to_list() == ["=1+1", "a\x1b[31m", None, 'x,"y"']
 
 
-NUMBERS = (
-    st.none() | st.sampled_from([0.0, -0.0, 1.5, 1e300, 1e-7, 3.0]) | st.floats(allow_nan=False, allow_infinity=False)
-)
+FLOATS = st.sampled_from([0.0, -0.0, 1.5, 1e300, 1e-7, 3.0]) | st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.none() | FLOATS, max_size=30) | st.lists(st.none() | st.integers(-3, 3), max_size=30))
