@@ -254,6 +254,8 @@ def stages(folder: Path, lines: int) -> None:
 def _stages(name: str, log: Path) -> None:
     from dataclasses import replace
 
+    import polars  # noqa: F401 (or the first stage would pay for it)
+
     from logstats import Options
     from logstats.formats import registry
     from logstats.formats.reader import reader
