@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,10 @@ def read(path: Path, **more: int) -> list[tuple[bytes, int, int]]:
     with ChunkReader(Source(str(path), path, size), **more) as reader:
         chunks = list(reader)
     assert reader.error is None
+    for chunk in chunks:
+        if chunk.marks is not None:
+            assert chunk.marks[0].tolist() == [place for place, byte in enumerate(chunk.data) if byte == ord("\n")]
+            assert chunk == replace(chunk, marks=None)  # comparing arrays would raise
     return [(chunk.data, chunk.first_line, chunk.offset) for chunk in chunks]
 
 

@@ -52,7 +52,7 @@ class Chunk:
     lines: int
     cut: Mapping[int, int] = field(default_factory=dict)
     digest: Digest | None = None
-    marks: Marks | None = None
+    marks: Marks | None = field(default=None, compare=False)
 
     def joined(self, other: Chunk) -> Chunk:
         """With what follows it in the source."""
