@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import numpy as np
+
 from logstats.frames import pl
 
 MS: Final = 1_000_000  # nanoseconds
 _US: Final = 1_000
+_EXACT: Final = 2**53  # whole numbers up to it are exact as Float64, and IEEE 754 divides them correctly
 HALF_US: Final = _US // 2
 MICROS: Final[Mapping[str, str]] = {"ns": "us", "ns_min": "us_min", "ns_max": "us_max"}  # figure → its columns in files
 RESTS: Final[Mapping[str, str]] = {name: f"rest_{name}" for name in MICROS}
@@ -50,6 +53,23 @@ def milliseconds(ns: pl.Series) -> pl.Series:
 def average(ns: int, count: int) -> float:
     """The average in milliseconds of `count` durations with this sum: Python divides integers of any size correctly."""
     return ns / (count * MS)
+
+
+def averages(ns: pl.Series, counts: pl.Series) -> pl.Series:
+    """The average of each, as `average` has it (Float64); null where nothing was counted."""
+    return quotients(ns, counts.cast(pl.Int128).to_frame("count").select(pl.col("count") * MS).to_series())
+
+
+def quotients(numbers: pl.Series, divisors: pl.Series) -> pl.Series:
+    """The nearest Float64 to each quotient of whole numbers (Int128) from 0; null where the divisor is 0."""
+    from logstats.kernels.columns import as_numbers
+
+    table = pl.DataFrame([numbers.alias("number"), divisors.alias("divisor")])
+    if (table.select(pl.max_horizontal(pl.all().max())).item() or 0) <= _EXACT:
+        number, divisor = (table[name].cast(pl.Float64).to_numpy() for name in table.columns)
+        some = divisor > 0
+        return as_numbers(number / np.where(some, divisor, 1), some)
+    return pl.Series([a / b if b else None for a, b in table.iter_rows()], dtype=pl.Float64)
 
 
 def stored(kinds: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:

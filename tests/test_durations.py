@@ -260,3 +260,14 @@ def test_an_archive_from_before_is_read_added_to_and_verified(tmp_path: Path) ->
     (whole,) = archive.snapshot().select(tables.ENDPOINTS)  # the day is over: both are one file now
     assert set(durations.RESTS.values()) <= set(whole.held)
     check([24_000, CADDY] * 500)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**60) | st.integers(0, 10**26), st.integers(0, 2**33)), max_size=20))
+@example([(2**53, 1), (1, 3)])
+@example([(2**53 + 1, 1), (1, 3)])
+@example([(1, 2**53 // 10**6 + 1), (5, 0)])
+def test_averages_are_the_nearest_to_the_exact_ones(pairs: list[tuple[int, int]]) -> None:
+    sums, counts = pl.Series([ns for ns, _ in pairs], dtype=pl.Int128), pl.Series([n for _, n in pairs], dtype=pl.Int64)
+    exact = [float(Fraction(ns, n * 10**6)) if n else None for ns, n in pairs]
+    assert durations.averages(sums, counts).to_list() == exact

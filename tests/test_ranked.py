@@ -8,6 +8,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from reference import percentile
 
 import logstats
+from logstats.kernels import library as kernels
 from logstats.reports.buckets import Histograms
 from logstats.reports.figures import KeyFigures, RankedKey
 from logstats.reports.ranked import REFUSED, TIMED, largest, rank
@@ -65,7 +67,7 @@ class AsTheyAre:
     def row(self, key: RankedKey) -> RankedKey:
         return key
 
-    def members(self, figures: KeyFigures) -> dict[str, list[str]]:
+    def members(self, figures: KeyFigures) -> dict[str, pl.Series]:
         raise NotImplementedError
 
 
@@ -158,7 +160,31 @@ def test_buckets_are_a_list_of_pairs() -> None:
         assert right == found
         assert found != [*right, (1, 1)]
         assert (len(found), list(found), found[1:], repr(found)) == (len(right), right, right[1:], repr(right))
-        assert found.json == json.dumps([list(pair) for pair in right])
+
+
+bucket_numbers = st.none() | st.integers(-(2**31) + 1, 2**31 - 1)
+pairs_of_a_key = st.lists(st.tuples(bucket_numbers, st.integers(-(2**63), 2**63 - 1) | st.integers(0, 999)), max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(held=st.lists(pairs_of_a_key, max_size=8), native=st.booleans(), at_once=st.integers(1, 9))
+def test_histograms_are_written_as_json_writes_them(
+    held: list[list[tuple[int | None, int]]], native: bool, at_once: int
+) -> None:
+    rows = [(key, *pair) for key, some in enumerate(held) for pair in some]
+    table = pl.DataFrame(rows, schema={"key": pl.Int64, "bucket": pl.Int32, "count": pl.Int64}, orient="row")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("logstats.kernels.library.AVAILABLE", native and kernels.AVAILABLE)
+        patch.setattr("logstats.reports.buckets._AT_ONCE", at_once)
+        assert Histograms(table).as_json(len(held)).to_list() == [json.dumps([*map(list, some)]) for some in held]
+
+
+@pytest.mark.skipif(not kernels.AVAILABLE, reason="the kernels are not compiled")
+@pytest.mark.parametrize("ends", [[1], [3], [2, 1], [1, 1], []])
+def test_histograms_end_where_there_are_buckets(ends: list[int]) -> None:
+    buckets, counts = pl.Series([1, 2], dtype=pl.Int32), pl.Series([1, 1])
+    with pytest.raises(IndexError):
+        kernels.histograms(buckets, counts, np.array(ends, np.int64))
 
 
 @pytest.mark.parametrize("top", [None, 3])

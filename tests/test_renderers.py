@@ -123,7 +123,20 @@ FLOATS = st.sampled_from([0.0, -0.0, 1.5, 1e300, 1e-7, 3.0]) | st.floats(allow_n
 
 @given(st.lists(st.none() | FLOATS, max_size=30) | st.lists(st.none() | st.integers(-3, 3), max_size=30))
 def test_numbers_and_texts_are_written_as_json_writes_them(values: list[float | None]) -> None:
-    """Also zeros, which are equal whatever their sign."""
-    assert json_text.numbers(values) == [json.dumps(value) for value in values]
+    """Whatever their sign, and however small or large."""
+    kind = pl.Int64 if all(isinstance(value, int | None) for value in values) else pl.Float64
+    assert json_text.numbers(pl.Series(values, dtype=kind)).to_list() == [json.dumps(value) for value in values]
     words = [None if value is None else f'{value}é\x1b"\u2028' for value in values]
-    assert json_text.texts(words) == [json.dumps(word) for word in words]
+    column = pl.Series(words, dtype=pl.String)
+    assert json_text.texts(column).to_list() == [json.dumps(word) for word in words]
+    objects = json_text.objects({'a"{}%': json_text.texts(column), "^n$": json_text.numbers(pl.Series(values))})
+    assert objects.to_list() == [json.dumps({'a"{}%': a, "^n$": n}) for a, n in zip(words, values, strict=True)]
+    some = pl.DataFrame({"a": range(len(values)), "b": pl.Series(values, dtype=kind).cast(pl.Int64, strict=False)})
+    written = some.select(json_text.object_of_some({"a": pl.col("a"), "b": pl.col("b")})).to_series().to_list()
+    assert written == [json.dumps({k: v for k, v in row.items() if v is not None}) for row in some.to_dicts()]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_does_not_have_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        json_text.numbers(pl.Series([1.0, None, value]))

@@ -42,12 +42,15 @@ _VALUE: Final = 1  # and: the value is certain
 
 Item = TypeVar("Item", bound=np.generic)
 
+_NO_BUCKET: Final = -(2**31)  # as in `histograms.c`
+_PAIR: Final = 40  # bytes that a pair takes there, at most
+
 WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 10  # as in kernels.h: the version of the signatures
+ABI: Final = 11  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
@@ -57,7 +60,7 @@ _COUNTING: Final = (
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
-    *("ranks_of_columns", "reduce"),
+    *("ranks_of_columns", "reduce", "histograms"),
     "count_requests",
     "count_text",
 )
@@ -337,6 +340,19 @@ def pack(registers: NDArray[np.uint8]) -> bytes:
     """The registers of a sketch in fewer bytes, as sketches.c has it."""
     packed = np.empty_like(registers)
     return packed[: call("pack", registers, len(registers), packed)].tobytes()
+
+
+def histograms(buckets: pl.Series, counts: pl.Series, ends: Places) -> pl.Series:
+    """Histograms as JSON (`histograms.c`): lists of [bucket, count], of a bucket (Int32) that may be null and a count
+    (Int64). Those of histogram i end at `ends[i]`. Raises IndexError if that is not so."""
+    ends, count = np.ascontiguousarray(ends, np.int64), len(ends)
+    if (np.diff(ends, prepend=0) < 0).any() or not len(buckets) == len(counts) == (ends[-1] if count else 0):
+        raise IndexError("not one count for each bucket, or not in order")
+    numbers = np.ascontiguousarray(buckets.fill_null(_NO_BUCKET).to_numpy(), np.int32)
+    room, texts_end = np.empty(_PAIR * len(buckets) + 2 * count, np.uint8), np.empty(count, np.int64)
+    call("histograms", numbers, np.ascontiguousarray(counts.to_numpy(), np.int64), ends, count, room, texts_end)
+    begins = np.append(0, texts_end[:-1]) if count else texts_end
+    return texts(room[: texts_end[-1] if count else 0].tobytes(), begins, texts_end)
 
 
 def ends_of(keys: NDArray[np.int64]) -> Places | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from logstats.dataclass import dataclass
 from logstats.frames import pl
-from logstats.reports.json_text import array
+from logstats.reports import json_text
 from logstats.reports.lazy_rows import LazyRows, Row
 from logstats.summaries.traffic import EPOCH, MINUTE_US, moment
 
@@ -52,7 +52,7 @@ class ByMinute(LazyRows[Row]):
     @property
     def json(self) -> str:
         """As `json.dumps` writes a list of the rows as the JSON report has them."""
-        return array(self._table.select(self._object()).to_series().to_list())
+        return json_text.array(self._table.select(self._object()).to_series())
 
 
 class Minutes(ByMinute[Minute]):
@@ -79,10 +79,14 @@ class Minutes(ByMinute[Minute]):
         return rows
 
     def _object(self) -> pl.Expr:
-        some: list[pl.Expr] = [pl.when(pl.col(n) != 0).then(pl.format(f'"{n}": {{}}', n)) for n in self._names]
-        classes = pl.concat_str(some or [pl.lit("")], separator=", ", ignore_nulls=True)
-        form = '{"minute": "{}", "requests": {}, "errors": {}, "bytes": {}, "status_classes": {{}}}'
-        return _formatted(form, _iso(), pl.col("requests"), pl.col("errors"), pl.col("bytes"), classes)
+        by_class = {name: pl.when(pl.col(name) != 0).then(pl.col(name)) for name in self._names}
+        return json_text.object_of(
+            {
+                "minute": _iso(),
+                **{name: pl.col(name) for name in ("requests", "errors", "bytes")},
+                "status_classes": json_text.object_of_some(by_class),
+            }
+        )
 
 
 class UsersByMinute(ByMinute[tuple[datetime, int]]):
@@ -92,7 +96,7 @@ class UsersByMinute(ByMinute[tuple[datetime, int]]):
         return [(moment(minute), users) for minute, users in self._table.iter_rows()]
 
     def _object(self) -> pl.Expr:
-        return _formatted('{"minute": "{}", "users": {}}', _iso(), pl.col("users"))
+        return json_text.object_of({"minute": _iso(), "users": pl.col("users")})
 
 
 def in_columns(rows: Sequence[Minute] | Sequence[tuple[datetime, int]], name: str) -> tuple[Numbers, Numbers]:
@@ -104,17 +108,9 @@ def in_columns(rows: Sequence[Minute] | Sequence[tuple[datetime, int]], name: st
     return np.array(minutes, np.int64), np.array([value for _, value in pairs], np.int64)
 
 
-def _formatted(form: str, *values: pl.Expr) -> pl.Expr:
-    """A text with values in the place of each `{}`, whose other braces stand for themselves."""
-    parts: list[pl.Expr] = []
-    for text, value in zip(form.split("{}"), [*values, pl.lit("")], strict=True):
-        parts += [pl.lit(text), value.cast(pl.String)]
-    return pl.concat_str(parts)
-
-
 def _iso() -> pl.Expr:
-    """`minute` as `model.iso` writes it."""
+    """`minute` as `model.iso` writes it, as JSON."""
     minute = pl.col("minute")
-    within = (minute.clip(_FIRST, _LAST) * MINUTE_US).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    last = datetime.max.isoformat() + "Z"
+    within = (minute.clip(_FIRST, _LAST) * MINUTE_US).cast(pl.Datetime("us")).dt.strftime('"%Y-%m-%dT%H:%M:%SZ"')
+    last = f'"{datetime.max.isoformat()}Z"'
     return pl.when(minute > _LAST).then(pl.lit(last)).otherwise(within)

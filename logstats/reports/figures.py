@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 
 from logstats import schema
 from logstats.dataclass import dataclass
-from logstats.durations import MS, average, milliseconds
+from logstats.durations import MS, average, averages, milliseconds, quotients
 from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
 from logstats.reports import json_text
@@ -33,52 +31,51 @@ class RankedKey:
 
 
 class KeyFigures:
-    """The figures of some keys, in order; each attribute has one value for each key. `timed` counts durations, `ns` is
-    their sum; the others say nothing of a key without any."""
+    """The figures of some keys, in order: one by one, or as JSON."""
 
     def __init__(
         self, kept: pl.DataFrame, classes: pl.DataFrame, histogram: pl.DataFrame, percentiles: Sequence[str]
     ) -> None:
         """`kept` has (id, key columns…, folded, requests, errors, bytes, timed, ns, ns_min, ns_max); `classes` (id,
         status_class, requests), and the histogram (id, bucket, count), are of all keys and in order."""
-
-        def column(name: str) -> list[Any]:
-            return kept[name].to_list()
-
-        self.texts: list[tuple[str | None, ...]] = kept.select(named(kept)).rows()
-        self.requests, self.errors, self.bytes = column("requests"), column("errors"), column("bytes")
-        self.timed, self.ns = column("timed"), column("ns")
-        self._least, self._most = column("ns_min"), column("ns_max")
+        self.kept = kept
+        self.texts = kept.select(named(kept))
         self._percentiles = percentiles
         held = slices(histogram, kept["id"])
         self._histograms = Histograms(held)
-        self._estimates = self._estimated(held, kept) if percentiles else []
+        self._estimates = self._estimated(held) if percentiles else []
         self._classes = slices(classes, kept["id"])
 
-    def _estimated(self, held: pl.DataFrame, kept: pl.DataFrame) -> list[list[float | None]]:
-        """The estimate of each percentile for each key."""
+    def _estimated(self, held: pl.DataFrame) -> list[pl.Series]:
+        """The estimate of each percentile for each key, or null."""
         counted = held.filter(pl.col("count") > 0)
         keys = counted["key"].to_numpy()
         begins = np.flatnonzero(np.diff(keys, prepend=-1))
         found = keys[begins]
-        low, high = (milliseconds(kept[name]).to_numpy()[found] for name in ("ns_min", "ns_max"))
+        low, high = (self._milliseconds(name).to_numpy()[found] for name in ("ns_min", "ns_max"))
         wanted = [loghist.parse_percentile(p) for p in self._percentiles]
-        made = np.full((len(wanted), kept.height), None, object)
+        made = np.zeros((len(wanted), self.kept.height))
         made[:, found] = loghist.estimates(counted["bucket"], counted["count"].to_numpy(), begins, low, high, wanted)
-        return made.tolist()
+        present = np.zeros(self.kept.height, np.bool_)
+        present[found] = True
+        return [as_numbers(row, present) for row in made]
+
+    def _milliseconds(self, name: str) -> pl.Series:
+        return milliseconds(self.kept[name])
 
     def __iter__(self) -> Iterator[RankedKey]:
         """The keys one by one."""
-        classes: list[dict[str, int]] = [{} for _ in self.texts]
+        classes: list[dict[str, int]] = [{} for _ in range(len(self.texts))]
         for key, digit, requests in self._classes.iter_rows():
             classes[key][f"{digit}xx"] = requests
-        counted = zip(self.requests, self.errors, self.bytes, classes, strict=True)
-        for texts, figures, latency in zip(self.texts, counted, self._latencies(), strict=True):
-            yield RankedKey(texts, *figures, latency)
+        counted = self.kept.select("requests", "errors", "bytes").iter_rows()
+        rows = zip(self.texts.iter_rows(), counted, classes, self._latencies(), strict=True)
+        for texts, (requests, errors, size), by_class, latency in rows:
+            yield RankedKey(texts, requests, errors, size, by_class, latency)
 
     def _latencies(self) -> Iterator[Latency | None]:
         estimates = zip(*self._estimates, strict=True) if self._percentiles else repeat(())
-        durations = zip(self.timed, self.ns, self._least, self._most, strict=True)
+        durations = self.kept.select("timed", "ns", "ns_min", "ns_max").iter_rows()
         for key, ((timed, ns, least, most), values) in enumerate(zip(durations, estimates, strict=False)):
             yield (
                 Latency(
@@ -96,34 +93,36 @@ class KeyFigures:
                 else None
             )
 
-    def classes_as_json(self) -> list[str]:
+    def shares(self, total: int) -> pl.Series:
+        """The part of a total of all durations that each has (Float64); null where there are none."""
+        of_all = pl.when(pl.col("timed") > 0).then(pl.lit(total, pl.Int128)).otherwise(0)
+        return quotients(self.kept["ns"], self.kept.select(of_all).to_series())
+
+    def classes_as_json(self) -> pl.Series:
         """Requests by class of status: an object for each key."""
-        member = pl.format('"{}xx": {}', "status_class", "requests")
-        written = self._classes.lazy().select("key", text=member).group_by("key").agg(pl.col("text").str.join(", "))
-        by_key = dict(written.collect().iter_rows())
-        return [f"{{{by_key.get(key, '')}}}" for key in range(len(self.texts))]
+        keys, digits, requests = (self._classes[name].to_numpy() for name in ("key", "status_class", "requests"))
+        columns = []
+        for digit in range(10):
+            which = digits == digit
+            if which.any():
+                counted, present = np.zeros(self.kept.height, np.int64), np.zeros(self.kept.height, np.bool_)
+                counted[keys[which]], present[keys[which]] = requests[which], True
+                columns.append(as_numbers(counted, present).alias(f"{digit}xx"))
+        some = json_text.object_of_some({column.name: pl.col(column.name) for column in columns})
+        return pl.DataFrame([self.kept["id"], *columns]).select(pl.col("id"), text=some)["text"]
 
-    def latency_as_json(self) -> list[str]:
+    def latency_as_json(self) -> pl.Series:
         """The latency: an object, or null, for each key."""
-        with ThreadPoolExecutor(1, "logstats") as aside:  # Polars writes buckets, Python the other numbers meanwhile
-            buckets = aside.submit(lambda: [self._histograms.of(key).json for key in range(len(self.texts))])
-            durations = list(zip(self.timed, self.ns, self._least, self._most, strict=True))
-            written = {
-                "count": json_text.numbers(self.timed),
-                "avg": json_text.numbers([average(ns, timed) if timed else None for timed, ns, _, _ in durations]),
-                "min": json_text.numbers([least / MS if timed else None for timed, _, least, _ in durations]),
-                "max": json_text.numbers([most / MS if timed else None for timed, _, _, most in durations]),
-                "percentiles": self._percentiles_as_json(),
-            }
-            found = json_text.objects({**written, "buckets": buckets.result()})
-        return [text if timed else "null" for text, timed in zip(found, self.timed, strict=True)]
-
-    def _percentiles_as_json(self) -> list[str]:
-        columns = {
-            name: json_text.numbers(estimates)
-            for name, estimates in zip(self._percentiles, self._estimates, strict=True)
+        estimates = dict(zip(self._percentiles, map(json_text.numbers, self._estimates), strict=True))
+        written = {
+            "count": self.kept["timed"],
+            "avg": json_text.numbers(averages(self.kept["ns"], self.kept["timed"])),
+            "min": json_text.numbers(self._milliseconds("ns_min")),
+            "max": json_text.numbers(self._milliseconds("ns_max")),
+            "percentiles": json_text.objects(estimates) if estimates else pl.repeat("{}", self.kept.height, eager=True),
+            "buckets": self._histograms.as_json(self.kept.height),
         }
-        return json_text.objects(columns) if columns else ["{}"] * len(self.texts)
+        return json_text.objects(written).set(self.kept["timed"] == 0, "null")
 
 
 def slices(table: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:

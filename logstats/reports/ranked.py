@@ -35,7 +35,7 @@ class Form(Protocol[Made_co]):
         """A row."""
         ...
 
-    def members(self, figures: KeyFigures) -> Mapping[str, Sequence[str]]:
+    def members(self, figures: KeyFigures) -> Mapping[str, pl.Series]:
         """The JSON of rows, but for the latency: their members in columns."""
         ...
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from logstats import schema
 from logstats.dataclass import dataclass
+from logstats.frames import pl
 from logstats.reports import json_text
 from logstats.reports.figures import KeyFigures, RankedKey
 from logstats.reports.model import BreakdownRow, EndpointRow
@@ -25,15 +26,14 @@ class Endpoints:
         figures = key.requests, key.errors, key.bytes, key.status_classes, key.latency
         return EndpointRow(method, endpoint or "", *figures, share)
 
-    def members(self, figures: KeyFigures) -> Mapping[str, Sequence[str]]:
+    def members(self, figures: KeyFigures) -> Mapping[str, pl.Series]:
         """As `EndpointRow.figures`."""
-        durations, total = zip(figures.timed, figures.ns, strict=True), self.total
         return {
-            "method": json_text.texts(method for method, _ in figures.texts),
-            "endpoint": json_text.texts(endpoint or "" for _, endpoint in figures.texts),
+            "method": json_text.texts(figures.texts.to_series(0)),
+            "endpoint": json_text.texts(figures.texts.to_series(1).fill_null("")),
             **_counts(figures),
             "status_classes": figures.classes_as_json(),
-            "share_of_time": json_text.numbers([ns / total if timed and total else None for timed, ns in durations]),
+            "share_of_time": json_text.numbers(figures.shares(self.total)),
         }
 
 
@@ -48,9 +48,10 @@ class Values:
         value, values = self._value(key.texts)
         return BreakdownRow(value, key.requests, key.errors, key.bytes, key.latency, values)
 
-    def members(self, figures: KeyFigures) -> Mapping[str, Sequence[str]]:
+    def members(self, figures: KeyFigures) -> Mapping[str, pl.Series]:
         """As `BreakdownRow.figures`."""
-        return {"value": [self._written(*self._value(texts)) for texts in figures.texts], **_counts(figures)}
+        values = [self._written(*self._value(texts)) for texts in figures.texts.iter_rows()]
+        return {"value": pl.Series(values, dtype=pl.String), **_counts(figures)}
 
     def _written(self, value: str, values: dict[str, str | None] | None) -> str:
         """The value, followed by the member `values` if there are any: what was folded has none among others' rows."""
@@ -66,6 +67,5 @@ class Values:
         return ", ".join("–" if text is None else text for text in values.values()), values
 
 
-def _counts(figures: KeyFigures) -> dict[str, list[str]]:
-    counted = {"requests": figures.requests, "errors": figures.errors, "bytes": figures.bytes}
-    return {name: json_text.numbers(values) for name, values in counted.items()}
+def _counts(figures: KeyFigures) -> dict[str, pl.Series]:
+    return {name: figures.kept[name] for name in ("requests", "errors", "bytes")}
