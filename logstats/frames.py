@@ -10,13 +10,15 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["pl"]
+__all__ = ["load_aside", "pl"]
 
 _ACTION: Final = 1024  # bytes, more than a `struct sigaction` has anywhere
+_loading = threading.Lock()
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +28,7 @@ else:
         """A module that is imported when it is first asked for something. Threads may share it."""
 
         def __getattr__(self, name: str) -> Any:
-            with _ctrl_c_kept():
+            with _loading, _ctrl_c_kept():
                 import polars
 
             found = getattr(polars, name)
@@ -34,6 +36,11 @@ else:
             return found
 
     pl = _Deferred()
+
+
+def load_aside() -> None:
+    """Begin to load Polars while this thread goes on."""
+    threading.Thread(target=lambda: pl.DataFrame, name="logstats-load").start()
 
 
 @contextmanager

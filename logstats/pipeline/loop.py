@@ -50,7 +50,7 @@ def run(
 
         readers: list[SourceReader[Result]] = []
         before: SourceReader[Result] | None = None
-        tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle, readers)
+        tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle, readers, pool.submit)
         ended = False
         while not ended or waiting:
             try:
@@ -100,6 +100,7 @@ def _tasks(
     part_is_done: Callable[[], bool],
     idle: Callable[[], bool],
     readers: list[SourceReader[Result]],
+    submit: Callable[[ChunkTask[Result]], Future[Part[Result]]],
 ) -> Iterator[tuple[SourceReader[Result], ChunkTask[Result]] | None]:
     """Yield one task for each chunk, in the main thread, which is also where formats are detected.
 
@@ -109,7 +110,7 @@ def _tasks(
     for source in ahead(sources):
         if interrupt.asked:
             return
-        reader = SourceReader(job, source, formats, listener, waits=True)
+        reader = SourceReader(job, source, formats, listener, submit=submit)
         readers.append(reader)
         target = job.chunk if source.size is not None else min(job.chunk, PIPED)
         with ChunkReader(source, target=target, stop=lambda: interrupt.asked, idle=idle, memory=memory) as chunks:

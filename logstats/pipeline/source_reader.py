@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Generic
 
+from logstats.dataclass import dataclass
 from logstats.formats.detection.unread import Further, Looks
 from logstats.formats.fields import units
 from logstats.formats.fields.beginnings import BEFORE
 from logstats.formats.wrappers import partial_lines
 from logstats.formats.wrappers.stack import FormatStack, name_of, spelling_of
+from logstats.frames import load_aside
 from logstats.inputs import Chunk, Source, Start
 from logstats.inputs.compression import compression
 from logstats.pipeline.chunk_task import ChunkTask, Part
@@ -18,7 +21,21 @@ from logstats.pipeline.counts import SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of
 from logstats.pipeline.job import Job, Result
 from logstats.pipeline.listener import Listener
-from logstats.pipeline.waiting import Waiting
+from logstats.pipeline.waiting import CHUNKS, Waiting
+
+
+@dataclass(slots=True)
+class _Gathered(Generic[Result]):
+    """Parts that waited. If lines are left of them, they were `refused`, or a worker is reading them."""
+
+    waiting: Waiting[Result]
+    refused: Part[Result] | None = None
+    reading: Future[Part[Result]] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is read any more."""
+        return self.reading is None or self.reading.done()
 
 
 class SourceReader(Generic[Result]):
@@ -32,11 +49,12 @@ class SourceReader(Generic[Result]):
         listener: Listener,
         number: int | None = None,
         *,
-        waits: bool = False,
+        submit: Callable[[ChunkTask[Result]], Future[Part[Result]]] | None = None,
     ) -> None:
-        """`number` is that of a source in the job's counts, if this is a further file of it. `waits` says that lines
-        that are left of a chunk may wait for those of the next ones (`left`)."""
-        self._waits, self._waiting = waits, Waiting[Result]()
+        """`number` is that of a source in the job's counts, if this is a further file of it. With `submit`, which has a
+        worker do a task, lines that are left of a chunk may wait for those of the next ones (`left`)."""
+        self._submit, self._waiting = submit, Waiting[Result]()
+        self._gathered: _Gathered[Result] | None = None
         self._listener = listener
         self._meant = False  # whether there are rejected lines
         self._further: Further | None = None  # the formats found later in the source
@@ -48,6 +66,7 @@ class SourceReader(Generic[Result]):
         self._reader = formats.given(source)
         self._held: Chunk | None = None  # held back until the format is known, or a line complete
         self._context = context_of(source)
+        self._prepared = False  # whether Polars is loaded already
         self._tail: bytes | None = None  # the end of the chunk before, if lines may go on from it
         self._final = (source.start or Start()).final
 
@@ -77,10 +96,20 @@ class SourceReader(Generic[Result]):
             self._context = replace(context, directives=directives)
         if self._reader is not None and self._reader.pairs:
             context = replace(context, before=self._before(chunk))
+        self._prepare(chunk)
         name, after = self._source.name, self._context.directives
         further = self._further.ready() if self._further is not None else None
-        counter, waits = self._formats.counter, self._waits
+        counter, waits = self._formats.counter, self._submit is not None
         return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after, counter, waits)
+
+    def _prepare(self, chunk: Chunk) -> None:
+        """Have Polars loaded before it is needed: by then, all workers would wait for it."""
+        if self._prepared or self._submit is None or self._formats.counter is None:
+            return
+        expected = max(self._source.size or 0, 2 * chunk.end)  # of a pipe, as much again as has come
+        if expected >= CHUNKS * self._job.chunk:
+            self._prepared = True
+            load_aside()
 
     def _in_parts(self) -> bool:
         """Whether lines may be logged in parts. A format in which they are may be found only in a later chunk, so only
@@ -94,31 +123,46 @@ class SourceReader(Generic[Result]):
         return tail[tail.find(b"\n") + 1 :] if len(tail) == BEFORE else tail
 
     def in_order(self, part: Part[Result] | None) -> Iterator[Part[Result]]:
-        """The parts that are settled once this one has come; None is the end. Those that wait are one part."""
+        """The parts that are settled once this one has come; None is the end. Those that wait become one part, which
+        may come later, but before the next one."""
         if part is not None and part.waits:
             self._waiting.parts.append(part)
-            if not self._waiting.full:
-                return
-            part = None
+            if self._waiting.full:
+                yield from self._together()
+                self._gather()
+            if self._gathered is not None and self._gathered.done:
+                yield from self._together()
+            return
+        yield from self._together()
         if self._waiting.parts:
-            yield self._together()
+            self._gather()
+            yield from self._together()
         if part is not None:
             yield self.settled(part)
 
-    def _together(self) -> Part[Result]:
-        waiting, further = self._waiting, self._further
-        if all(part.left is None for part in waiting.parts):
-            return waiting.together(None)
+    def _gather(self) -> None:
+        """Have the lines read that are left of the parts that wait."""
+        waiting, self._waiting, further = self._waiting, Waiting(), self._further
+        self._gathered = _Gathered(waiting)
+        if self._submit is None or all(part.left is None for part in waiting.parts):
+            return
         chunk, numbers = waiting.chunk(), waiting.numbers()
         ready = further.ready() if further is not None else None
         task = ChunkTask(
             self._job, self._reader, ready, chunk, self._number, self._source.name, self._context, "", numbers=numbers
         )
-        refused = task.refused(further)
-        if refused is not None:
+        self._gathered.refused = task.refused(further)
+        if self._gathered.refused is None:
+            self._gathered.reading = self._submit(task)
+        else:
             self._meant = True
-            return waiting.together(refused)
-        return waiting.together(self.settled(task()))
+
+    def _together(self) -> Iterator[Part[Result]]:
+        """The parts that were gathered, if there are any, as one."""
+        if self._gathered is not None:
+            found, self._gathered = self._gathered, None
+            left = found.refused if found.reading is None else self.settled(found.reading.result())
+            yield found.waiting.together(left)
 
     def settled(self, part: Part[Result]) -> Part[Result]:
         """The part, with its rejected lines read by formats found later in the source. Call this in order."""
