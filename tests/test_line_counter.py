@@ -238,9 +238,12 @@ def test_tallies_are_those_of_numpy(one: list[int], other: list[int]) -> None:
         counted = [tallies.tally(some.copy()) for some in codes]
         weighted = tallies.tally(codes[0].copy(), np.arange(len(one), dtype=np.int64))
         high = tallies.highest(codes[0].copy())
-        places = tallies.order(codes[0].copy())
+        places = tallies.order(codes[0].copy()).tolist()
+        assert sorted(places) == [*range(len(one))]
+        signed = tallies.tally(codes[0].copy(), -np.arange(len(one), dtype=np.int64))
+        assert sum(signed[1].tolist()) == -sum(range(len(one)))
         return [
-            places.tolist(),
+            [one[place] for place in places],
             high.tolist(),
             *(part.tolist() for pair in (*counted, weighted, tallies.merged(*counted)) for part in pair),
         ]
@@ -249,7 +252,7 @@ def test_tallies_are_those_of_numpy(one: list[int], other: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "AVAILABLE", False)
         assert made() == found
-    assert found[0] == sorted(range(len(one)), key=lambda place: one[place])
+    assert found[0] == sorted(one)
     assert found[2] == sorted(set(one)) and sum(found[3]) == len(one)
 
 

@@ -50,13 +50,13 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 11  # as in kernels.h: the version of the signatures
+ABI: Final = 12  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
     *("abi", "count_lines", "line_ends", "cut", "intern", "group", "group_texts", "limit"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
-    *("sort", "tally", "highest", "merge_tallies", "ends_of", "pack"),
+    *("tally", "highest", "merge_tallies", "ends_of", "pack"),
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),

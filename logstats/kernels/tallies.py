@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,26 +13,29 @@ Tally = tuple[Codes, Counts]
 
 
 def tally(codes: Codes, counts: Counts | None = None) -> Tally:
-    """The tally of numbers that may repeat; each counts once, or as often as is said. The arrays are not kept, but they
-    are used up."""
-    if not kernels.AVAILABLE:
-        distinct, places = np.unique(codes, return_inverse=True)
-        sums = np.zeros(len(distinct), np.int64)
-        np.add.at(sums, places, 1 if counts is None else counts)
-        return distinct, sums
-    codes, counts = _sorted(codes, counts)
-    sums = np.empty(len(codes), np.int64)
-    found = kernels.call("tally", codes, 0 if counts is None else counts, len(codes), sums)
-    return kernels.copied(codes[:found]), kernels.copied(sums[:found])
+    """The tally of numbers that may repeat; each counts once, or as often as is said. The codes are used up."""
+    least, most = (1, 0) if counts is None else (int(counts.min(initial=0)), int(counts.max(initial=1)))
+    bits = most.bit_length()
+    if kernels.AVAILABLE and least >= 0 and _fits(codes, bits):
+        if counts is not None:
+            _append(codes, counts, bits)
+        codes.sort()
+        sums = np.empty(len(codes), np.int64)
+        found = kernels.call("tally", codes, len(codes), bits, sums)
+        return kernels.copied(codes[:found]), kernels.copied(sums[:found])
+    places = np.argsort(codes)
+    codes = codes[places]
+    starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
+    each = np.ones(len(codes), np.int64) if counts is None else counts[places]
+    return codes[starts], np.add.reduceat(each, starts) if len(codes) else each
 
 
 def highest(codes: Codes) -> Codes:
     """Of numbers, the highest of those that are the same but for their low 6 bits; in order. The array is used up."""
+    codes.sort()
     if not kernels.AVAILABLE:
-        codes = np.sort(codes)
         ends: NDArray[np.bool_] = np.diff(codes >> np.uint64(6), append=np.uint64(2**63)) != 0
         return codes[ends]
-    codes, _ = _sorted(codes, None)
     return kernels.copied(codes[: kernels.call("highest", codes, len(codes))])
 
 
@@ -49,18 +50,21 @@ def merged(one: Tally, other: Tally) -> Tally:
 
 
 def order(codes: Codes) -> Counts:
-    """The places of the numbers in order; of equal ones, the first one first. The array is used up."""
-    if not kernels.AVAILABLE:
-        return np.argsort(codes, kind="stable")
-    _, places = _sorted(codes, np.arange(len(codes)))
-    assert places is not None
-    return places
+    """The places of the numbers in order, those of equal ones in any. The array is used up."""
+    bits = len(codes).bit_length()
+    if not _fits(codes, bits):
+        return np.argsort(codes)
+    _append(codes, np.arange(len(codes)), bits)
+    codes.sort()
+    codes &= np.uint64((1 << bits) - 1)
+    return codes.view(np.int64)
 
 
-def _sorted(codes: Codes, counts: Counts | None) -> tuple[Codes, Counts | None]:
-    room = np.empty_like(codes)
-    more: Any = 0 if counts is None else np.empty_like(counts)
-    swapped = kernels.call("sort", codes, 0 if counts is None else counts, len(codes), room, more)
-    if not swapped:
-        return codes, counts
-    return room, None if counts is None else more
+def _fits(codes: Codes, bits: int) -> bool:
+    return int(codes.max(initial=0)).bit_length() + bits <= 64
+
+
+def _append(codes: Codes, low: Counts, bits: int) -> None:
+    """Append the bits of other numbers. (What has 64 bits is sorted several times as fast as pairs, or places.)"""
+    codes <<= np.uint64(bits)
+    codes |= low.view(np.uint64)

@@ -20,7 +20,7 @@ HISTOGRAM: Final = Shape({"id": "Int32", "bucket": "Int32"}, {"count": "Int64"},
 
 _BITS: Final = 33  # of a bucket in a code
 _BUCKET: Final = (1 << _BITS) - 1
-_LOWEST: Final = 2**31 + 768  # is added to buckets: those of 1 ns to 13 days differ in 11 bits, one digit of `sort`
+_LOWEST: Final = 2**31  # is added to buckets, so that none is negative
 _EMPTY: Final = np.empty(0, np.uint64), np.empty(0, np.int64)
 
 
@@ -38,7 +38,7 @@ class Histogram:
     def add(self, table: pl.DataFrame) -> None:
         """Add the rows of a table; its keys may repeat."""
         ids, buckets = (table[name].cast(pl.Int64).to_numpy() for name in ("id", "bucket"))
-        self.add_codes(code(ids, buckets), table["count"].cast(pl.Int64).to_numpy().copy())
+        self.add_codes(code(ids, buckets), table["count"].cast(pl.Int64).to_numpy())
 
     def add_codes(self, codes: Codes, counts: Counts) -> None:
         """Add the rows of these codes, which may repeat."""
@@ -57,7 +57,7 @@ class Histogram:
     def of_all(self) -> tuple[list[int], list[int]]:
         """The buckets of all ids together, in order, and their counts."""
         codes, counts = self._merged()
-        distinct, sums = tally(codes & np.uint64(_BUCKET), counts.copy())
+        distinct, sums = tally(codes & np.uint64(_BUCKET), counts)
         return (distinct.astype(np.int64) - _LOWEST).tolist(), sums.tolist()
 
     def table(self) -> pl.DataFrame:
