@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logstats.frames import pl
+from logstats.kernels import library as kernels
 from logstats.kernels.columns import as_numbers
 from logstats.sketches import constants
 
@@ -174,9 +175,9 @@ def estimates(
     before = np.where(begins > 0, running[begins - 1], 0)
     totals = np.append(before[1:], running[-1:]) - before
     # Only distinct totals need exact arithmetic; there are far fewer of them than keys.
-    distinct, which = np.unique(totals, return_inverse=True)
-    of_distinct = [nearest_rank(p, n) for p in ps for n in distinct.tolist()]
-    ranks = np.array(of_distinct, dtype=np.int64).reshape(len(ps), len(distinct))[:, which]
+    which, first = kernels.group(totals.astype(np.uint64))
+    of_distinct = [nearest_rank(p, n) for p in ps for n in totals[first].tolist()]
+    ranks = np.array(of_distinct, dtype=np.int64).reshape(len(ps), len(first))[:, which]
     at = buckets.gather(as_numbers(np.searchsorted(running, before + ranks).ravel()))
     held = pl.select(middle(pl.lit(at))).to_series().to_numpy().reshape(ranks.shape)
     inside = np.minimum(np.maximum(held, low), high)

@@ -28,18 +28,21 @@ class Cells:
     def __len__(self) -> int:
         return len(self._cells)
 
-    def has_room(self, cells: NDArray[Any]) -> bool:
-        """Whether no sum can be too great for 64 bits if these are added."""
-        return self._total + self._most(cells) <= _MOST
-
-    def add(self, ids: NDArray[np.int64], cells: NDArray[Any]) -> None:
-        """Add cells (`kernels.counting.KEY_CELL`), of which several may have one id."""
-        self._total += self._most(cells)
-        places = self._place((ids + 1) * CLASSES + cells["status_class"])
+    def add(self, ids: NDArray[np.int64], cells: NDArray[Any]) -> bool:
+        """Add cells (`kernels.counting.KEY_CELL`), of which several may have one id. Nothing is added, and False
+        returned, if a sum could then be too great for 64 bits."""
+        rows = np.ascontiguousarray(cells.view(np.int64).reshape(len(cells), -1).T)
+        figures = dict(zip(cells.dtype.names or (), rows, strict=True))
+        most = max(int(figures[name].sum()) for name in SUMS)
+        if self._total + most > _MOST:
+            return False
+        self._total += most
+        places = self._place((ids + 1) * CLASSES + figures["status_class"])
         for sums, name in zip(self._sums, SUMS, strict=True):
-            np.add.at(sums, places, cells[name])
-        np.minimum.at(self._least, places, cells["ns_min"])
-        np.maximum.at(self._greatest, places, cells["ns_max"])
+            np.add.at(sums, places, figures[name])
+        np.minimum.at(self._least, places, figures["ns_min"])
+        np.maximum.at(self._greatest, places, figures["ns_max"])
+        return True
 
     def table(self) -> pl.DataFrame:
         """The table; the minimum and maximum of a cell without durations are null."""
@@ -56,10 +59,6 @@ class Cells:
             "ns_max": as_numbers(self._greatest, some),
         }
         return pl.DataFrame([column.alias(name) for name, column in columns.items()])
-
-    @staticmethod
-    def _most(cells: NDArray[Any]) -> int:
-        return max(int(cells[name].sum()) for name in SUMS)
 
     def _place(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
         """The places of cells, which may be new."""

@@ -103,17 +103,20 @@ class Ranking(State):
                 names = table.names.column()
                 of_table = self._names.numbers(names).astype(np.int64)
                 numbers.append(of_table)
-                fresh = as_numbers(np.flatnonzero(of_table > known))
-                named = pl.DataFrame([names[fresh].alias("name"), as_numbers(table.first)[fresh].alias("first")])
-                named = named.with_columns(as_numbers(of_table)[fresh].alias("number"), later)
-                new.append(named)
-        self._learn(pl.concat(new), others)
+                if len(self._names) > known:
+                    fresh = as_numbers(np.flatnonzero(of_table > known))
+                    named = pl.DataFrame([names[fresh].alias("name"), as_numbers(table.first)[fresh].alias("first")])
+                    new.append(named.with_columns(as_numbers(of_table)[fresh].alias("number"), later))
+        if new:
+            self._learn(pl.concat(new), others)
         codes, durations = [], []
         for table, of_table in zip((t for _, t in tables if isinstance(t, Numbered)), numbers, strict=True):
             ids = self._ids[of_table]
-            if not self._cells.has_room(table.counts):
+            of_counts = ids[table.counts["key"]]
+            if not self._cells.add(of_counts, table.counts):
                 self._put_cells()
-            self._cells.add(ids[table.counts["key"]], table.counts)
+                added = self._cells.add(of_counts, table.counts)
+                assert added  # those of a chunk have room, as count.c says
             codes.append(code(ids[table.keys], table.buckets))
             durations.append(table.durations)
         self._histogram.add_codes(np.concatenate(codes), np.concatenate(durations))

@@ -100,7 +100,7 @@ class Statistics:
     @property
     def states(self) -> Mapping[str, State]:
         """The states of the aggregates, by their names, with everything merged."""
-        self.merge()
+        self._merge()
         return self._states
 
     @property
@@ -129,13 +129,17 @@ class Statistics:
             self.merge()
 
     def merge(self) -> None:
-        """Merge the pending summaries."""
+        """Merge the pending summaries, before more are added."""
+        if self._pending:
+            # Otherwise the states would lie between freed memory of chunks, which could never be returned.
+            allocators.trim()
+            self._merge()
+
+    def _merge(self) -> None:
         pending, self._pending, self._chunks, self._rows = self._pending, [], 0, 0
         if not pending:
             return
         self._merged = True
-        # Otherwise the states would lie between freed memory of chunks, which could never be returned.
-        allocators.trim()
         for name, state in self._states.items():
             tables = [(number, summaries[name]) for number, summaries in pending if name in summaries]
             if any(isinstance(table, Numbered) for _, table in tables):
