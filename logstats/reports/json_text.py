@@ -41,8 +41,12 @@ def member(key: str, value: str) -> str:
 
 
 def whole(members: Iterable[tuple[str, str]]) -> str:
-    """An object of these members, whose values are JSON."""
-    return f"{{{', '.join(member(key, value) for key, value in members)}}}"
+    """An object of these members, whose values are JSON. Values of many megabytes are copied once."""
+    pieces, before = list[str](), "{"
+    for key, value in members:
+        pieces += [before, encode(key), ": ", value]
+        before = ", "
+    return "".join([*pieces, "}"] if pieces else ["{}"])
 
 
 def array(values: pl.Series) -> str:
