@@ -26,6 +26,7 @@ Figures = tuple[NDArray[np.int64], NDArray[np.bool_] | None]  # and which of the
 
 _LARGEST: Final = 2**63 - 1
 _MOST: Final = 2**64
+_NEUTRAL: Final = {kernels.SUM: 0, kernels.LEAST: _LARGEST, kernels.GREATEST: -_LARGEST}  # changes nothing
 
 
 def united(frames: Sequence[pl.DataFrame], shape: Shape) -> pl.DataFrame:
@@ -37,21 +38,30 @@ def united(frames: Sequence[pl.DataFrame], shape: Shape) -> pl.DataFrame:
         return shape.merge([whole, shape.empty()]).sort(*shape.keys, nulls_last=False)
     packed = _packed([whole[name] for name in shape.keys])
     order = tallies.order(packed.copy()) if bool((packed[1:] < packed[:-1]).any()) else None
+    begins = np.ones(len(packed), np.bool_)  # a key, in their order
     if order is not None:
         packed = packed[order]
-    starts = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]]))
+    np.not_equal(packed[1:], packed[:-1], out=begins[1:])
+    starts, in_order = np.flatnonzero(begins), np.cumsum(begins, dtype=np.uint32) - np.uint32(1)
+    groups = in_order if order is None else np.empty_like(in_order)
+    if order is not None:
+        groups[order] = in_order
     first = as_numbers(starts if order is None else order[starts])
     columns = [whole[name][first] for name in shape.keys]
     for name in schema.names()[len(shape.keys) :]:
         values, present = figures[name]
-        if order is not None:
-            values, present = values[order], None if present is None else present[order]
-        merge: np.ufunc = np.add if name in shape.sums else np.minimum if name in shape.minima else np.maximum
-        if len(starts) < len(packed):
-            values = merge.reduceat(values, starts)
-            present = None if present is None else np.logical_or.reduceat(present, starts)
-        columns.append(as_numbers(values, present).cast(schema[name]).alias(name))
+        how = _how(name, shape)
+        merged, some = np.full(len(starts), _NEUTRAL[how]), None
+        kernels.reduce(groups, values, how, merged)
+        if present is not None:
+            some = np.zeros(len(starts), np.bool_)
+            some[groups[present]] = True
+        columns.append(as_numbers(merged, some).cast(schema[name]).alias(name))
     return pl.DataFrame(columns)
+
+
+def _how(name: str, shape: Shape) -> int:
+    return kernels.SUM if name in shape.sums else kernels.LEAST if name in shape.minima else kernels.GREATEST
 
 
 def _as_numbers(whole: pl.DataFrame, shape: Shape) -> dict[str, Figures] | None:
@@ -64,7 +74,7 @@ def _as_numbers(whole: pl.DataFrame, shape: Shape) -> dict[str, Figures] | None:
         if not len(column) or column.null_count() > nothing:
             return None
         present = column.is_not_null().to_numpy() if nothing else None
-        neutral = 0 if name in shape.sums else _LARGEST if name in shape.minima else -_LARGEST
+        neutral = _NEUTRAL[_how(name, shape)]
         values = (column.fill_null(neutral) if nothing else column).to_numpy()
         if name in shape.sums and max(int(values.max()), -int(values.min())) * len(values) > _LARGEST:
             return None
