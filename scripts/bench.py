@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -43,6 +43,7 @@ class Case:
     stdin: Sequence[str] = ()
     runs: int | None = None
     root: Path = ROOT  # of the checkout whose logstats it runs
+    prepare: Callable[[], object] | None = None  # before each run
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Figures:
 def once(case: Case) -> Figures:
     """Run a command to its end."""
     environment = {**os.environ, "PYTHONPATH": str(case.root)}
+    if case.prepare is not None:
+        case.prepare()
     feeder = subprocess.Popen(case.stdin, stdout=subprocess.PIPE, env=environment) if case.stdin else None
     began = time.perf_counter()
     process = subprocess.Popen(

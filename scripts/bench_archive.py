@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Measure the archive: how fast lines go in, how small they are, how fast answers come out. Nothing fails here.
 
-    python scripts/bench_archive.py                     2 million lines, 3 runs each, all sections
+    python scripts/bench_archive.py                     2 million lines, 5 runs each, all sections
     python scripts/bench_archive.py --only add --lines 200000
     python scripts/bench_archive.py --only flat --big 20000000
     python scripts/bench_archive.py --day               100 million lines of 24 hours from 8 sources, and a smaller day
     python scripts/bench_archive.py --day --lines 200000 --tier
 
-Medians of whole processes, as the kernel accounts for them (wait4), start-up included.
+Medians of whole processes in turns, as the kernel accounts for them (wait4), start-up included.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bench import PYTHON, ROOT, Case, Figures, generator, logs, measure, once, show
+from bench import PYTHON, ROOT, Case, generator, logs, measure, once, show
 from bench_day import query_of
 from bench_day import run as run_day
 
@@ -63,29 +62,20 @@ def gzip_6(log: Path) -> int:
     return packed.stat().st_size
 
 
-def best(name: str, case: Callable[[], Case], runs: int) -> dict[str, Figures]:
-    """The run of the middle, of some that each begin anew."""
-    taken = sorted((once(case()) for _ in range(runs)), key=lambda figures: figures.wall)
-    return {name: taken[len(taken) // 2]}
-
-
 def add(folder: Path, lines: int, runs: int) -> None:
     """Lines into a new archive, and once more, when there is nothing to add; and what DuckDB takes for their rows."""
     root, copied = folder / "archive", folder / "copied"
     for name in ("combined_time", "wide"):
         log = logs(folder, name, lines)
         command = (*LOGSTATS, "archive", "add", str(log), "--archive", str(root), "-q")
-        copy = (*DUCKDB, "--copy", str(copied), str(log))
-
-        def anew(command: Sequence[str] = command) -> Case:
-            fresh(root)
-            return Case("archive add", command)
-
-        figures = best("archive add", anew, runs)
-        figures |= best("the same again", lambda command=command: Case("again", command), runs)  # type: ignore[misc]
-        figures |= best("DuckDB, COPY to Parquet by hour", lambda copy=copy: Case("copy", copy), runs)  # type: ignore[misc]
+        cases = [
+            Case("archive add", command, prepare=lambda: fresh(root)),
+            Case("the same again", command),
+            Case("DuckDB, COPY to Parquet by hour", (*DUCKDB, "--copy", str(copied), str(log))),
+        ]
         size = log.stat().st_size
-        show(f"Adding {lines:,} lines ({name}), {size / 1e6:,.0f} MB", figures, lines, size, against="archive add")
+        title = f"Adding {lines:,} lines ({name}), {size / 1e6:,.0f} MB"
+        show(title, measure(cases, runs), lines, size, against="archive add")
 
 
 def sizes(folder: Path, lines: int) -> None:
@@ -167,7 +157,7 @@ def main() -> None:
     parser.add_argument("--big", type=int, default=20_000_000)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--day-lines", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", choices=sections, action="append", help="repeatable")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "logstats-bench", help="for logs")
     args = parser.parse_args()
