@@ -45,10 +45,14 @@ class Look:
     form: str
     optional: bool
 
-    @property
-    def expression(self) -> pl.Expr:
-        """Whether a text looks so, in columns."""
-        return pl.col(self.name).str.contains(self.form).fill_null(self.optional)
+    def unlike(self, texts: pl.Series) -> pl.Series:
+        """The places of the texts that do not look so."""
+        places = pl.int_range(len(texts), dtype=pl.UInt32, eager=True)
+        absent = places.clear() if self.optional or not texts.null_count() else places.filter(texts.is_null())
+        if self.fits("-"):  # as most are in many columns
+            given = texts != "-"
+            places, texts = places.filter(given), texts.filter(given)
+        return absent.append(places.filter(~texts.str.contains(self.form)))
 
     def fits(self, text: str | None) -> bool:
         """Whether a text looks so."""
@@ -157,11 +161,10 @@ class Reader:
         return batch
 
     def _unlike(self, tokens: Tokens, looks: Mapping[str, Look]) -> list[pl.Series]:
-        """The lines in which a value looks otherwise; no series if there are none."""
-        if not looks:
-            return []
-        found = tokens.fields.filter(~pl.all_horizontal(look.expression for look in looks.values()))["line"]
-        return [found] if found.len() else []
+        """The lines in which a value looks otherwise, of each value with such lines."""
+        fields = tokens.fields
+        found = (fields["line"].gather(look.unlike(fields[look.name])) for look in looks.values())
+        return [lines for lines in found if lines.len()]
 
     def _untimed(self, tokens: Tokens, batch: Batch) -> list[pl.Series]:
         """The lines in which a text stands where the time is expected."""
@@ -190,10 +193,13 @@ class Reader:
         if not requests:
             return []
         if "protocol" in batch.rows.columns and "protocol" not in roles.values():  # it is that of the request
-            without = batch.rows.filter(pl.col("protocol").is_null())["line"]
-            fields = fields.filter(pl.col("line").is_in(without.implode())) if without.len() else fields.clear()
+            protocols = batch.rows["protocol"]
+            if not protocols.null_count():
+                return []
+            without = batch.rows["line"].filter(protocols.is_null())
+            fields = fields.select("line", *requests).filter(pl.col("line").is_in(without.implode()))
         bare = pl.any_horizontal(pl.col(name).str.ends_with(version) for name in requests for version in BARE_VERSIONS)
-        found = fields.filter(bare)["line"]
+        found = fields.select(pl.col("line").filter(bare)).to_series()
         return [found] if found.len() else []
 
     def _role(self, name: str) -> str:

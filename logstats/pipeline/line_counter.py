@@ -153,10 +153,11 @@ class LineCounter:
         form = times.certain_form(fields[plan.columns["time"]], self._reading.zone, plan.form)
         if form is None:
             return None, fields
-        asked = [look.expression for look in plan.looks.values()]
-        asked += [pl.col(name).is_not_null() == present for name, present in plan.marks.items()]
-        looks = fields.select(pl.all_horizontal(asked)).to_series() if asked else None
-        fit = None if looks is None or looks.all() else looks.to_numpy()
+        fit = np.ones(fields.height, np.bool_)
+        for look in plan.looks.values():
+            fit[look.unlike(fields[look.name]).to_numpy()] = False
+        for name, present in plan.marks.items():
+            fit &= (fields[name].is_not_null() == present).to_numpy()
         counted, left = self._count(reader, plan, columns, form, Fields(fields), fit)
         if counted is None:
             return None, fields

@@ -166,6 +166,8 @@ class FieldReader:
         frame = self._with_methods(self._texts(tokens.fields))
         role = self._roles(frame.columns)
         frame = frame.hstack([*self.requests.split(frame, role), *self._found_apart(frame, role, envelope)])
+        if "extra" in self.reading.wanted and "request" in role and "_extra" not in frame.columns:
+            frame = frame.hstack([_malformed(frame["_method"], frame[role["request"]])])
         plan = self._plans.get(tuple(frame.columns))
         if plan is None:
             if len(self._plans) >= PLANS:  # clients can choose which columns have values
@@ -392,11 +394,6 @@ class FieldReader:
             columns["kind"] = pl.lit("request")
         if "_extra" in given:
             columns["extra"] = pl.col("_extra")
-        elif "extra" in wanted and "request" in role:
-            malformed = pl.col("_method").is_null() & text("request").is_not_null()
-            columns["extra"] = pl.when(malformed).then(
-                pl.struct(pl.col(role["request"]).alias("request")).struct.json_encode()
-            )
         invalid |= odd_by_key  # also of events: the value is nowhere else
         columns |= {f"{_INVALID}{name}": flag.fill_null(value=False) for name, flag in invalid.items()}
         always = {"line", *(f"{_INVALID}{name}" for name in invalid), *(("kind", "level") if self.events else ())}
@@ -407,6 +404,14 @@ class FieldReader:
         elif FOREIGN in given:
             bad["other_format"] = pl.col(FOREIGN).is_not_null()
         return _Plan(keep | nulls, {reason: flag.fill_null(value=False) for reason, flag in bad.items()})
+
+
+def _malformed(methods: pl.Series, requests: pl.Series) -> pl.Series:
+    """`_extra`: requests that have no method, as JSON. They are few."""
+    places = (methods.is_null() & requests.is_not_null()).arg_true()
+    written = requests.gather(places).alias("request").to_frame().select(pl.struct("request").struct.json_encode())
+    nothing = pl.repeat(None, len(requests), dtype=pl.String, eager=True)
+    return nothing.scatter(places, written.to_series()).alias("_extra")
 
 
 def _asks(frame: pl.DataFrame, role: Mapping[str, str]) -> pl.Series:
