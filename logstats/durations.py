@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import numpy as np
-
 from logstats.frames import pl
 
 MS: Final = 1_000_000  # nanoseconds
@@ -67,8 +65,7 @@ def quotients(numbers: pl.Series, divisors: pl.Series) -> pl.Series:
     table = pl.DataFrame([numbers.alias("number"), divisors.alias("divisor")])
     if (table.select(pl.max_horizontal(pl.all().max())).item() or 0) <= _EXACT:
         number, divisor = (table[name].cast(pl.Float64).to_numpy() for name in table.columns)
-        some = divisor > 0
-        return as_numbers(number / np.where(some, divisor, 1), some)
+        return as_numbers(number / (divisor + (divisor == 0)), divisor > 0)
     return pl.Series([a / b if b else None for a, b in table.iter_rows()], dtype=pl.Float64)
 
 
