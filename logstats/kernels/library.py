@@ -50,7 +50,7 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 12  # as in kernels.h: the version of the signatures
+ABI: Final = 13  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
@@ -60,7 +60,7 @@ _COUNTING: Final = (
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
-    *("ranks_of_columns", "reduce", "histograms"),
+    *("ranks_of_columns", "reduce", "histograms", "add_cells"),
     "count_requests",
     "count_text",
 )
@@ -340,6 +340,19 @@ def pack(registers: NDArray[np.uint8]) -> bytes:
     """The registers of a sketch in fewer bytes, as sketches.c has it."""
     packed = np.empty_like(registers)
     return packed[: call("pack", registers, len(registers), packed)].tobytes()
+
+
+def add_cells(cells: NDArray[np.int64], places: Places, figures: NDArray[np.int64]) -> None:
+    """Add cells (rows, 8) to figures (rows, 6): the last six numbers of each, which are four sums, a minimum and a
+    maximum, to those at its place, which may be that of several."""
+    if len(cells) != len(places) or (len(places) and not 0 <= places.min() <= places.max() < len(figures)):
+        raise IndexError("not one place for each cell, or no such place")
+    if AVAILABLE:
+        call("add_cells", np.ascontiguousarray(cells), np.ascontiguousarray(places), len(cells), figures)
+        return
+    np.add.at(figures[:, :4], places, cells[:, 2:6])
+    np.minimum.at(figures[:, 4], places, cells[:, 6])
+    np.maximum.at(figures[:, 5], places, cells[:, 7])
 
 
 def histograms(buckets: pl.Series, counts: pl.Series, ends: Places) -> pl.Series:

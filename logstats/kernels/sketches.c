@@ -8,7 +8,15 @@
 void ranks(const uint32_t *rows, const int64_t *ends, int64_t sketches, uint8_t *registers, int64_t mask,
            int64_t *counts) {
     for (int64_t sketch = 0, row = 0; sketch < sketches; sketch++, counts += 64) {
-        int64_t first = row;
+        int64_t first = row, ordered = 1;
+        for (int64_t next = row + 1; next < ends[sketch]; next++)
+            ordered &= rows[next] >> 6 > rows[next - 1] >> 6;
+        if (ordered && row < ends[sketch]) { /* as those of one chunk are: no register is there twice */
+            counts[0] -= ends[sketch] - row;
+            for (; row < ends[sketch]; row++)
+                counts[rows[row] & 63]++;
+            continue;
+        }
         for (; row < ends[sketch]; row++) {
             uint8_t *held = registers + (rows[row] >> 6 & mask), rank = rows[row] & 63;
             if (rank > *held) {

@@ -42,3 +42,16 @@ int64_t merge_tallies(const uint64_t *a, const int64_t *a_counts, int64_t a_size
     }
     return found;
 }
+
+/* Add cells of 8 numbers to figures of 6: the last ones of cell i, which are four sums, a minimum and a maximum, to
+   those at places[i]. */
+void add_cells(const int64_t *cells, const int64_t *places, int64_t size, int64_t *figures) {
+    for (int64_t i = 0; i < size; i++) {
+        const int64_t *cell = cells + 8 * i + 2;
+        int64_t *held = figures + 6 * places[i];
+        for (int sum = 0; sum < 4; sum++)
+            held[sum] += cell[sum];
+        held[4] = cell[4] < held[4] ? cell[4] : held[4];
+        held[5] = cell[5] > held[5] ? cell[5] : held[5];
+    }
+}
