@@ -16,7 +16,7 @@ from logstats.formats.wrappers.stack import FormatStack, name_of, spelling_of
 from logstats.frames import load_aside
 from logstats.inputs import Chunk, Source, Start
 from logstats.inputs.compression import compression
-from logstats.pipeline.chunk_task import ChunkTask, Part
+from logstats.pipeline.chunk_task import FEW_REFUSED, ChunkTask, Part
 from logstats.pipeline.counts import SourceState
 from logstats.pipeline.format_chooser import FormatChooser, context_of
 from logstats.pipeline.job import Job, Result
@@ -96,18 +96,17 @@ class SourceReader(Generic[Result]):
             self._context = replace(context, directives=directives)
         if self._reader is not None and self._reader.pairs:
             context = replace(context, before=self._before(chunk))
-        self._prepare(chunk)
+        if self._submit is not None and self._formats.counter is not None:
+            expected = max(self._source.size or 0, 2 * chunk.end)  # of a pipe, as much again as has come
+            self._prepare(needed=expected >= CHUNKS * self._job.chunk)
         name, after = self._source.name, self._context.directives
         further = self._further.ready() if self._further is not None else None
         counter, waits = self._formats.counter, self._submit is not None
         return ChunkTask(self._job, self._reader, further, chunk, self._number, name, context, after, counter, waits)
 
-    def _prepare(self, chunk: Chunk) -> None:
-        """Have Polars loaded before it is needed: by then, all workers would wait for it."""
-        if self._prepared or self._submit is None or self._formats.counter is None:
-            return
-        expected = max(self._source.size or 0, 2 * chunk.end)  # of a pipe, as much again as has come
-        if expected >= CHUNKS * self._job.chunk:
+    def _prepare(self, *, needed: bool) -> None:
+        """Have Polars loaded before it is `needed`: by then, all workers would wait for it."""
+        if needed and not self._prepared:
             self._prepared = True
             load_aside()
 
@@ -127,6 +126,7 @@ class SourceReader(Generic[Result]):
         may come later, but before the next one."""
         if part is not None and part.waits:
             self._waiting.parts.append(part)
+            self._prepare(needed=self._waiting.left > FEW_REFUSED)
             if self._waiting.full:
                 yield from self._together()
                 self._gather()

@@ -27,6 +27,11 @@ class Waiting(Generic[Result]):
         """Whether no more may wait."""
         return len(self.parts) >= CHUNKS
 
+    @property
+    def left(self) -> int:
+        """How many lines wait."""
+        return sum(len(part.left.places) for part in self.parts if part.left is not None)
+
     def chunk(self) -> Chunk:
         """All lines that wait, as one chunk."""
         found = [part.left for part in self.parts if part.left is not None]
