@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rounds import examples
 
 from logstats.formats import registry
-from logstats.formats.engines.tails import HEAD, without_rest
+from logstats.formats.engines.regex import _groups
+from logstats.formats.engines.tails import HEAD, apart, without_rest
+from logstats.formats.model import FOREIGN
 
 PATTERNS = [
     registry.named("kv").pattern,
@@ -62,3 +65,53 @@ def test_what_a_shorter_pattern_takes_is_what_the_whole_one_takes(pattern: str) 
 )
 def test_other_patterns_are_left_as_they_are(pattern: str) -> None:
     assert without_rest(pattern, "rest") is None
+
+
+CHOICES = [
+    *(registry.named(name).pattern for name in ("kv", "syslog", "syslog_local", "caddy_console")),
+    without_rest(registry.named("kv").pattern, "fields") or "",
+    rf"^(?P<a>x?)(?:(?P<{FOREIGN}>[xy](?:a|=)*)|(?P<b>x*)y?) ?$",  # with several ways to match
+    rf"^(?P<a>[xyz]*?)(?:(?P<{FOREIGN}>y.*)$|(?P<b>.*))$",
+]
+TEXTS = PIECES | st.sampled_from(
+    [
+        "Jan 17 10:30:00",
+        "host",
+        "stdout",
+        "app[1]: ",
+        "debug: ",
+        "2025/01/17 10:30:00.1",
+        "\t",
+        '{"request": {"size": 1}}',
+    ]
+)
+
+
+@pytest.mark.parametrize("pattern", CHOICES)
+def test_a_choice_that_few_lines_take_is_asked_apart(pattern: str) -> None:
+    """What the groups take is what they take in the whole pattern."""
+    assert apart(pattern, FOREIGN) is not None
+
+    @settings(max_examples=examples(100), deadline=None)
+    @given(st.lists(st.lists(TEXTS, max_size=8).map("".join), max_size=30))
+    def agree(lines: list[str]) -> None:
+        column = pl.Series(lines, dtype=pl.String)
+        whole = column.to_frame("line").select(pl.col("line").str.extract_groups(pattern)).to_series().struct.unnest()
+        found = _groups(column, pattern)
+        assert found.select(whole.columns).equals(whole)
+
+    agree()
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        rf"^(?P<a>x)(?P<{FOREIGN}>y)|z$",  # no choice
+        rf"^(?:x|(?P<{FOREIGN}>y))$",  # another one comes first
+        rf"^(?:(?P<{FOREIGN}>y)z|x)$",  # something follows
+        rf"^(?:(?P<{FOREIGN}>y)?|x)$",
+        r"^(?:(?P<other>y)|x)$",
+    ],
+)
+def test_other_choices_are_left_as_they_are(pattern: str) -> None:
+    assert apart(pattern, FOREIGN) is None

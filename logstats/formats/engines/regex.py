@@ -15,8 +15,8 @@ import numpy as np
 
 from logstats.formats.engines.keyvalue import Pairs, pairs_of
 from logstats.formats.engines.scan import Reject, Tokens, ignorable, rejects
-from logstats.formats.engines.tails import HEAD, TOKEN, without_rest
-from logstats.formats.model import Field
+from logstats.formats.engines.tails import HEAD, TOKEN, apart, without_rest
+from logstats.formats.model import FOREIGN, Field
 from logstats.formats.text import Text
 from logstats.frames import pl
 from logstats.kernels.columns import as_numbers
@@ -69,8 +69,7 @@ class Regexes:
 
     def __call__(self, text: Text) -> Tokens:
         shorter = without_rest(self._pattern, TAIL)
-        extracted = pl.col("line").str.extract_groups(shorter or self._pattern)
-        whole = text.lines.to_frame("line").select(extracted).to_series().struct.unnest()
+        whole = _groups(text.lines, shorter or self._pattern)
         groups = [column for column in whole.get_columns() if column.name != HEAD]
         matched = ~pl.select(pl.all_horizontal(column.is_null() for column in groups)).to_series()
         numbered = whole.with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32))
@@ -114,6 +113,21 @@ class Regexes:
             if len(places):
                 found = found.with_columns(found[name].scatter(places, columns[name]) for name in found.columns)
         return found
+
+
+def _groups(lines: pl.Series, pattern: str) -> pl.DataFrame:
+    """The groups of a pattern (String) in each line, null in lines that do not match."""
+    parts = apart(pattern, FOREIGN)
+    if parts is None:
+        return lines.to_frame("line").select(pl.col("line").str.extract_groups(pattern)).to_series().struct.unnest()
+    foreign, other = parts  # few lines are foreign, and to ask whether one is costs far less than its groups
+    found = _groups(lines, other).with_columns(pl.lit(None, pl.String).alias(FOREIGN))
+    places = lines.str.contains(foreign).arg_true()
+    if not len(places):
+        return found
+    some = lines.gather(places).to_frame("line").select(pl.col("line").str.extract_groups(pattern))
+    few = some.to_series().struct.unnest()
+    return found.with_columns(found[name].scatter(places, few[name]) for name in found.columns)
 
 
 def _rests(text: Text, frame: pl.DataFrame) -> Text:

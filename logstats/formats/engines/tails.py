@@ -59,3 +59,29 @@ def without_rest(pattern: str, name: str) -> str | None:
     if place != len(tokens) - 1:
         return None
     return f"^(?P<{HEAD}>" + "".join([*tokens[1 : closed - 2], *tokens[closed:-1]]) + ")"
+
+
+@cache
+def apart(pattern: str, name: str) -> tuple[str, str] | None:
+    """(the pattern with no choice but the group of this name, the pattern without it), where that group is the first of
+    several alternatives; None if it is not.
+
+    A line that does not match the first pattern is matched by the second as by the whole one.
+    """
+    tokens = TOKEN.findall(pattern)
+    group = tokens.index(f"(?P<{name}>") if f"(?P<{name}>" in tokens else 0
+    if not group or tokens[group - 1] != "(?:":
+        return None
+    depth, closed, bar = 0, 0, 0
+    for place in range(group, len(tokens)):
+        if tokens[place] == "|" and not depth and not bar:
+            bar = place
+        depth += tokens[place][0] == "("
+        if tokens[place] == ")":
+            depth -= 1
+            closed = closed or (place if not depth else 0)
+            if depth < 0:
+                break
+    if not bar or tokens[closed + 1 : bar] not in ([], ["$"]):
+        return None
+    return "".join([*tokens[:bar], *tokens[place:]]), "".join([*tokens[:group], *tokens[bar + 1 :]])
