@@ -13,6 +13,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -49,11 +51,20 @@ def store(address: str) -> Any:
 
 
 def make_bucket(address: str) -> Any:
-    """Make the bucket, and return it."""
+    """Make the bucket, and return it. A server that has just begun, on a busy machine, may say for some seconds that it
+    is not available."""
     made = store(address)
     url = obstore.sign(made, "PUT", "", timedelta(minutes=5))
-    urllib.request.urlopen(urllib.request.Request(url, data=b"", method="PUT"), timeout=10).close()
-    return made
+    request, patience = urllib.request.Request(url, data=b"", method="PUT"), time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(request, timeout=10).close()
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > patience:
+                raise
+            time.sleep(0.5)
+        else:
+            return made
 
 
 def use(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
