@@ -256,6 +256,24 @@ def test_tallies_are_those_of_numpy(one: list[int], other: list[int]) -> None:
     assert found[2] == sorted(set(one)) and sum(found[3]) == len(one)
 
 
+USERS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 16383), st.integers(0, 63)), max_size=40)
+
+
+@given(USERS)
+def test_codes_of_users_are_taken_apart(users: list[tuple[int, int, int]]) -> None:
+    users = sorted(users)
+    codes = np.array([minute << 20 | register << 6 | rank for minute, register, rank in users], np.uint64)
+    minutes = np.array([-(2**40), 0, 2**40])
+    expected = [(int(minutes[minute]), register, rank) for minute, register, rank in users]
+    for available in {kernels.AVAILABLE, False}:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "AVAILABLE", available)
+            assert [*zip(*(part.tolist() for part in kernels.users(codes, minutes)), strict=True)] == expected
+    if users:
+        with pytest.raises(IndexError):
+            kernels.users(codes, minutes[: users[-1][0]])
+
+
 def test_registers_are_raised_to_the_highest_rank() -> None:
     rows = np.array([5 << 6 | 3, 5 << 6 | 2, 16383 << 6 | 51, 5 << 6 | 4], np.uint32)
     registers = np.zeros(hll.REGISTERS, np.uint8)

@@ -132,7 +132,8 @@ class Text:
     @cached_property
     def starts(self) -> Places:
         """The offset of the first byte of each line."""
-        starts = np.zeros(len(self.ends), np.int64)
+        starts = np.empty(len(self.ends), np.int64)
+        starts[:1] = 0
         np.add(self.ends[:-1], 1, out=starts[1:])
         return starts
 

@@ -24,7 +24,6 @@ ROLES: Final = ("time", "request", "method", "target", "status", "size", "user",
 LONGEST_NS: Final = 1 << 50  # 13 days: a longer duration is not certain here
 _SUM: Final = 2**63 - 1  # of durations at most
 BUCKET_BITS: Final = 11
-USER_BITS: Final = 20  # of register and rank
 _LEFT, _COUNTED, _WAITING = 0, 1, 2
 _CLASSES: Final = 10
 _CELL_BITS: Final = 6
@@ -253,6 +252,7 @@ class Workspace:
     def _forget(self) -> None:
         self.names, self._targets = Dictionary(_NAMES, _LONG), Dictionary(0, _LONG)
         self._decisions, self._target_names = Strings(), np.zeros(0, np.uint32)
+        self._name_keys = np.zeros(0, np.uint32)
         self._request_lines[:] = 0
 
     def _make_room(self, rows: int) -> None:
@@ -279,13 +279,14 @@ class Workspace:
         if any(known.nbytes > _BYTES or len(known) > _KNOWN for known in (self.names, self._targets)):
             self._forget()
         it, kept = self._prepared(question, source)
-        name_keys = np.zeros(0, np.uint32)
+        name_keys = self._name_keys
+        name_keys[:] = 0
         for _ in range(_ROUNDS):
             decided = len(self._decisions)
             it.decisions, it.buffers = self._decisions.places
             it.decided = decided
             self._target_names = _longer(self._target_names, decided)
-            name_keys = _longer(name_keys, int(self.names.table.most))
+            self._name_keys = name_keys = _longer(name_keys, int(self.names.table.most))
             it.target_names, it.name_keys = address(self._target_names), address(name_keys)
             it.targets, it.names = ctypes.addressof(self._targets.table), ctypes.addressof(self.names.table)
             source.count(it)

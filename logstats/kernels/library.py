@@ -50,7 +50,7 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 13  # as in kernels.h: the version of the signatures
+ABI: Final = 14  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
@@ -60,7 +60,7 @@ _COUNTING: Final = (
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
-    *("ranks_of_columns", "reduce", "histograms", "add_cells"),
+    *("ranks_of_columns", "reduce", "histograms", "add_cells", "users"),
     "count_requests",
     "count_text",
 )
@@ -119,6 +119,11 @@ def copied(array: NDArray[Item]) -> NDArray[Item]:
     copy = np.empty_like(array)
     ctypes.memmove(address(copy), address(array), array.nbytes)
     return copy
+
+
+def sort(numbers: NDArray[np.uint64]) -> None:
+    """Sort numbers where they are. NumPy does so with the processor's vectors, and lets other threads run meanwhile."""
+    numbers.sort()
 
 
 def count_lines(data: bytes | memoryview) -> int:
@@ -340,6 +345,21 @@ def pack(registers: NDArray[np.uint8]) -> bytes:
     """The registers of a sketch in fewer bytes, as sketches.c has it."""
     packed = np.empty_like(registers)
     return packed[: call("pack", registers, len(registers), packed)].tobytes()
+
+
+def users(
+    codes: NDArray[np.uint64], minutes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.uint8]]:
+    """The minutes, registers and ranks of codes in order: the number of a minute << 20 | register << 6 | rank. Raises
+    IndexError for a code of no minute."""
+    if len(codes) and int(codes[-1] >> np.uint64(20)) >= len(minutes):
+        raise IndexError("a code has no minute")
+    if not AVAILABLE:
+        ranks = codes.astype(np.uint8) & np.uint8(63)
+        return minutes[codes >> np.uint64(20)], (codes >> np.uint64(6)).astype(np.uint16) & np.uint16(0x3FFF), ranks
+    found = np.empty(len(codes), np.int64), np.empty(len(codes), np.uint16), np.empty(len(codes), np.uint8)
+    call("users", codes, len(codes), np.ascontiguousarray(minutes, np.int64), *found)
+    return found
 
 
 def add_cells(cells: NDArray[np.int64], places: Places, figures: NDArray[np.int64]) -> None:

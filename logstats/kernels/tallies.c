@@ -55,3 +55,13 @@ void add_cells(const int64_t *cells, const int64_t *places, int64_t size, int64_
         held[5] = cell[5] > held[5] ? cell[5] : held[5];
     }
 }
+
+/* Take codes of users apart, as in count.c: their minutes, of which a code has the number, registers and ranks. */
+void users(const uint64_t *codes, int64_t size, const int64_t *minutes, int64_t *minute, uint16_t *registers,
+           uint8_t *ranks) {
+    for (int64_t i = 0; i < size; i++) {
+        minute[i] = minutes[codes[i] >> 20];
+        registers[i] = codes[i] >> 6 & 0x3fff;
+        ranks[i] = codes[i] & 63;
+    }
+}

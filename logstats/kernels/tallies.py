@@ -16,10 +16,10 @@ def tally(codes: Codes, counts: Counts | None = None) -> Tally:
     """The tally of numbers that may repeat; each counts once, or as often as is said. The codes are used up."""
     least, most = (1, 0) if counts is None else (int(counts.min(initial=0)), int(counts.max(initial=1)))
     bits = most.bit_length()
-    if kernels.AVAILABLE and least >= 0 and _fits(codes, bits):
+    if kernels.AVAILABLE and least >= 0 and (not bits or _fits(codes, bits)):
         if counts is not None:
             _append(codes, counts, bits)
-        codes.sort()
+        kernels.sort(codes)
         sums = np.empty(len(codes), np.int64)
         found = kernels.call("tally", codes, len(codes), bits, sums)
         return kernels.copied(codes[:found]), kernels.copied(sums[:found])
@@ -32,7 +32,7 @@ def tally(codes: Codes, counts: Counts | None = None) -> Tally:
 
 def highest(codes: Codes) -> Codes:
     """Of numbers, the highest of those that are the same but for their low 6 bits; in order. The array is used up."""
-    codes.sort()
+    kernels.sort(codes)
     if not kernels.AVAILABLE:
         ends: NDArray[np.bool_] = np.diff(codes >> np.uint64(6), append=np.uint64(2**63)) != 0
         return codes[ends]
@@ -55,7 +55,7 @@ def order(codes: Codes) -> Counts:
     if not _fits(codes, bits):
         return np.argsort(codes)
     _append(codes, np.arange(len(codes)), bits)
-    codes.sort()
+    kernels.sort(codes)
     codes &= np.uint64((1 << bits) - 1)
     return codes.view(np.int64)
 

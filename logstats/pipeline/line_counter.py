@@ -36,7 +36,6 @@ from logstats.kernels.columns import as_numbers
 from logstats.kernels.counting import (
     BUCKET_BITS,
     LONGEST_NS,
-    USER_BITS,
     Buckets,
     Duration,
     Fields,
@@ -283,7 +282,7 @@ class LineCounter:
         """(number, bucket, count) of codes."""
         distinct, counts = tally(codes)
         whole = distinct.view(np.int64)
-        buckets = self._bucket_of[whole & ((1 << BUCKET_BITS) - 1)]
+        buckets = self._bucket_of.take(whole & ((1 << BUCKET_BITS) - 1))
         whole >>= BUCKET_BITS
         return whole, buckets, counts
 
@@ -300,14 +299,8 @@ def _traffic(found: Found) -> Arrays:
 
 def _users(found: Found) -> Arrays:
     """(minute, register, rank), by minute."""
-    codes = highest(found.user_codes).astype(np.int64)
-    return Arrays(
-        {
-            "minute": found.minutes[codes >> USER_BITS],
-            "register": (codes >> 6 & (1 << USER_BITS - 6) - 1).astype(np.uint16),
-            "rank": (codes & 63).astype(np.uint8),
-        }
-    )
+    minutes, registers, ranks = kernels.users(highest(found.user_codes), found.minutes)
+    return Arrays({"minute": minutes, "register": registers, "rank": ranks})
 
 
 @dataclass(frozen=True, slots=True)

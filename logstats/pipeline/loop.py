@@ -33,7 +33,8 @@ def run(
     interrupt = interrupt or Interrupt()
     counts = job.counts
     waiting: deque[tuple[SourceReader[Result], Future[Part[Result]]]] = deque()
-    with ThreadPoolExecutor(job.workers, thread_name_prefix="logstats") as pool:
+    workers = ThreadPoolExecutor(job.workers, thread_name_prefix="logstats")
+    with workers as pool, ThreadPoolExecutor(1, thread_name_prefix="logstats-left") as aside:
 
         def part_is_done() -> bool:
             return bool(waiting) and waiting[0][1].done()
@@ -50,7 +51,7 @@ def run(
 
         readers: list[SourceReader[Result]] = []
         before: SourceReader[Result] | None = None
-        tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle, readers, pool.submit)
+        tasks = _tasks(sources, job, listener, interrupt, part_is_done, idle, readers, aside.submit)
         ended = False
         while not ended or waiting:
             try:

@@ -26,7 +26,7 @@ from logstats.pipeline.waiting import CHUNKS, Waiting
 
 @dataclass(slots=True)
 class _Gathered(Generic[Result]):
-    """Parts that waited. If lines are left of them, they were `refused`, or a worker is reading them."""
+    """Parts that waited. If lines are left of them, they were `refused`, or a thread is reading them."""
 
     waiting: Waiting[Result]
     refused: Part[Result] | None = None
@@ -52,7 +52,7 @@ class SourceReader(Generic[Result]):
         submit: Callable[[ChunkTask[Result]], Future[Part[Result]]] | None = None,
     ) -> None:
         """`number` is that of a source in the job's counts, if this is a further file of it. With `submit`, which has a
-        worker do a task, lines that are left of a chunk may wait for those of the next ones (`left`)."""
+        thread do a task, lines that are left of a chunk may wait for those of the next ones (`left`)."""
         self._submit, self._waiting = submit, Waiting[Result]()
         self._gathered: _Gathered[Result] | None = None
         self._listener = listener
