@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from logstats.dataclass import dataclass
 from logstats.formats.detection.prefilter import EVENT, Estimate, Prefilter
+from logstats.formats.detection.screen import Lines
 from logstats.formats.detection.unnamed import Unnamed, unnamed
 from logstats.formats.engines.scan import Reject, Tokens, ignorable, scan_lines
 from logstats.formats.engines.w3c import FIELDS
@@ -192,6 +193,8 @@ class Sample:
         self.filled = [place for place, line in enumerate(self.lines) if not ignorable(line)]
         self.directed = FIELDS in context.directives or any(line.startswith(FIELDS) for line in self.lines)
         self._contenders: dict[str, Contender] = {}
+        self._looked_at: dict[tuple[int, ...], Lines] = {}
+        self._may_have: dict[tuple[tuple[int, ...], Prefilter], bool] = {}
         self._inner: dict[str, Sample | None] = {}
         # By wrappers, in any order: the lines inside.
         self._insides: defaultdict[frozenset[str], list[Sequence[str]]] = outer._insides if outer else defaultdict(list)
@@ -218,6 +221,23 @@ class Sample:
         if name not in self._contenders:
             self._contenders[name] = Contender(self, prefilter)
         return self._contenders[name]
+
+    def looked_at(self, places: tuple[int, ...]) -> Lines:
+        """These lines, for screens."""
+        found = self._looked_at.get(places)
+        if found is None:
+            found = Lines((self.lines[place] for place in places), directed=self.directed)
+            self._looked_at[places] = found
+        return found
+
+    def may_have(self, prefilter: Prefilter, places: tuple[int, ...]) -> bool:
+        """Whether one of these lines may be of the format. False is certain."""
+        known = self._may_have.get((places, prefilter))
+        if known is None:
+            known = prefilter.screen.passes(self.looked_at(places))
+            known = known and any(map(self.contender(prefilter).upper_bound, places))
+            self._may_have[places, prefilter] = known
+        return known
 
     def without(self, prefilter: Prefilter) -> Sample | None:
         """The sample without this wrapper as well; None if no line has it, or if removing the same wrappers in another

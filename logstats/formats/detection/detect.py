@@ -18,7 +18,6 @@ from typing import Any, Final
 from logstats.dataclass import dataclass
 from logstats.formats.detection.candidates import Candidate, Certain, Contender, Sample
 from logstats.formats.detection.prefilter import Prefilter
-from logstats.formats.detection.screen import Lines
 from logstats.formats.engines.base import engine
 from logstats.formats.engines.scan import ignorable
 from logstats.formats.fields import units
@@ -217,8 +216,7 @@ class Detector:
         if self._exact:
             return
         yield self._with_more, self._wrappers
-        looked_at = Lines((sample.lines[place] for place in lines), directed=sample.directed)
-        last = [wrapper for wrapper in self._last if wrapper.screen.passes(looked_at)]
+        last = [wrapper for wrapper in self._last if wrapper.screen.passes(sample.looked_at(tuple(lines)))]
         if last:
             yield self._formats, [*self._wrappers, *last]
             yield self._with_more, [*self._wrappers, *last]
@@ -245,17 +243,12 @@ class Detector:
     ) -> Iterator[Contender]:
         """The formats that may read one of these lines, with or without wrappers."""
         filled = sorted({*lines} & {*sample.filled})
-        probes = [filled[place] for place in spread(len(filled), _PROBES)]
-        looked_at = Lines((sample.lines[place] for place in probes), directed=sample.directed)
+        probes = tuple(filled[place] for place in spread(len(filled), _PROBES))
         for prefilter in formats:
-            if prefilter.screen.passes(looked_at):
-                contender = sample.contender(prefilter)
-                if any(map(contender.upper_bound, probes)):
-                    yield contender
+            if sample.may_have(prefilter, probes):
+                yield sample.contender(prefilter)
         for wrapper in wrappers if len(sample.wrappers) < _DEEPEST else ():
-            if not wrapper.screen.passes(looked_at) or wrapper.format in sample.wrappers:
-                continue
-            if any(map(sample.contender(wrapper).upper_bound, probes)):
+            if wrapper.format not in sample.wrappers and sample.may_have(wrapper, probes):
                 inside = sample.without(wrapper)
                 if inside is not None:
                     yield from self._contenders(inside, lines, formats, wrappers)
