@@ -50,17 +50,17 @@ WORD, ADDRESS, WORDS = 0, 1, 2  # kinds of texts in `numbers.c`
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
 STEP: Final = np.dtype([(name, np.int32) for name in ("code", "column", "literal", "size", "never", "nevers", "least")])
 
-ABI: Final = 14  # as in kernels.h: the version of the signatures
+ABI: Final = 15  # as in kernels.h: the version of the signatures
 
 # The functions that return a number, and those that only write to their arguments.
 _COUNTING: Final = (
     *("abi", "count_lines", "line_ends", "cut", "intern", "group", "group_texts", "limit"),
     *("text_bytes", "templates", "integers", "durations", "present", "shaped"),
-    *("tally", "highest", "merge_tallies", "ends_of", "pack"),
+    *("tally", "highest", "merge_tallies", "ends_of", "pack", "add_cells"),
 )
 _FILLING: Final = (
     *("texts", "place", "times", "request_lines", "targets", "ranks", "registers", "raise"),
-    *("ranks_of_columns", "reduce", "histograms", "add_cells", "users"),
+    *("ranks_of_columns", "reduce", "histograms", "users"),
     "count_requests",
     "count_text",
 )
@@ -362,17 +362,62 @@ def users(
     return found
 
 
-def add_cells(cells: NDArray[np.int64], places: Places, figures: NDArray[np.int64]) -> None:
-    """Add cells (rows, 8) to figures (rows, 6): the last six numbers of each, which are four sums, a minimum and a
-    maximum, to those at its place, which may be that of several."""
-    if len(cells) != len(places) or (len(places) and not 0 <= places.min() <= places.max() < len(figures)):
-        raise IndexError("not one place for each cell, or no such place")
+def add_cells(
+    cells: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    classes: int,
+    places: Places,
+    held: NDArray[np.int64],
+    figures: NDArray[np.int64],
+    known: int,
+    totals: NDArray[np.int64],
+) -> int | None:
+    """Add cells (rows, 8) to figures (rows, 6), as `add_cells` in `tallies.c` says. Returns how many of these are known
+    then; None if a total would need more than 64 bits. Raises IndexError for cells without a place, or room."""
+    if known + len(cells) > min(len(held), len(figures)):
+        raise IndexError("there is no room for so many cells")
     if AVAILABLE:
-        call("add_cells", np.ascontiguousarray(cells), np.ascontiguousarray(places), len(cells), figures)
-        return
-    np.add.at(figures[:, :4], places, cells[:, 2:6])
-    np.minimum.at(figures[:, 4], places, cells[:, 6])
-    np.maximum.at(figures[:, 5], places, cells[:, 7])
+        cells, ids = np.ascontiguousarray(cells), np.ascontiguousarray(ids)
+        room = places, len(places), held, figures
+        found = call("add_cells", cells, len(cells), ids, len(ids), classes, *room, known, totals)
+    else:
+        found = _add_cells(cells, ids, classes, places, held, figures, known, totals)
+    if found == -1:
+        raise IndexError("a cell has no place")
+    return found if found >= 0 else None
+
+
+def _add_cells(
+    cells: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    classes: int,
+    places: Places,
+    held: NDArray[np.int64],
+    figures: NDArray[np.int64],
+    known: int,
+    totals: NDArray[np.int64],
+) -> int:
+    """The Python twin of `add_cells`."""
+    keys, of_class = cells[:, 0], cells[:, 1]
+    if ((keys < 0) | (keys >= len(ids)) | (of_class < 0) | (of_class >= classes)).any():
+        return -1
+    used = ids[keys]
+    if ((used < -1) | (used >= len(places) // classes - 1)).any():
+        return -1
+    sums = [total + sum(column) for total, column in zip(totals.tolist(), cells[:, 2:6].T.tolist(), strict=True)]
+    if max(sums) > 2**63 - 1:
+        return -2
+    of_cells = (used + 1) * classes + of_class
+    new, first = np.unique(of_cells[places[of_cells] < 0], return_index=True)
+    total = known + len(new)
+    held[known:total] = new[np.argsort(first)]
+    places[held[known:total]] = np.arange(known, total)
+    at = places[of_cells]
+    np.add.at(figures[:, :4], at, cells[:, 2:6])
+    np.minimum.at(figures[:, 4], at, cells[:, 6])
+    np.maximum.at(figures[:, 5], at, cells[:, 7])
+    totals[:] = sums
+    return total
 
 
 def histograms(buckets: pl.Series, counts: pl.Series, ends: Places) -> pl.Series:

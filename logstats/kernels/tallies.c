@@ -43,17 +43,38 @@ int64_t merge_tallies(const uint64_t *a, const int64_t *a_counts, int64_t a_size
     return found;
 }
 
-/* Add cells of 8 numbers to figures of 6: the last ones of cell i, which are four sums, a minimum and a maximum, to
-   those at places[i]. */
-void add_cells(const int64_t *cells, const int64_t *places, int64_t size, int64_t *figures) {
-    for (int64_t i = 0; i < size; i++) {
-        const int64_t *cell = cells + 8 * i + 2;
-        int64_t *held = figures + 6 * places[i];
+/* Add cells of 8 numbers to figures of 6. A cell is a key, which has ids[key], a class of status below `classes`, four
+   sums, a minimum and a maximum. places[(id + 1) * classes + class] says whose figures these belong to; where it is -1,
+   they get the next ones, and `held` the reverse. There are `known` figures, and room for one more each cell; the new
+   ones are set already to what adds nothing. `totals` are the sums of all. Returns how many figures there are then; -1
+   if a cell has no place, and -2 if a total needs more than 64 bits: nothing was added then. */
+int64_t add_cells(const int64_t *cells, int64_t size, const int64_t *ids, int64_t keys, int64_t classes,
+                  int64_t *places, int64_t room, int64_t *held, int64_t *figures, int64_t known, int64_t *totals) {
+    int64_t sums[4] = {totals[0], totals[1], totals[2], totals[3]};
+    for (const int64_t *cell = cells; cell < cells + 8 * size; cell += 8) {
+        if (cell[0] < 0 || cell[0] >= keys || cell[1] < 0 || cell[1] >= classes)
+            return -1;
+        if (ids[cell[0]] < -1 || ids[cell[0]] >= room / classes - 1)
+            return -1;
         for (int sum = 0; sum < 4; sum++)
-            held[sum] += cell[sum];
-        held[4] = cell[4] < held[4] ? cell[4] : held[4];
-        held[5] = cell[5] > held[5] ? cell[5] : held[5];
+            if (__builtin_add_overflow(sums[sum], cell[2 + sum], &sums[sum]))
+                return -2;
     }
+    for (const int64_t *cell = cells; cell < cells + 8 * size; cell += 8) {
+        int64_t place = (ids[cell[0]] + 1) * classes + cell[1];
+        if (places[place] < 0) {
+            held[known] = place;
+            places[place] = known++;
+        }
+        int64_t *to = figures + 6 * places[place];
+        for (int sum = 0; sum < 4; sum++)
+            to[sum] += cell[2 + sum];
+        to[4] = cell[6] < to[4] ? cell[6] : to[4];
+        to[5] = cell[7] > to[5] ? cell[7] : to[5];
+    }
+    for (int sum = 0; sum < 4; sum++)
+        totals[sum] = sums[sum];
+    return known;
 }
 
 /* Take codes of users apart, as in count.c: their minutes, of which a code has the number, registers and ranks. */

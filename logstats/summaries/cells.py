@@ -21,31 +21,31 @@ class Cells:
 
     def __init__(self) -> None:
         self._places = np.full(0, -1, np.int64)  # of a cell among the figures, by (id + 1) * CLASSES + status_class
-        self._cells = np.empty(0, np.int64)  # the reverse
-        self._figures = np.empty((0, len(_NONE)), np.int64)  # of each cell
-        self._total = 0  # what any sum may be, at most
+        self._held = np.empty(0, np.int64)  # the reverse, and
+        self._figures = np.empty((0, len(_NONE)), np.int64)  # the figures of each cell, with room for more
+        self._known = 0  # how many cells there are
+        self._totals = np.zeros(4, np.int64)  # the sums of all cells
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return self._known
 
     def add(self, ids: NDArray[np.int64], cells: NDArray[Any]) -> bool:
-        """Add cells (`kernels.counting.KEY_CELL`), of which several may have one id. Nothing is added, and False
-        returned, if a sum could then be too great for 64 bits."""
-        numbers = cells.view(np.int64).reshape(len(cells), -1)
-        most = int(numbers[:, 2:6].sum(axis=0).max(initial=0))
-        if self._total + most > _MOST:
-            return False
-        self._total += most
-        kernels.add_cells(numbers, self._place((ids + 1) * CLASSES + numbers[:, 1]), self._figures)
-        return True
+        """Add cells (`kernels.counting.KEY_CELL`), whose keys have these ids, several of them perhaps the same. Nothing
+        is added, and False returned, if a sum could then be too great for 64 bits."""
+        self._make_room((int(ids.max(initial=-1)) + 2) * CLASSES, self._known + len(cells))
+        numbers, room = cells.view(np.int64).reshape(len(cells), -1), (self._places, self._held, self._figures)
+        known = kernels.add_cells(numbers, ids, CLASSES, *room, self._known, self._totals)
+        self._known = self._known if known is None else known
+        return known is not None
 
     def table(self) -> pl.DataFrame:
         """The table; the minimum and maximum of a cell without durations are null."""
-        requests, size, timed, ns, least, greatest = self._figures.T.copy()
+        held = self._held[: self._known]
+        requests, size, timed, ns, least, greatest = self._figures[: self._known].T.copy()
         some = timed > 0
         columns = {
-            "id": as_numbers((self._cells // CLASSES - 1).astype(np.int32)),
-            "status_class": as_numbers((self._cells % CLASSES).astype(np.uint8)),
+            "id": as_numbers((held // CLASSES - 1).astype(np.int32)),
+            "status_class": as_numbers((held % CLASSES).astype(np.uint8)),
             "requests": as_numbers(requests),
             "bytes": as_numbers(size).cast(pl.Int128),
             "timed": as_numbers(timed),
@@ -55,16 +55,13 @@ class Cells:
         }
         return pl.DataFrame([column.alias(name) for name, column in columns.items()])
 
-    def _place(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of cells, which may be new."""
-        beyond = int(cells.max(initial=-1)) + 1 - len(self._places)
-        if beyond > 0:
-            self._places = np.concatenate([self._places, np.full(max(beyond, len(self._places)), -1, np.int64)])
-        new = np.sort(cells[self._places[cells] < 0])
-        if len(new):
-            new = new[np.append(True, new[1:] != new[:-1])]  # `np.unique` would load `numpy.ma`
-            known = len(self._cells)
-            self._places[new] = np.arange(known, known + len(new))
-            self._cells = np.concatenate([self._cells, new])
-            self._figures = np.concatenate([self._figures, np.tile(np.array(_NONE), (len(new), 1))])
-        return self._places[cells]
+    def _make_room(self, places: int, cells: int) -> None:
+        if places > len(self._places):
+            room = np.full(max(places, 2 * len(self._places)), -1, np.int64)
+            room[: len(self._places)] = self._places
+            self._places = room
+        if cells > len(self._held):
+            room, figures = np.empty(2 * cells, np.int64), np.empty((2 * cells, len(_NONE)), np.int64)
+            figures[:] = _NONE
+            room[: self._known], figures[: self._known] = self._held[: self._known], self._figures[: self._known]
+            self._held, self._figures = room, figures

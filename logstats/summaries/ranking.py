@@ -112,10 +112,9 @@ class Ranking(State):
         codes, durations = [], []
         for table, of_table in zip((t for _, t in tables if isinstance(t, Numbered)), numbers, strict=True):
             ids = self._ids[of_table]
-            of_counts = ids[table.counts["key"]]
-            if not self._cells.add(of_counts, table.counts):
+            if not self._cells.add(ids, table.counts):
                 self._put_cells()
-                added = self._cells.add(of_counts, table.counts)
+                added = self._cells.add(ids, table.counts)
                 assert added  # those of a chunk have room, as count.c says
             codes.append(code(ids[table.keys], table.buckets))
             durations.append(table.durations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -140,13 +141,18 @@ class Statistics:
         if not pending:
             return
         self._merged = True
-        for name, state in self._states.items():
+
+        def add(name: str) -> None:
+            state = self._states[name]
             tables = [(number, summaries[name]) for number, summaries in pending if name in summaries]
             if any(isinstance(table, Numbered) for _, table in tables):
                 assert isinstance(state, Ranking)
                 state.add_numbered([(number, table) for number, table in tables if not isinstance(table, Arrays)])
             elif tables:
                 state.add(_concat(tables))
+
+        with ThreadPoolExecutor(2, "logstats-merge") as both:
+            list(both.map(add, self._states))
 
     def fold(self, spec: ReportSpec) -> None:
         """Reduce rankings that held more keys than was asked for: those with the most requests stay."""
