@@ -38,10 +38,10 @@ def measured(
 ) -> Measured:
     """The figures; `invalid` durations were left out."""
     traffic, users = statistics.get("traffic", Traffic), statistics.get("users", Users)
-    minutes = traffic.by_class()
-    first, last = statistics.get("times", Times).span()
     with ThreadPoolExecutor(1, "logstats-users") as aside:  # in C, while Polars ranks keys
         counting = aside.submit(users.per_minute)
+        minutes = traffic.by_class()
+        first, last = statistics.get("times", Times).span()
         held = ranked(statistics, percentiles, sort, top)
         breakdowns = {
             column: rank(statistics.get(breakdowns_of(column), Ranking), percentiles, sort, top, form=Values(column))
