@@ -7,7 +7,7 @@ state of their own: `MergedTable` holds a table with few possible keys, `CappedT
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from logstats.dataclass import dataclass
 from logstats.frames import pl
@@ -23,6 +23,8 @@ class State:
     States merge by their tables: `add` takes the table that `summarise` makes of a chunk, and also the tables that
     `condense` gives of another state. So a report over several processes, hosts or files is merged by the same calls.
     """
+
+    in_parts: ClassVar[bool] = False  # whether to add the tables of chunks one by one, and not several as one table
 
     def add(self, table: pl.DataFrame) -> None:
         """Add the table of the next chunk, or of the state of later lines."""

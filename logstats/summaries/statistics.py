@@ -148,6 +148,9 @@ class Statistics:
             if any(isinstance(table, Numbered) for _, table in tables):
                 assert isinstance(state, Ranking)
                 state.add_numbered([(number, table) for number, table in tables if not isinstance(table, Arrays)])
+            elif state.in_parts:
+                for table in tables:
+                    state.add(_concat([table]))
             elif tables:
                 state.add(_concat(tables))
 

@@ -52,6 +52,7 @@ def state(spec: ReportSpec) -> type[Users]:
 class Users(State):
     """What is held of the users."""
 
+    in_parts = True  # they are long, and those of a chunk have its few minutes in order
     exact: ClassVar[bool]
     standard_error: ClassVar[float | None]
 
