@@ -30,7 +30,7 @@ def _cell(key: int, status_class: int, size: int, durations: list[int]) -> tuple
 
 
 @given(
-    st.lists(st.lists(_REQUESTS, min_size=1, max_size=20), max_size=6),
+    st.lists(st.lists(_REQUESTS, max_size=20), max_size=6),
     st.lists(st.integers(-1, 30), min_size=_KEYS, max_size=_KEYS),
     st.booleans(),
 )

@@ -33,7 +33,7 @@ class Cells:
         """Add cells (`kernels.counting.KEY_CELL`), whose keys have these ids, several of them perhaps the same. Nothing
         is added, and False returned, if a sum could then be too great for 64 bits."""
         self._make_room((int(ids.max(initial=-1)) + 2) * CLASSES, self._known + len(cells))
-        numbers, room = cells.view(np.int64).reshape(len(cells), -1), (self._places, self._held, self._figures)
+        numbers, room = cells.view(np.int64).reshape(-1, 8), (self._places, self._held, self._figures)
         known = kernels.add_cells(numbers, ids, CLASSES, *room, self._known, self._totals)
         self._known = self._known if known is None else known
         return known is not None
