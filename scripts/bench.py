@@ -102,10 +102,11 @@ def measure(cases: Sequence[Case], runs: int) -> dict[str, Figures]:
             figures = once(case)
             if number or case.runs == 0:
                 taken[case.name].append(figures)
-    return {
-        name: Figures(median(f.wall for f in all_), median(f.cpu for f in all_), median(f.memory for f in all_))
-        for name, all_ in taken.items()
-    }
+    return {name: _median(all_) for name, all_ in taken.items()}
+
+
+def _median(all_: Sequence[Figures]) -> Figures:
+    return Figures(median(f.wall for f in all_), median(f.cpu for f in all_), median(f.memory for f in all_))
 
 
 def show(title: str, figures: dict[str, Figures], lines: int = 0, size: int = 0, against: str = "") -> None:
@@ -192,10 +193,13 @@ def cores(folder: Path, lines: int, runs: int) -> None:
         few, many = ((*REPORT, str(logs(folder, name, n))) for n in (1000, lines))
         cases = [Case("1,000 lines, one core", (*one, *few)), Case("1,000 lines", few)]
         cases += [Case("all, one core", (*one, *many)), Case("all", many)]
-        figures = measure(cases, runs)
-        start_one, start, all_one, all_ = (figures[case.name].wall for case in cases)
+        turns = [[once(case) for case in cases] for _ in range(max(runs, 11) + 1)][1:]
+        figures = {case.name: _median(taken) for case, taken in zip(cases, zip(*turns, strict=True), strict=True)}
         show(f"Cores: {lines:,} lines, {name}", figures)
-        print(f"  after start-up, one core takes {(all_one - start_one) / (all_ - start):.2f} times as long")
+        times = median(
+            (all_one.wall - start_one.wall) / (all_.wall - start.wall) for start_one, start, all_one, all_ in turns
+        )
+        print(f"  after start-up, one core takes {times:.2f} times as long (median of turns)")
 
 
 def formats(folder: Path, lines: int, runs: int) -> None:
