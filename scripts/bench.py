@@ -180,7 +180,10 @@ def wide(folder: Path, lines: int, runs: int) -> None:
         Case("DuckDB, lean, ten endpoints", (*duckdb, "--lean", str(log))),
     ]
     title = f"Wide: {lines:,} combined lines with request time, {log.stat().st_size / 1e6:,.0f} MB"
-    show(title, measure(cases, runs), lines, log.stat().st_size, against=cases[0].name)
+    figures = measure(cases, runs)
+    show(title, figures, lines, log.stat().st_size, against=cases[0].name)
+    json, sql = (figures[case.name].wall for case in cases[1:3])
+    print(f"  the SQL by hand takes {sql / json:.2f} times as long as -o json")
 
 
 def cores(folder: Path, lines: int, runs: int) -> None:
@@ -243,7 +246,10 @@ def memory(folder: Path, lines: int, big: int, runs: int) -> None:
     are: of a slow one less is in memory at a time."""
     inputs = {n: ("cat", str(logs(folder, "combined_time", n))) for n in (lines, big)}
     cases = [Case(f"{n:,} lines through a pipe", (*REPORT, "-"), stdin) for n, stdin in inputs.items()]
-    show("Memory", measure(cases, runs))
+    figures = measure(cases, runs)
+    show("Memory", figures)
+    least, most = (figures[case.name].memory for case in cases)
+    print(f"  ten times the lines take {most / least - 1:.0%} more memory")
 
 
 def start(folder: Path, runs: int) -> None:

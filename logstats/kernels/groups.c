@@ -1,4 +1,7 @@
-/* Numbers the groups of rows that have the same key, and adds up what each group has. */
+/* Numbers the groups of rows that have the same key, and adds up what each group has. Reads keys, or the views of
+   texts, and values; writes a number for each row and for each group. Trusts that there are as many slots as is said
+   below, and that the group of a row is one of those there are: `library.py` makes the slots, and checks the groups.
+   */
 
 #include "kernels.h"
 

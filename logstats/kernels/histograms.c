@@ -1,4 +1,6 @@
-/* Histograms as JSON texts. */
+/* Histograms as JSON texts. Reads buckets, counts and where each histogram ends; writes texts and where each ends.
+   Trusts that the ends are in order and within the rows, and that there is the room said below: `library.py` checks
+   the ends, and makes the room. */
 
 #include "kernels.h"
 

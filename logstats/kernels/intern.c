@@ -1,4 +1,6 @@
-/* Numbers distinct texts from 1, in order of first appearance; 0 is null. */
+/* Numbers distinct texts from 1, in order of first appearance; 0 is null. Reads a column of texts; writes a number
+   for each row, and the texts into a table (intern.h). Trusts that the views of the column lie within their buffers,
+   as `columns.py` has them from Polars, and that the table has the room it says, which `interning.py` has made. */
 
 #include "intern.h"
 

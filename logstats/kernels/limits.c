@@ -1,4 +1,6 @@
-/* Rate limits, replayed: which requests are refused, and for how long. */
+/* Rate limits, replayed: which requests are refused, and for how long. Reads times and where keys begin; writes
+   waits, and the state of the last key. Trusts the order of the requests, which `rate_limits` gives them, and the
+   bounds and rooms said below, which `library.py` checks. */
 
 #include "kernels.h"
 

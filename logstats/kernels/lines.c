@@ -1,5 +1,7 @@
 /* Splits lines in place. Everything here reads the bytes of a chunk, and writes offsets or views of texts. Nothing is
-   allocated; each function says how much it writes. */
+   allocated; each function says how much it writes. Trusts that offsets lie within the bytes, which `library.py`
+   checks (`inside`), and that a program's steps name columns and literals that there are, as `engines.program` makes
+   them. */
 
 #include "kernels.h"
 

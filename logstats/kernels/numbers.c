@@ -1,4 +1,6 @@
-/* Reads numbers in texts, if they are spelled in the usual way. */
+/* Reads numbers in texts, if they are spelled in the usual way. Reads a column of texts; writes a value and a state,
+   or only a state, for each row. Trusts that the views of the column lie within their buffers, as `columns.py` has
+   them from Polars; `library.py` makes an array of as many rows for what is written. */
 
 #include "kernels.h"
 

@@ -1,5 +1,6 @@
 /* Splits request lines and their targets, and makes endpoints of paths, in the common cases. The input is a column of
-   texts; the output are views of it, for each row that is certain. */
+   texts; the output are views of it, for each row that is certain. Trusts that the views of the column lie within
+   their buffers, as `columns.py` has them from Polars, and the rooms said below, which `library.py` makes. */
 
 #include "kernels.h"
 

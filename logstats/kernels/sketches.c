@@ -1,5 +1,7 @@
 /* HyperLogLog sketches that are stored as a few rows: register << 6 | rank, where the highest rank of a register
-   counts. */
+   counts. Reads rows and where each sketch ends; writes counts, or registers. A register beyond the last one is taken
+   modulo their number, so no row is trusted. Trusts that the ends are in order and within the rows: `sketches/hll.py`
+   and `library.py` make them. */
 
 #include "kernels.h"
 

@@ -1,4 +1,7 @@
-/* Tallies: sorted distinct numbers, and how often each was counted. */
+/* Tallies: sorted distinct numbers, and how often each was counted. Reads numbers, codes and cells; writes fewer of
+   them into the same arrays, or into others with room for all. Trusts the order that is said below, from which alone
+   no place follows, and the rooms, which `tallies.py` and `library.py` make; the minute of a code is checked there,
+   the place of a cell here. */
 
 #include "kernels.h"
 

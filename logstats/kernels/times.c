@@ -1,4 +1,6 @@
-/* Reads times as `strptime` does, if they are spelled in full. */
+/* Reads times as `strptime` does, if they are spelled in full. Reads a column of texts and a form; writes a time, and
+   whether it was read, for each row. Trusts that the views of the column lie within their buffers, as `columns.py`
+   has them from Polars, and the form, which the program's own code spells. */
 
 #include "kernels.h"
 
