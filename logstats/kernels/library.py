@@ -380,44 +380,29 @@ def add_cells(
         cells, ids = np.ascontiguousarray(cells), np.ascontiguousarray(ids)
         room = places, len(places), held, figures
         found = call("add_cells", cells, len(cells), ids, len(ids), classes, *room, known, totals)
-    else:
-        found = _add_cells(cells, ids, classes, places, held, figures, known, totals)
-    if found == -1:
-        raise IndexError("a cell has no place")
-    return found if found >= 0 else None
-
-
-def _add_cells(
-    cells: NDArray[np.int64],
-    ids: NDArray[np.int64],
-    classes: int,
-    places: Places,
-    held: NDArray[np.int64],
-    figures: NDArray[np.int64],
-    known: int,
-    totals: NDArray[np.int64],
-) -> int:
-    """The Python twin of `add_cells`."""
+        if found == -1:
+            raise IndexError("a cell has no place")
+        return found if found >= 0 else None
     keys, of_class = cells[:, 0], cells[:, 1]
     if ((keys < 0) | (keys >= len(ids)) | (of_class < 0) | (of_class >= classes)).any():
-        return -1
+        raise IndexError("a cell has no such key or class")
     used = ids[keys]
     if ((used < -1) | (used >= len(places) // classes - 1)).any():
-        return -1
+        raise IndexError("a cell has no place")
     sums = [total + sum(column) for total, column in zip(totals.tolist(), cells[:, 2:6].T.tolist(), strict=True)]
     if max(sums) > 2**63 - 1:
-        return -2
+        return None
     of_cells = (used + 1) * classes + of_class
     new, first = np.unique(of_cells[places[of_cells] < 0], return_index=True)
-    total = known + len(new)
-    held[known:total] = new[np.argsort(first)]
-    places[held[known:total]] = np.arange(known, total)
+    most = known + len(new)
+    held[known:most] = new[np.argsort(first)]
+    places[held[known:most]] = np.arange(known, most)
     at = places[of_cells]
     np.add.at(figures[:, :4], at, cells[:, 2:6])
     np.minimum.at(figures[:, 4], at, cells[:, 6])
     np.maximum.at(figures[:, 5], at, cells[:, 7])
     totals[:] = sums
-    return total
+    return most
 
 
 def histograms(buckets: pl.Series, counts: pl.Series, ends: Places) -> pl.Series:
